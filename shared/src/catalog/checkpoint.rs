@@ -1,0 +1,206 @@
+//! How far a restore is: one object for each source partition, and the same progress inside each Kafka transaction.
+
+use std::cmp::max;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Run, names};
+use crate::clock::Millis;
+use crate::kafka::CommittedOffset;
+use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
+use crate::{Result, failpoint};
+
+/// Version of checkpoints and of the progress beside committed offsets.
+pub const RESTORE_FORMAT: u32 = 1;
+
+/// Brokers take 4,096 bytes beside an offset (`offset.metadata.max.bytes`).
+const LARGEST_METADATA: usize = 4000;
+
+/// What has been restored of one source partition. It only ever grows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RestoreProgress {
+    /// Every record of our segments below this source offset is in the target.
+    pub next: i64,
+    /// Start of the segment in which `next` lies, when it lies inside one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<i64>,
+    /// The same for the Python tool's archives, which know no offsets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archives: Option<ArchiveCursor>,
+}
+
+impl RestoreProgress {
+    /// The larger of two states of one restore, each part on its own.
+    pub fn merge(self, other: Self) -> Self {
+        let archives = max(self.archives.clone(), other.archives.clone());
+        let further = if other.next > self.next { other } else { self };
+        Self { archives, ..further }
+    }
+}
+
+/// A place in the Python tool's archives of a partition: archives in the order of their names, `current.bin` behind all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ArchiveCursor {
+    /// The archive's file name.
+    pub archive: String,
+    /// Lines of it that are in the target.
+    pub lines: u64,
+    /// Whether that is all of it.
+    pub done: bool,
+}
+
+/// The checkpoint object of one source partition. Written after the transaction it tells of, so it can be behind, never ahead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// See [`RESTORE_FORMAT`].
+    pub format_version: u32,
+    /// Partition of the source.
+    pub partition: i32,
+    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    pub run: String,
+    /// How far.
+    pub progress: RestoreProgress,
+    /// Nothing is committed behind this checkpoint: it is enough to go on from, should Kafka have forgotten the progress that it keeps
+    /// (`offsets.retention.minutes`). Unset while an invocation is at work.
+    #[serde(default)]
+    pub settled: bool,
+    /// Records written, as far as this checkpoint knows.
+    pub records: u64,
+    /// Segments, archives or stretches of offsets that were skipped because they are damaged or missing, when the user asked for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+    /// Where source offsets went, for the translation of consumer groups' offsets: the newest runs, the others stand in objects of their
+    /// own. Empty unless every record went to its own partition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Run>,
+    /// When it was written.
+    pub at: Millis,
+}
+
+impl Checkpoint {
+    /// The checkpoint of a partition of which nothing was written yet.
+    pub fn new(partition: i32) -> Self {
+        Self {
+            format_version: RESTORE_FORMAT,
+            partition,
+            run: String::new(),
+            progress: RestoreProgress::default(),
+            settled: true,
+            records: 0,
+            skipped: vec![],
+            runs: vec![],
+            at: 0,
+        }
+    }
+
+    /// Reads a checkpoint, with the version to replace.
+    ///
+    /// # Errors
+    /// What the store says; a checkpoint that cannot be read is never treated as missing.
+    pub async fn load(store: &dyn ObjectStore, restore_id: &str, partition: i32) -> Result<Option<(Self, Version)>> {
+        let name = names::checkpoint(restore_id, partition);
+        let object = match store.get(&name).await {
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
+            other => other?,
+        };
+        let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, store.location(&name), what);
+        let checkpoint: Self = serde_json::from_slice(&object.body).map_err(|error| {
+            damaged(format!("this restore checkpoint cannot be read ({error}); with a new RESTORE_ID the restore starts again"))
+        })?;
+        if checkpoint.format_version > RESTORE_FORMAT {
+            return Err(damaged(format!("written by a newer version (format {}); use that version", checkpoint.format_version)).into());
+        }
+        Ok(Some((checkpoint, object.version)))
+    }
+
+    /// Writes it, replacing just the state that was read (`None`: there was none).
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Changed`] or [`StoreErrorKind::AlreadyExists`] when another invocation wrote one in between.
+    pub async fn save(&self, store: &dyn ObjectStore, restore_id: &str, unchanged_since: Option<&Version>) -> Result<Version, StoreError> {
+        let name = names::checkpoint(restore_id, self.partition);
+        let body = serde_json::to_vec_pretty(self)
+            .map_err(|error| StoreError::new(StoreErrorKind::Other, store.location(&name), error.to_string()))?;
+        let Some(expected) = unchanged_since else {
+            failpoint!("restore::checkpoint_create::before");
+            let created = store.create(&name, body.into()).await?;
+            failpoint!("restore::checkpoint_create::after");
+            return Ok(created);
+        };
+        failpoint!("restore::checkpoint_replace::before");
+        let replaced = store.replace(&name, body.into(), expected).await?;
+        failpoint!("restore::checkpoint_replace::after");
+        Ok(replaced)
+    }
+}
+
+/// The progress that stands beside a committed offset, inside the transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Metadata {
+    #[serde(rename = "kafka-restore")]
+    version: u32,
+    /// The restore it is of.
+    run: String,
+    #[serde(flatten)]
+    progress: RestoreProgress,
+    /// Runs since the last checkpoint: a kill between the transaction and the checkpoint loses none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<Run>,
+}
+
+impl RestoreProgress {
+    /// What to commit inside a transaction of the restore `run`, with the runs that no checkpoint tells of yet: as many as fit, for they only
+    /// matter when the checkpoint does not follow.
+    pub fn to_committed(&self, run: &str, runs: &[Run]) -> CommittedOffset {
+        let mut metadata = Metadata { version: RESTORE_FORMAT, run: run.to_owned(), progress: self.clone(), runs: runs.to_vec() };
+        loop {
+            let text = serde_json::to_string(&metadata).unwrap_or_default();
+            if text.len() <= LARGEST_METADATA || metadata.runs.is_empty() {
+                return CommittedOffset { next: self.next, metadata: text };
+            }
+            metadata.runs.truncate(metadata.runs.len() / 2);
+        }
+    }
+
+    /// Reads what [`to_committed`](Self::to_committed) wrote. `None` when it is not of the restore `run`.
+    pub fn read(committed: &CommittedOffset, run: &str) -> Option<(Self, Vec<Run>)> {
+        let metadata: Metadata = serde_json::from_str(&committed.metadata).ok()?;
+        let is_ours = metadata.version == RESTORE_FORMAT && metadata.run == run && metadata.progress.next == committed.next;
+        is_ours.then_some((metadata.progress, metadata.runs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_survives_a_commit() {
+        let progress = RestoreProgress {
+            next: 7,
+            inside: Some(4),
+            archives: Some(ArchiveCursor { archive: "current.bin".into(), lines: 3, done: false }),
+        };
+        let run = Run { from: 0, to: 7, partition: 0, target: 100, count: 7 };
+        let committed = progress.to_committed("a", &[run]);
+        assert_eq!(RestoreProgress::read(&committed, "a"), Some((progress, vec![run])));
+        assert_eq!(RestoreProgress::read(&committed, "b"), None, "another restore had this id");
+        assert_eq!(RestoreProgress::read(&CommittedOffset { next: 8, ..committed }, "a"), None);
+    }
+
+    #[test]
+    fn no_metadata_is_larger_than_brokers_take() {
+        let run = Run { from: i64::MAX - 1, to: i64::MAX, partition: i32::MAX, target: i64::MAX - 1, count: 1 };
+        let progress = RestoreProgress { next: i64::MAX, ..RestoreProgress::default() };
+        let committed = progress.to_committed("run", &vec![run; 1000]);
+        assert!(committed.metadata.len() <= 4096, "{}", committed.metadata.len());
+        assert_eq!(RestoreProgress::read(&committed, "run").map(|(progress, _)| progress), Some(progress));
+    }
+
+    #[test]
+    fn current_bin_stands_behind_every_archive() {
+        let cursor = |archive: &str| ArchiveCursor { archive: archive.into(), lines: 0, done: false };
+        assert!(cursor("20261123-072346.tar.gz") < cursor("20261123-072403.tar.gz"));
+        assert!(cursor("20991231-235959.tar.gz") < cursor("current.bin"));
+    }
+}

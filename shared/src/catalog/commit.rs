@@ -1,0 +1,74 @@
+//! What stands beside a committed offset: enough to trust it, to find the segment that made it durable, and to know how old it is.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Millis;
+use crate::kafka::{CommittedOffset, TopicId};
+use crate::store::ObjectStore;
+
+/// The metadata of an offset that a backup committed. Kept short: brokers take 4,096 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupCommit {
+    /// Version of this metadata.
+    #[serde(rename = "kafka-backup")]
+    pub version: u32,
+    /// The committed offset once more: metadata left over from another commit is recognised.
+    pub next: i64,
+    /// Folder of the generation.
+    pub folder: String,
+    /// Start of the segment that ends at `next`.
+    pub segment: i64,
+    /// When that segment was written.
+    pub at: Millis,
+    /// Id of the topic it was read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<TopicId>,
+    /// Names the bucket without revealing it: another bucket under the same group is another backup.
+    pub store: String,
+}
+
+/// Names a bucket in progress that is kept outside of it, without revealing it.
+pub fn bucket_id(store: &dyn ObjectStore) -> String {
+    Sha256::digest(store.identity()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl BackupCommit {
+    /// The current version.
+    pub const VERSION: u32 = 1;
+
+    /// Reads the metadata of a committed offset. `None` when it is missing, foreign, or not of this bucket: then the bucket decides.
+    pub fn read(committed: &CommittedOffset, store: &str) -> Option<Self> {
+        let commit: Self = serde_json::from_str(&committed.metadata).ok()?;
+        (commit.version == Self::VERSION && commit.next == committed.next && commit.store == store).then_some(commit)
+    }
+
+    /// What to commit.
+    pub fn to_committed(&self) -> CommittedOffset {
+        CommittedOffset { next: self.next, metadata: serde_json::to_string(self).unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_our_own_commit_of_this_bucket_is_believed() {
+        let commit = BackupCommit {
+            version: 1,
+            next: 10,
+            folder: "orders@2".into(),
+            segment: 4,
+            at: 1,
+            topic_id: Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()),
+            store: "ab12".into(),
+        };
+        let committed = commit.to_committed();
+        assert_eq!(BackupCommit::read(&committed, "ab12"), Some(commit));
+        assert_eq!(BackupCommit::read(&committed, "other"), None);
+        assert_eq!(BackupCommit::read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by somebody else");
+        assert_eq!(BackupCommit::read(&CommittedOffset { metadata: String::new(), ..committed }, "ab12"), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! What a restore id stands for: one object for the whole restore, created before its first record is written and never replaced.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{RESTORE_FORMAT, names};
+use crate::clock::Millis;
+use crate::config::PartitionStrategy;
+use crate::kafka::TopicId;
+use crate::store::{ObjectStore, StoreError, StoreErrorKind};
+use crate::{Error, Result, failpoint};
+
+/// The content of `@restore/<restore id>/restore.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreIdentity {
+    /// See [`RESTORE_FORMAT`].
+    pub format_version: u32,
+    /// Folder of the generation that is restored.
+    pub source: String,
+    /// RESTORE_TOPIC_NAME.
+    pub topic: String,
+    /// Its id when the restore began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<TopicId>,
+    /// Its number of partitions when the restore began: by these records are placed, also when it gets more.
+    pub partitions: i32,
+    /// How records are placed.
+    pub strategy: PartitionStrategy,
+    /// Tells this restore from others that had the same id: checkpoints and the progress inside of transactions name it.
+    pub run: String,
+    /// When it began.
+    pub at: Millis,
+}
+
+impl RestoreIdentity {
+    /// Reads it. `None`: no restore of this id has written anything.
+    ///
+    /// # Errors
+    /// What the store says; one that cannot be read is never treated as missing.
+    pub async fn load(store: &dyn ObjectStore, restore_id: &str) -> Result<Option<Self>> {
+        let name = names::restore_json(restore_id);
+        let object = match store.get(&name).await {
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
+            other => other?,
+        };
+        let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, store.location(&name), what);
+        let found: Self = serde_json::from_slice(&object.body)
+            .map_err(|error| damaged(format!("it cannot be read ({error}); with a new RESTORE_ID the restore starts again")))?;
+        if found.format_version > RESTORE_FORMAT {
+            return Err(damaged(format!("written by a newer version (format {}); use that version", found.format_version)).into());
+        }
+        Ok(Some(found))
+    }
+
+    /// Creates it. When another invocation was faster, its own is returned.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn begin(self, store: &dyn ObjectStore, restore_id: &str) -> Result<Self> {
+        let name = names::restore_json(restore_id);
+        let body = serde_json::to_vec_pretty(&self).map_err(|error| Error::Refused(error.to_string()))?;
+        failpoint!("restore::identity::before");
+        match store.create(&name, body.into()).await {
+            Ok(_) => {
+                failpoint!("restore::identity::after");
+                Ok(self)
+            }
+            Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => {
+                let gone = || Error::Refused(format!("{}: was there and is gone; run again", store.location(&name)));
+                Self::load(store, restore_id).await?.ok_or_else(gone)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Refuses what is not this restore: a restore id belongs to one source, one target and one way to place records, for good.
+    ///
+    /// # Errors
+    /// Which of them differs, and what to do.
+    pub fn check(&self, now: &Self, restore_id: &str) -> Result<()> {
+        let other = |what: String| {
+            Err(Error::Refused(format!(
+                "RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written"
+            )))
+        };
+        if (&self.source, &self.topic) != (&now.source, &now.topic) {
+            return other(format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
+        }
+        if self.strategy != now.strategy {
+            return other(format!(
+                "began with RESTORE_PARTITION_STRATEGY={0}, and records would be misplaced: set {0}",
+                self.strategy.name()
+            ));
+        }
+        match (&self.topic_id, &now.topic_id) {
+            (Some(then), Some(now)) if then != now => {
+                other(format!("restored into a topic {:?} that was deleted since: the one of that name is another one", self.topic))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What is where in the bucket, and what it means.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `names.rs` | names in the bucket |
+//! | `chain.rs` | a partition's segments, found with one listing, or without a known offset in a number of listings that grows with the logarithm |
+//! | `generation.rs` | `topic.json`: one generation of a topic for each topic id |
+//! | `commit.rs` | what stands beside a committed offset |
+//! | `identity.rs` | what a restore id stands for |
+//! | `checkpoint.rs` | how far a restore is |
+//! | `runs.rs` | where records of a restore went |
+
+mod chain;
+mod checkpoint;
+mod commit;
+mod generation;
+mod identity;
+pub mod names;
+mod runs;
+
+pub use chain::{SegmentEntry, find_last, find_next, list_segments};
+pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreProgress};
+pub use commit::{BackupCommit, bucket_id};
+pub use generation::{Generation, Generations, NewReason};
+pub use identity::RestoreIdentity;
+pub use runs::{Run, pair};

@@ -1,0 +1,187 @@
+//! Every key there is. The parser, the nearest-key hints, `docs/configuration.md` and the Terraform tests read this one table.
+
+use Commands::{Backup, Both, Restore};
+
+/// What a key is called and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name, the same in the file and in the environment.
+    pub name: &'static str,
+    /// Who reads it. Others accept it and leave it alone: one file or environment may serve both functions.
+    pub used_by: Commands,
+    /// Under which heading the documentation lists it.
+    pub section: Section,
+    /// One line: what it means, unit and range.
+    pub help: &'static str,
+    /// What holds when it is absent, in words or as a value.
+    pub default: &'static str,
+    /// A value that is accepted.
+    pub example: &'static str,
+    /// Its value is never shown.
+    pub secret: bool,
+    /// Read by a cloud SDK, which looks only into the environment: refused in a file.
+    pub environment_only: bool,
+}
+
+/// Which commands read a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commands {
+    /// `backup`.
+    Backup,
+    /// `restore`.
+    Restore,
+    /// Both.
+    Both,
+}
+
+/// Headings of the documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// The cluster.
+    Kafka,
+    /// What is backed up.
+    Backup,
+    /// What is restored, and how.
+    Restore,
+    /// The shape and size of an invocation.
+    Invocation,
+    /// Which store, and what is common to all.
+    Storage,
+    /// S3.
+    S3,
+    /// MinIO.
+    Minio,
+    /// Azure Blob.
+    Azure,
+}
+
+/// Every key, in the order of the documentation.
+pub fn known_keys() -> &'static [Key] {
+    KEYS
+}
+
+/// The key of that name. `KAFKA_SASL_USERNAME` and its like are not keys of their own: see [`super::properties`].
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+#[rustfmt::skip] // one key, one row: name, commands, heading, default, example, then help
+const KEYS: &[Key] = &[
+    key("BOOTSTRAP_SERVERS", Both, Section::Kafka, "required", "kafka01:9092,kafka02:9092",
+        "brokers to start from: host:port, several separated by commas"),
+    key("KAFKA_PROPERTIES", Both, Section::Kafka, "none", r#"{"security.protocol": "SASL_SSL"}"#,
+        "any librdkafka property, as a JSON object; see below for KAFKA_* variables").secret(),
+    key("KAFKA_AUTH", Both, Section::Kafka, "none", "MSK_IAM",
+        "MSK_IAM: log in to Amazon MSK with the AWS credentials of the process (SASL_SSL and OAUTHBEARER are set by it)"),
+    key("KAFKA_SECRET_ARN", Both, Section::Kafka, "none", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_backup-AbCdEf",
+        "secret of AWS Secrets Manager that holds {\"username\": …, \"password\": …} for SCRAM or PLAIN; SASL_SSL and SCRAM-SHA-512 unless set"),
+    key("KAFKA_CA_PEM", Both, Section::Kafka, "the system's authorities", "-----BEGIN CERTIFICATE-----\\nMIIB…\\n-----END CERTIFICATE-----",
+        "certificates of a private authority in PEM, with line ends or \\n; needs TLS"),
+    key("TOPIC_NAMES", Backup, Section::Backup, "required", r#"["davinder.test"]"#,
+        "topics to back up: a JSON array, or names separated by commas"),
+    key("GROUP_ID", Backup, Section::Backup, "required", "Kafka-BackUp-Consumer-Group",
+        "consumer group whose committed offsets hold the progress; nothing else may use it"),
+    key("NUMBER_OF_MESSAGE_PER_BACKUP_FILE", Backup, Section::Backup, "1000", "100000",
+        "records in a full segment, at least 1"),
+    key("RETRY_UPLOAD_SECONDS", Backup, Section::Backup, "60", "100",
+        "a segment that is not full is written when the partition's last one is older than this; also the local loop's pause"),
+    key("COMPRESSION", Backup, Section::Backup, "gzip:3", "gzip:6",
+        "codec and level of segments: gzip:1 to gzip:12, zstd:1 to zstd:19"),
+    key("ISOLATION_LEVEL", Backup, Section::Backup, "read_committed", "read_committed",
+        "read_committed (records of committed transactions only) or read_uncommitted"),
+    key("BACKUP_TOPIC_NAME", Restore, Section::Restore, "required", "davinder.test",
+        "topic to restore from, also orders@2; with LINUX it may be absent: then FILESYSTEM_BACKUP_DIR is the topic's own folder"),
+    key("RESTORE_TOPIC_NAME", Restore, Section::Restore, "required", "davinder-restore.test",
+        "topic to restore into; created from the backup's topic.json when it does not exist"),
+    key("RESTORE_ID", Restore, Section::Restore, "BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME", "drill-2026-11",
+        "names this restore in the bucket and in Kafka; a new id starts from the beginning"),
+    key("RESTORE_PARTITION_STRATEGY", Restore, Section::Restore, "random", "same",
+        "same (the partition it came from), random (any, evenly) or key (by the key's hash, for another partition count)"),
+    key("RESTORE_PARTITION", Restore, Section::Restore, "none", "same",
+        "old spelling of RESTORE_PARTITION_STRATEGY"),
+    key("DELIVERY", Restore, Section::Restore, "exactly-once", "exactly-once",
+        "exactly-once (transactions) or at-least-once (for targets without transactions)"),
+    key("RETRY_SECONDS", Restore, Section::Restore, "60", "100",
+        "the local loop's pause before it looks for new segments"),
+    key("RESTORE_REPLICATION_FACTOR", Restore, Section::Restore, "the broker's", "3",
+        "replication factor of a topic that restore creates, at least 1"),
+    key("RESTORE_ANYWAY", Restore, Section::Restore, "none", "retention,not-empty",
+        "checks that warn and do not refuse: retention, timestamps, compaction, not-empty (of the target), expired (of the backup), lost-progress"),
+    key("SKIP_DAMAGED", Restore, Section::Restore, "false", "true",
+        "true: go on behind a damaged or missing segment and record what was skipped"),
+    key("NUMBER_OF_KAFKA_THREADS", Both, Section::Invocation, "1", "3",
+        "partitions worked on at once, 1 to 1000"),
+    key("MAX_SEGMENTS_PER_INVOCATION", Both, Section::Invocation, "1", "0",
+        "segments of one invocation, for each of NUMBER_OF_KAFKA_THREADS; 0: until caught up or out of time"),
+    key("TIME_BUDGET_SECONDS", Both, Section::Invocation, "none", "240",
+        "an invocation ends in good order before this, at least 1; on Azure below functionTimeout; on Lambda its own deadline also holds"),
+    key("MEMORY_LIMIT_MB", Both, Section::Invocation, "the platform's limit", "256",
+        "memory the process may use in MiB, at least 64"),
+    key("LOG_LEVEL", Both, Section::Invocation, "20", "20",
+        "10, 20, 30, 40, 50 or DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+    key("FILESYSTEM_TYPE", Both, Section::Storage, "required", "S3",
+        "LINUX (a folder), S3, MINIO or AZURE"),
+    key("FILESYSTEM_BACKUP_DIR", Both, Section::Storage, "required with LINUX", "/backup",
+        "the folder, with FILESYSTEM_TYPE=LINUX; elsewhere accepted and not used (nothing is written to a local disk)"),
+    key("STORAGE_PREFIX", Both, Section::Storage, "empty", "kafka/production",
+        "path that stands before every name in the store"),
+    key("BUCKET_NAME", Both, Section::S3, "required with S3 and MINIO", "davinder-test-kafka-backup",
+        "the bucket, also of MinIO"),
+    key("S3_REGION", Both, Section::S3, "the SDK's own: AWS_REGION, profile, instance; us-east-1 with MINIO", "eu-central-1",
+        "the bucket's region"),
+    key("S3_PATH_STYLE", Both, Section::S3, "false; true with MINIO", "true",
+        "true: the bucket's name in the path, not in the host name"),
+    key("S3_SSE_KMS_KEY_ID", Both, Section::S3, "the bucket's own setting", "alias/kafka-backup",
+        "encrypt objects with this KMS key: id, alias or ARN"),
+    key("S3_STORAGE_CLASS", Both, Section::S3, "STANDARD", "STANDARD_IA",
+        "storage class of segments; one that can be read at once"),
+    key("AWS_ENDPOINT_URL_S3", Both, Section::S3, "none", "https://s3.example.com",
+        "endpoint other than Amazon's own, with FILESYSTEM_TYPE=S3"),
+    key("AWS_ENDPOINT_URL", Both, Section::S3, "none", "http://localhost:4566",
+        "the same for all AWS services; AWS_ENDPOINT_URL_S3 goes before it"),
+    sdk("AWS_ACCESS_KEY_ID", Section::S3, "AKIAIOSFODNN7EXAMPLE", "credentials, where no role gives them"),
+    sdk("AWS_SECRET_ACCESS_KEY", Section::S3, "XXXXXXXXXXXXXXX", "the same").secret(),
+    sdk("AWS_SESSION_TOKEN", Section::S3, "XXXXXXXXXXXXXXX", "of temporary credentials").secret(),
+    sdk("AWS_PROFILE", Section::S3, "backup", "profile of the AWS configuration files"),
+    sdk("AWS_REGION", Section::S3, "eu-central-1", "region, where S3_REGION is absent"),
+    key("MINIO_URL", Both, Section::Minio, "required with MINIO", "localhost:9000",
+        "MinIO's address, with or without http:// or https://"),
+    key("IS_MINIO_SECURE", Both, Section::Minio, "the scheme of MINIO_URL, else true", "TRUE",
+        "true: https; must agree with the scheme of MINIO_URL where that has one"),
+    key("MINIO_ACCESS_KEY", Both, Section::Minio, "required with MINIO", "kafka-backup",
+        "access key"),
+    key("MINIO_SECRET_KEY", Both, Section::Minio, "required with MINIO", "XXXXXXXXXXXXXXX",
+        "secret key").secret(),
+    key("CONTAINER_NAME", Both, Section::Azure, "required with AZURE", "kafka-backup",
+        "the container"),
+    key("AZURE_STORAGE_CONNECTION_STRING", Both, Section::Azure, "none", "DefaultEndpointsProtocol=https;AccountName=backups;AccountKey=XXXX;EndpointSuffix=core.windows.net",
+        "with an account key or a SAS; absent: managed or workload identity, which needs one of the following two").secret(),
+    key("AZURE_STORAGE_ACCOUNT_URL", Both, Section::Azure, "made from AZURE_STORAGE_ACCOUNT_NAME", "https://backups.blob.core.windows.net",
+        "the storage account's blob endpoint"),
+    key("AZURE_STORAGE_ACCOUNT_NAME", Both, Section::Azure, "none", "backups",
+        "the storage account's name, in the public cloud"),
+    sdk("AZURE_CLIENT_ID", Section::Azure, "00000000-0000-0000-0000-000000000000", "which managed or workload identity, where there are several"),
+    sdk("AZURE_TENANT_ID", Section::Azure, "00000000-0000-0000-0000-000000000000", "of a workload identity"),
+    sdk("AZURE_FEDERATED_TOKEN_FILE", Section::Azure, "/var/run/secrets/azure/tokens/azure-identity-token", "of a workload identity"),
+];
+
+const fn key(
+    name: &'static str,
+    used_by: Commands,
+    section: Section,
+    default: &'static str,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key { name, used_by, section, help, default, example, secret: false, environment_only: false }
+}
+
+const fn sdk(name: &'static str, section: Section, example: &'static str, help: &'static str) -> Key {
+    Key { environment_only: true, ..key(name, Both, section, "none", example, help) }
+}
+
+impl Key {
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+}

@@ -1,0 +1,51 @@
+//! Keys as people write them, validated into the settings that the rest of the project requires.
+//!
+//! ```no_run
+//! # use shared::config::{BackupSettings, Raw};
+//! # fn main() -> Result<(), shared::config::ConfigError> {
+//! let raw = Raw::load(Some("backup.json".as_ref()), std::env::vars_os())?;
+//! let settings = BackupSettings::from_raw(&raw)?;
+//! # Ok(()) }
+//! ```
+//!
+//! Lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`), strict in what it says: unknown keys, missing ones,
+//! bad values and contradictions are refused before anything starts, all of them at once.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `keys.rs` | the one table of keys, which `docs/configuration.md` shows |
+//! | `raw.rs`, `json.rs` | file and environment, laid over each other, not judged |
+//! | `read.rs` | typed getters that note every problem |
+//! | `validate.rs`, `kafka.rs`, `storage.rs`, `properties.rs`, `names.rs` | what each key may say |
+//! | `settings.rs` | the validated types |
+
+mod json;
+mod kafka;
+mod keys;
+mod librdkafka;
+mod names;
+mod properties;
+mod raw;
+mod read;
+mod settings;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub(crate) use properties::is_sensitive;
+
+pub use keys::{Commands, Key, Section, known_keys};
+pub use raw::Raw;
+pub use settings::{
+    AzureStore, BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, S3Store, Secret, StoreKind,
+    StoreSettings,
+};
+
+/// Everything that is wrong with a configuration, all at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+pub struct ConfigError {
+    /// One line for each problem: key, value, what is wrong, what is right.
+    pub problems: Vec<String>,
+}

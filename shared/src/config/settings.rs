@@ -1,0 +1,215 @@
+//! Validated settings. A value of these types is known to be good; the handlers require nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::kafka::{Delivery, Login};
+use crate::segment::Isolation;
+
+/// A value that never reaches a log: neither `Debug` nor `Display` shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one call that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// How to reach Kafka.
+#[derive(Debug, Clone, Default)]
+pub struct KafkaSettings {
+    /// BOOTSTRAP_SERVERS.
+    pub bootstrap_servers: String,
+    /// KAFKA_PROPERTIES and KAFKA_* variables: any librdkafka property, none of which contradicts what this project promises.
+    pub properties: BTreeMap<String, Secret>,
+    /// KAFKA_AUTH and KAFKA_SECRET_ARN: a login that properties alone do not say.
+    pub login: Login,
+}
+
+/// Where segments are.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Which store.
+    pub kind: StoreKind,
+    /// STORAGE_PREFIX: empty, or a path without a leading or trailing slash.
+    pub prefix: String,
+}
+
+/// FILESYSTEM_TYPE with what that store needs.
+#[derive(Debug, Clone)]
+pub enum StoreKind {
+    /// LINUX: a folder (FILESYSTEM_BACKUP_DIR).
+    Folder(PathBuf),
+    /// S3 and MINIO.
+    S3(S3Store),
+    /// AZURE.
+    Azure(AzureStore),
+}
+
+/// An S3 bucket, or one on MinIO.
+#[derive(Debug, Clone)]
+pub struct S3Store {
+    /// BUCKET_NAME.
+    pub bucket: String,
+    /// MINIO_URL with its scheme, or AWS_ENDPOINT_URL_S3 / AWS_ENDPOINT_URL; `None` is Amazon's own.
+    pub endpoint: Option<String>,
+    /// S3_REGION; `None` leaves it to the SDK's default chain (`us-east-1` on MinIO).
+    pub region: Option<String>,
+    /// S3_PATH_STYLE; true on MinIO.
+    pub path_style: bool,
+    /// MINIO_ACCESS_KEY and MINIO_SECRET_KEY; `None` leaves it to the SDK's default credential chain.
+    pub credentials: Option<(String, Secret)>,
+    /// S3_SSE_KMS_KEY_ID: encrypt with this key.
+    pub kms_key: Option<String>,
+    /// S3_STORAGE_CLASS of segments.
+    pub storage_class: Option<String>,
+}
+
+/// An Azure Blob container.
+#[derive(Debug, Clone)]
+pub struct AzureStore {
+    /// CONTAINER_NAME.
+    pub container: String,
+    /// AZURE_STORAGE_CONNECTION_STRING; `None` means managed or workload identity with `account_url`.
+    pub connection_string: Option<Secret>,
+    /// AZURE_STORAGE_ACCOUNT_URL (`https://NAME.blob.core.windows.net`), or made from AZURE_STORAGE_ACCOUNT_NAME.
+    pub account_url: Option<String>,
+}
+
+/// COMPRESSION: `gzip:3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Level 1 to 12.
+    Gzip(u8),
+    /// Level 1 to 19.
+    Zstd(u8),
+}
+
+/// LOG_LEVEL: 10, 20, 30, 40, 50 or a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// 10.
+    Debug,
+    /// 20.
+    Info,
+    /// 30.
+    Warning,
+    /// 40.
+    Error,
+    /// 50.
+    Critical,
+}
+
+/// What `backup-batch` requires.
+#[derive(Debug, Clone)]
+pub struct BackupSettings {
+    /// The cluster to read.
+    pub kafka: KafkaSettings,
+    /// Where to write.
+    pub store: StoreSettings,
+    /// TOPIC_NAMES, each once.
+    pub topics: Vec<String>,
+    /// GROUP_ID.
+    pub group: String,
+    /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE, at least 1.
+    pub records_per_segment: u64,
+    /// RETRY_UPLOAD_SECONDS: a part-filled segment is written only when the partition's last backup is older; also the loop's pause.
+    pub retry_upload: Duration,
+    /// NUMBER_OF_KAFKA_THREADS: partitions worked on at once, at least 1.
+    pub threads: usize,
+    /// MAX_SEGMENTS_PER_INVOCATION; `None` (0) until caught up or the deadline.
+    pub max_segments: Option<u64>,
+    /// TIME_BUDGET_SECONDS: an invocation ends in good order before this; `None` leaves it to the platform's deadline.
+    pub time_budget: Option<Duration>,
+    /// MEMORY_LIMIT_MB in bytes: what the process may use; `None` leaves it to the platform's own limit.
+    pub memory_limit: Option<u64>,
+    /// ISOLATION_LEVEL.
+    pub isolation: Isolation,
+    /// COMPRESSION.
+    pub compression: Compression,
+    /// LOG_LEVEL.
+    pub log_level: LogLevel,
+}
+
+/// RESTORE_PARTITION_STRATEGY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartitionStrategy {
+    /// Into the partition it came from.
+    Same,
+    /// Into any, evenly; the default, as in the Python tool.
+    Random,
+    /// By the hash of its key, as Kafka's own producer does (murmur2): for another partition count. Records without a key go anywhere.
+    Key,
+}
+
+impl PartitionStrategy {
+    /// As it is written in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Random => "random",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// What `restore-batch` requires.
+#[derive(Debug, Clone)]
+pub struct RestoreSettings {
+    /// The cluster to write to.
+    pub kafka: KafkaSettings,
+    /// Where to read.
+    pub store: StoreSettings,
+    /// BACKUP_TOPIC_NAME: the topic's folder in the store, also `orders@2` for a generation. In the seed's local example it is absent and
+    /// FILESYSTEM_BACKUP_DIR is that folder: then the validated store is the folder's parent and this is its name.
+    pub backup_topic: String,
+    /// RESTORE_TOPIC_NAME.
+    pub restore_topic: String,
+    /// RESTORE_ID: names this restore in the bucket and in Kafka; `BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME` when absent.
+    pub restore_id: String,
+    /// DELIVERY.
+    pub delivery: Delivery,
+    /// RESTORE_PARTITION_STRATEGY, or its old spelling RESTORE_PARTITION.
+    pub strategy: PartitionStrategy,
+    /// RETRY_SECONDS: the loop's pause.
+    pub retry: Duration,
+    /// NUMBER_OF_KAFKA_THREADS: source partitions worked on at once.
+    pub threads: usize,
+    /// MAX_SEGMENTS_PER_INVOCATION; `None` (0) until caught up or the deadline.
+    pub max_segments: Option<u64>,
+    /// TIME_BUDGET_SECONDS: an invocation ends in good order before this; `None` leaves it to the platform's deadline.
+    pub time_budget: Option<Duration>,
+    /// MEMORY_LIMIT_MB in bytes; `None` leaves it to the platform's own limit.
+    pub memory_limit: Option<u64>,
+    /// RESTORE_REPLICATION_FACTOR of a topic that restore creates; `None` is the broker's default.
+    pub replication_factor: Option<i16>,
+    /// RESTORE_ANYWAY: checks of the target that only warn: `retention`, `timestamps`, `compaction`, `not-empty`, `expired`, `lost-progress`.
+    pub anyway: Vec<String>,
+    /// SKIP_DAMAGED: go on behind a damaged or missing segment, and record what was skipped.
+    pub skip_damaged: bool,
+    /// LOG_LEVEL.
+    pub log_level: LogLevel,
+}
+
+impl RestoreSettings {
+    /// Whether RESTORE_ANYWAY names this check.
+    pub fn is_allowed(&self, check: &str) -> bool {
+        self.anyway.iter().any(|one| one == check)
+    }
+}

@@ -1,0 +1,69 @@
+use std::iter;
+
+use crate::{config::ConfigError, kafka::KafkaError, segment::SegmentError, store::StoreError};
+
+/// What an invocation can fail with. Each concern has its own error with its own hint; this one only gathers them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration was refused; nothing was started.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The bucket refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Kafka refused or failed.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// A segment is not what its name and manifest promise.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The state of the bucket and of Kafka contradict each other, or the request makes no sense for them.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Error {
+    /// Whether the same invocation, started again later, can succeed without anybody doing something.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Kafka(error) => error.is_retryable(),
+            Self::Config(_) | Self::Segment(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
+/// What went wrong: the error, then each of its causes that says something new. An error's own text names the place and what to
+/// do; the root cause ("Input/output error", "invalid peer certificate: UnknownIssuer") often stands in the last of its sources only.
+pub fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    for cause in iter::successors(error.source(), |&cause| cause.source()) {
+        let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+/// Short for results of handlers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::store::StoreErrorKind;
+
+    #[test]
+    fn causes_follow_each_once() {
+        let cause = io::Error::other(StoreError::new(StoreErrorKind::Other, "inner", "the disk\n  is broken"));
+        let error: Error = StoreError::new(StoreErrorKind::Other, "/backup/x", "reading or writing failed").caused_by(cause).into();
+        assert_eq!(in_full(&error), "/backup/x: reading or writing failed: inner: the disk is broken");
+
+        let said =
+            StoreError::new(StoreErrorKind::Other, "x", "failed (Input/output error)").caused_by(io::Error::other("Input/output error"));
+        assert_eq!(in_full(&said), "x: failed (Input/output error)");
+    }
+}

@@ -1,0 +1,74 @@
+//! How much one invocation may use: time and memory. The number of records is a setting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Clock, Millis};
+
+/// Set once, from anywhere: finish what is begun, begin nothing new.
+#[derive(Debug, Clone, Default)]
+pub struct StopSignal(Arc<AtomicBool>);
+
+impl StopSignal {
+    /// Asks for a stop.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The budget of one invocation.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// When the platform ends the invocation; `None` when it is not known or there is no limit.
+    pub deadline: Option<Millis>,
+    /// Memory the process may use, in bytes.
+    pub memory: u64,
+    /// A stop from outside.
+    pub stop: StopSignal,
+}
+
+impl Budget {
+    /// Memory when nobody says otherwise: the smallest function that a cloud offers.
+    pub const DEFAULT_MEMORY: u64 = 128 << 20;
+
+    /// What the process needs before it holds a single record: code, TLS, SDK clients, librdkafka's own threads.
+    const BASE_MEMORY: u64 = 40 << 20;
+
+    /// When an invocation ends that begins now and may take so long.
+    pub fn end(now: Millis, length: Duration) -> Millis {
+        now.saturating_add(i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// No deadline, and the memory given or the default.
+    pub fn unlimited(memory: Option<u64>) -> Self {
+        Self { deadline: None, memory: memory.unwrap_or(Self::DEFAULT_MEMORY), stop: StopSignal::default() }
+    }
+
+    /// Whether reading has to end now, so that what was read is durable before the deadline. A third of the time, and at most ten seconds,
+    /// is left for upload and commit.
+    pub fn is_spent(&self, started: Millis, clock: &dyn Clock) -> bool {
+        self.stop.is_set()
+            || self.deadline.is_some_and(|deadline| {
+                let margin = ((deadline - started) / 3).clamp(0, 10_000);
+                clock.now() >= deadline - margin
+            })
+    }
+
+    /// Bytes of compressed segment that one of `threads` workers may hold.
+    pub fn segment_bytes(&self, threads: usize) -> usize {
+        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
+        usize::try_from(left / 2 / threads.max(1) as u64).unwrap_or(usize::MAX).max(1 << 20)
+    }
+
+    /// Bytes that Kafka's client may queue for one of `threads` workers.
+    pub fn queue_bytes(&self, threads: usize) -> usize {
+        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
+        usize::try_from(left / 5 / threads.max(1) as u64).unwrap_or(usize::MAX).clamp(1 << 20, 32 << 20)
+    }
+}

@@ -1,0 +1,80 @@
+use std::fmt;
+
+/// What went wrong with Kafka, in words a user can act on.
+#[derive(Debug)]
+pub struct KafkaError {
+    /// The class of the failure; code matches on this, never on the text.
+    pub kind: KafkaErrorKind,
+    /// Which topic, partition, group or cluster.
+    pub subject: String,
+    /// What happened, and where it helps, what to do next.
+    pub what: String,
+    /// The cause, where there is one.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Classes of Kafka failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KafkaErrorKind {
+    /// The topic or partition does not exist.
+    UnknownTopic,
+    /// The topic exists already.
+    TopicExists,
+    /// The log does not hold the offset asked for.
+    OffsetOutOfRange,
+    /// A newer writer of the same name took over.
+    Fenced,
+    /// The consumer group has live members.
+    GroupInUse,
+    /// An ACL is missing.
+    Denied,
+    /// Authentication or TLS failed.
+    Credentials,
+    /// The cluster or the client does not support this request.
+    Unsupported,
+    /// A record was refused: too large, or its timestamp out of bounds.
+    RecordRefused,
+    /// Brokers cannot be reached, a leader is moving, a time-out: worth another try.
+    Unavailable,
+    /// The transaction must be given up; the next invocation starts it again.
+    Aborted,
+    /// The brokers do not know a topic config, or refuse its value.
+    InvalidConfig,
+    /// A librdkafka property is wrong.
+    Config,
+    /// Anything else.
+    Other,
+}
+
+impl KafkaError {
+    /// An error without a cause.
+    pub fn new(kind: KafkaErrorKind, subject: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { kind, subject: subject.into(), what: what.into(), source: None }
+    }
+
+    /// The same with its cause.
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Whether the same invocation can succeed later without anybody doing something.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind,
+            KafkaErrorKind::Unavailable | KafkaErrorKind::Aborted | KafkaErrorKind::OffsetOutOfRange | KafkaErrorKind::Fenced
+        )
+    }
+}
+
+impl fmt::Display for KafkaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.what)
+    }
+}
+
+impl std::error::Error for KafkaError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,111 @@
+//! One partition being read.
+
+use std::ffi::CString;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka_sys::{
+    rd_kafka_consume_batch_queue, rd_kafka_consume_start_queue, rd_kafka_consume_stop, rd_kafka_topic_destroy, rd_kafka_topic_new,
+    rd_kafka_topic_t,
+};
+
+use super::code::{Code, Failure};
+use super::handle::Handle;
+use super::message::Message;
+use super::queue::Queue;
+
+/// A topic as an instance knows it.
+pub(super) struct Topic {
+    topic: NonNull<rd_kafka_topic_t>,
+    /// After `topic`: destroyed after it.
+    _handle: Arc<Handle>,
+}
+
+// SAFETY: topics may be used from any thread (rdkafka.h, "Thread-safety").
+unsafe impl Send for Topic {}
+// SAFETY: as above.
+unsafe impl Sync for Topic {}
+
+impl Topic {
+    pub(super) fn new(handle: &Arc<Handle>, name: &str) -> Result<Self, Failure> {
+        let invalid = || Failure::new(Code::INVALID_TOPIC, format!("{name:?} is not a topic name"));
+        let name = CString::new(name).map_err(|_| invalid())?;
+        // SAFETY: a valid instance and a C string; null takes the instance's own topic properties. The reference belongs to this value.
+        let topic = unsafe { rd_kafka_topic_new(handle.as_ptr(), name.as_ptr(), std::ptr::null_mut()) };
+        NonNull::new(topic).map(|topic| Self { topic, _handle: Arc::clone(handle) }).ok_or_else(invalid)
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut rd_kafka_topic_t {
+        self.topic.as_ptr()
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: an owned reference, given back once.
+        unsafe { rd_kafka_topic_destroy(self.as_ptr()) }
+    }
+}
+
+/// Messages of one partition, from a given offset on. It belongs to no consumer group. Dropping it ends the reading.
+pub(crate) struct Stream {
+    /// Taken from the queue, not yet given up. First of the fields: destroyed before what they come from.
+    messages: Vec<Message>,
+    queue: Queue,
+    topic: Topic,
+    partition: i32,
+}
+
+impl Stream {
+    /// Starts to read `partition` at `offset`. One instance reads a partition at most once at the same time.
+    pub(crate) fn start(handle: &Arc<Handle>, topic: &str, partition: i32, offset: i64) -> Result<Self, Failure> {
+        let topic = Topic::new(handle, topic)?;
+        let queue = Queue::new(handle);
+        // SAFETY: a valid topic and queue of the same instance; both live as long as this value, which stops the reading when dropped.
+        if unsafe { rd_kafka_consume_start_queue(topic.as_ptr(), partition, offset, queue.as_ptr()) } != 0 {
+            return Err(Failure::new(Code::INVALID_ARG, format!("partition {partition} cannot be read from offset {offset}")));
+        }
+        Ok(Self { messages: Vec::new(), queue, topic, partition })
+    }
+
+    /// Takes up to `limit` messages that are there, without waiting. What was taken before is given up.
+    pub(crate) fn take(&mut self, limit: usize) -> &[Message] {
+        self.messages.clear();
+        self.messages.reserve(limit);
+        // SAFETY: a valid queue, and room for `limit` pointers. `Message` is a transparent wrapper of the pointer; the call writes as many
+        // of them as it returns, and gives them to us.
+        unsafe {
+            let taken = rd_kafka_consume_batch_queue(self.queue.as_ptr(), 0, self.messages.as_mut_ptr().cast(), limit);
+            self.messages.set_len(usize::try_from(taken).unwrap_or(0));
+        }
+        &self.messages
+    }
+
+    /// What [`take`](Self::take) took.
+    pub(crate) fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// Gives up what was taken.
+    pub(crate) fn give_up(&mut self) {
+        self.messages.clear();
+    }
+
+    /// Waits until more messages came, at most `wait`.
+    pub(crate) async fn filled(&mut self, wait: Duration) {
+        self.queue.filled(wait).await;
+    }
+
+    /// The instance it reads with.
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        self.queue.handle()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // SAFETY: a valid topic whose partition was started, once, and is stopped once. Answered by librdkafka's own thread, not by a broker.
+        unsafe { rd_kafka_consume_stop(self.topic.as_ptr(), self.partition) };
+    }
+}

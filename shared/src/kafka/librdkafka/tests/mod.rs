@@ -1,0 +1,9 @@
+//! The adapter against the embedded broker, and against a real Kafka where `KAFKA_BOOTSTRAP_SERVERS` names one.
+#![allow(clippy::unwrap_used)]
+
+mod embedded;
+mod faults;
+mod help;
+mod login;
+mod real;
+mod writers;

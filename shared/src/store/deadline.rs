@@ -1,0 +1,51 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When the requests of the running invocation have to be done. The host sets it at the start of each invocation; a store that shares it
+/// (clones do) neither waits nor tries again beyond it. Unset, as at first, it bounds nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Deadline(Arc<Mutex<Option<Instant>>>);
+
+impl Deadline {
+    /// A deadline that bounds nothing until it is set.
+    pub fn unset() -> Self {
+        Self::default()
+    }
+
+    /// Sets it, for every clone, to so long from now; `None` takes it away.
+    pub fn set(&self, left: Option<Duration>) {
+        // A time too far away to be told is as good as none.
+        let at = left.and_then(|left| Instant::now().checked_add(left));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Sets it for an invocation that ends in so long: a tenth of that, at most a second, stays for the report, so a store that hangs is told
+    /// as such before the platform ends the invocation without a word.
+    pub fn set_for_invocation(&self, left: Option<Duration>) {
+        self.set(left.map(|left| left - (left / 10).min(Duration::from_secs(1))));
+    }
+
+    /// How long until then, zero when it has passed; `None` when nothing is bounded.
+    pub fn remaining(&self) -> Option<Duration> {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_to_report_is_left() {
+        let deadline = Deadline::unset();
+        for (left, requests) in [(900_000, 899_000), (10_000, 9_000), (3_000, 2_700), (0, 0)] {
+            deadline.set_for_invocation(Some(Duration::from_millis(left)));
+            assert!(deadline.remaining().is_some_and(|remaining| remaining <= Duration::from_millis(requests)), "{left}");
+        }
+        deadline.set_for_invocation(None);
+        assert_eq!(deadline.remaining(), None);
+    }
+}

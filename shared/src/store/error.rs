@@ -1,0 +1,75 @@
+use std::fmt;
+
+/// What went wrong with an object, in words a user can act on.
+#[derive(Debug)]
+pub struct StoreError {
+    /// The class of the failure; code matches on this, never on the text.
+    pub kind: StoreErrorKind,
+    /// Which object or bucket, as [`super::ObjectStore::location`] names it.
+    pub location: String,
+    /// What happened, and where it helps, what to do next.
+    pub what: String,
+    /// The cause, where there is one.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Classes of store failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// No object of that name.
+    NotFound,
+    /// Create-only, and the name is taken.
+    AlreadyExists,
+    /// Replace-if-unchanged, and it changed.
+    Changed,
+    /// The name cannot be used in this store.
+    BadName,
+    /// The credentials are valid but do not allow this.
+    Denied,
+    /// The credentials are missing, wrong or expired.
+    Credentials,
+    /// The bucket, container or folder does not exist.
+    NoBucket,
+    /// Wrong region or endpoint.
+    WrongEndpoint,
+    /// This machine's clock is too far off for the signature.
+    ClockSkew,
+    /// The store asks to slow down.
+    Throttled,
+    /// Connection lost, time-out, 5xx: worth another try.
+    Unavailable,
+    /// What came back is not what was stored.
+    Damaged,
+    /// Anything else.
+    Other,
+}
+
+impl StoreError {
+    /// An error without a cause.
+    pub fn new(kind: StoreErrorKind, location: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { kind, location: location.into(), what: what.into(), source: None }
+    }
+
+    /// The same with its cause.
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Whether the same request can succeed later without anybody doing something.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, StoreErrorKind::Throttled | StoreErrorKind::Unavailable)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.location, self.what)
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,104 @@
+use std::io;
+use std::path::Path;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fsync, mkdirat, openat, statat};
+use rustix::io::Errno;
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// An open folder together with the open folders above it, from the root down. Each was opened in the one before and none through a symbolic
+/// link, so nothing done in it can happen outside of the root, whatever is moved meanwhile.
+pub(super) struct Chain(Vec<OwnedFd>);
+
+impl Chain {
+    /// The root alone. Fails with `ENOENT` when it does not exist.
+    pub(super) fn root(root: &Path) -> io::Result<Self> {
+        Ok(Self(vec![openat(CWD, root, FOLDER, Mode::empty())?]))
+    }
+
+    /// The root alone; made, durably, when it does not exist.
+    pub(super) fn make_root(root: &Path) -> io::Result<Self> {
+        match Self::root(root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_folder(root)?;
+                Self::root(root)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Goes down a `/`-separated path; an empty one stays here.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR` where a file is in the way, `ELOOP` where a symbolic link is.
+    pub(super) fn down(mut self, path: &str) -> io::Result<Self> {
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let next = open_folder(self.leaf(), part)?;
+            self.0.push(next);
+        }
+        Ok(self)
+    }
+
+    /// The same, making what does not exist. Not durable before [`Chain::sync`].
+    pub(super) fn make_down(mut self, path: &str) -> io::Result<Self> {
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            match mkdirat(self.leaf(), part, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => self.0.push(open_folder(self.leaf(), part)?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self)
+    }
+
+    /// The folder at the end.
+    pub(super) fn leaf(&self) -> &OwnedFd {
+        self.0.last().expect("a chain starts with its root")
+    }
+
+    /// The folder at the end alone.
+    pub(super) fn into_leaf(mut self) -> OwnedFd {
+        self.0.pop().expect("a chain starts with its root")
+    }
+
+    /// Makes the names in it durable, and the names of the folders that lead to it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.0.iter().rev().try_for_each(sync_folder)
+    }
+}
+
+/// Opens the folder `name` in `parent`; errors as [`Chain::down`].
+pub(super) fn open_folder(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    match openat(parent, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+        // Which of the two a symbolic link gives depends on the system.
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            let link = file_type(parent, name)? == FileType::Symlink;
+            Err(if link { Errno::LOOP } else { Errno::NOTDIR }.into())
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// What stands under `name`, without following it.
+pub(super) fn file_type(parent: &OwnedFd, name: &str) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode))
+}
+
+/// Makes the names in a folder durable, where its file system knows of such a thing.
+pub(super) fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
+    match fsync(folder) {
+        Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        make_folder(parent)?;
+    }
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Chain::root(parent)?.sync(),
+    }
+}
