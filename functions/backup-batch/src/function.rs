@@ -1,0 +1,140 @@
+//! The handler as its hosts see it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shared::config::{BackupSettings, ConfigError, Raw};
+use shared::host::{Budget, Event, Function, Limits, Outcome};
+use shared::kafka::RdKafkaSource;
+use shared::segment::GapReason;
+use shared::store::{self, Deadline};
+use shared::telemetry::TopicMetrics;
+use shared::{Error, Result, clock};
+
+use crate::{Backup, BackupReport, Invocation, PartitionReport};
+
+#[async_trait]
+impl Function for Backup {
+    const NAME: &'static str = "backup-batch";
+    type Settings = BackupSettings;
+
+    fn settings(raw: &Raw) -> Result<BackupSettings, ConfigError> {
+        BackupSettings::from_raw(raw)
+    }
+
+    fn limits(settings: &BackupSettings) -> Limits {
+        Limits { time_budget: settings.time_budget, memory: settings.memory_limit }
+    }
+
+    async fn connect(settings: BackupSettings, memory: u64, deadline: &Deadline) -> Result<Self> {
+        let store = store::open(&settings.store, deadline).await?;
+        settings.kafka.login.prepare().await?;
+        let queue = Budget::unlimited(Some(memory)).queue_bytes(settings.threads);
+        let source = RdKafkaSource::connect(&settings.kafka, &settings.group, settings.isolation, queue)?.until(deadline);
+        Ok(Self::new(Arc::new(source), store, settings, clock::system()))
+    }
+
+    async fn handle(&self, event: Event, budget: Budget) -> Result<Outcome> {
+        let report = self.invoke(&Invocation { event, ..Invocation::new(budget) }).await?;
+        outcome(&report)
+    }
+}
+
+fn outcome(report: &BackupReport) -> Result<Outcome> {
+    let failed = report.partitions.iter().filter_map(|one| Some((one, one.error.as_deref()?)));
+    let errors = failed.map(|(one, error)| format!("{}/{}: {error}", one.topic, one.partition));
+    let mut metrics: BTreeMap<&str, TopicMetrics> = BTreeMap::new();
+    for one in &report.partitions {
+        metrics.entry(&one.topic).or_default().add(one);
+    }
+    let named = metrics.into_iter().map(|(topic, of_topic)| TopicMetrics { topic: topic.to_owned(), ..of_topic });
+    Ok(Outcome {
+        report: serde_json::to_value(report).map_err(|error| Error::Refused(format!("the report cannot be written: {error}")))?,
+        errors: report.errors.iter().cloned().chain(errors).collect(),
+        retryable: report.errors.is_empty() && report.partitions.iter().all(|one| one.error.is_none() || one.retryable == Some(true)),
+        metrics: named.collect(),
+    })
+}
+
+/// Adds a partition's numbers to its topic's.
+trait Add {
+    fn add(&mut self, partition: &PartitionReport);
+}
+
+impl Add for TopicMetrics {
+    fn add(&mut self, partition: &PartitionReport) {
+        let lag = u64::try_from(partition.lag_records).unwrap_or(0);
+        let lost = || partition.gaps.iter().filter(|gap| gap.reason == GapReason::LogStartMoved);
+        self.records += partition.records;
+        self.bytes = Some(self.bytes.unwrap_or(0) + partition.stored_bytes);
+        self.segments = Some(self.segments.unwrap_or(0) + partition.segments);
+        self.lag_records = Some(self.lag_records.unwrap_or(0) + lag);
+        self.held_by_transactions =
+            Some(self.held_by_transactions.unwrap_or(0) + u64::try_from(partition.held_by_transactions).unwrap_or(0));
+        self.partitions_behind += u64::from(lag > 0);
+        self.gaps += lost().count() as u64;
+        self.gap_records += lost().map(|gap| u64::try_from(gap.to - gap.from).unwrap_or(0)).sum::<u64>();
+        self.errors += u64::from(partition.error.is_some());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use shared::segment::Gap;
+
+    fn partition(topic: &str, number: i32) -> PartitionReport {
+        PartitionReport {
+            topic: topic.into(),
+            partition: number,
+            segments: 1,
+            records: 10,
+            stored_bytes: 100,
+            ..PartitionReport::default()
+        }
+    }
+
+    fn report(partitions: Vec<PartitionReport>, errors: Vec<String>) -> BackupReport {
+        let mut report = BackupReport::new();
+        (report.partitions, report.errors) = (partitions, errors);
+        report
+    }
+
+    #[test]
+    fn numbers_are_added_up_by_topic() {
+        let gaps =
+            vec![Gap { from: 0, to: 5, reason: GapReason::BeforeFirstBackup }, Gap { from: 20, to: 27, reason: GapReason::LogStartMoved }];
+        let behind = PartitionReport { lag_records: 4, held_by_transactions: 8, gaps, ..partition("orders", 1) };
+        let failed = PartitionReport { error: Some("away".into()), retryable: Some(true), ..partition("payments", 0) };
+        let report = report(vec![partition("orders", 0), behind, failed], vec![]);
+        let outcome = outcome(&report).unwrap();
+        assert_eq!((outcome.errors, outcome.retryable), (vec!["payments/0: away".to_owned()], true));
+        let orders = TopicMetrics {
+            topic: "orders".into(),
+            records: 20,
+            bytes: Some(200),
+            segments: Some(2),
+            lag_records: Some(4),
+            held_by_transactions: Some(8),
+            partitions_behind: 1,
+            gaps: 1,
+            gap_records: 7,
+            errors: 0,
+        };
+        assert_eq!(outcome.metrics[0], orders);
+        assert_eq!((outcome.metrics[1].topic.as_str(), outcome.metrics[1].errors), ("payments", 1));
+    }
+
+    #[test]
+    fn one_failure_that_needs_somebody_makes_the_invocation_one() {
+        let failed = |retryable| PartitionReport { error: Some("bad".into()), retryable, ..PartitionReport::default() };
+        for other in [Some(false), None] {
+            let report = report(vec![failed(Some(true)), failed(other)], vec![]);
+            assert!(!outcome(&report).unwrap().retryable);
+        }
+        let report = report(vec![], vec!["topic \"orders\" does not exist".into()]);
+        assert!(!outcome(&report).unwrap().retryable);
+    }
+}

@@ -1,0 +1,171 @@
+//! What is there to do: a few requests for all partitions, never one for each.
+
+use std::collections::BTreeMap;
+
+use futures::try_join;
+use shared::catalog::BackupCommit;
+use shared::clock::Millis;
+use shared::kafka::{OffsetRange, TopicFacts, TopicPartition};
+use shared::{Error, Result};
+
+use crate::publish::generation_of;
+use crate::report::BackupReport;
+use crate::stretch::Stretch;
+use crate::{Backup, Invocation, Run};
+
+/// A partition with something to read.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) partition: TopicPartition,
+    /// What the partition held when the invocation began; `end` is where it stops reading.
+    pub(crate) range: OffsetRange,
+    /// Our own last commit for this very topic. `None`: the bucket decides where to begin.
+    pub(crate) commit: Option<BackupCommit>,
+}
+
+impl Candidate {
+    /// Offsets between the last backup and the end. Without a commit all of them, also those that are gone: the bucket knows what it has of
+    /// them, and a new commit saves asking it again.
+    pub(crate) fn pending(&self) -> i64 {
+        (self.range.end - self.commit.as_ref().map_or(0, |commit| commit.next)).max(0)
+    }
+
+    /// The log ends below what was committed: it is not the log that was backed up.
+    fn is_truncated(&self) -> bool {
+        self.commit.as_ref().is_some_and(|commit| self.range.high_watermark < commit.next)
+    }
+
+    /// The same partition behind a segment that was just written.
+    pub(crate) fn after(&self, done: &Stretch) -> Self {
+        Self { commit: Some(done.commit.clone()), ..self.clone() }
+    }
+}
+
+/// What an invocation found.
+pub(crate) struct Plan {
+    pub(crate) topics: BTreeMap<String, TopicFacts>,
+    /// The newest generation of each topic that one of our own commits names, whichever partition it is of.
+    pub(crate) newest: BTreeMap<String, u32>,
+    pub(crate) work: Vec<Candidate>,
+    pub(crate) report: BackupReport,
+}
+
+impl Backup {
+    /// Finds the partitions of this event that have something to read, the one longest without a backup first.
+    pub(crate) async fn plan(&self, invocation: &Invocation, now: Millis) -> Result<Plan> {
+        let wanted: Vec<String> = self
+            .settings
+            .topics
+            .iter()
+            .filter(|topic| invocation.event.topic.as_ref().is_none_or(|only| only == *topic))
+            .cloned()
+            .collect();
+        if wanted.is_empty() {
+            let topic = invocation.event.topic.as_deref().unwrap_or_default();
+            return Err(Error::Refused(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
+        }
+        let topics = self.source.describe(&wanted).await?;
+        let mut report = BackupReport::new();
+        for missing in wanted.iter().filter(|topic| !topics.contains_key(*topic)) {
+            report.fail_topic(missing, format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES"));
+        }
+        let all = partitions_of(&topics);
+        let partitions: Vec<TopicPartition> = all
+            .iter()
+            .filter(|partition| invocation.event.includes(partition))
+            .filter(|partition| invocation.up_to.as_ref().is_none_or(|up_to| up_to.contains_key(*partition)))
+            .cloned()
+            .collect();
+        // Commits of all partitions, those of other shards too: one of them can tell of a generation that this shard has not begun with.
+        let (ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
+        let mut commits = BTreeMap::new();
+        let mut newest: BTreeMap<String, u32> = BTreeMap::new();
+        for (partition, committed) in committed {
+            let topic_id = topics.get(&partition.topic).and_then(|facts| facts.id.as_ref());
+            let is_of_topic =
+                |commit: &BackupCommit| topic_id.is_none() || commit.topic_id.is_none() || commit.topic_id.as_ref() == topic_id;
+            if let Some(commit) = BackupCommit::read(&committed, &self.store_id).filter(is_of_topic) {
+                let number = newest.entry(partition.topic.clone()).or_default();
+                *number = generation_of(&commit).max(*number);
+                commits.insert(partition, commit);
+            }
+        }
+        let mut work = Vec::new();
+        for partition in partitions {
+            let Some(mut range) = ranges.get(&partition).copied() else {
+                report.fail_text(&partition, "the partition has no leader now; the next invocation tries again".into());
+                continue;
+            };
+            let held = range.held_by_transactions();
+            tell_held(&partition, &range);
+            if let Some(end) = invocation.up_to.as_ref().and_then(|up_to| up_to.get(&partition)) {
+                range.end = range.end.min(*end);
+            }
+            // One partition's lost end begins a generation for all: who committed to an older one has not begun with it yet.
+            let is_newest = |commit: &BackupCommit| newest.get(&partition.topic).is_none_or(|number| generation_of(commit) >= *number);
+            let commit = commits.remove(&partition).filter(is_newest);
+            let candidate = Candidate { partition, range, commit };
+            report.see(&candidate.partition, &range, held, candidate.commit.as_ref());
+            if self.is_due(&candidate, invocation, now) {
+                work.push(candidate);
+            }
+        }
+        work.sort_by_key(|candidate| candidate.commit.as_ref().map_or(Millis::MIN, |commit| commit.at));
+        Ok(Plan { topics, newest, work, report })
+    }
+
+    /// Whether a segment of this partition should be written now: a full one always, a part-filled one when the last is old enough.
+    fn is_due(&self, candidate: &Candidate, invocation: &Invocation, now: Millis) -> bool {
+        let pending = candidate.pending();
+        let is_old = || {
+            let pause = Millis::try_from(self.settings.retry_upload.as_millis()).unwrap_or(Millis::MAX);
+            candidate.commit.as_ref().is_none_or(|commit| now.saturating_sub(commit.at) >= pause)
+        };
+        let is_full = u64::try_from(pending).unwrap_or(0) >= self.settings.records_per_segment;
+        if candidate.is_truncated() {
+            candidate.range.end > candidate.range.log_start
+        } else {
+            pending > 0 && (is_full || invocation.flush || is_old())
+        }
+    }
+
+    /// Where each partition ends now, for [`Invocation::up_to`]. One without a leader has no known end: it stays in the invocation, which says so.
+    ///
+    /// # Errors
+    /// As [`Backup::invoke`].
+    pub async fn ends(&self) -> Result<BTreeMap<TopicPartition, i64>> {
+        let topics = self.source.describe(&self.settings.topics).await?;
+        let partitions = partitions_of(&topics);
+        let ranges = self.source.offsets(&partitions).await?;
+        let end = |partition: &TopicPartition| ranges.get(partition).map_or(i64::MAX, |range| range.end);
+        Ok(partitions.into_iter().map(|partition| (partition.clone(), end(&partition))).collect())
+    }
+}
+
+fn partitions_of(topics: &BTreeMap<String, TopicFacts>) -> Vec<TopicPartition> {
+    let of_topic = |(topic, facts): (&String, &TopicFacts)| {
+        let topic = topic.clone();
+        (0..facts.partitions).map(move |partition| TopicPartition::new(topic.as_str(), partition))
+    };
+    topics.iter().flat_map(of_topic).collect()
+}
+
+/// Names the offsets that an open transaction holds back. They are no lag: nobody who reads committed records can read them yet.
+fn tell_held(partition: &TopicPartition, range: &OffsetRange) {
+    if range.held_by_transactions() > 0 {
+        tracing::info!(
+            topic = partition.topic,
+            partition = partition.partition,
+            "offsets {} to {} wait for an open transaction. If this stays: kafka-transactions.sh find-hanging, then abort",
+            range.end,
+            range.high_watermark
+        );
+    }
+}
+
+impl Run {
+    /// Whether another segment of this partition should follow in the same invocation.
+    pub(crate) fn is_due(&self, candidate: &Candidate) -> bool {
+        self.backup.is_due(candidate, &self.invocation, self.backup.clock.now())
+    }
+}

@@ -1,0 +1,142 @@
+//! Makes a segment durable, then says so: segment, `.sha256`, commit, in this order. Each step can find that another invocation took it.
+
+use shared::catalog::{BackupCommit, Generation, SegmentEntry, find_last, find_next, names};
+use shared::kafka::TopicPartition;
+use shared::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
+use shared::store::{StoreError, StoreErrorKind};
+use shared::{Error, Result, failpoint};
+
+use crate::Run;
+use crate::resume::Resume;
+
+/// What stands in the bucket behind a start offset.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// Start of the last segment of the chain.
+    pub(crate) last: i64,
+    /// Where it ends: what to commit.
+    pub(crate) next: i64,
+    /// Another invocation wrote it.
+    pub(crate) adopted: bool,
+}
+
+/// Number of the generation that a commit is of.
+pub(crate) fn generation_of(commit: &BackupCommit) -> u32 {
+    names::parse_topic_folder(&commit.folder).map_or(0, |(_, number)| number)
+}
+
+impl Run {
+    /// Creates the segment and its `.sha256`. Where the name is taken, what stands there is adopted: nothing stored is ever replaced.
+    pub(crate) async fn publish(
+        &self,
+        partition: &TopicPartition,
+        resume: &Resume,
+        next: i64,
+        finished: &FinishedSegment,
+    ) -> Result<Published> {
+        let store = self.backup.store.as_ref();
+        let name = names::segment(&resume.generation.folder(), partition.partition, resume.start, resume.generation.packing);
+        failpoint!("backup::segment::before");
+        match store.create(&name, finished.body.clone()).await {
+            Ok(_) => {
+                failpoint!("backup::segment::after");
+                tracing::info!("Created Successful Backupfile {}", store.location(&name));
+                self.create_sidecar(&name, &finished.sha256).await?;
+                Ok(Published { last: resume.start, next, adopted: false })
+            }
+            Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => self.adopt(partition, resume).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Walks to the end of the chain that somebody else wrote.
+    async fn adopt(&self, partition: &TopicPartition, resume: &Resume) -> Result<Published> {
+        let store = self.backup.store.as_ref();
+        let folder = resume.generation.folder();
+        let gone = || Error::Refused(format!("{partition}: the segment at offset {} was there and is gone; run again", resume.start));
+        let first = find_next(store, &folder, partition.partition, resume.start).await?.filter(|entry| entry.start == resume.start);
+        let mut manifest = self.adopt_one(partition.partition, &first.ok_or_else(gone)?, &resume.generation).await?;
+        let last = find_last(store, &folder, partition.partition, resume.start).await?.ok_or_else(gone)?;
+        if last.start != resume.start {
+            manifest = self.adopt_one(partition.partition, &last, &resume.generation).await?;
+        }
+        tracing::info!("{} holds offsets up to {} already: another invocation wrote them", store.location(&last.name), manifest.next);
+        Ok(Published { last: last.start, next: manifest.next, adopted: true })
+    }
+
+    /// Reads the manifest of a segment that another invocation wrote, and repairs what a kill left missing.
+    pub(crate) async fn adopt_one(&self, partition: i32, entry: &SegmentEntry, generation: &Generation) -> Result<Manifest> {
+        self.read_adopted(partition, entry, generation).await.map_err(|error| match error {
+            Error::Segment(SegmentError { kind, object, what }) => {
+                let what = format!(
+                    "{what}. The backup goes on behind this segment, and cannot while it is not sound: move it and its .sha256 away, and what Kafka \
+                     still holds of it is backed up again"
+                );
+                Error::Segment(SegmentError { kind, object, what })
+            }
+            error => error,
+        })
+    }
+
+    async fn read_adopted(&self, partition: i32, entry: &SegmentEntry, generation: &Generation) -> Result<Manifest> {
+        let store = &self.backup.store;
+        let mut reader = SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?;
+        let manifest = reader.manifest().clone();
+        reader.belongs_to(&generation.folder(), partition, entry.start)?;
+        let sidecar = names::sidecar(&entry.name);
+        match store.get(&sidecar).await {
+            Ok(_) => {}
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => {
+                tracing::info!("{} has no .sha256 (its writer was stopped in between): writing it", store.location(&entry.name));
+                // Read through, with every check: a damaged segment must not get a digest that says it is sound.
+                while reader.next_group().await?.is_some() {}
+                if let Some(sha256) = reader.sha256() {
+                    self.create_sidecar(&entry.name, sha256).await?;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(manifest)
+    }
+
+    async fn create_sidecar(&self, segment: &str, sha256: &str) -> Result<()> {
+        let store = self.backup.store.as_ref();
+        let name = names::sidecar(segment);
+        failpoint!("backup::sidecar::before");
+        match store.create(&name, sha256.as_bytes().to_vec().into()).await {
+            Ok(_) => {
+                failpoint!("backup::sidecar::after");
+                tracing::info!("Created Successful Backup sha256 file of {}", store.location(&name));
+            }
+            // Two adopters can repair the same one: both computed it from the same bytes.
+            Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Commits `next`, unless the group is further already: a paused invocation that wakes late must not undo a later one. (Kafka has no
+    /// compare-and-set for offsets; should a commit still go back, the next invocation finds the segments there and adopts them.)
+    pub(crate) async fn commit(&self, partition: &TopicPartition, generation: &Generation, last: i64, next: i64) -> Result<BackupCommit> {
+        let backup = &self.backup;
+        let commit = BackupCommit {
+            version: BackupCommit::VERSION,
+            next,
+            folder: generation.folder(),
+            segment: last,
+            at: backup.clock.now(),
+            topic_id: generation.topic_id.clone(),
+            store: backup.store_id.clone(),
+        };
+        let there = backup.source.committed(std::slice::from_ref(partition)).await?;
+        if let Some(theirs) = there.get(partition).and_then(|committed| BackupCommit::read(committed, &backup.store_id))
+            && (generation_of(&theirs), theirs.next) >= (generation.generation, next)
+        {
+            return Ok(theirs);
+        }
+        failpoint!("backup::commit::before");
+        backup.source.commit(partition, &commit.to_committed()).await?;
+        failpoint!("backup::commit::after");
+        Ok(commit)
+    }
+}

@@ -1,0 +1,204 @@
+//! What an invocation did and what it left.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shared::catalog::BackupCommit;
+use shared::clock::Millis;
+use shared::kafka::{OffsetRange, TopicPartition};
+use shared::segment::{Gap, GapReason};
+use shared::{Error, in_full};
+
+use crate::stretch::Stretch;
+
+/// What one invocation did. Serialises to the JSON that users and platforms get.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct BackupReport {
+    /// `backup-batch`.
+    pub function: &'static str,
+    /// Whether nothing failed.
+    pub succeeded: bool,
+    /// Segments written.
+    pub segments: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of their logs, uncompressed.
+    pub log_bytes: u64,
+    /// Bytes stored.
+    pub stored_bytes: u64,
+    /// Offsets that are not in the bucket yet, over all partitions.
+    pub lag_records: i64,
+    /// Offsets that retention deleted before they were read.
+    pub gap_records: i64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Millis,
+    /// Each partition that this invocation was to look after.
+    pub partitions: Vec<PartitionReport>,
+    /// What concerns whole topics.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    #[serde(skip)]
+    by_partition: BTreeMap<TopicPartition, PartitionReport>,
+}
+
+/// What one invocation did for one partition.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PartitionReport {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Folder of the generation, once something was backed up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// Segments written.
+    pub segments: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of their logs, uncompressed.
+    pub log_bytes: u64,
+    /// Bytes stored.
+    pub stored_bytes: u64,
+    /// Everything below this offset is in the bucket.
+    pub next: Option<i64>,
+    /// Where the partition ended when the invocation began.
+    pub end: i64,
+    /// Offsets between the two.
+    pub lag_records: i64,
+    /// The same in bytes, uncompressed, by the average of what this invocation read; absent when it read nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_bytes: Option<i64>,
+    /// Distance from the last stable offset to the high watermark: held back by open transactions.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held_by_transactions: i64,
+    /// Offsets that were gone before they could be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+    /// Segments that another invocation had written already.
+    #[serde(skip_serializing_if = "is_none_adopted")]
+    pub adopted: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Whether the next invocation can succeed without anybody doing something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_none_adopted(number: &u64) -> bool {
+    *number == 0
+}
+
+impl BackupReport {
+    pub(crate) fn new() -> Self {
+        Self { function: "backup-batch", ..Self::default() }
+    }
+
+    fn of(&mut self, partition: &TopicPartition) -> &mut PartitionReport {
+        self.by_partition.entry(partition.clone()).or_insert_with(|| PartitionReport {
+            topic: partition.topic.clone(),
+            partition: partition.partition,
+            ..PartitionReport::default()
+        })
+    }
+
+    pub(crate) fn see(&mut self, partition: &TopicPartition, range: &OffsetRange, held: i64, commit: Option<&BackupCommit>) {
+        let report = self.of(partition);
+        report.end = range.end;
+        report.next = commit.map(|commit| commit.next);
+        report.folder = commit.map(|commit| commit.folder.clone());
+        report.held_by_transactions = held;
+        // A log that ends below what was backed up is another log, of which nothing is in the bucket yet.
+        let next = report.next.filter(|next| *next <= range.high_watermark);
+        report.lag_records = (range.end - next.unwrap_or(range.log_start)).max(0);
+    }
+
+    pub(crate) fn add(&mut self, partition: &TopicPartition, done: &Stretch) {
+        let report = self.of(partition);
+        report.segments += u64::from(!done.adopted);
+        report.adopted += u64::from(done.adopted);
+        report.records += done.records;
+        report.log_bytes += done.log_bytes;
+        report.stored_bytes += done.stored_bytes;
+        report.next = Some(done.commit.next);
+        report.folder = Some(done.commit.folder.clone());
+        report.gaps.extend(done.gap.clone());
+        report.lag_records = (report.end - done.commit.next).max(0);
+        let read = i64::try_from(report.log_bytes).unwrap_or(i64::MAX);
+        report.lag_bytes =
+            i64::try_from(report.records).ok().filter(|records| *records > 0).map(|records| read / records * report.lag_records);
+    }
+
+    pub(crate) fn fail(&mut self, partition: &TopicPartition, error: &Error) {
+        self.fail_text(partition, in_full(error));
+        self.of(partition).retryable = Some(error.is_retryable());
+    }
+
+    pub(crate) fn fail_text(&mut self, partition: &TopicPartition, error: String) {
+        self.of(partition).error = Some(error);
+    }
+
+    pub(crate) fn fail_topic(&mut self, _topic: &str, error: String) {
+        tracing::error!("{error}");
+        self.errors.push(error);
+    }
+
+    pub(crate) fn finish(&mut self, started: Millis, now: Millis) {
+        self.partitions = std::mem::take(&mut self.by_partition).into_values().collect();
+        let all = &self.partitions;
+        self.segments = all.iter().map(|one| one.segments).sum();
+        self.records = all.iter().map(|one| one.records).sum();
+        self.log_bytes = all.iter().map(|one| one.log_bytes).sum();
+        self.stored_bytes = all.iter().map(|one| one.stored_bytes).sum();
+        self.lag_records = all.iter().map(|one| one.lag_records).sum();
+        let lost = |gap: &&Gap| gap.reason == GapReason::LogStartMoved;
+        self.gap_records = all.iter().flat_map(|one| &one.gaps).filter(lost).map(|gap| gap.to - gap.from).sum();
+        self.succeeded = self.errors.is_empty() && all.iter().all(|one| one.error.is_none());
+        self.duration_ms = now - started;
+    }
+
+    /// Whether everything that this invocation was to look after is in the bucket.
+    pub fn is_caught_up(&self) -> bool {
+        self.succeeded && self.lag_records == 0
+    }
+
+    /// Whether this invocation wrote or adopted anything.
+    pub fn has_moved(&self) -> bool {
+        self.partitions.iter().any(|one| one.segments + one.adopted > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(end: i64, high_watermark: i64, next: Option<i64>) -> BackupReport {
+        let (folder, store) = (String::from("orders"), String::new());
+        let commit =
+            next.map(|next| BackupCommit { version: BackupCommit::VERSION, next, folder, segment: 0, at: 0, topic_id: None, store });
+        let mut report = BackupReport::new();
+        report.see(&TopicPartition::new("orders", 0), &OffsetRange { log_start: 3, end, high_watermark }, 0, commit.as_ref());
+        report.finish(0, 0);
+        report
+    }
+
+    #[test]
+    fn caught_up_is_what_has_nothing_left() {
+        let lags = [(10, 10, None, 7), (10, 10, Some(4), 6), (10, 10, Some(10), 0), (8, 10, Some(9), 0)];
+        for (end, high_watermark, next, lag) in lags {
+            let report = seen(end, high_watermark, next);
+            assert_eq!((report.lag_records, report.is_caught_up()), (lag, lag == 0), "{end} {high_watermark} {next:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_has_everything_left() {
+        assert_eq!(seen(10, 10, Some(50)).lag_records, 7);
+    }
+}

@@ -1,0 +1,192 @@
+//! Where to begin: our own commit says it; where that is missing, foreign or expired, or the topic is another one, the bucket does.
+
+use shared::catalog::{Generation, Generations, NewReason, find_last};
+use shared::kafka::TopicFacts;
+use shared::segment::Packing;
+use shared::store::Version;
+use shared::{Error, Result};
+use tokio::sync::Mutex;
+
+use crate::Run;
+use crate::plan::Candidate;
+
+/// What the workers of one invocation know of a topic.
+#[derive(Debug)]
+pub(crate) struct TopicState {
+    name: String,
+    pub(crate) facts: TopicFacts,
+    /// The newest generation that our own commits name: it was in the bucket before they were made.
+    committed: Option<u32>,
+    /// The newest generation in the bucket, once somebody needed it.
+    generation: Mutex<Option<Generation>>,
+}
+
+impl TopicState {
+    pub(crate) fn new(name: &str, facts: TopicFacts, committed: Option<u32>) -> Self {
+        Self { name: name.to_owned(), facts, committed, generation: Mutex::new(None) }
+    }
+}
+
+/// Where a stretch begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Resume {
+    pub(crate) generation: Generation,
+    pub(crate) start: i64,
+    /// There is no segment of this partition yet in this generation.
+    pub(crate) is_first: bool,
+    /// The group did not know it, the bucket did: start of the last segment.
+    pub(crate) found: Option<i64>,
+}
+
+impl Run {
+    /// Finds out where to begin with a partition.
+    pub(crate) async fn resume(&self, candidate: &Candidate) -> Result<Resume> {
+        let topic = self.topic(&candidate.partition.topic)?;
+        let generation = self.generation(topic).await?;
+        if let Some(commit) = candidate.commit.as_ref().filter(|commit| commit.folder == generation.folder()) {
+            if self.still_holds(candidate, commit.next).await? {
+                return Ok(Resume { generation, start: commit.next, is_first: false, found: None });
+            }
+            return self.begin_truncated(topic, &generation).await;
+        }
+        let store = self.backup.store.as_ref();
+        let partition = candidate.partition.partition;
+        let Some(last) = find_last(store, &generation.folder(), partition, 0).await? else {
+            return Ok(Resume { generation, start: 0, is_first: true, found: None });
+        };
+        let manifest = self.adopt_one(partition, &last, &generation).await?;
+        if self.still_holds(candidate, manifest.next).await? {
+            tracing::info!(
+                topic = candidate.partition.topic,
+                partition,
+                "the group has no commit of this backup: continuing at offset {} behind the last segment in the bucket",
+                manifest.next
+            );
+            return Ok(Resume { generation, start: manifest.next, is_first: false, found: Some(manifest.start) });
+        }
+        self.begin_truncated(topic, &generation).await
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Result<&TopicState> {
+        self.topics.get(name).ok_or_else(|| Error::Refused(format!("topic {name:?} is not part of this invocation")))
+    }
+
+    /// The generation to write to: the newest in the bucket if it is of this topic id, else a new one.
+    async fn generation(&self, topic: &TopicState) -> Result<Generation> {
+        let mut known = topic.generation.lock().await;
+        if let Some(generation) = known.as_ref() {
+            return Ok(generation.clone());
+        }
+        let generations = Generations::of(self.backup.store.as_ref(), &topic.name);
+        let generation = match generations.newest(topic.committed.unwrap_or(1)).await? {
+            Some((found, version)) if found.is(topic.facts.id.as_ref()) => {
+                self.refresh(topic, &generations, &found, &version).await?;
+                found
+            }
+            Some((found, _)) => self.begin(topic, found.generation + 1, NewReason::Recreated).await?,
+            None if topic.committed.is_some() => return Err(self.not_the_bucket(topic)),
+            None => self.begin(topic, 1, NewReason::First).await?,
+        };
+        *known = Some(generation.clone());
+        Ok(generation)
+    }
+
+    /// Keeps up to date what re-creates the topic.
+    async fn refresh(&self, topic: &TopicState, generations: &Generations<'_>, found: &Generation, version: &Version) -> Result<()> {
+        let (name, now) = (topic.name.as_str(), topic.facts.partitions);
+        if found.partitions < now {
+            tracing::warn!(
+                topic = name,
+                "partitions were added: {} before, {now} now; new ones are backed up from their beginning, and keys may have moved to others",
+                found.partitions,
+            );
+        }
+        let configs = self.backup.source.configs(name).await?;
+        let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
+        generations.refresh(found, version, &facts).await
+    }
+
+    /// Going on behind what is not there would leave a hole that nobody sees before a restore.
+    fn not_the_bucket(&self, topic: &TopicState) -> Error {
+        let folder = shared::catalog::names::topic_folder(&topic.name, topic.committed.unwrap_or(1));
+        let place = self.backup.store.location(&shared::catalog::names::topic_json(&folder));
+        Error::Refused(format!(
+            "consumer group {:?} says that {:?} was backed up here, but {place} is missing; nothing was read. Is this the right bucket or folder, and \
+             is it mounted? To begin a new backup here, choose a new GROUP_ID",
+            self.backup.settings.group, topic.name
+        ))
+    }
+
+    /// Whether the log still holds (or once held) offset `next`, so that the backup can go on there. Asked once more before the answer is
+    /// no: the offsets of the plan can be older than the commit.
+    async fn still_holds(&self, candidate: &Candidate, next: i64) -> Result<bool> {
+        if candidate.range.high_watermark >= next {
+            return Ok(true);
+        }
+        let fresh = self.backup.source.offsets(std::slice::from_ref(&candidate.partition)).await?;
+        Ok(fresh.get(&candidate.partition).is_none_or(|range| range.high_watermark >= next))
+    }
+
+    async fn begin_truncated(&self, topic: &TopicState, old: &Generation) -> Result<Resume> {
+        let mut known = topic.generation.lock().await;
+        let generation = match known.as_ref() {
+            Some(newer) if newer.generation > old.generation => newer.clone(),
+            _ => self.begin(topic, old.generation + 1, NewReason::Truncated).await?,
+        };
+        *known = Some(generation.clone());
+        Ok(Resume { generation, start: 0, is_first: true, found: None })
+    }
+
+    /// Begins a generation, if the topic still is the one this invocation knows: a paused invocation that wakes late must not begin one for a
+    /// topic that is gone.
+    async fn begin(&self, topic: &TopicState, number: u32, reason: NewReason) -> Result<Generation> {
+        let name = topic.name.as_str();
+        self.check_identity(name).await?;
+        let backup = &self.backup;
+        if reason != NewReason::First {
+            tracing::warn!(topic = name, "{}", why(name, number, &reason));
+        }
+        let generation = Generation {
+            format_version: Generation::FORMAT,
+            topic: name.to_owned(),
+            generation: number,
+            topic_id: topic.facts.id.clone(),
+            partitions: topic.facts.partitions,
+            configs: backup.source.configs(name).await?.unwrap_or_default(),
+            packing: Packing::from(backup.settings.compression),
+            reason,
+            at: backup.clock.now(),
+        };
+        let begun = Generations::of(backup.store.as_ref(), name).begin(generation).await?;
+        if begun.is(topic.facts.id.as_ref()) { Ok(begun) } else { Err(another_topic(name)) }
+    }
+
+    /// Checks that the topic still has the id it had when the invocation began.
+    pub(crate) async fn check_identity(&self, name: &str) -> Result<()> {
+        let known = &self.topic(name)?.facts;
+        let now = self.backup.source.describe(&[name.to_owned()]).await?;
+        match now.get(name) {
+            Some(facts) if facts.id == known.id => Ok(()),
+            _ => Err(another_topic(name)),
+        }
+    }
+}
+
+fn another_topic(name: &str) -> Error {
+    Error::Refused(format!(
+        "topic {name:?} was deleted or created again during this invocation; nothing was written of it, the next invocation begins a new generation"
+    ))
+}
+
+fn why(name: &str, number: u32, reason: &NewReason) -> String {
+    let folder = shared::catalog::names::topic_folder(name, number);
+    match reason {
+        NewReason::Truncated => format!(
+            "a partition of {name:?} ends below what was backed up (unclean election, or a cluster set back): its log is another one now; \
+             beginning generation {folder:?}, the old one stays readable"
+        ),
+        _ => format!(
+            "topic {name:?} has another topic id: it was deleted and created again; beginning generation {folder:?}, the old one stays readable"
+        ),
+    }
+}

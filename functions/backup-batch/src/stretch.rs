@@ -1,0 +1,250 @@
+//! Reads `[start, next)` of a partition into a segment.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use shared::catalog::BackupCommit;
+use shared::clock::Millis;
+use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
+use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWriter};
+use shared::{Error, Result};
+
+use crate::Run;
+use crate::plan::Candidate;
+use crate::publish::Published;
+use crate::resume::Resume;
+use crate::turn::Turn;
+
+/// A fetch waits so long before the budget is looked at again.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// With nothing new for so long and more to come, what was read is written, or the partition given up for this invocation.
+const STALLED: Millis = 60_000;
+
+/// An invocation whose time ends after nothing came for so long says so. Aborted transactions are read in silence: one that takes longer than an
+/// invocation has would keep its partition where it is without a word.
+const SILENT: Millis = 5_000;
+
+/// How often retention may overtake the reader before the partition is left to the next invocation.
+const OVERTAKEN: usize = 5;
+
+/// A segment that is in the bucket, and its offset committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Stretch {
+    pub(crate) commit: BackupCommit,
+    pub(crate) records: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) stored_bytes: u64,
+    pub(crate) gap: Option<Gap>,
+    /// Another invocation had written it already.
+    pub(crate) adopted: bool,
+}
+
+/// Why reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE, the memory budget or the deadline.
+    Full,
+    /// The partition's end.
+    CaughtUp,
+}
+
+impl Run {
+    /// Writes the partition's next segment. `None` when it turned out that none is due.
+    pub(crate) async fn next_segment(&self, candidate: &Candidate, turn: &mut Turn) -> Result<Option<Stretch>> {
+        let partition = &candidate.partition;
+        tracing::info!("started polling on {}", partition.topic);
+        let resume = self.resume(candidate).await?;
+        let Some((finished, next)) = self.read(candidate, &resume, turn).await? else {
+            return self.commit_found(partition, &resume).await;
+        };
+        // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
+        self.check_identity(&partition.topic).await?;
+        let Published { last, next, adopted } = self.publish(partition, &resume, next, &finished).await?;
+        let commit = self.commit(partition, &resume.generation, last, next).await?;
+        self.tell_progress(partition, next, candidate.range.end);
+        let manifest = &finished.manifest;
+        let stretch = Stretch {
+            commit,
+            records: if adopted { 0 } else { manifest.records },
+            log_bytes: if adopted { 0 } else { manifest.log_bytes },
+            stored_bytes: if adopted { 0 } else { finished.body.len() as u64 },
+            gap: manifest.gap.clone().filter(|_| !adopted),
+            adopted,
+        };
+        if let Some(gap) = stretch.gap.as_ref().filter(|gap| gap.reason == GapReason::LogStartMoved) {
+            tracing::warn!(
+                topic = partition.topic,
+                partition = partition.partition,
+                "offsets {} to {} were deleted from the topic (retention or DeleteRecords) before they could be backed up; \
+                 the gap is recorded in the segment. Back up more often, or raise the topic's retention",
+                gap.from,
+                gap.to
+            );
+        }
+        Ok(Some(stretch))
+    }
+
+    /// Nothing new to read: should the bucket have known more than the group, the group learns it, so that the next invocation need not ask.
+    async fn commit_found(&self, partition: &TopicPartition, resume: &Resume) -> Result<Option<Stretch>> {
+        let Some(last) = resume.found else { return Ok(None) };
+        let commit = self.commit(partition, &resume.generation, last, resume.start).await?;
+        Ok(Some(Stretch { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true }))
+    }
+
+    /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the beginning of the segment, never a silent jump.
+    async fn read(&self, candidate: &Candidate, resume: &Resume, turn: &mut Turn) -> Result<Option<(FinishedSegment, i64)>> {
+        let mut range = candidate.range;
+        for _ in 0..OVERTAKEN {
+            let gap = (range.log_start > resume.start).then_some(Gap {
+                from: resume.start,
+                to: range.log_start,
+                reason: if resume.is_first { GapReason::BeforeFirstBackup } else { GapReason::LogStartMoved },
+            });
+            match self.read_from(candidate, resume, gap, turn).await {
+                Err(Error::Kafka(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange, .. })) => {
+                    range = self.fresh_range(&candidate.partition).await?.unwrap_or(range);
+                    if range.high_watermark < resume.start {
+                        return Err(ends_below(&candidate.partition, range.high_watermark, resume.start));
+                    }
+                }
+                other => return other,
+            }
+        }
+        let what = "retention deletes records faster than they can be read; the next invocation tries again";
+        Err(KafkaError::new(KafkaErrorKind::Unavailable, candidate.partition.to_string(), what).into())
+    }
+
+    async fn read_from(
+        &self,
+        candidate: &Candidate,
+        resume: &Resume,
+        gap: Option<Gap>,
+        turn: &mut Turn,
+    ) -> Result<Option<(FinishedSegment, i64)>> {
+        let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
+        let budget = &self.invocation.budget;
+        let limit = backup.settings.records_per_segment;
+        let held_limit = budget.segment_bytes(backup.settings.threads);
+        let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
+        let mut writer = SegmentWriter::new(self.spec(partition, resume, gap), backup.compressors);
+        let mut reader = match turn.take(from) {
+            Some(reader) => reader,
+            None => backup.source.open(partition, from).await?,
+        };
+        let mut moved = (reader.position(), backup.clock.now());
+        let ended = loop {
+            let mut failed = None;
+            reader.drain(&mut |record| {
+                if let Err(error) = writer.append(record) {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+                let stop = writer.records() >= limit || writer.held_bytes() >= held_limit || writer.is_busy();
+                if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            let position = reader.position();
+            if position != moved.0 {
+                moved = (position, backup.clock.now());
+                self.tell_progress(partition, position, end);
+            }
+            if writer.records() >= limit || writer.held_bytes() >= held_limit {
+                break Ended::Full;
+            }
+            if position >= end {
+                break Ended::CaughtUp;
+            }
+            if self.is_spent() {
+                let waited = backup.clock.now().saturating_sub(moved.1);
+                if writer.records() == 0 && position <= resume.start && waited >= SILENT {
+                    return Err(nothing_came(partition, position, waited));
+                }
+                break Ended::Full;
+            }
+            if writer.is_busy() {
+                writer.settle().await;
+                continue;
+            }
+            let stalled = backup.clock.now().saturating_sub(moved.1) >= STALLED;
+            match reader.fetch(WAIT).await {
+                Ok(()) if stalled && writer.records() > 0 => break Ended::Full,
+                Ok(()) if stalled => return Err(stalled_at(partition, position, end)),
+                Ok(()) => {}
+                // A durable prefix is worth more than an error: the next invocation meets the cause at its first step.
+                Err(_) if writer.records() > 0 => break Ended::Full,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let next = reader.position();
+        match ended {
+            Ended::Full => turn.keep(reader, writer.raw_bytes()),
+            Ended::CaughtUp => drop(reader),
+        }
+        if next <= resume.start || (ended == Ended::CaughtUp && !self.is_due_after_reading(candidate, writer.records())) {
+            return Ok(None);
+        }
+        Ok(Some((writer.finish(next).await?, next)))
+    }
+
+    /// Compaction and aborted transactions can leave fewer records than the offsets promised: the segment is part-filled after all.
+    fn is_due_after_reading(&self, candidate: &Candidate, records: u64) -> bool {
+        let mut seen = candidate.clone();
+        let first = seen.commit.as_ref().map_or(0, |commit| commit.next);
+        seen.range.end = first.saturating_add(i64::try_from(records).unwrap_or(i64::MAX)).max(first + 1);
+        seen.range.high_watermark = seen.range.high_watermark.max(seen.range.end);
+        self.is_due(&seen)
+    }
+
+    fn spec(&self, partition: &TopicPartition, resume: &Resume, gap: Option<Gap>) -> SegmentSpec {
+        let settings = &self.backup.settings;
+        SegmentSpec {
+            topic: partition.topic.clone(),
+            topic_id: resume.generation.topic_id.clone(),
+            partition: partition.partition,
+            start: resume.start,
+            isolation: settings.isolation,
+            gap,
+            compression: resume.generation.packing.compression(settings.compression),
+            created_at: rfc3339(self.backup.clock.now()),
+        }
+    }
+
+    async fn fresh_range(&self, partition: &TopicPartition) -> Result<Option<OffsetRange>> {
+        Ok(self.backup.source.offsets(std::slice::from_ref(partition)).await?.remove(partition))
+    }
+
+    fn tell_progress(&self, partition: &TopicPartition, position: i64, end: i64) {
+        if let Some(progress) = &self.invocation.progress {
+            progress(partition, position, end);
+        }
+    }
+}
+
+fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {
+    let what = format!(
+        "its log now ends at offset {end}, below {start}, where this segment was to begin; the next invocation begins a new generation"
+    );
+    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
+}
+
+fn stalled_at(partition: &TopicPartition, position: i64, end: i64) -> Error {
+    let what =
+        format!("nothing came from the brokers for {} s at offset {position} (end {end}); is the partition's leader up?", STALLED / 1000);
+    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
+}
+
+fn nothing_came(partition: &TopicPartition, position: i64, waited: Millis) -> Error {
+    let what = format!(
+        "nothing came from offset {position} on for {} s, and the invocation's time is used up. Is the partition's leader up? Where a large \
+         transaction was aborted there, reading through it takes more time: raise the time budget for once",
+        waited / 1000
+    );
+    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
+}
+
+fn rfc3339(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
+}

@@ -1,0 +1,52 @@
+//! A worker's turn at a partition: some segments one after another, for which it is opened once.
+
+use std::fmt;
+
+use shared::kafka::{PartitionReader, TopicPartition};
+
+/// Bytes of record batches in one turn, about. What librdkafka has fetched by its end is fetched again in the next one, so turns are long
+/// beside that; and short enough that no partition waits for long behind another that is far behind.
+const TURN: u64 = 256 << 20;
+
+/// Keeps the reader between segments.
+#[derive(Default)]
+pub(crate) struct Turn {
+    partition: Option<TopicPartition>,
+    reader: Option<Box<dyn PartitionReader>>,
+    bytes: u64,
+}
+
+impl Turn {
+    /// Begins with a partition, or goes on with it.
+    pub(crate) fn at(&mut self, partition: &TopicPartition) {
+        if self.partition.as_ref() != Some(partition) {
+            *self = Self { partition: Some(partition.clone()), ..Self::default() };
+        }
+    }
+
+    /// The reader, if it stands at this offset.
+    pub(crate) fn take(&mut self, from: i64) -> Option<Box<dyn PartitionReader>> {
+        self.reader.take().filter(|reader| reader.position() == from)
+    }
+
+    /// Keeps the reader for the next segment, after one of so many bytes.
+    pub(crate) fn keep(&mut self, reader: Box<dyn PartitionReader>, bytes: u64) {
+        self.reader = Some(reader);
+        self.bytes += bytes;
+    }
+
+    /// Whether it is the turn of others now; then the reader is gone.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let over = self.reader.is_none() || self.bytes >= TURN;
+        if over {
+            *self = Self::default();
+        }
+        over
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("partition", &self.partition).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
