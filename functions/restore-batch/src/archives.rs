@@ -1,0 +1,112 @@
+//! The Python tool's archives: older than our segments, without offsets, keys, headers or timestamps.
+
+use shared::catalog::{ArchiveCursor, RestoreProgress, names};
+use shared::kafka::Queued;
+use shared::record::Record;
+use shared::segment::{PythonArchive, PythonName};
+use shared::store::ObjectStore;
+use shared::{Error, Result};
+
+use crate::partition::PartitionRestore;
+use crate::replay::Open;
+use crate::strategy::Chooser;
+
+/// Objects looked at for the next archive: each has a `.sha256` behind it.
+const PAGE: usize = 8;
+
+/// An archive to be restored from a line on.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    name: String,
+    from_line: u64,
+}
+
+impl Archive {
+    /// The first archive that is not restored whole.
+    pub(crate) async fn find_next(
+        store: &dyn ObjectStore,
+        folder: &str,
+        partition: i32,
+        done: Option<&ArchiveCursor>,
+    ) -> Result<Option<Self>> {
+        let prefix = names::partition_prefix(folder, partition);
+        // Every segment of ours begins with 0 and sorts before. A begun archive itself must be found again: its own name less one character.
+        let mut after = match done {
+            None => format!("{prefix}1"),
+            Some(cursor) if cursor.done => format!("{prefix}{}", cursor.archive),
+            Some(cursor) => format!("{prefix}{}", cursor.archive.strip_suffix(|_: char| true).unwrap_or_default()),
+        };
+        loop {
+            let page = store.list(&prefix, &after, PAGE).await?;
+            for object in &page.objects {
+                let file = names::file_name(&object.name);
+                if PythonName::parse(file).is_some() && done.is_none_or(|cursor| !cursor.done || file > cursor.archive.as_str()) {
+                    let from_line = done.filter(|cursor| cursor.archive == file).map_or(0, |cursor| cursor.lines);
+                    return Ok(Some(Self { name: object.name.clone(), from_line }));
+                }
+            }
+            match page.objects.last() {
+                Some(last) if page.more => after.clone_from(&last.name),
+                _ => return Ok(None),
+            }
+        }
+    }
+}
+
+impl PartitionRestore<'_> {
+    /// Replays an archive, one record for each line, from the line that comes next.
+    pub(crate) async fn replay_archive(&mut self, archive: &Archive) -> Result<()> {
+        let run = self.run;
+        let store = run.restore.store.as_ref();
+        let location = store.location(&archive.name);
+        let file = names::file_name(&archive.name).to_owned();
+        if PythonName::parse(&file) == Some(PythonName::Current) {
+            tracing::warn!("{location} is the Python tool's open file and is restored as it is now: stop that tool before a restore");
+        }
+        let contents = match PythonArchive::open(store, &archive.name, run.restore.archive_options(&run.invocation.budget)).await {
+            Err(Error::Segment(damage)) if run.may_skip(&damage) => {
+                self.skip(format!("{damage}"));
+                let cursor = ArchiveCursor { archive: file, lines: archive.from_line, done: true };
+                self.checkpoint.progress.archives = Some(cursor);
+                return Ok(());
+            }
+            other => other?,
+        };
+        run.restore.check_largest(&run.target, contents.largest_record())?;
+        let chooser = Chooser::new(run.known_identity()?, self.partition);
+        let (mut line, mut open) = (archive.from_line, Open::default());
+        let mut records = contents.records_from(archive.from_line)?;
+        while let Some(kept) = records.next()? {
+            // The tool kept no timestamps; like its own restore, ours lets the record be of now.
+            let record = Record { timestamp: run.restore.clock.now(), ..kept };
+            let partition = chooser.choose(record.offset, None);
+            let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
+            while writer.write(partition, &record)? == Queued::Full {
+                writer.room().await?;
+            }
+            line += 1;
+            open.add(&record);
+            let spent = run.is_spent();
+            if open.is_full(run.restore.clock.now()) || spent {
+                self.commit_lines(&file, line, false, std::mem::take(&mut open).records).await?;
+            }
+            if spent {
+                return Ok(());
+            }
+        }
+        self.commit_lines(&file, line, true, open.records).await?;
+        tracing::info!("restore successful of file {location}");
+        if let Some(tell) = &run.invocation.progress {
+            tell(self.partition, line - archive.from_line, &archive.name);
+        }
+        Ok(())
+    }
+
+    async fn commit_lines(&mut self, file: &str, lines: u64, done: bool, records: u64) -> Result<()> {
+        let cursor = ArchiveCursor { archive: file.to_owned(), lines, done };
+        let progress = RestoreProgress { archives: Some(cursor), ..self.checkpoint.progress.clone() };
+        self.commit(progress, records, &[]).await?;
+        crate::lock(&self.run.report).read_archive(self.partition, done);
+        Ok(())
+    }
+}

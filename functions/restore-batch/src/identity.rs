@@ -1,0 +1,56 @@
+//! Whether a restore may begin, and that it is the same one ever after.
+
+use shared::catalog::{RESTORE_FORMAT, RestoreIdentity};
+use shared::{Error, Result};
+
+use crate::source::Source;
+use crate::target::TargetTopic;
+use crate::{Restore, Run};
+
+impl Restore {
+    /// What this invocation takes the restore for.
+    pub(crate) fn identity(&self, source: &Source, target: &TargetTopic) -> RestoreIdentity {
+        let at = self.clock.now();
+        RestoreIdentity {
+            format_version: RESTORE_FORMAT,
+            source: source.folder.clone(),
+            topic: self.settings.restore_topic.clone(),
+            topic_id: target.facts.id.clone(),
+            partitions: target.facts.partitions,
+            strategy: self.settings.strategy,
+            run: format!("{at}-{}", self.store_id),
+            at,
+        }
+    }
+}
+
+impl Run {
+    /// Before the first record of a whole restore: refuses a target that holds records already, because they would stand beside the restored
+    /// ones, or be the same ones. From then on what the target holds is known to be ours, whatever is killed.
+    pub(crate) async fn begin(&self) -> Result<&RestoreIdentity> {
+        let begin = || async {
+            let Restore { cluster, store, settings, .. } = &self.restore;
+            let now = self.restore.identity(&self.source, &self.target);
+            if !cluster.is_empty(&settings.restore_topic, self.target.facts.partitions).await? {
+                // Perhaps with the records of another invocation of this restore, which began a moment ago.
+                if let Some(found) = RestoreIdentity::load(store.as_ref(), &settings.restore_id).await? {
+                    found.check(&now, &settings.restore_id)?;
+                    return Ok(found);
+                }
+                self.restore.refuse_unless_empty()?;
+            }
+            let begun = now.clone().begin(store.as_ref(), &settings.restore_id).await?;
+            begun.check(&now, &settings.restore_id)?;
+            Ok(begun)
+        };
+        self.identity.get_or_try_init(begin).await
+    }
+
+    /// The restore that a checkpoint has to be of.
+    pub(crate) fn known_identity(&self) -> Result<&RestoreIdentity> {
+        let id = &self.restore.settings.restore_id;
+        self.identity.get().ok_or_else(|| {
+            Error::Refused(format!("restore {id:?} has checkpoints in the bucket but no restore.json beside them; choose a new RESTORE_ID"))
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! `restore-batch`: each invocation replays the next segments into a topic, according to a checkpoint object in the bucket.
+//!
+//! Exactly once across kills and doubled invocations, because progress is committed in the same Kafka transaction as the records:
+//!
+//! 1. `source.rs`: which partitions the backup has. `target.rs`: the topic to write to, created when it does not exist, checked when it does.
+//!    `identity.rs`: what the restore id stands for, noted before the first record.
+//! 2. `partition.rs`: for each partition the checkpoint, then the next segment or archive behind it.
+//! 3. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
+//!    transaction. The larger of that and the checkpoint counts.
+//! 4. `replay.rs`: verified records are written; each transaction takes its progress along. Then the checkpoint follows.
+
+mod archives;
+mod function;
+mod identity;
+mod partition;
+mod replay;
+mod report;
+mod source;
+mod strategy;
+mod target;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared::catalog::{RestoreIdentity, bucket_id};
+use shared::clock::{Clock, Millis};
+use shared::config::RestoreSettings;
+use shared::host::{Budget, Event};
+use shared::kafka::TargetCluster;
+use shared::segment::ReadOptions;
+use shared::store::ObjectStore;
+use shared::{Result, in_full};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+pub use report::{PartitionReport, RestoreReport};
+use source::Source;
+use target::TargetTopic;
+
+/// The handler: made once for a process, used for any number of invocations, also at the same time.
+#[derive(Debug, Clone)]
+pub struct Restore {
+    cluster: Arc<dyn TargetCluster>,
+    store: Arc<dyn ObjectStore>,
+    settings: Arc<RestoreSettings>,
+    clock: Arc<dyn Clock>,
+    /// Stands for the bucket in the names of restores.
+    store_id: String,
+    /// Members decompressed at once; 1 decompresses in place.
+    decompressors: usize,
+}
+
+/// What one invocation is asked to do.
+#[derive(Clone)]
+pub struct Invocation {
+    /// Which source partitions.
+    pub event: Event,
+    /// How much time and memory.
+    pub budget: Budget,
+    /// Told of every step forward.
+    pub progress: Option<ProgressFn>,
+}
+
+/// Called with a source partition, the records written by this invocation, and the object they came from.
+pub type ProgressFn = Arc<dyn Fn(i32, u64, &str) + Send + Sync>;
+
+impl Invocation {
+    /// Every partition, within this budget.
+    pub fn new(budget: Budget) -> Self {
+        Self { event: Event::default(), budget, progress: None }
+    }
+}
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("event", &self.event).field("budget", &self.budget).finish_non_exhaustive()
+    }
+}
+
+impl Restore {
+    /// A handler for these settings.
+    pub fn new(cluster: Arc<dyn TargetCluster>, store: Arc<dyn ObjectStore>, settings: RestoreSettings, clock: Arc<dyn Clock>) -> Self {
+        let store_id = bucket_id(store.as_ref());
+        let decompressors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { cluster, store, settings: Arc::new(settings), clock, store_id, decompressors }
+    }
+
+    /// Decompresses in place, on the calling thread: for simulations that must repeat themselves exactly.
+    #[must_use]
+    pub fn single_threaded(mut self) -> Self {
+        self.decompressors = 1;
+        self
+    }
+
+    pub(crate) fn read_options(&self) -> ReadOptions {
+        ReadOptions { workers: self.decompressors, ..ReadOptions::default() }
+    }
+
+    /// The same for archives of the Python tool, which are held in memory.
+    pub(crate) fn archive_options(&self, budget: &Budget) -> ReadOptions {
+        let options = self.read_options();
+        ReadOptions { largest_archive: (budget.memory / 4).min(options.largest_archive), ..options }
+    }
+
+    /// Runs one invocation. A partition that fails does not stop the others: its error stands in the report.
+    ///
+    /// # Errors
+    /// What concerns all partitions: there is no such backup, the target cannot take it, Kafka or the bucket cannot be reached.
+    pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
+        let started = self.clock.now();
+        let source = self.source(&invocation.event).await?;
+        let target = self.target(&source).await?;
+        let found = RestoreIdentity::load(self.store.as_ref(), &self.settings.restore_id).await?;
+        if let Some(found) = &found {
+            found.check(&self.identity(&source, &target), &self.settings.restore_id)?;
+        }
+        let report = RestoreReport::new(self, &source, &target);
+        let run = Arc::new(Run {
+            restore: self.clone(),
+            invocation: invocation.clone(),
+            started,
+            queue: Mutex::new(source.partitions.iter().copied().collect()),
+            source,
+            target,
+            identity: OnceCell::new_with(found),
+            report: Mutex::new(report),
+        });
+        let mut workers = JoinSet::new();
+        for number in 0..self.settings.threads {
+            let thread = if number == 0 { "Kafka Producer".to_owned() } else { format!("Kafka Producer {number}") };
+            workers.spawn(Run::work(run.clone()).instrument(tracing::info_span!("worker", thread)));
+        }
+        // A panic of a worker is a panic of the invocation: nothing is hidden, and nothing durable depends on it.
+        while let Some(ended) = workers.join_next().await {
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        let mut report = lock(&run.report).clone();
+        report.finish(started, self.clock.now());
+        Ok(report)
+    }
+}
+
+/// One invocation under way, shared by its workers.
+#[derive(Debug)]
+struct Run {
+    restore: Restore,
+    invocation: Invocation,
+    started: Millis,
+    source: Source,
+    target: TargetTopic,
+    /// Set once the target may be written to.
+    identity: OnceCell<RestoreIdentity>,
+    queue: Mutex<VecDeque<i32>>,
+    report: Mutex<RestoreReport>,
+}
+
+impl Run {
+    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are replayed.
+    async fn work(self: Arc<Self>) {
+        let mut left = self.restore.settings.max_segments.unwrap_or(u64::MAX);
+        while left > 0 && !self.is_spent() {
+            let Some(partition) = lock(&self.queue).pop_front() else { return };
+            if let Err(error) = self.restore_partition(partition, &mut left).await {
+                tracing::error!(topic = self.source.folder, partition, "{}", in_full(&error));
+                lock(&self.report).fail(partition, &error);
+            }
+        }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.invocation.budget.is_spent(self.started, self.restore.clock.as_ref())
+    }
+}
+
+/// The state behind a mutex is only ever replaced whole, so a panic elsewhere leaves it sound.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

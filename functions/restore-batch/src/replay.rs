@@ -1,0 +1,148 @@
+//! A segment's records into the target: verified first, then written, then committed together with the progress.
+
+use shared::catalog::{RestoreProgress, SegmentEntry};
+use shared::clock::Millis;
+use shared::kafka::Queued;
+use shared::record::Record;
+use shared::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
+use shared::{Error, Result};
+
+use crate::Run;
+use crate::partition::{Next, PartitionRestore};
+use crate::strategy::Chooser;
+
+/// A transaction holds about this many bytes of records…
+const TRANSACTION_BYTES: usize = 16 << 20;
+
+/// …and lasts about this long at most: readers of the target wait for its end, and brokers abort one that lasts minutes.
+const TRANSACTION_TIME: Millis = 10_000;
+
+/// What the next transaction takes along.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    pub(crate) records: u64,
+    bytes: usize,
+    /// Source offsets in it, as (first, count) where they follow each other.
+    sources: Vec<(i64, i64)>,
+    since: Option<Millis>,
+}
+
+impl Open {
+    pub(crate) fn add(&mut self, record: &Record<'_>) {
+        self.records += 1;
+        self.bytes += record.size();
+        match self.sources.last_mut() {
+            Some((first, count)) if *first + *count == record.offset => *count += 1,
+            _ => self.sources.push((record.offset, 1)),
+        }
+    }
+
+    pub(crate) fn is_full(&mut self, now: Millis) -> bool {
+        let since = *self.since.get_or_insert(now);
+        self.bytes >= TRANSACTION_BYTES || now - since >= TRANSACTION_TIME
+    }
+}
+
+impl Run {
+    /// Refuses what the target cannot take, before anything is written. Damage is found when the segment is read.
+    pub(crate) async fn check(&self, next: &Next) -> Result<()> {
+        if let Next::Segment(entry) = next
+            && let Ok(reader) = SegmentReader::open(self.restore.store.clone(), &entry.name, self.restore.read_options()).await
+        {
+            self.check_segment(reader.manifest())?;
+        }
+        Ok(())
+    }
+
+    /// Whether SKIP_DAMAGED covers it: what is damaged is never read again, what is only too new or too large for this program is.
+    pub(crate) fn may_skip(&self, damage: &SegmentError) -> bool {
+        use SegmentErrorKind::{ChecksumMismatch, Damaged, Misplaced};
+        self.restore.settings.skip_damaged && matches!(damage.kind, Damaged | ChecksumMismatch | Misplaced)
+    }
+
+    fn check_segment(&self, manifest: &Manifest) -> Result<()> {
+        self.restore.check_segment(&self.target, manifest, self.restore.clock.now())
+    }
+}
+
+impl PartitionRestore<'_> {
+    /// Replays a segment from the progress on. A damaged one is refused, or left out and noted when the user said so.
+    pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {
+        let location = self.run.restore.store.location(&entry.name);
+        match self.replay_verified(entry).await {
+            Ok(()) => {
+                if self.checkpoint.progress.inside.is_none() {
+                    tracing::info!("restore successful of file {location}");
+                }
+                Ok(())
+            }
+            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
+        let run = self.run;
+        let mut reader = SegmentReader::open(run.restore.store.clone(), &entry.name, run.restore.read_options()).await?;
+        reader.belongs_to(&run.source.folder, self.partition, entry.start)?;
+        run.check_segment(reader.manifest())?;
+        let end = reader.manifest().next;
+        let mut progress = RestoreProgress { inside: Some(entry.start), ..self.checkpoint.progress.clone() };
+        let chooser = Chooser::new(run.known_identity()?, self.partition);
+        let mut open = Open::default();
+        reader.seek(progress.next);
+        // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
+        while let Some(group) = reader.next_group().await? {
+            progress.next = self.write_group(&group, chooser, &mut open).await?;
+            let spent = run.is_spent();
+            if open.is_full(run.restore.clock.now()) || spent {
+                let full = std::mem::take(&mut open);
+                self.commit(progress.clone(), full.records, &full.sources).await?;
+                if let Some(tell) = &run.invocation.progress {
+                    tell(self.partition, full.records, &entry.name);
+                }
+            }
+            if spent && progress.next < end {
+                return Ok(());
+            }
+        }
+        progress.next = end;
+        progress.inside = None;
+        self.commit(progress, open.records, &open.sources).await?;
+        if let Some(tell) = &run.invocation.progress {
+            tell(self.partition, open.records, &entry.name);
+        }
+        Ok(())
+    }
+
+    /// Writes the records of a group, waiting where the writer's queue is full. Returns the offset behind the last one.
+    async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser, open: &mut Open) -> Result<i64> {
+        let mut next = self.checkpoint.progress.next;
+        let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
+        let mut records = group.records();
+        while let Some(record) = records.next()? {
+            let partition = chooser.choose(record.offset, record.key);
+            while writer.write(partition, &record)? == Queued::Full {
+                writer.room().await?;
+            }
+            open.add(&record);
+            next = record.offset + 1;
+        }
+        Ok(next)
+    }
+
+    /// Goes on behind a damaged segment. What was written of it in an open transaction is given up with the writer.
+    async fn leave_out(&mut self, entry: &SegmentEntry, damage: &SegmentError) -> Result<()> {
+        let after =
+            shared::catalog::find_next(self.run.restore.store.as_ref(), &self.run.source.folder, self.partition, entry.start + 1).await?;
+        let from = self.checkpoint.progress.next;
+        let end = after.as_ref().map_or(entry.start + 1, |after| after.start).max(from);
+        // Behind the last segment nothing says where a damaged one ended.
+        let upto = if after.is_some() { format!("to {end}") } else { "on, to where the last segment ended".to_owned() };
+        self.skip(format!("offsets {from} {upto}: {damage}"));
+        self.writer = None;
+        self.checkpoint.progress.next = end;
+        self.checkpoint.progress.inside = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! What an invocation did and what it left.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shared::catalog::Checkpoint;
+use shared::clock::Millis;
+use shared::{Error, in_full};
+
+use crate::Restore;
+use crate::source::Source;
+use crate::target::TargetTopic;
+
+/// What one invocation did. Serialises to the JSON that users and platforms get.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RestoreReport {
+    /// `restore-batch`.
+    pub function: &'static str,
+    /// Whether nothing failed.
+    pub succeeded: bool,
+    /// RESTORE_ID.
+    pub restore_id: String,
+    /// Folder of the backup.
+    pub source: String,
+    /// The topic written to.
+    pub target: String,
+    /// Records written by this invocation.
+    pub records: u64,
+    /// Whether every source partition of this invocation has nothing left to restore.
+    pub caught_up: bool,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Millis,
+    /// Each source partition.
+    pub partitions: Vec<PartitionReport>,
+    /// Configs that the original topic had and the target does not have. Set them once the restore is verified.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub wanted_configs: BTreeMap<String, String>,
+    /// What the reader should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What one invocation did for one source partition.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PartitionReport {
+    /// The partition.
+    pub partition: i32,
+    /// Records written by this invocation.
+    pub records: u64,
+    /// Records written by the whole restore.
+    pub records_in_all: u64,
+    /// Every record below this source offset is in the target.
+    pub next: i64,
+    /// Archives of the Python tool that were finished.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub python_archives: u64,
+    /// Whether nothing is left to restore.
+    pub caught_up: bool,
+    /// What was left out because it is damaged or missing, as asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Whether the next invocation can succeed without anybody doing something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+const PYTHON_NOTE: &str = "archives of the Python tool hold values only: keys, headers and timestamps were not kept, and a value with line feeds was \
+                           split into several, which cannot be told from others";
+
+fn newer_note(folder: &str, newer: &str) -> String {
+    format!(
+        "{folder:?} is the backup of an older log of this topic: it was created again, or lost its end. What came after is in {newer:?}: set \
+         BACKUP_TOPIC_NAME={newer} to restore that"
+    )
+}
+
+impl RestoreReport {
+    pub(crate) fn new(restore: &Restore, source: &Source, target: &TargetTopic) -> Self {
+        let settings = &restore.settings;
+        let partitions =
+            source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
+        Self {
+            function: "restore-batch",
+            restore_id: settings.restore_id.clone(),
+            source: source.folder.clone(),
+            target: settings.restore_topic.clone(),
+            partitions,
+            wanted_configs: target.wanted_configs.clone(),
+            notes: source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn of(&mut self, partition: i32) -> Option<&mut PartitionReport> {
+        self.partitions.iter_mut().find(|one| one.partition == partition)
+    }
+
+    pub(crate) fn see(&mut self, checkpoint: &Checkpoint) {
+        if let Some(report) = self.of(checkpoint.partition) {
+            report.records_in_all = checkpoint.records;
+            report.next = checkpoint.progress.next;
+            report.skipped.clone_from(&checkpoint.skipped);
+        }
+    }
+
+    pub(crate) fn wrote(&mut self, partition: i32, records: u64) {
+        if let Some(report) = self.of(partition) {
+            report.records += records;
+        }
+    }
+
+    pub(crate) fn read_archive(&mut self, partition: i32, done: bool) {
+        if let Some(report) = self.of(partition) {
+            report.python_archives += u64::from(done);
+        }
+        if !self.notes.iter().any(|note| note == PYTHON_NOTE) {
+            self.notes.push(PYTHON_NOTE.to_owned());
+        }
+    }
+
+    pub(crate) fn caught_up(&mut self, partition: i32) {
+        if let Some(report) = self.of(partition) {
+            report.caught_up = true;
+        }
+    }
+
+    pub(crate) fn fail(&mut self, partition: i32, error: &Error) {
+        if let Some(report) = self.of(partition) {
+            report.error = Some(in_full(error));
+            report.retryable = Some(error.is_retryable());
+        }
+    }
+
+    pub(crate) fn finish(&mut self, started: Millis, now: Millis) {
+        self.records = self.partitions.iter().map(|one| one.records).sum();
+        self.caught_up = self.partitions.iter().all(|one| one.caught_up);
+        self.succeeded = self.partitions.iter().all(|one| one.error.is_none());
+        self.duration_ms = now - started;
+    }
+}

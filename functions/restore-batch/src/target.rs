@@ -1,0 +1,233 @@
+//! The topic to write to: created from `topic.json` when it does not exist, checked and never altered when it does.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use shared::clock::Millis;
+use shared::config::PartitionStrategy;
+use shared::kafka::{KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
+use shared::segment::Manifest;
+use shared::{Error, Result, failpoint};
+
+use crate::Restore;
+use crate::source::Source;
+
+/// The target as this invocation found or made it.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetTopic {
+    pub(crate) facts: TopicFacts,
+    /// Configs that the topic had and the restored one does not have yet.
+    pub(crate) wanted_configs: BTreeMap<String, String>,
+}
+
+/// Configs of the original that a restored topic gets at once: they decide what it can take. All others wait until the restore is verified.
+const KEPT: [&str; 2] = ["compression.type", "max.message.bytes"];
+
+/// What a topic needs so that old records survive in it and none is refused.
+const WHILE_RESTORING: [(&str, &str); 6] = [
+    ("cleanup.policy", "delete"),
+    ("retention.ms", "-1"),
+    ("retention.bytes", "-1"),
+    ("message.timestamp.type", "CreateTime"),
+    ("message.timestamp.before.max.ms", "9223372036854775807"),
+    ("message.timestamp.after.max.ms", "9223372036854775807"),
+];
+
+impl Restore {
+    /// Finds the target topic, or creates it.
+    pub(crate) async fn target(&self, source: &Source) -> Result<TargetTopic> {
+        let name = &self.settings.restore_topic;
+        let facts = match self.cluster.describe(name).await? {
+            Some(facts) => facts,
+            None => self.create_target(source).await?,
+        };
+        let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
+        let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
+        let target = TargetTopic { facts, wanted_configs };
+        self.check_target(source, &target)?;
+        Ok(target)
+    }
+
+    async fn create_target(&self, source: &Source) -> Result<TopicFacts> {
+        let name = &self.settings.restore_topic;
+        let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
+        let mut configs: BTreeMap<String, String> = original.into_iter().filter(|(key, _)| KEPT.contains(&key.as_str())).collect();
+        configs.extend(WHILE_RESTORING.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let partitions = source.partition_count().max(1);
+        let topic = NewTopic { name: name.clone(), partitions, replication_factor: self.settings.replication_factor, configs };
+        failpoint!("restore::topic::before");
+        let created = match self.cluster.create(&topic).await {
+            Err(error) if error.kind == KafkaErrorKind::InvalidConfig => self
+                .cluster
+                .create(&without_newer_configs(topic))
+                .await
+                .map_err(|older| if older.kind == error.kind { error } else { older }),
+            created => created,
+        };
+        match created {
+            Ok(()) => {
+                failpoint!("restore::topic::after");
+                tracing::info!("created topic {name} with {partitions} partitions and retention off");
+            }
+            // Two invocations at once: the other one was faster.
+            Err(KafkaError { kind: KafkaErrorKind::TopicExists, .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.cluster.describe(name).await?.ok_or_else(|| {
+            KafkaError::new(KafkaErrorKind::Unavailable, name, "was just created and is not visible yet; the next invocation goes on")
+                .into()
+        })
+    }
+
+    /// What can be known before the first write. Records that the target would refuse or delete at once are not written at all.
+    fn check_target(&self, source: &Source, target: &TargetTopic) -> Result<()> {
+        let (has, needs) = (target.facts.partitions, source.partition_count());
+        let mut problems = self.problems();
+        if self.settings.strategy == PartitionStrategy::Same && has < needs {
+            problems.add(format!(
+                "it has {has} partitions and the backup has {needs}: add partitions, or set RESTORE_PARTITION_STRATEGY to \"key\" or \"random\""
+            ));
+        }
+        if target.config("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+            problems.add_unless(
+                "compaction",
+                "it is compacted (cleanup.policy), which can remove restored records before they are verified: set cleanup.policy=delete until then",
+            );
+        }
+        if target.config("message.timestamp.type") == Some("LogAppendTime") {
+            problems.add_unless(
+                "timestamps",
+                "it stamps records with the time of appending (message.timestamp.type=LogAppendTime), so theirs would be lost: set CreateTime",
+            );
+        }
+        if let Some(limit) = target.number("retention.bytes").filter(|limit| target.deletes() && *limit >= 0) {
+            problems.add_unless(
+                "retention",
+                format!(
+                    "it keeps no more than {limit} bytes of a partition (retention.bytes), and what is more is deleted while it is restored. Set \
+                     retention.bytes=-1 until it is verified"
+                ),
+            );
+        }
+        problems.refuse()
+    }
+
+    /// What can be known from a segment's manifest before any of its records is written.
+    pub(crate) fn check_segment(&self, target: &TargetTopic, manifest: &Manifest, now: Millis) -> Result<()> {
+        let mut problems = self.problems();
+        problems.check_largest(target, manifest.largest_record);
+        if let (Some(min), Some(max)) = (manifest.min_timestamp, manifest.max_timestamp) {
+            check_times(target, min, max, now, &mut problems);
+        }
+        problems.refuse()
+    }
+
+    /// What can be known from an archive of the Python tool before any of its lines is written.
+    pub(crate) fn check_largest(&self, target: &TargetTopic, largest: u64) -> Result<()> {
+        let mut problems = self.problems();
+        problems.check_largest(target, largest);
+        problems.refuse()
+    }
+
+    /// Records that this restore did not write, or does not know that it did.
+    pub(crate) fn refuse_unless_empty(&self) -> Result<()> {
+        let mut problems = self.problems();
+        problems.add_unless(
+            "not-empty",
+            format!(
+                "it is not empty, and restore {:?} did not write to it before: the records would be there beside others, or twice. Name \
+                 another RESTORE_TOPIC_NAME, or the RESTORE_ID that wrote to it",
+                self.settings.restore_id
+            ),
+        );
+        problems.refuse()
+    }
+
+    fn problems(&self) -> Problems<'_> {
+        Problems { topic: &self.settings.restore_topic, anyway: &self.settings.anyway, found: Vec::new() }
+    }
+}
+
+/// The same for brokers before 3.6, which bound both directions by one config.
+fn without_newer_configs(mut topic: NewTopic) -> NewTopic {
+    topic.configs.retain(|name, _| !name.starts_with("message.timestamp.before.") && !name.starts_with("message.timestamp.after."));
+    topic.configs.insert("message.timestamp.difference.max.ms".to_owned(), i64::MAX.to_string());
+    topic
+}
+
+fn check_times(target: &TargetTopic, min: Millis, max: Millis, now: Millis, problems: &mut Problems<'_>) {
+    let age = now.saturating_sub(min);
+    let before = target.number("message.timestamp.before.max.ms").or_else(|| target.number("message.timestamp.difference.max.ms"));
+    if let Some(limit) = before.filter(|limit| age > *limit) {
+        problems.add(format!(
+            "it refuses records older than {limit} ms and the oldest here has {age} ms: raise message.timestamp.before.max.ms"
+        ));
+    }
+    let ahead = max.saturating_sub(now);
+    if let Some(limit) = target.number("message.timestamp.after.max.ms").filter(|limit| ahead > *limit) {
+        problems.add(format!(
+            "it refuses records {limit} ms ahead of its clock and one here is {ahead} ms ahead: raise message.timestamp.after.max.ms"
+        ));
+    }
+    if let Some(limit) = target.number("retention.ms").filter(|limit| target.deletes() && *limit >= 0 && age > *limit) {
+        problems.add_unless(
+            "retention",
+            format!(
+                "it deletes records older than {limit} ms (retention.ms) and the oldest here has {age} ms: they would be gone soon after they are \
+                 restored. Set retention.ms=-1 until they are no longer needed"
+            ),
+        );
+    }
+}
+
+impl TargetTopic {
+    fn config(&self, key: &str) -> Option<&str> {
+        self.facts.configs.get(key).map(String::as_str)
+    }
+
+    fn number(&self, key: &str) -> Option<i64> {
+        self.config(key)?.parse().ok()
+    }
+
+    /// Whether retention applies.
+    fn deletes(&self) -> bool {
+        self.config("cleanup.policy").is_none_or(|policy| policy.contains("delete"))
+    }
+}
+
+/// Why the target cannot take the restore.
+struct Problems<'r> {
+    topic: &'r str,
+    /// RESTORE_ANYWAY.
+    anyway: &'r [String],
+    found: Vec<String>,
+}
+
+impl Problems<'_> {
+    fn add(&mut self, problem: String) {
+        self.found.push(problem);
+    }
+
+    /// A problem, or a warning when RESTORE_ANYWAY names its check.
+    fn add_unless(&mut self, check: &str, problem: impl fmt::Display) {
+        if self.anyway.iter().any(|one| one == check) {
+            tracing::warn!(topic = self.topic, "{problem}; going on all the same (RESTORE_ANYWAY={check})");
+        } else {
+            self.add(format!("{problem}, or RESTORE_ANYWAY={check}"));
+        }
+    }
+
+    fn check_largest(&mut self, target: &TargetTopic, largest: u64) {
+        if let Some(limit) = target.number("max.message.bytes").filter(|limit| i128::from(largest) > i128::from(*limit)) {
+            self.add(format!("it takes records up to {limit} bytes and one of these has {largest}: set max.message.bytes={largest}"));
+        }
+    }
+
+    fn refuse(self) -> Result<()> {
+        if self.found.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Refused(format!("topic {:?} cannot take the restore: {}", self.topic, self.found.join("; "))))
+        }
+    }
+}
