@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cost::CostArgs;
+
+/// Backs up Apache Kafka topics into object storage and restores them. Without a command: a demo that needs no file and no server.
+#[derive(Debug, Parser)]
+#[command(name = "local-runner", version, after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration (nothing was started).")]
+pub struct Cli {
+    /// Print reports as one JSON object a line instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Back up the topics of CONFIG; without an option again and again, every RETRY_UPLOAD_SECONDS.
+    Backup {
+        /// A JSON file with the configuration; environment variables of the same names win.
+        config: PathBuf,
+        /// How long.
+        #[command(flatten)]
+        mode: ModeArgs,
+    },
+    /// Restore a backup into a topic; without an option again and again, every RETRY_SECONDS.
+    Restore {
+        /// A JSON file with the configuration; environment variables of the same names win.
+        config: PathBuf,
+        /// How long.
+        #[command(flatten)]
+        mode: ModeArgs,
+    },
+    /// List topics, partitions and how far their backups reach. Exit code 1 when something could not be read.
+    List {
+        /// Where.
+        #[command(flatten)]
+        bucket: BucketArgs,
+        /// List each segment: its name, the offsets it covers, its records and bytes.
+        #[arg(long)]
+        segments: bool,
+    },
+    /// Read everything and check it: checksums, record batches, chains from offset 0 on without a gap. Exit code 1 when something is damaged or
+    /// missing.
+    Verify {
+        /// Where.
+        #[command(flatten)]
+        bucket: BucketArgs,
+        /// Accept chains that begin behind offset 0, as an expiry rule of the bucket leaves them: check from the oldest segment on.
+        #[arg(long)]
+        from_oldest: bool,
+    },
+    /// Show what is in a segment.
+    Show {
+        /// A configuration file of backup or restore, or a local folder of backups.
+        bucket: PathBuf,
+        /// The segment's name in the bucket, as `list --segments` prints it: orders/0/00000000000000000000.tar.gz
+        object: String,
+        /// Print so many of its records, one JSON object a line.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        records: u64,
+    },
+    /// Estimate what a month of backups costs on AWS and Azure. Without an option: for 1 GB, 100 GB and 1 TB a day.
+    Cost(CostArgs),
+}
+
+/// Where the bucket is.
+#[derive(Debug, Args)]
+pub struct BucketArgs {
+    /// A configuration file of backup or restore, or a local folder of backups.
+    pub bucket: PathBuf,
+    /// Only this topic (or generation: orders@2).
+    #[arg(long)]
+    pub topic: Option<String>,
+}
+
+/// How long to run.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct ModeArgs {
+    /// Exactly one invocation.
+    #[arg(long)]
+    once: bool,
+    /// Until nothing is left of what was there at the start, part-filled segments included.
+    #[arg(long)]
+    until_caught_up: bool,
+}
+
+/// How long to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Loop,
+    Once,
+    UntilCaughtUp,
+}
+
+impl From<ModeArgs> for Mode {
+    fn from(args: ModeArgs) -> Self {
+        match args {
+            ModeArgs { once: true, .. } => Self::Once,
+            ModeArgs { until_caught_up: true, .. } => Self::UntilCaughtUp,
+            _ => Self::Loop,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The tables of the READMEs are what `local-runner cost` prints.
+#![allow(clippy::unwrap_used)]
+
+use clap::Parser;
+
+use super::{CostArgs, HEADINGS, estimates, part, positive};
+use crate::cost::prices::Prices;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const FILES: [(&str, &str); 3] =
+    [("README.md", "both"), ("infra/terraform/modules/aws/README.md", "aws"), ("infra/terraform/modules/azure/README.md", "azure")];
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    args: CostArgs,
+}
+
+fn args(line: &str) -> CostArgs {
+    Command::try_parse_from(std::iter::once("cost").chain(line.split_whitespace())).unwrap().args
+}
+
+fn markdown(platform: &str) -> String {
+    let estimates = estimates(&args(&format!("--platform {platform}")), &Prices::read().unwrap()).unwrap();
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head = [HEADINGS.map(str::to_owned), HEADINGS.map(|_| "---".to_owned())];
+    head.iter().map(|cells| line(cells)).chain(estimates.iter().map(|estimate| line(&estimate.row()))).collect()
+}
+
+#[test]
+fn the_readmes_say_what_the_command_prints() {
+    for (file, platform) in FILES {
+        let path = format!("{ROOT}/{file}");
+        let written = std::fs::read_to_string(&path).unwrap();
+        let (begin, end) = ("<!-- cost -->\n", "<!-- end of cost -->");
+        let (before, rest) = written.split_once(begin).unwrap_or_else(|| panic!("{file} has no line {begin}"));
+        let (_, after) = rest.split_once(end).unwrap();
+        let generated = format!("{before}{begin}{}{end}{after}", markdown(platform));
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, generated).unwrap();
+        } else {
+            assert!(written == generated, "{file} is behind the prices: UPDATE_DOCS=1 cargo test -p local-runner cost::docs");
+        }
+    }
+}
+
+#[test]
+fn the_examples_cost_what_a_calculation_by_hand_gave() {
+    let totals: Vec<String> =
+        estimates(&args(""), &Prices::read().unwrap()).unwrap().iter().map(|one| format!("{} {:.2}", one.platform, one.total)).collect();
+    assert_eq!(totals, ["AWS 15.49", "Azure 4.97", "AWS 86.39", "Azure 32.85", "AWS 657.42", "Azure 267.37"]);
+}
+
+#[test]
+fn what_is_given_replaces_what_the_file_assumes() {
+    let prices = Prices::read().unwrap();
+    let cost = |line: &str| estimates(&args(line), &prices).unwrap().remove(0);
+    let usual = cost("--gb-per-day 50 --platform aws");
+    assert_eq!((usual.topics, usual.partitions, usual.shards), (5.0, 48.0, 1.0));
+    assert!((cost("--gb-per-day 50 --platform aws --keep-days 60").storage - usual.storage * 2.0).abs() < 1e-9);
+    assert!((cost("--gb-per-day 50 --platform aws --stored-part 0.5").storage - usual.storage * 2.0).abs() < 1e-9);
+    assert_eq!(cost("--gb-per-day 50 --platform aws --other-zone-part 0").traffic, 0.0);
+    assert!(cost("--gb-per-day 50 --platform aws --memory 4").compute > usual.compute * 2.0);
+    assert!(cost("--gb-per-day 50 --platform aws --partitions 96").requests > usual.requests);
+    assert!(cost("--gb-per-day 50 --platform aws --interval 3600").requests < usual.requests);
+    assert!(cost("--gb-per-day 50 --platform aws --record-bytes 100 --records-per-segment 10000").requests > usual.requests);
+    assert!(cost("--gb-per-day 50 --platform aws --topics 6").watching > usual.watching);
+    assert_eq!(cost("--gb-per-day 50 --platform azure").platform, "Azure");
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_what_could() {
+    let error = estimates(&args("--gb-per-day 10000"), &Prices::read().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("give --shards 5 or more"), "{error}");
+    assert!(estimates(&args("--gb-per-day 10000 --shards 5"), &Prices::read().unwrap()).is_ok());
+    assert!(estimates(&args("--interval 1"), &Prices::read().unwrap()).is_err());
+    for bad in ["0", "-1", "NaN", "inf", "many"] {
+        assert!(positive(bad).is_err(), "{bad}");
+    }
+    assert!(part("0").is_ok() && part("1.1").is_err());
+}

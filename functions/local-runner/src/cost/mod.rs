@@ -1,0 +1,252 @@
+//! `local-runner cost`: what a month of backups costs on each platform.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `prices.rs` | the dated file of prices and assumptions |
+//! | `model.rs` | from what is backed up to what is billed |
+//! | `docs.rs` | a test: the tables of the READMEs are what this command prints |
+
+#[cfg(test)]
+mod docs;
+mod model;
+mod prices;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::output::{Output, table};
+use model::{Bill, Load};
+use prices::{Assumptions, Prices, Workload};
+
+const HEADINGS: [&str; 9] = [
+    "a day",
+    "on",
+    "compute",
+    "requests",
+    "storage",
+    "traffic between zones",
+    "watching (metrics, logs, alarms, dashboard, key)",
+    "a month",
+    "what dominates",
+];
+
+/// What is backed up, and how. What is not given is as in the price list's assumptions, which the command prints.
+#[derive(Debug, Args)]
+pub struct CostArgs {
+    /// Records a day, in GB of 10^9 bytes before compression.
+    #[arg(long, value_name = "GB", value_parser = positive)]
+    gb_per_day: Option<f64>,
+    /// Which platform.
+    #[arg(long, value_enum, default_value_t = PlatformArg::Both)]
+    platform: PlatformArg,
+    /// Topics [default: those of the first example that is as large, or of the largest; so are partitions and shards].
+    #[arg(long, value_parser = positive)]
+    topics: Option<f64>,
+    /// Partitions of all topics together.
+    #[arg(long, value_parser = positive)]
+    partitions: Option<f64>,
+    /// Invocations side by side, each with its part of the partitions.
+    #[arg(long, value_parser = positive)]
+    shards: Option<f64>,
+    /// Seconds from one run to the next.
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    interval: Option<f64>,
+    /// Bytes of a record.
+    #[arg(long, value_name = "BYTES", value_parser = positive)]
+    record_bytes: Option<f64>,
+    /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE.
+    #[arg(long, value_name = "RECORDS", value_parser = positive)]
+    records_per_segment: Option<f64>,
+    /// Size of a segment by that of its records: 0.25 is a quarter.
+    #[arg(long, value_name = "PART", value_parser = positive)]
+    stored_part: Option<f64>,
+    /// Days until a segment is deleted.
+    #[arg(long, value_name = "DAYS", value_parser = positive)]
+    keep_days: Option<f64>,
+    /// The part of the records that is read from a broker in another zone; 0 with rack-aware fetching (client.rack).
+    #[arg(long, value_name = "PART", value_parser = part)]
+    other_zone_part: Option<f64>,
+    /// Memory of a function, in GB.
+    #[arg(long, value_name = "GB", value_parser = positive)]
+    memory: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PlatformArg {
+    Aws,
+    Azure,
+    Both,
+}
+
+/// What a month costs on one platform, in the price list's currency.
+#[derive(Debug, Serialize)]
+struct Estimate {
+    platform: &'static str,
+    prices_of: String,
+    currency: String,
+    gb_per_day: f64,
+    topics: f64,
+    partitions: f64,
+    shards: f64,
+    compute: f64,
+    requests: f64,
+    storage: f64,
+    traffic: f64,
+    watching: f64,
+    total: f64,
+    dominates: &'static str,
+    dominating_part: f64,
+}
+
+/// Prints the estimates.
+pub(crate) fn run(args: &CostArgs, output: &Output) -> Result<bool> {
+    let prices = Prices::read()?;
+    let (estimates, assumed) = (estimates(args, &prices)?, args.assumptions(&prices));
+    if output.is_json() {
+        estimates.iter().for_each(|estimate| output.result(estimate, |_| String::new()));
+    } else {
+        output.result(&estimates, |estimates| table(HEADINGS, estimates.iter().map(Estimate::row)));
+        output.say(&notes(args.platform, &prices, &assumed));
+    }
+    Ok(true)
+}
+
+fn estimates(args: &CostArgs, prices: &Prices) -> Result<Vec<Estimate>> {
+    let assumed = args.assumptions(prices);
+    let mut estimates = Vec::new();
+    for workload in args.workloads(&prices.assumptions) {
+        let load = Load::of(&workload, &assumed);
+        let shards = load.shards_needed(&workload, &assumed);
+        if assumed.seconds_per_run >= assumed.interval_seconds || workload.shards < shards {
+            bail!(
+                "{} GB a day cannot be read by {} shards in runs every {} seconds: give --shards {} or more, or a longer --interval",
+                workload.gb_per_day,
+                workload.shards,
+                assumed.interval_seconds,
+                shards.max(workload.shards + 1.0)
+            );
+        }
+        for (name, platform, list, memory_gb) in [
+            ("AWS", PlatformArg::Aws, &prices.aws, assumed.aws_memory_gb),
+            ("Azure", PlatformArg::Azure, &prices.azure, assumed.azure_memory_gb),
+        ] {
+            if args.platform == platform || args.platform == PlatformArg::Both {
+                estimates.push(Estimate::new(name, prices, &workload, Bill::of(&load, &workload, memory_gb, &assumed, list)));
+            }
+        }
+    }
+    Ok(estimates)
+}
+
+impl CostArgs {
+    fn assumptions(&self, prices: &Prices) -> Assumptions {
+        let file = prices.assumptions.clone();
+        Assumptions {
+            interval_seconds: self.interval.unwrap_or(file.interval_seconds),
+            record_bytes: self.record_bytes.unwrap_or(file.record_bytes),
+            records_per_segment: self.records_per_segment.unwrap_or(file.records_per_segment),
+            stored_part: self.stored_part.unwrap_or(file.stored_part),
+            kept_days: self.keep_days.unwrap_or(file.kept_days),
+            other_zone_part: self.other_zone_part.unwrap_or(file.other_zone_part),
+            aws_memory_gb: self.memory.unwrap_or(file.aws_memory_gb),
+            azure_memory_gb: self.memory.unwrap_or(file.azure_memory_gb),
+            ..file
+        }
+    }
+
+    /// The examples, or the one workload that was given.
+    fn workloads(&self, file: &Assumptions) -> Vec<Workload> {
+        let as_given = |example: &Workload| Workload {
+            gb_per_day: self.gb_per_day.unwrap_or(example.gb_per_day),
+            topics: self.topics.unwrap_or(example.topics),
+            partitions: self.partitions.unwrap_or(example.partitions),
+            shards: self.shards.unwrap_or(example.shards),
+        };
+        match self.gb_per_day {
+            None => file.examples.iter().map(as_given).collect(),
+            Some(gb) => {
+                let similar = file.examples.iter().find(|example| example.gb_per_day >= gb).or(file.examples.last());
+                similar.map(as_given).into_iter().collect()
+            }
+        }
+    }
+}
+
+impl Estimate {
+    fn new(platform: &'static str, prices: &Prices, workload: &Workload, bill: Bill) -> Self {
+        let (dominates, dominating_part) = bill.dominating();
+        Self {
+            platform,
+            prices_of: prices.date.clone(),
+            currency: prices.currency.clone(),
+            gb_per_day: workload.gb_per_day,
+            topics: workload.topics,
+            partitions: workload.partitions,
+            shards: workload.shards,
+            compute: bill.compute,
+            requests: bill.requests,
+            storage: bill.storage,
+            traffic: bill.traffic,
+            watching: bill.watching,
+            total: bill.total(),
+            dominates,
+            dominating_part,
+        }
+    }
+
+    fn row(&self) -> [String; HEADINGS.len()] {
+        let money = |price: f64| format!("${price:.2}");
+        let Self { gb_per_day, topics, partitions, shards, .. } = self;
+        [
+            format!("{gb_per_day} GB; topics: {topics}, partitions: {partitions}, shards: {shards}"),
+            self.platform.to_owned(),
+            money(self.compute),
+            money(self.requests),
+            money(self.storage),
+            money(self.traffic),
+            money(self.watching),
+            money(self.total),
+            format!("{}, {:.0} %", self.dominates, self.dominating_part * 100.0),
+        ]
+    }
+}
+
+/// What the numbers rest on.
+fn notes(platform: PlatformArg, prices: &Prices, assumed: &Assumptions) -> String {
+    let mut lines =
+        vec![String::new(), format!("List prices of {} in {}, without free tiers, discounts and taxes.", prices.date, prices.currency)];
+    for (name, one, list, memory) in [
+        ("AWS", PlatformArg::Aws, &prices.aws, assumed.aws_memory_gb),
+        ("Azure", PlatformArg::Azure, &prices.azure, assumed.azure_memory_gb),
+    ] {
+        if platform == one || platform == PlatformArg::Both {
+            lines.push(format!(
+                "{name}: {}, {memory} GB of memory. Prices from memory, look them up: {}.",
+                list.region,
+                list.unchecked().join("; ")
+            ));
+        }
+    }
+    let Assumptions { days, interval_seconds, record_bytes, records_per_segment, stored_part, kept_days, other_zone_part, .. } = assumed;
+    lines.push(format!(
+        "Assumed: {days} days; a run every {interval_seconds} seconds, in which a partition's new records become segments of at most {records_per_segment} records; \
+         records of {record_bytes} bytes, stored in {stored_part} of their size and kept for {kept_days} days; {other_zone_part} of them read from another zone; \
+         {} bytes of records read a second.",
+        assumed.bytes_per_second
+    ));
+    lines.push("Left out: restores, lists and reads of the bucket, schedules, secrets, endpoints, NAT, traces.".to_owned());
+    lines.join("\n")
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text).filter(|number| *number > 0.0).ok_or_else(|| "not a number above 0".to_owned())
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    number(text).filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| "not a number from 0 to 1".to_owned())
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}

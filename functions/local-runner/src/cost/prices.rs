@@ -1,0 +1,182 @@
+//! The prices and assumptions of the one dated file, `data/prices-2026-09.json`.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+const FILE: &str = include_str!("../../data/prices-2026-09.json");
+
+/// What the file says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Prices {
+    /// The month of the prices: 2026-09.
+    pub(super) date: String,
+    pub(super) currency: String,
+    pub(super) aws: PriceList,
+    pub(super) azure: PriceList,
+    #[serde(rename = "model")]
+    pub(super) assumptions: Assumptions,
+}
+
+/// The list prices of a platform. What it does not bill is not in the file, and costs nothing.
+#[derive(Debug, Deserialize)]
+pub(super) struct PriceList {
+    pub(super) region: String,
+    pub(super) compute_gb_second: Price,
+    pub(super) invocations_million: Price,
+    pub(super) writes_thousand: Price,
+    pub(super) storage_gb_month: Price,
+    pub(super) traffic_gb: Price,
+    pub(super) alarm_month: Price,
+    /// How many the module makes for a backup.
+    pub(super) alarms: f64,
+    #[serde(default)]
+    pub(super) metric_alarm_month: Price,
+    /// How many of those it makes besides.
+    #[serde(default)]
+    pub(super) metric_alarms: f64,
+    #[serde(default)]
+    pub(super) dashboard_month: Price,
+    #[serde(default)]
+    pub(super) metric_month: Price,
+    #[serde(default)]
+    pub(super) key_month: Price,
+    #[serde(default)]
+    pub(super) log_gb: Price,
+    pub(super) uploads: Uploads,
+}
+
+/// How the platform's store takes large objects.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Uploads {
+    /// Up to here one request is enough.
+    pub(super) largest_single_bytes: f64,
+    /// A larger object goes in parts of this size.
+    pub(super) part_bytes: f64,
+    /// Before its parts.
+    pub(super) requests_to_begin: f64,
+}
+
+/// A price in the file's currency.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Price {
+    pub(super) price: f64,
+    /// What is billed.
+    pub(super) what: String,
+    /// Looked up in the platform's price list; otherwise from memory.
+    pub(super) checked: bool,
+}
+
+/// What an estimate assumes. Bytes are decimal: a GB has 10^9.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Assumptions {
+    /// In a month.
+    pub(super) days: f64,
+    /// From the start of a run to the start of the next.
+    pub(super) interval_seconds: f64,
+    pub(super) record_bytes: f64,
+    /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE.
+    pub(super) records_per_segment: f64,
+    /// Size of a segment by that of its records: 0.25 is a quarter.
+    pub(super) stored_part: f64,
+    pub(super) kept_days: f64,
+    /// The part of the records that is read from a broker in another zone.
+    pub(super) other_zone_part: f64,
+    /// A run ends by then, done or not: a function has 15 minutes.
+    pub(super) longest_run_seconds: f64,
+    /// Before its first record: start, connection, metadata.
+    pub(super) seconds_per_run: f64,
+    pub(super) seconds_per_segment: f64,
+    /// Of records, in one run.
+    pub(super) bytes_per_second: f64,
+    /// The segment and its checksum.
+    pub(super) writes_per_segment: f64,
+    pub(super) metrics_per_function: f64,
+    pub(super) metrics_per_topic: f64,
+    pub(super) log_bytes_per_run: f64,
+    pub(super) aws_memory_gb: f64,
+    pub(super) azure_memory_gb: f64,
+    /// Workloads of growing size.
+    pub(super) examples: Vec<Workload>,
+}
+
+/// What is backed up.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Workload {
+    pub(super) gb_per_day: f64,
+    pub(super) topics: f64,
+    pub(super) partitions: f64,
+    /// Runs side by side, each with its part of the partitions.
+    pub(super) shards: f64,
+}
+
+impl Prices {
+    pub(super) fn read() -> Result<Self> {
+        serde_json::from_str(FILE).context("the price list that was compiled in is broken")
+    }
+}
+
+impl PriceList {
+    /// What is billed at a price from memory.
+    pub(super) fn unchecked(&self) -> Vec<&str> {
+        let all = [
+            &self.compute_gb_second,
+            &self.invocations_million,
+            &self.writes_thousand,
+            &self.storage_gb_month,
+            &self.traffic_gb,
+            &self.alarm_month,
+            &self.metric_alarm_month,
+            &self.dashboard_month,
+            &self.metric_month,
+            &self.key_month,
+            &self.log_gb,
+        ];
+        all.into_iter().filter(|price| price.price > 0.0 && !price.checked).map(|price| price.what.as_str()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+    use shared::telemetry::{InvocationMetrics, TopicMetrics};
+
+    use super::*;
+
+    /// CloudWatch bills each name for each set of dimensions.
+    #[test]
+    fn as_many_metrics_are_counted_as_a_backup_has() {
+        let known = Some(0);
+        let topic =
+            TopicMetrics { bytes: known, segments: known, lag_records: known, held_by_transactions: known, ..TopicMetrics::default() };
+        let lines = InvocationMetrics { topics: vec![topic], ..InvocationMetrics::default() }.embedded("backup", "1", 0);
+        let mut metrics = BTreeSet::new();
+        for line in lines {
+            let line: Value = serde_json::from_str(&line).expect("a line of JSON");
+            let of_line = &line["_aws"]["CloudWatchMetrics"][0];
+            let items = |what: &str| of_line[what].as_array().expect("a list").clone();
+            for dimensions in items("Dimensions") {
+                metrics.extend(items("Metrics").iter().map(|metric| (dimensions.to_string(), metric["Name"].to_string())));
+            }
+        }
+        let counted = |dimensions: &str| metrics.iter().filter(|(of, _)| of == dimensions).count() as f64;
+        let assumed = Prices::read().expect("prices").assumptions;
+        assert_eq!(assumed.metrics_per_function, counted(r#"["Function"]"#), "{metrics:?}");
+        assert_eq!(assumed.metrics_per_topic, counted(r#"["Function","Topic"]"#), "{metrics:?}");
+    }
+
+    #[test]
+    fn uploads_are_those_of_the_stores() {
+        let source =
+            |file: &str| std::fs::read_to_string(format!("{}/../../shared/src/store/{file}", env!("CARGO_MANIFEST_DIR"))).expect(file);
+        let mib = |bytes: f64| format!("{} << 20", bytes / f64::from(1 << 20));
+        let Prices { aws, azure, .. } = Prices::read().expect("prices");
+        let s3 = format!("largest_single: {}, part: {}", mib(aws.uploads.largest_single_bytes), mib(aws.uploads.part_bytes));
+        assert!(source("s3/multipart.rs").contains(&s3), "{s3}");
+        for (name, bytes) in [("ONE_REQUEST", azure.uploads.largest_single_bytes), ("BLOCK", azure.uploads.part_bytes)] {
+            let line = format!("const {name}: usize = {};", mib(bytes));
+            assert!(source("azure/upload.rs").contains(&line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The local adapter: runs the same handlers as the clouds do, for development and for people with no cloud.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `cli.rs` | the command line |
+//! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
+//! | `list.rs`, `verify.rs`, `show.rs` | what is in the bucket; is it whole; what is in a segment |
+//! | `patience.rs` | which errors of those are noted, and which end them |
+//! | `cost/` | what a month costs: prices, formula, command |
+//! | `demo.rs` | everything once, on an embedded broker and a temporary folder |
+//! | `output.rs`, `progress.rs` | reports on stdout, progress bars on a terminal |
+
+mod backup;
+mod cli;
+mod cost;
+mod demo;
+mod list;
+mod output;
+mod patience;
+mod progress;
+mod restore;
+mod rounds;
+mod setup;
+mod show;
+#[cfg(test)]
+mod testing;
+mod verify;
+
+use std::process::ExitCode;
+
+pub use cli::Cli;
+use cli::Command;
+use output::Output;
+use shared::config::ConfigError;
+
+/// Exit code for bad usage or configuration; clap uses the same.
+const USAGE: u8 = 2;
+
+/// Runs a command. 0: done; 1: failed; 2: bad usage or configuration, and nothing was started.
+pub async fn run(cli: Cli) -> ExitCode {
+    let output = Output::new(cli.json);
+    let done = match cli.command {
+        None => demo::run(&output).await,
+        Some(Command::Backup { config, mode }) => backup::run(&config, mode.into(), &output).await,
+        Some(Command::Restore { config, mode }) => restore::run(&config, mode.into(), &output).await,
+        Some(Command::List { bucket, segments }) => list::run(&bucket, segments, &output).await,
+        Some(Command::Verify { bucket, from_oldest }) => verify::run(&bucket, from_oldest, &output).await,
+        Some(Command::Show { bucket, object, records }) => show::run(bucket, &object, records, &output).await,
+        Some(Command::Cost(args)) => cost::run(&args, &output),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            output.error(&error);
+            match error.downcast_ref::<ConfigError>() {
+                Some(_) => ExitCode::from(USAGE),
+                None => ExitCode::FAILURE,
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! `local-runner list`: what is in the bucket.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+use shared::Error;
+use shared::catalog::{SegmentEntry, list_segments, names};
+use shared::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
+use shared::store::ObjectStore;
+
+use crate::cli::BucketArgs;
+use crate::output::{Output, Rows, bytes, table, with_problems};
+use crate::patience::Patience;
+use crate::setup;
+
+/// What a partition has in the bucket.
+#[derive(Debug, Default, Serialize)]
+struct Row {
+    folder: String,
+    /// Absent where the partitions of a topic cannot be listed.
+    partition: Option<i32>,
+    segments: u64,
+    stored_bytes: u64,
+    /// Covered offsets.
+    from: Option<i64>,
+    next: Option<i64>,
+    /// When the last segment was written.
+    last_backup: Option<String>,
+    python_archives: u64,
+    /// What could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// A segment. What stands in its manifest is absent when that cannot be read.
+#[derive(Debug, Default, Serialize)]
+struct SegmentRow {
+    /// Its name in the bucket; that of a folder where its segments cannot be listed.
+    name: String,
+    start: Option<i64>,
+    next: Option<i64>,
+    records: Option<u64>,
+    bytes: u64,
+    /// What could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// The topics' folders, with each partition in order, or why those of a topic cannot be listed.
+pub(crate) type Places = Vec<(String, Result<i32, Error>)>;
+
+/// Lists partitions, or segments. Whether all of it could be read: what cannot be is named in its row, and hides no other.
+pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> Result<bool> {
+    let bucket = setup::bucket(args, None).await?;
+    let store = &bucket.store;
+    let places = places(store.as_ref(), bucket.topic.as_deref()).await?;
+    if places.is_empty() {
+        output.say(&format!("no backups{}", bucket.place()));
+    }
+    let mut patience = Patience::default();
+    if segments {
+        let mut rows = Rows::new(*output);
+        let ended = list_segments_of(store, places, &mut patience, &mut rows).await;
+        rows.end(segments_table);
+        ended?;
+    } else {
+        let mut rows = Rows::new(*output);
+        let ended = list_partitions(store, places, &mut patience, &mut rows).await;
+        rows.end(rows_table);
+        ended?;
+    }
+    Ok(patience.is_untried())
+}
+
+/// All of them, or those of one folder.
+pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Result<Places, Error> {
+    let is_wanted = |folder: &str| names::parse_topic_folder(folder).is_some() && only.is_none_or(|only| only == folder);
+    let mut places = Vec::new();
+    for folder in store.folders("").await?.into_iter().filter(|folder| is_wanted(folder)) {
+        match store.folders(&format!("{folder}/")).await {
+            Ok(found) => {
+                let mut partitions: Vec<i32> = found.iter().filter_map(|name| names::parse_partition(names::file_name(name))).collect();
+                partitions.sort_unstable();
+                places.extend(partitions.into_iter().map(|partition| (folder.clone(), Ok(partition))));
+            }
+            Err(error) => places.push((folder, Err(error.into()))),
+        }
+    }
+    Ok(places)
+}
+
+async fn list_partitions(store: &Arc<dyn ObjectStore>, places: Places, patience: &mut Patience, rows: &mut Rows<Row>) -> Result<(), Error> {
+    for (folder, partition) in places {
+        let mut row = Row { folder, partition: partition.as_ref().ok().copied(), ..Row::default() };
+        let filled = match partition {
+            Ok(partition) => fill(store, partition, &mut row).await,
+            Err(error) => Err(error),
+        };
+        let settled = patience.settle(filled, |error| row.error = Some(error));
+        rows.add(row);
+        settled?;
+    }
+    Ok(())
+}
+
+async fn fill(store: &Arc<dyn ObjectStore>, partition: i32, row: &mut Row) -> Result<(), Error> {
+    let entries = segments(store.as_ref(), &row.folder, partition).await?;
+    row.segments = entries.len() as u64;
+    row.stored_bytes = entries.iter().map(|entry| entry.size).sum();
+    row.from = entries.first().map(|entry| entry.start);
+    row.python_archives = python_archives(store.as_ref(), &row.folder, partition).await?.len() as u64;
+    if let Some(last) = entries.last() {
+        let manifest = manifest(store, last).await?;
+        row.next = Some(manifest.next);
+        row.last_backup = Some(manifest.created_at);
+    }
+    Ok(())
+}
+
+async fn list_segments_of(
+    store: &Arc<dyn ObjectStore>,
+    places: Places,
+    patience: &mut Patience,
+    rows: &mut Rows<SegmentRow>,
+) -> Result<(), Error> {
+    for (folder, partition) in places {
+        let (name, listed) = match partition {
+            Ok(partition) => (names::partition_prefix(&folder, partition), segments(store.as_ref(), &folder, partition).await),
+            Err(error) => (format!("{folder}/"), Err(error)),
+        };
+        let listed = patience.settle(listed, |error| rows.add(SegmentRow { name, error: Some(error), ..SegmentRow::default() }))?;
+        for entry in listed.unwrap_or_default() {
+            if rows.are_unread() {
+                return Ok(());
+            }
+            let mut row = SegmentRow { name: entry.name.clone(), start: Some(entry.start), bytes: entry.size, ..SegmentRow::default() };
+            let settled = patience.settle(manifest(store, &entry).await, |error| row.error = Some(error));
+            if let Ok(Some(manifest)) = &settled {
+                (row.next, row.records) = (Some(manifest.next), Some(manifest.records));
+            }
+            rows.add(row);
+            settled?;
+        }
+    }
+    Ok(())
+}
+
+async fn manifest(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry) -> Result<Manifest, Error> {
+    Ok(SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?.manifest().clone())
+}
+
+/// The segments of a partition, in order.
+pub(crate) async fn segments(store: &dyn ObjectStore, folder: &str, partition: i32) -> Result<Vec<SegmentEntry>, Error> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let (entries, go_on) = list_segments(store, folder, partition, &after).await?;
+        found.extend(entries);
+        match go_on {
+            Some(name) => after = name,
+            None => return Ok(found),
+        }
+    }
+}
+
+/// The Python tool's archives of a partition, in order, `current.bin` last.
+pub(crate) async fn python_archives(store: &dyn ObjectStore, folder: &str, partition: i32) -> Result<Vec<String>, Error> {
+    let prefix = names::partition_prefix(folder, partition);
+    let (mut found, mut after) = (Vec::new(), format!("{prefix}1"));
+    loop {
+        let page = store.list(&prefix, &after, 1000).await?;
+        found.extend(
+            page.objects
+                .iter()
+                .filter(|object| PythonName::parse(names::file_name(&object.name)).is_some())
+                .map(|object| object.name.clone()),
+        );
+        match page.objects.last() {
+            Some(last) if page.more => after.clone_from(&last.name),
+            _ => return Ok(found),
+        }
+    }
+}
+
+fn rows_table(rows: &[Row]) -> String {
+    let text = table(
+        ["PARTITION", "SEGMENTS", "STORED", "FROM", "NEXT OFFSET", "LAST BACKUP", "PYTHON ARCHIVES"],
+        rows.iter().map(|row| {
+            [
+                row.partition.map_or_else(|| row.folder.clone(), |partition| format!("{}/{partition}", row.folder)),
+                row.segments.to_string(),
+                bytes(row.stored_bytes),
+                or_dash(row.from),
+                or_dash(row.next),
+                or_dash(row.last_backup.as_ref()),
+                row.python_archives.to_string(),
+            ]
+        }),
+    );
+    with_problems(text, rows.iter().filter_map(|row| row.error.as_ref()))
+}
+
+fn segments_table(rows: &[SegmentRow]) -> String {
+    let text = table(
+        ["SEGMENT", "START", "NEXT OFFSET", "RECORDS", "STORED"],
+        rows.iter().map(|row| [row.name.clone(), or_dash(row.start), or_dash(row.next), or_dash(row.records), bytes(row.bytes)]),
+    );
+    with_problems(text, rows.iter().filter_map(|row| row.error.as_ref()))
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use shared::store::{Fault, MemoryStore, StoreErrorKind};
+
+    use super::*;
+    use crate::testing::{add_segment, failing};
+
+    async fn store() -> MemoryStore {
+        let store = MemoryStore::new();
+        for (topic, partition, start) in [("a", 0, 0), ("a", 0, 10), ("a", 1, 0), ("b", 0, 5)] {
+            add_segment(&store, topic, partition, start..start + 10).await;
+        }
+        store
+    }
+
+    async fn rows(store: Arc<dyn ObjectStore>) -> (Vec<Row>, bool) {
+        let (mut patience, mut rows) = (Patience::default(), Rows::new(Output::new(false)));
+        let places = places(store.as_ref(), None).await.unwrap();
+        list_partitions(&store, places, &mut patience, &mut rows).await.unwrap();
+        (rows.kept, patience.is_untried())
+    }
+
+    #[tokio::test]
+    async fn one_bad_object_is_named_in_its_row_and_hides_no_other() {
+        let damaged = store().await;
+        damaged.overwrite("a/0/00000000000000000010.tar.gz", "no segment");
+        let (found, sound) = rows(Arc::new(damaged)).await;
+        assert!(!sound && found[0].error.as_ref().is_some_and(|error| error.contains("a/0/00000000000000000010.tar.gz")), "{found:?}");
+        let facts: Vec<_> = found.iter().map(|row| (row.folder.as_str(), row.segments, row.from, row.next)).collect();
+        assert_eq!(facts, [("a", 2, Some(0), None), ("a", 1, Some(0), Some(10)), ("b", 1, Some(5), Some(15))]);
+
+        let faults = |_, name: &str| if name == "a/" { Fault::Before(StoreErrorKind::Denied) } else { Fault::None };
+        let (found, sound) = rows(failing(store().await, faults)).await;
+        assert!(!sound && found[0].partition.is_none() && found[0].error.is_some(), "{found:?}");
+        assert_eq!((found.len(), found[1].next), (2, Some(15)));
+    }
+
+    #[tokio::test]
+    async fn folders_that_are_no_partitions_are_not_listed() {
+        let store = store().await;
+        for name in ["a/00/x", "a/+1/x", "a/-1/x", "a/more/x"] {
+            store.overwrite(name, "x");
+        }
+        let places = places(&store, Some("a")).await.unwrap();
+        assert_eq!(places.into_iter().map(|(_, partition)| partition.unwrap()).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn segments_are_listed_by_the_names_that_show_takes() {
+        let store = store().await;
+        store.overwrite("a/1/00000000000000000000.tar.gz", "no segment");
+        let (store, mut patience): (Arc<dyn ObjectStore>, _) = (Arc::new(store), Patience::default());
+        let mut rows = Rows::new(Output::new(false));
+        let places = places(store.as_ref(), None).await.unwrap();
+        list_segments_of(&store, places, &mut patience, &mut rows).await.unwrap();
+        let facts: Vec<_> = rows.kept.iter().map(|row| (row.name.as_str(), row.start, row.next, row.records)).collect();
+        let expected = [
+            ("a/0/00000000000000000000.tar.gz", Some(0), Some(10), Some(10)),
+            ("a/0/00000000000000000010.tar.gz", Some(10), Some(20), Some(10)),
+            ("a/1/00000000000000000000.tar.gz", Some(0), None, None),
+            ("b/0/00000000000000000005.tar.gz", Some(5), Some(15), Some(10)),
+        ];
+        assert_eq!(facts, expected);
+        assert!(rows.kept[2].error.is_some());
+    }
+}

@@ -1,0 +1,13 @@
+//! `local-runner`: the functions' handlers on this machine. See `local-runner --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use local_runner::{Cli, run};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    shared::failpoint::set_up();
+    run(Cli::parse()).await
+}

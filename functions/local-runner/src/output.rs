@@ -1,0 +1,136 @@
+//! Reports on stdout: a table for people, one JSON object a line with `--json`. Errors on stderr. No known secret is in either.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use shared::telemetry::redact;
+
+/// Set once whoever read stdout has gone (`… | head`). Nobody's failure: a command goes on to its end, and says nothing more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Where results go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Whether nobody reads any more: a command that only prints can end.
+    pub(crate) fn is_closed(self) -> bool {
+        CLOSED.load(Ordering::Relaxed)
+    }
+
+    /// A result: the object itself, or what `table` makes of it.
+    pub(crate) fn result<T: Serialize>(self, result: &T, table: impl FnOnce(&T) -> String) {
+        if !self.json {
+            return print(&redact::known().mask(&table(result)));
+        }
+        match serde_json::to_string(result) {
+            Ok(line) => print(&redact::known().mask_json(&line)),
+            Err(error) => self.error(&error.into()),
+        }
+    }
+
+    /// One JSON object in either way, as it is: data of the user's, not a message of ours.
+    pub(crate) fn data(self, object: &serde_json::Value) {
+        print(&object.to_string());
+    }
+
+    /// A line for people; not part of the JSON.
+    pub(crate) fn say(self, line: &str) {
+        if !self.json {
+            print(&redact::known().mask(line));
+        }
+    }
+
+    /// What went wrong, with its causes.
+    pub(crate) fn error(self, error: &anyhow::Error) {
+        let mut text = format!("error: {error}");
+        for cause in error.chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text = format!("{text}\n  because: {cause}");
+            }
+        }
+        // A closed stderr is nobody's failure.
+        _ = writeln!(io::stderr().lock(), "{}", redact::known().mask(&text));
+    }
+}
+
+/// Results that come one by one: with `--json` each is printed when it is made, otherwise all of them as one table at the end.
+#[derive(Debug)]
+pub(crate) struct Rows<T> {
+    output: Output,
+    pub(crate) kept: Vec<T>,
+}
+
+impl<T: Serialize> Rows<T> {
+    pub(crate) fn new(output: Output) -> Self {
+        Self { output, kept: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, row: T) {
+        if self.output.json {
+            self.output.result(&row, |_| String::new());
+        } else {
+            self.kept.push(row);
+        }
+    }
+
+    /// Whether nobody reads any more.
+    pub(crate) fn are_unread(&self) -> bool {
+        self.output.is_closed()
+    }
+
+    /// Prints the table, if there is anything in it.
+    pub(crate) fn end(&self, table: impl FnOnce(&[T]) -> String) {
+        if !self.kept.is_empty() {
+            self.output.result(&self.kept, |rows| table(rows));
+        }
+    }
+}
+
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => CLOSED.store(true, Ordering::Relaxed),
+        Err(error) => _ = writeln!(io::stderr().lock(), "error: stdout cannot be written: {error}"),
+    }
+}
+
+/// A table with these headings.
+pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headings);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.to_string()
+}
+
+/// A table with what is wrong below it, a line each.
+pub(crate) fn with_problems<'p>(table: String, problems: impl Iterator<Item = &'p String>) -> String {
+    problems.fold(table, |text, problem| text + "\nproblem: " + problem)
+}
+
+/// Bytes for people: 1.4 GiB.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
+/// Time for people: UTC, to the second.
+pub(crate) fn time(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| format!("{millis} ms"), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}

@@ -1,0 +1,91 @@
+//! `local-runner restore`.
+
+use std::path::Path;
+
+use anyhow::Result;
+use restore_batch::{Invocation, PartitionReport, RestoreReport};
+use shared::host::{Budget, stop_on_signals};
+use shared::store::Deadline;
+
+use crate::cli::Mode;
+use crate::output::{Output, table};
+use crate::progress::Bars;
+use crate::rounds::{Round, Rounds};
+use crate::setup;
+
+/// Runs the restore. Whether everything succeeded.
+pub(crate) async fn run(config: &Path, mode: Mode, output: &Output) -> Result<bool> {
+    let bars = Bars::new(output.is_json());
+    let mut settings = setup::restore_settings(config, bars.as_ref())?;
+    if mode != Mode::Once {
+        settings.max_segments = None; // Only TIME_BUDGET_SECONDS ends an invocation from outside: it goes on while there is something left.
+    }
+    let (time_budget, pause) = (settings.time_budget, settings.retry);
+    let rounds = Rounds { mode, pause, time_budget, stop: stop_on_signals(|| ())?, deadline: Deadline::unset() };
+    let budget = Budget { stop: rounds.stop.clone(), ..Budget::unlimited(settings.memory_limit) };
+    let restore = setup::restore(settings, &budget, &rounds.deadline).await?;
+    let mut invocation = Invocation::new(budget);
+    invocation.progress = bars.as_ref().map(Bars::of_restore);
+    let mut reached = Vec::new();
+    loop {
+        rounds.begin(&mut invocation.budget);
+        let report = restore.invoke(&invocation).await;
+        if let Some(bars) = &bars {
+            bars.clear();
+        }
+        let report = match report {
+            Ok(report) => report,
+            Err(error) => {
+                rounds.failed(error).await?;
+                continue;
+            }
+        };
+        if report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded {
+            output.result(&report, report_table);
+        }
+        let before = std::mem::replace(&mut reached, report.partitions.iter().map(progress_of).collect());
+        let moved = report.succeeded && !report.caught_up && reached != before;
+        if let Some(succeeded) = rounds.after(Round { succeeded: report.succeeded, moved, caught_up: report.caught_up }).await? {
+            return Ok(succeeded);
+        }
+    }
+}
+
+/// What grows with every step of a partition.
+fn progress_of(partition: &PartitionReport) -> (i64, u64, u64) {
+    (partition.next, partition.records_in_all, partition.python_archives)
+}
+
+pub(crate) fn report_table(report: &RestoreReport) -> String {
+    let rows = report.partitions.iter().map(|one| {
+        let state = match (&one.error, one.caught_up) {
+            (Some(error), _) => format!("failed: {error}"),
+            (None, true) => "complete".to_owned(),
+            (None, false) => "more to come".to_owned(),
+        };
+        let skipped = one.skipped.iter().map(|what| format!("; skipped {what}")).collect::<String>();
+        [
+            format!("{}/{}", report.source, one.partition),
+            report.target.clone(),
+            one.records.to_string(),
+            one.records_in_all.to_string(),
+            one.next.to_string(),
+            state + &skipped,
+        ]
+    });
+    let mut text = table(["FROM", "TO", "RECORDS", "IN ALL", "NEXT OFFSET", "STATE"], rows);
+    for note in &report.notes {
+        text.push_str("\nnote: ");
+        text.push_str(note);
+    }
+    if report.caught_up && !report.wanted_configs.is_empty() {
+        let configs: Vec<String> = report.wanted_configs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        text.push_str(&format!(
+            "\nThe original topic had other configs. Once the restore is verified:\n  kafka-configs.sh --bootstrap-server … --alter --entity-type topics \
+             --entity-name {} --add-config '{}'",
+            report.target,
+            configs.join(",")
+        ));
+    }
+    text
+}

@@ -1,0 +1,82 @@
+//! From a configuration file to a handler. Everything is checked before anything is started.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use backup_batch::Backup;
+use restore_batch::Restore;
+use shared::config::{BackupSettings, LogLevel, Raw, RestoreSettings, StoreKind, StoreSettings};
+use shared::host::{Budget, Function};
+use shared::store::{self, Deadline, ObjectStore};
+use shared::telemetry;
+
+use crate::cli::BucketArgs;
+use crate::progress::Bars;
+
+/// Reads a configuration file and the environment; from here on no log shows one of their secrets.
+fn load(config: &Path) -> Result<Raw> {
+    let raw = Raw::load(Some(config), std::env::vars_os())?;
+    telemetry::redact::hide(&raw.secrets());
+    Ok(raw)
+}
+
+/// Starts the log; its lines and the bars take turns on a terminal.
+fn start_log(level: LogLevel, bars: Option<&Bars>) {
+    match bars {
+        Some(bars) => telemetry::init_with(level, telemetry::LogStyle::Seed, bars.between()),
+        None => telemetry::init(level, telemetry::LogStyle::Seed),
+    }
+}
+
+/// Settings of `backup` from a file and the environment; starts the log.
+pub(crate) fn backup_settings(config: &Path, bars: Option<&Bars>) -> Result<BackupSettings> {
+    let settings = BackupSettings::from_raw(&load(config)?)?;
+    start_log(settings.log_level, bars);
+    Ok(settings)
+}
+
+/// Settings of `restore` from a file and the environment; starts the log.
+pub(crate) fn restore_settings(config: &Path, bars: Option<&Bars>) -> Result<RestoreSettings> {
+    let settings = RestoreSettings::from_raw(&load(config)?)?;
+    start_log(settings.log_level, bars);
+    Ok(settings)
+}
+
+/// A backup handler on the configured cluster and store.
+pub(crate) async fn backup(settings: BackupSettings, budget: &Budget, deadline: &Deadline) -> Result<Backup> {
+    Ok(Backup::connect(settings, budget.memory, deadline).await?)
+}
+
+/// A restore handler on the configured cluster and store.
+pub(crate) async fn restore(settings: RestoreSettings, budget: &Budget, deadline: &Deadline) -> Result<Restore> {
+    Ok(Restore::connect(settings, budget.memory, deadline).await?)
+}
+
+/// What a command looks into.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// Only this topic's folder.
+    pub(crate) topic: Option<String>,
+}
+
+impl Bucket {
+    /// For messages about all of it: ` of "orders" at /backup/`.
+    pub(crate) fn place(&self) -> String {
+        let topic = self.topic.as_ref().map_or_else(String::new, |topic| format!(" of {topic:?}"));
+        format!("{topic} at {}", self.store.location(""))
+    }
+}
+
+/// The store of a configuration file of either command, or a local folder.
+pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Bucket> {
+    let (settings, topic) = if args.bucket.is_dir() {
+        (StoreSettings { kind: StoreKind::Folder(args.bucket.clone()), prefix: String::new() }, None)
+    } else {
+        StoreSettings::of_bucket(&load(&args.bucket)?)?
+    };
+    start_log(LogLevel::Warning, bars);
+    let store = store::open(&settings, &Deadline::unset()).await?;
+    Ok(Bucket { store, topic: args.topic.clone().or(topic) })
+}

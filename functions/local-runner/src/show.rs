@@ -1,0 +1,81 @@
+//! `local-runner show`: what is in a segment.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use shared::record::Record;
+use shared::segment::{Manifest, ReadOptions, SegmentReader};
+
+use crate::cli::BucketArgs;
+use crate::output::{Output, bytes, table, time};
+use crate::setup;
+
+/// Shows a segment's manifest, and its first records when asked.
+pub(crate) async fn run(bucket: PathBuf, object: &str, records: u64, output: &Output) -> Result<bool> {
+    let store = setup::bucket(&BucketArgs { bucket, topic: None }, None).await?.store;
+    let mut reader = SegmentReader::open(store, object, ReadOptions::default()).await?;
+    output.result(&reader.manifest().clone(), manifest_table);
+    let mut left = records;
+    while left > 0 && !output.is_closed() {
+        let Some(group) = reader.next_group().await? else { break };
+        let mut records = group.records();
+        while left > 0
+            && let Some(record) = records.next()?
+        {
+            output.data(&line(&record));
+            left -= 1;
+        }
+    }
+    Ok(true)
+}
+
+/// A record for people and scripts. Bytes that are not UTF-8 stand in hexadecimal, under another name.
+fn line(record: &Record<'_>) -> Value {
+    let mut line = Map::new();
+    line.insert("offset".into(), record.offset.into());
+    line.insert("timestamp".into(), record.timestamp.into());
+    line.insert("timestamp_type".into(), json!(record.timestamp_type));
+    put(&mut line, "key", record.key);
+    put(&mut line, "value", record.value);
+    let headers = record.headers.iter().map(|header| {
+        let mut one = Map::new();
+        put(&mut one, "key", Some(header.key));
+        put(&mut one, "value", header.value);
+        Value::Object(one)
+    });
+    line.insert("headers".into(), headers.collect());
+    Value::Object(line)
+}
+
+fn put(line: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
+    match bytes.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
+        None => line.insert(name.into(), Value::Null),
+        Some((_, Ok(text))) => line.insert(name.into(), text.into()),
+        Some((raw, Err(_))) => line.insert(format!("{name}_hex"), raw.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()),
+    };
+}
+
+fn manifest_table(manifest: &Manifest) -> String {
+    let some = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let mut rows = vec![
+        ["topic".to_owned(), manifest.topic.clone()],
+        ["topic id".to_owned(), manifest.topic_id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)],
+        ["partition".to_owned(), manifest.partition.to_string()],
+        ["covers offsets".to_owned(), format!("[{}, {})", manifest.start, manifest.next)],
+        ["records".to_owned(), format!("{} (offsets {} to {})", manifest.records, some(manifest.first_offset), some(manifest.last_offset))],
+        [
+            "timestamps".to_owned(),
+            format!("{} to {}", manifest.min_timestamp.map_or("-".into(), time), manifest.max_timestamp.map_or("-".into(), time)),
+        ],
+        ["log".to_owned(), format!("{} in {} members", bytes(manifest.log_bytes), manifest.members.len())],
+        ["stored".to_owned(), bytes(manifest.members.iter().map(|member| member.stored).sum())],
+        ["isolation level".to_owned(), format!("{:?}", manifest.isolation_level)],
+        ["written".to_owned(), manifest.created_at.clone()],
+        ["format version".to_owned(), manifest.format_version.to_string()],
+    ];
+    if let Some(gap) = &manifest.gap {
+        rows.push(["gap".to_owned(), format!("offsets {} to {}: {:?}", gap.from, gap.to, gap.reason)]);
+    }
+    table(["WHAT", "VALUE"], rows)
+}

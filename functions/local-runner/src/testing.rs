@@ -1,0 +1,56 @@
+//! Buckets for the tests of what looks into them.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shared::catalog::{Generation, NewReason, names};
+use shared::config::Compression;
+use shared::record::{Record, TimestampType};
+use shared::segment::{Isolation, Packing, SegmentSpec, SegmentWriter};
+use shared::store::{Fault, FaultyStore, MemoryStore, ObjectStore, Operation};
+
+/// A `topic.json` in its place.
+pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
+    let generation = Generation {
+        format_version: Generation::FORMAT,
+        topic: topic.to_owned(),
+        generation: 1,
+        topic_id: None,
+        partitions: 1,
+        configs: BTreeMap::new(),
+        packing: Packing::Gzip,
+        reason: NewReason::First,
+        at: 0,
+    };
+    store.overwrite(&names::topic_json(topic), serde_json::to_vec(&generation).unwrap());
+}
+
+/// A segment with a record for each of these offsets, and its `.sha256`. Its name.
+pub(crate) async fn add_segment(store: &MemoryStore, topic: &str, partition: i32, offsets: std::ops::Range<i64>) -> String {
+    let spec = SegmentSpec {
+        topic: topic.to_owned(),
+        topic_id: None,
+        partition,
+        start: offsets.start,
+        isolation: Isolation::ReadCommitted,
+        gap: None,
+        compression: Compression::Gzip(1),
+        created_at: "2026-11-23T00:00:00Z".to_owned(),
+    };
+    let mut writer = SegmentWriter::new(spec, 1);
+    for offset in offsets.clone() {
+        let (timestamp, timestamp_type) = (1_700_000_000_000, TimestampType::CreateTime);
+        writer.append(&Record { offset, timestamp, timestamp_type, key: None, value: Some(b"value"), headers: &[] }).unwrap();
+    }
+    let finished = writer.finish(offsets.end).await.unwrap();
+    let name = names::segment(topic, partition, offsets.start, Packing::Gzip);
+    store.overwrite(&name, finished.body.to_bytes());
+    store.overwrite(&names::sidecar(&name), finished.sha256);
+    name
+}
+
+/// The same store, whose calls fail as `faults` decides.
+pub(crate) fn failing(store: MemoryStore, faults: impl Fn(Operation, &str) -> Fault + Send + Sync + 'static) -> Arc<dyn ObjectStore> {
+    Arc::new(FaultyStore::new(Arc::new(store), faults))
+}

@@ -1,0 +1,284 @@
+//! `local-runner verify`: reads everything and checks it.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+use shared::Error;
+use shared::catalog::{Generations, SegmentEntry, names};
+use shared::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
+use shared::store::ObjectStore;
+
+use crate::cli::BucketArgs;
+use crate::list::{places, python_archives, segments};
+use crate::output::{Output, Rows, table, with_problems};
+use crate::patience::Patience;
+use crate::progress::Bars;
+use crate::setup;
+
+/// What was found in one partition.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Verdict {
+    pub(crate) folder: String,
+    /// Absent where the partitions of a topic cannot be listed.
+    pub(crate) partition: Option<i32>,
+    pub(crate) segments: u64,
+    pub(crate) records: u64,
+    pub(crate) python_archives: u64,
+    /// Offsets that a backup could not read any more when it came to them: recorded, and no fault of the bucket.
+    pub(crate) recorded_gaps: Vec<String>,
+    /// What is damaged or missing.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Verifies what is in the bucket. Whether all of it is sound.
+pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, output: &Output) -> Result<bool> {
+    let bars = Bars::new(output.is_json());
+    let bucket = setup::bucket(args, bars.as_ref()).await?;
+    let mut verify = Verify { from_oldest, bars: bars.clone(), ..Verify::new(&bucket.store) };
+    let (mut rows, mut found, mut sound) = (Rows::new(*output), false, true);
+    let mut tell = |verdict: Verdict| {
+        (found, sound) = (true, sound && verdict.problems.is_empty());
+        rows.add(verdict);
+    };
+    let ended = verify.each(bucket.topic.as_deref(), &mut tell).await;
+    if let Some(bars) = &bars {
+        bars.clear();
+    }
+    rows.end(verdicts_table);
+    ended?;
+    anyhow::ensure!(found, "there is no backup{}: nothing was verified", bucket.place());
+    Ok(sound)
+}
+
+/// Reads every segment and archive.
+#[derive(Debug)]
+pub(crate) struct Verify<'a> {
+    store: &'a Arc<dyn ObjectStore>,
+    /// Whether a chain may begin behind offset 0.
+    from_oldest: bool,
+    bars: Option<Bars>,
+    patience: Patience,
+}
+
+impl<'a> Verify<'a> {
+    pub(crate) fn new(store: &'a Arc<dyn ObjectStore>) -> Self {
+        Self { store, from_oldest: false, bars: None, patience: Patience::default() }
+    }
+
+    /// Tells the verdict on each partition of every topic (or of one) as soon as there is one.
+    ///
+    /// # Errors
+    /// What the bucket says when there is no point in going on; what was verified until then is told.
+    pub(crate) async fn each(&mut self, only: Option<&str>, tell: &mut impl FnMut(Verdict)) -> Result<(), Error> {
+        // What is wrong with the topic.json of the folder under way, until it is told.
+        let mut of_topic: (String, Option<Flaw>) = Default::default();
+        for (folder, partition) in places(self.store.as_ref(), only).await? {
+            let mut verdict = Verdict { partition: partition.as_ref().ok().copied(), folder, ..Verdict::default() };
+            let verified = match partition {
+                Ok(partition) => self.partition(partition, &mut verdict).await,
+                Err(error) => Err(error),
+            };
+            let settled = self.patience.settle(verified, |problem| verdict.problems.push(problem));
+            if settled.is_ok() && of_topic.0 != verdict.folder {
+                of_topic = (verdict.folder.clone(), topic_json(self.store.as_ref(), &verdict.folder).await);
+            }
+            // The Python tool wrote none, so where only its archives are, none is missing.
+            if let Some(flaw) = of_topic.1.take_if(|flaw| !flaw.is_missing || verdict.segments > 0) {
+                verdict.problems.push(flaw.what);
+            }
+            tell(verdict);
+            settled?;
+        }
+        Ok(())
+    }
+
+    async fn partition(&mut self, partition: i32, verdict: &mut Verdict) -> Result<(), Error> {
+        let entries = segments(self.store.as_ref(), &verdict.folder, partition).await?;
+        let bar = self.bars.as_ref().map(|bars| bars.counted(&format!("{}/{partition}", verdict.folder), entries.len() as u64));
+        let mut expected = if self.from_oldest { None } else { Some(0) };
+        for entry in &entries {
+            verdict.segments += 1;
+            self.check_start(entry, expected, verdict);
+            let read = read_all(self.store, entry, partition, verdict).await;
+            expected = self.patience.settle(read, |problem| verdict.problems.push(problem))?.map(|manifest| manifest.next);
+            if let Some(bar) = &bar {
+                bar.inc(1);
+            }
+        }
+        for name in python_archives(self.store.as_ref(), &verdict.folder, partition).await? {
+            verdict.python_archives += 1;
+            let opened = PythonArchive::open(self.store.as_ref(), &name, ReadOptions::default()).await;
+            let archive = self.patience.settle(opened, |problem| verdict.problems.push(problem))?;
+            verdict.records += archive.map_or(0, |archive| archive.records());
+        }
+        Ok(())
+    }
+
+    /// A chain begins at offset 0, and each segment where the one before ended. Behind one that cannot be read nothing is known.
+    fn check_start(&self, entry: &SegmentEntry, expected: Option<i64>, verdict: &mut Verdict) {
+        let start = entry.start;
+        let what = match expected {
+            Some(0) if start > 0 && verdict.segments == 1 => format!(
+                "offsets 0 to {start} are missing in front, and a restore refuses that. If an expiry rule of the bucket (bucket.expire_days) deleted \
+                 them, accept it: verify --from-oldest, and restore with RESTORE_ANYWAY=expired"
+            ),
+            Some(expected) if expected < start => format!("offsets {expected} to {start} are missing: a segment was taken away"),
+            Some(expected) if expected > start => format!("begins at {start}, but the one before ends at {expected}"),
+            _ => return,
+        };
+        verdict.problems.push(format!("{}: {what}", self.store.location(&entry.name)));
+    }
+}
+
+/// What is wrong with a topic.json.
+struct Flaw {
+    what: String,
+    is_missing: bool,
+}
+
+async fn topic_json(store: &dyn ObjectStore, folder: &str) -> Option<Flaw> {
+    let (topic, number) = names::parse_topic_folder(folder)?;
+    let location = || store.location(&names::topic_json(folder));
+    let (what, is_missing) = match Generations::of(store, topic).get(number).await {
+        Ok(Some((generation, _))) if generation.folder() == folder => return None,
+        Ok(Some((generation, _))) => (format!("{}: it is of {:?}", location(), generation.folder()), false),
+        Ok(None) => (format!("{}: missing", location()), true),
+        Err(error) => (shared::in_full(&error), false),
+    };
+    Some(Flaw { what, is_missing })
+}
+
+async fn read_all(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry, partition: i32, verdict: &mut Verdict) -> Result<Manifest, Error> {
+    let mut reader = SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?;
+    let manifest = reader.manifest().clone();
+    let location = store.location(&entry.name);
+    if let Err(misplaced) = reader.belongs_to(&verdict.folder, partition, entry.start) {
+        verdict.problems.push(misplaced.to_string());
+    }
+    while let Some(group) = reader.next_group().await? {
+        let mut records = group.records();
+        while records.next()?.is_some() {
+            verdict.records += 1;
+        }
+    }
+    if reader.sidecar() == Sidecar::Missing {
+        verdict.problems.push(format!("{location}: its .sha256 is missing; the next backup writes it when this is the last segment"));
+    }
+    if let Some(gap) = &manifest.gap {
+        verdict.recorded_gaps.push(format!("{} to {}: {}", gap.from, gap.to, gap.reason));
+    }
+    Ok(manifest)
+}
+
+pub(crate) fn verdicts_table(verdicts: &[Verdict]) -> String {
+    let text = table(
+        ["PARTITION", "SEGMENTS", "PYTHON ARCHIVES", "RECORDS", "RECORDED GAPS", "VERDICT"],
+        verdicts.iter().map(|one| {
+            [
+                one.partition.map_or_else(|| one.folder.clone(), |partition| format!("{}/{partition}", one.folder)),
+                one.segments.to_string(),
+                one.python_archives.to_string(),
+                one.records.to_string(),
+                one.recorded_gaps.join(", "),
+                if one.problems.is_empty() { "sound".to_owned() } else { format!("{} PROBLEMS", one.problems.len()) },
+            ]
+        }),
+    );
+    with_problems(text, verdicts.iter().flat_map(|one| &one.problems))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use shared::store::{Fault, MemoryStore, StoreErrorKind};
+
+    use super::*;
+    use crate::testing::{add_segment, add_topic, failing};
+
+    /// Verdicts, and how it ended.
+    async fn verify(store: Arc<dyn ObjectStore>, from_oldest: bool) -> (Vec<Verdict>, Result<(), Error>) {
+        let mut verdicts = Vec::new();
+        let ended = Verify { from_oldest, ..Verify::new(&store) }.each(None, &mut |verdict| verdicts.push(verdict)).await;
+        (verdicts, ended)
+    }
+
+    fn problems(verdicts: &[Verdict]) -> Vec<&str> {
+        verdicts.iter().flat_map(|one| &one.problems).map(String::as_str).collect()
+    }
+
+    /// Two topics of three segments of ten records.
+    async fn backups() -> MemoryStore {
+        let store = MemoryStore::new();
+        for topic in ["a", "b"] {
+            add_topic(&store, topic);
+            for start in [0, 10, 20] {
+                add_segment(&store, topic, 0, start..start + 10).await;
+            }
+        }
+        store
+    }
+
+    #[tokio::test]
+    async fn a_sound_bucket_is_sound() {
+        let (verdicts, ended) = verify(Arc::new(backups().await), false).await;
+        ended.unwrap();
+        assert_eq!(problems(&verdicts), [""; 0]);
+        assert_eq!(verdicts.iter().map(|one| (one.segments, one.records)).collect::<Vec<_>>(), [(3, 30), (3, 30)]);
+    }
+
+    /// The oldest segments are as much a part of a backup as those in the middle, unless somebody says that they may be gone.
+    #[tokio::test]
+    async fn offsets_that_are_missing_in_front_are_a_problem() {
+        let store = MemoryStore::new();
+        add_topic(&store, "a");
+        for start in [10, 20] {
+            add_segment(&store, "a", 0, start..start + 10).await;
+        }
+        let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+        let found = problems(&verdicts);
+        assert!(found.len() == 1 && found[0].contains("offsets 0 to 10 are missing in front"), "{found:?}");
+        assert!(found[0].contains("--from-oldest") && found[0].contains("expire_days"), "{found:?}");
+        assert_eq!(problems(&verify(Arc::new(store), true).await.0), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn one_bad_object_hides_no_other() {
+        let middle = "a/0/00000000000000000010.tar.gz";
+        for kind in [StoreErrorKind::Denied, StoreErrorKind::Unavailable, StoreErrorKind::Other] {
+            let faults = move |_, name: &str| if name == middle { Fault::Before(kind) } else { Fault::None };
+            let (verdicts, ended) = verify(failing(backups().await, faults), false).await;
+            ended.unwrap();
+            let found = problems(&verdicts);
+            assert!(found.len() == 1 && found[0].contains(middle), "{kind:?}: {found:?}");
+            assert_eq!(verdicts.iter().map(|one| one.records).collect::<Vec<_>>(), [20, 30]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_goes_away_ends_it_and_what_was_found_is_told() {
+        let faults = |_, name: &str| if name.starts_with("b/") { Fault::Before(StoreErrorKind::Credentials) } else { Fault::None };
+        let (verdicts, ended) = verify(failing(backups().await, faults), false).await;
+        assert!(ended.is_err());
+        assert_eq!(verdicts[0].records, 30);
+        assert_eq!(problems(&verdicts[..1]), [""; 0]);
+    }
+
+    /// A topic.json is named whichever partition has segments; the Python tool wrote none.
+    #[tokio::test]
+    async fn a_missing_topic_json_is_told_beside_segments() {
+        let store = MemoryStore::new();
+        for name in ["a/0/20261123-072346.tar.gz", "python/0/20261123-072346.tar.gz"] {
+            store.overwrite(name, "no archive");
+        }
+        add_segment(&store, "a", 1, 0..10).await;
+        let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+        let missing = |verdict: &Verdict| verdict.problems.iter().filter(|problem| problem.contains("topic.json: missing")).count();
+        assert_eq!(verdicts.iter().map(missing).collect::<Vec<_>>(), [0, 1, 0]);
+
+        store.overwrite("python/topic.json", "{");
+        let (verdicts, _) = verify(Arc::new(store), false).await;
+        assert!(verdicts[2].problems.iter().any(|problem| problem.contains("python/topic.json: cannot be read")), "{verdicts:?}");
+    }
+}
