@@ -1,0 +1,111 @@
+//! What administrators and other programs do to a cluster, with Kafka's own tools.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::kafka::Kafka;
+
+const GROUPS: &str = "consumer.group.ConsumerGroupCommand";
+
+impl Kafka {
+    /// Sets a config of a topic.
+    pub fn set(&self, topic: &str, config: &str) {
+        self.admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", topic, "--add-config", config]);
+    }
+
+    /// Adds partitions until there are `partitions`.
+    pub fn add_partitions(&self, topic: &str, partitions: i32) {
+        self.admin("TopicCommand", ["--alter", "--topic", topic, "--partitions", &partitions.to_string()]);
+    }
+
+    /// Deletes the records before an offset.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let dir = TempDir::new().expect("a temporary folder");
+        let file = dir.path().join("offsets.json");
+        let partitions = json!([{"topic": topic, "partition": partition, "offset": before}]);
+        fs::write(&file, json!({"version": 1, "partitions": partitions}).to_string()).expect("the temporary folder can be written");
+        self.admin("DeleteRecordsCommand", ["--offset-json-file", file.to_str().expect("UTF-8")]);
+    }
+
+    /// The log start offset of each partition.
+    pub fn log_starts(&self, topic: &str) -> BTreeMap<i32, i64> {
+        self.offsets(topic, "earliest")
+    }
+
+    /// The high watermark of each partition.
+    pub fn high_watermarks(&self, topic: &str) -> BTreeMap<i32, i64> {
+        self.offsets(topic, "latest")
+    }
+
+    fn offsets(&self, topic: &str, time: &str) -> BTreeMap<i32, i64> {
+        let printed = self.admin("GetOffsetShell", ["--topic", topic, "--time", time]);
+        let number = |text: &str| text.parse().expect("topic:partition:offset");
+        let line = |line: &str| {
+            let mut fields = line.rsplit(':').map(number);
+            let offset = fields.next().expect("an offset");
+            (i32::try_from(fields.next().expect("a partition")).expect("a partition"), offset)
+        };
+        printed.lines().map(line).collect()
+    }
+
+    /// Takes a group's committed offsets of a topic away.
+    pub fn delete_offsets(&self, group: &str, topic: &str) {
+        self.admin(GROUPS, ["--delete-offsets", "--group", group, "--topic", topic]);
+    }
+
+    /// Takes a group away.
+    pub fn delete_group(&self, group: &str) {
+        self.admin(GROUPS, ["--delete", "--group", group]);
+    }
+
+    /// Moves a group's offset in partition 0, as an administrator does: forth or back.
+    pub fn move_offset(&self, group: &str, topic: &str, to: i64) {
+        let (partition, to) = (format!("{topic}:0"), to.to_string());
+        self.admin(GROUPS, ["--reset-offsets", "--execute", "--group", group, "--topic", &partition, "--to-offset", &to]);
+    }
+
+    /// A consumer that is a member of `group`, from the return on until it is dropped.
+    pub fn subscribe(&self, group: &str, topic: &str) -> Member {
+        let mut command = self.java("org.apache.kafka.tools.consumer.ConsoleConsumer");
+        command.args(["--bootstrap-server", &self.bootstrap, "--group", group, "--topic", topic]);
+        let member = Member(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("java/run starts"));
+        while !self.admin(GROUPS, ["--describe", "--members", "--group", group]).contains("console-consumer") {
+            sleep(Duration::from_millis(200));
+        }
+        member
+    }
+
+    /// Allows `principal` operations on a resource, which is what `kafka-acls.sh` takes for it, for example `--topic=orders`.
+    pub fn allow(&self, principal: &str, operations: &[&str], resource: &str) {
+        let operations = operations.iter().flat_map(|operation| ["--operation", operation]);
+        let all = ["--add", "--allow-principal", principal, resource].into_iter().chain(operations);
+        self.admin("AclCommand", all);
+    }
+}
+
+/// A program of somebody else that lives in a consumer group.
+#[derive(Debug)]
+pub struct Member(Child);
+
+impl Member {
+    /// Lets it leave the group.
+    pub fn leave(mut self) {
+        // SIGTERM: it says goodbye, so that the group does not wait for it.
+        let told = Command::new("kill").arg(self.0.id().to_string()).status();
+        assert!(told.is_ok_and(|status| status.success()), "the consumer runs");
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

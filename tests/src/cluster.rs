@@ -1,0 +1,65 @@
+//! A cluster of a test's own, whose brokers it may kill.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::kafka::{Kafka, unique};
+
+/// Brokers that nobody else uses; they end with this value.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Reaches all of them.
+    pub kafka: Kafka,
+}
+
+impl Cluster {
+    /// Starts a cluster. Its folder is in that of `shared`, so that `services/with` ends it should the test be killed.
+    pub fn start(shared: &Kafka, brokers: u32) -> Self {
+        let dir = shared.dir.join(unique("own"));
+        let kafka = Kafka { bootstrap: String::new(), libs: shared.libs.clone(), dir };
+        let mut cluster = Self { kafka };
+        cluster.script("start", &["--brokers", &brokers.to_string()]);
+        let env = r#"source "$0/env" && echo -n "$KAFKA_BOOTSTRAP_SERVERS""#;
+        cluster.kafka.bootstrap = run(Command::new("bash").args(["-c", env]).arg(&cluster.kafka.dir));
+        cluster
+    }
+
+    /// SIGKILL to a broker, from 1 on.
+    pub fn kill(&self, broker: u32) {
+        self.script("kill", &[&broker.to_string()]);
+    }
+
+    /// Starts a killed broker again, and waits until it serves.
+    pub fn resume(&self, broker: u32) {
+        self.script("resume", &[&broker.to_string()]);
+    }
+
+    /// The broker that leads a topic's partition 0.
+    pub fn leader(&self, topic: &str) -> u32 {
+        let described = self.kafka.admin("TopicCommand", ["--describe", "--topic", topic]);
+        let (_, leader) = described.split_once("Leader: ").unwrap_or_else(|| panic!("no leader in {described}"));
+        leader.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no leader in {described}"))
+    }
+
+    fn script(&self, command: &str, more: &[&str]) {
+        run(Command::new(script()).arg(command).arg(&self.kafka.dir).args(more));
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Not through `run`: a panic here would hide the one that is on its way.
+        let _ = Command::new(script()).arg("stop").arg(&self.kafka.dir).status();
+        let _ = std::fs::remove_dir_all(&self.kafka.dir);
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("services/kafka")
+}
+
+fn run(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().expect("bash starts");
+    assert!(status.success(), "{command:?}: {status}\n{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8_lossy(&stdout).into_owned()
+}

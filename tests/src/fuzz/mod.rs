@@ -1,0 +1,99 @@
+//! What must hold for any bytes, whoever made them: no panic, no endless loop, bounded memory, and what can be read comes back the same when it
+//! is written again. Each function takes one input; `tests/fuzz` has libFuzzer think of inputs, and `tests/fuzz.rs` changes the kept ones at random.
+//!
+//! | file | what reads the input |
+//! |---|---|
+//! | `segment.rs`, `parts.rs` | the reader of segments; the parts of an input, put together with checksums that agree |
+//! | `batches.rs` | the decoder of record batches |
+//! | `manifest.rs` | `manifest.json` |
+//! | `configuration.rs` | a configuration file and an environment |
+//! | `python.rs` | the archives of the Python tool |
+//!
+//! Checksums would end nearly every random change at the first comparison, so most inputs are what is beneath them.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod batches;
+mod configuration;
+mod manifest;
+mod parts;
+mod python;
+mod segment;
+
+pub use batches::batches;
+pub use configuration::configuration;
+pub use manifest::manifest;
+pub use python::python;
+pub use segment::segment;
+
+use std::sync::Arc;
+
+use shared::segment::{Isolation, ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
+use shared::store::MemoryStore;
+
+/// A target: its name, which is that of its folder in `tests/fuzz/corpus`, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 5] =
+    [("segment", segment), ("batches", batches), ("manifest", manifest), ("configuration", configuration), ("python", python)];
+
+/// Small, so that a limit that is not kept shows in the memory of the fuzzer.
+fn options(workers: usize) -> ReadOptions {
+    ReadOptions { workers, largest_record: 1 << 20, largest_archive: 1 << 20, largest_unpacked: 4 << 20 }
+}
+
+/// The runtime that the readers want; made once for each thread.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers needs nothing");
+    }
+    RUNTIME.with(|runtime| runtime.block_on(future))
+}
+
+/// The records of a segment in the store, from an offset on, as text that shows everything about them; and each one is given to `visit`.
+async fn read_segment(
+    store: &MemoryStore,
+    name: &str,
+    workers: usize,
+    from: Option<i64>,
+    mut visit: impl FnMut(&shared::record::Record<'_>),
+) -> shared::Result<Vec<String>> {
+    let mut reader = SegmentReader::open(Arc::new(store.clone()), name, options(workers)).await?;
+    if let Some(from) = from {
+        reader.seek(from);
+    }
+    let mut found = Vec::new();
+    while let Some(group) = reader.next_group().await? {
+        let mut records = group.records();
+        while let Some(record) = records.next()? {
+            found.push(format!("{record:?}"));
+            visit(&record);
+        }
+    }
+    Ok(found)
+}
+
+/// A writer of a segment from this offset on.
+fn writer(start: i64, compression: shared::config::Compression) -> SegmentWriter {
+    let spec = SegmentSpec {
+        topic: "orders".to_owned(),
+        topic_id: None,
+        partition: 0,
+        start,
+        isolation: Isolation::ReadCommitted,
+        gap: None,
+        compression,
+        created_at: "2026-11-23T07:24:01Z".to_owned(),
+    };
+    SegmentWriter::new(spec, 1)
+}
+
+/// Ends a segment, reads it, and compares its records with those that were written.
+async fn expect_same(writer: SegmentWriter, next: i64, written: &[String]) {
+    let segment = writer.finish(next).await.expect("what was read can be written");
+    let store = MemoryStore::new();
+    store.overwrite("again", segment.body.to_bytes());
+    let again = read_segment(&store, "again", 1, None, |_| {}).await.expect("what was written can be read");
+    assert_eq!(again, written, "the records changed on their way through a segment");
+}

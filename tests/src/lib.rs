@@ -1,0 +1,38 @@
+//! The harness of the end-to-end tests. The tests themselves are in `tests/`, the servers' scripts in `services/`, Kafka's side in `java/`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`services`] | which servers are there; a test without its server says so, and fails under `CI=true` |
+//! | [`kafka`] | topics made, filled and read with Kafka's own client and tools, never with ours |
+//! | [`admin`] | what administrators and other programs do to a cluster |
+//! | [`cluster`] | a cluster of a test's own, whose brokers it may kill |
+//! | [`record`] | a record as those see it |
+//! | [`awkward`] | records of every kind that has ever broken a backup |
+//! | [`proxy`] | a proxy that makes a store's requests fail |
+//! | [`runner`] | the program under test, its configuration files, and its death |
+//! | [`function`] | the functions as processes |
+//! | [`lambda`], [`azure`] | their platforms around them |
+//! | [`tap`] | a proxy that notes when the first bytes pass |
+//! | [`http`] | what the platforms speak |
+//! | [`round_trip`] | the main job, done twice |
+//! | [`compare`] | source and copy, record for record |
+//! | [`fuzz`] | what must hold for any bytes that somebody may put into the bucket or a configuration |
+//! | [`sim`] | both handlers in a simulated world, under thousands of schedules of faults |
+
+pub mod admin;
+pub mod awkward;
+pub mod azure;
+pub mod cluster;
+pub mod compare;
+pub mod function;
+pub mod fuzz;
+pub mod http;
+pub mod kafka;
+pub mod lambda;
+pub mod proxy;
+pub mod record;
+pub mod round_trip;
+pub mod runner;
+pub mod services;
+pub mod sim;
+pub mod tap;

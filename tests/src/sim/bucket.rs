@@ -1,0 +1,76 @@
+//! The bucket of the simulation: a store in memory, reached with the same luck as Kafka.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use shared::store::{Body, MemoryStore, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version};
+
+use super::chaos::{Area, Chaos, Fate, Request};
+
+#[derive(Debug)]
+pub(crate) struct SimBucket {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) chaos: Arc<Chaos>,
+}
+
+impl SimBucket {
+    fn unavailable(&self, name: &str) -> StoreError {
+        StoreError::new(StoreErrorKind::Unavailable, self.store.location(name), "no answer")
+    }
+
+    async fn read<T>(&self, name: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.chaos.request(Request::read(Area::Bucket, name)).await != Fate::Answered {
+            return Err(self.unavailable(name));
+        }
+        let answer = request.await;
+        self.chaos.answered().await;
+        answer
+    }
+
+    async fn write<T>(&self, name: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
+        let fate = self.chaos.request(Request::write(Area::Bucket, name)).await;
+        if fate == Fate::Lost {
+            return Err(self.unavailable(name));
+        }
+        let answer = request.await;
+        self.chaos.answered().await;
+        if fate == Fate::Answered { answer } else { Err(self.unavailable(name)) }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SimBucket {
+    fn location(&self, name: &str) -> String {
+        self.store.location(name)
+    }
+
+    async fn create(&self, name: &str, body: Body) -> Result<Version> {
+        self.write(name, self.store.create(name, body)).await
+    }
+
+    async fn replace(&self, name: &str, body: Bytes, unchanged_since: &Version) -> Result<Version> {
+        self.write(name, self.store.replace(name, body, unchanged_since)).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Object> {
+        self.read(name, self.store.get(name)).await
+    }
+
+    async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Part> {
+        self.read(name, self.store.get_range(name, range)).await
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Page> {
+        self.read(prefix, self.store.list(prefix, after, limit)).await
+    }
+
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
+        self.read(prefix, self.store.folders(prefix)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        self.write(name, self.store.delete(name)).await
+    }
+}

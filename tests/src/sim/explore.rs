@@ -1,0 +1,194 @@
+//! A small instance, explored completely: two invocations, two segments, and at most one kill, wherever it matters. Every order of
+//! their requests to what they share is tried with the real handlers; the oracle judges each end. No request fails, and no answer is lost:
+//! that is left to luck (`schedule.rs`).
+//!
+//! An order is run again from its beginning each time, then goes on to one more choice. A state that was reached before by another order is not
+//! left a second time: the same bucket, group and target, and both invocations having seen the same answers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use shared::store::MemoryStore;
+use tokio::task::JoinHandle;
+
+use super::chaos::{Area, Chaos, Request};
+use super::gate::{Gate, Step, Writes, digest};
+use super::schedule::{Handler, Simulation};
+use super::verdict::{self, Verdict};
+use super::world::World;
+
+/// What was explored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Explored {
+    /// Orders that were run to a new state or to their end.
+    pub runs: usize,
+    /// Different states.
+    pub states: usize,
+    /// Different ends, each caught up in quiet and judged by the oracle.
+    pub ends: usize,
+}
+
+/// Which small instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instance {
+    /// Two backups of a partition with two segments' worth of records, with nothing in the bucket yet.
+    Backup,
+    /// Two restores of a partition with two segments, into a topic that is not there yet.
+    Restore,
+}
+
+type Choice = (usize, Step);
+
+/// Explores an instance.
+///
+/// # Errors
+/// The first order that the oracle finds wrong.
+pub fn explore(instance: Instance) -> Result<Explored, String> {
+    let (mut explored, mut seen) = (Explored::default(), HashSet::new());
+    let mut path: Vec<(Vec<Choice>, usize)> = Vec::new();
+    loop {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+        runtime.block_on(one_order(instance, &mut path, &mut seen, &mut explored)).map_err(|problem| {
+            let order: Vec<_> = path.iter().map(|(choices, taken)| choices[*taken]).collect();
+            format!("{problem}\nafter {order:?}")
+        })?;
+        explored.runs += 1;
+        while path.last_mut().is_some_and(|(choices, taken)| {
+            *taken += 1;
+            *taken == choices.len()
+        }) {
+            path.pop();
+        }
+        if path.is_empty() {
+            explored.states = seen.len();
+            return Ok(explored);
+        }
+    }
+}
+
+/// Runs the choices of `path`, then the first choice of every state that is new.
+async fn one_order(
+    instance: Instance,
+    path: &mut Vec<(Vec<Choice>, usize)>,
+    seen: &mut HashSet<u64>,
+    explored: &mut Explored,
+) -> Result<(), String> {
+    let mut table = Table::new(instance).await?;
+    for (choices, taken) in &*path {
+        table.settle().await?;
+        table.take(choices[*taken]);
+    }
+    loop {
+        table.settle().await?;
+        if !seen.insert(table.state()) {
+            return Ok(());
+        }
+        let choices = table.choices();
+        let Some(first) = choices.first().copied() else {
+            explored.ends += 1;
+            return table.simulation.finish().await.map(|_| ());
+        };
+        path.push((choices, 0));
+        table.take(first);
+    }
+}
+
+/// An invocation.
+struct Player {
+    gate: Arc<Gate>,
+    task: JoinHandle<Verdict>,
+    is_judged: bool,
+}
+
+/// The instance at one moment.
+struct Table {
+    simulation: Simulation,
+    world: World,
+    bucket: Arc<MemoryStore>,
+    players: Vec<Player>,
+    writes: Writes,
+    has_killed: bool,
+}
+
+impl Table {
+    async fn new(instance: Instance) -> Result<Self, String> {
+        let mut simulation = Simulation::small();
+        if instance == Instance::Restore {
+            simulation.back_up_everything().await?;
+        }
+        let (handler, asks): (Handler, fn(&Request) -> bool) = match instance {
+            Instance::Backup => (Handler::Backup, |request| matches!(request.area, Area::Bucket | Area::Group)),
+            // The backup does not change any more.
+            Instance::Restore => (Handler::Restore, |request| match request.area {
+                Area::Bucket => request.name.starts_with("@restore"),
+                area => area == Area::Target,
+            }),
+        };
+        let players = (0..2)
+            .map(|_| {
+                let gate = Gate::new(asks);
+                let chaos = Chaos::gated(simulation.clock.clone(), gate.clone());
+                Player { gate, task: simulation.start(handler, chaos), is_judged: false }
+            })
+            .collect();
+        let (world, bucket) = (simulation.world.clone(), simulation.bucket.clone());
+        Ok(Self { simulation, world, bucket, players, writes: Writes::default(), has_killed: false })
+    }
+
+    /// Lets both run until each waits at its gate, has ended or is dead.
+    async fn settle(&mut self) -> Verdict {
+        let rests = |Player { gate, task, .. }: &Player| gate.waiting().is_some() || gate.is_killed() || task.is_finished();
+        while !self.players.iter().all(rests) {
+            tokio::task::yield_now().await;
+        }
+        for player in self.players.iter_mut().filter(|player| player.task.is_finished() && !player.is_judged) {
+            player.is_judged = true;
+            verdict::of_ended(&mut player.task).await?;
+        }
+        Ok(())
+    }
+
+    /// Who can go on, and how. A kill before a request that only reads is one before the next that writes.
+    fn choices(&self) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        for (number, player) in self.players.iter().enumerate() {
+            let Some(request) = player.gate.waiting() else { continue };
+            choices.push((number, Step::Go));
+            if request.writes && !self.has_killed {
+                choices.push((number, Step::Kill));
+            }
+        }
+        choices
+    }
+
+    fn take(&mut self, (number, step): Choice) {
+        self.has_killed |= step == Step::Kill;
+        let gate = &self.players[number].gate;
+        let Some(request) = gate.waiting() else { return };
+        gate.decide(step, digest(&(self.content(&request), self.writes.seen(&request))));
+        if step == Step::Go {
+            self.writes.count(&request);
+        }
+    }
+
+    /// What the answer to a request follows from.
+    fn content(&self, request: &Request) -> u64 {
+        if request.area == Area::Bucket {
+            let objects = self.bucket.snapshot();
+            return digest(
+                &objects.range(request.name.clone()..).take_while(|(name, _)| name.starts_with(&request.name)).collect::<Vec<_>>(),
+            );
+        }
+        digest(&format!("{:?}", self.world.lock()))
+    }
+
+    fn state(&self) -> u64 {
+        // What the dead and the done have seen matters to nobody.
+        let alive = |Player { gate, task, .. }: &Player| (!gate.is_killed() && !task.is_finished()).then(|| gate.history());
+        let mut players: Vec<_> = self.players.iter().map(alive).collect();
+        // Neither does it matter which of two is which.
+        players.sort_unstable();
+        let world = format!("{:?}", self.world.lock());
+        digest(&(players, world, self.bucket.snapshot(), &self.writes, self.has_killed))
+    }
+}

@@ -1,0 +1,103 @@
+//! Lets somebody decide which invocation's request comes next, and what becomes of it.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::chaos::{Area, Fate, Request};
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    /// It is made, and answered.
+    Go,
+    /// Its invocation is killed before it is made.
+    Kill,
+}
+
+/// One invocation's place in front of the gate.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Requests that nobody's writes can change the answer of go through without asking.
+    asks: fn(&Request) -> bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Option<Request>,
+    step: Option<Step>,
+    killed: bool,
+    /// A digest of all it asked and was answered: with the same one, it is at the same point in the same state.
+    history: u64,
+}
+
+impl Gate {
+    pub(crate) fn new(asks: fn(&Request) -> bool) -> Arc<Self> {
+        Arc::new(Self { asks, state: Mutex::default() })
+    }
+
+    /// Waits until it is decided what becomes of a request; `None`: the invocation is killed.
+    pub(crate) async fn pass(&self, request: Request) -> Option<Fate> {
+        if !(self.asks)(&request) {
+            return Some(Fate::Answered);
+        }
+        self.lock().waiting = Some(request);
+        loop {
+            tokio::task::yield_now().await;
+            if let Some(step) = self.lock().step.take() {
+                return (step == Step::Go).then_some(Fate::Answered);
+            }
+        }
+    }
+
+    /// The request that waits.
+    pub(crate) fn waiting(&self) -> Option<Request> {
+        self.lock().waiting.clone()
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.lock().killed
+    }
+
+    pub(crate) fn history(&self) -> u64 {
+        self.lock().history
+    }
+
+    /// Decides about the request that waits. `seen` is what its answer follows from.
+    pub(crate) fn decide(&self, step: Step, seen: u64) {
+        let mut state = self.lock();
+        let request = state.waiting.take();
+        state.history = digest(&(state.history, request, step, seen));
+        state.killed = step == Step::Kill;
+        state.step = Some(step);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often each thing was written: two states with the same content, one of them written anew, are not the same to who compares versions.
+#[derive(Debug, Default, Hash)]
+pub(crate) struct Writes(BTreeMap<String, u32>);
+
+impl Writes {
+    pub(crate) fn count(&mut self, request: &Request) {
+        if request.writes {
+            *self.0.entry(request.name.clone()).or_default() += 1;
+        }
+    }
+
+    /// A digest of the counts of everything that a request can see.
+    pub(crate) fn seen(&self, request: &Request) -> u64 {
+        let same = |name: &str| name.starts_with(&request.name) || request.area != Area::Bucket;
+        digest(&self.0.iter().filter(|(name, _)| same(name)).collect::<Vec<_>>())
+    }
+}
+
+pub(crate) fn digest(content: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,153 @@
+//! What must be true at the end: for each generation of each partition, the union of segments is the log, without overlap and with recorded gaps
+//! only; and the restored topic is the segments, once each, in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shared::catalog::{Generation, list_segments, names};
+use shared::kafka::Delivery;
+use shared::segment::{Manifest, ReadOptions, SegmentReader, Sidecar};
+use shared::store::{MemoryStore, ObjectStore};
+
+use super::schedule::{Outcome, TOPIC, restored};
+use super::world::{Content, Entry, Log, Topic, World};
+
+type Check = Result<(), String>;
+
+pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: Delivery, outcome: &mut Outcome) -> Check {
+    let (current, mut incarnations) = {
+        let state = world.lock();
+        let current = state.topics[TOPIC].clone();
+        let buried = state.buried.iter().filter(|(name, _)| name == TOPIC).map(|(_, topic)| topic.clone());
+        if let Some(problem) = state.wrong.first() {
+            return Err(problem.clone());
+        }
+        (current.clone(), buried.chain([current]).collect::<Vec<_>>())
+    };
+    for number in 1.. {
+        let folder = names::topic_folder(TOPIC, number);
+        let Ok(object) = bucket.get(&names::topic_json(&folder)).await else { break };
+        let generation: Generation = serde_json::from_slice(&object.body).map_err(|error| error.to_string())?;
+        let id = generation.topic_id.clone().ok_or("a generation without a topic id")?;
+        // A log that lost its end keeps its topic's id: the older one comes first.
+        let found = incarnations.iter().position(|topic| topic.id == id);
+        let topic = incarnations.remove(found.ok_or_else(|| format!("{folder}: no topic ever had id {id}, or two generations have it"))?);
+        outcome.generations += 1;
+        let is_current = topic.id == current.id && incarnations.iter().all(|topic| topic.id != current.id);
+        for (partition, log) in topic.logs.iter().enumerate() {
+            let values = check_partition(bucket, &folder, partition, &topic, log, is_current, outcome).await?;
+            check_restored(world, &folder, partition, &values, delivery, outcome)?;
+        }
+    }
+    match incarnations.iter().find(|topic| topic.id == current.id) {
+        Some(topic) if topic.logs.iter().any(|log| log.stable() > log.start) => {
+            Err("the topic that is there now was never backed up".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Walks the chain of one partition. Returns the values it holds, in order.
+async fn check_partition(
+    bucket: &Arc<MemoryStore>,
+    folder: &str,
+    partition: usize,
+    topic: &Topic,
+    log: &Log,
+    is_current: bool,
+    outcome: &mut Outcome,
+) -> Result<Vec<u64>, String> {
+    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    let (entries, _) = list_segments(bucket.as_ref(), folder, number, "").await.map_err(|error| error.to_string())?;
+    let last = entries.last().map(|entry| entry.name.clone());
+    let (mut expected, mut values) = (0, Vec::new());
+    for entry in entries {
+        let place = &entry.name;
+        outcome.segments += 1;
+        if entry.start != expected {
+            return Err(format!("{place}: starts at {}, but the one before ends at {expected}: a gap or an overlap", entry.start));
+        }
+        let (manifest, records, sidecar) = read(bucket, place).await?;
+        // Only the last segment of a topic that was deleted right after can have lost it: nobody comes by to adopt that one.
+        if sidecar != Sidecar::Matches && (is_current || Some(place) != last.as_ref()) {
+            return Err(format!("{place}: its .sha256 is missing"));
+        }
+        if manifest.topic_id.as_ref() != Some(&topic.id) {
+            return Err(format!("{place}: mixes topics: {:?}", manifest.topic_id));
+        }
+        check_records(place, &manifest, &records, log)?;
+        outcome.gaps += usize::from(manifest.gap.is_some());
+        values.extend(records.values());
+        expected = manifest.next;
+    }
+    if is_current && expected != log.stable() && log.stable() > log.start.max(expected) {
+        return Err(format!("{folder}/{partition}: caught up at {expected}, but the log ends at {}", log.stable()));
+    }
+    Ok(values)
+}
+
+/// A segment has every record of its stretch that could be read, and no other.
+fn check_records(place: &str, manifest: &Manifest, records: &BTreeMap<i64, u64>, log: &Log) -> Check {
+    if manifest.next > log.end() {
+        return Err(format!("{place}: covers offsets up to {}, but the log ended at {}", manifest.next, log.end()));
+    }
+    let gap_end = manifest.gap.as_ref().map_or(manifest.start, |gap| gap.to);
+    if gap_end > log.start && gap_end > manifest.start {
+        return Err(format!("{place}: records a gap up to {gap_end}, but the log starts at {}", log.start));
+    }
+    for at in manifest.start..manifest.next {
+        let stored = records.get(&at);
+        match (log.entry(at), stored) {
+            (Some(Entry::Record(truth)), Some(value)) if truth == value => {}
+            (Some(Entry::Record(_)), None) if at < gap_end => {}
+            (Some(Entry::Compacted(truth)), value) if value.is_none_or(|value| value == truth) => {}
+            (Some(Entry::Hole), None) => {}
+            (truth, stored) => return Err(format!("{place}: offset {at} is {truth:?} in the log and {stored:?} in the segment")),
+        }
+    }
+    match records.keys().find(|at| !(manifest.start..manifest.next).contains(at)) {
+        Some(at) => Err(format!("{place}: holds offset {at}, which is outside of [{}, {})", manifest.start, manifest.next)),
+        None => Ok(()),
+    }
+}
+
+async fn read(bucket: &Arc<MemoryStore>, name: &str) -> Result<(Manifest, BTreeMap<i64, u64>, Sidecar), String> {
+    let store: Arc<dyn ObjectStore> = bucket.clone();
+    let mut reader = SegmentReader::open(store, name, ReadOptions::default()).await.map_err(|error| error.to_string())?;
+    let mut records = BTreeMap::new();
+    while let Some(group) = reader.next_group().await.map_err(|error| error.to_string())? {
+        let mut group = group.records();
+        while let Some(record) = group.next().map_err(|error| error.to_string())? {
+            let value = Content::copy(&record).known().map_err(|why| format!("{name}: offset {}: {why}", record.offset))?;
+            if records.insert(record.offset, value).is_some() {
+                return Err(format!("{name}: offset {} is there twice", record.offset));
+            }
+        }
+    }
+    let manifest = reader.manifest().clone();
+    Ok((manifest, records, reader.sidecar()))
+}
+
+fn check_restored(world: &World, folder: &str, partition: usize, values: &[u64], delivery: Delivery, outcome: &mut Outcome) -> Check {
+    let state = world.lock();
+    let log = state.topics.get(&restored(folder)).and_then(|topic| topic.logs.get(partition));
+    let mut there: Vec<u64> = log
+        .iter()
+        .flat_map(|log| &log.entries)
+        .filter_map(|entry| if let Entry::Record(value) = entry { Some(*value) } else { None })
+        .collect();
+    outcome.restored += there.len();
+    if delivery == Delivery::AtLeastOnce {
+        let mut known = std::collections::BTreeSet::new();
+        let before = there.len();
+        there.retain(|value| known.insert(*value));
+        outcome.repeated += before - there.len();
+    }
+    let is_lost = state.lost.contains(&(folder.to_owned(), i32::try_from(partition).unwrap_or(i32::MAX)));
+    outcome.lost += usize::from(is_lost);
+    if there == values || (is_lost && values.starts_with(&there)) {
+        return Ok(());
+    }
+    let at = there.iter().zip(values).position(|(left, right)| left != right).unwrap_or(there.len().min(values.len()));
+    Err(format!("{folder}/{partition}: restored {} records, stored {}; they differ from number {at} on", there.len(), values.len()))
+}

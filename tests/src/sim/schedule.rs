@@ -1,0 +1,516 @@
+//! One run: random steps, then quiet until everything is caught up, then the oracle.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backup_batch::{Backup, Invocation as BackupInvocation};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use restore_batch::{Invocation as RestoreInvocation, Restore};
+use shared::clock::Clock;
+use shared::config::{BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings};
+use shared::host::Budget;
+use shared::kafka::{CommittedOffset, Delivery, TopicPartition};
+use shared::segment::Isolation;
+use shared::store::{MemoryStore, ObjectStore};
+use tokio::task::JoinHandle;
+
+use super::bucket::SimBucket;
+use super::chaos::{Chaos, SimClock};
+use super::oracle;
+use super::source::SimSource;
+use super::target::SimTarget;
+use super::verdict::{self, Verdict};
+use super::world::{Entry, World};
+
+/// The topic that is backed up.
+pub(crate) const TOPIC: &str = "orders";
+const GROUP: &str = "backup";
+/// The application that writes transactions.
+const APP: &str = "app";
+/// Invocations of the quiet phase; one that needs more never ends.
+const PATIENCE: usize = 3000;
+
+/// What a run is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// Decides everything.
+    pub seed: u64,
+    /// Random steps before it gets quiet.
+    pub steps: usize,
+    /// Failed requests in a thousand.
+    pub errors: u32,
+    /// How records are restored. Without transactions one restore runs at a time: two write records twice, until the older one meets the newer
+    /// one's checkpoint.
+    pub delivery: Delivery,
+}
+
+/// What happened in a run; only good for knowing that the runs are worth something.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outcome {
+    /// Invocations begun before it got quiet.
+    pub invocations: usize,
+    /// Of those, ended by a kill.
+    pub kills: usize,
+    /// Segments in the bucket at the end.
+    pub segments: usize,
+    /// Records restored.
+    pub restored: usize,
+    /// Generations of the topic.
+    pub generations: usize,
+    /// Recorded gaps.
+    pub gaps: usize,
+    /// Logs that lost their end.
+    pub truncations: usize,
+    /// Records that an at-least-once restore wrote again.
+    pub repeated: usize,
+    /// Partitions whose restore stopped, because Kafka forgot how far it was.
+    pub lost: usize,
+}
+
+impl std::iter::Sum for Outcome {
+    fn sum<I: Iterator<Item = Self>>(outcomes: I) -> Self {
+        outcomes.fold(Self::default(), |sum, one| Self {
+            invocations: sum.invocations + one.invocations,
+            kills: sum.kills + one.kills,
+            segments: sum.segments + one.segments,
+            restored: sum.restored + one.restored,
+            generations: sum.generations + one.generations,
+            gaps: sum.gaps + one.gaps,
+            truncations: sum.truncations + one.truncations,
+            repeated: sum.repeated + one.repeated,
+            lost: sum.lost + one.lost,
+        })
+    }
+}
+
+/// Runs a schedule.
+///
+/// # Errors
+/// What the oracle found wrong. The same schedule finds it again.
+pub fn run(schedule: Schedule) -> Result<Outcome, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
+    runtime.block_on(Simulation::new(schedule).run())
+}
+
+/// An invocation under way.
+type Running = (JoinHandle<Verdict>, Arc<Chaos>, Handler);
+
+/// Which handler an invocation is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handler {
+    Backup,
+    Restore,
+}
+
+/// The settings that are left to luck.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    records_per_segment: u64,
+    threads: usize,
+    max_segments: u64,
+    compression: Compression,
+}
+
+pub(crate) struct Simulation {
+    schedule: Schedule,
+    rng: SmallRng,
+    pub(crate) world: World,
+    pub(crate) bucket: Arc<MemoryStore>,
+    pub(crate) clock: Arc<SimClock>,
+    alive: Vec<Running>,
+    /// Instead of luck.
+    fixed: Option<Shape>,
+    outcome: Outcome,
+}
+
+impl Simulation {
+    fn new(schedule: Schedule) -> Self {
+        let world = World::default();
+        let mut rng = SmallRng::seed_from_u64(schedule.seed);
+        world.lock().create(TOPIC, rng.random_range(1..4));
+        Self {
+            schedule,
+            rng,
+            world,
+            bucket: Arc::new(MemoryStore::new()),
+            clock: Arc::default(),
+            alive: Vec::new(),
+            fixed: None,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// One partition with two segments of two records, and nothing left to luck.
+    pub(crate) fn small() -> Self {
+        let mut simulation = Self::new(Schedule { seed: 0, steps: 0, errors: 0, delivery: Delivery::ExactlyOnce });
+        let shape = Shape { records_per_segment: 2, threads: 1, max_segments: 2, compression: Compression::Gzip(1) };
+        simulation.fixed = Some(shape);
+        simulation.world = World::default();
+        {
+            let mut state = simulation.world.lock();
+            state.create(TOPIC, 1);
+            let values: Vec<_> = (0..4).map(|_| Entry::Record(state.value())).collect();
+            if let Some(log) = state.log(&TopicPartition::new(TOPIC, 0)) {
+                log.entries = values;
+            }
+        }
+        simulation
+    }
+
+    /// Starts an invocation.
+    pub(crate) fn start(&mut self, handler: Handler, chaos: Arc<Chaos>) -> JoinHandle<Verdict> {
+        match handler {
+            Handler::Backup => {
+                let (backup, mut invocation) = (self.backup(chaos), BackupInvocation::new(Budget::unlimited(None)));
+                invocation.flush = true;
+                tokio::spawn(async move { verdict::of_backup(backup.invoke(&invocation).await) })
+            }
+            Handler::Restore => {
+                let (restore, invocation) = (self.restore(chaos, TOPIC), RestoreInvocation::new(Budget::unlimited(None)));
+                tokio::spawn(async move { verdict::of_restore(restore.invoke(&invocation).await) })
+            }
+        }
+    }
+
+    /// Gets quiet, catches up, and asks the oracle.
+    pub(crate) async fn finish(mut self) -> Result<Outcome, String> {
+        self.quiet().await?;
+        oracle::check(&self.world, &self.bucket, self.schedule.delivery, &mut self.outcome).await?;
+        Ok(self.outcome)
+    }
+
+    fn shape(&mut self) -> Shape {
+        self.fixed.unwrap_or_else(|| Shape {
+            records_per_segment: self.rng.random_range(1..12),
+            threads: self.rng.random_range(1..4),
+            max_segments: self.rng.random_range(1..6),
+            compression: if self.rng.random_bool(0.5) { Compression::Gzip(1) } else { Compression::Zstd(1) },
+        })
+    }
+
+    async fn run(mut self) -> Result<Outcome, String> {
+        for _ in 0..self.schedule.steps {
+            self.step().await?;
+            for _ in 0..self.rng.random_range(0..60) {
+                tokio::task::yield_now().await;
+            }
+            self.judge_the_ended().await?;
+        }
+        self.finish().await
+    }
+
+    /// An invocation that has ended did not panic, nor fail in a way that no fault explains.
+    async fn judge_the_ended(&mut self) -> Result<(), String> {
+        for (mut task, chaos, handler) in std::mem::take(&mut self.alive) {
+            if task.is_finished() {
+                verdict::of_ended(&mut task).await?;
+            } else {
+                self.alive.push((task, chaos, handler));
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<(), String> {
+        match self.rng.random_range(0..100) {
+            0..30 => self.append(),
+            30..55 => self.start_backup(),
+            55..68 => self.start_restore(),
+            68..74 => self.end_transaction(),
+            74..79 => self.trim(),
+            79..83 => self.compact(),
+            83..90 => self.clock.advance(self.rng.random_range(0..100_000)),
+            90..95 => self.meddle(),
+            95..96 => self.add_partition(),
+            96..97 => self.forget_restore().await,
+            97..98 => {
+                let partitions = self.rng.random_range(1..4);
+                self.world.lock().create(TOPIC, partitions);
+            }
+            _ => self.truncate().await?,
+        }
+        Ok(())
+    }
+
+    /// An unclean leader election: a log loses its end, also what was backed up of it. Nobody can tell once it has grown past that again, so a
+    /// backup comes by before; and while one still reads the old log nothing is cut.
+    async fn truncate(&mut self) -> Result<(), String> {
+        if self.alive.iter().any(|(task, chaos, _)| !task.is_finished() && !chaos.is_killed()) {
+            return Ok(());
+        }
+        self.back_up_everything().await?;
+        let before = self.generations().await;
+        {
+            let mut state = self.world.lock();
+            let topic = state.topics[TOPIC].clone();
+            let partition = self.rng.random_range(0..topic.logs.len());
+            let (start, end) = (topic.logs[partition].start, topic.logs[partition].stable());
+            if end - start < 2 {
+                return Ok(());
+            }
+            let to = usize::try_from(self.rng.random_range(start + 1..end)).unwrap_or(0);
+            state.buried.push((TOPIC.to_owned(), topic));
+            if let Some(topic) = state.topics.get_mut(TOPIC) {
+                topic.logs[partition].entries.truncate(to);
+            }
+        }
+        self.outcome.truncations += 1;
+        self.back_up_everything().await?;
+        if self.generations().await == before + 1 { Ok(()) } else { Err("a log that lost its end did not begin a generation".to_owned()) }
+    }
+
+    /// Number of generations in the bucket.
+    async fn generations(&self) -> u32 {
+        let mut number = 0;
+        let there = |number| shared::catalog::names::topic_json(&shared::catalog::names::topic_folder(TOPIC, number));
+        while self.bucket.get(&there(number + 1)).await.is_ok() {
+            number += 1;
+        }
+        number
+    }
+
+    /// Writes to a random partition: plain records, records of a transaction, aborted ones.
+    fn append(&mut self) {
+        let kind = self.rng.random_range(0..10);
+        let count = self.rng.random_range(1..12);
+        let mut state = self.world.lock();
+        let partitions = state.topics[TOPIC].logs.len();
+        let partition = self.rng.random_range(0..partitions);
+        for _ in 0..count {
+            let value = state.value();
+            let log = state.topics.get_mut(TOPIC).map(|topic| &mut topic.logs[partition]);
+            let entry = match kind {
+                0 => Entry::Hole,
+                1 | 2 => Entry::Open(value, APP.to_owned()),
+                _ => Entry::Record(value),
+            };
+            if let Some(log) = log {
+                log.entries.push(entry);
+            }
+        }
+    }
+
+    fn end_transaction(&mut self) {
+        let commit = self.rng.random_range(0..2) == 0;
+        self.world.lock().end_transaction(APP, commit);
+    }
+
+    /// Retention or DeleteRecords.
+    fn trim(&mut self) {
+        let mut state = self.world.lock();
+        let logs = state.topics.get_mut(TOPIC).map(|topic| &mut topic.logs);
+        for log in logs.into_iter().flatten() {
+            let to = self.rng.random_range(log.start..=log.stable());
+            log.start = to;
+        }
+    }
+
+    /// Compaction: some records are gone, their offsets stay.
+    fn compact(&mut self) {
+        let mut state = self.world.lock();
+        let logs = state.topics.get_mut(TOPIC).map(|topic| &mut topic.logs);
+        for entry in logs.into_iter().flatten().flat_map(|log| &mut log.entries) {
+            if let Entry::Record(value) = entry
+                && self.rng.random_range(0..8) == 0
+            {
+                *entry = Entry::Compacted(*value);
+            }
+        }
+    }
+
+    /// Somebody else does something to the group's offsets.
+    fn meddle(&mut self) {
+        let mut state = self.world.lock();
+        let partition = self.rng.random_range(0..state.topics[TOPIC].logs.len());
+        let place = (GROUP.to_owned(), TopicPartition::new(TOPIC, i32::try_from(partition).unwrap_or(0)));
+        match self.rng.random_range(0..3) {
+            0 => drop(state.groups.remove(&place)),
+            1 => drop(state.groups.insert(place, CommittedOffset { next: self.rng.random_range(0..50), metadata: String::new() })),
+            _ => {
+                if let Some(committed) = state.groups.get_mut(&place) {
+                    committed.next = self.rng.random_range(0..=committed.next + 10);
+                }
+            }
+        }
+    }
+
+    /// Kafka forgets how far restores are, as it does after a week without a commit; or somebody takes a restore's target and checkpoints
+    /// away, to begin it anew under the same id.
+    async fn forget_restore(&mut self) {
+        if self.rng.random_bool(0.5) {
+            self.world.lock().groups.retain(|(group, _), _| group == GROUP);
+            return;
+        }
+        if self.is_restoring() {
+            return;
+        }
+        let folder = shared::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
+        for name in self.bucket.snapshot().keys().filter(|name| name.starts_with(&format!("@restore/{}/", restore_id(&folder)))) {
+            drop(self.bucket.delete(name).await);
+        }
+        let mut state = self.world.lock();
+        state.topics.remove(&restored(&folder));
+        state.producers.retain(|id, _| !id.starts_with(&format!("kafka-backup-restore.{}.", restore_id(&folder))));
+    }
+
+    fn is_restoring(&self) -> bool {
+        self.alive.iter().any(|(task, chaos, what)| *what == Handler::Restore && !task.is_finished() && !chaos.is_killed())
+    }
+
+    fn add_partition(&mut self) {
+        let mut state = self.world.lock();
+        if let Some(topic) = state.topics.get_mut(TOPIC).filter(|topic| topic.logs.len() < super::world::MOST_PARTITIONS) {
+            topic.logs.push(super::world::Log::default());
+        }
+    }
+
+    fn chaos(&mut self) -> Arc<Chaos> {
+        let kill_at = self.rng.random_bool(0.5).then(|| self.rng.random_range(0..80));
+        self.outcome.invocations += 1;
+        self.outcome.kills += usize::from(kill_at.is_some());
+        Chaos::new(self.rng.random(), self.clock.clone(), kill_at, self.schedule.errors)
+    }
+
+    fn start_backup(&mut self) {
+        let chaos = self.chaos();
+        let backup = self.backup(chaos.clone());
+        let mut invocation = BackupInvocation::new(self.budget());
+        invocation.flush = self.rng.random_bool(0.5);
+        self.alive.push((tokio::spawn(async move { verdict::of_backup(backup.invoke(&invocation).await) }), chaos, Handler::Backup));
+    }
+
+    fn start_restore(&mut self) {
+        if self.schedule.delivery == Delivery::AtLeastOnce && self.is_restoring() {
+            return;
+        }
+        let chaos = self.chaos();
+        let generation = self.rng.random_range(1..3);
+        let restore = self.restore(chaos.clone(), &shared::catalog::names::topic_folder(TOPIC, generation));
+        let invocation = RestoreInvocation::new(self.budget());
+        self.alive.push((tokio::spawn(async move { verdict::of_restore(restore.invoke(&invocation).await) }), chaos, Handler::Restore));
+    }
+
+    fn budget(&mut self) -> Budget {
+        let deadline = self.rng.random_bool(0.3).then(|| self.clock.now() + self.rng.random_range(1..400));
+        Budget { deadline, ..Budget::unlimited(None) }
+    }
+
+    fn backup(&mut self, chaos: Arc<Chaos>) -> Backup {
+        let source = SimSource { world: self.world.clone(), chaos: chaos.clone(), group: GROUP.to_owned() };
+        let bucket = SimBucket { store: self.bucket.clone(), chaos };
+        let shape = self.shape();
+        let settings = BackupSettings {
+            kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
+            store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
+            topics: vec![TOPIC.to_owned()],
+            group: GROUP.to_owned(),
+            records_per_segment: shape.records_per_segment,
+            retry_upload: Duration::from_secs(60),
+            threads: shape.threads,
+            max_segments: Some(shape.max_segments),
+            memory_limit: None,
+            time_budget: None,
+            isolation: Isolation::ReadCommitted,
+            compression: shape.compression,
+            log_level: LogLevel::Error,
+        };
+        Backup::new(Arc::new(source), Arc::new(bucket), settings, self.clock.clone()).single_threaded()
+    }
+
+    fn restore(&mut self, chaos: Arc<Chaos>, folder: &str) -> Restore {
+        let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
+        let bucket = SimBucket { store: self.bucket.clone(), chaos };
+        let shape = self.shape();
+        let settings = RestoreSettings {
+            kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
+            store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
+            backup_topic: folder.to_owned(),
+            restore_topic: restored(folder),
+            restore_id: restore_id(folder),
+            delivery: self.schedule.delivery,
+            strategy: PartitionStrategy::Same,
+            retry: Duration::from_secs(60),
+            threads: shape.threads,
+            max_segments: Some(shape.max_segments),
+            memory_limit: None,
+            time_budget: None,
+            replication_factor: None,
+            anyway: Vec::new(),
+            skip_damaged: false,
+            log_level: LogLevel::Error,
+        };
+        Restore::new(Arc::new(target), Arc::new(bucket), settings, self.clock.clone()).single_threaded()
+    }
+
+    /// Nothing goes wrong any more: whoever is alive ends, and what is left is done.
+    async fn quiet(&mut self) -> Result<(), String> {
+        for (mut task, chaos, _) in std::mem::take(&mut self.alive) {
+            while !task.is_finished() && !chaos.is_killed() {
+                tokio::task::yield_now().await;
+            }
+            task.abort();
+            verdict::of_ended(&mut task).await?;
+        }
+        self.world.lock().end_transaction(APP, true);
+        self.back_up_everything().await?;
+        for generation in 1.. {
+            let folder = shared::catalog::names::topic_folder(TOPIC, generation);
+            if self.bucket.get(&shared::catalog::names::topic_json(&folder)).await.is_err() {
+                break;
+            }
+            self.restore_everything(&folder).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn back_up_everything(&mut self) -> Result<(), String> {
+        for _ in 0..PATIENCE {
+            let chaos = Chaos::new(1, self.clock.clone(), None, 0);
+            let mut invocation = BackupInvocation::new(Budget::unlimited(None));
+            invocation.flush = true;
+            let report = self.backup(chaos).invoke(&invocation).await.map_err(|error| format!("a quiet backup failed: {error}"))?;
+            if let Some(error) = report.partitions.iter().find_map(|partition| partition.error.clone()) {
+                return Err(format!("a quiet backup failed: {error}"));
+            }
+            if !report.has_moved() {
+                return Ok(());
+            }
+        }
+        Err("the backup never catches up".to_owned())
+    }
+
+    async fn restore_everything(&mut self, folder: &str) -> Result<(), String> {
+        for _ in 0..PATIENCE {
+            let chaos = Chaos::new(1, self.clock.clone(), None, 0);
+            let restore = self.restore(chaos, folder);
+            let report = restore
+                .invoke(&RestoreInvocation::new(Budget::unlimited(None)))
+                .await
+                .map_err(|error| format!("a quiet restore failed: {error}"))?;
+            // Kafka forgot the progress of a restore that was killed: it goes no further, rather than write a record twice.
+            let is_lost = |error: &str| error.contains("RESTORE_ANYWAY=lost-progress");
+            let lost = report.partitions.iter().filter(|partition| partition.error.as_deref().is_some_and(is_lost));
+            let lost: BTreeSet<i32> = lost.map(|partition| partition.partition).collect();
+            let mut left = report.partitions.iter().filter(|partition| !lost.contains(&partition.partition));
+            if let Some(error) = left.clone().find_map(|partition| partition.error.clone()) {
+                return Err(format!("a quiet restore of {folder} failed: {error}"));
+            }
+            if left.all(|partition| partition.caught_up) {
+                self.world.lock().lost.extend(lost.into_iter().map(|partition| (folder.to_owned(), partition)));
+                return Ok(());
+            }
+        }
+        Err(format!("the restore of {folder} never catches up"))
+    }
+}
+
+fn restore_id(folder: &str) -> String {
+    format!("restore-{folder}")
+}
+
+/// The topic that a generation is restored into.
+pub(crate) fn restored(folder: &str) -> String {
+    format!("restored-{}", folder.replace('@', "-"))
+}

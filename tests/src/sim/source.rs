@@ -1,0 +1,198 @@
+//! The source side of the simulated Kafka.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::kafka::{
+    CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition,
+};
+use shared::record::Record;
+
+use super::chaos::{Area, Chaos, Fate, Request};
+use super::world::{Content, Entry, Log, World};
+
+/// Offsets fetched at once.
+const FETCHED: i64 = 7;
+
+#[derive(Debug)]
+pub(crate) struct SimSource {
+    pub(crate) world: World,
+    pub(crate) chaos: Arc<Chaos>,
+    pub(crate) group: String,
+}
+
+pub(crate) fn unavailable(what: &str) -> KafkaError {
+    KafkaError::new(KafkaErrorKind::Unavailable, "simulation", what)
+}
+
+impl SimSource {
+    /// One offset of each partition, at this moment. Now and then a partition has no leader.
+    async fn list(&self, partitions: &[TopicPartition], offset: fn(&Log) -> i64) -> Result<BTreeMap<TopicPartition, i64>> {
+        self.read(Area::Source, || {
+            let mut state = self.world.lock();
+            let mut one = |partition: &TopicPartition| {
+                let offset = state.log(partition).map(|log| offset(log))?;
+                (!self.chaos.is_late()).then(|| (partition.clone(), offset))
+            };
+            partitions.iter().filter_map(&mut one).collect()
+        })
+        .await
+    }
+
+    /// A request that only reads: without an answer nothing happened.
+    async fn read<T>(&self, area: Area, what: impl FnOnce() -> T) -> Result<T> {
+        let fate = self.chaos.request(Request::read(area, &self.group)).await;
+        let answer = what();
+        self.chaos.answered().await;
+        if fate == Fate::Answered { Ok(answer) } else { Err(unavailable("no answer")) }
+    }
+}
+
+#[async_trait]
+impl SourceCluster for SimSource {
+    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
+        self.read(Area::Source, || {
+            let state = self.world.lock();
+            let facts = |name: &String| {
+                let topic = state.topics.get(name)?;
+                let partitions = i32::try_from(topic.logs.len()).unwrap_or(i32::MAX);
+                Some((name.clone(), TopicFacts { id: Some(topic.id.clone()), partitions, configs: BTreeMap::new() }))
+            };
+            topics.iter().filter_map(facts).collect()
+        })
+        .await
+    }
+
+    async fn configs(&self, _topic: &str) -> Result<Option<BTreeMap<String, String>>> {
+        self.read(Area::Source, || Some(BTreeMap::new())).await
+    }
+
+    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, OffsetRange>> {
+        // Three requests, at three moments.
+        let log_start = self.list(partitions, |log| log.start).await?;
+        let led: Vec<_> = log_start.keys().cloned().collect();
+        let end = self.list(&led, Log::stable).await?;
+        let high_watermark = self.list(&led, Log::end).await?;
+        let range = |(partition, log_start): (TopicPartition, i64)| {
+            let (end, high_watermark) = (*end.get(&partition)?, *high_watermark.get(&partition)?);
+            Some((partition, OffsetRange { log_start, end, high_watermark }))
+        };
+        Ok(log_start.into_iter().filter_map(range).collect())
+    }
+
+    async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
+        self.read(Area::Group, || {
+            let state = self.world.lock();
+            let is_stale = self.chaos.is_late();
+            let one = |partition: &TopicPartition| {
+                let place = (self.group.clone(), partition.clone());
+                let before = state.groups_before.get(&place).filter(|_| is_stale);
+                Some((partition.clone(), before.or_else(|| state.groups.get(&place))?.clone()))
+            };
+            partitions.iter().filter_map(one).collect()
+        })
+        .await
+    }
+
+    async fn commit(&self, partition: &TopicPartition, offset: &CommittedOffset) -> Result<()> {
+        let fate = self.chaos.request(Request::write(Area::Group, &self.group)).await;
+        if fate != Fate::Lost {
+            self.world.lock().commit((self.group.clone(), partition.clone()), offset.clone());
+        }
+        self.chaos.answered().await;
+        if fate == Fate::Answered { Ok(()) } else { Err(unavailable("commit without an answer")) }
+    }
+
+    async fn open(&self, partition: &TopicPartition, from: i64) -> Result<Box<dyn PartitionReader>> {
+        let (world, chaos) = (self.world.clone(), self.chaos.clone());
+        let reader = SimReader {
+            world,
+            chaos,
+            partition: partition.clone(),
+            position: from,
+            fetched: VecDeque::new(),
+            fetched_to: from,
+            told: None,
+        };
+        Ok(Box::new(reader))
+    }
+}
+
+/// What waits to be drained.
+#[derive(Debug, Clone, Copy)]
+enum Fetched {
+    /// Offset and value.
+    Record(i64, u64),
+    /// The end of the partition.
+    End(i64),
+}
+
+#[derive(Debug)]
+struct SimReader {
+    world: World,
+    chaos: Arc<Chaos>,
+    partition: TopicPartition,
+    position: i64,
+    fetched: VecDeque<Fetched>,
+    fetched_to: i64,
+    /// The end that was told last: it is told once.
+    told: Option<i64>,
+}
+
+#[async_trait]
+impl PartitionReader for SimReader {
+    async fn fetch(&mut self, wait: Duration) -> Result<()> {
+        let fate = self.chaos.request(Request::read(Area::Source, &self.partition.topic)).await;
+        if fate != Fate::Answered {
+            return if self.chaos.chance(300) { Err(unavailable("fetch failed")) } else { Ok(()) };
+        }
+        let mut state = self.world.lock();
+        let out_of_range = || KafkaError::new(KafkaErrorKind::OffsetOutOfRange, self.partition.to_string(), "offset out of range");
+        let log = state.log(&self.partition).ok_or_else(out_of_range)?;
+        if self.fetched_to < log.start || self.fetched_to > log.end() {
+            return Err(out_of_range());
+        }
+        let stable = log.stable();
+        if stable <= self.fetched_to && self.told != Some(self.fetched_to) {
+            self.told = Some(self.fetched_to);
+            self.fetched.push_back(Fetched::End(self.fetched_to));
+        }
+        let end = stable.min(self.fetched_to + FETCHED);
+        for at in self.fetched_to..end {
+            if let Some(Entry::Record(value)) = log.entry(at) {
+                self.fetched.push_back(Fetched::Record(at, *value));
+            }
+        }
+        self.fetched_to = end.max(self.fetched_to);
+        if self.fetched.is_empty() {
+            // What is left out says nothing. Somebody who looks closer learns of it.
+            self.chaos.clock.advance(i64::try_from(wait.as_millis()).unwrap_or(0));
+            if self.chaos.chance(200) {
+                self.position = self.fetched_to;
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, visit: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>) {
+        let mut enough = false;
+        while let Some(fetched) = self.fetched.front().copied() {
+            match fetched {
+                Fetched::Record(..) if enough => return,
+                Fetched::Record(offset, value) => {
+                    self.position = offset + 1;
+                    enough = Content::of(value).lend(offset, |record| visit(record).is_break());
+                }
+                Fetched::End(end) => self.position = end.max(self.position),
+            }
+            self.fetched.pop_front();
+        }
+    }
+
+    fn position(&self) -> i64 {
+        self.position
+    }
+}

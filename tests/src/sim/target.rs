@@ -1,0 +1,203 @@
+//! The target side of the simulated Kafka: transactions with their progress, and fencing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shared::kafka::{
+    CommittedOffset, Delivery, KafkaError, KafkaErrorKind, NewTopic, Queued, RecordWriter, Result, TargetCluster, TopicFacts,
+    TopicPartition, WriterName, Written,
+};
+use shared::record::Record;
+
+use super::chaos::{Area, Chaos, Fate, Request};
+use super::source::unavailable;
+use super::world::{Content, Entry, State, World, offset};
+
+/// Records that a writer queues before it says it is full.
+const QUEUE: usize = 5;
+
+#[derive(Debug)]
+pub(crate) struct SimTarget {
+    pub(crate) world: World,
+    pub(crate) chaos: Arc<Chaos>,
+}
+
+#[async_trait]
+impl TargetCluster for SimTarget {
+    async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
+        let fate = self.chaos.request(Request::read(Area::Target, topic)).await;
+        let facts = self.world.lock().topics.get(topic).map(|topic| TopicFacts {
+            id: Some(topic.id.clone()),
+            partitions: i32::try_from(topic.logs.len()).unwrap_or(i32::MAX),
+            configs: BTreeMap::new(),
+        });
+        if fate == Fate::Answered { Ok(facts) } else { Err(unavailable("describe without an answer")) }
+    }
+
+    async fn create(&self, topic: &NewTopic) -> Result<()> {
+        let fate = self.chaos.request(Request::write(Area::Target, &topic.name)).await;
+        {
+            let mut state = self.world.lock();
+            if fate != Fate::Lost {
+                if state.topics.contains_key(&topic.name) {
+                    return Err(KafkaError::new(KafkaErrorKind::TopicExists, &topic.name, "exists"));
+                }
+                // As many as the source may get in the end: whoever adds partitions to a source adds them to a restored topic too.
+                state.create(&topic.name, usize::try_from(topic.partitions).unwrap_or(0).max(super::world::MOST_PARTITIONS));
+            }
+        }
+        self.chaos.answered().await;
+        if fate == Fate::Answered { Ok(()) } else { Err(unavailable("create without an answer")) }
+    }
+
+    async fn is_empty(&self, topic: &str, _partitions: i32) -> Result<bool> {
+        let fate = self.chaos.request(Request::read(Area::Target, topic)).await;
+        let empty = self.world.lock().topics.get(topic).is_none_or(|topic| topic.logs.iter().all(|log| log.entries.is_empty()));
+        if fate == Fate::Answered { Ok(empty) } else { Err(unavailable("list offsets without an answer")) }
+    }
+
+    async fn open(&self, writer: &WriterName, delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
+        let fate = self.chaos.request(Request::write(Area::Target, &writer.id)).await;
+        if fate == Fate::Lost {
+            return Err(unavailable("init_transactions without an answer"));
+        }
+        let epoch = {
+            let mut state = self.world.lock();
+            if delivery == Delivery::ExactlyOnce {
+                state.end_transaction(&writer.id, false);
+            }
+            let producer = state.producers.entry(writer.id.clone()).or_default();
+            producer.epoch += 1;
+            producer.epoch
+        };
+        self.chaos.answered().await;
+        if fate == Fate::AnswerLost {
+            return Err(unavailable("init_transactions lost its answer"));
+        }
+        Ok(Box::new(SimWriter {
+            world: self.world.clone(),
+            chaos: self.chaos.clone(),
+            name: writer.clone(),
+            delivery,
+            epoch,
+            queue: Vec::new(),
+            written: Vec::new(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct SimWriter {
+    world: World,
+    chaos: Arc<Chaos>,
+    name: WriterName,
+    delivery: Delivery,
+    epoch: u64,
+    queue: Vec<(i32, Content)>,
+    written: Vec<Written>,
+}
+
+/// A writer that is dropped ends its transaction, in the background, unless the process ends before. One that is killed does not.
+impl Drop for SimWriter {
+    fn drop(&mut self) {
+        let mut state = self.world.lock();
+        if self.delivery == Delivery::ExactlyOnce && !self.chaos.is_killed() && self.chaos.chance(500) && self.check_fence(&state).is_ok() {
+            state.end_transaction(&self.name.id, false);
+        }
+    }
+}
+
+impl SimWriter {
+    /// Refuses a writer whose transactional.id another one took. Without transactions there is no such thing.
+    fn check_fence(&self, state: &State) -> Result<()> {
+        let is_newest = state.producers.get(&self.name.id).is_some_and(|producer| producer.epoch == self.epoch);
+        if is_newest || self.delivery == Delivery::AtLeastOnce {
+            return Ok(());
+        }
+        Err(KafkaError::new(KafkaErrorKind::Fenced, &self.name.id, "a newer writer took over"))
+    }
+
+    /// Sends what is queued into the open transaction, if there are any.
+    fn send(&mut self) -> Result<()> {
+        let mut state = self.world.lock();
+        self.check_fence(&state)?;
+        for (partition, content) in self.queue.drain(..) {
+            let place = TopicPartition::new(self.name.topic.as_str(), partition);
+            let value = content.known().unwrap_or_else(|why| {
+                state.wrong.push(format!("{place}: {why}"));
+                0
+            });
+            if self.delivery == Delivery::AtLeastOnce {
+                state.note_repetition(&self.name.id, &place, value);
+            }
+            let Some(log) = state.log(&place) else { return Err(KafkaError::new(KafkaErrorKind::UnknownTopic, place.to_string(), "gone")) };
+            let first = offset(log.entries.len());
+            log.entries.push(match self.delivery {
+                Delivery::ExactlyOnce => Entry::Open(value, self.name.id.clone()),
+                Delivery::AtLeastOnce => Entry::Record(value),
+            });
+            match self.written.iter_mut().rev().find(|written| written.partition == partition) {
+                Some(last) if last.first + last.count == first => last.count += 1,
+                _ => self.written.push(Written { partition, first, count: 1 }),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl RecordWriter for SimWriter {
+    async fn progress(&mut self) -> Result<Option<CommittedOffset>> {
+        if self.delivery == Delivery::AtLeastOnce {
+            return Ok(None);
+        }
+        let fate = self.chaos.request(Request::read(Area::Target, &self.name.id)).await;
+        let place = TopicPartition::new(self.name.topic.as_str(), 0);
+        let progress = self.world.lock().groups.get(&(self.name.id.clone(), place)).cloned();
+        if fate == Fate::Answered { Ok(progress) } else { Err(unavailable("offset fetch without an answer")) }
+    }
+
+    fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<Queued> {
+        if self.queue.len() >= QUEUE {
+            return Ok(Queued::Full);
+        }
+        self.queue.push((partition, Content::copy(record)));
+        Ok(Queued::Taken)
+    }
+
+    async fn room(&mut self) -> Result<()> {
+        self.chaos.request(Request::write(Area::Target, &self.name.id)).await;
+        self.send()
+    }
+
+    async fn flush(&mut self) -> Result<Vec<Written>> {
+        let fate = self.chaos.request(Request::write(Area::Target, &self.name.id)).await;
+        if fate == Fate::Lost {
+            return Err(unavailable("flush failed"));
+        }
+        self.send()?;
+        self.chaos.answered().await;
+        if fate == Fate::Answered { Ok(std::mem::take(&mut self.written)) } else { Err(unavailable("flush lost its answer")) }
+    }
+
+    async fn commit(&mut self, progress: &CommittedOffset) -> Result<()> {
+        if self.delivery == Delivery::AtLeastOnce {
+            self.world.lock().settle(&self.name.id);
+            return Ok(());
+        }
+        let fate = self.chaos.request(Request::write(Area::Target, &self.name.id)).await;
+        if fate == Fate::Lost {
+            return Err(unavailable("commit failed"));
+        }
+        {
+            let mut state = self.world.lock();
+            self.check_fence(&state)?;
+            state.end_transaction(&self.name.id, true);
+            let place = TopicPartition::new(self.name.topic.as_str(), 0);
+            state.groups.insert((self.name.id.clone(), place), progress.clone());
+        }
+        self.chaos.answered().await;
+        if fate == Fate::Answered { Ok(()) } else { Err(unavailable("commit lost its answer")) }
+    }
+}

@@ -1,0 +1,61 @@
+//! What an invocation may end with while things go wrong around it. Everything else, a panic first of all, is a mistake.
+
+use backup_batch::BackupReport;
+use restore_batch::RestoreReport;
+use shared::{Error, Result};
+use tokio::task::JoinHandle;
+
+/// What is wrong with the end of an invocation.
+pub(crate) type Verdict = std::result::Result<(), String>;
+
+/// What no time heals, and a schedule can bring about all the same.
+const ALLOWED: [&str; 3] = [
+    // A topic that is created again under the invocation's feet.
+    "was deleted or created again during this invocation; nothing was written of it, the next invocation begins a new generation",
+    // A restore of a generation that is not backed up yet.
+    "no backup of ",
+    // Offsets of a restore that was killed are forgotten before it goes on.
+    "RESTORE_ANYWAY=lost-progress",
+];
+
+pub(crate) fn of_backup(result: Result<BackupReport>) -> Verdict {
+    let report = result.map_or_else(|error| of(&error).map(|()| BackupReport::default()), Ok)?;
+    // What concerns whole topics: there is one, always.
+    report.errors.first().map_or(Ok(()), |error| Err(error.clone()))?;
+    report.partitions.iter().try_for_each(|one| match one.error.as_deref() {
+        Some(error) if one.retryable.is_none() && error.contains("has no leader now") => Ok(()),
+        error => of_text(error, one.retryable),
+    })
+}
+
+pub(crate) fn of_restore(result: Result<RestoreReport>) -> Verdict {
+    let report = result.map_or_else(|error| of(&error).map(|()| RestoreReport::default()), Ok)?;
+    report.partitions.iter().try_for_each(|one| of_text(one.error.as_deref(), one.retryable))
+}
+
+/// The verdict about an invocation that has ended.
+pub(crate) async fn of_ended(task: &mut JoinHandle<Verdict>) -> Verdict {
+    match task.await {
+        Ok(verdict) => verdict,
+        Err(error) if error.is_cancelled() => Ok(()),
+        Err(error) => Err(format!("an invocation panicked: {}", words(error.into_panic()))),
+    }
+}
+
+fn of(error: &Error) -> Verdict {
+    of_text(Some(&error.to_string()), Some(error.is_retryable()))
+}
+
+fn of_text(error: Option<&str>, retryable: Option<bool>) -> Verdict {
+    match error {
+        Some(error) if retryable != Some(true) && !ALLOWED.iter().any(|allowed| error.contains(allowed)) => {
+            Err(format!("an invocation failed for good: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn words(panic: Box<dyn std::any::Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast::<String>().ok().map(|text| *text)).unwrap_or_default()
+}

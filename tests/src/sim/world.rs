@@ -1,0 +1,210 @@
+//! The simulated Kafka, and the truth it remembers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shared::kafka::{CommittedOffset, TopicId, TopicPartition};
+use shared::record::{Header, Record, TimestampType};
+
+/// A topic gets no more partitions than this.
+pub(crate) const MOST_PARTITIONS: usize = 5;
+
+/// One entry of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A record that every reader sees.
+    Record(u64),
+    /// A record of a transaction that is still open.
+    Open(u64, String),
+    /// A record that compaction removed: seen before, not any more.
+    Compacted(u64),
+    /// Takes an offset and is never seen: a control record or an aborted one.
+    Hole,
+}
+
+/// A partition's log. Offsets are positions from 0; everything below `start` is deleted but remembered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) start: i64,
+}
+
+impl Log {
+    pub(crate) fn end(&self) -> i64 {
+        offset(self.entries.len())
+    }
+
+    /// Last stable offset.
+    pub(crate) fn stable(&self) -> i64 {
+        self.entries.iter().position(|entry| matches!(entry, Entry::Open(..))).map_or(self.end(), offset)
+    }
+
+    pub(crate) fn entry(&self, at: i64) -> Option<&Entry> {
+        self.entries.get(usize::try_from(at).ok()?)
+    }
+}
+
+pub(crate) fn offset(position: usize) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+/// One incarnation of a topic.
+#[derive(Debug, Clone)]
+pub(crate) struct Topic {
+    pub(crate) id: TopicId,
+    pub(crate) logs: Vec<Log>,
+}
+
+/// A `transactional.id` as the coordinator knows it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Producer {
+    pub(crate) epoch: u64,
+    /// Without transactions: the records it sent, by value, each with its last number…
+    sent: BTreeMap<u64, usize>,
+    count: usize,
+    /// …and how many there were when they were said to be settled; the checkpoint follows, and can be one of these behind.
+    settled: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) topics: BTreeMap<String, Topic>,
+    /// Incarnations that are gone, for the oracle.
+    pub(crate) buried: Vec<(String, Topic)>,
+    pub(crate) groups: BTreeMap<(String, TopicPartition), CommittedOffset>,
+    /// What stood there before the last commit, for answers that are late.
+    pub(crate) groups_before: BTreeMap<(String, TopicPartition), CommittedOffset>,
+    pub(crate) producers: BTreeMap<String, Producer>,
+    /// Records that were written again although a checkpoint told of them, or with other bytes than those that were backed up.
+    pub(crate) wrong: Vec<String>,
+    /// Folder and partition of restores that stopped because Kafka forgot how far they were.
+    pub(crate) lost: BTreeSet<(String, i32)>,
+    ids: u32,
+    values: u64,
+}
+
+impl State {
+    pub(crate) fn create(&mut self, name: &str, partitions: usize) {
+        self.ids += 1;
+        let id = format!("{:022}", self.ids).parse().unwrap_or_else(|_| unreachable!("22 digits are a topic id"));
+        let topic = Topic { id, logs: vec![Log::default(); partitions] };
+        if let Some(old) = self.topics.insert(name.to_owned(), topic) {
+            self.buried.push((name.to_owned(), old));
+        }
+    }
+
+    pub(crate) fn commit(&mut self, place: (String, TopicPartition), offset: CommittedOffset) {
+        if let Some(before) = self.groups.insert(place.clone(), offset) {
+            self.groups_before.insert(place, before);
+        }
+    }
+
+    /// A writer without transactions has all that it sent with the brokers, and a checkpoint comes next.
+    pub(crate) fn settle(&mut self, producer: &str) {
+        let producer = self.producers.entry(producer.to_owned()).or_default();
+        producer.settled.push(producer.count);
+    }
+
+    /// A record may be written again only when it came since the last checkpoint.
+    pub(crate) fn note_repetition(&mut self, producer: &str, place: &TopicPartition, value: u64) {
+        let id = producer;
+        let producer = self.producers.entry(id.to_owned()).or_default();
+        let checkpoint = producer.settled.iter().rev().nth(1).copied().unwrap_or(0);
+        if let Some(number) = producer.sent.insert(value, producer.count)
+            && number < checkpoint
+        {
+            self.wrong.push(format!("{place}: record {number} of {id} came again, behind a checkpoint at {checkpoint}"));
+        }
+        producer.count += 1;
+    }
+
+    /// A value that no other record has.
+    pub(crate) fn value(&mut self) -> u64 {
+        self.values += 1;
+        self.values
+    }
+
+    pub(crate) fn log(&mut self, partition: &TopicPartition) -> Option<&mut Log> {
+        self.topics.get_mut(&partition.topic)?.logs.get_mut(usize::try_from(partition.partition).ok()?)
+    }
+
+    /// Ends the open transaction of a producer everywhere.
+    pub(crate) fn end_transaction(&mut self, producer: &str, commit: bool) {
+        for log in self.topics.values_mut().flat_map(|topic| &mut topic.logs) {
+            let mut touched = false;
+            for entry in &mut log.entries {
+                if let Entry::Open(value, owner) = entry
+                    && owner == producer
+                {
+                    *entry = if commit { Entry::Record(*value) } else { Entry::Hole };
+                    touched = true;
+                }
+            }
+            if touched {
+                log.entries.push(Entry::Hole);
+            }
+        }
+    }
+}
+
+/// The world that all invocations of a run share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct World(Arc<Mutex<State>>);
+
+impl World {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a simulated record holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// When the record of value 0 was written.
+const EPOCH: i64 = 1_600_000_000_000;
+
+impl Content {
+    /// That of a value. Every third record has a key, every fifth is a tombstone with one, every seventh has headers, one of them twice.
+    pub(crate) fn of(value: u64) -> Self {
+        let key = (value.is_multiple_of(3) || value.is_multiple_of(5)).then(|| value.to_be_bytes().to_vec());
+        let body = (!value.is_multiple_of(5)).then(|| format!("value {value}").into_bytes());
+        let headers = [Some(value.to_string().into_bytes()), None, Some(Vec::new())].map(|header| (b"key".to_vec(), header));
+        let headers = if value.is_multiple_of(7) { headers.to_vec() } else { Vec::new() };
+        Self { timestamp: EPOCH + i64::try_from(value).unwrap_or(0), key, value: body, headers }
+    }
+
+    pub(crate) fn copy(record: &Record<'_>) -> Self {
+        let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+        let headers = record.headers.iter().map(|header| (header.key.to_vec(), owned(header.value))).collect();
+        Self { timestamp: record.timestamp, key: owned(record.key), value: owned(record.value), headers }
+    }
+
+    /// The value that it is the content of.
+    ///
+    /// # Errors
+    /// It is not that of any: something was lost or changed.
+    pub(crate) fn known(&self) -> Result<u64, String> {
+        let value = u64::try_from(self.timestamp - EPOCH).unwrap_or(0);
+        let truth = Self::of(value);
+        if *self == truth { Ok(value) } else { Err(format!("{self:?} should be {truth:?}")) }
+    }
+
+    /// Lends it as the record at `offset`.
+    pub(crate) fn lend<T>(&self, offset: i64, visit: impl FnOnce(&Record<'_>) -> T) -> T {
+        let headers: Vec<_> = self.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
+        visit(&Record {
+            offset,
+            timestamp: self.timestamp,
+            timestamp_type: TimestampType::CreateTime,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: &headers,
+        })
+    }
+}

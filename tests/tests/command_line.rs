@@ -1,0 +1,103 @@
+//! What the programs do when they are used by hand. Only the last test needs a server.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::Command;
+
+use end_to_end::function::Function;
+use end_to_end::kafka::{Kafka, unique};
+use end_to_end::runner::{Runner, finish, local_runner};
+use end_to_end::services::require_kafka;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// `local-runner cost | head -0`
+#[test]
+fn a_reader_that_goes_away_is_nobodys_failure() {
+    for json in [&["--json"][..], &[]] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let output = local_runner().arg("cost").args(json).stdout(writer).output().expect("local-runner starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && stderr.is_empty(), "{}: {stderr}", output.status);
+    }
+}
+
+/// What is printed and not logged is masked as well.
+#[test]
+fn no_secret_is_in_an_error_of_the_runner() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = dir.path().join("config.json");
+    let keys =
+        json!({"FILESYSTEM_TYPE": "LINUX", "FILESYSTEM_BACKUP_DIR": "/nowhere/hunter2hunter2", "MINIO_SECRET_KEY": "hunter2hunter2"});
+    fs::write(&config, keys.to_string()).expect("a file");
+    let output = local_runner().arg("verify").arg(&config).output().expect("local-runner starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("error: /nowhere/***") && !stderr.contains("hunter2"), "{stderr}");
+}
+
+#[test]
+fn a_function_takes_no_arguments_and_starts_nothing() {
+    for function in [Function::Backup, Function::Restore] {
+        let output = function.command().arg("--help").output().expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(output.stdout.is_empty() && stderr.contains("environment variables configure it"), "{stderr}");
+    }
+}
+
+/// In the Python tool's restore.json FILESYSTEM_BACKUP_DIR is the topic's own folder.
+#[test]
+fn the_python_tools_restore_file_shows_its_topic_and_no_other() {
+    let dir = TempDir::new().expect("a temporary folder");
+    for topic in ["davinder.test", "other"] {
+        fs::create_dir_all(dir.path().join(topic).join("0")).expect("a folder");
+        fs::write(dir.path().join(topic).join("0/20261123-072346.tar.gz"), "never opened").expect("a file");
+    }
+    let keys = json!({
+        "BOOTSTRAP_SERVERS": "localhost:9092", "RESTORE_TOPIC_NAME": "davinder-restore.test", "FILESYSTEM_TYPE": "LINUX",
+        "FILESYSTEM_BACKUP_DIR": dir.path().join("davinder.test"), "RETRY_SECONDS": 100, "RESTORE_PARTITION_STRATEGY": "same",
+    });
+    let config = dir.path().join("restore.json");
+    fs::write(&config, keys.to_string()).expect("a file");
+    let output = local_runner().args(["--json", "list"]).arg(&config).output().expect("local-runner starts");
+    let rows: Vec<Value> = output.stdout.lines().map(|line| serde_json::from_str(&line.expect("text")).expect("JSON")).collect();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&rows[0]["folder"], &rows[0]["python_archives"]), (&json!("davinder.test"), &json!(1)));
+}
+
+/// Whoever runs `--until-caught-up && delete-the-topic` must not be told that all of it is safe.
+#[test]
+fn a_stop_with_work_left_is_no_success_and_the_same_command_goes_on() {
+    let Some(kafka) = require_kafka() else { return };
+    let runner = Runner::on_folder(&kafka);
+    let topic = filled(&kafka);
+    let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 100}));
+    stop_after(&runner, "backup", &backup, "started polling");
+    runner.back_up(&backup);
+    let copy = unique("copy");
+    let restore = runner.restore_config(&topic, &copy, Value::Null);
+    stop_after(&runner, "restore", &restore, "restore successful");
+    runner.restore(&restore);
+    assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
+}
+
+/// A topic of two hundred segments.
+fn filled(kafka: &Kafka) -> String {
+    let topic = kafka.create_topic("stopped", 1, &[]);
+    kafka.bulk(&topic, 20_000, 100);
+    topic
+}
+
+/// Runs the command, asks it to stop at the first line of its log that says `word`, and holds that it says what is left.
+fn stop_after(runner: &Runner, command: &str, config: &Path, word: &str) {
+    let mut child = runner.spawn([Path::new(command), config, Path::new("--until-caught-up")]);
+    let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines().map(|line| line.expect("text"));
+    assert!(log.any(|line| line.contains(word)), "{command} never says {word:?}");
+    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is there");
+    assert!(asked.success(), "{command} has ended already");
+    let rest: Vec<String> = log.collect();
+    assert_eq!(finish(child).status.code(), Some(1), "{command}: {rest:?}");
+    assert!(rest.iter().any(|line| line.contains("stopped with work left; the same command goes on")), "{command}: {rest:?}");
+}

@@ -1,0 +1,132 @@
+//! A damaged backup is found by `verify`, byte by byte, and never restored.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use end_to_end::kafka::{Kafka, Read, unique};
+use end_to_end::record::Record;
+use end_to_end::runner::{Runner, local_runner};
+use end_to_end::services::require_kafka;
+use serde_json::{Value, json};
+
+/// A partition of `count` records, backed up in segments of 3. Returns the topic and its segments in their order.
+fn backed_up(kafka: &Kafka, runner: &Runner, count: i64) -> (String, Vec<PathBuf>) {
+    let topic = kafka.create_topic("damage", 1, &[]);
+    let records: Vec<_> = (0..count).map(|n| Record::new(0, 1_780_000_000_000 + n).key("key").value(format!("value {n}"))).collect();
+    kafka.produce(&topic, &records);
+    runner.back_up(&runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 3})));
+    let files = fs::read_dir(runner.backups().join(&topic).join("0")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut segments: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with(".tar.gz")).collect();
+    segments.sort_unstable();
+    (topic, segments)
+}
+
+fn verify(backups: &Path) -> Option<i32> {
+    local_runner().arg("verify").arg(backups).output().expect("local-runner starts").status.code()
+}
+
+#[test]
+fn every_flipped_bit_and_every_truncation_is_found() {
+    let Some(kafka) = require_kafka() else { return };
+    let runner = Runner::on_folder(&kafka);
+    let (_, segments) = backed_up(&kafka, &runner, 3);
+    let backups = runner.backups();
+    assert_eq!(verify(&backups), Some(0), "sound before");
+
+    let segment = segments[0].strip_prefix(&backups).expect("a file of the backups");
+    let sidecar = PathBuf::from(format!("{}.sha256", segment.display()));
+    let missed: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                scope.spawn({
+                    let (backups, files) = (&backups, [segment, &sidecar]);
+                    move || undetected(backups, files, worker)
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
+    });
+    assert!(missed.is_empty(), "verify found nothing wrong with {missed:?}");
+}
+
+/// Damages a copy of the backups in every way that falls to this worker, and says which ways `verify` did not see.
+fn undetected(backups: &Path, files: [&Path; 2], worker: usize) -> Vec<String> {
+    let copy = backups.with_file_name(format!("copy-{worker}"));
+    let copied = Command::new("cp").arg("-r").args([backups, &copy]).status().expect("cp is installed");
+    assert!(copied.success());
+    let mut missed = Vec::new();
+    for file in files {
+        let sound = fs::read(copy.join(file)).expect("a file of the backups");
+        for at in (worker..sound.len()).step_by(2) {
+            let mut flipped = sound.clone();
+            flipped[at] ^= 1 << (at % 5); // not 5, which only changes the case of a digit in the .sha256
+            for (how, damaged) in [("flipped", &flipped[..]), ("truncated", &sound[..at])] {
+                fs::write(copy.join(file), damaged).expect("the copy can be written");
+                if verify(&copy) != Some(1) {
+                    missed.push(format!("{} {how} at {at}", file.display()));
+                }
+            }
+        }
+        fs::write(copy.join(file), &sound).expect("the copy can be written");
+    }
+    assert_eq!(verify(&copy), Some(0), "sound again");
+    missed
+}
+
+#[test]
+fn a_damaged_segment_is_not_restored() {
+    let Some(kafka) = require_kafka() else { return };
+    let runner = Runner::on_folder(&kafka);
+    let (topic, segments) = backed_up(&kafka, &runner, 3);
+    let sound = fs::read(&segments[0]).expect("a segment");
+    for (how, at) in [("the gzip header", 3), ("the manifest", 40), ("the middle", sound.len() / 2), ("the trailer", sound.len() - 3)] {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1;
+        fs::write(&segments[0], damaged).expect("it can be written");
+        assert_refused(&kafka, &runner, &topic, 0, how);
+    }
+    fs::write(&segments[0], &sound[..sound.len() - 20]).expect("it can be written");
+    assert_refused(&kafka, &runner, &topic, 0, "truncated");
+}
+
+/// What stands before the damage comes back, nothing behind it.
+#[test]
+fn restore_stops_at_a_missing_segment() {
+    let Some(kafka) = require_kafka() else { return };
+    let runner = Runner::on_folder(&kafka);
+    let (topic, segments) = backed_up(&kafka, &runner, 9);
+    fs::remove_file(&segments[1]).expect("it was there");
+    assert_eq!(verify(&runner.backups()), Some(1));
+    assert_refused(&kafka, &runner, &topic, 3, "without the segment in the middle");
+}
+
+#[test]
+fn damage_is_skipped_when_told_to_and_reported() {
+    let Some(kafka) = require_kafka() else { return };
+    let runner = Runner::on_folder(&kafka);
+    let (topic, segments) = backed_up(&kafka, &runner, 9);
+    let mut damaged = fs::read(&segments[1]).expect("a segment");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(&segments[1], damaged).expect("it can be written");
+    let copy = unique("skipped");
+    let reports = runner.restore(&runner.restore_config(&topic, &copy, json!({"SKIP_DAMAGED": true})));
+    assert!(reports.iter().any(|report| report["partitions"][0]["skipped"][0].is_string()), "{reports:?}");
+    assert_eq!(values(&kafka, &copy), [0, 1, 2, 6, 7, 8].map(|n| format!("value {n}")));
+}
+
+/// Holds that restore fails and writes the first `good` records and nothing else.
+#[track_caller]
+fn assert_refused(kafka: &Kafka, runner: &Runner, topic: &str, good: usize, how: &str) {
+    let copy = kafka.create_topic("refused", 1, &[]);
+    let config = runner.restore_config(topic, &copy, Value::Null);
+    let outcome = runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]);
+    assert_eq!(outcome.status.code(), Some(1), "{how}: {outcome:?}");
+    assert_eq!(values(kafka, &copy), (0..good).map(|n| format!("value {n}")).collect::<Vec<_>>(), "{how}");
+}
+
+fn values(kafka: &Kafka, topic: &str) -> Vec<String> {
+    let text = |record: Record| String::from_utf8(record.value.expect("a value").0).expect("text");
+    kafka.dump(topic, Read::Uncommitted).into_iter().map(text).collect()
+}

@@ -1,0 +1,83 @@
+//! Deadlines and memory settings of Lambda.
+
+use std::thread;
+use std::time::Duration;
+
+use end_to_end::function::Function;
+use end_to_end::kafka::unique;
+use end_to_end::lambda::{Lambda, StandIn};
+use serde_json::{Value, json};
+
+use crate::{is_backed_up, is_restored, on_minio};
+
+/// MiB, the smallest function there is.
+const SMALLEST: u64 = 128;
+
+/// Three seconds are not enough for the topic: each invocation ends in time, before Lambda ends it, and what it read is durable and committed,
+/// so the next one goes on from there.
+#[test]
+fn each_invocation_ends_before_its_deadline() {
+    let Some((kafka, runner)) = on_minio() else { return };
+    let topic = kafka.create_topic("deadline", 1, &[]);
+    kafka.bulk(&topic, 100_000, 1000);
+    // One segment could take all of it: only the deadline ends it.
+    let backup =
+        runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 10_000_000, "MAX_SEGMENTS_PER_INVOCATION": 0}));
+    let lambda = Lambda::start(StandIn::start(Duration::from_secs(3)), Function::Backup, &runner.variables(&backup), 1, 1769);
+    let mut next = 0;
+    let reports = lambda.invoke_until("{}", |report| {
+        let now = report["partitions"][0]["next"].as_i64().expect("an offset");
+        assert!(now > next, "a durable segment each: {report}");
+        assert_eq!(runner.list(&backup)[0]["next"], now, "what the report says is in the bucket");
+        next = now;
+        // RETRY_UPLOAD_SECONDS is 1: a segment that the deadline ended is not full, and the next one waits so long.
+        thread::sleep(Duration::from_secs(1));
+        is_backed_up(report)
+    });
+    println!("deadline of 3 s: {} invocations for 100 MB", reports.len());
+    let copy = unique("copy");
+    runner.restore(&runner.restore_config(&topic, &copy, Value::Null));
+    assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
+}
+
+#[test]
+fn the_smallest_function_takes_a_large_topic() {
+    memory_holds("json", 1000, &[]);
+}
+
+/// What a broker sends compressed becomes a hundred times as much in memory.
+#[test]
+fn the_smallest_function_takes_records_that_compress_well() {
+    memory_holds("compressible", 1000, &["content=zeros", "compression.type=zstd"]);
+}
+
+#[test]
+fn the_smallest_function_takes_small_records_that_compress_well() {
+    memory_holds("small-compressible", 100, &["content=zeros", "compression.type=zstd"]);
+}
+
+/// Backs up and restores a topic of MEMORY_TEST_MB (200) in a function of 128 MB, whose memory must never exceed that.
+fn memory_holds(name: &str, bytes: usize, options: &[&str]) {
+    let Some((kafka, runner)) = on_minio() else { return };
+    let megabytes: u64 = std::env::var("MEMORY_TEST_MB").ok().map_or(200, |text| text.parse().expect("a number of megabytes"));
+    let topic = kafka.create_topic(name, 2, &[]);
+    kafka.bulk_with(&topic, megabytes * 1_000_000 / bytes as u64, bytes, options);
+    let copy = kafka.create_topic(&unique("copy"), 2, &[("max.message.bytes", "10000000")]);
+    let keys = json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 10_000_000, "MAX_SEGMENTS_PER_INVOCATION": 0});
+    let backup = runner.variables(&runner.backup_config(&[&topic], keys.clone()));
+    let restore = runner.variables(&runner.restore_config(&topic, &copy, keys));
+    let peaks = [(Function::Backup, backup), (Function::Restore, restore)].map(|(function, variables)| peak(function, &variables));
+    println!(
+        "{name}: {megabytes} MB in records of {bytes} B: peak memory {} MB in backup, {} MB in restore",
+        peaks[0] >> 20,
+        peaks[1] >> 20
+    );
+    assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
+    assert!(peaks.iter().all(|peak| *peak < SMALLEST << 20), "{name}: {peaks:?}");
+}
+
+fn peak(function: Function, variables: &Vec<(String, String)>) -> u64 {
+    let lambda = Lambda::start(StandIn::start(Duration::from_secs(900)), function, variables, 1, SMALLEST);
+    lambda.invoke_until("{}", if function == Function::Backup { is_backed_up } else { is_restored });
+    lambda.peak_memory()
+}

@@ -1,0 +1,132 @@
+//! A user who may do too little: each missing right is named, of which resource, and once it is granted the work goes on where it was.
+
+use std::path::Path;
+
+use end_to_end::compare::assert_identical;
+use end_to_end::kafka::{Kafka, Read, unique};
+use end_to_end::runner::Runner;
+use end_to_end::services::{Sasl, require_kafka, require_sasl};
+use serde_json::{Value, json};
+
+use crate::numbered;
+
+/// The user who may do only what an ACL allows.
+const READER: &str = "User:reader";
+
+/// What a run says while something is missing, and what is granted then.
+struct Missing<'a> {
+    says: Vec<String>,
+    operations: &'a [&'a str],
+    resource: String,
+}
+
+fn missing<'a>(says: &[&str], operations: &'a [&'a str], resource: impl Into<String>) -> Missing<'a> {
+    Missing { says: says.iter().map(|word| (*word).to_owned()).collect(), operations, resource: resource.into() }
+}
+
+#[test]
+fn each_right_that_a_backup_lacks_is_named() {
+    let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
+    let topic = kafka.create_topic("guarded", 1, &[]);
+    kafka.produce(&topic, &numbered(0, 0..50));
+    let group = crate::group_of(&topic);
+    let (on_topic, on_group) = (format!("--topic={topic}"), format!("--group={group}"));
+    let runner = Runner::on_folder(&kafka);
+    let config = runner.backup_config(&[&topic], as_reader(&sasl, Value::Null));
+    grant_one_by_one(
+        &kafka,
+        &runner,
+        "backup",
+        &config,
+        &[
+            missing(&[&topic, "the ACL Describe on the topic"], &["Describe"], &on_topic),
+            missing(&[&group, "the ACL Describe on the group"], &["Describe"], &on_group),
+            missing(&[&format!("{topic}/0"), "the ACL Read on the topic"], &["Read"], &on_topic),
+            missing(&[&group, "the ACL Read on the group"], &["Read"], &on_group),
+        ],
+    );
+    let copy = unique("copy");
+    runner.restore(&runner.restore_config(&topic, &copy, Value::Null));
+    assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Uncommitted));
+}
+
+#[test]
+fn each_right_that_a_restore_lacks_is_named() {
+    let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
+    let (topic, runner) = backed_up(&kafka);
+    let copy = unique("copy");
+    let id = format!("kafka-backup-restore.{copy}.0");
+    let config = runner.restore_config(&topic, &copy, as_reader(&sasl, json!({"RESTORE_ID": copy})));
+    let (on_topic, on_group, on_id) = (format!("--topic={copy}"), format!("--group={id}"), format!("--transactional-id={id}"));
+    grant_one_by_one(
+        &kafka,
+        &runner,
+        "restore",
+        &config,
+        &[
+            missing(&[&copy, "the ACL Describe on the topic"], &["Describe"], &on_topic),
+            missing(&[&copy, "the ACL Create on the topic or on the cluster"], &["Create"], &on_topic),
+            missing(&[&id, "the ACL Write and Describe on the transactional id"], &["Write", "Describe"], &on_id),
+            missing(&[&id, "the ACL Describe on the group"], &["Describe"], &on_group),
+            // Progress comes before the first record.
+            missing(&[&id, "the ACL Read on the group"], &["Read"], &on_group),
+            missing(&[&copy, "the ACL Read on the topic"], &["Read"], &on_topic),
+            missing(&[&format!("{copy}/0"), "the ACL Write on the topic"], &["Write"], &on_topic),
+        ],
+    );
+    assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Committed));
+}
+
+/// Without transactions fewer rights are needed.
+#[test]
+fn each_right_that_a_restore_without_transactions_lacks_is_named() {
+    let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
+    let (topic, runner) = backed_up(&kafka);
+    let copy = kafka.create_topic("copy", 1, &[]);
+    let on_topic = format!("--topic={copy}");
+    let config = runner.restore_config(&topic, &copy, as_reader(&sasl, json!({"DELIVERY": "at-least-once"})));
+    grant_one_by_one(
+        &kafka,
+        &runner,
+        "restore",
+        &config,
+        &[
+            missing(&[&copy, "the ACL Describe on the topic"], &["Describe"], &on_topic),
+            missing(&[&format!("{copy}/0"), "the ACL Write on the topic"], &["Write"], &on_topic),
+        ],
+    );
+    assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Uncommitted));
+}
+
+/// A topic of 50 records, and the runner that has a backup of it.
+fn backed_up(kafka: &Kafka) -> (String, Runner) {
+    let topic = kafka.create_topic("guarded", 1, &[]);
+    kafka.produce(&topic, &numbered(0, 0..50));
+    let runner = Runner::on_folder(kafka);
+    runner.back_up(&runner.backup_config(&[&topic], Value::Null));
+    (topic, runner)
+}
+
+/// Runs the command before each right is granted, when it says what is missing, and at the end, when it succeeds.
+fn grant_one_by_one(kafka: &Kafka, runner: &Runner, command: &str, config: &Path, rights: &[Missing<'_>]) {
+    for Missing { says, operations, resource } in rights {
+        let words: Vec<&str> = says.iter().map(String::as_str).collect();
+        runner.run([Path::new(command), config, Path::new("--once")]).failed_with(&words);
+        kafka.allow(READER, operations, resource);
+    }
+    runner.run([Path::new(command), config, Path::new("--until-caught-up")]).succeeded();
+}
+
+/// Keys that make the program this user, with `more` keys.
+fn as_reader(sasl: &Sasl, more: Value) -> Value {
+    let mut keys = json!({
+        "BOOTSTRAP_SERVERS": sasl.bootstrap,
+        "KAFKA_PROPERTIES": {
+            "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "reader", "sasl.password": sasl.reader_password,
+        },
+    });
+    if let (Some(keys), Value::Object(more)) = (keys.as_object_mut(), more) {
+        keys.extend(more);
+    }
+    keys
+}

@@ -1,0 +1,76 @@
+//! What Kafka and its administrators do to a backup and to a restore, on a real one, and what the program makes of it.
+
+mod acls;
+mod brokers;
+mod gaps;
+mod groups;
+mod identities;
+mod targets;
+mod topics;
+mod transactions;
+
+use std::ops::Range;
+use std::path::Path;
+use std::process::Child;
+use std::thread::sleep;
+use std::time::Duration;
+
+use end_to_end::compare::assert_identical;
+use end_to_end::kafka::{Kafka, Read, unique};
+use end_to_end::record::Record;
+use end_to_end::runner::Runner;
+use serde_json::{Value, json};
+
+/// A moment in 2026, of which tests are sure that it is past.
+const LONG_AGO: i64 = 1_767_225_600_000;
+
+/// Records of a partition that tell which they are.
+fn numbered(partition: i32, numbers: Range<i64>) -> Vec<Record> {
+    numbers.map(|n| Record::new(partition, LONG_AGO + n).key(format!("key {n}")).value(format!("value {n}"))).collect()
+}
+
+/// The group that [`Runner::backup_config`] names.
+fn group_of(topic: &str) -> String {
+    format!("backup-of-{topic}")
+}
+
+/// The last report's entry of a partition.
+#[track_caller]
+fn of_partition(reports: &[Value], partition: i32) -> &Value {
+    let entries = reports.last().and_then(|report| report["partitions"].as_array()).expect("a report with partitions");
+    entries.iter().find(|entry| entry["partition"] == partition).expect("an entry of this partition")
+}
+
+/// Records in the segments that these runs wrote.
+fn records_in(reports: &[Value]) -> u64 {
+    reports.iter().map(|report| report["records"].as_u64().expect("a report")).sum()
+}
+
+/// Restores a backup (`orders`, `orders@2`) into a topic of a new name. What Kafka's own client then reads there.
+#[track_caller]
+fn restored(kafka: &Kafka, runner: &Runner, backup: &str) -> Vec<Record> {
+    let copy = unique("copy");
+    runner.restore(&runner.restore_config(backup, &copy, json!({"RESTORE_ID": copy})));
+    kafka.dump(&copy, Read::Uncommitted)
+}
+
+/// The backup of `topic` is sound and holds all that the topic holds.
+#[track_caller]
+fn assert_restorable(kafka: &Kafka, runner: &Runner, backup: &Path, topic: &str) {
+    runner.verify(backup).succeeded();
+    assert_identical(&kafka.dump(topic, Read::Committed), &restored(kafka, runner, topic));
+}
+
+/// Waits until a running program has made something, or has ended.
+fn until_it_has(child: &mut Child, made: impl Fn() -> bool) {
+    while !made() && child.try_wait().expect("it was started").is_none() {
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many files of this ending are below a folder.
+fn files_below(folder: &Path, ending: &str) -> usize {
+    let Ok(entries) = folder.read_dir() else { return 0 };
+    let below = |path: &Path| if path.is_dir() { files_below(path, ending) } else { usize::from(path.to_string_lossy().ends_with(ending)) };
+    entries.flatten().map(|entry| below(&entry.path())).sum()
+}

@@ -1,0 +1,74 @@
+//! Topics that are deleted and created again, or that grow in width.
+
+use std::path::Path;
+
+use end_to_end::compare::assert_identical;
+use end_to_end::kafka::Kafka;
+use end_to_end::record::Record;
+use end_to_end::runner::{Runner, finish};
+use end_to_end::services::require_kafka;
+use serde_json::{Value, json};
+
+use crate::{assert_restorable, files_below, numbered, restored, until_it_has};
+
+/// Smaller than before: its offsets were all backed up once, of another topic. Larger than before: its end lies behind what was.
+#[test]
+fn a_topic_created_again_is_a_new_generation_and_each_can_be_restored() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("again", 2, &[]);
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], Value::Null);
+    let first = back_up(&kafka, &runner, &backup, &topic, 0..100);
+    create_again(&kafka, &topic);
+    let smaller = back_up(&kafka, &runner, &backup, &topic, 1000..1030);
+    create_again(&kafka, &topic);
+    let larger = back_up(&kafka, &runner, &backup, &topic, 2000..2300);
+    runner.verify(&backup).succeeded();
+    for (folder, records) in [(topic.clone(), first), (format!("{topic}@2"), smaller), (format!("{topic}@3"), larger)] {
+        assert_identical(&records, &restored(&kafka, &runner, &folder));
+    }
+}
+
+fn back_up(kafka: &Kafka, runner: &Runner, backup: &Path, topic: &str, numbers: std::ops::Range<i64>) -> Vec<Record> {
+    let records = [numbered(0, numbers.clone()), numbered(1, numbers)].concat();
+    kafka.produce(topic, &records);
+    runner.back_up(backup);
+    records
+}
+
+fn create_again(kafka: &Kafka, topic: &str) {
+    kafka.delete_topic(topic);
+    kafka.create_topic_named(topic, 2, &[]);
+}
+
+#[test]
+fn partitions_added_between_backups_are_backed_up_and_come_back() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("wider", 2, &[]);
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], Value::Null);
+    kafka.produce(&topic, &[numbered(0, 0..20), numbered(1, 0..20)].concat());
+    runner.back_up(&backup);
+    // One of them stays empty, and is there all the same.
+    kafka.add_partitions(&topic, 5);
+    kafka.produce(&topic, &[numbered(1, 20..30), numbered(2, 0..20), numbered(3, 0..20)].concat());
+    let outcome = runner.run([Path::new("backup"), &backup, Path::new("--until-caught-up")]).succeeded();
+    assert!(outcome.stderr.contains("partitions were added: 2 before, 5 now"), "{}", outcome.stderr);
+    assert_restorable(&kafka, &runner, &backup, &topic);
+}
+
+#[test]
+fn partitions_added_during_a_backup() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("widening", 2, &[]);
+    kafka.bulk(&topic, 40_000, 100);
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 200}));
+    let mut child = runner.spawn([Path::new("backup"), &backup, Path::new("--until-caught-up")]);
+    until_it_has(&mut child, || files_below(&runner.backups(), ".sha256") >= 3);
+    kafka.add_partitions(&topic, 4);
+    kafka.produce(&topic, &[numbered(2, 0..20), numbered(3, 0..20)].concat());
+    finish(child).succeeded();
+    runner.back_up(&backup);
+    assert_restorable(&kafka, &runner, &backup, &topic);
+}

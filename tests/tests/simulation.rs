@@ -1,0 +1,62 @@
+//! Nothing lost, nothing twice, nothing changed: thousands of seeded schedules of faults.
+//!
+//! `SIMULATION_SEED=42 cargo test -p end-to-end --test simulation` runs one seed again; `SIMULATION_RUNS=100000` runs more of them.
+//! `cargo test -p end-to-end --test simulation -- --ignored` runs every order of a small instance.
+#![allow(clippy::print_stdout, clippy::panic)]
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use end_to_end::sim::{Instance, Outcome, Schedule, explore, run};
+use shared::kafka::Delivery;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok())
+}
+
+#[test]
+fn schedules_of_faults() {
+    let runs = number("SIMULATION_RUNS").unwrap_or(1_000);
+    let seeds = number("SIMULATION_SEED").map_or(0..runs, |seed| seed..seed + 1);
+    let (next, count) = (AtomicU64::new(seeds.start), seeds.end - seeds.start);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let sums: Vec<Outcome> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| run_from(&next, seeds.end))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    println!("{count} schedules: {:?}", sums.into_iter().sum::<Outcome>());
+}
+
+/// Runs the seeds that are left, one after another.
+fn run_from(next: &AtomicU64, end: u64) -> Outcome {
+    let seeds = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < end));
+    let one = |seed: u64| {
+        let schedule = Schedule {
+            seed,
+            steps: 20 + usize::try_from(seed % 60).unwrap_or(0),
+            errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)],
+            delivery: if seed % 4 == 3 { Delivery::AtLeastOnce } else { Delivery::ExactlyOnce },
+        };
+        run(schedule).unwrap_or_else(|problem| panic!("{problem}\nreplay it with SIMULATION_SEED={seed}"))
+    };
+    seeds.map(one).sum()
+}
+
+#[test]
+#[ignore = "takes longer than CI has"]
+fn every_order_of_two_backups() {
+    every_order(Instance::Backup);
+}
+
+#[test]
+#[ignore = "takes longer than CI has"]
+fn every_order_of_two_restores() {
+    every_order(Instance::Restore);
+}
+
+fn every_order(instance: Instance) {
+    match explore(instance) {
+        Ok(explored) => println!("{instance:?}, two invocations, two segments, at most one kill: {explored:?}"),
+        Err(problem) => panic!("{problem}"),
+    }
+}
