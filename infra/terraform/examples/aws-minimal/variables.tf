@@ -1,0 +1,68 @@
+variable "region" {
+  description = "Region of everything that is made: that of the brokers, or traffic between regions is paid for."
+  type        = string
+  default     = "us-east-1"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must look like us-east-1."
+  }
+}
+
+variable "bootstrap_servers" {
+  description = "Brokers that can be reached through the internet: host:port, several with commas between."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[^,:\\s]+:[0-9]{1,5}(,[^,:\\s]+:[0-9]{1,5})*$", var.bootstrap_servers))
+    error_message = "bootstrap_servers must be host:port, or several of them with commas and no spaces between."
+  }
+}
+
+variable "sasl_mechanism" {
+  description = "How to log in: PLAIN (Confluent Cloud), SCRAM-SHA-256 or SCRAM-SHA-512."
+  type        = string
+  default     = "PLAIN"
+  nullable    = false
+
+  validation {
+    condition     = contains(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], var.sasl_mechanism)
+    error_message = "sasl_mechanism must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+  }
+}
+
+variable "topics" {
+  description = "Topics to back up. The first one is what the restore drill restores."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.topics) > 0
+    error_message = "topics must name at least one topic."
+  }
+}
+
+variable "email" {
+  description = "Who gets the alarms; the address has to confirm once. Null: nobody."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.email == null || can(regex("^[^@\\s]+@[^@\\s]+$", var.email))
+    error_message = "email must be an e-mail address."
+  }
+}
+
+variable "packages" {
+  description = "Folder with backup-batch-arm64.zip and restore-batch-arm64.zip."
+  type        = string
+  default     = "../../../../target/packages"
+  nullable    = false
+
+  validation {
+    condition     = fileexists("${var.packages}/backup-batch-arm64.zip") && fileexists("${var.packages}/restore-batch-arm64.zip")
+    error_message = "packages holds no backup-batch-arm64.zip and restore-batch-arm64.zip: build them first (docs/walkthrough-aws.md, step 1)."
+  }
+}

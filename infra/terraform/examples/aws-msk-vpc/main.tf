@@ -1,0 +1,77 @@
+# An MSK cluster with IAM access control, reached through its VPC; no password anywhere, nothing through the internet.
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { Service = "kafka-backup" }
+  }
+}
+
+data "aws_msk_cluster" "this" {
+  cluster_name = var.cluster_name
+}
+
+data "aws_subnets" "private" {
+  filter {
+    name   = "vpc-id"
+    values = [var.vpc_id]
+  }
+  tags = var.subnet_tags
+}
+
+data "aws_route_tables" "private" {
+  vpc_id = var.vpc_id
+
+  filter {
+    name   = "association.subnet-id"
+    values = data.aws_subnets.private.ids
+  }
+}
+
+module "kafka_backup" {
+  source = "../../modules/aws"
+
+  name   = var.name
+  topics = var.topics
+
+  kafka = {
+    bootstrap_servers = data.aws_msk_cluster.this.bootstrap_brokers_sasl_iam
+    auth              = "MSK_IAM"
+    msk_cluster_arn   = data.aws_msk_cluster.this.arn
+  }
+
+  network = {
+    vpc_id                   = var.vpc_id
+    subnet_ids               = data.aws_subnets.private.ids
+    broker_security_group_id = var.broker_security_group_id
+    route_table_ids          = data.aws_route_tables.private.ids
+  }
+
+  backup = {
+    package_path = "${var.packages}/backup-batch-arm64.zip"
+  }
+  schedule = {
+    shards = var.shards
+  }
+
+  restore = var.drill == null ? null : {
+    package_path  = "${var.packages}/restore-batch-arm64.zip"
+    backup_topic  = var.drill.backup_topic
+    restore_topic = var.drill.restore_topic
+    id            = var.drill.id
+    enabled       = var.drill.enabled
+  }
+
+  bucket = {
+    lock_mode       = "GOVERNANCE"
+    lock_days       = 30
+    transition_days = 30
+    expire_days     = 400
+  }
+
+  alarms = {
+    topic       = var.alarm_topic_arn == null ? null : { arn = var.alarm_topic_arn }
+    lag_records = 10000000 # of a topic, in one of the shards
+  }
+}

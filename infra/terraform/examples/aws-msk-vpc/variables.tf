@@ -1,0 +1,124 @@
+variable "name" {
+  description = "Stands before the name of everything that is made."
+  type        = string
+  default     = "kafka-backup"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.name))
+    error_message = "name must be 2 to 32 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
+  }
+}
+
+variable "region" {
+  description = "Region of the MSK cluster and of everything that is made."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must look like us-east-1."
+  }
+}
+
+variable "cluster_name" {
+  description = "Name of the MSK cluster, with IAM access control switched on."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$", var.cluster_name))
+    error_message = "cluster_name must be the name of an MSK cluster, not its ARN."
+  }
+}
+
+variable "vpc_id" {
+  description = "The VPC of the cluster."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^vpc-[0-9a-f]+$", var.vpc_id))
+    error_message = "vpc_id must look like vpc-0123456789abcdef0."
+  }
+}
+
+variable "subnet_tags" {
+  description = "Tags of the private subnets for the functions: those of the brokers, in the same zones."
+  type        = map(string)
+  default     = { Tier = "private" }
+  nullable    = false
+}
+
+variable "broker_security_group_id" {
+  description = "Security group of the brokers. A rule that lets the functions in is added to it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^sg-[0-9a-f]+$", var.broker_security_group_id))
+    error_message = "broker_security_group_id must look like sg-0123456789abcdef0."
+  }
+}
+
+variable "topics" {
+  description = "Topics to back up."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.topics) > 0
+    error_message = "topics must name at least one topic."
+  }
+}
+
+variable "shards" {
+  description = "Invocations that work at the same time, each on its share of the partitions."
+  type        = number
+  default     = 4
+  nullable    = false
+
+  validation {
+    condition     = var.shards >= 1 && var.shards <= 100
+    error_message = "shards must be from 1 to 100."
+  }
+}
+
+variable "drill" {
+  description = "Restore drill: the topic to restore, the name it gets, and whether the restore's schedule runs. Null: nothing that could write to Kafka is deployed."
+  type = object({
+    backup_topic  = string
+    restore_topic = string
+    id            = optional(string)
+    enabled       = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.drill == null || try(var.drill.backup_topic != var.drill.restore_topic, false)
+    error_message = "drill.restore_topic must be another name than drill.backup_topic."
+  }
+}
+
+variable "alarm_topic_arn" {
+  description = "SNS topic of the people on call. Null: one is made."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_arn == null || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]{12}:.+$", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be the ARN of an SNS topic."
+  }
+}
+
+variable "packages" {
+  description = "Folder with backup-batch-arm64.zip and restore-batch-arm64.zip."
+  type        = string
+  default     = "../../../../target/packages"
+  nullable    = false
+
+  validation {
+    condition     = fileexists("${var.packages}/backup-batch-arm64.zip") && fileexists("${var.packages}/restore-batch-arm64.zip")
+    error_message = "packages holds no backup-batch-arm64.zip and restore-batch-arm64.zip: build them first (docs/walkthrough-aws.md, step 1)."
+  }
+}

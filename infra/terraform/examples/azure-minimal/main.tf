@@ -1,0 +1,20 @@
+# Backs up the topics of one cluster that the functions reach over the internet, and restores when `restore` is set.
+
+resource "azurerm_resource_group" "this" {
+  name     = "rg-${var.name}"
+  location = var.location
+}
+
+module "kafka_backup" {
+  source = "../../modules/azure"
+
+  name                = var.name
+  resource_group_name = azurerm_resource_group.this.name
+  location            = azurerm_resource_group.this.location
+
+  kafka   = var.kafka
+  topics  = var.topics
+  restore = var.restore
+
+  alarms = { emails = var.emails }
+}

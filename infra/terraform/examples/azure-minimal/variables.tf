@@ -1,0 +1,76 @@
+variable "name" {
+  description = "Begins the name of everything: 3 to 14 lowercase letters, digits and hyphens."
+  type        = string
+  default     = "kafka"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,12}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = "name must have 3 to 14 characters: lowercase letters, digits and single hyphens, beginning with a letter and not ending with a hyphen."
+  }
+}
+
+variable "location" {
+  description = "The region, in its short form. It must offer Flex Consumption."
+  type        = string
+  default     = "westeurope"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]+$", var.location))
+    error_message = "location must be a region in its short form, such as westeurope."
+  }
+}
+
+variable "kafka" {
+  description = "The cluster: bootstrap_servers, librdkafka properties by their own names, and secrets: the properties whose values stand in Key Vault, with the secrets' names."
+  type = object({
+    bootstrap_servers = string
+    properties        = optional(map(string), {})
+    secrets           = optional(map(string), {})
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for server in split(",", var.kafka.bootstrap_servers) : can(regex("^[^:/\\s]+:[0-9]{1,5}$", trimspace(server)))])
+    error_message = "kafka.bootstrap_servers must be host:port, comma-separated, without a scheme."
+  }
+}
+
+variable "topics" {
+  description = "The topics to back up, by their full names."
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.topics) > 0
+    error_message = "topics must name at least one topic."
+  }
+}
+
+variable "emails" {
+  description = "Who is told when no backup succeeds, when it falls behind, when records were lost, and of errors."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))])
+    error_message = "emails must be e-mail addresses."
+  }
+}
+
+variable "restore" {
+  description = "What to restore: the topic's folder in the backup, and the topic to write to. Null restores nothing."
+  type = object({
+    backup_topic  = string
+    restore_topic = string
+    id            = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.restore == null || try(var.restore.backup_topic != var.restore.restore_topic, false)
+    error_message = "restore.restore_topic must be another name than restore.backup_topic."
+  }
+}

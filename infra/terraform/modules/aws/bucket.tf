@@ -1,0 +1,184 @@
+locals {
+  bucket_name    = coalesce(var.bucket.name, "${var.name}-${local.account}-${local.region}")
+  bucket_arn     = "arn:${local.partition}:s3:::${local.bucket_name}"
+  bucket_key_arn = var.bucket.kms_key_arn == null ? local.key_arn : var.bucket.kms_key_arn
+  prefix         = var.bucket.prefix == "" ? "" : "${var.bucket.prefix}/"
+  made_bucket    = var.bucket.create ? 1 : 0
+
+  readable_classes = ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"]
+
+  # A partition's folder begins with a digit, topic.json beside the folders does not: it must outlive the segments.
+  expiring_prefixes = var.bucket.expire_days == null ? [] : [
+    for pair in setproduct(var.topics, range(10)) : "${local.prefix}${pair[0]}/${pair[1]}"
+  ]
+}
+
+resource "aws_s3_bucket" "this" {
+  #checkov:skip=CKV_AWS_18:the access log needs a bucket of its own, var.bucket.access_log; CloudTrail data events say the same and more
+  #checkov:skip=CKV_AWS_144:a copy in another region doubles the bill: the owner decides, and adds a replication configuration to the bucket of the output
+  #checkov:skip=CKV2_AWS_62:nothing waits for new segments
+  count = local.made_bucket
+
+  bucket              = local.bucket_name
+  object_lock_enabled = var.bucket.lock_mode != "NONE"
+  force_destroy       = var.bucket.force_destroy
+  tags                = local.tags
+}
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  count = local.made_bucket
+
+  bucket                  = aws_s3_bucket.this[0].id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  count = local.made_bucket
+
+  bucket = aws_s3_bucket.this[0].id
+  policy = data.aws_iam_policy_document.bucket.json
+
+  # S3 takes one change of a bucket's access at a time.
+  depends_on = [aws_s3_bucket_public_access_block.this]
+}
+
+resource "aws_s3_bucket_ownership_controls" "this" {
+  count = local.made_bucket
+
+  bucket = aws_s3_bucket.this[0].id
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+
+  depends_on = [aws_s3_bucket_policy.this]
+}
+
+resource "aws_s3_bucket_versioning" "this" {
+  count = local.made_bucket
+
+  bucket = aws_s3_bucket.this[0].id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_object_lock_configuration" "this" {
+  count = var.bucket.lock_mode == "NONE" ? 0 : local.made_bucket
+
+  bucket = aws_s3_bucket_versioning.this[0].bucket
+  rule {
+    default_retention {
+      mode = var.bucket.lock_mode
+      days = var.bucket.lock_days
+    }
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  count = local.made_bucket
+
+  bucket = aws_s3_bucket.this[0].id
+  rule {
+    # Without it every request would be a request to KMS too.
+    bucket_key_enabled = true
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = local.bucket_key_arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_logging" "this" {
+  count = var.bucket.access_log == null ? 0 : local.made_bucket
+
+  bucket        = aws_s3_bucket.this[0].id
+  target_bucket = var.bucket.access_log.bucket
+  target_prefix = "${local.bucket_name}/"
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  #checkov:skip=CKV_AWS_300:the first rule does, for the whole bucket; the check stops at the rules behind it
+  count = local.made_bucket
+
+  bucket = aws_s3_bucket.this[0].id
+
+  # The whole bucket: what a killed upload and an overwritten checkpoint leave behind, and cheaper storage for what is old.
+  rule {
+    id     = "all"
+    status = "Enabled"
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+    noncurrent_version_expiration {
+      noncurrent_days = var.bucket.noncurrent_expire_days
+    }
+    expiration {
+      expired_object_delete_marker = true
+    }
+    dynamic "transition" {
+      for_each = var.bucket.transition_days == null ? [] : [var.bucket.transition_days]
+      content {
+        days          = transition.value
+        storage_class = var.bucket.transition_class
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = local.expiring_prefixes
+    content {
+      id     = "expire-${rule.key}"
+      status = "Enabled"
+      filter {
+        prefix = rule.value
+      }
+      expiration {
+        days = var.bucket.expire_days
+      }
+    }
+  }
+
+  # Its rules for versions need versioning.
+  depends_on = [aws_s3_bucket_versioning.this]
+}
+
+data "aws_iam_policy_document" "bucket" {
+  statement {
+    sid       = "DenyPlainHttp"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "DenyOldTls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "NumericLessThan"
+      variable = "s3:TlsVersion"
+      values   = ["1.2"]
+    }
+  }
+}

@@ -1,0 +1,161 @@
+# The policy of a function: its part of the bucket, its part of the cluster, and what Lambda does in its name.
+
+data "aws_iam_policy_document" "function" {
+  for_each = local.functions
+
+  source_policy_documents = compact([
+    data.aws_iam_policy_document.store[each.key].json,
+    data.aws_iam_policy_document.platform[each.key].json,
+    try(data.aws_iam_policy_document.secret[each.key].json, ""),
+    try(data.aws_iam_policy_document.msk[each.key].json, ""),
+    try(data.aws_iam_policy_document.network[each.key].json, ""),
+  ])
+}
+
+data "aws_iam_policy_document" "store" {
+  for_each = local.functions
+
+  statement {
+    sid       = "Objects"
+    actions   = local.actions[each.key].objects
+    resources = local.grants[each.key].objects
+  }
+
+  dynamic "statement" {
+    for_each = length(local.grants[each.key].checkpoints) == 0 ? [] : [local.grants[each.key].checkpoints]
+    content {
+      sid       = "Checkpoints"
+      actions   = local.actions[each.key].checkpoints
+      resources = statement.value
+    }
+  }
+
+  # No condition on s3:prefix: a request for one object has no prefix, and S3 would answer 403 where it has to answer 404.
+  statement {
+    sid       = "Bucket"
+    actions   = local.actions[each.key].bucket
+    resources = [local.bucket_arn]
+  }
+
+  statement {
+    sid       = "Key"
+    actions   = local.actions[each.key].key
+    resources = [local.bucket_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${local.region}.${local.dns_suffix}"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "secret" {
+  for_each = { for role, function in local.functions : role => function.kafka if contains(local.sasl_mechanisms, function.kafka.auth) }
+
+  statement {
+    sid       = "Secret"
+    actions   = local.actions[each.key].secret
+    resources = [each.value.secret_arn]
+  }
+
+  dynamic "statement" {
+    for_each = each.value.secret_kms_key_arn == null ? [] : [each.value.secret_kms_key_arn]
+    content {
+      sid       = "SecretKey"
+      actions   = local.actions[each.key].secret_key
+      resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["secretsmanager.${local.region}.${local.dns_suffix}"]
+      }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "msk" {
+  for_each = local.msk_arns
+
+  statement {
+    sid       = "Cluster"
+    actions   = local.actions[each.key].cluster
+    resources = [local.functions[each.key].kafka.msk_cluster_arn]
+  }
+
+  statement {
+    sid       = "Topics"
+    actions   = local.actions[each.key].topic
+    resources = [for topic in local.grants[each.key].topics : "${each.value["topic"]}/${topic}"]
+  }
+
+  dynamic "statement" {
+    for_each = length(local.grants[each.key].groups) == 0 ? [] : [local.grants[each.key].groups]
+    content {
+      sid       = "Groups"
+      actions   = local.actions[each.key].group
+      resources = [for group in statement.value : "${each.value["group"]}/${group}"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(local.grants[each.key].transactions) == 0 ? [] : [local.grants[each.key].transactions]
+    content {
+      sid       = "Transactions"
+      actions   = local.actions[each.key].transaction
+      resources = [for id in statement.value : "${each.value["transactional-id"]}/${id}"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "platform" {
+  #checkov:skip=CKV_AWS_111:X-Ray knows no resources
+  #checkov:skip=CKV_AWS_356:X-Ray knows no resources
+  for_each = local.functions
+
+  statement {
+    sid       = "Logs"
+    actions   = local.actions.platform.logs
+    resources = ["${local.log_group_arns[each.key]}:*"]
+  }
+
+  statement {
+    sid       = "Tracing"
+    actions   = local.actions.platform.tracing
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "Failures"
+    actions   = local.actions.platform.failures
+    resources = [aws_sqs_queue.failures.arn]
+  }
+}
+
+data "aws_iam_policy_document" "network" {
+  #checkov:skip=CKV_AWS_111:Lambda asks for these on all resources; the second statement takes them away from the code
+  #checkov:skip=CKV_AWS_356:Lambda asks for these on all resources; the second statement takes them away from the code
+  for_each = var.network == null ? {} : local.functions
+
+  # Lambda makes the network interfaces in the function's name.
+  statement {
+    sid       = "Network"
+    actions   = local.actions.platform.network
+    resources = ["*"]
+  }
+
+  # The code itself gets none of it.
+  statement {
+    sid       = "NotTheCode"
+    effect    = "Deny"
+    actions   = local.actions.platform.network
+    resources = ["*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "lambda:SourceFunctionArn"
+      values   = [local.function_arns[each.key]]
+    }
+  }
+}

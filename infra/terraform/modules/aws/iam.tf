@@ -1,0 +1,132 @@
+# Roles and policies. Actions stand in actions.json, each beside the call that needs it; here is what they are allowed on.
+
+locals {
+  actions = {
+    for role, subjects in jsondecode(file("${path.module}/actions.json")) : role => {
+      for subject, actions in subjects : subject => keys(actions)
+    } if !contains(["about", "not_granted"], role)
+  }
+
+  log_group_arns = {
+    for role, name in local.function_names : role => "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${name}"
+  }
+  function_arns = {
+    for role, name in local.function_names : role => "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${name}"
+  }
+
+  # Everything that the policies of the two functions name, by role.
+  grants = {
+    backup = {
+      objects      = ["${local.bucket_arn}/${local.prefix}*"]
+      checkpoints  = []
+      topics       = var.msk_topic_patterns == null ? var.topics : var.msk_topic_patterns
+      groups       = [var.group_id]
+      transactions = []
+    }
+    restore = var.restore == null ? null : {
+      objects = [
+        "${local.bucket_arn}/${local.prefix}${var.restore.backup_topic}/*",
+        "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
+      ]
+      checkpoints = ["${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*"]
+      topics      = [var.restore.restore_topic]
+      # One group and one transactional id for each source partition.
+      groups       = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
+      transactions = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
+    }
+  }
+
+  # arn:aws:kafka:REGION:ACCOUNT:cluster/NAME/UUID → arn:aws:kafka:REGION:ACCOUNT:topic/NAME/UUID
+  msk_arns = {
+    for role, function in local.functions : role => {
+      for kind in ["topic", "group", "transactional-id"] : kind => replace(function.kafka.msk_cluster_arn, ":cluster/", ":${kind}/")
+    } if function.kafka.auth == "MSK_IAM"
+  }
+
+  # Without white space, as IAM counts it.
+  policy_sizes = { for role, document in data.aws_iam_policy_document.function : role => length(jsonencode(jsondecode(document.json))) }
+}
+
+data "aws_iam_policy_document" "trust" {
+  for_each = toset(["lambda", "scheduler"])
+
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["${each.key}.amazonaws.com"]
+    }
+
+    # Scheduler says for which group of schedules it asks; Lambda says nothing of the kind.
+    dynamic "condition" {
+      for_each = each.key == "scheduler" ? {
+        "aws:SourceAccount" = local.account
+        "aws:SourceArn"     = aws_scheduler_schedule_group.this.arn
+      } : {}
+      content {
+        test     = "StringEquals"
+        variable = condition.key
+        values   = [condition.value]
+      }
+    }
+  }
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.functions
+
+  name                 = local.function_names[each.key]
+  description          = "Of the function ${local.function_names[each.key]}"
+  assume_role_policy   = data.aws_iam_policy_document.trust["lambda"].json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = local.tags
+}
+
+resource "aws_iam_role_policy" "function" {
+  #checkov:skip=CKV_AWS_290:only X-Ray and, denied to the code, network interfaces have no resource to name; the check sees it where policies are rendered
+  for_each = local.functions
+
+  name   = "function"
+  role   = aws_iam_role.function[each.key].name
+  policy = data.aws_iam_policy_document.function[each.key].json
+
+  lifecycle {
+    precondition {
+      condition     = local.policy_sizes[each.key] <= 10240
+      error_message = "The policy of ${local.function_names[each.key]} has ${local.policy_sizes[each.key]} characters, IAM allows 10240: name the topics by their beginnings in msk_topic_patterns."
+    }
+  }
+}
+
+resource "aws_iam_role" "scheduler" {
+  name                 = "${var.name}-scheduler"
+  description          = "Of the schedules of ${var.name}"
+  assume_role_policy   = data.aws_iam_policy_document.trust["scheduler"].json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = local.tags
+}
+
+resource "aws_iam_role_policy" "scheduler" {
+  name   = "scheduler"
+  role   = aws_iam_role.scheduler.name
+  policy = data.aws_iam_policy_document.scheduler.json
+}
+
+data "aws_iam_policy_document" "scheduler" {
+  statement {
+    sid       = "Invoke"
+    actions   = local.actions.scheduler.function
+    resources = [for role in keys(local.functions) : local.function_arns[role]]
+  }
+  statement {
+    sid       = "Failures"
+    actions   = local.actions.scheduler.failures
+    resources = [aws_sqs_queue.failures.arn]
+  }
+  statement {
+    sid       = "Key"
+    actions   = local.actions.scheduler.key
+    resources = [local.key_arn]
+  }
+}

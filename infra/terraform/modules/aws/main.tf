@@ -1,0 +1,47 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  account    = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  dns_suffix = data.aws_partition.current.dns_suffix
+  region     = data.aws_region.current.region
+
+  tags = merge({ Application = "kafka-backup", Deployment = var.name }, var.tags)
+
+  # The functions, by role. Everything that each of them has (role, log group, schedule, alarms) is made for these.
+  functions = merge(
+    {
+      backup = {
+        package_path    = var.backup.package_path
+        memory_mb       = var.backup.memory_mb
+        timeout_seconds = var.backup.timeout_seconds
+        concurrency     = var.schedule.shards
+        kafka           = var.kafka
+        environment     = local.backup_environment
+        description     = "Moves Kafka topics into s3://${local.bucket_name}"
+      }
+    },
+    var.restore == null ? {} : {
+      restore = {
+        package_path    = var.restore.package_path
+        memory_mb       = var.restore.memory_mb
+        timeout_seconds = var.restore.timeout_seconds
+        concurrency     = 1
+        kafka           = local.restore_kafka
+        environment     = local.restore_environment
+        description     = "Replays ${var.restore.backup_topic} into ${var.restore.restore_topic}"
+      }
+    },
+  )
+  function_names = { for role in ["backup", "restore"] : role => "${var.name}-${role}" }
+
+  # Seconds between two starts of the backup, and of the restore; null for a cron expression.
+  rate_pattern     = "^rate\\(([0-9]+) (minute|hour|day)s?\\)$"
+  unit_seconds     = { minute = 60, hour = 3600, day = 86400 }
+  schedule_rate    = try(regex(local.rate_pattern, var.schedule.expression), null)
+  schedule_seconds = try(tonumber(local.schedule_rate[0]) * local.unit_seconds[local.schedule_rate[1]], null)
+  restore_rate     = try(regex(local.rate_pattern, var.restore.expression), null)
+  restore_seconds  = try(tonumber(local.restore_rate[0]) * local.unit_seconds[local.restore_rate[1]], null)
+}

@@ -1,0 +1,60 @@
+variable "alarms" {
+  description = <<-EOT
+    Whom to tell, and of what.
+    - enabled: false makes no alarms.
+    - topic: SNS topic that gets the alarms. Default: one is made.
+    - emails: addresses subscribed to the topic that is made. Each has to confirm once.
+    - stale_minutes: no run of the backup ended without an error for so long: 6 to 10080, a multiple of 6, at least twice the time between two backups.
+    - lag_records: records of a topic that wait in one shard, which counts its own partitions. Default: no alarm on it.
+    - lag_growing_minutes: the largest lag of a topic in one shard grew for so long: 30 to 10080, a multiple of 6, at least six times the time between two backups.
+    - errors_in_a_row: failed runs in a row, 1 to 12, and no more than fit into a week; with a cron expression each failed run rings.
+  EOT
+  type = object({
+    enabled             = optional(bool, true)
+    topic               = optional(object({ arn = string }))
+    emails              = optional(list(string), [])
+    stale_minutes       = optional(number, 30)
+    lag_records         = optional(number)
+    lag_growing_minutes = optional(number, 60)
+    errors_in_a_row     = optional(number, 2)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.alarms.topic == null || can(regex("^arn:[^:]+:sns:[^:]+:[0-9]{12}:.+$", var.alarms.topic.arn))
+    error_message = "alarms.topic.arn must be the ARN of an SNS topic."
+  }
+  validation {
+    condition     = alltrue([for email in var.alarms.emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))])
+    error_message = "alarms.emails must hold e-mail addresses."
+  }
+  validation {
+    condition     = length(var.alarms.emails) == 0 || var.alarms.topic == null
+    error_message = "alarms.emails are subscribed only to a topic that is made here: leave out alarms.topic."
+  }
+  validation {
+    condition     = var.alarms.stale_minutes >= 6 && var.alarms.stale_minutes <= 10080 && var.alarms.stale_minutes % 6 == 0
+    error_message = "alarms.stale_minutes must be from 6 to 10080 (a week), a multiple of 6."
+  }
+  validation {
+    condition     = try(var.alarms.stale_minutes * 60 >= 2 * local.schedule_seconds, true)
+    error_message = "alarms.stale_minutes must be at least twice the time between two backups, or the alarm rings although all is well."
+  }
+  validation {
+    condition     = var.alarms.lag_records == null ? true : var.alarms.lag_records > 0
+    error_message = "alarms.lag_records must be more than 0."
+  }
+  validation {
+    condition     = var.alarms.lag_growing_minutes >= 30 && var.alarms.lag_growing_minutes <= 10080 && var.alarms.lag_growing_minutes % 6 == 0
+    error_message = "alarms.lag_growing_minutes must be from 30 to 10080 (a week), a multiple of 6."
+  }
+  validation {
+    condition     = try(var.alarms.lag_growing_minutes * 60 >= 6 * local.schedule_seconds, true)
+    error_message = "alarms.lag_growing_minutes must be at least six times the time between two backups: the lag is looked at six times in it."
+  }
+  validation {
+    condition     = var.alarms.errors_in_a_row >= 1 && var.alarms.errors_in_a_row <= 12
+    error_message = "alarms.errors_in_a_row must be from 1 to 12."
+  }
+}

@@ -1,0 +1,49 @@
+variable "network" {
+  description = <<-EOT
+    The VPC through which the functions reach Kafka; null: the brokers are reached through the internet.
+    - vpc_id: the VPC.
+    - subnet_ids: private subnets, in the zones of the brokers.
+    - broker_security_group_id: the brokers' group. A rule that lets the functions in is added to it.
+    - broker_cidrs: instead of the group: where the brokers are.
+    - broker_ports: default: the ports of bootstrap_servers. Brokers may advertise others.
+    - route_table_ids: of the subnets: an S3 gateway endpoint is made and entered there.
+    - s3_prefix_list_id: instead of route_table_ids, where the VPC has an S3 gateway endpoint: the prefix list of S3.
+    - secrets_endpoint: false where the VPC has an endpoint of Secrets Manager; the VPC must exist then before this is planned. One is made only if a secret is used.
+  EOT
+  type = object({
+    vpc_id                   = string
+    subnet_ids               = list(string)
+    broker_security_group_id = optional(string)
+    broker_cidrs             = optional(list(string))
+    broker_ports             = optional(list(number))
+    route_table_ids          = optional(list(string))
+    s3_prefix_list_id        = optional(string)
+    secrets_endpoint         = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null ? true : length(var.network.subnet_ids) > 0
+    error_message = "network.subnet_ids must name at least one subnet."
+  }
+  validation {
+    condition     = var.network == null ? true : (var.network.broker_security_group_id != null) != (var.network.broker_cidrs != null)
+    error_message = "network needs either broker_security_group_id or broker_cidrs."
+  }
+  validation {
+    condition     = var.network == null ? true : (var.network.route_table_ids != null) != (var.network.s3_prefix_list_id != null)
+    error_message = "network needs either route_table_ids (an S3 gateway endpoint is made) or s3_prefix_list_id (there is one): without it the functions cannot reach the bucket."
+  }
+  validation {
+    condition     = var.network == null ? true : alltrue([for list in [var.network.broker_cidrs, var.network.broker_ports, var.network.route_table_ids] : list == null ? true : length(list) > 0])
+    error_message = "network.broker_cidrs, broker_ports and route_table_ids must not be empty lists, with which the functions would reach nothing: leave out what is not used."
+  }
+  validation {
+    condition     = var.network == null || try(var.network.broker_ports, null) == null ? true : alltrue([for port in var.network.broker_ports : port >= 1 && port <= 65535 && floor(port) == port])
+    error_message = "network.broker_ports must be ports, from 1 to 65535."
+  }
+  validation {
+    condition     = try(alltrue([for cidr in var.network.broker_cidrs : can(cidrhost(cidr, 0))]), true)
+    error_message = "network.broker_cidrs must be CIDR blocks such as 10.0.0.0/16."
+  }
+}

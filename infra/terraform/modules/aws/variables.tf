@@ -1,0 +1,314 @@
+variable "name" {
+  description = "Stands before the name of everything that is made: functions, roles, queue, alarms. Give each deployment in an account its own."
+  type        = string
+  default     = "kafka-backup"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.name))
+    error_message = "name must be 2 to 32 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that is made."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "topics" {
+  description = "Topics to back up (TOPIC_NAMES)."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.topics) > 0
+    error_message = "topics must name at least one topic."
+  }
+  validation {
+    condition     = alltrue([for topic in var.topics : can(regex("^[a-zA-Z0-9._-]{1,249}$", topic)) && !contains([".", ".."], topic)])
+    error_message = "A topic's name has 1 to 249 letters, digits, dots, underscores and hyphens."
+  }
+  validation {
+    condition     = length(distinct(var.topics)) == length(var.topics)
+    error_message = "topics names a topic twice."
+  }
+  validation {
+    condition     = length(setintersection(var.topics, local.internal_topics)) == 0
+    error_message = "Kafka's internal topics are not backed up: they mean nothing to another cluster."
+  }
+}
+
+variable "group_id" {
+  description = "Consumer group whose committed offsets hold the progress (GROUP_ID). Nothing else may use it."
+  type        = string
+  default     = "kafka-backup"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[^*?]{1,255}$", var.group_id))
+    error_message = "group_id must have 1 to 255 characters, none of them * or ?."
+  }
+}
+
+variable "backup" {
+  description = <<-EOT
+    The function that moves topics into the bucket.
+    - package_path: zip with the program as `bootstrap`, built for `architecture`.
+    - memory_mb: 256 to 10240. CPU grows with it: 1769 MB is one core.
+    - timeout_seconds: 30 to 900. Together with schedule.window_minutes it must fit between two starts.
+    - records_per_segment: records of a full segment (NUMBER_OF_MESSAGE_PER_BACKUP_FILE).
+    - retry_upload_seconds: a part-filled segment waits at least so long (RETRY_UPLOAD_SECONDS).
+    - threads: partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
+    - max_segments: segments of one invocation; 0 is until caught up or out of time (MAX_SEGMENTS_PER_INVOCATION).
+    - isolation_level: read_committed or read_uncommitted (ISOLATION_LEVEL).
+    - compression: gzip:1 to gzip:12, or zstd:1 to zstd:19 (COMPRESSION).
+  EOT
+  type = object({
+    package_path         = string
+    memory_mb            = optional(number, 1769)
+    timeout_seconds      = optional(number, 240)
+    records_per_segment  = optional(number, 100000)
+    retry_upload_seconds = optional(number, 300)
+    threads              = optional(number, 4)
+    max_segments         = optional(number, 0)
+    isolation_level      = optional(string, "read_committed")
+    compression          = optional(string, "gzip:3")
+  })
+  nullable = false
+
+  validation {
+    condition     = fileexists(var.backup.package_path)
+    error_message = "backup.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+  }
+  validation {
+    condition     = var.backup.memory_mb >= 256 && var.backup.memory_mb <= 10240 && floor(var.backup.memory_mb) == var.backup.memory_mb
+    error_message = "backup.memory_mb must be a whole number from 256 to 10240."
+  }
+  validation {
+    condition     = var.backup.timeout_seconds >= 30 && var.backup.timeout_seconds <= 900 && floor(var.backup.timeout_seconds) == var.backup.timeout_seconds
+    error_message = "backup.timeout_seconds must be a whole number from 30 to 900."
+  }
+  validation {
+    condition     = try(var.backup.timeout_seconds + 60 * var.schedule.window_minutes <= local.schedule_seconds, true)
+    error_message = "backup.timeout_seconds and schedule.window_minutes together must not be longer than the time between two starts: a shard would overtake itself."
+  }
+  validation {
+    condition     = var.backup.records_per_segment >= 1 && floor(var.backup.records_per_segment) == var.backup.records_per_segment
+    error_message = "backup.records_per_segment must be a whole number, at least 1."
+  }
+  validation {
+    condition     = var.backup.retry_upload_seconds >= 0 && floor(var.backup.retry_upload_seconds) == var.backup.retry_upload_seconds
+    error_message = "backup.retry_upload_seconds must be a whole number, 0 or more."
+  }
+  validation {
+    condition     = var.backup.threads >= 1 && var.backup.threads <= 64 && floor(var.backup.threads) == var.backup.threads
+    error_message = "backup.threads must be a whole number from 1 to 64."
+  }
+  validation {
+    condition     = var.backup.max_segments >= 0 && floor(var.backup.max_segments) == var.backup.max_segments
+    error_message = "backup.max_segments must be a whole number, 0 or more."
+  }
+  validation {
+    condition     = contains(["read_committed", "read_uncommitted"], var.backup.isolation_level)
+    error_message = "backup.isolation_level must be read_committed or read_uncommitted."
+  }
+  validation {
+    condition     = can(regex("^(gzip:([1-9]|1[0-2])|zstd:([1-9]|1[0-9]))$", var.backup.compression))
+    error_message = "backup.compression must be gzip:1 to gzip:12 or zstd:1 to zstd:19."
+  }
+}
+
+variable "schedule" {
+  description = <<-EOT
+    When the backup runs, and on how many shards.
+    - expression: rate(…) or cron(…) of EventBridge Scheduler.
+    - timezone: time zone of a cron expression.
+    - shards: 1 to 100. Each is a schedule and one invocation at a time; partitions are spread over them.
+    - window_minutes: an invocation starts within so many minutes of its time, so that shards do not start at once; 0 is on time.
+    - enabled: false stops the backup and the alarm about its silence.
+  EOT
+  type = object({
+    expression     = optional(string, "rate(5 minutes)")
+    timezone       = optional(string, "UTC")
+    shards         = optional(number, 1)
+    window_minutes = optional(number, 1)
+    enabled        = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^(rate\\([1-9][0-9]* (minutes?|hours?|days?)\\)|cron\\([^()]+\\))$", var.schedule.expression))
+    error_message = "schedule.expression must look like rate(5 minutes) or cron(0 3 * * ? *)."
+  }
+  validation {
+    condition     = var.schedule.shards >= 1 && var.schedule.shards <= 100 && floor(var.schedule.shards) == var.schedule.shards
+    error_message = "schedule.shards must be a whole number from 1 to 100."
+  }
+  validation {
+    condition     = var.schedule.window_minutes >= 0 && var.schedule.window_minutes <= 1440 && floor(var.schedule.window_minutes) == var.schedule.window_minutes
+    error_message = "schedule.window_minutes must be a whole number from 0 to 1440."
+  }
+}
+
+variable "restore" {
+  description = <<-EOT
+    The function that replays a backup into a topic; null makes none, and nothing here can write to Kafka.
+    - package_path: zip with the program as `bootstrap`, built for `architecture`.
+    - backup_topic: the topic in the bucket, also orders@2 for a generation (BACKUP_TOPIC_NAME).
+    - restore_topic: the topic to restore into; created from the backup when it does not exist (RESTORE_TOPIC_NAME).
+    - id: names the restore in the bucket and in Kafka; a new one starts from the beginning (RESTORE_ID). Default: BACKUP-to-RESTORE.
+    - enabled: true runs it on its schedule; false leaves it to be invoked by hand.
+    - expression: rate(…) of its schedule. Once all is restored, a run does nothing.
+    - memory_mb: 256 to 10240.
+    - timeout_seconds: 30 to 900.
+    - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
+    - delivery: exactly-once or at-least-once (DELIVERY).
+    - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
+    - max_segments: segments of one invocation; 0 is until done or out of time (MAX_SEGMENTS_PER_INVOCATION).
+    - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR). Default: the broker's.
+    - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired of the backup, lost-progress (RESTORE_ANYWAY).
+    - skip_damaged: true goes on behind a damaged segment and records what was skipped (SKIP_DAMAGED).
+  EOT
+  type = object({
+    package_path       = string
+    backup_topic       = string
+    restore_topic      = string
+    id                 = optional(string)
+    enabled            = optional(bool, false)
+    expression         = optional(string, "rate(5 minutes)")
+    memory_mb          = optional(number, 1769)
+    timeout_seconds    = optional(number, 240)
+    partition_strategy = optional(string, "same")
+    delivery           = optional(string, "exactly-once")
+    threads            = optional(number, 4)
+    max_segments       = optional(number, 0)
+    replication_factor = optional(number)
+    anyway             = optional(list(string), [])
+    skip_damaged       = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.restore == null ? true : fileexists(var.restore.package_path)
+    error_message = "restore.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+  }
+  validation {
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@([2-9]|[1-9][0-9]+))?$", var.restore.backup_topic)) && !contains(concat([".", ".."], local.internal_topics), split("@", var.restore.backup_topic)[0])
+    error_message = "restore.backup_topic must be a topic's name, or one with a generation: orders@2 is the second, the first has no number."
+  }
+  validation {
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}$", var.restore.restore_topic)) && !contains(concat([".", ".."], local.internal_topics), var.restore.restore_topic)
+    error_message = "restore.restore_topic must have 1 to 249 letters, digits, dots, underscores and hyphens, and not be one of Kafka's own."
+  }
+  validation {
+    condition     = var.restore_kafka != null || try(!contains(var.topics, var.restore.restore_topic), true)
+    error_message = "restore.restore_topic is one of the topics that are backed up from the same cluster: what is restored would be backed up again. Restore into another name."
+  }
+  validation {
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._@-]{1,200}$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}"))) && !contains([".", ".."], coalesce(var.restore.id, "-"))
+    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, and not be . or ..; it is needed where BACKUP-to-RESTORE is longer."
+  }
+  validation {
+    condition     = var.restore == null || can(regex("^rate\\([1-9][0-9]* (minutes?|hours?|days?)\\)$", var.restore.expression))
+    error_message = "restore.expression must look like rate(5 minutes)."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.memory_mb >= 256 && var.restore.memory_mb <= 10240 && floor(var.restore.memory_mb) == var.restore.memory_mb
+    error_message = "restore.memory_mb must be a whole number from 256 to 10240."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.timeout_seconds >= 30 && var.restore.timeout_seconds <= 900 && floor(var.restore.timeout_seconds) == var.restore.timeout_seconds
+    error_message = "restore.timeout_seconds must be a whole number from 30 to 900."
+  }
+  validation {
+    condition     = var.restore == null ? true : contains(["same", "random", "key"], var.restore.partition_strategy)
+    error_message = "restore.partition_strategy must be same, random or key."
+  }
+  validation {
+    condition     = var.restore == null ? true : contains(["exactly-once", "at-least-once"], var.restore.delivery)
+    error_message = "restore.delivery must be exactly-once or at-least-once."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.threads >= 1 && var.restore.threads <= 64 && floor(var.restore.threads) == var.restore.threads
+    error_message = "restore.threads must be a whole number from 1 to 64."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.max_segments >= 0 && floor(var.restore.max_segments) == var.restore.max_segments
+    error_message = "restore.max_segments must be a whole number, 0 or more."
+  }
+  validation {
+    condition     = try(var.restore.replication_factor, null) == null ? true : var.restore.replication_factor >= 1 && floor(var.restore.replication_factor) == var.restore.replication_factor
+    error_message = "restore.replication_factor must be a whole number, 1 or more."
+  }
+  validation {
+    condition     = try(length(setsubtract(var.restore.anyway, local.restore_checks)) == 0, true)
+    error_message = "restore.anyway may name ${join(", ", local.restore_checks)}."
+  }
+}
+
+variable "architecture" {
+  description = "What the packages were built for. arm64 costs a fifth less."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
+}
+
+variable "reserve_concurrency" {
+  description = "Whether to reserve one concurrent invocation for each shard, and one for restore. Set false only where the account's quota (10 in a new account) leaves nothing to reserve: overlapping invocations are safe, only wasteful."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the roles, where the account asks for one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[^:]+:iam::[0-9]{12}:policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy."
+  }
+}
+
+variable "code_signing_config_arn" {
+  description = "Code signing configuration of the functions, where packages are signed."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.code_signing_config_arn == null || can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:code-signing-config:csc-.+$", var.code_signing_config_arn))
+    error_message = "code_signing_config_arn must be the ARN of a code signing configuration."
+  }
+}
+
+variable "log" {
+  description = <<-EOT
+    What the functions log, and for how long it is kept.
+    - level: DEBUG, INFO, WARNING, ERROR or CRITICAL (LOG_LEVEL).
+    - retention_days: a number of days that CloudWatch Logs knows: 30, 90, 365, 731 and so on.
+  EOT
+  type = object({
+    level          = optional(string, "INFO")
+    retention_days = optional(number, 365)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], var.log.level)
+    error_message = "log.level must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
+  }
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log.retention_days)
+    error_message = "log.retention_days must be a number that CloudWatch Logs knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}

@@ -1,0 +1,159 @@
+# Alarms read the one line of JSON that each invocation logs. Its contract stands in the README.
+locals {
+  # The line may arrive inside of another one (the host's console category) or twice (console and the answer's Logs): no rule minds.
+  reports = <<-KQL
+    traces
+    | where message has 'backup report' or message has 'restore report'
+    | extend report = parse_json(extract(@'\{.*\}', 0, message))
+    | where tostring(report.message) in ('backup report', 'restore report')
+    | extend topic = tostring(report.topic)
+  KQL
+
+  of_backup = "${local.reports}| where cloud_RoleName =~ '${azapi_resource.function["backup"].name}'\n"
+
+  alarms = {
+    no-backup = {
+      description = "No run of the backup has ended without an error for ${var.alarms.no_backup_for}: nothing is backed up, or some partition fails in every run. The function's log says which, and why. What Kafka's retention removes meanwhile is lost."
+      severity    = 1
+      window      = var.alarms.no_backup_for
+      measure     = "successes"
+      operator    = "LessThan"
+      threshold   = 1
+      by_topic    = false
+      resolves    = true
+      # A run with several topics has several lines. One row always, also when nothing was logged at all.
+      query = "${local.of_backup}| summarize failed = countif(tobool(report.succeeded) == false) by run = tostring(report.requestId)\n| where failed == 0\n| summarize successes = count()\n"
+    }
+    lag = {
+      description = "The backup falls behind: lag of at least ${var.alarms.lag_records} records, and more than half an hour before. Give it threads, memory or a shorter schedule before retention deletes what is not backed up."
+      severity    = 2
+      window      = "PT1H"
+      measure     = null
+      operator    = "GreaterThan"
+      threshold   = 0
+      by_topic    = true
+      resolves    = true
+      query       = <<-KQL
+        ${local.of_backup}| extend lag = tolong(report.lag_records)
+        | where isnotnull(lag)
+        | summarize early = minif(lag, timestamp < ago(30m)), late = minif(lag, timestamp >= ago(30m)) by topic
+        | where late > early and late >= ${var.alarms.lag_records}
+      KQL
+    }
+    gap = {
+      description = "Kafka deleted records before they were backed up. They are lost to the backup; the segment's manifest and the report say which. Lengthen the topic's retention, then find out why the backup was late."
+      severity    = 1
+      window      = "PT30M"
+      measure     = null
+      operator    = "GreaterThan"
+      threshold   = 0
+      by_topic    = true
+      resolves    = false
+      query       = "${local.of_backup}| where tolong(report.gaps) > 0\n"
+    }
+    errors = {
+      description = "A run of backup or restore reported an error. One partition that fails is enough, and the others are still done. The next run tries again: look whether it goes on, and in the function's log why."
+      severity    = 2
+      window      = "PT30M"
+      measure     = null
+      operator    = "GreaterThan"
+      threshold   = 0
+      by_topic    = true
+      resolves    = true
+      query       = "${local.reports}| where tolong(report.errors) > 0 or tobool(report.succeeded) == false\n"
+    }
+  }
+
+  action_group_ids = concat(sort(var.alarms.action_group_ids), azurerm_monitor_action_group.this[*].id)
+}
+
+resource "azurerm_monitor_action_group" "this" {
+  count = length(var.alarms.emails) > 0 ? 1 : 0
+
+  name                = "${var.name}-on-call"
+  resource_group_name = var.resource_group_name
+  tags                = var.tags
+  short_name          = substr(local.compact, 0, 12)
+
+  dynamic "email_receiver" {
+    for_each = var.alarms.emails
+
+    content {
+      name                    = email_receiver.value
+      email_address           = email_receiver.value
+      use_common_alert_schema = true
+    }
+  }
+}
+
+resource "azurerm_monitor_scheduled_query_rules_alert_v2" "this" {
+  for_each = local.alarms
+
+  name                = "${var.name}-${each.key}"
+  resource_group_name = var.resource_group_name
+  location            = var.location
+  tags                = var.tags
+  description         = each.value.description
+  severity            = each.value.severity
+  scopes              = [azurerm_application_insights.this.id]
+
+  evaluation_frequency              = "PT15M"
+  window_duration                   = each.value.window
+  auto_mitigation_enabled           = each.value.resolves
+  mute_actions_after_alert_duration = each.value.resolves ? null : "PT1H"
+
+  criteria {
+    query                   = each.value.query
+    time_aggregation_method = each.value.measure == null ? "Count" : "Total"
+    metric_measure_column   = each.value.measure
+    operator                = each.value.operator
+    threshold               = each.value.threshold
+
+    dynamic "dimension" {
+      for_each = each.value.by_topic ? ["topic"] : []
+
+      content {
+        name     = dimension.value
+        operator = "Include"
+        values   = ["*"]
+      }
+    }
+
+    failing_periods {
+      minimum_failing_periods_to_trigger_alert = 1
+      number_of_evaluation_periods             = 1
+    }
+  }
+
+  action {
+    action_groups = local.action_group_ids
+  }
+}
+
+# What ends without a report: killed by the platform, or never begun because the program does not start.
+resource "azurerm_monitor_metric_alert" "failed_invocations" {
+  name                = "${var.name}-failed-invocations"
+  resource_group_name = var.resource_group_name
+  tags                = var.tags
+  description         = "The platform counts a failed invocation of backup or restore: it timed out, was killed, or the program did not start."
+  severity            = 2
+  scopes              = [azurerm_application_insights.this.id]
+  frequency           = "PT5M"
+  window_size         = "PT15M"
+
+  criteria {
+    metric_namespace = "microsoft.insights/components"
+    metric_name      = "requests/failed"
+    aggregation      = "Count"
+    operator         = "GreaterThan"
+    threshold        = 0
+  }
+
+  dynamic "action" {
+    for_each = local.action_group_ids
+
+    content {
+      action_group_id = action.value
+    }
+  }
+}

@@ -1,0 +1,87 @@
+resource "azurerm_service_plan" "function" {
+  #checkov:skip=CKV_AZURE_212:Flex Consumption starts instances as they are needed; a plan of it has no instances.
+  #checkov:skip=CKV_AZURE_225:A timer runs on one instance; the next tick starts another one where there is room.
+  for_each = local.functions
+
+  name                = "${var.name}-${each.key}"
+  resource_group_name = var.resource_group_name
+  location            = var.location
+  tags                = var.tags
+  os_type             = "Linux"
+  sku_name            = "FC1"
+}
+
+# The plain resource of Azure, because azurerm_function_app_flex_consumption does two things wrong here: it always adds a connection string
+# AzureWebJobsStorage, which goes before the identity's settings, and it cannot say which identity resolves Key Vault references.
+resource "azapi_resource" "function" {
+  for_each = local.functions
+
+  type      = "Microsoft.Web/sites@2024-04-01"
+  name      = "${var.name}-${each.key}-${local.suffix}"
+  parent_id = local.resource_group_id
+  location  = var.location
+  tags      = var.tags
+
+  identity {
+    type         = "UserAssigned"
+    identity_ids = [azurerm_user_assigned_identity.function[each.key].id]
+  }
+
+  body = {
+    kind = "functionapp,linux"
+    properties = merge(
+      {
+        serverFarmId              = azurerm_service_plan.function[each.key].id
+        httpsOnly                 = true
+        keyVaultReferenceIdentity = azurerm_user_assigned_identity.function[each.key].id
+
+        functionAppConfig = {
+          deployment = {
+            storage = {
+              type  = "blobContainer"
+              value = "${azurerm_storage_account.host[each.key].primary_blob_endpoint}${azurerm_storage_container.package[each.key].name}"
+              authentication = {
+                type                           = "UserAssignedIdentity"
+                userAssignedIdentityResourceId = azurerm_user_assigned_identity.function[each.key].id
+              }
+            }
+          }
+          runtime = {
+            name    = "custom"
+            version = "1.0"
+          }
+          # A timer runs on one instance; 40 is the least that every version of the service takes.
+          scaleAndConcurrency = {
+            instanceMemoryMB     = each.value.instance_memory_mb
+            maximumInstanceCount = 40
+          }
+        }
+
+        siteConfig = {
+          minTlsVersion    = "1.2"
+          scmMinTlsVersion = "1.2"
+          appSettings      = [for key, value in local.app_settings[each.key] : { name = key, value = value }]
+        }
+      },
+      { for subnet_id in var.network[*].subnet_id : "virtualNetworkSubnetId" => subnet_id },
+    )
+  }
+
+  # The first start must find its storage, its secrets and its logs.
+  depends_on = [
+    azurerm_role_assignment.backups,
+    azurerm_role_assignment.host,
+    azurerm_role_assignment.secrets,
+    azurerm_role_assignment.telemetry,
+  ]
+}
+
+# No passwords for publishing: packages are deployed with an Entra ID token.
+resource "azapi_update_resource" "no_publishing_passwords" {
+  for_each = { for pair in setproduct(keys(local.functions), ["ftp", "scm"]) : join("/", pair) => { function = pair[0], name = pair[1] } }
+
+  type      = "Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01"
+  parent_id = azapi_resource.function[each.value.function].id
+  name      = each.value.name
+  body      = { properties = { allow = false } }
+}

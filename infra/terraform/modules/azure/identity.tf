@@ -1,0 +1,85 @@
+resource "azurerm_user_assigned_identity" "function" {
+  for_each = local.functions
+
+  name                = "${var.name}-${each.key}"
+  resource_group_name = var.resource_group_name
+  location            = var.location
+  tags                = var.tags
+}
+
+locals {
+  # Its scope is the subscription's, wherever the definition was made: Azure answers with this ID, and another one would replace the assignments.
+  blobs_role_id = "/subscriptions/${data.azurerm_client_config.current.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}"
+
+  # Restore writes its checkpoints, and reads everything else. A condition says "not this action, or only where".
+  # https://learn.microsoft.com/azure/role-based-access-control/conditions-format
+  conditions = {
+    backup  = null
+    restore = <<-EOT
+      (
+       (
+        !(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})
+       )
+       OR
+       (
+        @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike '${local.prefix}@restore/*'
+       )
+      )
+    EOT
+  }
+}
+
+# A role of its own, because Azure's Storage Blob Data Contributor also deletes: blobs, and the container as a whole, which no condition can
+# take away (conditions are about data actions only). It is made first, while the storage account takes its minute, so it is mostly known
+# everywhere when it is assigned; an apply that fails with RoleDefinitionDoesNotExist is repeated.
+resource "azapi_resource" "blobs_role" {
+  type      = "Microsoft.Authorization/roleDefinitions@2022-04-01"
+  name      = uuidv5("url", "${local.resource_group_id}/${var.name}/blobs")
+  parent_id = local.resource_group_id
+
+  body = {
+    properties = {
+      roleName         = "Kafka backup ${var.name}-${local.suffix}: reads and writes blobs" # unique in the tenant
+      description      = "Reads, lists, creates and replaces blobs. Deletes none, and does nothing to containers."
+      type             = "CustomRole"
+      assignableScopes = [local.resource_group_id]
+      permissions = [{
+        actions     = []
+        dataActions = keys(jsondecode(file("${path.module}/actions.json")).granted)
+      }]
+    }
+  }
+}
+
+resource "azurerm_role_assignment" "backups" {
+  for_each = local.functions
+
+  description        = "Kafka ${each.key}: the container of the backups."
+  scope              = azurerm_storage_container.backup.id
+  role_definition_id = local.blobs_role_id
+  condition          = local.conditions[each.key]
+  condition_version  = local.conditions[each.key] == null ? null : "2.0"
+  principal_id       = azurerm_user_assigned_identity.function[each.key].principal_id
+  principal_type     = "ServicePrincipal"
+}
+
+# The role that the Functions host documents for its own account (it makes containers there), and that reading the package needs.
+resource "azurerm_role_assignment" "host" {
+  for_each = local.functions
+
+  description          = "Kafka ${each.key}: the account of its own Functions host."
+  scope                = azurerm_storage_account.host[each.key].id
+  role_definition_name = "Storage Blob Data Owner"
+  principal_id         = azurerm_user_assigned_identity.function[each.key].principal_id
+  principal_type       = "ServicePrincipal"
+}
+
+resource "azurerm_role_assignment" "telemetry" {
+  for_each = local.functions
+
+  description          = "Kafka ${each.key}: sends its logs."
+  scope                = azurerm_application_insights.this.id
+  role_definition_name = "Monitoring Metrics Publisher"
+  principal_id         = azurerm_user_assigned_identity.function[each.key].principal_id
+  principal_type       = "ServicePrincipal"
+}

@@ -1,0 +1,59 @@
+resource "azurerm_log_analytics_workspace" "this" {
+  count = var.log_analytics_workspace == null ? 1 : 0
+
+  name                = "${var.name}-logs"
+  resource_group_name = var.resource_group_name
+  location            = var.location
+  tags                = var.tags
+  sku                 = "PerGB2018"
+  retention_in_days   = var.log_retention_days
+
+  # Everything here sends by identity or from inside of Azure.
+  local_authentication_enabled = false
+}
+
+locals {
+  workspace_id = var.log_analytics_workspace != null ? var.log_analytics_workspace.id : azurerm_log_analytics_workspace.this[0].id
+
+  # Says where to send, and is no credential: sending needs a role (local_authentication_enabled = false).
+  insights_connection_string = nonsensitive(azurerm_application_insights.this.connection_string)
+}
+
+resource "azurerm_application_insights" "this" {
+  name                = "${var.name}-insights"
+  resource_group_name = var.resource_group_name
+  location            = var.location
+  tags                = var.tags
+  workspace_id        = local.workspace_id
+  application_type    = "web"
+
+  local_authentication_enabled = false
+  # The alarms count reports: none may be sampled away (host.json says the same to the host).
+  sampling_percentage = 100
+}
+
+# Who wrote and who deleted a backup. Reads are not logged: a restore reads everything.
+resource "azurerm_monitor_diagnostic_setting" "backup" {
+  name                       = "writes-and-deletes"
+  target_resource_id         = "${azurerm_storage_account.backup.id}/blobServices/default"
+  log_analytics_workspace_id = local.workspace_id
+
+  enabled_log {
+    category = "StorageWrite"
+  }
+  enabled_log {
+    category = "StorageDelete"
+  }
+}
+
+resource "azurerm_monitor_diagnostic_setting" "key_vault" {
+  count = local.make_vault ? 1 : 0
+
+  name                       = "audit"
+  target_resource_id         = azurerm_key_vault.this[0].id
+  log_analytics_workspace_id = local.workspace_id
+
+  enabled_log {
+    category = "AuditEvent"
+  }
+}

@@ -1,0 +1,59 @@
+output "storage_account_name" {
+  description = "The storage account of the backups."
+  value       = azurerm_storage_account.backup.name
+}
+
+output "container_name" {
+  description = "The container of the backups."
+  value       = azurerm_storage_container.backup.name
+}
+
+output "container_id" {
+  description = "Resource ID of the container: the scope for the roles of people who read backups."
+  value       = azurerm_storage_container.backup.id
+}
+
+output "function_app_names" {
+  description = "The function apps by function (backup, restore): what packages are deployed to."
+  value       = { for name, app in azapi_resource.function : name => app.name }
+}
+
+output "function_app_ids" {
+  description = "Resource IDs of the function apps by function (backup, restore)."
+  value       = { for name, app in azapi_resource.function : name => app.id }
+}
+
+output "identity_principal_ids" {
+  description = "Object IDs of the functions' identities by function (backup, restore), for further roles."
+  value       = { for name, identity in azurerm_user_assigned_identity.function : name => identity.principal_id }
+}
+
+output "key_vault_name" {
+  description = "The Key Vault that holds the secrets named in kafka.secrets, or null without any."
+  value       = local.key_vault_name
+}
+
+output "key_vault_id" {
+  description = "Resource ID of that Key Vault, or null."
+  value       = local.key_vault_id
+}
+
+output "application_insights_id" {
+  description = "Resource ID of the Application Insights component with the logs and reports."
+  value       = azurerm_application_insights.this.id
+}
+
+output "log_analytics_workspace_id" {
+  description = "Resource ID of the Log Analytics workspace behind it."
+  value       = local.workspace_id
+}
+
+output "action_group_id" {
+  description = "Resource ID of the action group for alarms.emails, or null without any."
+  value       = one(azurerm_monitor_action_group.this[*].id)
+}
+
+output "configuration_keys" {
+  description = "The configuration keys that each function is given, without those of the platform."
+  value       = { for name in keys(local.functions) : name => sort(setsubtract(keys(local.app_settings[name]), keys(local.platform_settings[name]))) }
+}

@@ -1,0 +1,143 @@
+# The storage account that holds the backups, and nothing else.
+resource "azurerm_storage_account" "backup" {
+  #checkov:skip=CKV_AZURE_33:There is no queue in it.
+  #checkov:skip=CKV_AZURE_35:Outside of a virtual network a function has no fixed address. With var.network everything but the subnet is denied.
+  #checkov:skip=CKV_AZURE_43:The name is computed, which the check cannot follow; a test holds it to 24 letters and digits.
+  #checkov:skip=CKV_AZURE_59:Private access only would need a private endpoint; the subnet's service endpoint costs nothing. Identities alone get in: no keys, no anonymous access.
+  #checkov:skip=CKV_AZURE_206:storage.replication is ZRS unless the caller says otherwise.
+  #checkov:skip=CKV2_AZURE_1:Encrypted with Microsoft's keys, twice (infrastructure encryption). A customer's key is one more thing whose loss loses the backups.
+  #checkov:skip=CKV2_AZURE_33:A service endpoint (var.network) keeps the traffic inside; a private endpoint costs 7 dollars a month and can be added by the caller.
+  name                = "${local.compact}data${local.suffix}"
+  resource_group_name = var.resource_group_name
+  location            = var.location
+  tags                = var.tags
+
+  account_kind             = "StorageV2"
+  account_tier             = "Standard"
+  account_replication_type = var.storage.replication
+
+  min_tls_version                   = "TLS1_2"
+  https_traffic_only_enabled        = true
+  shared_access_key_enabled         = false
+  default_to_oauth_authentication   = true
+  allow_nested_items_to_be_public   = false
+  allowed_copy_scope                = "AAD"
+  cross_tenant_replication_enabled  = false
+  local_user_enabled                = false
+  infrastructure_encryption_enabled = true
+
+  sas_policy {
+    expiration_period = "01.00:00:00"
+    expiration_action = "Log"
+  }
+
+  blob_properties {
+    versioning_enabled = true
+
+    delete_retention_policy {
+      days = var.storage.recover_days
+    }
+    container_delete_retention_policy {
+      days = var.storage.recover_days
+    }
+  }
+
+  # Of versions, not of the container: a container's policy forbids overwriting, and the restore's checkpoints are overwritten.
+  dynamic "immutability_policy" {
+    for_each = var.immutability[*]
+
+    content {
+      period_since_creation_in_days = immutability_policy.value.days
+      state                         = immutability_policy.value.locked ? "Locked" : "Unlocked"
+      allow_protected_append_writes = false
+    }
+  }
+
+  network_rules {
+    default_action             = var.network == null ? "Allow" : "Deny"
+    bypass                     = ["AzureServices"]
+    ip_rules                   = var.network == null ? [] : var.network.allowed_ip_ranges
+    virtual_network_subnet_ids = var.network[*].subnet_id
+  }
+
+  # Deleting the account deletes every backup. The README says how to destroy everything else, and how to let go of this.
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "azurerm_storage_container" "backup" {
+  #checkov:skip=CKV2_AZURE_21:Writes and deletes are logged (monitoring.tf); a log of every read would cost more than the reads.
+  name                  = var.storage.container_name
+  storage_account_id    = azurerm_storage_account.backup.id
+  container_access_type = "private"
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+locals {
+  container_path = "${azurerm_storage_container.backup.name}/${local.prefix}"
+
+  # A rule takes ten prefixes: a topic's partition folders begin with a digit, and its topic.json does not.
+  expiring_topics = var.storage.delete_after_days == null ? toset([]) : var.topics
+}
+
+resource "azurerm_storage_management_policy" "backup" {
+  storage_account_id = azurerm_storage_account.backup.id
+
+  rule {
+    name    = "old-versions"
+    enabled = true
+
+    filters {
+      blob_types = ["blockBlob"]
+    }
+    actions {
+      version {
+        delete_after_days_since_creation = var.storage.recover_days
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.storage.cool_after_days == null && var.storage.cold_after_days == null ? [] : ["tiers"]
+
+    content {
+      name    = rule.value
+      enabled = true
+
+      filters {
+        blob_types   = ["blockBlob"]
+        prefix_match = [local.container_path]
+      }
+      actions {
+        base_blob {
+          tier_to_cool_after_days_since_modification_greater_than = var.storage.cool_after_days
+          tier_to_cold_after_days_since_modification_greater_than = var.storage.cold_after_days
+        }
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = local.expiring_topics
+
+    content {
+      # Names of rules take letters and digits only.
+      name    = "expire${substr(sha256(rule.value), 0, 16)}"
+      enabled = true
+
+      filters {
+        blob_types   = ["blockBlob"]
+        prefix_match = [for digit in range(10) : "${local.container_path}${rule.value}/${digit}"]
+      }
+      actions {
+        base_blob {
+          delete_after_days_since_modification_greater_than = var.storage.delete_after_days
+        }
+      }
+    }
+  }
+}

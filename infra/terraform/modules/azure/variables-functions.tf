@@ -1,0 +1,195 @@
+variable "backup" {
+  description = <<-EOT
+    The backup function.
+    - schedule: NCRONTAB with six fields, in UTC: {second} {minute} {hour} {day} {month} {day of week}.
+    - time_budget_seconds: how long one invocation reads; the platform ends it at 10 minutes (host.json).
+    - instance_memory_mb: 512, 2048 or 4096. CPU grows with it: 0.25, 1 or 2 cores.
+    - max_segments: segments an invocation writes; 0 is until caught up or out of time.
+    - records_per_segment: records of a full segment (NUMBER_OF_MESSAGE_PER_BACKUP_FILE).
+    - retry_upload_seconds: a part-filled segment waits at least so long (RETRY_UPLOAD_SECONDS).
+    - threads: partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
+    - isolation_level: read_committed or read_uncommitted (ISOLATION_LEVEL).
+    - compression: gzip:1 to gzip:12, or zstd:1 to zstd:19 (COMPRESSION).
+  EOT
+  type = object({
+    schedule             = optional(string, "0 */5 * * * *")
+    time_budget_seconds  = optional(number, 480)
+    instance_memory_mb   = optional(number, 2048)
+    max_segments         = optional(number, 0)
+    records_per_segment  = optional(number, 100000)
+    retry_upload_seconds = optional(number, 300)
+    threads              = optional(number, 4)
+    isolation_level      = optional(string, "read_committed")
+    compression          = optional(string, "gzip:3")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex(local.ncrontab, var.backup.schedule))
+    error_message = "backup.schedule must be an NCRONTAB expression with six fields, the first for seconds and Sunday as 0: \"0 */5 * * * *\"."
+  }
+  validation {
+    condition     = var.backup.time_budget_seconds >= 30 && var.backup.time_budget_seconds <= 540 && floor(var.backup.time_budget_seconds) == var.backup.time_budget_seconds
+    error_message = "backup.time_budget_seconds must be a whole number from 30 to 540: the platform ends an invocation at 600 seconds."
+  }
+  validation {
+    condition     = contains([512, 2048, 4096], var.backup.instance_memory_mb)
+    error_message = "backup.instance_memory_mb must be 512, 2048 or 4096."
+  }
+  validation {
+    condition     = var.backup.max_segments >= 0 && floor(var.backup.max_segments) == var.backup.max_segments
+    error_message = "backup.max_segments must be a whole number, 0 or more."
+  }
+  validation {
+    condition     = var.backup.records_per_segment >= 1 && floor(var.backup.records_per_segment) == var.backup.records_per_segment
+    error_message = "backup.records_per_segment must be a whole number, 1 or more."
+  }
+  validation {
+    condition     = var.backup.threads >= 1 && var.backup.threads <= 1000 && floor(var.backup.threads) == var.backup.threads
+    error_message = "backup.threads must be a whole number from 1 to 1000."
+  }
+  validation {
+    condition     = var.backup.retry_upload_seconds >= 0 && floor(var.backup.retry_upload_seconds) == var.backup.retry_upload_seconds
+    error_message = "backup.retry_upload_seconds must be a whole number, 0 or more."
+  }
+  validation {
+    condition     = contains(["read_committed", "read_uncommitted"], var.backup.isolation_level)
+    error_message = "backup.isolation_level must be read_committed or read_uncommitted."
+  }
+  validation {
+    condition     = can(regex("^(gzip:([1-9]|1[0-2])|zstd:([1-9]|1[0-9]))$", var.backup.compression))
+    error_message = "backup.compression must be gzip:1 to gzip:12, or zstd:1 to zstd:19."
+  }
+}
+
+variable "restore" {
+  description = <<-EOT
+    The restore function; null (the default) makes none, and nothing here can write to Kafka.
+    - backup_topic: the topic's folder in the container: its name, or orders@2 for the second generation of a topic that was deleted and created again.
+    - restore_topic: the topic to write to.
+    - schedule, time_budget_seconds, instance_memory_mb, max_segments: as in backup.
+    - kafka: another cluster than the one that is backed up, in the form of the variable kafka.
+    - id: RESTORE_ID; null is BACKUP-to-RESTORE. A new one starts from the beginning, the old one goes on where it stopped.
+    - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
+    - delivery: exactly-once or at-least-once (DELIVERY).
+    - threads: source partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
+    - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR); null is the broker's own.
+    - anyway: checks that only warn (RESTORE_ANYWAY): retention, timestamps, compaction and not-empty of the target, expired of the backup, lost-progress.
+    - skip_damaged: go on behind a damaged segment, and record what was skipped (SKIP_DAMAGED).
+  EOT
+  type = object({
+    backup_topic        = string
+    restore_topic       = string
+    schedule            = optional(string, "0 * * * * *")
+    time_budget_seconds = optional(number, 480)
+    instance_memory_mb  = optional(number, 2048)
+    max_segments        = optional(number, 0)
+    kafka = optional(object({
+      bootstrap_servers = string
+      properties        = optional(map(string), {})
+      secrets           = optional(map(string), {})
+    }))
+    id                 = optional(string)
+    partition_strategy = optional(string, "same")
+    delivery           = optional(string, "exactly-once")
+    threads            = optional(number, 4)
+    replication_factor = optional(number)
+    anyway             = optional(set(string), [])
+    skip_damaged       = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@([2-9]|[1-9][0-9]+))?$", var.restore.backup_topic)) && !endswith(var.restore.backup_topic, ".") && !contains(local.internal_topics, split("@", var.restore.backup_topic)[0])
+    error_message = "restore.backup_topic must be the name of a topic, or of a generation of it (orders@2). It does not end with a dot, which Azure would drop."
+  }
+  validation {
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}$", var.restore.restore_topic)) && !contains(concat([".", ".."], local.internal_topics), var.restore.restore_topic)
+    error_message = "restore.restore_topic must be a legal name of a Kafka topic, and not be one of Kafka's own."
+  }
+  validation {
+    # Backing up the topic that is being restored would fill the container with copies of itself, and a same-named target doubles its records.
+    condition     = var.restore == null ? true : var.restore.kafka != null || !contains(var.topics, var.restore.restore_topic)
+    error_message = "restore.restore_topic is one of topics: restoring into a topic that is backed up doubles its records and backs the copies up. Name another topic, or another cluster in restore.kafka."
+  }
+  validation {
+    condition     = var.restore == null ? true : can(regex(local.ncrontab, var.restore.schedule))
+    error_message = "restore.schedule must be an NCRONTAB expression with six fields, the first for seconds and Sunday as 0: \"0 * * * * *\"."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.time_budget_seconds >= 30 && var.restore.time_budget_seconds <= 540 && floor(var.restore.time_budget_seconds) == var.restore.time_budget_seconds
+    error_message = "restore.time_budget_seconds must be a whole number from 30 to 540: the platform ends an invocation at 600 seconds."
+  }
+  validation {
+    condition     = var.restore == null ? true : contains([512, 2048, 4096], var.restore.instance_memory_mb)
+    error_message = "restore.instance_memory_mb must be 512, 2048 or 4096."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.max_segments >= 0 && floor(var.restore.max_segments) == var.restore.max_segments
+    error_message = "restore.max_segments must be a whole number, 0 or more."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.threads >= 1 && var.restore.threads <= 1000 && floor(var.restore.threads) == var.restore.threads
+    error_message = "restore.threads must be a whole number from 1 to 1000."
+  }
+  validation {
+    condition     = try(var.restore.replication_factor, null) == null ? true : var.restore.replication_factor >= 1 && floor(var.restore.replication_factor) == var.restore.replication_factor
+    error_message = "restore.replication_factor must be a whole number, 1 or more."
+  }
+  validation {
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._@-]{0,199}[a-zA-Z0-9_@-]$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}")))
+    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, and not end with a dot, which Azure would drop. It is needed where BACKUP-to-RESTORE is longer, or ends so."
+  }
+  validation {
+    condition     = var.restore == null ? true : contains(["exactly-once", "at-least-once"], var.restore.delivery)
+    error_message = "restore.delivery must be exactly-once or at-least-once."
+  }
+  validation {
+    condition     = var.restore == null ? true : contains(["same", "random", "key"], var.restore.partition_strategy)
+    error_message = "restore.partition_strategy must be same, random or key."
+  }
+  validation {
+    condition     = var.restore == null ? true : length(setsubtract(var.restore.anyway, local.restore_checks)) == 0
+    error_message = "restore.anyway takes ${join(", ", local.restore_checks)}."
+  }
+  validation {
+    condition = try(var.restore.kafka, null) == null ? true : alltrue([
+      for server in split(",", var.restore.kafka.bootstrap_servers) : can(regex("^[^:/\\s]+:[0-9]{1,5}$", trimspace(server)))
+    ])
+    error_message = "restore.kafka.bootstrap_servers must be host:port, comma-separated, without a scheme."
+  }
+  validation {
+    condition = try(var.restore.kafka, null) == null ? true : alltrue(concat(
+      [for name in concat(keys(var.restore.kafka.properties), keys(var.restore.kafka.secrets)) : can(regex("^[a-z0-9]+(\\.[a-z0-9]+)*$", name))],
+      [for name in values(var.restore.kafka.secrets) : can(regex("^[0-9A-Za-z-]{1,127}$", name))],
+    ))
+    error_message = "restore.kafka.properties and restore.kafka.secrets take librdkafka's names, such as security.protocol; secrets maps them to names of Key Vault secrets."
+  }
+  validation {
+    condition = try(var.restore.kafka, null) == null ? true : !anytrue([
+      for name in keys(var.restore.kafka.properties) : can(regex(local.secret_property, name)) || contains(keys(var.restore.kafka.secrets), name)
+    ])
+    error_message = "A password or private key belongs in Key Vault: name it in restore.kafka.secrets, and only there."
+  }
+  validation {
+    condition     = try(var.restore.kafka, null) == null ? true : alltrue([for name, value in var.restore.kafka.properties : contains(try(local.fixed_properties[name], [lower(value)]), lower(value))])
+    error_message = "restore.kafka.properties: the program decides these itself, and would not start: ${join(", ", [for name, value in try(var.restore.kafka.properties, {}) : name if !contains(try(local.fixed_properties[name], [lower(value)]), lower(value))])}. Leave them out."
+  }
+  validation {
+    condition     = length(setintersection(try(keys(var.restore.kafka.secrets), []), keys(local.fixed_properties))) == 0
+    error_message = "restore.kafka.secrets must not name what the program decides itself: ${join(", ", setintersection(try(keys(var.restore.kafka.secrets), []), keys(local.fixed_properties)))}."
+  }
+}
+
+variable "log_level" {
+  description = "LOG_LEVEL of both functions: DEBUG or INFO. The alarms read the reports, which are logged at INFO."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+
+  validation {
+    condition     = contains(["DEBUG", "INFO"], var.log_level)
+    error_message = "log_level must be DEBUG or INFO: above INFO the reports that the alarms read are missing."
+  }
+}

@@ -1,0 +1,72 @@
+variable "storage" {
+  description = <<-EOT
+    The storage account of the backups.
+    - container_name: the container.
+    - prefix: STORAGE_PREFIX: a path before all names, without a slash at either end.
+    - replication: ZRS (three zones), or GZRS, RAGZRS, GRS, RAGRS (a second region), or LRS (one data centre).
+    - cool_after_days, cold_after_days: days from writing until a segment moves to a cheaper tier that still answers at once; null is never. Early deletion costs 30 and 90 days.
+    - delete_after_days: days from writing until a segment is deleted; null keeps all. It applies to the partitions' folders of topics: topic.json, restore checkpoints and older generations (orders@2) are kept.
+    - recover_days: how long a deleted or overwritten object can be brought back, by soft delete and versions.
+  EOT
+  type = object({
+    container_name    = optional(string, "kafka-backup")
+    prefix            = optional(string, "")
+    replication       = optional(string, "ZRS")
+    cool_after_days   = optional(number)
+    cold_after_days   = optional(number)
+    delete_after_days = optional(number)
+    recover_days      = optional(number, 30)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9](-?[a-z0-9]){2,62}$", var.storage.container_name))
+    error_message = "storage.container_name must have 3 to 63 lowercase letters, digits and single hyphens, with a letter or digit at both ends."
+  }
+  validation {
+    condition     = can(regex("^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$", var.storage.prefix)) && !anytrue([for part in split("/", var.storage.prefix) : endswith(part, ".")])
+    error_message = "storage.prefix must be a path of letters, digits, '.', '_' and '-', without a slash at either end, and without a dot at the end of a part, which Azure would drop."
+  }
+  validation {
+    condition     = contains(["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"], var.storage.replication)
+    error_message = "storage.replication must be LRS, ZRS, GRS, RAGRS, GZRS or RAGZRS."
+  }
+  validation {
+    condition = alltrue([
+      for days in [var.storage.cool_after_days, var.storage.cold_after_days, var.storage.delete_after_days] : days == null ? true : days >= 1 && days <= 99999 && floor(days) == days
+    ])
+    error_message = "storage.cool_after_days, cold_after_days and delete_after_days must be whole numbers from 1 to 99999."
+  }
+  validation {
+    condition     = coalesce(var.storage.cool_after_days, 0) < coalesce(var.storage.cold_after_days, 100000) && max(coalesce(var.storage.cool_after_days, 0), coalesce(var.storage.cold_after_days, 0)) < coalesce(var.storage.delete_after_days, 100000)
+    error_message = "storage: cool_after_days must come before cold_after_days, and both before delete_after_days."
+  }
+  validation {
+    condition     = var.storage.recover_days >= 7 && var.storage.recover_days <= 365 && floor(var.storage.recover_days) == var.storage.recover_days
+    error_message = "storage.recover_days must be a whole number from 7 to 365."
+  }
+}
+
+variable "immutability" {
+  description = <<-EOT
+    Keeps every version of every object from being deleted or changed for so many days (version-level immutability); null does not.
+    - days: counted from the writing of a version.
+    - locked: false can be lifted by an administrator; true can never be lifted or shortened, by nobody, and the account cannot be deleted before the last day. Azure takes true only from an account that has it unlocked: apply false first.
+    It must be chosen when the account is made: adding or removing it later replaces the account, which this module refuses.
+  EOT
+  type = object({
+    days   = number
+    locked = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.immutability == null ? true : var.immutability.days >= 1 && var.immutability.days <= 146000 && floor(var.immutability.days) == var.immutability.days
+    error_message = "immutability.days must be a whole number from 1 to 146000."
+  }
+  validation {
+    condition     = var.immutability == null || var.storage.delete_after_days == null ? true : var.immutability.days <= var.storage.delete_after_days
+    error_message = "immutability.days must not exceed storage.delete_after_days: the lifecycle rule would fail to delete."
+  }
+}

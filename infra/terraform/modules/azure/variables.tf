@@ -1,0 +1,63 @@
+variable "name" {
+  description = "Begins the name of everything. 3 to 14 lowercase letters, digits and hyphens: the shortest names in Azure have 24 characters."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,12}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = "name must have 3 to 14 characters: lowercase letters, digits and single hyphens, beginning with a letter and not ending with a hyphen."
+  }
+}
+
+variable "resource_group_name" {
+  description = "The resource group, which must exist, for everything."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[\\w().-]{0,89}[\\w()-]$", var.resource_group_name))
+    error_message = "resource_group_name must be a legal name of a resource group: 1 to 90 letters, digits, '_', '-', '.', '(' or ')', not ending with '.'."
+  }
+}
+
+variable "location" {
+  description = "The region, in its short form (westeurope). It must offer Flex Consumption: az functionapp list-flexconsumption-locations."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]+$", var.location))
+    error_message = "location must be a region in its short form, such as westeurope."
+  }
+}
+
+variable "tags" {
+  description = "Tags on everything that takes tags."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "network" {
+  description = <<-EOT
+    Puts the functions into a virtual network; null leaves them outside of one.
+    - subnet_id: a subnet delegated to Microsoft.App/environments, with the service endpoints Microsoft.Storage and Microsoft.KeyVault. One app at most uses all of a /27.
+    - allowed_ip_ranges: public addresses (203.0.113.7 or 203.0.113.0/29) of people who read the backups or set the secrets. All other public access is then refused.
+  EOT
+  type = object({
+    subnet_id         = string
+    allowed_ip_ranges = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null ? true : can(regex("(?i)^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Network/virtualNetworks/[^/]+/subnets/[^/]+$", var.network.subnet_id))
+    error_message = "network.subnet_id must be the resource ID of a subnet."
+  }
+  validation {
+    condition = var.network == null ? true : alltrue([
+      for range in var.network.allowed_ip_ranges : can(cidrhost(strcontains(range, "/") ? range : "${range}/32", 0)) && !endswith(range, "/31") && !endswith(range, "/32")
+    ])
+    error_message = "network.allowed_ip_ranges must be IPv4 addresses, or ranges of /30 or larger: storage accounts take a /31 or /32 only as single addresses."
+  }
+}

@@ -1,0 +1,91 @@
+# The example as somebody copies it.
+
+variables {
+  region            = "eu-central-1"
+  bootstrap_servers = "pkc-abcde.eu-central-1.aws.confluent.cloud:9092"
+  topics            = ["orders", "payments"]
+  email             = "oncall@example.com"
+  packages          = "tests"
+}
+
+run "apply" {
+  assert {
+    condition     = output.backup_function == "kafka-backup-backup" && output.restore_function == "kafka-backup-restore"
+    error_message = "both functions"
+  }
+  assert {
+    condition     = output.bucket == "kafka-backup-123456789012-eu-central-1"
+    error_message = "bucket: ${output.bucket}"
+  }
+  assert {
+    condition     = module.kafka_backup.environment["backup"].KAFKA_SECRET_ARN == aws_secretsmanager_secret.kafka.arn && module.kafka_backup.environment["backup"].KAFKA_SASL_MECHANISM == "PLAIN"
+    error_message = "logs in with the secret"
+  }
+  assert {
+    condition     = module.kafka_backup.environment["restore"].BACKUP_TOPIC_NAME == "orders" && module.kafka_backup.environment["restore"].RESTORE_TOPIC_NAME == "orders.restored"
+    error_message = "the drill restores the first topic beside itself"
+  }
+  assert {
+    condition     = strcontains(module.kafka_backup.policies["backup"], aws_secretsmanager_secret.kafka.arn)
+    error_message = "may read the secret"
+  }
+}
+
+run "nobody_to_tell" {
+  variables {
+    email = null
+  }
+
+  assert {
+    condition     = output.bucket != ""
+    error_message = "an address is not needed"
+  }
+}
+
+run "no_packages" {
+  command = plan
+  variables {
+    packages = "nowhere"
+  }
+  expect_failures = [var.packages]
+}
+
+run "servers_with_spaces" {
+  command = plan
+  variables {
+    bootstrap_servers = "a:9092, b:9092"
+  }
+  expect_failures = [var.bootstrap_servers]
+}
+
+run "unknown_mechanism" {
+  command = plan
+  variables {
+    sasl_mechanism = "GSSAPI"
+  }
+  expect_failures = [var.sasl_mechanism]
+}
+
+run "no_topics" {
+  command = plan
+  variables {
+    topics = []
+  }
+  expect_failures = [var.topics]
+}
+
+run "no_region" {
+  command = plan
+  variables {
+    region = "Frankfurt"
+  }
+  expect_failures = [var.region]
+}
+
+run "no_address" {
+  command = plan
+  variables {
+    email = "oncall"
+  }
+  expect_failures = [var.email]
+}

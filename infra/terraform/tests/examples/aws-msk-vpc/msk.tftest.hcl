@@ -1,0 +1,82 @@
+# The example as somebody copies it.
+
+variables {
+  region                   = "eu-central-1"
+  cluster_name             = "production"
+  vpc_id                   = "vpc-0123456789abcdef0"
+  broker_security_group_id = "sg-0123456789abcdef0"
+  topics                   = ["orders", "payments"]
+  packages                 = "tests"
+}
+
+run "apply" {
+  assert {
+    condition     = length(output.schedules) == 4 && keys(output.functions) == ["backup"]
+    error_message = "four shards and nothing that writes to Kafka"
+  }
+  assert {
+    condition     = module.kafka_backup.environment["backup"].KAFKA_AUTH == "MSK_IAM" && strcontains(module.kafka_backup.environment["backup"].BOOTSTRAP_SERVERS, ":9098")
+    error_message = "logs in with its role, at the cluster's IAM port"
+  }
+  assert {
+    condition     = strcontains(module.kafka_backup.policies["backup"], ":topic/production/") && !strcontains(module.kafka_backup.policies["backup"], "secretsmanager")
+    error_message = "may read topics of this cluster, and no secret"
+  }
+  assert {
+    condition     = output.security_group_id != null
+    error_message = "in the VPC"
+  }
+}
+
+run "drill" {
+  variables {
+    drill = { backup_topic = "orders", restore_topic = "orders.drill", id = "drill-2026-11" }
+  }
+
+  assert {
+    condition     = keys(output.functions) == ["backup", "restore"] && module.kafka_backup.environment["restore"].RESTORE_ID == "drill-2026-11"
+    error_message = "a drill deploys the restore"
+  }
+}
+
+run "somebody_on_call" {
+  variables {
+    alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:oncall"
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn == "arn:aws:sns:eu-central-1:123456789012:oncall"
+    error_message = "alarms go where they are sent"
+  }
+}
+
+run "cluster_by_arn" {
+  command = plan
+  variables {
+    cluster_name = "arn:aws:kafka:eu-central-1:123456789012:cluster/production/1d3a-7"
+  }
+  expect_failures = [var.cluster_name]
+}
+
+run "drill_onto_itself" {
+  command = plan
+  variables {
+    drill = { backup_topic = "orders", restore_topic = "orders" }
+  }
+  expect_failures = [var.drill]
+}
+
+run "bad_ids" {
+  command = plan
+  variables {
+    vpc_id                   = "production"
+    broker_security_group_id = "brokers"
+    name                     = "Kafka"
+    alarm_topic_arn          = "oncall"
+    shards                   = 0
+    topics                   = []
+    packages                 = "nowhere"
+    region                   = "Frankfurt"
+  }
+  expect_failures = [var.vpc_id, var.broker_security_group_id, var.name, var.alarm_topic_arn, var.shards, var.topics, var.packages, var.region]
+}

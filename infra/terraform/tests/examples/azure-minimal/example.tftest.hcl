@@ -1,0 +1,93 @@
+# The example as somebody copies it.
+
+mock_provider "azurerm" {
+  override_during = plan
+
+  mock_data "azurerm_client_config" {
+    defaults = {
+      subscription_id = "00000000-0000-0000-0000-000000000001"
+      tenant_id       = "00000000-0000-0000-0000-000000000002"
+    }
+  }
+}
+mock_provider "azapi" {}
+
+override_resource {
+  override_during = plan
+  target          = module.kafka_backup.azurerm_monitor_action_group.this[0]
+  values          = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-kafka/providers/Microsoft.Insights/actionGroups/kafka-on-call" }
+}
+
+variables {
+  kafka = {
+    bootstrap_servers = "kafka01.example.org:9093"
+    properties        = { "security.protocol" = "SASL_SSL", "sasl.mechanism" = "SCRAM-SHA-512", "sasl.username" = "kafka-backup" }
+    secrets           = { "sasl.password" = "kafka-password" }
+  }
+  topics = ["orders", "payments"]
+  emails = ["oncall@example.org"]
+}
+
+run "backup_only" {
+  command = plan
+
+  assert {
+    condition     = output.resource_group_name == "rg-kafka" && keys(output.function_app_names) == ["backup"]
+    error_message = "one resource group, one function"
+  }
+  assert {
+    condition     = startswith(output.key_vault_name, "kafka-kv-")
+    error_message = "a vault for the password"
+  }
+  assert {
+    condition     = module.kafka_backup.action_group_id != null
+    error_message = "somebody is told"
+  }
+}
+
+run "with_a_restore" {
+  command = plan
+
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "orders-drill", id = "drill-1" }
+  }
+
+  assert {
+    condition     = keys(output.function_app_names) == ["backup", "restore"]
+    error_message = "both functions"
+  }
+}
+
+run "another_name_and_place" {
+  command = plan
+  variables {
+    name     = "shop"
+    location = "northeurope"
+    emails   = []
+  }
+
+  assert {
+    condition     = output.resource_group_name == "rg-shop" && azurerm_resource_group.this.location == "northeurope" && module.kafka_backup.action_group_id == null
+    error_message = "name and place are those given, and an address is not needed"
+  }
+}
+
+run "restore_onto_itself" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "orders" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "bad_input" {
+  command = plan
+  variables {
+    name     = "Kafka"
+    location = "West Europe"
+    kafka    = { bootstrap_servers = "https://kafka01.example.org" }
+    topics   = []
+    emails   = ["oncall"]
+  }
+  expect_failures = [var.name, var.location, var.kafka, var.topics, var.emails]
+}

@@ -1,0 +1,175 @@
+# What wakes somebody up, and what must not.
+
+provider "aws" {
+  region = "eu-central-1"
+}
+
+variables {
+  name    = "kb"
+  topics  = ["orders"]
+  kafka   = { bootstrap_servers = "broker.example.com:9092", auth = "PLAINTEXT" }
+  backup  = { package_path = "tests/package.zip" }
+  restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored" }
+  alarms  = { emails = ["oncall@example.com"], lag_records = 500000 }
+}
+
+run "alarms" {
+  assert {
+    condition = jsonencode(sort(concat([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name], aws_cloudwatch_metric_alarm.lag_growing[*].alarm_name))) == jsonencode([
+      "kb-backup-errors", "kb-backup-gap", "kb-backup-lag", "kb-backup-lag-growing", "kb-backup-stale", "kb-backup-throttles", "kb-failures",
+      "kb-restore-errors", "kb-restore-throttles",
+    ])
+    error_message = "alarms: ${jsonencode([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name])}"
+  }
+  assert {
+    condition = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), aws_cloudwatch_metric_alarm.lag_growing) :
+      alarm.alarm_actions == toset([output.alarm_topic_arn]) && alarm.ok_actions == toset([output.alarm_topic_arn]) && alarm.actions_enabled
+    ])
+    error_message = "every alarm tells the topic when it begins and when it ends"
+  }
+  assert {
+    condition = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.namespace, alarm.metric_name, jsonencode(alarm.dimensions), alarm.statistic, alarm.comparison_operator, alarm.threshold] }) == jsonencode({
+      backup-stale      = ["KafkaBackup", "Succeeded", "{\"Function\":\"kb-backup\"}", "Sum", "LessThanThreshold", 1]
+      backup-gap        = ["KafkaBackup", "Gaps", "{\"Function\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
+      backup-lag        = ["KafkaBackup", "LagRecords", "{\"Function\":\"kb-backup\"}", "Maximum", "GreaterThanThreshold", 500000]
+      backup-errors     = ["AWS/Lambda", "Errors", "{\"FunctionName\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
+      backup-throttles  = ["AWS/Lambda", "Throttles", "{\"FunctionName\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
+      restore-errors    = ["AWS/Lambda", "Errors", "{\"FunctionName\":\"kb-restore\"}", "Sum", "GreaterThanThreshold", 0]
+      restore-throttles = ["AWS/Lambda", "Throttles", "{\"FunctionName\":\"kb-restore\"}", "Sum", "GreaterThanThreshold", 0]
+      failures          = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "{\"QueueName\":\"kb-failures\"}", "Maximum", "GreaterThanThreshold", 0]
+    })
+    error_message = "what the alarms look at"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["backup-stale"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["backup-stale"].period * aws_cloudwatch_metric_alarm.this["backup-stale"].evaluation_periods == 30 * 60
+    error_message = "silence for half an hour is an alarm"
+  }
+  assert {
+    condition     = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.this : alarm.treat_missing_data == "notBreaching" if key != "backup-stale"])
+    error_message = "elsewhere silence is no alarm"
+  }
+  assert {
+    condition = jsonencode({ for query in aws_cloudwatch_metric_alarm.lag_growing[0].metric_query : query.id => query.return_data ? query.expression : "${query.metric[0].metric_name} ${query.metric[0].stat} ${query.metric[0].period}" }) == jsonencode({
+      growth = "DIFF(lag)"
+      lag    = "LagRecords Maximum 600"
+    })
+    error_message = "the lag that grows"
+  }
+  assert {
+    condition     = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.period, alarm.evaluation_periods, alarm.datapoints_to_alarm] if can(regex("errors|throttles", key)) }) == jsonencode({ backup-errors = [300, 2, 2], backup-throttles = [300, 3, 3], restore-errors = [300, 2, 2], restore-throttles = [300, 3, 3] })
+    error_message = "runs in a row"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.lag_growing[0].evaluation_periods == 6 && aws_cloudwatch_metric_alarm.lag_growing[0].datapoints_to_alarm == 5
+    error_message = "six values have five differences"
+  }
+}
+
+run "topic" {
+  assert {
+    condition     = aws_sns_topic.alarms[0].name == "kb-alarms" && aws_sns_topic.alarms[0].kms_master_key_id == output.kms_key_arn && aws_sns_topic_subscription.email["oncall@example.com"].protocol == "email"
+    error_message = "the topic and its subscription"
+  }
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_sns_topic_policy.alarms[0].policy).Statement : statement.Sid => [statement.Effect, jsonencode(statement.Principal), jsonencode(statement.Condition)] }) == jsonencode({
+      Alarms        = ["Allow", "{\"Service\":\"cloudwatch.amazonaws.com\"}", "{\"ArnLike\":{\"aws:SourceArn\":\"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:kb-*\"}}"]
+      DenyPlainHttp = ["Deny", "\"*\"", "{\"Bool\":{\"aws:SecureTransport\":\"false\"}}"]
+    })
+    error_message = "who may publish: ${aws_sns_topic_policy.alarms[0].policy}"
+  }
+}
+
+run "dashboard" {
+  assert {
+    condition = jsonencode(sort([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title])) == jsonencode([
+      "Bytes backed up, by topic", "Duration of backup, milliseconds", "Duration of restore, milliseconds", "Failed events", "Gaps", "Partitions behind",
+      "Records backed up, by topic", "Records waiting, by topic, in its largest shard", "Runs of backup", "Runs of restore", "Segments written",
+    ])
+    error_message = "widgets of the dashboard"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "SEARCH('{KafkaBackup,Function,Topic} MetricName=\\\"LagRecords\\\" Function=\\\"kb-backup\\\"', 'Maximum', 300)")
+    error_message = "the lag by topic"
+  }
+}
+
+run "somebody_elses_topic" {
+  variables {
+    alarms = { topic = { arn = "arn:aws:sns:eu-central-1:123456789012:oncall" } }
+  }
+
+  assert {
+    condition     = length(aws_sns_topic.alarms) == 0 && aws_cloudwatch_metric_alarm.this["failures"].alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:oncall"])
+    error_message = "alarms go where they are sent"
+  }
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "backup-lag")
+    error_message = "no threshold, no alarm on the lag itself"
+  }
+}
+
+run "daily_backup" {
+  variables {
+    schedule = { expression = "rate(1 day)" }
+    alarms   = { stale_minutes = 2880, lag_growing_minutes = 8640 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["backup-stale"].period == 28800 && one([for query in aws_cloudwatch_metric_alarm.lag_growing[0].metric_query : query.metric[0].period if query.id == "lag"]) == 86400
+    error_message = "a slow schedule has slow alarms"
+  }
+}
+
+# With periods shorter than the time between two runs, or longer than CloudWatch looks back, these could never ring.
+run "hourly_backup_and_weekly_restore" {
+  variables {
+    schedule = { expression = "rate(1 hour)" }
+    restore  = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", expression = "rate(30 days)" }
+    alarms   = { stale_minutes = 120, lag_growing_minutes = 360, errors_in_a_row = 12 }
+  }
+
+  assert {
+    condition     = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.period, alarm.evaluation_periods, alarm.datapoints_to_alarm] if can(regex("errors|throttles", key)) }) == jsonencode({ backup-errors = [3600, 12, 12], backup-throttles = [3600, 3, 3], restore-errors = [604800, 1, 1], restore-throttles = [604800, 1, 1] })
+    error_message = "a period for each run: ${jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.period, alarm.evaluation_periods] })}"
+  }
+}
+
+run "runs_in_a_row_within_a_day_or_a_week" {
+  variables {
+    schedule = { expression = "rate(1 day)" }
+    restore  = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", expression = "rate(59 minutes)" }
+    alarms   = { stale_minutes = 2880, lag_growing_minutes = 8640, errors_in_a_row = 12 }
+  }
+
+  assert {
+    condition     = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.period, alarm.evaluation_periods] if can(regex("errors", key)) }) == jsonencode({ backup-errors = [86400, 7], restore-errors = [3540, 12] })
+    error_message = "what CloudWatch looks back: ${jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.period, alarm.evaluation_periods] })}"
+  }
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : alarm.period * alarm.evaluation_periods <= (alarm.period < 3600 ? 86400 : 604800)])
+    error_message = "CloudWatch refuses more"
+  }
+}
+
+run "by_cron_each_bad_run_rings" {
+  variables {
+    schedule = { expression = "cron(0 3 * * ? *)" }
+    alarms   = { stale_minutes = 2880 }
+  }
+
+  assert {
+    condition     = jsonencode([for key in ["errors", "throttles"] : [aws_cloudwatch_metric_alarm.this["backup-${key}"].period, aws_cloudwatch_metric_alarm.this["backup-${key}"].evaluation_periods]]) == jsonencode([[300, 1], [300, 1]])
+    error_message = "a daily run is never followed by another within minutes"
+  }
+}
+
+run "no_alarms" {
+  variables {
+    alarms = { enabled = false }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_metric_alarm.lag_growing) == 0 && length(aws_sns_topic.alarms) == 0 && output.alarm_topic_arn == null
+    error_message = "no alarms where none are wanted"
+  }
+}

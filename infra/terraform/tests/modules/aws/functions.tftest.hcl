@@ -1,0 +1,235 @@
+# Functions, logs, schedules and what happens to a failed event.
+
+provider "aws" {
+  region = "eu-central-1"
+}
+
+variables {
+  name   = "kb"
+  topics = ["orders", "payments"]
+  kafka = {
+    bootstrap_servers = "b-1.example.com:9098,b-2.example.com:9098"
+    msk_cluster_arn   = "arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"
+  }
+  backup = { package_path = "tests/package.zip" }
+}
+
+run "backup_alone" {
+  assert {
+    condition     = jsonencode(keys(aws_lambda_function.this)) == jsonencode(["backup"]) && length(aws_scheduler_schedule.restore) == 0
+    error_message = "without var.restore nothing that can write to Kafka may exist"
+  }
+  assert {
+    condition = alltrue([
+      aws_lambda_function.this["backup"].function_name == "kb-backup",
+      aws_lambda_function.this["backup"].runtime == "provided.al2023",
+      aws_lambda_function.this["backup"].handler == "bootstrap",
+      aws_lambda_function.this["backup"].architectures[0] == "arm64",
+      aws_lambda_function.this["backup"].memory_size == 1769,
+      aws_lambda_function.this["backup"].timeout == 240,
+      aws_lambda_function.this["backup"].reserved_concurrent_executions == 1,
+      aws_lambda_function.this["backup"].source_code_hash == filebase64sha256("tests/package.zip"),
+      aws_lambda_function.this["backup"].tracing_config[0].mode == "Active",
+      aws_lambda_function.this["backup"].kms_key_arn == output.kms_key_arn,
+      aws_lambda_function.this["backup"].role == aws_iam_role.function["backup"].arn,
+      length(aws_lambda_function.this["backup"].vpc_config) == 0,
+    ])
+    error_message = "the backup function is not as promised"
+  }
+  assert {
+    condition = alltrue([
+      aws_lambda_function.this["backup"].logging_config[0].log_format == "JSON",
+      aws_lambda_function.this["backup"].logging_config[0].application_log_level == "INFO",
+      aws_lambda_function.this["backup"].logging_config[0].log_group == "/aws/lambda/kb-backup",
+      aws_cloudwatch_log_group.this["backup"].name == "/aws/lambda/kb-backup",
+      aws_cloudwatch_log_group.this["backup"].retention_in_days == 365,
+      aws_cloudwatch_log_group.this["backup"].kms_key_id == output.kms_key_arn,
+    ])
+    error_message = "the log is not as promised; above INFO the metrics would be dropped"
+  }
+  assert {
+    condition = alltrue([
+      aws_lambda_function_event_invoke_config.this["backup"].maximum_retry_attempts == 0,
+      aws_lambda_function_event_invoke_config.this["backup"].maximum_event_age_in_seconds == 60,
+      aws_lambda_function_event_invoke_config.this["backup"].destination_config[0].on_failure[0].destination == aws_sqs_queue.failures.arn,
+    ])
+    error_message = "a failed event must not be repeated, and must land in the queue"
+  }
+  assert {
+    condition = alltrue([
+      aws_scheduler_schedule.backup[0].schedule_expression == "rate(5 minutes)",
+      aws_scheduler_schedule.backup[0].state == "ENABLED",
+      aws_scheduler_schedule.backup[0].flexible_time_window[0].mode == "FLEXIBLE",
+      aws_scheduler_schedule.backup[0].flexible_time_window[0].maximum_window_in_minutes == 1,
+      aws_scheduler_schedule.backup[0].target[0].arn == output.functions["backup"].arn,
+      aws_scheduler_schedule.backup[0].target[0].role_arn == aws_iam_role.scheduler.arn,
+      aws_scheduler_schedule.backup[0].target[0].input == "{\"of\":1,\"shard\":0}",
+      aws_scheduler_schedule.backup[0].target[0].retry_policy[0].maximum_retry_attempts == 3,
+      aws_scheduler_schedule.backup[0].target[0].retry_policy[0].maximum_event_age_in_seconds == 60,
+      aws_scheduler_schedule.backup[0].target[0].dead_letter_config[0].arn == aws_sqs_queue.failures.arn,
+      aws_scheduler_schedule.backup[0].kms_key_arn == output.kms_key_arn,
+      aws_scheduler_schedule.backup[0].group_name == "kb",
+    ])
+    error_message = "the schedule is not as promised"
+  }
+  assert {
+    condition     = aws_sqs_queue.failures.sqs_managed_sse_enabled && aws_sqs_queue.failures.message_retention_seconds == 1209600
+    error_message = "the queue of failed events is not as promised"
+  }
+  assert {
+    condition = jsonencode(output.environment["backup"]) == jsonencode({
+      BOOTSTRAP_SERVERS                 = "b-1.example.com:9098,b-2.example.com:9098"
+      KAFKA_AUTH                        = "MSK_IAM"
+      TOPIC_NAMES                       = "orders,payments"
+      GROUP_ID                          = "kafka-backup"
+      FILESYSTEM_TYPE                   = "S3"
+      BUCKET_NAME                       = "kb-123456789012-eu-central-1"
+      S3_REGION                         = "eu-central-1"
+      S3_SSE_KMS_KEY_ID                 = output.kms_key_arn
+      NUMBER_OF_MESSAGE_PER_BACKUP_FILE = "100000"
+      RETRY_UPLOAD_SECONDS              = "300"
+      NUMBER_OF_KAFKA_THREADS           = "4"
+      MAX_SEGMENTS_PER_INVOCATION       = "0"
+      ISOLATION_LEVEL                   = "read_committed"
+      COMPRESSION                       = "gzip:3"
+      LOG_LEVEL                         = "INFO"
+    })
+    error_message = "environment of the backup: ${jsonencode(output.environment["backup"])}"
+  }
+}
+
+run "sharded" {
+  variables {
+    architecture        = "x86_64"
+    reserve_concurrency = true
+    schedule            = { shards = 4, window_minutes = 0, expression = "cron(0/10 * * * ? *)", timezone = "Europe/Berlin", enabled = false }
+    backup              = { package_path = "tests/package.zip", timeout_seconds = 900, memory_mb = 3538 }
+    log                 = { level = "DEBUG", retention_days = 30 }
+  }
+
+  assert {
+    condition     = jsonencode([for schedule in aws_scheduler_schedule.backup : schedule.name]) == jsonencode(["kb-backup-0", "kb-backup-1", "kb-backup-2", "kb-backup-3"])
+    error_message = "one schedule for each shard"
+  }
+  assert {
+    condition     = jsonencode([for schedule in aws_scheduler_schedule.backup : jsondecode(schedule.target[0].input)]) == jsonencode([for shard in range(4) : { shard = shard, of = 4 }])
+    error_message = "each schedule sends its shard"
+  }
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.backup : schedule.state == "DISABLED" && schedule.flexible_time_window[0].mode == "OFF" && schedule.schedule_expression_timezone == "Europe/Berlin"])
+    error_message = "state, window or time zone of the schedules"
+  }
+  assert {
+    condition     = aws_lambda_function.this["backup"].reserved_concurrent_executions == 4 && aws_lambda_function.this["backup"].architectures[0] == "x86_64"
+    error_message = "one invocation for each shard, on the chosen architecture"
+  }
+  assert {
+    condition     = aws_lambda_function.this["backup"].logging_config[0].application_log_level == "DEBUG" && aws_cloudwatch_log_group.this["backup"].retention_in_days == 30
+    error_message = "a debug log must not be filtered away"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["backup-stale"].actions_enabled == false
+    error_message = "a schedule that is switched off must not wake anybody"
+  }
+}
+
+run "with_restore" {
+  variables {
+    reserve_concurrency = false
+    restore = {
+      package_path       = "tests/package.zip"
+      backup_topic       = "orders@2"
+      restore_topic      = "orders.restored"
+      partition_strategy = "key"
+      replication_factor = 3
+      anyway             = ["retention", "not-empty", "expired"]
+      skip_damaged       = true
+    }
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.restore) == 1 && aws_scheduler_schedule.restore[0].state == "DISABLED" && aws_scheduler_schedule.restore[0].target[0].input == "{}"
+    error_message = "the restore's schedule must be disabled unless asked for"
+  }
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.this : function.reserved_concurrent_executions == -1])
+    error_message = "nothing is reserved where nothing can be"
+  }
+  assert {
+    condition = jsonencode(output.environment["restore"]) == jsonencode({
+      BOOTSTRAP_SERVERS           = "b-1.example.com:9098,b-2.example.com:9098"
+      KAFKA_AUTH                  = "MSK_IAM"
+      BACKUP_TOPIC_NAME           = "orders@2"
+      RESTORE_TOPIC_NAME          = "orders.restored"
+      RESTORE_ID                  = "orders@2-to-orders.restored"
+      RESTORE_PARTITION_STRATEGY  = "key"
+      RESTORE_REPLICATION_FACTOR  = "3"
+      RESTORE_ANYWAY              = "retention,not-empty,expired"
+      SKIP_DAMAGED                = "true"
+      DELIVERY                    = "exactly-once"
+      FILESYSTEM_TYPE             = "S3"
+      BUCKET_NAME                 = "kb-123456789012-eu-central-1"
+      S3_REGION                   = "eu-central-1"
+      S3_SSE_KMS_KEY_ID           = output.kms_key_arn
+      NUMBER_OF_KAFKA_THREADS     = "4"
+      MAX_SEGMENTS_PER_INVOCATION = "0"
+      LOG_LEVEL                   = "INFO"
+    })
+    error_message = "environment of the restore: ${jsonencode(output.environment["restore"])}"
+  }
+  assert {
+    condition     = jsonencode(output.schedules) == jsonencode(["kb-backup-0", "kb-restore"])
+    error_message = "schedules: ${jsonencode(output.schedules)}"
+  }
+}
+
+run "restore_runs_when_asked" {
+  variables {
+    restore = {
+      package_path  = "tests/package.zip"
+      backup_topic  = "orders"
+      restore_topic = "orders"
+      enabled       = true
+    }
+    restore_kafka = { bootstrap_servers = "other.example.com:9094", auth = "TLS", ca_pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", properties = { "compression.codec" = "zstd", "acks" = "ALL" } }
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.restore[0].state == "ENABLED" && aws_lambda_function.this["restore"].reserved_concurrent_executions == 1
+    error_message = "the restore's schedule must run when asked for, one invocation at a time"
+  }
+  assert {
+    condition = alltrue([
+      output.environment["restore"].BOOTSTRAP_SERVERS == "other.example.com:9094",
+      output.environment["restore"].KAFKA_SECURITY_PROTOCOL == "SSL",
+      output.environment["restore"].KAFKA_COMPRESSION_CODEC == "zstd",
+      startswith(output.environment["restore"].KAFKA_CA_PEM, "-----BEGIN CERTIFICATE-----"),
+      !contains(keys(output.environment["restore"]), "KAFKA_AUTH"),
+      output.environment["backup"].KAFKA_AUTH == "MSK_IAM",
+    ])
+    error_message = "the restore goes to its own cluster: ${jsonencode(output.environment["restore"])}"
+  }
+}
+
+run "user_name_and_password" {
+  variables {
+    kafka = {
+      bootstrap_servers = "broker.example.com:9092"
+      auth              = "SCRAM-SHA-512"
+      secret_arn        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_backup-a1b2c3"
+    }
+    bucket = { prefix = "kafka/production", storage_class = "STANDARD_IA" }
+  }
+
+  assert {
+    condition = alltrue([
+      output.environment["backup"].KAFKA_SECRET_ARN == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_backup-a1b2c3",
+      output.environment["backup"].KAFKA_SECURITY_PROTOCOL == "SASL_SSL",
+      output.environment["backup"].KAFKA_SASL_MECHANISM == "SCRAM-SHA-512",
+      !contains(keys(output.environment["backup"]), "KAFKA_AUTH"),
+      output.environment["backup"].STORAGE_PREFIX == "kafka/production",
+      output.environment["backup"].S3_STORAGE_CLASS == "STANDARD_IA",
+    ])
+    error_message = "environment: ${jsonencode(output.environment["backup"])}"
+  }
+}

@@ -1,0 +1,231 @@
+# The rendered policies: exactly these actions on exactly these resources. A statement more, a statement less, a wider resource fails.
+
+provider "aws" {
+  region = "eu-central-1"
+}
+
+variables {
+  name   = "kb"
+  topics = ["orders", "payments"]
+  kafka = {
+    bootstrap_servers = "b-1.example.com:9098"
+    msk_cluster_arn   = "arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"
+  }
+  backup  = { package_path = "tests/package.zip" }
+  restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", id = "drill-1" }
+  bucket  = { name = "vault", prefix = "kafka" }
+  kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+}
+
+run "backup" {
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["backup"].policy).Statement : statement.Sid => {
+      allow = statement.Effect == "Allow", actions = sort(flatten([statement.Action])), resources = sort(flatten([statement.Resource])), condition = jsonencode(try(statement.Condition, null))
+      } }) == jsonencode({
+      Objects = {
+        allow     = true, condition = "null"
+        actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+        resources = ["arn:aws:s3:::vault/kafka/*"]
+      }
+      Bucket = {
+        allow     = true, condition = "null"
+        actions   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+        resources = ["arn:aws:s3:::vault"]
+      }
+      Key = {
+        allow     = true, condition = "{\"StringEquals\":{\"kms:ViaService\":\"s3.eu-central-1.amazonaws.com\"}}"
+        actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        resources = ["arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"]
+      }
+      Logs = {
+        allow     = true, condition = "null"
+        actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        resources = ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/kb-backup:*"]
+      }
+      Tracing = {
+        allow     = true, condition = "null"
+        actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        resources = ["*"]
+      }
+      Failures = {
+        allow     = true, condition = "null"
+        actions   = ["sqs:SendMessage"]
+        resources = ["arn:aws:sqs:eu-central-1:123456789012:kb-failures"]
+      }
+      Cluster = {
+        allow     = true, condition = "null"
+        actions   = ["kafka-cluster:Connect"]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"]
+      }
+      Topics = {
+        allow   = true, condition = "null"
+        actions = ["kafka-cluster:DescribeTopic", "kafka-cluster:DescribeTopicDynamicConfiguration", "kafka-cluster:ReadData"]
+        resources = [
+          "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/orders",
+          "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/payments",
+        ]
+      }
+      Groups = {
+        allow     = true, condition = "null"
+        actions   = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/kafka-backup"]
+      }
+    })
+    error_message = "policy of the backup: ${aws_iam_role_policy.function["backup"].policy}"
+  }
+}
+
+run "restore" {
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["restore"].policy).Statement : statement.Sid => {
+      allow = statement.Effect == "Allow", actions = sort(flatten([statement.Action])), resources = sort(flatten([statement.Resource]))
+      } if !contains(["Key", "Logs", "Tracing", "Failures"], statement.Sid) }) == jsonencode({
+      Objects = {
+        allow     = true
+        actions   = ["s3:GetObject"]
+        resources = ["arn:aws:s3:::vault/kafka/@restore/drill-1/*", "arn:aws:s3:::vault/kafka/orders/*"]
+      }
+      Checkpoints = {
+        allow     = true
+        actions   = ["s3:PutObject"]
+        resources = ["arn:aws:s3:::vault/kafka/@restore/drill-1/*"]
+      }
+      Bucket = {
+        allow     = true
+        actions   = ["s3:ListBucket"]
+        resources = ["arn:aws:s3:::vault"]
+      }
+      Cluster = {
+        allow     = true
+        actions   = ["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"]
+      }
+      Topics = {
+        allow = true
+        actions = [
+          "kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:DescribeTopicDynamicConfiguration", "kafka-cluster:ReadData", "kafka-cluster:WriteData",
+        ]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/orders.restored"]
+      }
+      Groups = {
+        allow     = true
+        actions   = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/kafka-backup-restore.drill-1.*"]
+      }
+      Transactions = {
+        allow     = true
+        actions   = ["kafka-cluster:AlterTransactionalId", "kafka-cluster:DescribeTransactionalId"]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:transactional-id/events/1d3a-7/kafka-backup-restore.drill-1.*"]
+      }
+    })
+    error_message = "policy of the restore: ${aws_iam_role_policy.function["restore"].policy}"
+  }
+}
+
+run "trust_and_scheduler" {
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role.scheduler.assume_role_policy).Statement) == jsonencode([{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Condition = { StringEquals = {
+        "aws:SourceAccount" = "123456789012"
+        "aws:SourceArn"     = "arn:aws:scheduler:eu-central-1:123456789012:schedule-group/kb"
+      } }
+    }])
+    error_message = "trust of the scheduler's role: ${aws_iam_role.scheduler.assume_role_policy}"
+  }
+  assert {
+    condition     = alltrue([for role in aws_iam_role.function : jsondecode(role.assume_role_policy).Statement == [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }]])
+    error_message = "only Lambda may take on the functions' roles"
+  }
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.scheduler.policy).Statement : flatten([statement.Action])[0] => sort(flatten([statement.Resource])) }) == jsonencode({
+      "lambda:InvokeFunction" = ["arn:aws:lambda:eu-central-1:123456789012:function:kb-backup", "arn:aws:lambda:eu-central-1:123456789012:function:kb-restore"]
+      "sqs:SendMessage"       = ["arn:aws:sqs:eu-central-1:123456789012:kb-failures"]
+      "kms:Decrypt"           = ["arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"]
+    })
+    error_message = "policy of the scheduler: ${aws_iam_role_policy.scheduler.policy}"
+  }
+  assert {
+    condition     = length(aws_kms_key.this) == 0 && output.kms_key_arn == var.kms_key.arn
+    error_message = "a key of one's own is used, none is made"
+  }
+}
+
+run "secret_instead_of_iam" {
+  variables {
+    kafka = {
+      bootstrap_servers  = "b-1.example.com:9096"
+      auth               = "SCRAM-SHA-512"
+      secret_arn         = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_backup-a1b2c3"
+      secret_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+    }
+    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", delivery = "at-least-once" }
+  }
+
+  assert {
+    condition = alltrue([for role in ["backup", "restore"] : {
+      for statement in jsondecode(output.policies[role]).Statement : statement.Sid => [statement.Action, statement.Resource] if startswith(statement.Sid, "Secret")
+      } == {
+      Secret    = ["secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_backup-a1b2c3"]
+      SecretKey = ["kms:Decrypt", "arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555"]
+    }])
+    error_message = "exactly one secret and its key: ${output.policies["backup"]}"
+  }
+  assert {
+    condition     = !strcontains(output.policies["backup"], "kafka-cluster:") && !strcontains(output.policies["restore"], "kafka-cluster:")
+    error_message = "with a password IAM has no say in the cluster"
+  }
+}
+
+run "at_least_once_needs_no_transactions" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", delivery = "at-least-once" }
+  }
+
+  assert {
+    condition     = length([for statement in jsondecode(output.policies["restore"]).Statement : statement if contains(["Groups", "Transactions"], statement.Sid)]) == 0
+    error_message = "no group and no transactional id without transactions"
+  }
+}
+
+run "topics_by_pattern" {
+  variables {
+    msk_topic_patterns = ["shop.*", "audit"]
+  }
+
+  assert {
+    condition = jsonencode([for statement in jsondecode(output.policies["backup"]).Statement : sort(statement.Resource) if statement.Sid == "Topics"]) == jsonencode([[
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/audit",
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/shop.*",
+    ]])
+    error_message = "patterns stand for the topics"
+  }
+}
+
+run "key_that_is_made" {
+  variables {
+    kms_key = null
+  }
+
+  assert {
+    condition     = aws_kms_key.this[0].enable_key_rotation && aws_kms_key_policy.this[0].key_id == aws_kms_key.this[0].key_id && aws_kms_alias.this[0].name == "alias/kb"
+    error_message = "the key rotates and has its policy and its name"
+  }
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_kms_key_policy.this[0].policy).Statement : statement.Sid => statement.Principal }) == jsonencode({
+      Account = { AWS = "arn:aws:iam::123456789012:root" }
+      Logs    = { Service = "logs.eu-central-1.amazonaws.com" }
+      Alarms  = { Service = "cloudwatch.amazonaws.com" }
+    })
+    error_message = "who may use the key: ${aws_kms_key_policy.this[0].policy}"
+  }
+  assert {
+    condition = jsonencode(one([for statement in jsondecode(aws_kms_key_policy.this[0].policy).Statement : sort(statement.Condition.ArnEquals["kms:EncryptionContext:aws:logs:arn"]) if statement.Sid == "Logs"])) == jsonencode([
+      "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/kb-backup",
+      "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/kb-restore",
+    ])
+    error_message = "CloudWatch Logs may use the key for these log groups only"
+  }
+}

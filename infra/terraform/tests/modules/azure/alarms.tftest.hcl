@@ -1,0 +1,147 @@
+# What wakes the person on call.
+
+mock_provider "azurerm" {
+  override_during = plan
+
+  mock_data "azurerm_client_config" {
+    defaults = {
+      subscription_id = "00000000-0000-0000-0000-000000000001"
+      tenant_id       = "00000000-0000-0000-0000-000000000002"
+    }
+  }
+}
+mock_provider "azapi" {}
+
+override_resource {
+  override_during = plan
+  target          = azurerm_monitor_action_group.this[0]
+  values          = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders/providers/Microsoft.Insights/actionGroups/orders-on-call" }
+}
+
+variables {
+  name                = "orders"
+  resource_group_name = "rg-orders"
+  location            = "westeurope"
+  topics              = ["orders"]
+  kafka               = { bootstrap_servers = "kafka01:9092" }
+  alarms = {
+    emails           = ["oncall@example.org"]
+    action_group_ids = ["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-shared/providers/Microsoft.Insights/actionGroups/pager"]
+    no_backup_for    = "PT2H"
+    lag_records      = 5000
+  }
+}
+
+run "rules" {
+  command = plan
+
+  assert {
+    condition     = keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) == ["errors", "gap", "lag", "no-backup"]
+    error_message = "alarms"
+  }
+  assert {
+    condition     = alltrue([for rule in azurerm_monitor_scheduled_query_rules_alert_v2.this : strcontains(rule.criteria[0].query, "parse_json") && strcontains(rule.criteria[0].query, "'backup report'")])
+    error_message = "Every rule reads the reports."
+  }
+  assert {
+    condition     = alltrue([for rule in azurerm_monitor_scheduled_query_rules_alert_v2.this : contains(rule.action[0].action_groups, azurerm_monitor_action_group.this[0].id) && length(rule.action[0].action_groups) == 2])
+    error_message = "Every rule tells both action groups."
+  }
+  assert {
+    condition     = [for receiver in azurerm_monitor_action_group.this[0].email_receiver : receiver.email_address] == ["oncall@example.org"]
+    error_message = "address"
+  }
+  assert {
+    condition     = length(azurerm_monitor_action_group.this[0].short_name) <= 12
+    error_message = "Short names have at most 12 characters."
+  }
+}
+
+run "no_backup" {
+  command = plan
+
+  assert {
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].window_duration == "PT2H"
+    error_message = "window"
+  }
+  assert {
+    condition = [for criteria in azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria : [criteria.operator, tostring(criteria.threshold), criteria.time_aggregation_method, criteria.metric_measure_column]] == [
+      ["LessThan", "1", "Total", "successes"]
+    ]
+    error_message = "It rings also when there is no log at all: the query gives a row with 0, and 0 is less than 1."
+  }
+  assert {
+    condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].query, "\n| summarize failed = countif(tobool(report.succeeded) == false) by run = tostring(report.requestId)\n| where failed == 0\n| summarize successes = count()\n")
+    error_message = "The query gives one row always, and counts runs in which no topic failed."
+  }
+  assert {
+    condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].query, "cloud_RoleName =~ '${azapi_resource.function["backup"].name}'")
+    error_message = "A restore that succeeds is no backup."
+  }
+}
+
+run "lag" {
+  command = plan
+
+  assert {
+    condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["lag"].criteria[0].query, "| where late > early and late >= 5000")
+    error_message = "growing, and large"
+  }
+  assert {
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.this["lag"].criteria[0].dimension[0].name == "topic"
+    error_message = "The alarm names the topic."
+  }
+}
+
+run "gap" {
+  command = plan
+
+  assert {
+    condition     = !azurerm_monitor_scheduled_query_rules_alert_v2.this["gap"].auto_mitigation_enabled && azurerm_monitor_scheduled_query_rules_alert_v2.this["gap"].mute_actions_after_alert_duration == "PT1H"
+    error_message = "Lost records do not come back by themselves: a person closes this alarm."
+  }
+}
+
+run "failed_invocations" {
+  command = plan
+
+  assert {
+    condition     = azurerm_monitor_metric_alert.failed_invocations.criteria[0].metric_name == "requests/failed" && length(azurerm_monitor_metric_alert.failed_invocations.action) == 2
+    error_message = "What ends without a report rings too."
+  }
+}
+
+run "telemetry" {
+  command = plan
+
+  assert {
+    condition     = !azurerm_application_insights.this.local_authentication_enabled && !azurerm_log_analytics_workspace.this[0].local_authentication_enabled && azurerm_application_insights.this.sampling_percentage == 100
+    error_message = "Only identities send logs, and no report is sampled away."
+  }
+}
+
+run "nobody_to_tell" {
+  command = plan
+
+  variables {
+    alarms = {}
+  }
+
+  assert {
+    condition     = length(azurerm_monitor_action_group.this) == 0 && length(azurerm_monitor_scheduled_query_rules_alert_v2.this) == 4
+    error_message = "Alarms are there also without an address."
+  }
+}
+
+run "existing_workspace" {
+  command = plan
+
+  variables {
+    log_analytics_workspace = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-shared/providers/Microsoft.OperationalInsights/workspaces/shared" }
+  }
+
+  assert {
+    condition     = length(azurerm_log_analytics_workspace.this) == 0 && azurerm_application_insights.this.workspace_id == var.log_analytics_workspace.id
+    error_message = "logs go to the given workspace"
+  }
+}

@@ -1,0 +1,126 @@
+# What protects the backups, and what removes them.
+
+mock_provider "azurerm" {
+  override_during = plan
+
+  mock_data "azurerm_client_config" {
+    defaults = {
+      subscription_id = "00000000-0000-0000-0000-000000000001"
+      tenant_id       = "00000000-0000-0000-0000-000000000002"
+    }
+  }
+}
+mock_provider "azapi" {}
+
+variables {
+  name                = "orders"
+  resource_group_name = "rg-orders"
+  location            = "westeurope"
+  topics              = ["orders", "payments"]
+  kafka               = { bootstrap_servers = "kafka01:9092" }
+}
+
+run "closed" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for account in concat([azurerm_storage_account.backup], values(azurerm_storage_account.host)) :
+      account.min_tls_version == "TLS1_2" && account.https_traffic_only_enabled && !account.shared_access_key_enabled && !account.allow_nested_items_to_be_public && !account.local_user_enabled && !account.cross_tenant_replication_enabled
+    ])
+    error_message = "TLS 1.2, no keys, no anonymous access, no local users."
+  }
+  assert {
+    condition     = azurerm_storage_container.backup.container_access_type == "private" && azurerm_storage_container.package["backup"].container_access_type == "private"
+    error_message = "Containers are private."
+  }
+  assert {
+    condition     = azurerm_storage_account.backup.account_replication_type == "ZRS" && azurerm_storage_account.backup.infrastructure_encryption_enabled
+    error_message = "three zones, encrypted twice"
+  }
+}
+
+run "recoverable" {
+  command = plan
+
+  variables {
+    storage = { recover_days = 45 }
+  }
+
+  assert {
+    condition     = azurerm_storage_account.backup.blob_properties[0].versioning_enabled && azurerm_storage_account.backup.blob_properties[0].delete_retention_policy[0].days == 45 && azurerm_storage_account.backup.blob_properties[0].container_delete_retention_policy[0].days == 45
+    error_message = "Versions, and soft delete of blobs and containers."
+  }
+  assert {
+    condition     = [for rule in azurerm_storage_management_policy.backup.rule : rule.name] == ["old-versions"] && azurerm_storage_management_policy.backup.rule[0].actions[0].version[0].delete_after_days_since_creation == 45
+    error_message = "Old versions go; nothing else does by default."
+  }
+  assert {
+    condition     = length(azurerm_storage_management_policy.backup.rule[0].actions[0].base_blob) == 0
+    error_message = "The rule for versions leaves the current ones alone."
+  }
+  assert {
+    condition     = length(azurerm_storage_account.backup.immutability_policy) == 0
+    error_message = "Not immutable unless asked for."
+  }
+}
+
+run "immutable" {
+  command = plan
+
+  variables {
+    immutability = { days = 90 }
+  }
+
+  assert {
+    condition     = azurerm_storage_account.backup.immutability_policy[0].period_since_creation_in_days == 90 && azurerm_storage_account.backup.immutability_policy[0].state == "Unlocked" && !azurerm_storage_account.backup.immutability_policy[0].allow_protected_append_writes
+    error_message = "unlocked until it is locked on purpose"
+  }
+}
+
+run "locked" {
+  command = plan
+
+  variables {
+    immutability = { days = 90, locked = true }
+  }
+
+  assert {
+    condition     = azurerm_storage_account.backup.immutability_policy[0].state == "Locked"
+    error_message = "locked"
+  }
+}
+
+run "lifecycle_rules" {
+  command = plan
+
+  variables {
+    storage = { prefix = "kafka", cool_after_days = 30, cold_after_days = 90, delete_after_days = 400 }
+  }
+
+  assert {
+    condition     = length(azurerm_storage_management_policy.backup.rule) == 4 && alltrue([for rule in azurerm_storage_management_policy.backup.rule : rule.enabled && can(regex("^[a-zA-Z0-9-]+$", rule.name))])
+    error_message = "One rule for versions, one for tiers, one for each topic."
+  }
+  assert {
+    condition     = azurerm_storage_management_policy.backup.rule[1].filters[0].prefix_match == toset(["kafka-backup/kafka/"]) && azurerm_storage_management_policy.backup.rule[1].actions[0].base_blob[0].tier_to_cool_after_days_since_modification_greater_than == 30 && azurerm_storage_management_policy.backup.rule[1].actions[0].base_blob[0].tier_to_cold_after_days_since_modification_greater_than == 90
+    error_message = "Everything behind the prefix gets cheaper tiers."
+  }
+  assert {
+    condition     = toset(flatten([for rule in slice(azurerm_storage_management_policy.backup.rule, 2, 4) : tolist(rule.filters[0].prefix_match)])) == toset(flatten([for topic in ["orders", "payments"] : [for digit in range(10) : "kafka-backup/kafka/${topic}/${digit}"]]))
+    error_message = "Only partition folders expire: topic.json, restore checkpoints and older generations stay."
+  }
+  assert {
+    condition     = alltrue([for rule in slice(azurerm_storage_management_policy.backup.rule, 2, 4) : rule.actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400 && length(rule.filters[0].prefix_match) <= 10])
+    error_message = "after so many days; a rule takes ten prefixes"
+  }
+}
+
+run "who_wrote_and_deleted" {
+  command = plan
+
+  assert {
+    condition     = toset([for log in azurerm_monitor_diagnostic_setting.backup.enabled_log : log.category]) == toset(["StorageDelete", "StorageWrite"])
+    error_message = "Writes and deletes of backups are logged."
+  }
+}

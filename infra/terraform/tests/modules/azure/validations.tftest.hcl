@@ -1,0 +1,776 @@
+# Bad input is refused before anything is planned.
+
+mock_provider "azurerm" {
+  override_during = plan
+
+  mock_data "azurerm_client_config" {
+    defaults = {
+      subscription_id = "00000000-0000-0000-0000-000000000001"
+      tenant_id       = "00000000-0000-0000-0000-000000000002"
+    }
+  }
+}
+mock_provider "azapi" {}
+
+variables {
+  name                = "orders"
+  resource_group_name = "rg-orders"
+  location            = "westeurope"
+  topics              = ["orders", "payments"]
+  kafka               = { bootstrap_servers = "kafka01:9092" }
+}
+
+run "name_too_long" {
+  command = plan
+  variables {
+    name = "abcdefghijklmno"
+  }
+  expect_failures = [var.name]
+}
+
+run "name_with_capitals" {
+  command = plan
+  variables {
+    name = "Orders"
+  }
+  expect_failures = [var.name]
+}
+
+run "name_ends_with_hyphen" {
+  command = plan
+  variables {
+    name = "orders-"
+  }
+  expect_failures = [var.name]
+}
+
+run "resource_group_ends_with_dot" {
+  command = plan
+  variables {
+    resource_group_name = "rg."
+  }
+  expect_failures = [var.resource_group_name]
+}
+
+run "location_in_words" {
+  command = plan
+  variables {
+    location = "West Europe"
+  }
+  expect_failures = [var.location]
+}
+
+run "subnet_is_no_id" {
+  command = plan
+  variables {
+    network = { subnet_id = "functions" }
+  }
+  expect_failures = [var.network]
+}
+
+run "address_is_no_address" {
+  command = plan
+  variables {
+    network = { subnet_id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/s", allowed_ip_ranges = ["here"] }
+  }
+  expect_failures = [var.network]
+}
+
+run "address_range_too_small" {
+  command = plan
+  variables {
+    network = { subnet_id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/s", allowed_ip_ranges = ["203.0.113.7/32"] }
+  }
+  expect_failures = [var.network]
+}
+
+run "brokers_with_a_scheme" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "https://kafka01:9092" }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "brokers_without_a_port" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01" }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "property_in_capitals" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", properties = { "SECURITY_PROTOCOL" = "SSL" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "password_in_properties" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", properties = { "sasl.password" = "hunter2" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "private_key_in_properties" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", properties = { "ssl.key.pem" = "-----BEGIN" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "secret_holds_the_value" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", secrets = { "sasl.password" = "p@ss word" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "property_twice" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", properties = { "sasl.username" = "a" }, secrets = { "sasl.username" = "b" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "property_that_the_program_decides" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", properties = { "group.id" = "mine" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "property_with_another_value_than_the_programs" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", properties = { "acks" = "1" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "property_with_the_programs_value" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", properties = { "acks" = "All", "client.rack" = "1" } }
+  }
+}
+
+run "secret_that_the_program_decides" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", secrets = { "acks" = "name-of-a-secret" } }
+  }
+  expect_failures = [var.kafka]
+}
+
+run "property_that_the_restore_decides" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "message.max.bytes" = "1000" } } }
+  }
+  expect_failures = [var.restore]
+}
+
+run "secret_that_the_restore_decides" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", secrets = { "transactional.id" = "name-of-a-secret" } } }
+  }
+  expect_failures = [var.restore]
+}
+
+run "no_topics" {
+  command = plan
+  variables {
+    topics = []
+  }
+  expect_failures = [var.topics]
+}
+
+run "topic_pattern" {
+  command = plan
+  variables {
+    topics = ["orders.*"]
+  }
+  expect_failures = [var.topics]
+}
+
+run "topic_dots" {
+  command = plan
+  variables {
+    topics = [".."]
+  }
+  expect_failures = [var.topics]
+}
+
+run "too_many_topics" {
+  command = plan
+  variables {
+    topics = [for n in range(96) : "topic-${n}"]
+  }
+  expect_failures = [var.topics]
+}
+
+run "empty_group" {
+  command = plan
+  variables {
+    group_id = " "
+  }
+  expect_failures = [var.group_id]
+}
+
+run "vault_by_name" {
+  command = plan
+  variables {
+    key_vault = { id = "shared" }
+  }
+  expect_failures = [var.key_vault]
+}
+
+run "schedule_of_five_fields" {
+  command = plan
+  variables {
+    backup = { schedule = "*/5 * * * *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "time_budget_beyond_the_platform" {
+  command = plan
+  variables {
+    backup = { time_budget_seconds = 541 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "time_budget_too_short" {
+  command = plan
+  variables {
+    backup = { time_budget_seconds = 10 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "memory_not_on_offer" {
+  command = plan
+  variables {
+    backup = { instance_memory_mb = 1024 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "negative_segments" {
+  command = plan
+  variables {
+    backup = { max_segments = -1 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "empty_segments" {
+  command = plan
+  variables {
+    backup = { records_per_segment = 0 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "no_threads" {
+  command = plan
+  variables {
+    backup = { threads = 0 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "negative_seconds" {
+  command = plan
+  variables {
+    backup = { retry_upload_seconds = -1 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "unknown_isolation" {
+  command = plan
+  variables {
+    backup = { isolation_level = "serializable" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "unknown_codec" {
+  command = plan
+  variables {
+    backup = { compression = "lz4" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "level_out_of_range" {
+  command = plan
+  variables {
+    backup = { compression = "gzip:13" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "first_generation_has_no_number" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders@1", restore_topic = "restored" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_pattern" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "re*" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_into_a_topic_that_is_backed_up" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "orders" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_schedule_of_five_fields" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", schedule = "* * * * *" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_time_budget_beyond_the_platform" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", time_budget_seconds = 600 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_memory_not_on_offer" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", instance_memory_mb = 8192 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_half_a_segment" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", max_segments = 0.5 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_no_threads" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", threads = 0 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_no_replicas" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", replication_factor = 0 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_id_with_a_slash" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", id = "a/b" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "unknown_delivery" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", delivery = "at-most-once" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "unknown_strategy" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", partition_strategy = "round-robin" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "unknown_check" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", anyway = ["everything"] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_brokers_without_a_port" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01" } }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_property_in_capitals" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "ACKS" = "all" } } }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_password_in_properties" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "sasl.password" = "hunter2" } } }
+  }
+  expect_failures = [var.restore]
+}
+
+run "reports_not_logged" {
+  command = plan
+  variables {
+    log_level = "WARNING"
+  }
+  expect_failures = [var.log_level]
+}
+
+run "container_in_capitals" {
+  command = plan
+  variables {
+    storage = { container_name = "Backups" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "container_with_two_hyphens" {
+  command = plan
+  variables {
+    storage = { container_name = "kafka--backup" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "prefix_with_a_slash" {
+  command = plan
+  variables {
+    storage = { prefix = "/kafka" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "prefix_upwards" {
+  command = plan
+  variables {
+    storage = { prefix = "kafka/../other" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "prefix_with_a_wildcard" {
+  command = plan
+  variables {
+    storage = { prefix = "kafka*" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "unknown_replication" {
+  command = plan
+  variables {
+    storage = { replication = "RAID5" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "half_a_day" {
+  command = plan
+  variables {
+    storage = { cool_after_days = 0.5 }
+  }
+  expect_failures = [var.storage]
+}
+
+run "cold_before_cool" {
+  command = plan
+  variables {
+    storage = { cool_after_days = 30, cold_after_days = 30 }
+  }
+  expect_failures = [var.storage]
+}
+
+run "deleted_before_cold" {
+  command = plan
+  variables {
+    storage = { cold_after_days = 90, delete_after_days = 60 }
+  }
+  expect_failures = [var.storage]
+}
+
+run "recover_too_short" {
+  command = plan
+  variables {
+    storage = { recover_days = 1 }
+  }
+  expect_failures = [var.storage]
+}
+
+run "immutable_for_no_day" {
+  command = plan
+  variables {
+    immutability = { days = 0 }
+  }
+  expect_failures = [var.immutability]
+}
+
+run "deleted_while_immutable" {
+  command = plan
+  variables {
+    immutability = { days = 100 }
+    storage      = { delete_after_days = 99 }
+  }
+  expect_failures = [var.immutability]
+}
+
+run "address_without_at" {
+  command = plan
+  variables {
+    alarms = { emails = ["on call"] }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "action_group_by_name" {
+  command = plan
+  variables {
+    alarms = { action_group_ids = ["pager"] }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "window_not_on_offer" {
+  command = plan
+  variables {
+    alarms = { no_backup_for = "PT90M" }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "lag_of_nothing" {
+  command = plan
+  variables {
+    alarms = { lag_records = 0 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "workspace_by_name" {
+  command = plan
+  variables {
+    log_analytics_workspace = { id = "shared" }
+  }
+  expect_failures = [var.log_analytics_workspace]
+}
+
+run "retention_too_short" {
+  command = plan
+  variables {
+    log_retention_days = 7
+  }
+  expect_failures = [var.log_retention_days]
+}
+
+run "seconds_out_of_range" {
+  command = plan
+  variables {
+    backup = { schedule = "99 * * * * *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "words_for_a_schedule" {
+  command = plan
+  variables {
+    backup = { schedule = "99 x x x x x" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "minutes_out_of_range" {
+  command = plan
+  variables {
+    backup = { schedule = "0 60 * * * *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "hours_out_of_range" {
+  command = plan
+  variables {
+    backup = { schedule = "0 0 24 * * *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "no_day" {
+  command = plan
+  variables {
+    backup = { schedule = "0 0 0 0 * *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "no_month" {
+  command = plan
+  variables {
+    backup = { schedule = "0 0 0 1 13 *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "sunday_as_seven" {
+  command = plan
+  variables {
+    backup = { schedule = "0 0 0 * * 7" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "step_of_nothing" {
+  command = plan
+  variables {
+    backup = { schedule = "0 */0 * * * *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "schedule_of_seven_fields" {
+  command = plan
+  variables {
+    backup = { schedule = "0 0 0 * * * *" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "restore_seconds_out_of_range" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", schedule = "99 x x x x x" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "topic_that_ends_with_a_dot" {
+  command = plan
+  variables {
+    topics = ["orders."]
+  }
+  expect_failures = [var.topics]
+}
+
+run "internal_topic" {
+  command = plan
+  variables {
+    topics = ["__consumer_offsets"]
+  }
+  expect_failures = [var.topics]
+}
+
+run "prefix_part_that_ends_with_a_dot" {
+  command = plan
+  variables {
+    storage = { prefix = "kafka./production" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "restore_of_a_dot" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders.", restore_topic = "restored" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_an_internal_topic" {
+  command = plan
+  variables {
+    restore = { backup_topic = "__transaction_state", restore_topic = "restored" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_into_two_dots" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = ".." }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_into_an_internal_topic" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "__consumer_offsets" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_id_that_ends_with_a_dot" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", id = "drill." }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_without_id_that_would_end_with_a_dot" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored." }
+  }
+  expect_failures = [var.restore]
+}
+
+run "schedules_that_are_taken" {
+  command = plan
+  variables {
+    backup  = { schedule = "0 0,30 9-17/2 1,15 Jan-Mar Mon-Friday" }
+    restore = { backup_topic = "orders", restore_topic = "restored.", id = "drill-1", schedule = "*/30 5/15 * * * 0", anyway = ["expired", "lost-progress"] }
+  }
+}
+
+run "another_cluster_may_have_the_same_topic" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "orders", kafka = { bootstrap_servers = "other01:9092" } }
+  }
+  assert {
+    condition     = contains(keys(azapi_resource.function), "restore")
+    error_message = "A restore into another cluster keeps the name."
+  }
+}
