@@ -1,7 +1,7 @@
 //! Nothing lost, nothing twice, nothing changed: thousands of seeded schedules of faults.
 //!
 //! `SIMULATION_SEED=42 cargo test -p end-to-end --test simulation` runs one seed again; `SIMULATION_RUNS=100000` runs more of them.
-//! `cargo test -p end-to-end --test simulation -- --ignored` runs every order of a small instance.
+//! `cargo test -p end-to-end --test simulation -- --ignored` runs every order of two small instances, as CI does.
 #![allow(clippy::print_stdout, clippy::panic)]
 
 use std::panic::resume_unwind;
@@ -43,13 +43,13 @@ fn run_from(next: &AtomicU64, end: u64) -> Outcome {
 }
 
 #[test]
-#[ignore = "takes longer than CI has"]
+#[ignore = "takes minutes: CI runs it by name"]
 fn every_order_of_two_backups() {
     every_order(Instance::Backup);
 }
 
 #[test]
-#[ignore = "takes longer than CI has"]
+#[ignore = "takes minutes: CI runs it by name"]
 fn every_order_of_two_restores() {
     every_order(Instance::Restore);
 }

@@ -8,8 +8,18 @@ use crate::target::TargetTopic;
 use crate::{Restore, Run};
 
 impl Restore {
+    /// What the restore id stands for already, if this invocation may go on with it.
+    pub(crate) async fn begun(&self, source: &Source, target: &TargetTopic) -> Result<Option<RestoreIdentity>> {
+        let id = &self.settings.restore_id;
+        let found = RestoreIdentity::load(self.store.as_ref(), id).await?;
+        if let Some(found) = &found {
+            found.check(&self.identity(source, target), id)?;
+        }
+        Ok(found)
+    }
+
     /// What this invocation takes the restore for.
-    pub(crate) fn identity(&self, source: &Source, target: &TargetTopic) -> RestoreIdentity {
+    fn identity(&self, source: &Source, target: &TargetTopic) -> RestoreIdentity {
         let at = self.clock.now();
         RestoreIdentity {
             format_version: RESTORE_FORMAT,
@@ -33,8 +43,7 @@ impl Run {
             let now = self.restore.identity(&self.source, &self.target);
             if !cluster.is_empty(&settings.restore_topic, self.target.facts.partitions).await? {
                 // Perhaps with the records of another invocation of this restore, which began a moment ago.
-                if let Some(found) = RestoreIdentity::load(store.as_ref(), &settings.restore_id).await? {
-                    found.check(&now, &settings.restore_id)?;
+                if let Some(found) = self.restore.begun(&self.source, &self.target).await? {
                     return Ok(found);
                 }
                 self.restore.refuse_unless_empty()?;
@@ -46,11 +55,13 @@ impl Run {
         self.identity.get_or_try_init(begin).await
     }
 
-    /// The restore that a checkpoint has to be of.
-    pub(crate) fn known_identity(&self) -> Result<&RestoreIdentity> {
+    /// The restore that a checkpoint has to be of. Another invocation can have begun it since this one looked.
+    pub(crate) async fn known_identity(&self) -> Result<&RestoreIdentity> {
         let id = &self.restore.settings.restore_id;
-        self.identity.get().ok_or_else(|| {
+        let missing = || {
             Error::Refused(format!("restore {id:?} has checkpoints in the bucket but no restore.json beside them; choose a new RESTORE_ID"))
-        })
+        };
+        let look = || async { self.restore.begun(&self.source, &self.target).await?.ok_or_else(missing) };
+        self.identity.get_or_try_init(look).await
     }
 }

@@ -112,10 +112,7 @@ impl Restore {
         let started = self.clock.now();
         let source = self.source(&invocation.event).await?;
         let target = self.target(&source).await?;
-        let found = RestoreIdentity::load(self.store.as_ref(), &self.settings.restore_id).await?;
-        if let Some(found) = &found {
-            found.check(&self.identity(&source, &target), &self.settings.restore_id)?;
-        }
+        let found = self.begun(&source, &target).await?;
         let report = RestoreReport::new(self, &source, &target);
         let run = Arc::new(Run {
             restore: self.clone(),

@@ -76,8 +76,8 @@ impl Run {
     }
 
     /// A checkpoint of another restore that had the same id tells nothing of this one.
-    fn check_checkpoint(&self, found: &Checkpoint) -> Result<()> {
-        if found.run == self.known_identity()?.run {
+    async fn check_checkpoint(&self, found: &Checkpoint) -> Result<()> {
+        if found.run == self.known_identity().await?.run {
             return Ok(());
         }
         let name = names::checkpoint(&self.restore.settings.restore_id, found.partition);
@@ -96,7 +96,7 @@ impl<'r> PartitionRestore<'r> {
         let found = Checkpoint::load(run.restore.store.as_ref(), &run.restore.settings.restore_id, partition).await?;
         let (checkpoint, version) = match found {
             Some((found, version)) => {
-                run.check_checkpoint(&found)?;
+                run.check_checkpoint(&found).await?;
                 (found, Some(version))
             }
             None => (Checkpoint::new(partition), None),
@@ -204,7 +204,7 @@ impl<'r> PartitionRestore<'r> {
         if self.pending_runs.len() >= RUNS_BETWEEN_CHECKPOINTS {
             self.save(false).await?;
         }
-        let identity = self.run.known_identity()?;
+        let identity = self.run.known_identity().await?;
         let Some(writer) = self.writer.as_mut() else { return Err(Error::Refused("commit without a writer".into())) };
         let written = writer.flush().await?;
         if identity.strategy == PartitionStrategy::Same {
@@ -260,7 +260,7 @@ impl<'r> PartitionRestore<'r> {
             )));
         }
         if let Some((newer, version)) = Checkpoint::load(self.run.restore.store.as_ref(), restore_id, self.partition).await? {
-            self.run.check_checkpoint(&newer)?;
+            self.run.check_checkpoint(&newer).await?;
             let mine = std::mem::replace(&mut self.checkpoint, newer);
             // The other one is at work.
             self.checkpoint.settled = false;

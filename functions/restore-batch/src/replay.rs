@@ -88,7 +88,7 @@ impl PartitionRestore<'_> {
         run.check_segment(reader.manifest())?;
         let end = reader.manifest().next;
         let mut progress = RestoreProgress { inside: Some(entry.start), ..self.checkpoint.progress.clone() };
-        let chooser = Chooser::new(run.known_identity()?, self.partition);
+        let chooser = Chooser::new(run.known_identity().await?, self.partition);
         let mut open = Open::default();
         reader.seek(progress.next);
         // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::chaos::{Area, Chaos, Request};
 use super::gate::{Gate, Step, Writes, digest};
-use super::schedule::{Handler, Simulation};
+use super::schedule::{Handler, Simulation, TOPIC, restored};
 use super::verdict::{self, Verdict};
 use super::world::World;
 
@@ -106,6 +106,8 @@ struct Table {
     world: World,
     bucket: Arc<MemoryStore>,
     players: Vec<Player>,
+    /// The topic that is restored to.
+    copy: String,
     writes: Writes,
     has_killed: bool,
 }
@@ -132,7 +134,7 @@ impl Table {
             })
             .collect();
         let (world, bucket) = (simulation.world.clone(), simulation.bucket.clone());
-        Ok(Self { simulation, world, bucket, players, writes: Writes::default(), has_killed: false })
+        Ok(Self { simulation, world, bucket, players, copy: restored(TOPIC), writes: Writes::default(), has_killed: false })
     }
 
     /// Lets both run until each waits at its gate, has ended or is dead.
@@ -171,15 +173,23 @@ impl Table {
         }
     }
 
-    /// What the answer to a request follows from.
+    /// What the answer to a request follows from, and no more: two orders that differ in nothing that an invocation could notice are one.
     fn content(&self, request: &Request) -> u64 {
-        if request.area == Area::Bucket {
-            let objects = self.bucket.snapshot();
-            return digest(
-                &objects.range(request.name.clone()..).take_while(|(name, _)| name.starts_with(&request.name)).collect::<Vec<_>>(),
-            );
+        let state = self.world.lock();
+        match request.area {
+            Area::Source => digest(&format!("{:?}", state.topics)),
+            Area::Group => digest(&format!("{:?}", state.groups)),
+            Area::Target if request.name == self.copy => {
+                digest(&state.topics.get(&self.copy).map(|topic| topic.logs.iter().all(|log| log.entries.is_empty())))
+            }
+            Area::Target if request.writes => digest(&format!("{:?}{:?}", state.topics, state.producers)),
+            Area::Target => digest(&format!("{:?}", state.groups)),
+            Area::Bucket => {
+                let objects = self.bucket.snapshot();
+                let seen = objects.range(request.name.clone()..).take_while(|(name, _)| name.starts_with(&request.name));
+                digest(&seen.collect::<Vec<_>>())
+            }
         }
-        digest(&format!("{:?}", self.world.lock()))
     }
 
     fn state(&self) -> u64 {
@@ -188,7 +198,10 @@ impl Table {
         let mut players: Vec<_> = self.players.iter().map(alive).collect();
         // Neither does it matter which of two is which.
         players.sort_unstable();
-        let world = format!("{:?}", self.world.lock());
+        let world = {
+            let state = self.world.lock();
+            format!("{:?}{:?}{:?}", state.topics, state.groups, state.producers)
+        };
         digest(&(players, world, self.bucket.snapshot(), &self.writes, self.has_killed))
     }
 }

@@ -78,21 +78,21 @@ impl Gate {
     }
 }
 
-/// How often each thing was written: two states with the same content, one of them written anew, are not the same to who compares versions.
+/// How often each object was written: two states with the same content, one of them written anew, are not the same to who compares versions.
 #[derive(Debug, Default, Hash)]
 pub(crate) struct Writes(BTreeMap<String, u32>);
 
 impl Writes {
     pub(crate) fn count(&mut self, request: &Request) {
-        if request.writes {
+        if request.writes && request.area == Area::Bucket {
             *self.0.entry(request.name.clone()).or_default() += 1;
         }
     }
 
     /// A digest of the counts of everything that a request can see.
     pub(crate) fn seen(&self, request: &Request) -> u64 {
-        let same = |name: &str| name.starts_with(&request.name) || request.area != Area::Bucket;
-        digest(&self.0.iter().filter(|(name, _)| same(name)).collect::<Vec<_>>())
+        let is_seen = |name: &str| request.area == Area::Bucket && name.starts_with(&request.name);
+        digest(&self.0.iter().filter(|(name, _)| is_seen(name)).collect::<Vec<_>>())
     }
 }
 
