@@ -24,6 +24,7 @@ use shared::clock::{Clock, Millis};
 use shared::config::BackupSettings;
 use shared::host::{Budget, Event};
 use shared::kafka::{SourceCluster, TopicPartition};
+use shared::segment::Lanes;
 use shared::store::ObjectStore;
 use shared::{Result, in_full};
 use tokio::task::JoinSet;
@@ -45,6 +46,8 @@ pub struct Backup {
     store_id: String,
     /// Members compressed at once; 1 compresses in place.
     compressors: usize,
+    /// Their buffers, from segment to segment.
+    lanes: Lanes,
 }
 
 /// What one invocation is asked to do.
@@ -83,7 +86,7 @@ impl Backup {
     pub fn new(source: Arc<dyn SourceCluster>, store: Arc<dyn ObjectStore>, settings: BackupSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = shared::catalog::bucket_id(store.as_ref());
         let compressors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { source, store, settings: Arc::new(settings), clock, store_id, compressors }
+        Self { source, store, settings: Arc::new(settings), clock, store_id, compressors, lanes: Lanes::default() }
     }
 
     /// Compresses in place, on the calling thread: for simulations that must repeat themselves exactly.

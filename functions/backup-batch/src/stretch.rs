@@ -127,7 +127,7 @@ impl Run {
         let limit = backup.settings.records_per_segment;
         let held_limit = budget.segment_bytes(backup.settings.threads);
         let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
-        let mut writer = SegmentWriter::new(self.spec(partition, resume, gap), backup.compressors);
+        let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors, backup.lanes.clone());
         let mut reader = match turn.take(from) {
             Some(reader) => reader,
             None => backup.source.open(partition, from).await?,

@@ -5,8 +5,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use local_runner::{Cli, run};
 
+fn main() -> ExitCode {
+    shared::host::keep_freed_memory();
+    serve()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn serve() -> ExitCode {
     #[cfg(feature = "failpoints")]
     shared::failpoint::set_up();
     run(Cli::parse()).await

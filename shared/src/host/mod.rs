@@ -6,6 +6,7 @@
 //! | `function.rs` | what a host runs: the one trait that the functions implement |
 //! | `run.rs` | recognises the platform; the `main` of each function |
 //! | `hosted.rs` | an invocation whatever the platform: deadline, report, metrics, failures |
+//! | `memory.rs` | what the allocator keeps |
 //! | `stop.rs` | SIGTERM and SIGINT |
 //! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
 
@@ -18,12 +19,14 @@ mod function;
 mod hosted;
 mod http;
 mod lambda;
+mod memory;
 mod run;
 mod stop;
 
 pub use budget::{Budget, StopSignal};
 pub use event::{BadEvent, Event};
 pub use function::{Function, Limits, Outcome};
+pub use memory::keep_freed_memory;
 use run::print;
 pub use run::run;
 pub use stop::stop_on_signals;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::hosted::{FailureKind, Hosted};
-use super::{Event, Function, StopSignal, azure, lambda, stop_on_signals};
+use super::{Event, Function, StopSignal, azure, keep_freed_memory, lambda, stop_on_signals};
 use crate::clock;
 use crate::config::{LogLevel, Raw};
 use crate::telemetry::{self, LogStyle};
@@ -35,6 +35,7 @@ enum Platform {
 
 /// Runs a function on the platform that the environment shows. Exit code 0: done; 1: failed; 2: the configuration was refused.
 pub fn run<F: Function>() -> ExitCode {
+    keep_freed_memory();
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let variable = |name: &str| environment.iter().find(|(other, _)| other == name).and_then(|(_, value)| value.to_str());
     let platform = match Platform::recognise(variable) {

@@ -46,7 +46,7 @@ pub use packing::Packing;
 pub use python::{PythonArchive, PythonName, PythonRecords};
 pub use reader::{ReadOptions, SegmentReader};
 pub use sidecar::{Sidecar, parse as parse_sidecar};
-pub use writer::{FinishedSegment, SegmentSpec, SegmentWriter};
+pub use writer::{FinishedSegment, Lanes, SegmentSpec, SegmentWriter};
 
 /// Bytes of record batches that share a member: enough to compress well, little enough to hold several.
 const GROUP_BYTES: usize = 1 << 20;

@@ -1,7 +1,9 @@
 //! Records in, the bytes of a segment's object out.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -62,7 +64,7 @@ pub struct SegmentWriter {
     stored: Body,
     batches: BatchBuilder,
     group: Option<Group>,
-    idle: Vec<Lane>,
+    lanes: Lanes,
     /// Groups being compressed, in their order.
     pressing: VecDeque<JoinHandle<Pressed>>,
     /// Their size before compression.
@@ -80,7 +82,41 @@ struct Group {
 /// Buffers and tables for one group on its way; made once for each group in flight and used again.
 struct Lane {
     raw: Vec<u8>,
+    compression: Compression,
     compressor: Compressor,
+}
+
+/// What writers compress with, kept for those that come later: some megabytes for each group that ever was in flight. Clones share it.
+#[derive(Clone, Default)]
+pub struct Lanes(Arc<Mutex<Vec<Lane>>>);
+
+impl Lanes {
+    fn take(&self, compression: Compression) -> Lane {
+        let idle = self.lock().pop();
+        let raw = match idle {
+            Some(lane) if lane.compression == compression => return lane,
+            Some(lane) => lane.raw,
+            None => Vec::new(),
+        };
+        Lane { raw, compression, compressor: Compressor::new(compression) }
+    }
+
+    fn put(&self, mut lane: Lane) {
+        lane.raw.clear();
+        lane.raw.shrink_to(2 * GROUP_BYTES); // A giant record's room is not kept for the others.
+        self.lock().push(lane);
+    }
+
+    /// Lanes are only ever pushed and popped, so a panic elsewhere leaves them sound.
+    fn lock(&self) -> MutexGuard<'_, Vec<Lane>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lanes").field(&self.lock().len()).finish()
+    }
 }
 
 struct Pressed {
@@ -93,6 +129,11 @@ impl SegmentWriter {
     /// Begins a segment. With more than one of `workers`, groups are compressed on as many blocking threads of the tokio runtime; else at
     /// once by the caller.
     pub fn new(spec: SegmentSpec, workers: usize) -> Self {
+        Self::with_lanes(spec, workers, Lanes::default())
+    }
+
+    /// The same, with the buffers of earlier writers.
+    pub fn with_lanes(spec: SegmentSpec, workers: usize, lanes: Lanes) -> Self {
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             topic: spec.topic,
@@ -121,7 +162,7 @@ impl SegmentWriter {
             stored: Body::new(),
             batches: BatchBuilder::default(),
             group: None,
-            idle: Vec::new(),
+            lanes,
             pressing: VecDeque::new(),
             pressing_bytes: 0,
         }
@@ -191,10 +232,11 @@ impl SegmentWriter {
         self.manifest.next = next;
         self.manifest.check("").map_err(|error| self.unstorable(error.what))?;
 
-        let mut compressor = self.idle.pop().map_or_else(|| Compressor::new(self.compression), |lane| lane.compressor);
-        let mut body = Body::from(compressor.compress(&archive::head(&self.manifest)));
+        let mut lane = self.lanes.take(self.compression);
+        let mut body = Body::from(lane.compressor.compress(&archive::head(&self.manifest)));
         self.stored.chunks().iter().for_each(|chunk| body.push(chunk.clone()));
-        body.push(compressor.compress(&archive::trailer(self.manifest.log_bytes)));
+        body.push(lane.compressor.compress(&archive::trailer(self.manifest.log_bytes)));
+        self.lanes.put(lane);
         let sha256 = if self.workers > 1 {
             let body = body.clone();
             joined(spawn_blocking(move || sha256(&body)).await)
@@ -226,7 +268,7 @@ impl SegmentWriter {
     fn hand_over(&mut self) {
         let Some(group) = self.group.take() else { return };
         self.collect_ready();
-        let mut lane = self.idle.pop().unwrap_or_else(|| Lane { raw: Vec::new(), compressor: Compressor::new(self.compression) });
+        let mut lane = self.lanes.take(self.compression);
         lane.raw = self.batches.take(std::mem::take(&mut lane.raw));
         self.manifest.log_bytes += lane.raw.len() as u64;
         self.pressing_bytes += lane.raw.len();
@@ -255,13 +297,11 @@ impl SegmentWriter {
     }
 
     fn collect(&mut self, pressed: Pressed) {
-        let Pressed { mut lane, member, stored } = pressed;
+        let Pressed { lane, member, stored } = pressed;
         self.pressing_bytes -= lane.raw.len();
         self.manifest.members.push(member);
         self.stored.push(stored);
-        lane.raw.clear();
-        lane.raw.shrink_to(2 * GROUP_BYTES); // A giant record's room is not kept for the others.
-        self.idle.push(lane);
+        self.lanes.put(lane);
     }
 
     fn unstorable(&self, what: String) -> SegmentError {
