@@ -104,12 +104,19 @@ impl TargetCluster for RdKafkaTarget {
 
     async fn is_empty(&self, topic: &str, partitions: i32) -> Result<bool> {
         let all: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
-        let log_start = source::list(&self.asker, &all, Offset::Beginning, false).await?;
-        let high_watermark = source::list(&self.asker, &all, Offset::End, false).await?;
-        if let Some(silent) = all.iter().find(|partition| !log_start.contains_key(partition) || !high_watermark.contains_key(partition)) {
-            let what = "it has no leader now, so nobody knows what it holds; the next invocation tries again";
-            return Err(KafkaError::new(KafkaErrorKind::Unavailable, silent.to_string(), what));
-        }
+        // A broker that does not answer is waited for once.
+        let list = async |offset| {
+            let found = source::list(&self.asker, &all, offset, false).await?;
+            match all.iter().find(|partition| !found.contains_key(partition)) {
+                Some(silent) => {
+                    let what = "it has no leader now, so nobody knows what it holds; the next invocation tries again";
+                    Err(KafkaError::new(KafkaErrorKind::Unavailable, silent.to_string(), what))
+                }
+                None => Ok(found),
+            }
+        };
+        let log_start = list(Offset::Beginning).await?;
+        let high_watermark = list(Offset::End).await?;
         Ok(high_watermark == log_start)
     }
 
