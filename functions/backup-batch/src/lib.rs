@@ -6,7 +6,7 @@
 //! 2. `resume.rs`: where to begin. Our own commit says it; where that is missing, foreign or expired, the bucket does.
 //! 3. `stretch.rs`: read `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it.
 //! 4. `publish.rs`: create the segment (never replacing one), then its `.sha256`, then commit `next`. A kill between any two steps leaves work
-//!    that the next invocation adopts.
+//!    that the next invocation adopts. Meanwhile the next segment is read already.
 
 mod function;
 mod plan;
@@ -26,13 +26,15 @@ use shared::host::{Budget, Event};
 use shared::kafka::{SourceCluster, TopicPartition};
 use shared::segment::Lanes;
 use shared::store::ObjectStore;
-use shared::{Result, in_full};
+use shared::{Error, Result, in_full};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use plan::Candidate;
 pub use report::{BackupReport, PartitionReport};
 use resume::TopicState;
+use stretch::{Ready, Stretch};
 use turn::Turn;
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -146,31 +148,73 @@ struct Run {
 }
 
 impl Run {
-    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written.
+    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written. While one
+    /// segment is made durable the next one is read: should that have been for nothing, nothing durable came of it.
     async fn work(self: Arc<Self>) {
         let mut left = self.backup.settings.max_segments.unwrap_or(u64::MAX);
-        let (mut turn, mut again) = (Turn::default(), None);
-        while left > 0 && !self.is_spent() {
-            let Some(candidate) = again.take().or_else(|| lock(&self.queue).pop_front()) else { return };
-            turn.at(&candidate.partition);
-            match self.next_segment(&candidate, &mut turn).await {
-                Ok(None) => {}
-                Ok(Some(done)) => {
-                    left -= 1;
-                    lock(&self.report).add(&candidate.partition, &done);
-                    let further = candidate.after(&done);
+        let (mut turn, mut again, mut ready) = (Turn::default(), None, None::<Ready>);
+        loop {
+            let may_read = left > u64::from(ready.is_some()) && !self.is_spent();
+            let candidate = if may_read { again.take().or_else(|| lock(&self.queue).pop_front()) } else { None };
+            if candidate.is_none() && ready.is_none() {
+                return;
+            }
+            let (held, before) = watch::channel(ready.as_ref().map_or(0, Ready::bytes));
+            let settle = async {
+                let segment = ready.take()?;
+                let result = self.make_durable(&segment).await;
+                held.send_replace(0);
+                Some((segment, result, self.is_spent()))
+            };
+            let read = async { Some(self.read_segment(candidate.as_ref()?, &mut turn, before).await) };
+            let (settled, mut read) = futures::future::join(settle, read).await;
+
+            if let Some((segment, result, is_late)) = settled {
+                let is_as_read = self.note(&segment, result, &mut left);
+                // What was read behind it, or was to be, does not begin where the chain ends.
+                let is_void = |other: &Candidate| !is_as_read && other.partition == segment.candidate.partition;
+                again = again.filter(|other| !is_void(other));
+                // The time that is left when it is late was for the segment before.
+                read = read.filter(|_| !is_late && !candidate.as_ref().is_some_and(is_void));
+            }
+            match (candidate, read) {
+                (_, Some(Ok(Some(mut segment)))) => {
+                    let further = segment.candidate.after(&segment.commit);
                     match (self.is_due(&further), turn.is_over()) {
                         (true, false) => again = Some(further),
-                        (true, true) => lock(&self.queue).push_back(further),
-                        (false, _) => {}
+                        (is_due, _) => segment.returns = is_due,
                     }
+                    ready = Some(segment);
                 }
-                Err(error) => {
-                    tracing::error!(topic = candidate.partition.topic, partition = candidate.partition.partition, "{}", in_full(&error));
-                    lock(&self.report).fail(&candidate.partition, &error);
-                }
+                (Some(candidate), Some(Err(error))) => self.fail(&candidate.partition, &error),
+                _ => {}
             }
         }
+    }
+
+    /// Notes what became of a segment; its partition goes back to the queue unless it is being read on. Whether the chain ends where it does.
+    fn note(&self, segment: &Ready, result: Result<Stretch>, left: &mut u64) -> bool {
+        let partition = &segment.candidate.partition;
+        let done = match result {
+            Ok(done) => done,
+            Err(error) => {
+                self.fail(partition, &error);
+                return false;
+            }
+        };
+        *left -= 1;
+        lock(&self.report).add(partition, &done);
+        let is_as_read = (&done.commit.folder, done.commit.next) == (&segment.commit.folder, segment.commit.next);
+        let further = segment.candidate.after(&done.commit);
+        if (segment.returns || !is_as_read) && self.is_due(&further) {
+            lock(&self.queue).push_back(further);
+        }
+        is_as_read
+    }
+
+    fn fail(&self, partition: &TopicPartition, error: &Error) {
+        tracing::error!(topic = partition.topic, partition = partition.partition, "{}", in_full(error));
+        lock(&self.report).fail(partition, error);
     }
 
     fn is_spent(&self) -> bool {

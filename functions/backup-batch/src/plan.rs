@@ -10,7 +10,6 @@ use shared::{Error, Result};
 
 use crate::publish::generation_of;
 use crate::report::BackupReport;
-use crate::stretch::Stretch;
 use crate::{Backup, Invocation, Run};
 
 /// A partition with something to read.
@@ -35,9 +34,9 @@ impl Candidate {
         self.commit.as_ref().is_some_and(|commit| self.range.high_watermark < commit.next)
     }
 
-    /// The same partition behind a segment that was just written.
-    pub(crate) fn after(&self, done: &Stretch) -> Self {
-        Self { commit: Some(done.commit.clone()), ..self.clone() }
+    /// The same partition behind a segment that was just written, or will be.
+    pub(crate) fn after(&self, commit: &BackupCommit) -> Self {
+        Self { commit: Some(commit.clone()), ..self.clone() }
     }
 }
 

@@ -115,22 +115,26 @@ impl Run {
         Ok(())
     }
 
-    /// Commits `next`, unless the group is further already: a paused invocation that wakes late must not undo a later one. (Kafka has no
-    /// compare-and-set for offsets; should a commit still go back, the next invocation finds the segments there and adopts them.)
-    pub(crate) async fn commit(&self, partition: &TopicPartition, generation: &Generation, last: i64, next: i64) -> Result<BackupCommit> {
-        let backup = &self.backup;
-        let commit = BackupCommit {
+    /// What says that everything before `next` is in the bucket, and `last` begins the segment that ends there.
+    pub(crate) fn commit_of(&self, generation: &Generation, last: i64, next: i64) -> BackupCommit {
+        BackupCommit {
             version: BackupCommit::VERSION,
             next,
             folder: generation.folder(),
             segment: last,
-            at: backup.clock.now(),
+            at: self.backup.clock.now(),
             topic_id: generation.topic_id.clone(),
-            store: backup.store_id.clone(),
-        };
+            store: self.backup.store_id.clone(),
+        }
+    }
+
+    /// Commits, unless the group is further already: a paused invocation that wakes late must not undo a later one. (Kafka has no
+    /// compare-and-set for offsets; should a commit still go back, the next invocation finds the segments there and adopts them.)
+    pub(crate) async fn commit(&self, partition: &TopicPartition, commit: BackupCommit) -> Result<BackupCommit> {
+        let backup = &self.backup;
         let there = backup.source.committed(std::slice::from_ref(partition)).await?;
         if let Some(theirs) = there.get(partition).and_then(|committed| BackupCommit::read(committed, &backup.store_id))
-            && (generation_of(&theirs), theirs.next) >= (generation.generation, next)
+            && (generation_of(&theirs), theirs.next) >= (generation_of(&commit), commit.next)
         {
             return Ok(theirs);
         }

@@ -8,6 +8,7 @@ use shared::clock::Millis;
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWriter};
 use shared::{Error, Result};
+use tokio::sync::watch;
 
 use crate::Run;
 use crate::plan::Candidate;
@@ -49,19 +50,56 @@ enum Ended {
     CaughtUp,
 }
 
+/// A segment that was read, and is not durable yet.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) candidate: Candidate,
+    resume: Resume,
+    /// `None`: there was nothing to read, but the bucket had more than the group knew, and the group learns it.
+    finished: Option<FinishedSegment>,
+    /// What is committed if nobody else is faster.
+    pub(crate) commit: BackupCommit,
+    /// When it is durable the partition goes back to the queue.
+    pub(crate) returns: bool,
+}
+
+impl Ready {
+    /// Bytes of memory until it is durable.
+    pub(crate) fn bytes(&self) -> usize {
+        self.finished.as_ref().map_or(0, |finished| finished.body.len())
+    }
+}
+
+/// Bytes of the segment before, until it is durable.
+pub(crate) type HeldBefore = watch::Receiver<usize>;
+
 impl Run {
-    /// Writes the partition's next segment. `None` when it turned out that none is due.
-    pub(crate) async fn next_segment(&self, candidate: &Candidate, turn: &mut Turn) -> Result<Option<Stretch>> {
-        let partition = &candidate.partition;
-        tracing::info!("started polling on {}", partition.topic);
+    /// Reads the partition's next segment. `None` when it turned out that none is due. Nothing durable follows from it.
+    pub(crate) async fn read_segment(&self, candidate: &Candidate, turn: &mut Turn, before: HeldBefore) -> Result<Option<Ready>> {
+        tracing::info!("started polling on {}", candidate.partition.topic);
+        turn.at(&candidate.partition);
         let resume = self.resume(candidate).await?;
-        let Some((finished, next)) = self.read(candidate, &resume, turn).await? else {
-            return self.commit_found(partition, &resume).await;
+        let (finished, last, next) = match (self.read(candidate, &resume, turn, before).await?, resume.found) {
+            (Some((finished, next)), _) => (Some(finished), resume.start, next),
+            (None, Some(last)) => (None, last, resume.start),
+            (None, None) => return Ok(None),
+        };
+        let commit = self.commit_of(&resume.generation, last, next);
+        Ok(Some(Ready { candidate: candidate.clone(), resume, finished, commit, returns: false }))
+    }
+
+    /// Publishes what was read, and commits it.
+    pub(crate) async fn make_durable(&self, ready: &Ready) -> Result<Stretch> {
+        let Ready { candidate, resume, finished, commit, .. } = ready;
+        let partition = &candidate.partition;
+        let Some(finished) = finished else {
+            let commit = self.commit(partition, commit.clone()).await?;
+            return Ok(Stretch { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true });
         };
         // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
         self.check_identity(&partition.topic).await?;
-        let Published { last, next, adopted } = self.publish(partition, &resume, next, &finished).await?;
-        let commit = self.commit(partition, &resume.generation, last, next).await?;
+        let Published { last, next, adopted } = self.publish(partition, resume, commit.next, finished).await?;
+        let commit = self.commit(partition, self.commit_of(&resume.generation, last, next)).await?;
         self.tell_progress(partition, next, candidate.range.end);
         let manifest = &finished.manifest;
         let stretch = Stretch {
@@ -82,18 +120,17 @@ impl Run {
                 gap.to
             );
         }
-        Ok(Some(stretch))
-    }
-
-    /// Nothing new to read: should the bucket have known more than the group, the group learns it, so that the next invocation need not ask.
-    async fn commit_found(&self, partition: &TopicPartition, resume: &Resume) -> Result<Option<Stretch>> {
-        let Some(last) = resume.found else { return Ok(None) };
-        let commit = self.commit(partition, &resume.generation, last, resume.start).await?;
-        Ok(Some(Stretch { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true }))
+        Ok(stretch)
     }
 
     /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the beginning of the segment, never a silent jump.
-    async fn read(&self, candidate: &Candidate, resume: &Resume, turn: &mut Turn) -> Result<Option<(FinishedSegment, i64)>> {
+    async fn read(
+        &self,
+        candidate: &Candidate,
+        resume: &Resume,
+        turn: &mut Turn,
+        mut before: HeldBefore,
+    ) -> Result<Option<(FinishedSegment, i64)>> {
         let mut range = candidate.range;
         for _ in 0..OVERTAKEN {
             let gap = (range.log_start > resume.start).then_some(Gap {
@@ -101,7 +138,7 @@ impl Run {
                 to: range.log_start,
                 reason: if resume.is_first { GapReason::BeforeFirstBackup } else { GapReason::LogStartMoved },
             });
-            match self.read_from(candidate, resume, gap, turn).await {
+            match self.read_from(candidate, resume, gap, turn, &mut before).await {
                 Err(Error::Kafka(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange, .. })) => {
                     range = self.fresh_range(&candidate.partition).await?.unwrap_or(range);
                     if range.high_watermark < resume.start {
@@ -121,6 +158,7 @@ impl Run {
         resume: &Resume,
         gap: Option<Gap>,
         turn: &mut Turn,
+        before: &mut HeldBefore,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
         let budget = &self.invocation.budget;
@@ -135,12 +173,13 @@ impl Run {
         let mut moved = (reader.position(), backup.clock.now());
         let ended = loop {
             let mut failed = None;
+            let room = held_limit.saturating_sub(*before.borrow());
             reader.drain(&mut |record| {
                 if let Err(error) = writer.append(record) {
                     failed = Some(error);
                     return ControlFlow::Break(());
                 }
-                let stop = writer.records() >= limit || writer.held_bytes() >= held_limit || writer.is_busy();
+                let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
                 if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             if let Some(error) = failed {
@@ -166,6 +205,11 @@ impl Run {
             }
             if writer.is_busy() {
                 writer.settle().await;
+                continue;
+            }
+            if writer.held_bytes() >= room {
+                // The memory is for both. An error says that nobody holds anything any more.
+                _ = before.wait_for(|held| *held == 0).await;
                 continue;
             }
             let stalled = backup.clock.now().saturating_sub(moved.1) >= STALLED;

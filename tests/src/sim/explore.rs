@@ -39,6 +39,9 @@ pub enum Instance {
 
 type Choice = (usize, Step);
 
+/// More turns than reading a segment of these instances takes.
+const AHEAD: usize = 20;
+
 /// Explores an instance.
 ///
 /// # Errors
@@ -141,6 +144,10 @@ impl Table {
     async fn settle(&mut self) -> Verdict {
         let rests = |Player { gate, task, .. }: &Player| gate.waiting().is_some() || gate.is_killed() || task.is_finished();
         while !self.players.iter().all(rests) {
+            tokio::task::yield_now().await;
+        }
+        // What they read ahead asks nobody: it comes to its end meanwhile.
+        for _ in 0..AHEAD {
             tokio::task::yield_now().await;
         }
         for player in self.players.iter_mut().filter(|player| player.task.is_finished() && !player.is_judged) {

@@ -42,13 +42,29 @@ impl Gate {
         if !(self.asks)(&request) {
             return Some(Fate::Answered);
         }
-        self.lock().waiting = Some(request);
+        // One request of an invocation at a time; what it does beside that waits.
+        while !self.stand(&request) {
+            if self.is_killed() {
+                return None;
+            }
+            tokio::task::yield_now().await;
+        }
         loop {
             tokio::task::yield_now().await;
             if let Some(step) = self.lock().step.take() {
                 return (step == Step::Go).then_some(Fate::Answered);
             }
         }
+    }
+
+    /// Takes the place in front of the gate, if it is free.
+    fn stand(&self, request: &Request) -> bool {
+        let mut state = self.lock();
+        let is_free = state.waiting.is_none() && state.step.is_none() && !state.killed;
+        if is_free {
+            state.waiting = Some(request.clone());
+        }
+        is_free
     }
 
     /// The request that waits.
