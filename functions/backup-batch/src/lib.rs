@@ -161,8 +161,9 @@ impl Run {
             }
             let (held, before) = watch::channel(ready.as_ref().map_or(0, Ready::bytes));
             let settle = async {
-                let segment = ready.take()?;
+                let mut segment = ready.take()?;
                 let result = self.make_durable(&segment).await;
+                segment.let_go();
                 held.send_replace(0);
                 Some((segment, result, self.is_spent()))
             };

@@ -68,6 +68,11 @@ impl Ready {
     pub(crate) fn bytes(&self) -> usize {
         self.finished.as_ref().map_or(0, |finished| finished.body.len())
     }
+
+    /// Frees them.
+    pub(crate) fn let_go(&mut self) {
+        self.finished = None;
+    }
 }
 
 /// Bytes of the segment before, until it is durable.
