@@ -8,10 +8,10 @@
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// The most that glibc takes: pieces below come from the heap.
-        const FROM_THE_HEAP: libc::c_int = 32 << 20;
+        /// Pieces below come from the heap. Larger ones, as what a broker sent so well compressed, would leave holes in it.
+        const FROM_THE_HEAP: libc::c_int = 4 << 20;
         /// What is free at the end of the heap is given back from here on.
-        const KEPT: libc::c_int = 64 << 20;
+        const KEPT: libc::c_int = 32 << 20;
         for (option, value) in [(libc::M_ARENA_MAX, 1), (libc::M_MMAP_THRESHOLD, FROM_THE_HEAP), (libc::M_TRIM_THRESHOLD, KEPT)] {
             // SAFETY: mallopt(3) has no preconditions besides a known option; a value that it does not take changes nothing.
             #[allow(unsafe_code)]
