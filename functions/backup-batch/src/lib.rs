@@ -171,7 +171,7 @@ impl Run {
             let (settled, mut read) = futures::future::join(settle, read).await;
 
             if let Some((segment, result, is_late)) = settled {
-                let is_as_read = self.note(&segment, result, &mut left);
+                let is_as_read = self.note(&segment, result, &mut left, &mut turn);
                 // What was read behind it, or was to be, does not begin where the chain ends.
                 let is_void = |other: &Candidate| !is_as_read && other.partition == segment.candidate.partition;
                 again = again.filter(|other| !is_void(other));
@@ -194,7 +194,7 @@ impl Run {
     }
 
     /// Notes what became of a segment; its partition goes back to the queue unless it is being read on. Whether the chain ends where it does.
-    fn note(&self, segment: &Ready, result: Result<Stretch>, left: &mut u64) -> bool {
+    fn note(&self, segment: &Ready, result: Result<Stretch>, left: &mut u64, turn: &mut Turn) -> bool {
         let partition = &segment.candidate.partition;
         let done = match result {
             Ok(done) => done,
@@ -206,6 +206,9 @@ impl Run {
         *left -= 1;
         lock(&self.report).add(partition, &done);
         let is_as_read = (&done.commit.folder, done.commit.next) == (&segment.commit.folder, segment.commit.next);
+        if !is_as_read {
+            turn.leave(partition);
+        }
         let further = segment.candidate.after(&done.commit);
         if (segment.returns || !is_as_read) && self.is_due(&further) {
             lock(&self.queue).push_back(further);

@@ -35,6 +35,13 @@ impl Turn {
         self.bytes += bytes;
     }
 
+    /// Ends, if it is at this partition: whoever takes the partition next can open it.
+    pub(crate) fn leave(&mut self, partition: &TopicPartition) {
+        if self.partition.as_ref() == Some(partition) {
+            *self = Self::default();
+        }
+    }
+
     /// Whether it is the turn of others now; then the reader is gone.
     pub(crate) fn is_over(&mut self) -> bool {
         let over = self.reader.is_none() || self.bytes >= TURN;

@@ -7,7 +7,7 @@
 //! | `source.rs`, `target.rs` | the domain traits over that world |
 //! | `chaos.rs` | what can happen at an await point; the simulated clock |
 //! | `bucket.rs` | the domain trait over a store in memory, with the same chaos |
-//! | `schedule.rs` | one run: random steps, then quiet until everything is caught up |
+//! | `schedule.rs`, `quiet.rs` | one run: random steps, then quiet until everything is caught up |
 //! | `explore.rs`, `gate.rs` | a small instance with every order of requests and at most one kill; who decides what comes next |
 //! | `verdict.rs` | what an invocation may end with |
 //! | `oracle.rs` | what must be true at the end |
@@ -19,6 +19,7 @@ mod chaos;
 mod explore;
 mod gate;
 mod oracle;
+mod quiet;
 mod schedule;
 mod source;
 mod target;

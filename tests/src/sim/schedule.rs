@@ -1,6 +1,5 @@
-//! One run: random steps, then quiet until everything is caught up, then the oracle.
+//! One run: random steps, then quiet (`quiet.rs`).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use tokio::task::JoinHandle;
 
 use super::bucket::SimBucket;
 use super::chaos::{Chaos, SimClock};
-use super::oracle;
 use super::source::SimSource;
 use super::target::SimTarget;
 use super::verdict::{self, Verdict};
@@ -28,9 +26,7 @@ use super::world::{Entry, World};
 pub(crate) const TOPIC: &str = "orders";
 const GROUP: &str = "backup";
 /// The application that writes transactions.
-const APP: &str = "app";
-/// Invocations of the quiet phase; one that needs more never ends.
-const PATIENCE: usize = 3000;
+pub(super) const APP: &str = "app";
 
 /// What a run is made from.
 #[derive(Debug, Clone, Copy)]
@@ -114,15 +110,15 @@ struct Shape {
 }
 
 pub(crate) struct Simulation {
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     rng: SmallRng,
     pub(crate) world: World,
     pub(crate) bucket: Arc<MemoryStore>,
     pub(crate) clock: Arc<SimClock>,
-    alive: Vec<Running>,
+    pub(super) alive: Vec<Running>,
     /// Instead of luck.
     fixed: Option<Shape>,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
 }
 
 impl Simulation {
@@ -172,13 +168,6 @@ impl Simulation {
                 tokio::spawn(async move { verdict::of_restore(restore.invoke(&invocation).await) })
             }
         }
-    }
-
-    /// Gets quiet, catches up, and asks the oracle.
-    pub(crate) async fn finish(mut self) -> Result<Outcome, String> {
-        self.quiet().await?;
-        oracle::check(&self.world, &self.bucket, self.schedule.delivery, &mut self.outcome).await?;
-        Ok(self.outcome)
     }
 
     fn shape(&mut self) -> Shape {
@@ -397,8 +386,8 @@ impl Simulation {
         Budget { deadline, ..Budget::unlimited(None) }
     }
 
-    fn backup(&mut self, chaos: Arc<Chaos>) -> Backup {
-        let source = SimSource { world: self.world.clone(), chaos: chaos.clone(), group: GROUP.to_owned() };
+    pub(super) fn backup(&mut self, chaos: Arc<Chaos>) -> Backup {
+        let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP);
         let bucket = SimBucket { store: self.bucket.clone(), chaos };
         let shape = self.shape();
         let settings = BackupSettings {
@@ -419,7 +408,7 @@ impl Simulation {
         Backup::new(Arc::new(source), Arc::new(bucket), settings, self.clock.clone()).single_threaded()
     }
 
-    fn restore(&mut self, chaos: Arc<Chaos>, folder: &str) -> Restore {
+    pub(super) fn restore(&mut self, chaos: Arc<Chaos>, folder: &str) -> Restore {
         let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
         let bucket = SimBucket { store: self.bucket.clone(), chaos };
         let shape = self.shape();
@@ -442,67 +431,6 @@ impl Simulation {
             log_level: LogLevel::Error,
         };
         Restore::new(Arc::new(target), Arc::new(bucket), settings, self.clock.clone()).single_threaded()
-    }
-
-    /// Nothing goes wrong any more: whoever is alive ends, and what is left is done.
-    async fn quiet(&mut self) -> Result<(), String> {
-        for (mut task, chaos, _) in std::mem::take(&mut self.alive) {
-            while !task.is_finished() && !chaos.is_killed() {
-                tokio::task::yield_now().await;
-            }
-            task.abort();
-            verdict::of_ended(&mut task).await?;
-        }
-        self.world.lock().end_transaction(APP, true);
-        self.back_up_everything().await?;
-        for generation in 1.. {
-            let folder = shared::catalog::names::topic_folder(TOPIC, generation);
-            if self.bucket.get(&shared::catalog::names::topic_json(&folder)).await.is_err() {
-                break;
-            }
-            self.restore_everything(&folder).await?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn back_up_everything(&mut self) -> Result<(), String> {
-        for _ in 0..PATIENCE {
-            let chaos = Chaos::new(1, self.clock.clone(), None, 0);
-            let mut invocation = BackupInvocation::new(Budget::unlimited(None));
-            invocation.flush = true;
-            let report = self.backup(chaos).invoke(&invocation).await.map_err(|error| format!("a quiet backup failed: {error}"))?;
-            if let Some(error) = report.partitions.iter().find_map(|partition| partition.error.clone()) {
-                return Err(format!("a quiet backup failed: {error}"));
-            }
-            if !report.has_moved() {
-                return Ok(());
-            }
-        }
-        Err("the backup never catches up".to_owned())
-    }
-
-    async fn restore_everything(&mut self, folder: &str) -> Result<(), String> {
-        for _ in 0..PATIENCE {
-            let chaos = Chaos::new(1, self.clock.clone(), None, 0);
-            let restore = self.restore(chaos, folder);
-            let report = restore
-                .invoke(&RestoreInvocation::new(Budget::unlimited(None)))
-                .await
-                .map_err(|error| format!("a quiet restore failed: {error}"))?;
-            // Kafka forgot the progress of a restore that was killed: it goes no further, rather than write a record twice.
-            let is_lost = |error: &str| error.contains("RESTORE_ANYWAY=lost-progress");
-            let lost = report.partitions.iter().filter(|partition| partition.error.as_deref().is_some_and(is_lost));
-            let lost: BTreeSet<i32> = lost.map(|partition| partition.partition).collect();
-            let mut left = report.partitions.iter().filter(|partition| !lost.contains(&partition.partition));
-            if let Some(error) = left.clone().find_map(|partition| partition.error.clone()) {
-                return Err(format!("a quiet restore of {folder} failed: {error}"));
-            }
-            if left.all(|partition| partition.caught_up) {
-                self.world.lock().lost.extend(lost.into_iter().map(|partition| (folder.to_owned(), partition)));
-                return Ok(());
-            }
-        }
-        Err(format!("the restore of {folder} never catches up"))
     }
 }
 

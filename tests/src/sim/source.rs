@@ -1,8 +1,8 @@
 //! The source side of the simulated Kafka.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,9 +19,11 @@ const FETCHED: i64 = 7;
 
 #[derive(Debug)]
 pub(crate) struct SimSource {
-    pub(crate) world: World,
-    pub(crate) chaos: Arc<Chaos>,
-    pub(crate) group: String,
+    world: World,
+    chaos: Arc<Chaos>,
+    group: String,
+    /// Partitions that have a reader: librdkafka's client has one for each.
+    reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
 }
 
 pub(crate) fn unavailable(what: &str) -> KafkaError {
@@ -29,6 +31,10 @@ pub(crate) fn unavailable(what: &str) -> KafkaError {
 }
 
 impl SimSource {
+    pub(crate) fn new(world: World, chaos: Arc<Chaos>, group: &str) -> Self {
+        Self { world, chaos, group: group.to_owned(), reading: Arc::default() }
+    }
+
     /// One offset of each partition, at this moment. Now and then a partition has no leader.
     async fn list(&self, partitions: &[TopicPartition], offset: fn(&Log) -> i64) -> Result<BTreeMap<TopicPartition, i64>> {
         self.read(Area::Source, || {
@@ -107,10 +113,14 @@ impl SourceCluster for SimSource {
     }
 
     async fn open(&self, partition: &TopicPartition, from: i64) -> Result<Box<dyn PartitionReader>> {
-        let (world, chaos) = (self.world.clone(), self.chaos.clone());
+        let reading = Arc::clone(&self.reading);
+        if !reading.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone()) {
+            return Err(KafkaError::new(KafkaErrorKind::Other, partition.to_string(), "is being read already"));
+        }
         let reader = SimReader {
-            world,
-            chaos,
+            world: self.world.clone(),
+            chaos: self.chaos.clone(),
+            reading,
             partition: partition.clone(),
             position: from,
             fetched: VecDeque::new(),
@@ -134,12 +144,19 @@ enum Fetched {
 struct SimReader {
     world: World,
     chaos: Arc<Chaos>,
+    reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
     partition: TopicPartition,
     position: i64,
     fetched: VecDeque<Fetched>,
     fetched_to: i64,
     /// The end that was told last: it is told once.
     told: Option<i64>,
+}
+
+impl Drop for SimReader {
+    fn drop(&mut self) {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.partition);
+    }
 }
 
 #[async_trait]
