@@ -16,6 +16,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /**
  * Fills a topic quickly with JSON-like records: a key, a value of about BYTES bytes, two headers, timestamps a millisecond apart.
  * Bulk TOPIC RECORDS BYTES [PROPERTY=VALUE…]     the same arguments always make the same records, in turn over all partitions
+ * With transactional.id=… they are one transaction, which end=abort aborts; content=zeros makes values of zeros alone.
  */
 public final class Bulk {
     private static final String[] WORDS = {
@@ -38,8 +39,14 @@ public final class Bulk {
             properties.put(pair[0], pair[1]);
         }
         boolean zeros = "zeros".equals(properties.remove("content"));
+        boolean aborts = "abort".equals(properties.remove("end"));
+        boolean isTransaction = properties.containsKey("transactional.id");
         var random = new Random(bytes);
         try (var producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer())) {
+            if (isTransaction) {
+                producer.initTransactions();
+                producer.beginTransaction();
+            }
             int partitions = producer.partitionsFor(topic).size();
             List<Future<RecordMetadata>> sent = new ArrayList<>();
             for (long n = 0; n < records; n++) {
@@ -50,6 +57,11 @@ public final class Bulk {
                 }
             }
             await(sent);
+            if (aborts) {
+                producer.abortTransaction();
+            } else if (isTransaction) {
+                producer.commitTransaction();
+            }
         }
     }
 

@@ -86,7 +86,16 @@ pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: 
     // Compressed: what a response becomes in memory, all at once, should be about what may be held ready, too, also when its records compress
     // to a five hundredth. A batch that is larger comes alone.
     let fetch = (prefetch / 512).clamp(16 << 10, 1 << 20).to_string();
-    let sized = [("queued.max.messages.kbytes", kilobytes.as_str()), ("fetch.message.max.bytes", &fetch)];
+    // librdkafka doubles its requests for a partition as long as nothing comes of the answers (all of an aborted transaction), and never makes
+    // them smaller again: up to this size of a response, in which aborted records are skipped quickly.
+    let response = (prefetch / 64).clamp(128 << 10, 8 << 20).to_string();
+    let sized = [
+        ("queued.max.messages.kbytes", kilobytes.as_str()),
+        ("fetch.message.max.bytes", &fetch),
+        // Of no use to a reader, but the limit must not be below it.
+        ("message.max.bytes", "1000"),
+        ("fetch.max.bytes", &response),
+    ];
     let mut fixed = READING.to_vec();
     fixed.push(("isolation.level", level));
     start(Kind::Consumer, settings, READING_DEFAULTS, &sized, &fixed)
