@@ -7,7 +7,7 @@
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use end_to_end::sim::{Instance, Outcome, Schedule, explore, run};
+use end_to_end::sim::{Instance, Outcome, Schedule, explore, overtaken, run};
 use shared::kafka::Delivery;
 
 fn number(variable: &str) -> Option<u64> {
@@ -40,6 +40,11 @@ fn run_from(next: &AtomicU64, end: u64) -> Outcome {
         run(schedule).unwrap_or_else(|problem| panic!("{problem}\nreplay it with SIMULATION_SEED={seed}"))
     };
     seeds.map(one).sum()
+}
+
+#[test]
+fn an_invocation_that_is_overtaken_by_a_newer_generation_ends() {
+    overtaken().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

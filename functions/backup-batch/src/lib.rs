@@ -209,8 +209,10 @@ impl Run {
         if !is_as_read {
             turn.leave(partition);
         }
+        // Where another invocation has begun a newer generation meanwhile, the next invocation begins there; this one would go over the old one.
+        let is_overtaken = done.commit.folder != segment.commit.folder;
         let further = segment.candidate.after(&done.commit);
-        if (segment.returns || !is_as_read) && self.is_due(&further) {
+        if (segment.returns || !is_as_read) && !is_overtaken && self.is_due(&further) {
             lock(&self.queue).push_back(further);
         }
         is_as_read

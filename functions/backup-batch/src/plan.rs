@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::try_join;
 use shared::catalog::BackupCommit;
 use shared::clock::Millis;
-use shared::kafka::{OffsetRange, TopicFacts, TopicPartition};
+use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use shared::{Error, Result};
 
 use crate::publish::generation_of;
@@ -36,7 +36,9 @@ impl Candidate {
 
     /// The same partition behind a segment that was just written, or will be.
     pub(crate) fn after(&self, commit: &BackupCommit) -> Self {
-        Self { commit: Some(commit.clone()), ..self.clone() }
+        // Reading may have gone past what was the end when the invocation began.
+        let high_watermark = self.range.high_watermark.max(commit.next);
+        Self { commit: Some(commit.clone()), range: OffsetRange { high_watermark, ..self.range }, ..self.clone() }
     }
 }
 
@@ -92,7 +94,8 @@ impl Backup {
         let mut work = Vec::new();
         for partition in partitions {
             let Some(mut range) = ranges.get(&partition).copied() else {
-                report.fail_text(&partition, "the partition has no leader now; the next invocation tries again".into());
+                let what = "the partition has no leader now; the next invocation tries again";
+                report.fail(&partition, &KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into());
                 continue;
             };
             let held = range.held_by_transactions();

@@ -136,12 +136,9 @@ impl BackupReport {
     }
 
     pub(crate) fn fail(&mut self, partition: &TopicPartition, error: &Error) {
-        self.fail_text(partition, in_full(error));
-        self.of(partition).retryable = Some(error.is_retryable());
-    }
-
-    pub(crate) fn fail_text(&mut self, partition: &TopicPartition, error: String) {
-        self.of(partition).error = Some(error);
+        let report = self.of(partition);
+        report.error = Some(in_full(error));
+        report.retryable = Some(error.is_retryable());
     }
 
     pub(crate) fn fail_topic(&mut self, _topic: &str, error: String) {

@@ -1,7 +1,7 @@
 //! Where to begin: our own commit says it; where that is missing, foreign or expired, or the topic is another one, the bucket does.
 
 use shared::catalog::{Generation, Generations, NewReason, find_last};
-use shared::kafka::TopicFacts;
+use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts};
 use shared::segment::Packing;
 use shared::store::Version;
 use shared::{Error, Result};
@@ -173,9 +173,9 @@ impl Run {
 }
 
 fn another_topic(name: &str) -> Error {
-    Error::Refused(format!(
-        "topic {name:?} was deleted or created again during this invocation; nothing was written of it, the next invocation begins a new generation"
-    ))
+    let what =
+        "was deleted or created again during this invocation; nothing was written of it, the next invocation begins a new generation";
+    KafkaError::new(KafkaErrorKind::Unavailable, format!("topic {name:?}"), what).into()
 }
 
 fn why(name: &str, number: u32, reason: &NewReason) -> String {

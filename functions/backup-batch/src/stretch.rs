@@ -19,11 +19,15 @@ use crate::turn::Turn;
 /// A fetch waits so long before the budget is looked at again.
 const WAIT: Duration = Duration::from_millis(250);
 
-/// With nothing new for so long and more to come, what was read is written, or the partition given up for this invocation.
+/// With nothing new for so long and more to come, what was read is written.
 const STALLED: Millis = 60_000;
 
-/// An invocation whose time ends after nothing came for so long says so. Aborted transactions are read in silence: one that takes longer than an
-/// invocation has would keep its partition where it is without a word.
+/// Where nothing was read yet, the partition is given up for this invocation after so long. Aborted transactions are read in silence, and what
+/// was read of them is read again by the next invocation.
+const GIVEN_UP: Millis = 900_000;
+
+/// An invocation whose time ends after nothing came for so long says so. An aborted transaction that takes longer than an invocation has would
+/// keep its partition where it is without a word.
 const SILENT: Millis = 5_000;
 
 /// How often retention may overtake the reader before the partition is left to the next invocation.
@@ -215,12 +219,13 @@ impl Run {
             if writer.held_bytes() >= room {
                 // The memory is for both. An error says that nobody holds anything any more.
                 _ = before.wait_for(|held| *held == 0).await;
+                moved.1 = backup.clock.now();
                 continue;
             }
-            let stalled = backup.clock.now().saturating_sub(moved.1) >= STALLED;
+            let waited = backup.clock.now().saturating_sub(moved.1);
             match reader.fetch(WAIT).await {
-                Ok(()) if stalled && writer.records() > 0 => break Ended::Full,
-                Ok(()) if stalled => return Err(stalled_at(partition, position, end)),
+                Ok(()) if waited >= STALLED && writer.records() > 0 => break Ended::Full,
+                Ok(()) if waited >= GIVEN_UP => return Err(nothing_came(partition, position, waited)),
                 Ok(()) => {}
                 // A durable prefix is worth more than an error: the next invocation meets the cause at its first step.
                 Err(_) if writer.records() > 0 => break Ended::Full,
@@ -279,17 +284,12 @@ fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }
 
-fn stalled_at(partition: &TopicPartition, position: i64, end: i64) -> Error {
-    let what =
-        format!("nothing came from the brokers for {} s at offset {position} (end {end}); is the partition's leader up?", STALLED / 1000);
-    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
-}
-
 fn nothing_came(partition: &TopicPartition, position: i64, waited: Millis) -> Error {
     let what = format!(
-        "nothing came from offset {position} on for {} s, and the invocation's time is used up. Is the partition's leader up? Where a large \
-         transaction was aborted there, reading through it takes more time: raise the time budget for once",
-        waited / 1000
+        "nothing came from offset {position} on for {} s. Is the partition's leader up? Where a large transaction was aborted there, reading \
+         through it takes longer: give one invocation more time (silence is waited out for up to {} s)",
+        waited / 1000,
+        GIVEN_UP / 1000
     );
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }

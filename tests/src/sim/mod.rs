@@ -9,6 +9,7 @@
 //! | `bucket.rs` | the domain trait over a store in memory, with the same chaos |
 //! | `schedule.rs`, `quiet.rs` | one run: random steps, then quiet until everything is caught up |
 //! | `explore.rs`, `gate.rs` | a small instance with every order of requests and at most one kill; who decides what comes next |
+//! | `overtaken.rs` | a newer generation begins under an invocation's feet |
 //! | `verdict.rs` | what an invocation may end with |
 //! | `oracle.rs` | what must be true at the end |
 //!
@@ -19,6 +20,7 @@ mod chaos;
 mod explore;
 mod gate;
 mod oracle;
+mod overtaken;
 mod quiet;
 mod schedule;
 mod source;
@@ -27,4 +29,5 @@ mod verdict;
 mod world;
 
 pub use explore::{Explored, Instance, explore};
+pub use overtaken::overtaken;
 pub use schedule::{Outcome, Schedule, run};

@@ -14,6 +14,8 @@ use super::verdict;
 
 /// Invocations until everything is caught up; a run that needs more never ends.
 const PATIENCE: usize = 3000;
+/// Turns that an invocation has to come to its end when nothing new happens any more.
+pub(super) const TURNS: usize = 1_000_000;
 
 impl Simulation {
     /// Gets quiet, catches up, and asks the oracle.
@@ -26,8 +28,14 @@ impl Simulation {
     /// Nothing goes wrong any more: whoever is alive ends, and what is left is done.
     async fn quiet(&mut self) -> Result<(), String> {
         for (mut task, chaos, _) in std::mem::take(&mut self.alive) {
-            while !task.is_finished() && !chaos.is_killed() {
+            for _ in 0..TURNS {
+                if task.is_finished() || chaos.is_killed() {
+                    break;
+                }
                 tokio::task::yield_now().await;
+            }
+            if !task.is_finished() && !chaos.is_killed() {
+                return Err("an invocation goes on for ever".to_owned());
             }
             task.abort();
             verdict::of_ended(&mut task).await?;

@@ -24,7 +24,7 @@ use super::world::{Entry, World};
 
 /// The topic that is backed up.
 pub(crate) const TOPIC: &str = "orders";
-const GROUP: &str = "backup";
+pub(super) const GROUP: &str = "backup";
 /// The application that writes transactions.
 pub(super) const APP: &str = "app";
 
@@ -105,7 +105,7 @@ pub(crate) enum Handler {
 struct Shape {
     records_per_segment: u64,
     threads: usize,
-    max_segments: u64,
+    max_segments: Option<u64>,
     compression: Compression,
 }
 
@@ -141,7 +141,7 @@ impl Simulation {
     /// One partition with two segments of two records, and nothing left to luck.
     pub(crate) fn small() -> Self {
         let mut simulation = Self::new(Schedule { seed: 0, steps: 0, errors: 0, delivery: Delivery::ExactlyOnce });
-        let shape = Shape { records_per_segment: 2, threads: 1, max_segments: 2, compression: Compression::Gzip(1) };
+        let shape = Shape { records_per_segment: 2, threads: 1, max_segments: Some(2), compression: Compression::Gzip(1) };
         simulation.fixed = Some(shape);
         simulation.world = World::default();
         {
@@ -153,6 +153,11 @@ impl Simulation {
             }
         }
         simulation
+    }
+
+    /// An invocation of a small simulation ends when nothing is left.
+    pub(super) fn take_any_number_of_segments(&mut self) {
+        self.fixed = self.fixed.map(|shape| Shape { max_segments: None, ..shape });
     }
 
     /// Starts an invocation.
@@ -174,7 +179,7 @@ impl Simulation {
         self.fixed.unwrap_or_else(|| Shape {
             records_per_segment: self.rng.random_range(1..12),
             threads: self.rng.random_range(1..4),
-            max_segments: self.rng.random_range(1..6),
+            max_segments: self.rng.random_bool(0.8).then(|| self.rng.random_range(1..6)),
             compression: if self.rng.random_bool(0.5) { Compression::Gzip(1) } else { Compression::Zstd(1) },
         })
     }
@@ -398,7 +403,7 @@ impl Simulation {
             records_per_segment: shape.records_per_segment,
             retry_upload: Duration::from_secs(60),
             threads: shape.threads,
-            max_segments: Some(shape.max_segments),
+            max_segments: shape.max_segments,
             memory_limit: None,
             time_budget: None,
             isolation: Isolation::ReadCommitted,
@@ -422,7 +427,7 @@ impl Simulation {
             strategy: PartitionStrategy::Same,
             retry: Duration::from_secs(60),
             threads: shape.threads,
-            max_segments: Some(shape.max_segments),
+            max_segments: shape.max_segments,
             memory_limit: None,
             time_budget: None,
             replication_factor: None,

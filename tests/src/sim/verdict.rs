@@ -9,9 +9,7 @@ use tokio::task::JoinHandle;
 pub(crate) type Verdict = std::result::Result<(), String>;
 
 /// What no time heals, and a schedule can bring about all the same.
-const ALLOWED: [&str; 3] = [
-    // A topic that is created again under the invocation's feet.
-    "was deleted or created again during this invocation; nothing was written of it, the next invocation begins a new generation",
+const ALLOWED: [&str; 2] = [
     // A restore of a generation that is not backed up yet.
     "no backup of ",
     // Offsets of a restore that was killed are forgotten before it goes on.
@@ -22,10 +20,7 @@ pub(crate) fn of_backup(result: Result<BackupReport>) -> Verdict {
     let report = result.map_or_else(|error| of(&error).map(|()| BackupReport::default()), Ok)?;
     // What concerns whole topics: there is one, always.
     report.errors.first().map_or(Ok(()), |error| Err(error.clone()))?;
-    report.partitions.iter().try_for_each(|one| match one.error.as_deref() {
-        Some(error) if one.retryable.is_none() && error.contains("has no leader now") => Ok(()),
-        error => of_text(error, one.retryable),
-    })
+    report.partitions.iter().try_for_each(|one| of_text(one.error.as_deref(), one.retryable))
 }
 
 pub(crate) fn of_restore(result: Result<RestoreReport>) -> Verdict {
