@@ -79,7 +79,10 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
         text.push_str(note);
     }
     if report.caught_up && !report.wanted_configs.is_empty() {
-        let configs: Vec<String> = report.wanted_configs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        // kafka-configs.sh takes a value with commas in brackets.
+        let config =
+            |(key, value): (&String, &String)| if value.contains(',') { format!("{key}=[{value}]") } else { format!("{key}={value}") };
+        let configs: Vec<String> = report.wanted_configs.iter().map(config).collect();
         text.push_str(&format!(
             "\nThe original topic had other configs. Once the restore is verified:\n  kafka-configs.sh --bootstrap-server … --alter --entity-type topics \
              --entity-name {} --add-config '{}'",

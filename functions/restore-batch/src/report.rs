@@ -82,11 +82,21 @@ fn newer_note(folder: &str, newer: &str) -> String {
     )
 }
 
+fn retention_note(target: &str) -> String {
+    format!(
+        "{target:?} keeps its records for ever (retention.ms=-1), so that old ones survive the restore; the original had the broker's default. Once \
+         the restore is verified: kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {target} --delete-config \
+         retention.ms"
+    )
+}
+
 impl RestoreReport {
     pub(crate) fn new(restore: &Restore, source: &Source, target: &TargetTopic) -> Self {
         let settings = &restore.settings;
         let partitions =
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
+        let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
+        notes.extend(target.keeps_for_ever.then(|| retention_note(&settings.restore_topic)));
         Self {
             function: "restore-batch",
             restore_id: settings.restore_id.clone(),
@@ -94,7 +104,7 @@ impl RestoreReport {
             target: settings.restore_topic.clone(),
             partitions,
             wanted_configs: target.wanted_configs.clone(),
-            notes: source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect(),
+            notes,
             ..Self::default()
         }
     }

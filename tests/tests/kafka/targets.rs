@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use end_to_end::compare::assert_identical;
-use end_to_end::kafka::{Kafka, Read};
+use end_to_end::kafka::{Kafka, Read, unique};
 use end_to_end::record::Record;
-use end_to_end::runner::Runner;
+use end_to_end::runner::{Runner, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
@@ -89,13 +89,17 @@ fn a_target_with_records_of_somebody_else_is_refused() {
 
 /// Old, of another time, large: one of each.
 fn demanding() -> Vec<Record> {
-    let now = i64::try_from(UNIX_EPOCH.elapsed().expect("after 1970").as_millis()).expect("before the year 292 million");
+    let now = now();
     let value = |bytes: usize| (0..bytes).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();
     vec![
         Record::new(0, crate::LONG_AGO).key("old").value("record"),
         Record::new(0, now + 86_400_000).key("of").value("tomorrow"),
         Record::new(0, now).key("large").value(value(100_000)),
     ]
+}
+
+fn now() -> i64 {
+    i64::try_from(UNIX_EPOCH.elapsed().expect("after 1970").as_millis()).expect("before the year 292 million")
 }
 
 /// Who says so gets it, with a warning.
@@ -116,4 +120,32 @@ fn a_target_that_takes_them_gets_them() {
     let target = kafka.create_topic("taking", 1, &ANYTHING);
     runner.restore(&runner.restore_config(&topic, &target, Value::Null));
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&target, Read::Uncommitted));
+}
+
+/// The topic that restore makes keeps everything; the report ends with what makes it like the original, and Kafka's own tool takes that.
+#[test]
+fn the_printed_commands_give_the_target_its_old_configs() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("configured", 1, &[("cleanup.policy", "compact,delete"), ("segment.ms", "600000")]);
+    kafka.admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", &topic, "--delete-config", "retention.ms"]);
+    kafka.produce(&topic, &[Record::new(0, now()).key("a").value("1")]);
+    let runner = Runner::on_folder(&kafka);
+    runner.back_up(&runner.backup_config(&[&topic], Value::Null));
+    let target = unique("copy");
+    let restore = runner.restore_config(&topic, &target, Value::Null);
+    let output = local_runner().arg("restore").arg(&restore).arg("--until-caught-up").output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let of_target = ["--entity-type", "topics", "--entity-name", &target];
+    let describe = || kafka.admin("ConfigCommand", ["--describe"].iter().chain(&of_target).copied());
+    assert!(describe().contains("retention.ms=-1"), "nothing is deleted before the restore is verified");
+
+    let commands: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once("kafka-configs.sh --bootstrap-server … ")).map(|it| it.1).collect();
+    assert_eq!(commands.len(), 2, "{text}");
+    for command in commands {
+        kafka.admin("ConfigCommand", command.split_whitespace().map(|word| word.trim_matches('\'')));
+    }
+    let configs = describe();
+    assert!(configs.contains("cleanup.policy=compact,delete") && configs.contains("segment.ms=600000"), "{configs}");
+    assert!(!configs.contains("retention.ms=-1"), "{configs}");
 }
