@@ -187,8 +187,8 @@ impl Site {
     }
 }
 
-const SAS_LACKS: &str =
-    "the SharedAccessSignature does not allow this: it needs the permissions read, create, write, delete and list (sp=rcwdl)";
+pub(super) const SAS_LACKS: &str =
+    "the SharedAccessSignature does not allow this: it needs the permissions read, create, write and list (sp=rcwl)";
 
 const NO_TOKEN: &str = "no token could be had for a managed or workload identity: does this machine have one (AZURE_CLIENT_ID names which), or \
                         should AZURE_STORAGE_CONNECTION_STRING be set?";

@@ -20,6 +20,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::AzureBlobStore;
 use super::extras::Extra;
+use super::failure::SAS_LACKS;
 use crate::store::{Body, Result, StoreError, StoreErrorKind, Version};
 
 /// Up to here a body goes in one request. The SDK's transport waits 60 seconds for an answer, the sending included.
@@ -41,10 +42,12 @@ pub(super) enum Condition<'a> {
 impl Condition<'_> {
     /// What it means that it is not, given what Azure said.
     fn refusal(self, error: StoreError) -> StoreError {
-        use StoreErrorKind::{AlreadyExists, Changed, NotFound};
+        use StoreErrorKind::{AlreadyExists, Changed, Denied, NotFound};
         match (self, error.kind) {
             (Self::Absent, AlreadyExists | Changed) => StoreError { kind: AlreadyExists, ..error },
-            (Self::Still(_), AlreadyExists | Changed | NotFound) => StoreError { kind: Changed, ..error },
+            (Self::Still(_), Changed | NotFound) => StoreError { kind: Changed, ..error },
+            // A signature that may create, but not overwrite.
+            (Self::Still(_), AlreadyExists) => StoreError { kind: Denied, what: SAS_LACKS.to_owned(), ..error },
             _ => error,
         }
     }

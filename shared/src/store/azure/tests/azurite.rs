@@ -210,7 +210,7 @@ async fn refusals_say_what_to_do() {
     let read_only = open(&container, &endpoint, signature(&access, "r"));
     let error = read_only.create(&name, Body::from(vec![1])).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Denied, "{error}");
-    assert!(error.to_string().contains("sp=rcwdl"), "{error}");
+    assert!(error.to_string().contains("sp=rcwl"), "{error}");
 }
 
 /// Everything that is logged, the least lines of every crate too.

@@ -61,7 +61,7 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
             Kind::Denied,
             "Storage Blob Data Contributor on the container backups",
         ),
-        (sas(), refusal(403, "AuthorizationPermissionMismatch"), Kind::Denied, "sp=rcwdl"),
+        (sas(), refusal(403, "AuthorizationPermissionMismatch"), Kind::Denied, "sp=rcwl"),
         (key(), refusal(403, "AuthorizationFailure"), Kind::Denied, "network rules of the account acme"),
         (key(), refusal(409, "BlobImmutableDueToPolicy"), Kind::Denied, "immutability policy"),
         (key(), refusal(503, "ServerBusy"), Kind::Throttled, "slow down"),
