@@ -115,7 +115,7 @@ const KEYS: &[Key] = &[
         "segments of one invocation, for each of NUMBER_OF_KAFKA_THREADS; 0: until caught up or out of time"),
     key("TIME_BUDGET_SECONDS", Both, Section::Invocation, "none", "240",
         "an invocation ends in good order before this, at least 1; on Azure below functionTimeout; on Lambda its own deadline also holds"),
-    key("MEMORY_LIMIT_MB", Both, Section::Invocation, "the platform's limit", "256",
+    key("MEMORY_LIMIT_MB", Both, Section::Invocation, "Lambda's limit, else 128", "256",
         "memory the process may use in MiB, at least 64"),
     key("LOG_LEVEL", Both, Section::Invocation, "20", "20",
         "10, 20, 30, 40, 50 or DEBUG, INFO, WARNING, ERROR, CRITICAL"),

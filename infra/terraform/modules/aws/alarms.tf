@@ -23,7 +23,7 @@ locals {
       actions     = var.schedule.enabled
     }
     backup-gap = {
-      description = "Records are missing from the backup: Kafka's retention removed them before they were read, or the topic was truncated. The segment behind the gap names its offsets and its reason. Raise the retention, or run the backup more often or on more shards."
+      description = "Records are missing from the backup: Kafka's retention or DeleteRecords removed them before they were read. The segment behind the gap names its offsets and its reason. Raise the retention, or run the backup more often or on more shards."
       namespace   = local.metrics, metric = "Gaps", dimensions = { Function = local.function_names.backup }
       statistic   = "Sum", comparison = "GreaterThanThreshold", threshold = 0
       period      = 300, periods = 1, missing = "notBreaching"

@@ -108,7 +108,7 @@ run "lifecycle_rules" {
   }
   assert {
     condition     = toset(flatten([for rule in slice(azurerm_storage_management_policy.backup.rule, 2, 4) : tolist(rule.filters[0].prefix_match)])) == toset(flatten([for topic in ["orders", "payments"] : [for digit in range(10) : "kafka-backup/kafka/${topic}/${digit}"]]))
-    error_message = "Only partition folders expire: topic.json, restore checkpoints and older generations stay."
+    error_message = "Only partition folders expire: topic.json, restore checkpoints and later generations stay."
   }
   assert {
     condition     = alltrue([for rule in slice(azurerm_storage_management_policy.backup.rule, 2, 4) : rule.actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400 && length(rule.filters[0].prefix_match) <= 10])
