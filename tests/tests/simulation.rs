@@ -7,7 +7,7 @@
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use end_to_end::sim::{Instance, Outcome, Schedule, explore, overtaken, run};
+use end_to_end::sim::{Instance, Outcome, Schedule, explore, overtaken, run, silence};
 use shared::kafka::Delivery;
 
 fn number(variable: &str) -> Option<u64> {
@@ -45,6 +45,11 @@ fn run_from(next: &AtomicU64, end: u64) -> Outcome {
 #[test]
 fn an_invocation_that_is_overtaken_by_a_newer_generation_ends() {
     overtaken().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_silent_partition_waits_for_the_others_and_they_do_not_wait_for_it() {
+    silence().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

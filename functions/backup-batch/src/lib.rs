@@ -34,7 +34,7 @@ use tracing::Instrument;
 use plan::Candidate;
 pub use report::{BackupReport, PartitionReport};
 use resume::TopicState;
-use stretch::{Ready, Stretch};
+use stretch::{Ready, STALLED, Stretch, nothing_came};
 use turn::Turn;
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -148,16 +148,25 @@ struct Run {
 }
 
 impl Run {
-    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written. While one
-    /// segment is made durable the next one is read: should that have been for nothing, nothing durable came of it.
+    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written; those that
+    /// were silent come last, whatever was written. While one segment is made durable the next one is read: should that have been for nothing,
+    /// nothing durable came of it.
     async fn work(self: Arc<Self>) {
         let mut left = self.backup.settings.max_segments.unwrap_or(u64::MAX);
-        let (mut turn, mut again, mut ready) = (Turn::default(), None, None::<Ready>);
+        let (mut turn, mut again, mut ready, mut silent) = (Turn::default(), None, None::<Ready>, Vec::<Candidate>::new());
         loop {
             let may_read = left > u64::from(ready.is_some()) && !self.is_spent();
-            let candidate = if may_read { again.take().or_else(|| lock(&self.queue).pop_front()) } else { None };
+            let mut candidate = if may_read { again.take().or_else(|| lock(&self.queue).pop_front()) } else { None };
             if candidate.is_none() && ready.is_none() {
-                return;
+                match silent.pop() {
+                    None => return,
+                    Some(last) if self.is_spent() => {
+                        let from = last.commit.as_ref().map_or(0, |commit| commit.next);
+                        self.fail(&last.partition, &nothing_came(&last.partition, from, STALLED));
+                        continue;
+                    }
+                    last => candidate = last,
+                }
             }
             let (held, before) = watch::channel(ready.as_ref().map_or(0, Ready::bytes));
             let settle = async {
@@ -187,6 +196,9 @@ impl Run {
                     }
                     ready = Some(segment);
                 }
+                (Some(candidate), Some(Ok(None))) if turn.has_ended_in_silence() => {
+                    silent.push(Candidate { was_silent: true, ..candidate })
+                }
                 (Some(candidate), Some(Err(error))) => self.fail(&candidate.partition, &error),
                 _ => {}
             }
@@ -203,7 +215,7 @@ impl Run {
                 return false;
             }
         };
-        *left -= 1;
+        *left = left.saturating_sub(1);
         lock(&self.report).add(partition, &done);
         let is_as_read = (&done.commit.folder, done.commit.next) == (&segment.commit.folder, segment.commit.next);
         if !is_as_read {

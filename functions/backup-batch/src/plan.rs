@@ -20,6 +20,8 @@ pub(crate) struct Candidate {
     pub(crate) range: OffsetRange,
     /// Our own last commit for this very topic. `None`: the bucket decides where to begin.
     pub(crate) commit: Option<BackupCommit>,
+    /// Nothing came of it for a while, and the others had their turn first.
+    pub(crate) was_silent: bool,
 }
 
 impl Candidate {
@@ -106,7 +108,7 @@ impl Backup {
             // One partition's lost end begins a generation for all: who committed to an older one has not begun with it yet.
             let is_newest = |commit: &BackupCommit| newest.get(&partition.topic).is_none_or(|number| generation_of(commit) >= *number);
             let commit = commits.remove(&partition).filter(is_newest);
-            let candidate = Candidate { partition, range, commit };
+            let candidate = Candidate { partition, range, commit, was_silent: false };
             report.see(&candidate.partition, &range, held, candidate.commit.as_ref());
             if self.is_due(&candidate, invocation, now) {
                 work.push(candidate);

@@ -10,20 +10,20 @@ use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWrite
 use shared::{Error, Result};
 use tokio::sync::watch;
 
-use crate::Run;
 use crate::plan::Candidate;
 use crate::publish::Published;
 use crate::resume::Resume;
 use crate::turn::Turn;
+use crate::{Run, lock};
 
 /// A fetch waits so long before the budget is looked at again.
 const WAIT: Duration = Duration::from_millis(250);
 
 /// With nothing new for so long and more to come, what was read is written.
-const STALLED: Millis = 60_000;
+pub(crate) const STALLED: Millis = 60_000;
 
-/// Where nothing was read yet, the partition is given up for this invocation after so long. Aborted transactions are read in silence, and what
-/// was read of them is read again by the next invocation.
+/// Where nothing was read yet, others that wait have their turn first, and after so long the partition is given up for this invocation. Aborted
+/// transactions are read in silence, and what was read of them is read again from its beginning.
 const GIVEN_UP: Millis = 900_000;
 
 /// An invocation whose time ends after nothing came for so long says so. An aborted transaction that takes longer than an invocation has would
@@ -225,6 +225,10 @@ impl Run {
             let waited = backup.clock.now().saturating_sub(moved.1);
             match reader.fetch(WAIT).await {
                 Ok(()) if waited >= STALLED && writer.records() > 0 => break Ended::Full,
+                Ok(()) if waited >= STALLED && !candidate.was_silent && !lock(&self.queue).is_empty() => {
+                    turn.end_in_silence();
+                    return Ok(None);
+                }
                 Ok(()) if waited >= GIVEN_UP => return Err(nothing_came(partition, position, waited)),
                 Ok(()) => {}
                 // A durable prefix is worth more than an error: the next invocation meets the cause at its first step.
@@ -284,7 +288,7 @@ fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }
 
-fn nothing_came(partition: &TopicPartition, position: i64, waited: Millis) -> Error {
+pub(crate) fn nothing_came(partition: &TopicPartition, position: i64, waited: Millis) -> Error {
     let what = format!(
         "nothing came from offset {position} on for {} s. Is the partition's leader up? Where a large transaction was aborted there, reading \
          through it takes longer: give one invocation more time (silence is waited out for up to {} s)",

@@ -14,6 +14,7 @@ pub(crate) struct Turn {
     partition: Option<TopicPartition>,
     reader: Option<Box<dyn PartitionReader>>,
     bytes: u64,
+    is_silent: bool,
 }
 
 impl Turn {
@@ -33,6 +34,16 @@ impl Turn {
     pub(crate) fn keep(&mut self, reader: Box<dyn PartitionReader>, bytes: u64) {
         self.reader = Some(reader);
         self.bytes += bytes;
+    }
+
+    /// Ends, because nothing comes.
+    pub(crate) fn end_in_silence(&mut self) {
+        *self = Self { is_silent: true, ..Self::default() };
+    }
+
+    /// Whether it has just ended so.
+    pub(crate) fn has_ended_in_silence(&mut self) -> bool {
+        std::mem::take(&mut self.is_silent)
     }
 
     /// Ends, if it is at this partition: whoever takes the partition next can open it.

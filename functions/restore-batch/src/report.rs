@@ -84,8 +84,8 @@ fn newer_note(folder: &str, newer: &str) -> String {
 
 fn retention_note(target: &str) -> String {
     format!(
-        "{target:?} keeps its records for ever (retention.ms=-1), so that old ones survive the restore; the original had the broker's default. Once \
-         the restore is verified: kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {target} --delete-config \
+        "{target:?} keeps its records for ever (retention.ms=-1), so that old ones survive the restore. The backup knows no retention.ms of the \
+         original: it had the broker's default, or its configs could not be read. For the default, once the restore is verified: kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {target} --delete-config \
          retention.ms"
     )
 }

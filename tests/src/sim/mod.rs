@@ -9,18 +9,18 @@
 //! | `bucket.rs` | the domain trait over a store in memory, with the same chaos |
 //! | `schedule.rs`, `quiet.rs` | one run: random steps, then quiet until everything is caught up |
 //! | `explore.rs`, `gate.rs` | a small instance with every order of requests and at most one kill; who decides what comes next |
-//! | `overtaken.rs` | a newer generation begins under an invocation's feet |
+//! | `cases.rs` | what random schedules do not come to |
 //! | `verdict.rs` | what an invocation may end with |
 //! | `oracle.rs` | what must be true at the end |
 //!
 //! Everything random comes from one seed, and everything runs on one thread: a seed is a run.
 
 mod bucket;
+mod cases;
 mod chaos;
 mod explore;
 mod gate;
 mod oracle;
-mod overtaken;
 mod quiet;
 mod schedule;
 mod source;
@@ -28,6 +28,6 @@ mod target;
 mod verdict;
 mod world;
 
+pub use cases::{overtaken, silence};
 pub use explore::{Explored, Instance, explore};
-pub use overtaken::overtaken;
 pub use schedule::{Outcome, Schedule, run};

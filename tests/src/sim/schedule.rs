@@ -7,7 +7,7 @@ use backup_batch::{Backup, Invocation as BackupInvocation};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
-use shared::clock::Clock;
+use shared::clock::{Clock, Millis};
 use shared::config::{BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings};
 use shared::host::Budget;
 use shared::kafka::{CommittedOffset, Delivery, TopicPartition};
@@ -118,6 +118,8 @@ pub(crate) struct Simulation {
     pub(super) alive: Vec<Running>,
     /// Instead of luck.
     fixed: Option<Shape>,
+    /// A partition of which nothing comes for so long after it is opened.
+    pub(super) silent: Option<(TopicPartition, Millis)>,
     pub(super) outcome: Outcome,
 }
 
@@ -134,6 +136,7 @@ impl Simulation {
             clock: Arc::default(),
             alive: Vec::new(),
             fixed: None,
+            silent: None,
             outcome: Outcome::default(),
         }
     }
@@ -153,6 +156,16 @@ impl Simulation {
             }
         }
         simulation
+    }
+
+    /// One more partition like the first.
+    pub(super) fn add_full_partition(&mut self) {
+        let mut state = self.world.lock();
+        let mut log = super::world::Log::default();
+        log.entries = (0..4).map(|_| Entry::Record(state.value())).collect();
+        if let Some(topic) = state.topics.get_mut(TOPIC) {
+            topic.logs.push(log);
+        }
     }
 
     /// An invocation of a small simulation ends when nothing is left.
@@ -392,7 +405,7 @@ impl Simulation {
     }
 
     pub(super) fn backup(&mut self, chaos: Arc<Chaos>) -> Backup {
-        let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP);
+        let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP, self.silent.clone());
         let bucket = SimBucket { store: self.bucket.clone(), chaos };
         let shape = self.shape();
         let settings = BackupSettings {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shared::clock::{Clock, Millis};
 use shared::kafka::{
     CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition,
 };
@@ -24,6 +25,8 @@ pub(crate) struct SimSource {
     group: String,
     /// Partitions that have a reader: librdkafka's client has one for each.
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
+    /// A partition of which nothing comes for so long after it is opened.
+    silent: Option<(TopicPartition, Millis)>,
 }
 
 pub(crate) fn unavailable(what: &str) -> KafkaError {
@@ -31,8 +34,8 @@ pub(crate) fn unavailable(what: &str) -> KafkaError {
 }
 
 impl SimSource {
-    pub(crate) fn new(world: World, chaos: Arc<Chaos>, group: &str) -> Self {
-        Self { world, chaos, group: group.to_owned(), reading: Arc::default() }
+    pub(crate) fn new(world: World, chaos: Arc<Chaos>, group: &str, silent: Option<(TopicPartition, Millis)>) -> Self {
+        Self { world, chaos, group: group.to_owned(), reading: Arc::default(), silent }
     }
 
     /// One offset of each partition, at this moment. Now and then a partition has no leader.
@@ -117,7 +120,9 @@ impl SourceCluster for SimSource {
         if !reading.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone()) {
             return Err(KafkaError::new(KafkaErrorKind::Other, partition.to_string(), "is being read already"));
         }
+        let silence = self.silent.as_ref().filter(|(silent, _)| silent == partition).map_or(0, |(_, time)| *time);
         let reader = SimReader {
+            silent_until: self.chaos.clock.now() + silence,
             world: self.world.clone(),
             chaos: self.chaos.clone(),
             reading,
@@ -142,6 +147,7 @@ enum Fetched {
 
 #[derive(Debug)]
 struct SimReader {
+    silent_until: Millis,
     world: World,
     chaos: Arc<Chaos>,
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
@@ -165,6 +171,10 @@ impl PartitionReader for SimReader {
         let fate = self.chaos.request(Request::read(Area::Source, &self.partition.topic)).await;
         if fate != Fate::Answered {
             return if self.chaos.chance(300) { Err(unavailable("fetch failed")) } else { Ok(()) };
+        }
+        if self.chaos.clock.now() < self.silent_until {
+            self.chaos.clock.advance(i64::try_from(wait.as_millis()).unwrap_or(0));
+            return Ok(());
         }
         let mut state = self.world.lock();
         let out_of_range = || KafkaError::new(KafkaErrorKind::OffsetOutOfRange, self.partition.to_string(), "offset out of range");

@@ -1,17 +1,19 @@
-//! Another invocation begins a newer generation of a topic while one still writes to the older one. Random schedules do not come there: a log
-//! loses its end only while nobody reads it.
+//! Cases that random schedules do not come to.
 
 use std::sync::Arc;
 
 use backup_batch::Invocation;
 use shared::catalog::{BackupCommit, bucket_id, names};
+use shared::clock::Clock;
 use shared::host::Budget;
+use shared::kafka::TopicPartition;
 
 use super::chaos::Chaos;
 use super::quiet::TURNS;
 use super::schedule::{GROUP, Simulation, TOPIC};
 
-/// The older invocation ends, however many segments it may write.
+/// Another invocation begins a newer generation of a topic while one still writes to the older one: that ends, however many segments it may
+/// write. (In schedules a log loses its end only while nobody reads it.)
 ///
 /// # Errors
 /// It does not, or it fails.
@@ -46,4 +48,30 @@ pub fn overtaken() -> Result<(), String> {
         }
         Err("it goes over the older generation again and again".to_owned())
     })
+}
+
+/// Nothing comes of a partition for 100 seconds, as when an aborted transaction is read: the other one is backed up first, and where there is
+/// time the silence is waited out.
+///
+/// # Errors
+/// A report is another one.
+pub fn silence() -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+    // With 300 seconds both are backed up, with 120 one of them: the other one says why not.
+    for (seconds, expected) in [(300, [true, true]), (120, [false, true])] {
+        let mut simulation = Simulation::small();
+        simulation.add_full_partition();
+        simulation.silent = Some((TopicPartition::new(TOPIC, 0), 100_000));
+        let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
+        let deadline = Some(simulation.clock.now() + seconds * 1000);
+        let mut invocation = Invocation::new(Budget { deadline, ..Budget::unlimited(None) });
+        invocation.flush = true;
+        let report = runtime.block_on(backup.invoke(&invocation)).map_err(|error| error.to_string())?;
+        let done: Vec<bool> = report.partitions.iter().map(|one| one.segments > 0).collect();
+        let told = report.partitions.first().and_then(|one| one.error.as_deref()).is_some_and(|error| error.contains("nothing came"));
+        if done != expected || told == expected[0] {
+            return Err(format!("in {seconds} s: {:?}", report.partitions));
+        }
+    }
+    Ok(())
 }
