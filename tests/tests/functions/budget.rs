@@ -59,7 +59,7 @@ fn the_smallest_function_takes_small_records_that_compress_well() {
 /// What a broker sends of an aborted transaction is nothing; librdkafka asks for more each time, and then live records come behind it.
 #[test]
 fn the_smallest_function_takes_records_behind_an_aborted_transaction() {
-    memory_holds("aborted", 1000, &["compression.type=zstd", "transactional.id=aborts", "end=abort"]);
+    memory_holds("aborted", 1000, &["compression.type=zstd", "transactional.id=aborts", "transaction.timeout.ms=600000", "end=abort"]);
 }
 
 /// Backs up and restores a topic of MEMORY_TEST_MB (200) in a function of 128 MB, whose memory must never exceed that.

@@ -92,8 +92,8 @@ pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: 
     let sized = [
         ("queued.max.messages.kbytes", kilobytes.as_str()),
         ("fetch.message.max.bytes", &fetch),
-        // Of no use to a reader, but the limit must not be below it.
-        ("message.max.bytes", "1000"),
+        // The limit must not be below it.
+        ("message.max.bytes", "131072"),
         ("fetch.max.bytes", &response),
     ];
     let mut fixed = READING.to_vec();

@@ -47,7 +47,7 @@ impl Condition<'_> {
             (Self::Absent, AlreadyExists | Changed) => StoreError { kind: AlreadyExists, ..error },
             (Self::Still(_), Changed | NotFound) => StoreError { kind: Changed, ..error },
             // A signature that may create, but not overwrite.
-            (Self::Still(_), AlreadyExists) => StoreError { kind: Denied, what: SAS_LACKS.to_owned(), ..error },
+            (Self::Still(_), AlreadyExists) => StoreError { kind: Denied, what: format!("{SAS_LACKS} ({})", error.what), ..error },
             _ => error,
         }
     }

@@ -111,6 +111,14 @@ async fn a_replacement_is_our_own_only_after_a_lost_answer() {
 }
 
 #[tokio::test]
+async fn a_signature_that_may_not_overwrite_is_told_as_such() {
+    let script = Script::replies(vec![refusal(403, "UnauthorizedBlobOverwrite")]);
+    let error = script.with_key().replace("a", "mine".into(), &Version("\"0x0\"".into())).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Denied, "{error}");
+    assert!(error.to_string().contains("sp=rcwl") && error.to_string().contains("UnauthorizedBlobOverwrite"), "{error}");
+}
+
+#[tokio::test]
 async fn a_write_that_cannot_be_looked_up_is_not_known_to_be_ours() {
     let script = Script::new(|at, request| match (at, request.method()) {
         (0, _) => Reply::Lost,
