@@ -13,6 +13,10 @@ use crate::{is_backed_up, is_restored, on_minio};
 /// MiB, the smallest function there is.
 const SMALLEST: u64 = 128;
 
+/// MiB. What a program without optimisation has above the packaged one, which FUNCTION_PROGRAMS names and which has to keep within SMALLEST: it
+/// is larger itself, and slower than what comes in (20 to 30 measured).
+const UNOPTIMISED: u64 = 32;
+
 /// Three seconds are not enough for the topic: each invocation ends in time, before Lambda ends it, and what it read is durable and committed,
 /// so the next one goes on from there.
 #[test]
@@ -62,7 +66,7 @@ fn the_smallest_function_takes_records_behind_an_aborted_transaction() {
     memory_holds("aborted", 1000, &["compression.type=zstd", "transactional.id=aborts", "transaction.timeout.ms=600000", "end=abort"]);
 }
 
-/// Backs up and restores a topic of MEMORY_TEST_MB (200) in a function of 128 MB, whose memory must never exceed that.
+/// Backs up and restores a topic of MEMORY_TEST_MB (200) in a function of 128 MB, whose memory must never exceed that: `infra/packages/try`.
 fn memory_holds(name: &str, bytes: usize, options: &[&str]) {
     let Some((kafka, runner)) = on_minio() else { return };
     let megabytes: u64 = std::env::var("MEMORY_TEST_MB").ok().map_or(200, |text| text.parse().expect("a number of megabytes"));
@@ -83,7 +87,9 @@ fn memory_holds(name: &str, bytes: usize, options: &[&str]) {
         peaks[1] >> 20
     );
     assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
-    assert!(peaks.iter().all(|peak| *peak < SMALLEST << 20), "{name}: {peaks:?}");
+    let is_packaged = std::env::var_os("FUNCTION_PROGRAMS").is_some();
+    let limit = if is_packaged { SMALLEST } else { SMALLEST + UNOPTIMISED } << 20;
+    assert!(peaks.iter().all(|peak| *peak < limit), "{name}: {peaks:?}");
 }
 
 fn peak(function: Function, variables: &Vec<(String, String)>) -> u64 {
