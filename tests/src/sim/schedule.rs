@@ -161,8 +161,8 @@ impl Simulation {
     /// One more partition like the first.
     pub(super) fn add_full_partition(&mut self) {
         let mut state = self.world.lock();
-        let mut log = super::world::Log::default();
-        log.entries = (0..4).map(|_| Entry::Record(state.value())).collect();
+        let entries = (0..4).map(|_| Entry::Record(state.value())).collect();
+        let log = super::world::Log { entries, ..super::world::Log::default() };
         if let Some(topic) = state.topics.get_mut(TOPIC) {
             topic.logs.push(log);
         }
