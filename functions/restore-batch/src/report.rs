@@ -85,8 +85,8 @@ fn newer_note(folder: &str, newer: &str) -> String {
 fn retention_note(target: &str) -> String {
     format!(
         "{target:?} keeps its records for ever (retention.ms=-1), so that old ones survive the restore. The backup knows no retention.ms of the \
-         original: it had the broker's default, or its configs could not be read. For the default, once the restore is verified: kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {target} --delete-config \
-         retention.ms"
+         original: it had the broker's default, or its configs could not be read. For the default, once the restore is verified: \
+         kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {target} --delete-config retention.ms"
     )
 }
 
@@ -96,7 +96,9 @@ impl RestoreReport {
         let partitions =
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
         let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
-        notes.extend(target.keeps_for_ever.then(|| retention_note(&settings.restore_topic)));
+        if target.keeps_for_ever() && source.generation.as_ref().is_some_and(|original| !original.configs.contains_key("retention.ms")) {
+            notes.push(retention_note(&settings.restore_topic));
+        }
         Self {
             function: "restore-batch",
             restore_id: settings.restore_id.clone(),

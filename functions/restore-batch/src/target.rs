@@ -18,8 +18,6 @@ pub(crate) struct TargetTopic {
     pub(crate) facts: TopicFacts,
     /// Configs that the topic had and the restored one does not have yet.
     pub(crate) wanted_configs: BTreeMap<String, String>,
-    /// Retention is off, and the original had the broker's.
-    pub(crate) keeps_for_ever: bool,
 }
 
 /// Configs of the original that a restored topic gets at once: they decide what it can take. All others wait until the restore is verified.
@@ -43,12 +41,9 @@ impl Restore {
             Some(facts) => facts,
             None => self.create_target(source).await?,
         };
-        let original = source.generation.as_ref().map(|generation| generation.configs.clone());
-        let keeps_for_ever = original.as_ref().is_some_and(|original| !original.contains_key("retention.ms"))
-            && facts.configs.get("retention.ms").is_some_and(|now| now == "-1");
-        let original = original.unwrap_or_default();
+        let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
         let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
-        let target = TargetTopic { facts, wanted_configs, keeps_for_ever };
+        let target = TargetTopic { facts, wanted_configs };
         self.check_target(source, &target)?;
         Ok(target)
     }
@@ -192,6 +187,11 @@ impl TargetTopic {
 
     fn number(&self, key: &str) -> Option<i64> {
         self.config(key)?.parse().ok()
+    }
+
+    /// Whether time deletes nothing.
+    pub(crate) fn keeps_for_ever(&self) -> bool {
+        self.number("retention.ms") == Some(-1)
     }
 
     /// Whether retention applies.
