@@ -23,6 +23,8 @@ pub enum Store {
     Folder(PathBuf),
     /// MinIO, under this STORAGE_PREFIX.
     Minio(Minio, String),
+    /// MinIO taken for S3, under this STORAGE_PREFIX, by whom this session token is for.
+    S3(Minio, String, String),
     /// Azurite, under this STORAGE_PREFIX.
     Azurite(Azurite, String),
 }
@@ -35,7 +37,7 @@ impl Store {
     pub fn behind(&self, start: impl FnOnce(SocketAddr, Dialect) -> Proxy) -> (Self, Proxy) {
         let (url, dialect) = match self {
             Self::Folder(path) => panic!("no requests go to {}", path.display()),
-            Self::Minio(minio, _) => (&minio.endpoint, Dialect::S3),
+            Self::Minio(minio, _) | Self::S3(minio, ..) => (&minio.endpoint, Dialect::S3),
             Self::Azurite(azurite, _) => (&azurite.connection_string, Dialect::Azure),
         };
         let (_, rest) = url.split_once("http://").expect("an address");
@@ -44,7 +46,7 @@ impl Store {
         let mut store = self.clone();
         let url = match &mut store {
             Self::Azurite(azurite, _) => &mut azurite.connection_string,
-            Self::Minio(Minio { endpoint, .. }, _) => endpoint,
+            Self::Minio(Minio { endpoint, .. }, _) | Self::S3(Minio { endpoint, .. }, ..) => endpoint,
             Self::Folder(_) => return (store, proxy),
         };
         *url = url.replace(&authority, &proxy.address.to_string());
@@ -55,7 +57,7 @@ impl Store {
     pub fn secret(&self) -> String {
         match self {
             Self::Folder(_) => String::new(),
-            Self::Minio(minio, _) => minio.secret_key.clone(),
+            Self::Minio(minio, _) | Self::S3(minio, ..) => minio.secret_key.clone(),
             Self::Azurite(azurite, _) => {
                 let key = azurite.connection_string.split(';').find_map(|part| part.strip_prefix("AccountKey="));
                 key.expect("a connection string with a key").to_owned()
@@ -70,6 +72,7 @@ impl Store {
             Self::Minio(minio, prefix) => json!({
                 "FILESYSTEM_TYPE": "MINIO", "MINIO_URL": minio.endpoint, "BUCKET_NAME": minio.bucket, "STORAGE_PREFIX": prefix,
             }),
+            Self::S3(minio, prefix, _) => json!({"FILESYSTEM_TYPE": "S3", "BUCKET_NAME": minio.bucket, "STORAGE_PREFIX": prefix}),
             Self::Azurite(azurite, prefix) => {
                 json!({"FILESYSTEM_TYPE": "AZURE", "CONTAINER_NAME": azurite.container, "STORAGE_PREFIX": prefix})
             }
@@ -83,6 +86,14 @@ impl Store {
             Self::Minio(minio, _) => {
                 vec![("MINIO_ACCESS_KEY", minio.access_key.clone()), ("MINIO_SECRET_KEY", minio.secret_key.clone())]
             }
+            Self::S3(minio, _, token) => vec![
+                ("AWS_ENDPOINT_URL_S3", minio.endpoint.clone()),
+                ("S3_PATH_STYLE", "true".to_owned()),
+                ("AWS_REGION", "us-east-1".to_owned()),
+                ("AWS_ACCESS_KEY_ID", minio.access_key.clone()),
+                ("AWS_SECRET_ACCESS_KEY", minio.secret_key.clone()),
+                ("AWS_SESSION_TOKEN", token.clone()),
+            ],
             Self::Azurite(azurite, _) => vec![("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string.clone())],
         }
     }

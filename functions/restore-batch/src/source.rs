@@ -40,7 +40,7 @@ impl Restore {
         }
         let generations = Generations::of(self.store.as_ref(), topic);
         let generation = generations.get(number).await?.map(|(generation, _)| generation);
-        let newer = generations.get(number + 1).await?.map(|(newer, _)| newer.folder());
+        let newer = generations.has(number + 1).await?.then(|| names::topic_folder(topic, number + 1));
         let mut all_partitions: Vec<i32> = self
             .store
             .folders(&format!("{folder}/"))

@@ -97,6 +97,16 @@ impl<'a> Generations<'a> {
         Ok(Some((found, object.version)))
     }
 
+    /// Whether there is one of that number. Asks for its name only, so that nobody needs the right to read it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn has(&self, generation: u32) -> Result<bool> {
+        let name = names::topic_json(&names::topic_folder(self.topic, generation));
+        let page = self.store.list(&name, "", 1).await?;
+        Ok(page.objects.iter().any(|object| object.name == name))
+    }
+
     /// The newest generation from number `known` on; one request more than there are newer ones.
     ///
     /// # Errors

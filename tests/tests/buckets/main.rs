@@ -4,6 +4,7 @@
 
 mod counts;
 mod files;
+mod policies;
 mod races;
 mod secrets;
 

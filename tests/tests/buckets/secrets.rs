@@ -65,7 +65,7 @@ fn merged(mut all: Value, more: Value) -> Value {
 fn with_a_wrong_secret(store: &Store) -> Store {
     let mut wrong = store.clone();
     match &mut wrong {
-        Store::Minio(minio, _) => minio.secret_key = "kafka-backup-wrong".to_owned(),
+        Store::Minio(minio, _) | Store::S3(minio, ..) => minio.secret_key = "kafka-backup-wrong".to_owned(),
         Store::Azurite(azurite, _) => azurite.connection_string = azurite.connection_string.replace("AccountKey=Eby8", "AccountKey=Ebz9"),
         Store::Folder(_) => {}
     }
