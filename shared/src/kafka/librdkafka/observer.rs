@@ -1,7 +1,7 @@
 //! What librdkafka tells of its own accord: log lines, problems with brokers, delivery reports.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,9 @@ const CREDENTIALS_GRACE: Duration = Duration::from_secs(3);
 pub(crate) struct Observer {
     /// Values that must not appear in a log line.
     secrets: Vec<Secret>,
-    problem: Mutex<Option<Failure>>,
+    problem: Mutex<Option<(Failure, Instant)>>,
+    /// Whether there is one: each delivered record asks.
+    has_problem: AtomicBool,
     reports: Mutex<Reports>,
     /// Somebody should look after the client's login.
     login: Notify,
@@ -68,7 +70,8 @@ impl Observer {
         let mut problem = lock(&self.problem);
         // "All brokers are down" comes last and says least.
         if code != Code::ALL_BROKERS_DOWN || problem.is_none() {
-            *problem = Some(Failure::new(code, reason));
+            *problem = Some((Failure::new(code, reason), Instant::now()));
+            self.has_problem.store(true, Ordering::Relaxed);
         }
     }
 
@@ -84,22 +87,24 @@ impl Observer {
 
     /// The last problem since the cluster last answered.
     pub(crate) fn last_problem(&self) -> Option<Failure> {
-        lock(&self.problem).clone()
+        lock(&self.problem).as_ref().map(|(problem, _)| problem.clone())
     }
 
     /// The cluster answered.
     pub(crate) fn answered(&self) {
-        *lock(&self.problem) = None;
+        if self.has_problem.load(Ordering::Relaxed) {
+            self.has_problem.store(false, Ordering::Relaxed);
+            *lock(&self.problem) = None;
+        }
     }
 
-    /// A problem that waiting does not solve, for somebody who waits since `start`.
+    /// A problem that waiting does not solve, for somebody who waits since `start`. A connection that is lost while it logs in looks like a
+    /// refused login; then a new one is there soon, and the cluster answers.
     pub(crate) fn hopeless(&self, start: Instant) -> Option<Failure> {
-        if start.elapsed() < CREDENTIALS_GRACE {
-            return None;
-        }
-        self.last_problem().filter(|problem| {
-            [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED, Code::SSL, Code::UNSUPPORTED_SASL_MECHANISM].contains(&problem.code)
-        })
+        let last = lock(&self.problem).clone();
+        let hopeless = [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED, Code::SSL, Code::UNSUPPORTED_SASL_MECHANISM];
+        last.filter(|(problem, at)| hopeless.contains(&problem.code) && start.max(*at).elapsed() >= CREDENTIALS_GRACE)
+            .map(|(problem, _)| problem)
     }
 
     /// `bytes` were queued for delivery.
@@ -121,6 +126,9 @@ impl Observer {
     /// has -1 for the first record of the batch, and librdkafka counts on from there. Such records are in no run.
     pub(crate) fn delivered(&self, partition: i32, offset: i64, bytes: usize, outcome: Result<(), Failure>) {
         self.withdrawn(bytes);
+        if outcome.is_ok() {
+            self.answered();
+        }
         let mut reports = lock(&self.reports);
         match outcome {
             Err(failure) => {
@@ -191,6 +199,21 @@ mod tests {
         observer.delivered(4, -1, 1, Err(Code::TIMED_OUT.into()));
         let (partition, failure) = observer.take_reports().failed.unwrap();
         assert_eq!((partition, failure.code), (3, Code::MSG_SIZE_TOO_LARGE));
+    }
+
+    /// A broker that is restarted breaks connections off wherever they are, also while they log in.
+    #[test]
+    fn a_login_is_hopeless_until_the_cluster_takes_a_record() {
+        let observer = Observer::default();
+        let long_ago = Instant::now().checked_sub(2 * CREDENTIALS_GRACE).unwrap();
+        observer.problem(Code::AUTHENTICATION, "the connection ended while it logged in");
+        assert!(observer.hopeless(long_ago).is_none(), "it is too soon to tell");
+        lock(&observer.problem).as_mut().unwrap().1 = long_ago;
+        assert!(observer.hopeless(long_ago).is_some());
+        assert!(observer.hopeless(Instant::now()).is_none(), "who has just begun to wait waits");
+        observer.queued(1);
+        observer.delivered(0, 5, 1, Ok(()));
+        assert!(observer.hopeless(long_ago).is_none() && observer.last_problem().is_none());
     }
 
     #[test]

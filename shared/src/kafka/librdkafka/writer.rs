@@ -67,7 +67,10 @@ impl Writer {
             // A request that is on its way is waited for by librdkafka, however long it was told to.
             let is_over = || (start.elapsed() > limit + STEP).then(|| Failure { retriable: true, ..Code::TIMED_OUT.into() });
             let hinders = || self.producer.handle().observer().hopeless(start).or_else(is_over);
-            let Err(failure) = watched(self.producer.handle(), hinders, move || call(&producer, wait)).await else { return Ok(()) };
+            let Err(failure) = watched(self.producer.handle(), hinders, move || call(&producer, wait)).await else {
+                self.producer.handle().observer().answered();
+                return Ok(());
+            };
             if let Some(problem) = self.producer.handle().observer().hopeless(start) {
                 return Err(problem);
             }
