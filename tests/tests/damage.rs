@@ -101,6 +101,27 @@ fn restore_stops_at_a_missing_segment() {
     assert_refused(&kafka, &runner, &topic, 3, "without the segment in the middle");
 }
 
+/// Days later the segment is found and put back, and Kafka has forgotten the progress of the restore: it goes on all the same, because the
+/// run that stopped said how far it was.
+#[test]
+fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
+    let Some(kafka) = require_kafka() else { return };
+    let runner = Runner::on_folder(&kafka);
+    let (topic, segments) = backed_up(&kafka, &runner, 12);
+    let missing = fs::read(&segments[2]).expect("a segment");
+    fs::remove_file(&segments[2]).expect("it was there");
+    let copy = kafka.create_topic("stopped", 1, &[]);
+    let config = runner.restore_config(&topic, &copy, json!({"RESTORE_ID": copy}));
+    let stopped = runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]);
+    stopped.failed_with(&["offsets 6 to 9", "Put the missing segments back"]);
+    assert_eq!(values(&kafka, &copy), (0..6).map(|n| format!("value {n}")).collect::<Vec<_>>(), "what stands before is written");
+    kafka.delete_group(&format!("kafka-backup-restore.{copy}.0"));
+    fs::write(&segments[2], missing).expect("it can be put back");
+    let reports = runner.restore(&config);
+    assert_eq!(reports.last().expect("a report")["partitions"][0]["records_in_all"], 12, "{reports:?}");
+    assert_eq!(values(&kafka, &copy), (0..12).map(|n| format!("value {n}")).collect::<Vec<_>>());
+}
+
 #[test]
 fn damage_is_skipped_when_told_to_and_reported() {
     let Some(kafka) = require_kafka() else { return };

@@ -1,6 +1,6 @@
 //! The Python tool's archives: older than our segments, without offsets, keys, headers or timestamps.
 
-use shared::catalog::{ArchiveCursor, RestoreProgress, names};
+use shared::catalog::{ArchiveCursor, names};
 use shared::kafka::Queued;
 use shared::record::Record;
 use shared::segment::{PythonArchive, PythonName};
@@ -8,7 +8,6 @@ use shared::store::ObjectStore;
 use shared::{Error, Result};
 
 use crate::partition::PartitionRestore;
-use crate::replay::Open;
 use crate::strategy::Chooser;
 
 /// Objects looked at for the next archive: each has a `.sha256` behind it.
@@ -63,18 +62,19 @@ impl PartitionRestore<'_> {
         if PythonName::parse(&file) == Some(PythonName::Current) {
             tracing::warn!("{location} is the Python tool's open file and is restored as it is now: stop that tool before a restore");
         }
-        let contents = match PythonArchive::open(store, &archive.name, run.restore.archive_options(&run.invocation.budget)).await {
+        let contents = match PythonArchive::open(store, &archive.name, run.restore.read_options(&run.invocation.budget)).await {
             Err(Error::Segment(damage)) if run.may_skip(&damage) => {
                 self.skip(format!("{damage}"));
                 let cursor = ArchiveCursor { archive: file, lines: archive.from_line, done: true };
-                self.checkpoint.progress.archives = Some(cursor);
+                self.reached.archives = Some(cursor);
                 return Ok(());
             }
             other => other?,
         };
         run.restore.check_largest(&run.target, contents.largest_record())?;
         let chooser = Chooser::new(run.known_identity().await?, self.partition);
-        let (mut line, mut open) = (archive.from_line, Open::default());
+        let mut line = archive.from_line;
+        self.open.last.clone_from(&archive.name);
         let mut records = contents.records_from(archive.from_line)?;
         while let Some(kept) = records.next()? {
             // The tool kept no timestamps; like its own restore, ours lets the record be of now.
@@ -85,27 +85,22 @@ impl PartitionRestore<'_> {
                 writer.room().await?;
             }
             line += 1;
-            open.add(&record);
+            self.open.add(&record);
             let spent = run.is_spent();
-            if open.is_full(run.restore.clock.now()) || spent {
-                self.commit_lines(&file, line, false, std::mem::take(&mut open).records).await?;
+            if self.open.is_full(run.restore.clock.now()) || spent {
+                self.commit_lines(&file, line, false).await?;
             }
             if spent {
                 return Ok(());
             }
         }
-        self.commit_lines(&file, line, true, open.records).await?;
-        tracing::info!("restore successful of file {location}");
-        if let Some(tell) = &run.invocation.progress {
-            tell(self.partition, line - archive.from_line, &archive.name);
-        }
-        Ok(())
+        self.open.finished.push(location);
+        self.commit_lines(&file, line, true).await
     }
 
-    async fn commit_lines(&mut self, file: &str, lines: u64, done: bool, records: u64) -> Result<()> {
-        let cursor = ArchiveCursor { archive: file.to_owned(), lines, done };
-        let progress = RestoreProgress { archives: Some(cursor), ..self.checkpoint.progress.clone() };
-        self.commit(progress, records, &[]).await?;
+    async fn commit_lines(&mut self, file: &str, lines: u64, done: bool) -> Result<()> {
+        self.reached.archives = Some(ArchiveCursor { archive: file.to_owned(), lines, done });
+        self.commit().await?;
         crate::lock(&self.run.report).read_archive(self.partition, done);
         Ok(())
     }

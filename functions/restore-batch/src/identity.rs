@@ -9,11 +9,11 @@ use crate::{Restore, Run};
 
 impl Restore {
     /// What the restore id stands for already, if this invocation may go on with it.
-    pub(crate) async fn begun(&self, source: &Source, target: &TargetTopic) -> Result<Option<RestoreIdentity>> {
+    pub(crate) async fn begun(&self, source: &Source) -> Result<Option<RestoreIdentity>> {
         let id = &self.settings.restore_id;
         let found = RestoreIdentity::load(self.store.as_ref(), id).await?;
         if let Some(found) = &found {
-            found.check(&self.identity(source, target), id)?;
+            found.check(&source.folder, &self.settings.restore_topic, self.settings.strategy, id)?;
         }
         Ok(found)
     }
@@ -43,13 +43,14 @@ impl Run {
             let now = self.restore.identity(&self.source, &self.target);
             if !cluster.is_empty(&settings.restore_topic, self.target.facts.partitions).await? {
                 // Perhaps with the records of another invocation of this restore, which began a moment ago.
-                if let Some(found) = self.restore.begun(&self.source, &self.target).await? {
+                if let Some(found) = self.begun().await? {
                     return Ok(found);
                 }
                 self.restore.refuse_unless_empty()?;
             }
-            let begun = now.clone().begin(store.as_ref(), &settings.restore_id).await?;
-            begun.check(&now, &settings.restore_id)?;
+            let begun = now.begin(store.as_ref(), &settings.restore_id).await?;
+            begun.check(&self.source.folder, &settings.restore_topic, settings.strategy, &settings.restore_id)?;
+            begun.check_topic(Some(&self.target.facts), &settings.restore_id)?;
             Ok(begun)
         };
         self.identity.get_or_try_init(begin).await
@@ -61,7 +62,15 @@ impl Run {
         let missing = || {
             Error::Refused(format!("restore {id:?} has checkpoints in the bucket but no restore.json beside them; choose a new RESTORE_ID"))
         };
-        let look = || async { self.restore.begun(&self.source, &self.target).await?.ok_or_else(missing) };
+        let look = || async { self.begun().await?.ok_or_else(missing) };
         self.identity.get_or_try_init(look).await
+    }
+
+    async fn begun(&self) -> Result<Option<RestoreIdentity>> {
+        let found = self.restore.begun(&self.source).await?;
+        if let Some(found) = &found {
+            found.check_topic(Some(&self.target.facts), &self.restore.settings.restore_id)?;
+        }
+        Ok(found)
     }
 }

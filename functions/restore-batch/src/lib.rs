@@ -2,14 +2,15 @@
 //!
 //! Exactly once across kills and doubled invocations, because progress is committed in the same Kafka transaction as the records:
 //!
-//! 1. `source.rs`: which partitions the backup has. `target.rs`: the topic to write to, created when it does not exist, checked when it does.
-//!    `identity.rs`: what the restore id stands for, noted before the first record.
-//! 2. `partition.rs`: for each partition the checkpoint, then the next segment or archive behind it.
+//! 1. `source.rs`: which partitions the backup has. `identity.rs`: what the restore id stands for, noted before the first record.
+//!    `target.rs`: the topic to write to, created when it does not exist, checked when it does.
+//! 2. `partition.rs`: for each partition the checkpoint, then the next segment or archive behind it, which `coming.rs` looks up and opens ahead.
 //! 3. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
 //!    transaction. The larger of that and the checkpoint counts.
-//! 4. `replay.rs`: verified records are written; each transaction takes its progress along. Then the checkpoint follows.
+//! 4. `replay.rs`: verified records are written; each transaction takes its progress along. The checkpoint follows every few seconds.
 
 mod archives;
+mod coming;
 mod function;
 mod identity;
 mod partition;
@@ -21,7 +22,7 @@ mod target;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use shared::catalog::{RestoreIdentity, bucket_id};
 use shared::clock::{Clock, Millis};
@@ -30,7 +31,7 @@ use shared::host::{Budget, Event};
 use shared::kafka::TargetCluster;
 use shared::segment::ReadOptions;
 use shared::store::ObjectStore;
-use shared::{Result, in_full};
+use shared::{Error, Result, in_full};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -94,14 +95,12 @@ impl Restore {
         self
     }
 
-    pub(crate) fn read_options(&self) -> ReadOptions {
-        ReadOptions { workers: self.decompressors, ..ReadOptions::default() }
-    }
-
-    /// The same for archives of the Python tool, which are held in memory.
-    pub(crate) fn archive_options(&self, budget: &Budget) -> ReadOptions {
-        let options = self.read_options();
-        ReadOptions { largest_archive: (budget.memory / 4).min(options.largest_archive), ..options }
+    /// What each worker may use of the memory to read.
+    pub(crate) fn read_options(&self, budget: &Budget) -> ReadOptions {
+        let options = ReadOptions { workers: self.decompressors, ..ReadOptions::default() };
+        // Archives of the Python tool are held in memory.
+        let largest_archive = (budget.memory / 4 / self.settings.threads.max(1) as u64).min(options.largest_archive);
+        ReadOptions { stretch: budget.stretch_bytes(self.settings.threads).min(options.stretch), largest_archive, ..options }
     }
 
     /// Runs one invocation. A partition that fails does not stop the others: its error stands in the report.
@@ -111,18 +110,19 @@ impl Restore {
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
         let started = self.clock.now();
         let source = self.source(&invocation.event).await?;
-        let target = self.target(&source).await?;
-        let found = self.begun(&source, &target).await?;
+        let begun = self.begun(&source).await?;
+        let target = self.target(&source, begun.as_ref()).await?;
         let report = RestoreReport::new(self, &source, &target);
         let run = Arc::new(Run {
             restore: self.clone(),
             invocation: invocation.clone(),
             started,
-            queue: Mutex::new(source.partitions.iter().copied().collect()),
+            queue: Mutex::new(turns(&source.partitions, started)),
             source,
             target,
-            identity: OnceCell::new_with(found),
+            identity: OnceCell::new_with(begun),
             report: Mutex::new(report),
+            refusal: OnceLock::new(),
         });
         let mut workers = JoinSet::new();
         for number in 0..self.settings.threads {
@@ -136,6 +136,9 @@ impl Restore {
             {
                 std::panic::resume_unwind(panic);
             }
+        }
+        if let Some(refusal) = run.refusal() {
+            return Err(Error::Refused(refusal.to_string()));
         }
         let mut report = lock(&run.report).clone();
         report.finish(started, self.clock.now());
@@ -155,19 +158,36 @@ struct Run {
     identity: OnceCell<RestoreIdentity>,
     queue: Mutex<VecDeque<i32>>,
     report: Mutex<RestoreReport>,
+    /// Why the target cannot take anything; looked at when there is something to write, for what is restored may get the configs of its old life.
+    refusal: OnceLock<Option<Error>>,
+}
+
+/// The partitions, beginning with another one each time: those that cannot be written just now do not keep the same others waiting for ever.
+fn turns(partitions: &[i32], now: Millis) -> VecDeque<i32> {
+    let mut turns: VecDeque<i32> = partitions.iter().copied().collect();
+    // Schedules are as regular as clocks: the time is stirred (a step of SplitMix64).
+    let stirred = now.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    turns.rotate_left(usize::try_from(stirred).unwrap_or(0) % partitions.len().max(1));
+    turns
 }
 
 impl Run {
     /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are replayed.
     async fn work(self: Arc<Self>) {
         let mut left = self.restore.settings.max_segments.unwrap_or(u64::MAX);
-        while left > 0 && !self.is_spent() {
+        while left > 0 && !self.is_spent() && self.refusal().is_none() {
             let Some(partition) = lock(&self.queue).pop_front() else { return };
-            if let Err(error) = self.restore_partition(partition, &mut left).await {
+            if let Err(error) = self.restore_partition(partition, &mut left).await
+                && self.refusal().is_none()
+            {
                 tracing::error!(topic = self.source.folder, partition, "{}", in_full(&error));
                 lock(&self.report).fail(partition, &error);
             }
         }
+    }
+
+    fn refusal(&self) -> Option<&Error> {
+        self.refusal.get()?.as_ref()
     }
 
     fn is_spent(&self) -> bool {

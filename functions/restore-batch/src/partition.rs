@@ -1,16 +1,22 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
-use shared::catalog::{Checkpoint, RestoreProgress, Run as OffsetRun, SegmentEntry, find_next, names, pair};
+use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair};
+use shared::clock::Millis;
 use shared::config::PartitionStrategy;
 use shared::kafka::{Delivery, RecordWriter, WriterName};
 use shared::store::{StoreError, StoreErrorKind, Version};
-use shared::{Error, Result};
+use shared::{Error, Result, in_full};
 
 use crate::archives::Archive;
-use crate::{Run, lock};
+use crate::coming::Coming;
+use crate::replay::Open;
+use crate::{Restore, Run, lock};
 
-/// A checkpoint is written before more runs than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
+/// A checkpoint is written when more runs than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
 const RUNS_BETWEEN_CHECKPOINTS: usize = 24;
+
+/// With transactions, which take the progress along, a checkpoint is for those who look, and for the day that Kafka forgets the progress.
+const BETWEEN_CHECKPOINTS: Millis = 10_000;
 
 /// How often a checkpoint is read again and merged when others write it too.
 const CHECKPOINT_TRIES: usize = 5;
@@ -28,11 +34,22 @@ pub(crate) enum Next {
 pub(crate) struct PartitionRestore<'r> {
     pub(crate) run: &'r Run,
     pub(crate) partition: i32,
+    /// What is committed.
     pub(crate) checkpoint: Checkpoint,
     version: Option<Version>,
+    /// How far what was written is. What of it is not committed is in `open`.
+    pub(crate) reached: RestoreProgress,
+    pub(crate) open: Open,
     pub(crate) writer: Option<Box<dyn RecordWriter>>,
+    pub(crate) coming: Coming,
+    /// The Python tool's archives are older than our segments: none comes behind the last one.
+    archives_are_done: bool,
     /// Runs that no checkpoint tells of yet.
     pending_runs: Vec<OffsetRun>,
+    /// Whether the checkpoint in the bucket says that this invocation is at work.
+    has_begun: bool,
+    /// Whether a commit was asked for and nobody knows what became of it.
+    in_doubt: bool,
 }
 
 impl Run {
@@ -40,39 +57,12 @@ impl Run {
     pub(crate) async fn restore_partition(&self, partition: i32, left: &mut u64) -> Result<()> {
         let mut restore = PartitionRestore::load(self, partition).await?;
         lock(&self.report).see(&restore.checkpoint);
-        let mut following = restore.next().await?;
-        while let Some(next) = following {
-            if restore.writer.is_none() {
-                self.check(&next).await?;
-                // Opening settles and fences; only now is the progress final, and it can be further than the checkpoint said.
-                if restore.open_writer().await? {
-                    following = restore.next().await?;
-                    if following.is_none() {
-                        restore.save(true).await?;
-                    }
-                    continue;
-                }
-            }
-            match next {
-                Next::Archive(archive) => restore.replay_archive(&archive).await?,
-                Next::Segment(entry) => restore.replay_segment(&entry).await?,
-            }
-            *left -= 1;
-            let ends = *left == 0 || self.is_spent();
-            following = if ends { None } else { restore.next().await? };
-            // Another invocation can have gone further meanwhile.
-            if restore.save(following.is_none()).await? && !ends {
-                following = restore.next().await?;
-            }
-            lock(&self.report).see(&restore.checkpoint);
-            if ends {
-                return Ok(());
-            }
+        let ended = restore.go_on(left).await;
+        if let Err(error) = &ended {
+            restore.give_up(error).await;
         }
-        let folder = names::partition_prefix(&self.source.folder, partition);
-        tracing::info!("waiting for more files in {}", self.restore.store.location(&folder));
-        lock(&self.report).caught_up(partition);
-        Ok(())
+        lock(&self.report).see(&restore.checkpoint);
+        ended
     }
 
     /// A checkpoint of another restore that had the same id tells nothing of this one.
@@ -101,20 +91,87 @@ impl<'r> PartitionRestore<'r> {
             }
             None => (Checkpoint::new(partition), None),
         };
-        Ok(Self { run, partition, checkpoint, version, writer: None, pending_runs: Vec::new() })
+        let Restore { store, .. } = &run.restore;
+        Ok(Self {
+            run,
+            partition,
+            reached: checkpoint.progress.clone(),
+            checkpoint,
+            version,
+            open: Open::default(),
+            writer: None,
+            coming: Coming::new(store.clone(), &run.source.folder, partition, run.restore.read_options(&run.invocation.budget)),
+            archives_are_done: false,
+            pending_runs: Vec::new(),
+            has_begun: false,
+            in_doubt: false,
+        })
     }
 
-    /// What comes behind the progress: the Python tool's archives first, because they are older, then our segments by offset.
+    async fn go_on(&mut self, left: &mut u64) -> Result<()> {
+        while let Some(next) = self.next().await? {
+            if self.writer.is_none() {
+                self.run.check(&next).await?;
+                // Opening settles and fences; only now is the progress final, and it can be further than the checkpoint said.
+                if self.open_writer().await? {
+                    continue;
+                }
+            }
+            match next {
+                Next::Archive(archive) => self.replay_archive(&archive).await?,
+                Next::Segment(entry) => self.replay_segment(&entry).await?,
+            }
+            *left -= 1;
+            if *left == 0 || self.run.is_spent() {
+                return self.close().await;
+            }
+        }
+        self.close().await?;
+        let folder = names::partition_prefix(&self.run.source.folder, self.partition);
+        tracing::info!("waiting for more files in {}", self.run.restore.store.location(&folder));
+        lock(&self.run.report).caught_up(self.partition);
+        Ok(())
+    }
+
+    /// Commits what is open, and notes that it is all.
+    async fn close(&mut self) -> Result<()> {
+        self.commit_open().await?;
+        if self.has_begun {
+            self.save(true).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what can be kept after an error: segments that were written whole before it, and a checkpoint that says whether there is more.
+    async fn give_up(&mut self, error: &Error) {
+        if !self.has_begun {
+            return;
+        }
+        // What the writer refused is lost with it. Of a segment that was begun, its last checksum was not compared.
+        if !matches!(error, Error::Kafka(_))
+            && self.reached.inside.is_none()
+            && let Err(error) = self.commit_open().await
+        {
+            tracing::warn!(partition = self.partition, "what was written before is not committed: {}", in_full(&error));
+        }
+        if !self.in_doubt
+            && let Err(error) = self.save(true).await
+        {
+            tracing::warn!(partition = self.partition, "the checkpoint is not written: {}", in_full(&error));
+        }
+    }
+
+    /// What comes behind what was written: the Python tool's archives first, because they are older, then our segments by offset.
     async fn next(&mut self) -> Result<Option<Next>> {
         let (store, folder) = (self.run.restore.store.as_ref(), &self.run.source.folder);
-        let progress = &self.checkpoint.progress;
-        if progress.inside.is_none()
-            && let Some(archive) = Archive::find_next(store, folder, self.partition, progress.archives.as_ref()).await?
-        {
-            return Ok(Some(Next::Archive(archive)));
+        if self.reached.inside.is_none() && !self.archives_are_done {
+            if let Some(archive) = Archive::find_next(store, folder, self.partition, self.reached.archives.as_ref()).await? {
+                return Ok(Some(Next::Archive(archive)));
+            }
+            self.archives_are_done = true;
         }
-        let from = progress.inside.unwrap_or(progress.next);
-        match find_next(store, folder, self.partition, from).await? {
+        let from = self.reached.inside.unwrap_or(self.reached.next);
+        match self.coming.segment(from).await? {
             None => Ok(None),
             Some(entry) if entry.start == from => Ok(Some(Next::Segment(entry))),
             Some(entry) => self.skip_missing(from, entry).map(Some),
@@ -130,7 +187,7 @@ impl<'r> PartitionRestore<'r> {
             entry.start, self.run.source.folder, self.partition
         );
         // In front of all that is left, as an expiry of old objects takes them away.
-        let in_front = from == 0 && self.checkpoint.progress.inside.is_none();
+        let in_front = from == 0 && self.reached.inside.is_none();
         let is_allowed = settings.skip_damaged || (in_front && settings.is_allowed("expired"));
         if !is_allowed {
             let expired = if in_front { ", or RESTORE_ANYWAY=expired if the bucket's rules delete old segments," } else { "" };
@@ -139,8 +196,8 @@ impl<'r> PartitionRestore<'r> {
             )));
         }
         self.skip(what);
-        self.checkpoint.progress.next = entry.start;
-        self.checkpoint.progress.inside = None;
+        self.reached.next = entry.start;
+        self.reached.inside = None;
         Ok(Next::Segment(entry))
     }
 
@@ -161,24 +218,27 @@ impl<'r> PartitionRestore<'r> {
         let mut writer = self.run.restore.cluster.open(&self.run.writer_name(self.partition), settings.delivery).await?;
         let committed = writer.progress().await?;
         let identity = self.run.begin().await?;
-        let before = self.checkpoint.progress.clone();
-        match committed.as_ref().and_then(|committed| RestoreProgress::read(committed, &identity.run)) {
-            Some((progress, runs)) => {
-                self.checkpoint.progress = before.clone().merge(progress);
-                self.checkpoint.note(runs);
+        let before = self.reached.clone();
+        match committed.as_ref().and_then(|committed| RestoreCommit::read(committed, &identity.run)) {
+            Some(commit) => {
+                self.reached = before.clone().merge(commit.progress);
+                self.checkpoint.records = self.checkpoint.records.max(commit.records);
+                self.checkpoint.note(commit.runs);
             }
             None if settings.delivery == Delivery::ExactlyOnce => {
                 if !self.checkpoint.settled {
                     self.refuse_lost_progress()?;
                 }
-                writer.commit(&before.to_committed(&identity.run, &[])).await?;
+                writer.commit(&RestoreCommit::new(&identity.run, before.clone(), self.checkpoint.records, &[]).to_committed()).await?;
             }
             None => {}
         }
         self.writer = Some(writer);
         self.checkpoint.run.clone_from(&identity.run);
+        self.checkpoint.progress = self.reached.clone();
+        self.has_begun = true;
         self.save(false).await?;
-        Ok(self.checkpoint.progress != before)
+        Ok(self.reached != before)
     }
 
     fn refuse_lost_progress(&self) -> Result<()> {
@@ -199,23 +259,44 @@ impl<'r> PartitionRestore<'r> {
         )))
     }
 
-    /// Waits until everything written is with the brokers, and commits it together with the progress.
-    pub(crate) async fn commit(&mut self, progress: RestoreProgress, records: u64, sources: &[(i64, i64)]) -> Result<()> {
-        if self.pending_runs.len() >= RUNS_BETWEEN_CHECKPOINTS {
-            self.save(false).await?;
+    /// Commits what was written since the last commit, if anything was.
+    pub(crate) async fn commit_open(&mut self) -> Result<()> {
+        if self.writer.is_none() {
+            // What was written was given up with it; what was left out is not.
+            self.checkpoint.progress = self.reached.clone();
         }
-        let identity = self.run.known_identity().await?;
+        if self.reached == self.checkpoint.progress { Ok(()) } else { self.commit().await }
+    }
+
+    /// Waits until everything written is with the brokers, and commits it together with the progress.
+    pub(crate) async fn commit(&mut self) -> Result<()> {
+        let run = self.run;
+        let identity = run.known_identity().await?;
         let Some(writer) = self.writer.as_mut() else { return Err(Error::Refused("commit without a writer".into())) };
         let written = writer.flush().await?;
+        let open = std::mem::take(&mut self.open);
         if identity.strategy == PartitionStrategy::Same {
-            self.pending_runs.extend(pair(sources, &written));
+            self.pending_runs.extend(pair(&open.sources, &written));
         }
-        writer.commit(&progress.to_committed(&identity.run, &self.pending_runs)).await?;
-        self.checkpoint.progress = progress;
-        self.checkpoint.records += records;
-        lock(&self.run.report).wrote(self.partition, records);
+        let in_all = self.checkpoint.records + open.records;
+        let commit = RestoreCommit::new(&identity.run, self.reached.clone(), in_all, &self.pending_runs);
+        self.in_doubt = true;
+        writer.commit(&commit.to_committed()).await?;
+        self.in_doubt = false;
+        self.checkpoint.progress = self.reached.clone();
+        self.checkpoint.records = in_all;
+        lock(&run.report).wrote(self.partition, open.records);
+        for location in &open.finished {
+            tracing::info!("restore successful of file {location}");
+        }
+        if let Some(tell) = &run.invocation.progress {
+            tell(self.partition, open.records, &open.last);
+        }
         // Without transactions the checkpoint is the only progress there is.
-        if self.run.restore.settings.delivery == Delivery::AtLeastOnce {
+        let is_due = run.restore.settings.delivery == Delivery::AtLeastOnce
+            || self.pending_runs.len() >= RUNS_BETWEEN_CHECKPOINTS
+            || run.restore.clock.now() - self.checkpoint.at >= BETWEEN_CHECKPOINTS;
+        if is_due {
             self.save(false).await?;
         }
         Ok(())
@@ -223,12 +304,11 @@ impl<'r> PartitionRestore<'r> {
 
     /// Writes the checkpoint. Another invocation can have written one in between: with transactions the two are merged, because each tells
     /// of committed records only; without, two at once would write records twice, and this one stops. `settled`: nothing will be committed
-    /// behind it. Whether there was one to merge with.
-    pub(crate) async fn save(&mut self, settled: bool) -> Result<bool> {
+    /// behind it.
+    pub(crate) async fn save(&mut self, settled: bool) -> Result<()> {
         let store = self.run.restore.store.as_ref();
         let restore_id = &self.run.restore.settings.restore_id;
         self.checkpoint.settled = settled;
-        let mut merged = false;
         for _ in 0..CHECKPOINT_TRIES {
             self.checkpoint.note(std::mem::take(&mut self.pending_runs));
             self.checkpoint.put_runs_away(store, restore_id).await?;
@@ -236,11 +316,12 @@ impl<'r> PartitionRestore<'r> {
             match self.checkpoint.save(store, restore_id, self.version.as_ref()).await {
                 Ok(version) => {
                     self.version = Some(version);
-                    return Ok(merged);
+                    // Another invocation can have gone further meanwhile.
+                    self.reached = self.reached.clone().merge(self.checkpoint.progress.clone());
+                    return Ok(());
                 }
                 Err(StoreError { kind: StoreErrorKind::Changed | StoreErrorKind::AlreadyExists, .. }) => {
                     self.merge_newer().await?;
-                    merged = true;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -1,6 +1,6 @@
 //! A segment's records into the target: verified first, then written, then committed together with the progress.
 
-use shared::catalog::{RestoreProgress, SegmentEntry};
+use shared::catalog::SegmentEntry;
 use shared::clock::Millis;
 use shared::kafka::Queued;
 use shared::record::Record;
@@ -23,8 +23,12 @@ pub(crate) struct Open {
     pub(crate) records: u64,
     bytes: usize,
     /// Source offsets in it, as (first, count) where they follow each other.
-    sources: Vec<(i64, i64)>,
+    pub(crate) sources: Vec<(i64, i64)>,
     since: Option<Millis>,
+    /// Where the segments and archives are that end in it.
+    pub(crate) finished: Vec<String>,
+    /// The name of the last object that it has records of.
+    pub(crate) last: String,
 }
 
 impl Open {
@@ -46,8 +50,12 @@ impl Open {
 impl Run {
     /// Refuses what the target cannot take, before anything is written. Damage is found when the segment is read.
     pub(crate) async fn check(&self, next: &Next) -> Result<()> {
+        if let Some(refusal) = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err()) {
+            return Err(Error::Refused(refusal.to_string()));
+        }
         if let Next::Segment(entry) = next
-            && let Ok(reader) = SegmentReader::open(self.restore.store.clone(), &entry.name, self.restore.read_options()).await
+            && let Ok(reader) =
+                SegmentReader::open(self.restore.store.clone(), &entry.name, self.restore.read_options(&self.invocation.budget)).await
         {
             self.check_segment(reader.manifest())?;
         }
@@ -68,56 +76,53 @@ impl Run {
 impl PartitionRestore<'_> {
     /// Replays a segment from the progress on. A damaged one is refused, or left out and noted when the user said so.
     pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {
-        let location = self.run.restore.store.location(&entry.name);
         match self.replay_verified(entry).await {
-            Ok(()) => {
-                if self.checkpoint.progress.inside.is_none() {
-                    tracing::info!("restore successful of file {location}");
-                }
-                Ok(())
-            }
             Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await,
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
+    /// Small segments share transactions: each is checked whole before its first record is written. A larger one has transactions of its own,
+    /// for the end of it is checked when the rest is written.
     async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
         let run = self.run;
-        let mut reader = SegmentReader::open(run.restore.store.clone(), &entry.name, run.restore.read_options()).await?;
+        let mut reader = self.coming.open(entry).await?;
         reader.belongs_to(&run.source.folder, self.partition, entry.start)?;
         run.check_segment(reader.manifest())?;
         let end = reader.manifest().next;
-        let mut progress = RestoreProgress { inside: Some(entry.start), ..self.checkpoint.progress.clone() };
         let chooser = Chooser::new(run.known_identity().await?, self.partition);
-        let mut open = Open::default();
-        reader.seek(progress.next);
+        if self.reached.next > entry.start {
+            reader.seek(self.reached.next);
+        }
+        let is_short = reader.check_if_short().await?;
+        if !is_short {
+            self.commit_open().await?;
+        }
+        self.open.last.clone_from(&entry.name);
         // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
         while let Some(group) = reader.next_group().await? {
-            progress.next = self.write_group(&group, chooser, &mut open).await?;
+            self.reached.inside = Some(entry.start);
+            self.write_group(&group, chooser).await?;
             let spent = run.is_spent();
-            if open.is_full(run.restore.clock.now()) || spent {
-                let full = std::mem::take(&mut open);
-                self.commit(progress.clone(), full.records, &full.sources).await?;
-                if let Some(tell) = &run.invocation.progress {
-                    tell(self.partition, full.records, &entry.name);
-                }
+            if spent && self.reached.next < end {
+                return self.commit().await;
             }
-            if spent && progress.next < end {
-                return Ok(());
+            if self.open.is_full(run.restore.clock.now()) || spent {
+                self.commit().await?;
             }
         }
-        progress.next = end;
-        progress.inside = None;
-        self.commit(progress, open.records, &open.sources).await?;
-        if let Some(tell) = &run.invocation.progress {
-            tell(self.partition, open.records, &entry.name);
+        self.reached.next = end;
+        self.reached.inside = None;
+        self.open.finished.push(run.restore.store.location(&entry.name));
+        if !is_short || self.open.is_full(run.restore.clock.now()) {
+            self.commit().await?;
         }
         Ok(())
     }
 
-    /// Writes the records of a group, waiting where the writer's queue is full. Returns the offset behind the last one.
-    async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser, open: &mut Open) -> Result<i64> {
-        let mut next = self.checkpoint.progress.next;
+    /// Writes the records of a group, waiting where the writer's queue is full.
+    async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<()> {
+        let mut next = self.reached.next;
         let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
         let mut records = group.records();
         while let Some(record) = records.next()? {
@@ -125,24 +130,29 @@ impl PartitionRestore<'_> {
             while writer.write(partition, &record)? == Queued::Full {
                 writer.room().await?;
             }
-            open.add(&record);
+            self.open.add(&record);
             next = record.offset + 1;
         }
-        Ok(next)
+        self.reached.next = next;
+        Ok(())
     }
 
     /// Goes on behind a damaged segment. What was written of it in an open transaction is given up with the writer.
     async fn leave_out(&mut self, entry: &SegmentEntry, damage: &SegmentError) -> Result<()> {
+        if self.reached.inside.is_none() {
+            self.commit_open().await?;
+        } else {
+            (self.writer, self.open, self.reached) = (None, Open::default(), self.checkpoint.progress.clone());
+        }
         let after =
             shared::catalog::find_next(self.run.restore.store.as_ref(), &self.run.source.folder, self.partition, entry.start + 1).await?;
-        let from = self.checkpoint.progress.next;
+        let from = self.reached.next;
         let end = after.as_ref().map_or(entry.start + 1, |after| after.start).max(from);
         // Behind the last segment nothing says where a damaged one ended.
         let upto = if after.is_some() { format!("to {end}") } else { "on, to where the last segment ended".to_owned() };
         self.skip(format!("offsets {from} {upto}: {damage}"));
-        self.writer = None;
-        self.checkpoint.progress.next = end;
-        self.checkpoint.progress.inside = None;
+        self.reached.next = end;
+        self.reached.inside = None;
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
+use shared::catalog::RestoreIdentity;
 use shared::clock::Millis;
 use shared::config::PartitionStrategy;
 use shared::kafka::{KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
@@ -29,23 +31,39 @@ const WHILE_RESTORING: [(&str, &str); 6] = [
     ("retention.ms", "-1"),
     ("retention.bytes", "-1"),
     ("message.timestamp.type", "CreateTime"),
-    ("message.timestamp.before.max.ms", "9223372036854775807"),
-    ("message.timestamp.after.max.ms", "9223372036854775807"),
+    ("message.timestamp.before.max.ms", NO_LIMIT),
+    ("message.timestamp.after.max.ms", NO_LIMIT),
 ];
 
+/// One less than the largest number, which brokers from 3.6 to 3.9 take for "not set": then the cluster's
+/// `log.message.timestamp.difference.max.ms` counts (`LogConfig.messageTimestampBeforeMaxMs`).
+const NO_LIMIT: &str = "9223372036854775806";
+
+/// How long a topic that must be there is waited for: whoever created it may have been answered before the broker that is asked here.
+const NOT_SEEN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(800), Duration::from_secs(2)];
+
 impl Restore {
-    /// Finds the target topic, or creates it.
-    pub(crate) async fn target(&self, source: &Source) -> Result<TargetTopic> {
+    /// Finds the target topic, or creates it for a restore that has not begun yet.
+    pub(crate) async fn target(&self, source: &Source, begun: Option<&RestoreIdentity>) -> Result<TargetTopic> {
         let name = &self.settings.restore_topic;
-        let facts = match self.cluster.describe(name).await? {
+        let mut found = self.cluster.describe(name).await?;
+        if let Some(begun) = begun {
+            for pause in NOT_SEEN_YET {
+                if found.is_some() {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+                found = self.cluster.describe(name).await?;
+            }
+            begun.check_topic(found.as_ref(), &self.settings.restore_id)?;
+        }
+        let facts = match found {
             Some(facts) => facts,
             None => self.create_target(source).await?,
         };
         let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
         let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
-        let target = TargetTopic { facts, wanted_configs };
-        self.check_target(source, &target)?;
-        Ok(target)
+        Ok(TargetTopic { facts, wanted_configs })
     }
 
     async fn create_target(&self, source: &Source) -> Result<TopicFacts> {
@@ -80,7 +98,7 @@ impl Restore {
     }
 
     /// What can be known before the first write. Records that the target would refuse or delete at once are not written at all.
-    fn check_target(&self, source: &Source, target: &TargetTopic) -> Result<()> {
+    pub(crate) fn check_target(&self, source: &Source, target: &TargetTopic) -> Result<()> {
         let (has, needs) = (target.facts.partitions, source.partition_count());
         let mut problems = self.problems();
         if self.settings.strategy == PartitionStrategy::Same && has < needs {
@@ -157,17 +175,12 @@ fn without_newer_configs(mut topic: NewTopic) -> NewTopic {
 
 fn check_times(target: &TargetTopic, min: Millis, max: Millis, now: Millis, problems: &mut Problems<'_>) {
     let age = now.saturating_sub(min);
-    let before = target.number("message.timestamp.before.max.ms").or_else(|| target.number("message.timestamp.difference.max.ms"));
-    if let Some(limit) = before.filter(|limit| age > *limit) {
-        problems.add(format!(
-            "it refuses records older than {limit} ms and the oldest here has {age} ms: raise message.timestamp.before.max.ms"
-        ));
+    if let Some((limit, config)) = target.limit("message.timestamp.before.max.ms").filter(|(limit, _)| age > *limit) {
+        problems.add(format!("it refuses records older than {limit} ms and the oldest here has {age} ms: raise {config}"));
     }
     let ahead = max.saturating_sub(now);
-    if let Some(limit) = target.number("message.timestamp.after.max.ms").filter(|limit| ahead > *limit) {
-        problems.add(format!(
-            "it refuses records {limit} ms ahead of its clock and one here is {ahead} ms ahead: raise message.timestamp.after.max.ms"
-        ));
+    if let Some((limit, config)) = target.limit("message.timestamp.after.max.ms").filter(|(limit, _)| ahead > *limit) {
+        problems.add(format!("it refuses records {limit} ms ahead of its clock and one here is {ahead} ms ahead: raise {config}"));
     }
     if let Some(limit) = target.number("retention.ms").filter(|limit| target.deletes() && *limit >= 0 && age > *limit) {
         problems.add_unless(
@@ -187,6 +200,14 @@ impl TargetTopic {
 
     fn number(&self, key: &str) -> Option<i64> {
         self.config(key)?.parse().ok()
+    }
+
+    /// How far a timestamp may be from the broker's clock in one direction, and the config that says so: before 3.6 one was for both, and up to
+    /// 3.9 it counts where the newer one is not set.
+    fn limit<'n>(&self, newer: &'n str) -> Option<(i64, &'n str)> {
+        const BOTH: &str = "message.timestamp.difference.max.ms";
+        let set = |name: &'n str| self.number(name).filter(|limit| *limit != i64::MAX).map(|limit| (limit, name));
+        set(newer).or_else(|| set(BOTH))
     }
 
     /// Whether time deletes nothing.
@@ -234,5 +255,29 @@ impl Problems<'_> {
         } else {
             Err(Error::Refused(format!("topic {:?} cannot take the restore: {}", self.topic, self.found.join("; "))))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Defaults of brokers, and what a cluster can be set to.
+    #[test]
+    fn the_limit_of_a_timestamp_is_the_one_that_the_broker_keeps_to() {
+        const MAX: &str = "9223372036854775807";
+        const BOTH: &str = "message.timestamp.difference.max.ms";
+        const BEFORE: &str = "message.timestamp.before.max.ms";
+        let limit = |configs: &[(&str, &str)]| {
+            let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            TargetTopic { facts: TopicFacts { id: None, partitions: 1, configs }, wanted_configs: BTreeMap::new() }.limit(BEFORE)
+        };
+        assert_eq!(limit(&[(BOTH, MAX)]), None, "3.5");
+        assert_eq!(limit(&[(BOTH, "604800000")]), Some((604_800_000, BOTH)), "3.5, a week");
+        assert_eq!(limit(&[(BOTH, MAX), (BEFORE, MAX)]), None, "3.7");
+        assert_eq!(limit(&[(BOTH, "604800000"), (BEFORE, MAX)]), Some((604_800_000, BOTH)), "3.7, the older one set");
+        let made = limit(&[(BOTH, "604800000"), (BEFORE, NO_LIMIT)]);
+        assert_eq!(made, Some((i64::MAX - 1, BEFORE)), "3.7, made by a restore");
+        assert_eq!(limit(&[(BEFORE, "3600000")]), Some((3_600_000, BEFORE)), "4.1, an hour");
     }
 }

@@ -8,6 +8,9 @@ use crate::store::{Listed, ObjectStore};
 /// Objects asked for in one page: as many as any store gives.
 const PAGE: usize = 1000;
 
+/// Objects asked for where one segment is wanted: it, and what can stand before and beside it.
+const FEW: usize = 4;
+
 /// A segment as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentEntry {
@@ -28,16 +31,22 @@ pub struct SegmentEntry {
 /// # Errors
 /// What the store says.
 pub async fn find_next(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64) -> Result<Option<SegmentEntry>> {
+    Ok(find_following(store, folder, partition, from, FEW).await?.into_iter().next())
+}
+
+/// The first segments that start at `from` or above: those among about `objects` objects (at most 1,000), but at least one if there is one.
+///
+/// # Errors
+/// What the store says.
+pub async fn find_following(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64, objects: usize) -> Result<Vec<SegmentEntry>> {
     let mut after = names::before_segment(folder, partition, from);
     loop {
         // A sidecar can stand first when `from` is just above its segment; the segment behind it follows at once.
-        let page = store.list(&names::segment_prefix(folder, partition), &after, 4).await?;
-        if let Some(entry) = entries(&page.objects).into_iter().next() {
-            return Ok(Some(entry));
-        }
+        let page = store.list(&names::segment_prefix(folder, partition), &after, objects.clamp(FEW, PAGE)).await?;
+        let found = entries(&page.objects);
         match page.objects.last() {
-            Some(last) if page.more => after = last.name.clone(),
-            _ => return Ok(None),
+            Some(last) if found.is_empty() && page.more => after = last.name.clone(),
+            _ => return Ok(found),
         }
     }
 }

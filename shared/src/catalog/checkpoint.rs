@@ -134,39 +134,46 @@ impl Checkpoint {
     }
 }
 
-/// The progress that stands beside a committed offset, inside the transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Metadata {
+/// What stands beside a committed offset, inside the transaction: how far the restore is with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RestoreCommit {
+    /// See [`RESTORE_FORMAT`].
     #[serde(rename = "kafka-restore")]
     version: u32,
-    /// The restore it is of.
+    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     run: String,
+    /// How far.
     #[serde(flatten)]
-    progress: RestoreProgress,
+    pub progress: RestoreProgress,
+    /// Records written until then, as far as the checkpoint before it knew.
+    #[serde(default)]
+    pub records: u64,
     /// Runs since the last checkpoint: a kill between the transaction and the checkpoint loses none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    runs: Vec<Run>,
+    pub runs: Vec<Run>,
 }
 
-impl RestoreProgress {
-    /// What to commit inside a transaction of the restore `run`, with the runs that no checkpoint tells of yet: as many as fit, for they only
-    /// matter when the checkpoint does not follow.
-    pub fn to_committed(&self, run: &str, runs: &[Run]) -> CommittedOffset {
-        let mut metadata = Metadata { version: RESTORE_FORMAT, run: run.to_owned(), progress: self.clone(), runs: runs.to_vec() };
+impl RestoreCommit {
+    /// Of the restore `run`, which is so far, with the runs that no checkpoint tells of yet.
+    pub fn new(run: &str, progress: RestoreProgress, records: u64, runs: &[Run]) -> Self {
+        Self { version: RESTORE_FORMAT, run: run.to_owned(), progress, records, runs: runs.to_vec() }
+    }
+
+    /// What to commit. Of the runs as many as fit, for they only matter when the checkpoint does not follow.
+    pub fn to_committed(mut self) -> CommittedOffset {
         loop {
-            let text = serde_json::to_string(&metadata).unwrap_or_default();
-            if text.len() <= LARGEST_METADATA || metadata.runs.is_empty() {
-                return CommittedOffset { next: self.next, metadata: text };
+            let metadata = serde_json::to_string(&self).unwrap_or_default();
+            if metadata.len() <= LARGEST_METADATA || self.runs.is_empty() {
+                return CommittedOffset { next: self.progress.next, metadata };
             }
-            metadata.runs.truncate(metadata.runs.len() / 2);
+            self.runs.truncate(self.runs.len() / 2);
         }
     }
 
     /// Reads what [`to_committed`](Self::to_committed) wrote. `None` when it is not of the restore `run`.
-    pub fn read(committed: &CommittedOffset, run: &str) -> Option<(Self, Vec<Run>)> {
-        let metadata: Metadata = serde_json::from_str(&committed.metadata).ok()?;
-        let is_ours = metadata.version == RESTORE_FORMAT && metadata.run == run && metadata.progress.next == committed.next;
-        is_ours.then_some((metadata.progress, metadata.runs))
+    pub fn read(committed: &CommittedOffset, run: &str) -> Option<Self> {
+        let commit: Self = serde_json::from_str(&committed.metadata).ok()?;
+        (commit.version == RESTORE_FORMAT && commit.run == run && commit.progress.next == committed.next).then_some(commit)
     }
 }
 
@@ -182,19 +189,20 @@ mod tests {
             archives: Some(ArchiveCursor { archive: "current.bin".into(), lines: 3, done: false }),
         };
         let run = Run { from: 0, to: 7, partition: 0, target: 100, count: 7 };
-        let committed = progress.to_committed("a", &[run]);
-        assert_eq!(RestoreProgress::read(&committed, "a"), Some((progress, vec![run])));
-        assert_eq!(RestoreProgress::read(&committed, "b"), None, "another restore had this id");
-        assert_eq!(RestoreProgress::read(&CommittedOffset { next: 8, ..committed }, "a"), None);
+        let commit = RestoreCommit::new("a", progress, 5, &[run]);
+        let committed = commit.clone().to_committed();
+        assert_eq!(RestoreCommit::read(&committed, "a"), Some(commit));
+        assert_eq!(RestoreCommit::read(&committed, "b"), None, "another restore had this id");
+        assert_eq!(RestoreCommit::read(&CommittedOffset { next: 8, ..committed }, "a"), None);
     }
 
     #[test]
     fn no_metadata_is_larger_than_brokers_take() {
         let run = Run { from: i64::MAX - 1, to: i64::MAX, partition: i32::MAX, target: i64::MAX - 1, count: 1 };
         let progress = RestoreProgress { next: i64::MAX, ..RestoreProgress::default() };
-        let committed = progress.to_committed("run", &vec![run; 1000]);
+        let committed = RestoreCommit::new("run", progress.clone(), u64::MAX, &vec![run; 1000]).to_committed();
         assert!(committed.metadata.len() <= 4096, "{}", committed.metadata.len());
-        assert_eq!(RestoreProgress::read(&committed, "run").map(|(progress, _)| progress), Some(progress));
+        assert_eq!(RestoreCommit::read(&committed, "run").map(|commit| commit.progress), Some(progress));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{RESTORE_FORMAT, names};
 use crate::clock::Millis;
 use crate::config::PartitionStrategy;
-use crate::kafka::TopicId;
+use crate::kafka::{TopicFacts, TopicId};
 use crate::store::{ObjectStore, StoreError, StoreErrorKind};
 use crate::{Error, Result, failpoint};
 
@@ -76,26 +76,41 @@ impl RestoreIdentity {
     ///
     /// # Errors
     /// Which of them differs, and what to do.
-    pub fn check(&self, now: &Self, restore_id: &str) -> Result<()> {
-        let other = |what: String| {
-            Err(Error::Refused(format!(
-                "RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written"
-            )))
-        };
-        if (&self.source, &self.topic) != (&now.source, &now.topic) {
-            return other(format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
+    pub fn check(&self, source: &str, topic: &str, strategy: PartitionStrategy, restore_id: &str) -> Result<()> {
+        if (self.source.as_str(), self.topic.as_str()) != (source, topic) {
+            return other(restore_id, format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
         }
-        if self.strategy != now.strategy {
-            return other(format!(
-                "began with RESTORE_PARTITION_STRATEGY={0}, and records would be misplaced: set {0}",
-                self.strategy.name()
-            ));
+        if self.strategy != strategy {
+            let what = format!("began with RESTORE_PARTITION_STRATEGY={0}, and records would be misplaced: set {0}", self.strategy.name());
+            return other(restore_id, what);
         }
-        match (&self.topic_id, &now.topic_id) {
-            (Some(then), Some(now)) if then != now => {
-                other(format!("restored into a topic {:?} that was deleted since: the one of that name is another one", self.topic))
-            }
+        Ok(())
+    }
+
+    /// Refuses a target of the same name that is another topic (`now`), or none: what was restored went with the old one.
+    ///
+    /// # Errors
+    /// That it is so, and what to do.
+    pub fn check_topic(&self, now: Option<&TopicFacts>, restore_id: &str) -> Result<()> {
+        match (&self.topic_id, now.map(|now| &now.id)) {
+            (_, None) => other(
+                restore_id,
+                format!("restored into a topic {:?} that is not there any more: name the cluster that has it", self.topic),
+            ),
+            (Some(then), Some(Some(now))) if then != now => other(
+                restore_id,
+                format!(
+                    "restored into a topic {:?} that was deleted since, and the one of that name is another one: it stays as it is",
+                    self.topic
+                ),
+            ),
             _ => Ok(()),
         }
     }
+}
+
+fn other(restore_id: &str, what: String) -> Result<()> {
+    Err(Error::Refused(format!(
+        "RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written"
+    )))
 }

@@ -18,8 +18,8 @@ mod identity;
 pub mod names;
 mod runs;
 
-pub use chain::{SegmentEntry, find_last, find_next, list_segments};
-pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreProgress};
+pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
+pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use commit::{BackupCommit, bucket_id};
 pub use generation::{Generation, Generations, NewReason};
 pub use identity::RestoreIdentity;

@@ -71,4 +71,10 @@ impl Budget {
         let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
         usize::try_from(left / 5 / threads.max(1) as u64).unwrap_or(usize::MAX).clamp(1 << 20, 32 << 20)
     }
+
+    /// Bytes that a reader of segments may unpack in one go for one of `threads` workers, while it fetches as many, and as many wait.
+    pub fn stretch_bytes(&self, threads: usize) -> u64 {
+        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
+        (left / 12 / threads.max(1) as u64).max(128 << 10)
+    }
 }

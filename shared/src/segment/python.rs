@@ -176,16 +176,20 @@ async fn compare(store: &dyn ObjectStore, name: &str, bytes: &[u8]) -> crate::Re
 async fn fetch(store: &dyn ObjectStore, name: &str, most: u64) -> crate::Result<Bytes> {
     let Part { bytes, size, version } = store.get_range(name, 0..FIRST_REQUEST).await?;
     if size > most {
-        let what = format!("it has {size} bytes, and the limit is {most}, a quarter of the memory: raise MEMORY_LIMIT_MB");
+        let what = format!(
+            "it has {size} bytes, and the limit is {most}, a quarter of the memory for each of NUMBER_OF_KAFKA_THREADS: raise MEMORY_LIMIT_MB"
+        );
         return Err(SegmentError::new(SegmentErrorKind::TooLarge, store.location(name), what).into());
     }
     if bytes.len() as u64 == size {
         return Ok(bytes);
     }
-    let rest = bytes.len() as u64..size;
-    let part = store.get_range(name, rest.clone()).await?;
-    same_object(&part, &rest, size, &version).map_err(|what| SegmentError::new(SegmentErrorKind::Damaged, store.location(name), what))?;
-    Ok([bytes, part.bytes].concat().into())
+    // All of it once more: to join the two would need twice the memory.
+    drop(bytes);
+    let part = store.get_range(name, 0..size).await?;
+    same_object(&part, &(0..size), size, &version)
+        .map_err(|what| SegmentError::new(SegmentErrorKind::Damaged, store.location(name), what))?;
+    Ok(part.bytes)
 }
 
 fn inspect(object: Arc<str>, bytes: Bytes, packed: bool, options: ReadOptions) -> Result<(Content, Lines)> {

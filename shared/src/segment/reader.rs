@@ -31,6 +31,8 @@ const LARGEST_TRAILER: u64 = 1 << 10;
 pub struct ReadOptions {
     /// With more than one, the next stretch is fetched and unpacked on another thread while the caller works on the last one.
     pub workers: usize,
+    /// What is fetched and unpacked in one go, in bytes, before and after. Never less than one member.
+    pub stretch: u64,
     /// A record larger than this, in bytes, is refused before memory is taken for it.
     pub largest_record: u64,
     /// Archives of the Python tool larger than this in the store, in bytes, are refused: they are held in memory.
@@ -41,7 +43,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { workers: 1, largest_record: 256 << 20, largest_archive: 256 << 20, largest_unpacked: 16 << 30 }
+        Self { workers: 1, stretch: 4 << 20, largest_record: 256 << 20, largest_archive: 256 << 20, largest_unpacked: 16 << 30 }
     }
 }
 
@@ -51,7 +53,7 @@ impl Default for ReadOptions {
 /// is seen. When reading goes from the start to the end, the SHA-256 of the object is compared with its `.sha256`
 /// before the last stretch is given out; so whoever commits after [`next_group`](Self::next_group) said `None` commits verified records.
 ///
-/// Memory: about two stretches of at most 4 MiB, in the store and unpacked, or one larger record.
+/// Memory: about two stretches ([`ReadOptions::stretch`]), in the store and unpacked, or one larger record.
 pub struct SegmentReader {
     segment: Arc<Segment>,
     from: i64,
@@ -75,7 +77,7 @@ pub(super) struct Segment {
     pub(super) head_bytes: u64,
     pub(super) size: u64,
     version: Version,
-    options: ReadOptions,
+    pub(super) options: ReadOptions,
 }
 
 impl SegmentReader {
@@ -129,8 +131,17 @@ impl SegmentReader {
     /// # Errors
     /// What the store says, or what is damaged and where.
     pub async fn next_group(&mut self) -> crate::Result<Option<RecordGroup>> {
+        self.load().await?;
+        Ok(self.groups.pop_front())
+    }
+
+    /// Fetches the next records, without giving them out, unless they are there.
+    ///
+    /// # Errors
+    /// As [`next_group`](Self::next_group).
+    pub async fn load(&mut self) -> crate::Result<()> {
         while self.groups.is_empty() {
-            let Some(window) = self.next.clone() else { return Ok(None) };
+            let Some(window) = self.next.clone() else { break };
             let loaded = match self.ahead.join_next().await {
                 Some(result) => joined(result)?,
                 None => window.load(Arc::clone(&self.segment), self.from).await?,
@@ -140,7 +151,23 @@ impl SegmentReader {
             self.whole = loaded.whole;
             self.load_ahead();
         }
-        Ok(self.groups.pop_front())
+        Ok(())
+    }
+
+    /// When all that is left is one stretch: checks it, down to its single records, before one of them is given out. Whether it is.
+    ///
+    /// # Errors
+    /// As [`next_group`](Self::next_group), and as [`GroupRecords::next`](super::GroupRecords::next).
+    pub async fn check_if_short(&mut self) -> crate::Result<bool> {
+        if self.next.as_ref().is_some_and(|next| !(self.groups.is_empty() && next.is_last(&self.segment))) {
+            return Ok(false);
+        }
+        self.load().await?;
+        for group in &self.groups {
+            let mut records = group.records();
+            while records.next()?.is_some() {}
+        }
+        Ok(true)
     }
 
     /// Whether the object could be compared with its `.sha256`; known once everything was given out.

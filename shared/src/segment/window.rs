@@ -13,11 +13,6 @@ use super::reader::Segment;
 use super::sidecar::{self, Sidecar};
 use super::{Result, archive};
 
-/// Most bytes of a stretch in the store.
-const STORED: u64 = 4 << 20;
-/// Most bytes of a stretch unpacked.
-const UNPACKED: u64 = 4 << 20;
-
 /// Some members that follow each other; the trailer belongs to the last ones.
 #[derive(Clone)]
 pub(super) struct Window {
@@ -58,7 +53,7 @@ impl Window {
         for member in &segment.manifest.members[first..] {
             stored += member.stored;
             unpacked += member.bytes;
-            if end > first && (stored > STORED || unpacked > UNPACKED) {
+            if end > first && stored.max(unpacked) > segment.options.stretch {
                 break;
             }
             end += 1;
@@ -66,11 +61,16 @@ impl Window {
         Self { members: first..end, at, hash }
     }
 
+    /// Whether the trailer follows it.
+    pub(super) fn is_last(&self, segment: &Segment) -> bool {
+        self.members.end == segment.manifest.members.len()
+    }
+
     /// Fetches, checks and unpacks. At the end of the object it also compares its SHA-256, if reading began at the start.
     pub(super) async fn load(self, segment: Arc<Segment>, from: i64) -> crate::Result<Loaded> {
         segment.check_limits()?;
         let members = &segment.manifest.members;
-        let last = self.members.end == members.len();
+        let last = self.is_last(&segment);
         let end = if last { segment.size } else { self.at + members[self.members.clone()].iter().map(|m| m.stored).sum::<u64>() };
         let stored = segment.fetch(self.at..end).await?;
 
@@ -106,7 +106,7 @@ impl Window {
                 decompressor.decompress(bytes, member.bytes as usize).map_err(|what| segment.damaged(format!("{place}: {what}")))?;
             groups.push_back(RecordGroup::new(batches, member, from, Arc::clone(&segment.object), place)?);
         }
-        if self.members.end == segment.manifest.members.len() {
+        if self.is_last(segment) {
             check_trailer(segment, rest)?;
         }
         Ok((self, groups))

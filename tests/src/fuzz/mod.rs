@@ -39,7 +39,7 @@ pub const TARGETS: [Target; 5] =
 
 /// Small, so that a limit that is not kept shows in the memory of the fuzzer.
 fn options(workers: usize) -> ReadOptions {
-    ReadOptions { workers, largest_record: 1 << 20, largest_archive: 1 << 20, largest_unpacked: 4 << 20 }
+    ReadOptions { workers, largest_record: 1 << 20, largest_archive: 1 << 20, largest_unpacked: 4 << 20, ..ReadOptions::default() }
 }
 
 /// The runtime that the readers want; made once for each thread.

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::catalog::{Generation, list_segments, names};
+use shared::catalog::{Checkpoint, Generation, list_segments, names};
 use shared::kafka::Delivery;
 use shared::segment::{Manifest, ReadOptions, SegmentReader, Sidecar};
 use shared::store::{MemoryStore, ObjectStore};
 
-use super::schedule::{Outcome, TOPIC, restored};
+use super::schedule::{Outcome, TOPIC, restore_id, restored};
 use super::world::{Content, Entry, Log, Topic, World};
 
 type Check = Result<(), String>;
@@ -36,7 +36,10 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
         let is_current = topic.id == current.id && incarnations.iter().all(|topic| topic.id != current.id);
         for (partition, log) in topic.logs.iter().enumerate() {
             let values = check_partition(bucket, &folder, partition, &topic, log, is_current, outcome).await?;
-            check_restored(world, &folder, partition, &values, delivery, outcome)?;
+            let is_whole = check_restored(world, &folder, partition, &values, delivery, outcome)?;
+            if is_whole && delivery == Delivery::ExactlyOnce {
+                check_told(bucket, &folder, partition, values.len() as u64).await?;
+            }
         }
     }
     match incarnations.iter().find(|topic| topic.id == current.id) {
@@ -128,7 +131,15 @@ async fn read(bucket: &Arc<MemoryStore>, name: &str) -> Result<(Manifest, BTreeM
     Ok((manifest, records, reader.sidecar()))
 }
 
-fn check_restored(world: &World, folder: &str, partition: usize, values: &[u64], delivery: Delivery, outcome: &mut Outcome) -> Check {
+/// Whether all of it is there; else its progress was lost.
+fn check_restored(
+    world: &World,
+    folder: &str,
+    partition: usize,
+    values: &[u64],
+    delivery: Delivery,
+    outcome: &mut Outcome,
+) -> Result<bool, String> {
     let state = world.lock();
     let log = state.topics.get(&restored(folder)).and_then(|topic| topic.logs.get(partition));
     let mut there: Vec<u64> = log
@@ -146,8 +157,18 @@ fn check_restored(world: &World, folder: &str, partition: usize, values: &[u64],
     let is_lost = state.lost.contains(&(folder.to_owned(), i32::try_from(partition).unwrap_or(i32::MAX)));
     outcome.lost += usize::from(is_lost);
     if there == values || (is_lost && values.starts_with(&there)) {
-        return Ok(());
+        return Ok(!is_lost);
     }
     let at = there.iter().zip(values).position(|(left, right)| left != right).unwrap_or(there.len().min(values.len()));
     Err(format!("{folder}/{partition}: restored {} records, stored {}; they differ from number {at} on", there.len(), values.len()))
+}
+
+/// The number of records that a restore tells of is the number that there are, whenever it was killed.
+async fn check_told(bucket: &Arc<MemoryStore>, folder: &str, partition: usize, records: u64) -> Check {
+    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    let found = Checkpoint::load(bucket.as_ref(), &restore_id(folder), number).await.map_err(|error| error.to_string())?;
+    match found.map_or(0, |(checkpoint, _)| checkpoint.records) {
+        told if told == records => Ok(()),
+        told => Err(format!("{folder}/{partition}: the checkpoint tells of {told} records, and {records} were restored")),
+    }
 }

@@ -452,7 +452,8 @@ impl Simulation {
     }
 }
 
-fn restore_id(folder: &str) -> String {
+/// Of the restore of a generation.
+pub(crate) fn restore_id(folder: &str) -> String {
     format!("restore-{folder}")
 }
 

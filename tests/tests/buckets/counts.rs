@@ -53,6 +53,30 @@ async fn with_2_000_objects_in_azurite() {
     assert_constant(&kafka, &runner, &bucket, &[100, 2_000]).await;
 }
 
+/// A quiet partition that was backed up every few minutes: what each of its small segments costs in a restore is what the restore takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_segment_costs_a_restore_two_requests() {
+    const SEGMENTS: u64 = 500;
+    let Some(kafka) = require_kafka() else { return };
+    let bucket = Bucket { store: Arc::new(CountingStore::new(Arc::new(MemoryStore::new()))), proxy: None, folder: None };
+    let topic = kafka.create_topic("quiet", 1, &[]);
+    kafka.bulk(&topic, SEGMENTS, 50);
+    let runner = Runner::on_folder(&kafka);
+    let handlers = Handlers { runner: &runner, bucket: &bucket, topic: &topic };
+    handlers.back_up(&unique("group"), 0).await;
+    for start in 1..SEGMENTS as i64 {
+        let segment = handlers.bucket.segment(&topic, start).await;
+        bucket.store.create(&names::segment(&topic, 0, start, Packing::Gzip), segment.body).await.expect("it is new");
+        bucket.store.create(&sidecar(&topic, start), bytes::Bytes::from(segment.sha256).into()).await.expect("it is new");
+    }
+    let restore = handlers.restore(json!({"MAX_SEGMENTS_PER_INVOCATION": 0}));
+    let (report, cost) = bucket.measure(restore.invoke(&restore_batch::Invocation::new(Budget::unlimited(None)))).await;
+    let report = report.expect("Kafka and the bucket answer");
+    assert!(report.succeeded && report.caught_up && report.records == SEGMENTS, "{report:?}");
+    println!("restore of {SEGMENTS} segments: {cost}");
+    assert!(cost.calls < 2 * SEGMENTS + 30, "{cost}: the segment and its .sha256, and some for all of them");
+}
+
 struct Bucket {
     store: Arc<CountingStore>,
     /// Counts what the adapter makes of the handlers' calls.
@@ -138,12 +162,17 @@ impl Handlers<'_> {
         Backup::new(Arc::new(source), self.bucket.store.clone(), settings, clock::system())
     }
 
-    /// The first two invocations of a restore into a new topic.
-    async fn restore_twice(&self) -> (Cost, Cost) {
-        let config = self.runner.restore_config(self.topic, &unique("copy"), Value::Null);
+    /// A restore into a new topic. `more` are further keys.
+    fn restore(&self, more: Value) -> Restore {
+        let config = self.runner.restore_config(self.topic, &unique("copy"), more);
         let settings = RestoreSettings::from_raw(&self.runner.raw(&config)).expect("good");
         let target = RdKafkaTarget::connect(&settings.kafka, QUEUE).expect("good settings");
-        let restore = Restore::new(Arc::new(target), self.bucket.store.clone(), settings, clock::system());
+        Restore::new(Arc::new(target), self.bucket.store.clone(), settings, clock::system())
+    }
+
+    /// The first two invocations of a restore into a new topic.
+    async fn restore_twice(&self) -> (Cost, Cost) {
+        let restore = self.restore(Value::Null);
         let mut costs = [None; 2];
         for (number, cost) in (1..).zip(&mut costs) {
             let invocation = restore_batch::Invocation::new(Budget::unlimited(None));

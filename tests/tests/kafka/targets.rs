@@ -148,4 +148,24 @@ fn the_printed_commands_give_the_target_its_old_configs() {
     let configs = describe();
     assert!(configs.contains("cleanup.policy=compact,delete") && configs.contains("segment.ms=600000"), "{configs}");
     assert!(!configs.contains("retention.ms=-1"), "{configs}");
+    // Nothing is left to write, so nothing is asked of the topic: a schedule that is still there finds all done.
+    let reports = runner.restore(&restore);
+    assert!(reports.iter().all(|report| report["caught_up"] == true && report["records"] == 0), "{reports:?}");
+}
+
+/// Somebody deletes the restored topic, and the schedule of the restore is still there: it stays deleted, and nobody is told that all is well.
+#[test]
+fn a_restored_topic_that_was_deleted_is_not_made_again() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("source", 1, &[]);
+    kafka.produce(&topic, &[Record::new(0, now()).key("a").value("1")]);
+    let runner = Runner::on_folder(&kafka);
+    runner.back_up(&runner.backup_config(&[&topic], Value::Null));
+    let target = unique("copy");
+    let restore = runner.restore_config(&topic, &target, Value::Null);
+    runner.restore(&restore);
+    kafka.delete_topic(&target);
+    let outcome = runner.run([Path::new("restore"), &restore, Path::new("--once")]);
+    outcome.failed_with(&["is not there any more", "choose a new RESTORE_ID"]);
+    assert!(!kafka.topic_exists(&target));
 }
