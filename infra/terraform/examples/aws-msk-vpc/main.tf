@@ -71,6 +71,7 @@ module "kafka_backup" {
   }
 
   alarms = {
+    emails      = var.emails
     topic       = var.alarm_topic_arn == null ? null : { arn = var.alarm_topic_arn }
     lag_records = 10000000 # of a topic, in one of the shards
   }

@@ -100,8 +100,24 @@ variable "drill" {
   }
 }
 
+variable "emails" {
+  description = "Who gets the alarms; each address has to confirm once. Empty, and without alarm_topic_arn: nobody."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))])
+    error_message = "emails must be e-mail addresses."
+  }
+  validation {
+    condition     = length(var.emails) == 0 || var.alarm_topic_arn == null
+    error_message = "emails are subscribed only to a topic that is made here: leave out alarm_topic_arn."
+  }
+}
+
 variable "alarm_topic_arn" {
-  description = "SNS topic of the people on call. Null: one is made."
+  description = "SNS topic of the people on call, instead of emails. Null: one is made."
   type        = string
   default     = null
 

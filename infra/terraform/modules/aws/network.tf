@@ -6,6 +6,8 @@ locals {
 
   # Only a list that is null says that there is a group: the id of a group made in the same run is not known yet.
   by_group = var.network != null && try(var.network.broker_cidrs, null) == null
+  # The brokers of another cluster to restore into, while there is a restore.
+  restores_by_group = var.restore != null && try(var.network.restore_brokers != null, false)
 
   bootstrap_servers = join(",", [for function in values(local.functions) : function.kafka.bootstrap_servers])
   broker_ports = toset(
@@ -75,6 +77,31 @@ resource "aws_vpc_security_group_ingress_rule" "broker_group" {
   for_each = local.by_group ? local.broker_ports : toset([])
 
   security_group_id            = var.network.broker_security_group_id
+  description                  = "Functions of ${var.name}"
+  ip_protocol                  = "tcp"
+  from_port                    = tonumber(each.key)
+  to_port                      = tonumber(each.key)
+  referenced_security_group_id = aws_security_group.function[0].id
+  tags                         = local.tags
+}
+
+# The same two for the cluster to restore into.
+resource "aws_vpc_security_group_egress_rule" "restore_brokers" {
+  for_each = local.restores_by_group ? local.broker_ports : toset([])
+
+  security_group_id            = aws_security_group.function[0].id
+  description                  = "Kafka brokers of the restore"
+  ip_protocol                  = "tcp"
+  from_port                    = tonumber(each.key)
+  to_port                      = tonumber(each.key)
+  referenced_security_group_id = var.network.restore_brokers.security_group_id
+  tags                         = local.tags
+}
+
+resource "aws_vpc_security_group_ingress_rule" "restore_brokers" {
+  for_each = local.restores_by_group ? local.broker_ports : toset([])
+
+  security_group_id            = var.network.restore_brokers.security_group_id
   description                  = "Functions of ${var.name}"
   ip_protocol                  = "tcp"
   from_port                    = tonumber(each.key)

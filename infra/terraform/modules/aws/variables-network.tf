@@ -4,7 +4,8 @@ variable "network" {
     - vpc_id: the VPC.
     - subnet_ids: private subnets, in the zones of the brokers.
     - broker_security_group_id: the brokers' group. A rule that lets the functions in is added to it.
-    - broker_cidrs: instead of the group: where the brokers are.
+    - restore_brokers: the group of restore_kafka's brokers, where it is another one. The same rules are made for it while there is a restore.
+    - broker_cidrs: instead of the group: where the brokers are, those of restore_kafka included.
     - broker_ports: default: the ports of bootstrap_servers. Brokers may advertise others.
     - route_table_ids: of the subnets: an S3 gateway endpoint is made and entered there.
     - s3_prefix_list_id: instead of route_table_ids, where the VPC has an S3 gateway endpoint: the prefix list of S3.
@@ -14,6 +15,7 @@ variable "network" {
     vpc_id                   = string
     subnet_ids               = list(string)
     broker_security_group_id = optional(string)
+    restore_brokers          = optional(object({ security_group_id = string }))
     broker_cidrs             = optional(list(string))
     broker_ports             = optional(list(number))
     route_table_ids          = optional(list(string))
@@ -29,6 +31,14 @@ variable "network" {
   validation {
     condition     = var.network == null ? true : (var.network.broker_security_group_id != null) != (var.network.broker_cidrs != null)
     error_message = "network needs either broker_security_group_id or broker_cidrs."
+  }
+  validation {
+    condition     = try(var.network.restore_brokers.security_group_id != var.network.broker_security_group_id, true)
+    error_message = "network.restore_brokers.security_group_id is broker_security_group_id, whose rules are made already: leave restore_brokers out."
+  }
+  validation {
+    condition     = try(var.network.restore_brokers == null, true) || var.restore_kafka != null
+    error_message = "network.restore_brokers is the way to another cluster: name that in restore_kafka, or leave restore_brokers out."
   }
   validation {
     condition     = var.network == null ? true : (var.network.route_table_ids != null) != (var.network.s3_prefix_list_id != null)

@@ -6,6 +6,7 @@ variables {
   vpc_id                   = "vpc-0123456789abcdef0"
   broker_security_group_id = "sg-0123456789abcdef0"
   topics                   = ["orders", "payments"]
+  emails                   = ["oncall@example.com"]
   packages                 = "tests"
 }
 
@@ -42,12 +43,29 @@ run "drill" {
 run "somebody_on_call" {
   variables {
     alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:oncall"
+    emails          = []
   }
 
   assert {
     condition     = output.alarm_topic_arn == "arn:aws:sns:eu-central-1:123456789012:oncall"
     error_message = "alarms go where they are sent"
   }
+}
+
+run "addresses_beside_a_topic_that_exists" {
+  command = plan
+  variables {
+    alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:oncall"
+  }
+  expect_failures = [var.emails]
+}
+
+run "no_address" {
+  command = plan
+  variables {
+    emails = ["oncall"]
+  }
+  expect_failures = [var.emails]
 }
 
 run "cluster_by_arn" {
@@ -72,6 +90,7 @@ run "bad_ids" {
     vpc_id                   = "production"
     broker_security_group_id = "brokers"
     name                     = "Kafka"
+    emails                   = []
     alarm_topic_arn          = "oncall"
     shards                   = 0
     topics                   = []

@@ -124,3 +124,48 @@ run "no_secret" {
     error_message = "no way to a secret that nobody reads"
   }
 }
+
+run "another_cluster_to_restore_into" {
+  variables {
+    restore       = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders" }
+    restore_kafka = { bootstrap_servers = "b-1.other.example.com:9098", msk_cluster_arn = "arn:aws:kafka:eu-central-1:123456789012:cluster/other/1d3a-7" }
+    network = {
+      vpc_id                   = "vpc-0a"
+      subnet_ids               = ["subnet-0a"]
+      broker_security_group_id = "sg-0brokers"
+      restore_brokers          = { security_group_id = "sg-0others" }
+      route_table_ids          = ["rtb-0a"]
+    }
+  }
+
+  assert {
+    condition     = jsonencode({ for port, rule in aws_vpc_security_group_egress_rule.restore_brokers : port => [rule.from_port, rule.to_port, rule.ip_protocol, rule.referenced_security_group_id, rule.security_group_id] }) == jsonencode({ for port in [9096, 9098] : port => [port, port, "tcp", "sg-0others", output.security_group_id] })
+    error_message = "out to the other brokers: ${jsonencode(aws_vpc_security_group_egress_rule.restore_brokers)}"
+  }
+  assert {
+    condition     = jsonencode({ for port, rule in aws_vpc_security_group_ingress_rule.restore_brokers : port => [rule.from_port, rule.to_port, rule.referenced_security_group_id, rule.security_group_id] }) == jsonencode({ for port in [9096, 9098] : port => [port, port, output.security_group_id, "sg-0others"] })
+    error_message = "in at the other brokers: ${jsonencode(aws_vpc_security_group_ingress_rule.restore_brokers)}"
+  }
+  assert {
+    condition     = [for rule in aws_vpc_security_group_ingress_rule.broker_group : rule.security_group_id if rule.from_port == 9096] == ["sg-0brokers"]
+    error_message = "and still to those that are backed up"
+  }
+}
+
+run "no_way_to_another_cluster_without_a_restore" {
+  variables {
+    restore_kafka = { bootstrap_servers = "b-1.other.example.com:9098", msk_cluster_arn = "arn:aws:kafka:eu-central-1:123456789012:cluster/other/1d3a-7" }
+    network = {
+      vpc_id          = "vpc-0a"
+      subnet_ids      = ["subnet-0a"]
+      broker_cidrs    = ["10.1.0.0/24"]
+      restore_brokers = { security_group_id = "sg-0others" }
+      route_table_ids = ["rtb-0a"]
+    }
+  }
+
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.restore_brokers) == 0 && length(aws_vpc_security_group_ingress_rule.restore_brokers) == 0
+    error_message = "nothing leads to a cluster that nothing is restored into"
+  }
+}

@@ -655,6 +655,23 @@ run "network_with_both_brokers" {
   expect_failures = [var.network]
 }
 
+run "network_with_the_same_brokers_twice" {
+  command = plan
+  variables {
+    restore_kafka = { bootstrap_servers = "b:9094", auth = "TLS" }
+    network       = { vpc_id = "vpc-0a", subnet_ids = ["subnet-0a"], broker_security_group_id = "sg-0a", restore_brokers = { security_group_id = "sg-0a" }, s3_prefix_list_id = "pl-0a" }
+  }
+  expect_failures = [var.network]
+}
+
+run "network_with_a_way_to_no_other_cluster" {
+  command = plan
+  variables {
+    network = { vpc_id = "vpc-0a", subnet_ids = ["subnet-0a"], broker_security_group_id = "sg-0a", restore_brokers = { security_group_id = "sg-0b" }, s3_prefix_list_id = "pl-0a" }
+  }
+  expect_failures = [var.network]
+}
+
 run "network_without_a_way_to_s3" {
   command = plan
   variables {
