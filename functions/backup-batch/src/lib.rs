@@ -34,7 +34,7 @@ use tracing::Instrument;
 use plan::Candidate;
 pub use report::{BackupReport, PartitionReport};
 use resume::TopicState;
-use stretch::{Ready, STALLED, Stretch, nothing_came};
+use stretch::{Ready, Stretch, nothing_came};
 use turn::Turn;
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -162,7 +162,7 @@ impl Run {
                     None => return,
                     Some(last) if self.is_spent() => {
                         let from = last.commit.as_ref().map_or(0, |commit| commit.next);
-                        self.fail(&last.partition, &nothing_came(&last.partition, from, STALLED));
+                        self.fail(&last.partition, &nothing_came(&last.partition, from, self.first_look()));
                         continue;
                     }
                     last => candidate = last,

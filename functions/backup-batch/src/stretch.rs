@@ -20,10 +20,14 @@ use crate::{Run, lock};
 const WAIT: Duration = Duration::from_millis(250);
 
 /// With nothing new for so long and more to come, what was read is written.
-pub(crate) const STALLED: Millis = 60_000;
+const STALLED: Millis = 60_000;
 
-/// Where nothing was read yet, others that wait have their turn first, and after so long the partition is given up for this invocation. Aborted
-/// transactions are read in silence, and what was read of them is read again from its beginning.
+/// Where nothing was read yet, others that wait have their turn first: after a tenth of the invocation's time, in these bounds. A connection
+/// takes its time, too.
+const FIRST_LOOK: std::ops::RangeInclusive<Millis> = 1_000..=10_000;
+
+/// And after so long the partition is given up for this invocation. Aborted transactions are read in silence, and what was read of them is read
+/// again from its beginning.
 const GIVEN_UP: Millis = 900_000;
 
 /// An invocation whose time ends after nothing came for so long says so. An aborted transaction that takes longer than an invocation has would
@@ -225,7 +229,7 @@ impl Run {
             let waited = backup.clock.now().saturating_sub(moved.1);
             match reader.fetch(WAIT).await {
                 Ok(()) if waited >= STALLED && writer.records() > 0 => break Ended::Full,
-                Ok(()) if waited >= STALLED && !candidate.was_silent && !lock(&self.queue).is_empty() => {
+                Ok(()) if self.is_put_off(candidate, &writer, waited) => {
                     turn.end_in_silence();
                     return Ok(None);
                 }
@@ -245,6 +249,17 @@ impl Run {
             return Ok(None);
         }
         Ok(Some((writer.finish(next).await?, next)))
+    }
+
+    /// Whether it is the turn of others, because nothing comes and they wait.
+    fn is_put_off(&self, candidate: &Candidate, writer: &SegmentWriter, waited: Millis) -> bool {
+        waited >= self.first_look() && writer.records() == 0 && !candidate.was_silent && !lock(&self.queue).is_empty()
+    }
+
+    /// How long others wait for a partition of which nothing comes.
+    pub(crate) fn first_look(&self) -> Millis {
+        let time = self.invocation.budget.deadline.map_or(Millis::MAX, |deadline| deadline.saturating_sub(self.started));
+        (time / 10).clamp(*FIRST_LOOK.start(), *FIRST_LOOK.end())
     }
 
     /// Compaction and aborted transactions can leave fewer records than the offsets promised: the segment is part-filled after all.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use backup_batch::Invocation;
+use backup_batch::{BackupReport, Invocation};
 use shared::catalog::{BackupCommit, bucket_id, names};
-use shared::clock::Clock;
+use shared::clock::{Clock, Millis};
 use shared::host::Budget;
 use shared::kafka::TopicPartition;
 
@@ -18,8 +18,7 @@ use super::schedule::{GROUP, Simulation, TOPIC};
 /// # Errors
 /// It does not, or it fails.
 pub fn overtaken() -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let mut simulation = Simulation::small();
         simulation.take_any_number_of_segments();
         let world = simulation.world.clone();
@@ -50,28 +49,38 @@ pub fn overtaken() -> Result<(), String> {
     })
 }
 
-/// Nothing comes of a partition for 100 seconds, as when an aborted transaction is read: the other one is backed up first, and where there is
+/// Nothing comes of some partitions for 100 seconds, as when an aborted transaction is read: the others are backed up first, and where there is
 /// time the silence is waited out.
 ///
 /// # Errors
 /// A report is another one.
 pub fn silence() -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
-    // With 300 seconds both are backed up, with 120 one of them: the other one says why not.
-    for (seconds, expected) in [(300, [true, true]), (120, [false, true])] {
+    // With 300 seconds both are backed up, with 100 or 30 one of them; one of 21 does not wait for all the others' silence.
+    for (seconds, silent, backed_up) in [(300, 1, 2), (100, 1, 1), (30, 1, 1), (300, 20, 1)] {
         let mut simulation = Simulation::small();
-        simulation.add_full_partition();
-        simulation.silent = Some((TopicPartition::new(TOPIC, 0), 100_000));
-        let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
-        let deadline = Some(simulation.clock.now() + seconds * 1000);
-        let mut invocation = Invocation::new(Budget { deadline, ..Budget::unlimited(None) });
-        invocation.flush = true;
-        let report = runtime.block_on(backup.invoke(&invocation)).map_err(|error| error.to_string())?;
-        let done: Vec<bool> = report.partitions.iter().map(|one| one.segments > 0).collect();
-        let told = report.partitions.first().and_then(|one| one.error.as_deref()).is_some_and(|error| error.contains("nothing came"));
-        if done != expected || told == expected[0] {
-            return Err(format!("in {seconds} s: {:?}", report.partitions));
+        for partition in 0..silent {
+            simulation.add_full_partition();
+            simulation.silent.insert(TopicPartition::new(TOPIC, partition), 100_000);
+        }
+        let report = runtime()?.block_on(invoke(&mut simulation, Some(seconds * 1000)))?;
+        let told = |error: Option<&str>| error.is_some_and(|error| error.contains("nothing came"));
+        let (done, left): (Vec<_>, Vec<_>) = report.partitions.iter().partition(|one| one.segments > 0);
+        let last = report.partitions.last().is_some_and(|one| one.segments > 0);
+        if !last || done.len() != backed_up || !left.iter().all(|one| told(one.error.as_deref())) {
+            return Err(format!("in {seconds} s, {silent} silent: {:?}", report.partitions));
         }
     }
     Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())
+}
+
+/// An invocation in which nothing goes wrong.
+async fn invoke(simulation: &mut Simulation, time: Option<Millis>) -> Result<BackupReport, String> {
+    let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
+    let deadline = time.map(|time| simulation.clock.now() + time);
+    let invocation = Invocation { flush: true, ..Invocation::new(Budget { deadline, ..Budget::unlimited(None) }) };
+    backup.invoke(&invocation).await.map_err(|error| error.to_string())
 }

@@ -1,5 +1,6 @@
 //! One run: random steps, then quiet (`quiet.rs`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,8 +119,8 @@ pub(crate) struct Simulation {
     pub(super) alive: Vec<Running>,
     /// Instead of luck.
     fixed: Option<Shape>,
-    /// A partition of which nothing comes for so long after it is opened.
-    pub(super) silent: Option<(TopicPartition, Millis)>,
+    /// Partitions of which nothing comes for so long after they are opened.
+    pub(super) silent: BTreeMap<TopicPartition, Millis>,
     pub(super) outcome: Outcome,
 }
 
@@ -136,7 +137,7 @@ impl Simulation {
             clock: Arc::default(),
             alive: Vec::new(),
             fixed: None,
-            silent: None,
+            silent: BTreeMap::new(),
             outcome: Outcome::default(),
         }
     }
@@ -160,11 +161,19 @@ impl Simulation {
 
     /// One more partition like the first.
     pub(super) fn add_full_partition(&mut self) {
+        if let Some(topic) = self.world.lock().topics.get_mut(TOPIC) {
+            topic.logs.push(super::world::Log::default());
+        }
+        let added = self.world.lock().topics[TOPIC].logs.len() - 1;
+        self.write(added, 4);
+    }
+
+    /// Writes records to a partition.
+    pub(super) fn write(&mut self, partition: usize, count: usize) {
         let mut state = self.world.lock();
-        let entries = (0..4).map(|_| Entry::Record(state.value())).collect();
-        let log = super::world::Log { entries, ..super::world::Log::default() };
+        let entries: Vec<_> = (0..count).map(|_| Entry::Record(state.value())).collect();
         if let Some(topic) = state.topics.get_mut(TOPIC) {
-            topic.logs.push(log);
+            topic.logs[partition].entries.extend(entries);
         }
     }
 

@@ -25,8 +25,8 @@ pub(crate) struct SimSource {
     group: String,
     /// Partitions that have a reader: librdkafka's client has one for each.
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
-    /// A partition of which nothing comes for so long after it is opened.
-    silent: Option<(TopicPartition, Millis)>,
+    /// Partitions of which nothing comes for so long after they are opened.
+    silent: BTreeMap<TopicPartition, Millis>,
 }
 
 pub(crate) fn unavailable(what: &str) -> KafkaError {
@@ -34,7 +34,7 @@ pub(crate) fn unavailable(what: &str) -> KafkaError {
 }
 
 impl SimSource {
-    pub(crate) fn new(world: World, chaos: Arc<Chaos>, group: &str, silent: Option<(TopicPartition, Millis)>) -> Self {
+    pub(crate) fn new(world: World, chaos: Arc<Chaos>, group: &str, silent: BTreeMap<TopicPartition, Millis>) -> Self {
         Self { world, chaos, group: group.to_owned(), reading: Arc::default(), silent }
     }
 
@@ -120,7 +120,7 @@ impl SourceCluster for SimSource {
         if !reading.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone()) {
             return Err(KafkaError::new(KafkaErrorKind::Other, partition.to_string(), "is being read already"));
         }
-        let silence = self.silent.as_ref().filter(|(silent, _)| silent == partition).map_or(0, |(_, time)| *time);
+        let silence = self.silent.get(partition).copied().unwrap_or(0);
         let reader = SimReader {
             silent_until: self.chaos.clock.now() + silence,
             world: self.world.clone(),
