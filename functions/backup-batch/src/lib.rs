@@ -155,7 +155,7 @@ impl Run {
         let mut left = self.backup.settings.max_segments.unwrap_or(u64::MAX);
         let (mut turn, mut again, mut ready, mut silent) = (Turn::default(), None, None::<Ready>, Vec::<Candidate>::new());
         loop {
-            let may_read = left > u64::from(ready.is_some()) && !self.is_spent();
+            let may_read = left > u64::from(ready.as_ref().is_some_and(|ready| ready.is_segment)) && !self.is_spent();
             let mut candidate = if may_read { again.take().or_else(|| lock(&self.queue).pop_front()) } else { None };
             if candidate.is_none() && ready.is_none() {
                 match silent.pop() {
@@ -215,7 +215,8 @@ impl Run {
                 return false;
             }
         };
-        *left = left.saturating_sub(1);
+        // Where only a commit was missing nothing was written: partitions in which nothing happens do not use up the others' invocations.
+        *left = left.saturating_sub(u64::from(segment.is_segment));
         lock(&self.report).add(partition, &done);
         let is_as_read = (&done.commit.folder, done.commit.next) == (&segment.commit.folder, segment.commit.next);
         if !is_as_read {

@@ -65,6 +65,8 @@ pub(crate) struct Ready {
     resume: Resume,
     /// `None`: there was nothing to read, but the bucket had more than the group knew, and the group learns it.
     finished: Option<FinishedSegment>,
+    /// There is something to write. Stays true when the memory is freed.
+    pub(crate) is_segment: bool,
     /// What is committed if nobody else is faster.
     pub(crate) commit: BackupCommit,
     /// When it is durable the partition goes back to the queue.
@@ -98,7 +100,8 @@ impl Run {
             (None, None) => return Ok(None),
         };
         let commit = self.commit_of(&resume.generation, last, next);
-        Ok(Some(Ready { candidate: candidate.clone(), resume, finished, commit, returns: false }))
+        let is_segment = finished.is_some();
+        Ok(Some(Ready { candidate: candidate.clone(), resume, finished, is_segment, commit, returns: false }))
     }
 
     /// Publishes what was read, and commits it.

@@ -73,6 +73,27 @@ pub fn silence() -> Result<(), String> {
     Ok(())
 }
 
+/// Partitions in which nothing happens lost their commits, as Kafka lets them expire: an invocation of one segment writes the one that is due,
+/// and commits theirs beside it.
+///
+/// # Errors
+/// It does not.
+pub fn expired() -> Result<(), String> {
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        (0..9).for_each(|_| simulation.add_full_partition());
+        simulation.back_up_everything().await?;
+        simulation.world.lock().groups.clear();
+        simulation.write(9, 2);
+        simulation.take_segments(1);
+        let report = invoke(&mut simulation, None).await?;
+        match (report.segments, report.partitions[9].segments, simulation.world.lock().groups.len()) {
+            (1, 1, 10) => Ok(()),
+            other => Err(format!("{other:?}: {:?}", report.partitions)),
+        }
+    })
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())
 }

@@ -177,6 +177,11 @@ impl Simulation {
         }
     }
 
+    /// An invocation of a small simulation ends behind so many segments.
+    pub(super) fn take_segments(&mut self, max_segments: u64) {
+        self.fixed = self.fixed.map(|shape| Shape { max_segments: Some(max_segments), ..shape });
+    }
+
     /// An invocation of a small simulation ends when nothing is left.
     pub(super) fn take_any_number_of_segments(&mut self) {
         self.fixed = self.fixed.map(|shape| Shape { max_segments: None, ..shape });
