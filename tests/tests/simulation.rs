@@ -7,7 +7,7 @@
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use end_to_end::sim::{Instance, Outcome, Schedule, expired, explore, overtaken, run, silence};
+use end_to_end::sim::{Instance, Outcome, Schedule, expired, explore, overtaken, run, set_back, silence};
 use shared::kafka::Delivery;
 
 fn number(variable: &str) -> Option<u64> {
@@ -55,6 +55,11 @@ fn a_silent_partition_waits_for_the_others_and_they_do_not_wait_for_it() {
 #[test]
 fn partitions_without_a_commit_do_not_use_up_invocations() {
     expired().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_commit_counts_only_where_its_segment_is() {
+    set_back().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

@@ -197,7 +197,7 @@ impl Run {
                     ready = Some(segment);
                 }
                 (Some(candidate), Some(Ok(None))) if turn.has_ended_in_silence() => {
-                    silent.push(Candidate { was_silent: true, ..candidate })
+                    silent.push(Candidate { is_stored: true, was_silent: true, ..candidate })
                 }
                 (Some(candidate), Some(Err(error))) => self.fail(&candidate.partition, &error),
                 _ => {}

@@ -1,6 +1,6 @@
 //! What is there to do: a few requests for all partitions, never one for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
 use shared::catalog::BackupCommit;
@@ -20,6 +20,8 @@ pub(crate) struct Candidate {
     pub(crate) range: OffsetRange,
     /// Our own last commit for this very topic. `None`: the bucket decides where to begin.
     pub(crate) commit: Option<BackupCommit>,
+    /// This invocation has seen the commit's segment in the bucket.
+    pub(crate) is_stored: bool,
     /// Nothing came of it for a while, and the others had their turn first.
     pub(crate) was_silent: bool,
 }
@@ -40,7 +42,7 @@ impl Candidate {
     pub(crate) fn after(&self, commit: &BackupCommit) -> Self {
         // Reading may have gone past what was the end when the invocation began.
         let high_watermark = self.range.high_watermark.max(commit.next);
-        Self { commit: Some(commit.clone()), range: OffsetRange { high_watermark, ..self.range }, ..self.clone() }
+        Self { commit: Some(commit.clone()), is_stored: true, range: OffsetRange { high_watermark, ..self.range }, ..self.clone() }
     }
 }
 
@@ -83,6 +85,7 @@ impl Backup {
         let (ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
         let mut commits = BTreeMap::new();
         let mut newest: BTreeMap<String, u32> = BTreeMap::new();
+        let mut elsewhere = BTreeSet::new();
         for (partition, committed) in committed {
             let topic_id = topics.get(&partition.topic).and_then(|facts| facts.id.as_ref());
             let is_of_topic =
@@ -91,6 +94,13 @@ impl Backup {
                 let number = newest.entry(partition.topic.clone()).or_default();
                 *number = generation_of(&commit).max(*number);
                 commits.insert(partition, commit);
+            } else if BackupCommit::is_of_another(&committed, &self.store_id) && elsewhere.insert(partition.topic.clone()) {
+                tracing::warn!(
+                    topic = partition.topic,
+                    "the progress of consumer group {:?} is of another bucket, folder, endpoint or prefix, and does not count here: this backup \
+                     goes on behind the last segment of this one, or begins anew where the log begins. Two backups take two GROUP_IDs",
+                    self.settings.group
+                );
             }
         }
         let mut work = Vec::new();
@@ -108,7 +118,7 @@ impl Backup {
             // One partition's lost end begins a generation for all: who committed to an older one has not begun with it yet.
             let is_newest = |commit: &BackupCommit| newest.get(&partition.topic).is_none_or(|number| generation_of(commit) >= *number);
             let commit = commits.remove(&partition).filter(is_newest);
-            let candidate = Candidate { partition, range, commit, was_silent: false };
+            let candidate = Candidate { partition, range, commit, is_stored: false, was_silent: false };
             report.see(&candidate.partition, &range, held, candidate.commit.as_ref());
             if self.is_due(&candidate, invocation, now) {
                 work.push(candidate);

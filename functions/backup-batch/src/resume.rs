@@ -1,9 +1,10 @@
-//! Where to begin: our own commit says it; where that is missing, foreign or expired, or the topic is another one, the bucket does.
+//! Where to begin: our own commit says it, where its segment is in the bucket; where it is missing, foreign or expired, or the topic is another
+//! one, the bucket does.
 
-use shared::catalog::{Generation, Generations, NewReason, find_last};
-use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts};
+use shared::catalog::{BackupCommit, Generation, Generations, NewReason, find_last, find_next, names};
+use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
 use shared::segment::Packing;
-use shared::store::Version;
+use shared::store::{StoreError, StoreErrorKind, Version};
 use shared::{Error, Result};
 use tokio::sync::Mutex;
 
@@ -45,6 +46,9 @@ impl Run {
         let generation = self.generation(topic).await?;
         if let Some(commit) = candidate.commit.as_ref().filter(|commit| commit.folder == generation.folder()) {
             if self.still_holds(candidate, commit.next).await? {
+                if !candidate.is_stored {
+                    self.check_stored(&candidate.partition, commit, &generation).await?;
+                }
                 return Ok(Resume { generation, start: commit.next, is_first: false, found: None });
             }
             return self.begin_truncated(topic, &generation).await;
@@ -106,10 +110,49 @@ impl Run {
         generations.refresh(found, version, &facts).await
     }
 
+    /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` where that alone is missing. A store that was set back (a
+    /// snapshot, a replica that lags) says less than the group, and a backup that goes on there leaves a hole. One request, as a rule.
+    async fn check_stored(&self, partition: &TopicPartition, commit: &BackupCommit, generation: &Generation) -> Result<()> {
+        let (store, number) = (self.backup.store.as_ref(), partition.partition);
+        let segment = names::segment(&commit.folder, number, commit.segment, generation.packing);
+        match store.get(&names::sidecar(&segment)).await {
+            Ok(_) => return Ok(()),
+            // What is archived cannot be read, and is there.
+            Err(StoreError { kind: StoreErrorKind::NotFound | StoreErrorKind::Other, .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match find_next(store, &commit.folder, number, commit.segment).await? {
+            Some(entry) if entry.start == commit.segment && entry.sidecar => Ok(()),
+            Some(entry) if entry.start == commit.segment => self.adopt_one(number, &entry, generation).await.map(drop),
+            None if find_next(store, &commit.folder, number, 0).await?.is_none() => {
+                tracing::warn!(
+                    topic = partition.topic,
+                    partition = number,
+                    "no segment of this partition is in the bucket any more; going on at offset {}. If no expiry rule of the bucket deleted them, \
+                     somebody or something else did",
+                    commit.next
+                );
+                Ok(())
+            }
+            _ => Err(self.not_stored(partition, commit, &segment)),
+        }
+    }
+
+    fn not_stored(&self, partition: &TopicPartition, commit: &BackupCommit, segment: &str) -> Error {
+        let (group, place) = (&self.backup.settings.group, self.backup.store.location(segment));
+        Error::Refused(format!(
+            "consumer group {group:?} says that {partition} is backed up to offset {}, but the segment that ends there is missing: {place}. Others of \
+             this partition are there; nothing was read, since behind a hole it would be lost in a restore. Was the bucket or folder set back to an \
+             older state? Put the segment and its .sha256 back. If they are gone for good, take the group's offset away: kafka-consumer-groups.sh \
+             --delete-offsets --group {group} --topic {}:{}. Then the bucket decides where to go on, and what Kafka still holds is backed up again",
+            commit.next, partition.topic, partition.partition
+        ))
+    }
+
     /// Going on behind what is not there would leave a hole that nobody sees before a restore.
     fn not_the_bucket(&self, topic: &TopicState) -> Error {
-        let folder = shared::catalog::names::topic_folder(&topic.name, topic.committed.unwrap_or(1));
-        let place = self.backup.store.location(&shared::catalog::names::topic_json(&folder));
+        let folder = names::topic_folder(&topic.name, topic.committed.unwrap_or(1));
+        let place = self.backup.store.location(&names::topic_json(&folder));
         Error::Refused(format!(
             "consumer group {:?} says that {:?} was backed up here, but {place} is missing; nothing was read. Is this the right bucket or folder, and \
              is it mounted? To begin a new backup here, choose a new GROUP_ID",
@@ -179,7 +222,7 @@ fn another_topic(name: &str) -> Error {
 }
 
 fn why(name: &str, number: u32, reason: &NewReason) -> String {
-    let folder = shared::catalog::names::topic_folder(name, number);
+    let folder = names::topic_folder(name, number);
     match reason {
         NewReason::Truncated => format!(
             "a partition of {name:?} ends below what was backed up (unclean election, or a cluster set back): its log is another one now; \

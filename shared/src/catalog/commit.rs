@@ -43,6 +43,11 @@ impl BackupCommit {
         (commit.version == Self::VERSION && commit.next == committed.next && commit.store == store).then_some(commit)
     }
 
+    /// Whether it is what a backup into another store committed: another bucket, folder, endpoint or prefix.
+    pub fn is_of_another(committed: &CommittedOffset, store: &str) -> bool {
+        serde_json::from_str(&committed.metadata).is_ok_and(|commit: Self| commit.next == committed.next && commit.store != store)
+    }
+
     /// What to commit.
     pub fn to_committed(&self) -> CommittedOffset {
         CommittedOffset { next: self.next, metadata: serde_json::to_string(self).unwrap_or_default() }
@@ -68,6 +73,7 @@ mod tests {
         let committed = commit.to_committed();
         assert_eq!(BackupCommit::read(&committed, "ab12"), Some(commit));
         assert_eq!(BackupCommit::read(&committed, "other"), None);
+        assert!(BackupCommit::is_of_another(&committed, "other") && !BackupCommit::is_of_another(&committed, "ab12"));
         assert_eq!(BackupCommit::read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by somebody else");
         assert_eq!(BackupCommit::read(&CommittedOffset { metadata: String::new(), ..committed }, "ab12"), None);
     }

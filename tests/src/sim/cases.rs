@@ -7,6 +7,7 @@ use shared::catalog::{BackupCommit, bucket_id, names};
 use shared::clock::{Clock, Millis};
 use shared::host::Budget;
 use shared::kafka::TopicPartition;
+use shared::store::ObjectStore;
 
 use super::chaos::Chaos;
 use super::quiet::TURNS;
@@ -92,6 +93,52 @@ pub fn expired() -> Result<(), String> {
             other => Err(format!("{other:?}: {:?}", report.partitions)),
         }
     })
+}
+
+/// The store is set back to an older state, and the group says more than it holds: nothing is written behind what is missing, and once the group's
+/// offset is taken away, what Kafka still holds is backed up again. A `.sha256` alone is repaired, and a bucket whose objects expire gets empty.
+///
+/// # Errors
+/// A hole, or another report.
+pub fn set_back() -> Result<(), String> {
+    let [first, last] = [0, 2].map(|start| names::segment(TOPIC, 0, start, shared::segment::Packing::Gzip));
+    let sidecars = [names::sidecar(&first), names::sidecar(&last)];
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        simulation.back_up_everything().await?;
+        take_away(&simulation, &[&last, &sidecars[1]]).await?;
+        simulation.write(0, 2);
+        let report = invoke(&mut simulation, None).await?;
+        let error = report.partitions[0].error.clone().unwrap_or_default();
+        if report.segments > 0 || !error.contains(&last) || !error.contains("--delete-offsets") {
+            return Err(format!("a missing segment is not refused: {:?}", report.partitions));
+        }
+        simulation.world.lock().groups.clear();
+        simulation.back_up_everything().await?;
+        simulation.finish().await?;
+
+        let mut simulation = Simulation::small();
+        simulation.back_up_everything().await?;
+        take_away(&simulation, &[&sidecars[1]]).await?;
+        simulation.write(0, 2);
+        simulation.back_up_everything().await?;
+        simulation.finish().await?;
+
+        let mut simulation = Simulation::small();
+        simulation.back_up_everything().await?;
+        take_away(&simulation, &[&first, &last, &sidecars[0], &sidecars[1]]).await?;
+        simulation.write(0, 2);
+        let report = invoke(&mut simulation, None).await?;
+        if report.partitions[0].next == Some(6) && report.records == 2 { Ok(()) } else { Err(format!("{:?}", report.partitions)) }
+    })
+}
+
+async fn take_away(simulation: &Simulation, names: &[&str]) -> Result<(), String> {
+    for name in names {
+        simulation.bucket.get(name).await.map_err(|error| error.to_string())?;
+        simulation.bucket.delete(name).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {

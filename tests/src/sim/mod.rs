@@ -28,6 +28,6 @@ mod target;
 mod verdict;
 mod world;
 
-pub use cases::{expired, overtaken, silence};
+pub use cases::{expired, overtaken, set_back, silence};
 pub use explore::{Explored, Instance, explore};
 pub use schedule::{Outcome, Schedule, run};

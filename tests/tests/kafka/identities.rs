@@ -9,7 +9,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{assert_restorable, numbered, records_in};
+use crate::{assert_restorable, files_below, group_of, numbered, records_in};
 
 const ONCE: &str = "--once";
 
@@ -34,6 +34,58 @@ fn a_backup_that_is_not_there_is_not_gone_on_with() {
     fs::rename(&aside, runner.backups()).expect("a folder can be renamed");
     assert_eq!(records_in(&runner.back_up(&backup)), 50);
     assert_restorable(&kafka, &runner, &backup, &topic);
+}
+
+/// A snapshot of the volume is put back, and the group says more than it holds: what was backed up in between is not skipped without a word, and
+/// once the group's offset is taken away, all that Kafka still holds is in the backup.
+#[test]
+fn a_backup_that_was_set_back_is_not_gone_on_with() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("set-back", 1, &[]);
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 50}));
+    kafka.produce(&topic, &numbered(0, 0..100));
+    runner.back_up(&backup);
+    let snapshot = runner.backups().with_file_name("snapshot");
+    copy_all(&runner.backups(), &snapshot);
+    kafka.produce(&topic, &numbered(0, 100..150));
+    runner.back_up(&backup);
+    fs::remove_dir_all(runner.backups()).expect("it can be deleted");
+    fs::rename(&snapshot, runner.backups()).expect("its name is free");
+    kafka.produce(&topic, &numbered(0, 150..200));
+    let files = files_below(&runner.backups(), "");
+    let outcome = runner.run([Path::new("backup"), &backup, Path::new(ONCE)]);
+    let offsets = format!("--delete-offsets --group {} --topic {topic}:0", group_of(&topic));
+    outcome.failed_with(&["00000000000000000100.tar.gz", "backed up to offset 150", "set back", &offsets]);
+    assert_eq!(files_below(&runner.backups(), ""), files, "nothing was written");
+    kafka.delete_offsets(&group_of(&topic), &format!("{topic}:0"));
+    assert_eq!(records_in(&runner.back_up(&backup)), 100);
+    assert_restorable(&kafka, &runner, &backup, &topic);
+}
+
+/// Progress in another bucket, under the same GROUP_ID: said, and then a backup of its own.
+#[test]
+fn progress_in_another_bucket_is_named() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("elsewhere", 2, &[]);
+    kafka.produce(&topic, &[numbered(0, 0..10), numbered(1, 0..10)].concat());
+    let (one, other) = (Runner::on_folder(&kafka), Runner::on_folder(&kafka));
+    one.back_up(&one.backup_config(&[&topic], Value::Null));
+    let backup = other.backup_config(&[&topic], Value::Null);
+    let outcome = other.run([Path::new("backup"), &backup, Path::new("--until-caught-up")]).succeeded();
+    assert_eq!(outcome.stderr.matches("is of another bucket, folder, endpoint or prefix").count(), 1, "{}", outcome.stderr);
+    assert_restorable(&kafka, &other, &backup, &topic);
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("its name is free");
+    for entry in fs::read_dir(from).expect("a folder").flatten() {
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true => copy_all(&path, &copy),
+            false => _ = fs::copy(&path, &copy).expect("there is room"),
+        }
+    }
 }
 
 /// Two buckets, one RESTORE_ID: the second restore begins at the beginning, though Kafka still keeps the progress of the first.
