@@ -52,7 +52,7 @@ fn outcome(report: &BackupReport) -> Result<Outcome> {
     Ok(Outcome {
         report: serde_json::to_value(report).map_err(|error| Error::Refused(format!("the report cannot be written: {error}")))?,
         errors: report.errors.iter().cloned().chain(errors).collect(),
-        retryable: report.errors.is_empty() && report.partitions.iter().all(|one| one.error.is_none() || one.retryable == Some(true)),
+        retryable: report.is_retryable(),
         metrics: named.collect(),
     })
 }

@@ -69,10 +69,18 @@ impl Backup {
             let topic = invocation.event.topic.as_deref().unwrap_or_default();
             return Err(Error::Refused(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
         }
-        let topics = self.source.describe(&wanted).await?;
+        let described = self.source.describe(&wanted).await?;
         let mut report = BackupReport::new();
-        for missing in wanted.iter().filter(|topic| !topics.contains_key(*topic)) {
-            report.fail_topic(missing, format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES"));
+        for missing in wanted.iter().filter(|topic| !described.contains_key(*topic)) {
+            let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES");
+            report.fail_topic(&Error::Refused(what));
+        }
+        let mut topics = BTreeMap::new();
+        for (name, facts) in described {
+            match facts {
+                Ok(facts) => drop(topics.insert(name, facts)),
+                Err(error) => report.fail_topic(&error.into()),
+            }
         }
         let all = partitions_of(&topics);
         let partitions: Vec<TopicPartition> = all
@@ -82,7 +90,7 @@ impl Backup {
             .cloned()
             .collect();
         // Commits of all partitions, those of other shards too: one of them can tell of a generation that this shard has not begun with.
-        let (ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
+        let (mut ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
         let mut commits = BTreeMap::new();
         let mut newest: BTreeMap<String, u32> = BTreeMap::new();
         let mut elsewhere = BTreeSet::new();
@@ -105,10 +113,16 @@ impl Backup {
         }
         let mut work = Vec::new();
         for partition in partitions {
-            let Some(mut range) = ranges.get(&partition).copied() else {
+            let leaderless = || {
                 let what = "the partition has no leader now; the next invocation tries again";
-                report.fail(&partition, &KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into());
-                continue;
+                Err(KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what))
+            };
+            let mut range = match ranges.remove(&partition).unwrap_or_else(leaderless) {
+                Ok(range) => range,
+                Err(error) => {
+                    report.fail(&partition, &error.into());
+                    continue;
+                }
             };
             let held = range.held_by_transactions();
             tell_held(&partition, &range);
@@ -144,14 +158,23 @@ impl Backup {
     }
 
     /// Where each partition ends now, for [`Invocation::up_to`]. One without a leader has no known end: it stays in the invocation, which says so.
+    /// So does a topic that cannot be described, but its partitions are not known.
     ///
     /// # Errors
-    /// As [`Backup::invoke`].
+    /// As [`Backup::invoke`], and where time heals why a topic cannot be described: it must not come back unseen.
     pub async fn ends(&self) -> Result<BTreeMap<TopicPartition, i64>> {
-        let topics = self.source.describe(&self.settings.topics).await?;
+        let mut topics = BTreeMap::new();
+        for (name, facts) in self.source.describe(&self.settings.topics).await? {
+            match facts {
+                Ok(facts) => drop(topics.insert(name, facts)),
+                Err(error) if error.is_retryable() => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
         let partitions = partitions_of(&topics);
         let ranges = self.source.offsets(&partitions).await?;
-        let end = |partition: &TopicPartition| ranges.get(partition).map_or(i64::MAX, |range| range.end);
+        let known = |partition: &TopicPartition| ranges.get(partition)?.as_ref().ok();
+        let end = |partition: &TopicPartition| known(partition).map_or(i64::MAX, |range| range.end);
         Ok(partitions.into_iter().map(|partition| (partition.clone(), end(&partition))).collect())
     }
 }

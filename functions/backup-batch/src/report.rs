@@ -37,6 +37,9 @@ pub struct BackupReport {
     /// What concerns whole topics.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// How many of those time heals.
+    #[serde(skip)]
+    passing_errors: usize,
     #[serde(skip)]
     by_partition: BTreeMap<TopicPartition, PartitionReport>,
 }
@@ -141,9 +144,17 @@ impl BackupReport {
         report.retryable = Some(error.is_retryable());
     }
 
-    pub(crate) fn fail_topic(&mut self, _topic: &str, error: String) {
-        tracing::error!("{error}");
-        self.errors.push(error);
+    pub(crate) fn fail_topic(&mut self, error: &Error) {
+        let error_in_full = in_full(error);
+        tracing::error!("{error_in_full}");
+        self.errors.push(error_in_full);
+        self.passing_errors += usize::from(error.is_retryable());
+    }
+
+    /// Whether the next invocation can succeed without anybody doing something.
+    pub(crate) fn is_retryable(&self) -> bool {
+        let of_partitions = || self.partitions.iter().all(|one| one.error.is_none() || one.retryable == Some(true));
+        self.errors.len() == self.passing_errors && of_partitions()
     }
 
     pub(crate) fn finish(&mut self, started: Millis, now: Millis) {

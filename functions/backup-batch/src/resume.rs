@@ -166,8 +166,8 @@ impl Run {
         if candidate.range.high_watermark >= next {
             return Ok(true);
         }
-        let fresh = self.backup.source.offsets(std::slice::from_ref(&candidate.partition)).await?;
-        Ok(fresh.get(&candidate.partition).is_none_or(|range| range.high_watermark >= next))
+        let fresh = self.fresh_range(&candidate.partition).await?;
+        Ok(fresh.is_none_or(|range| range.high_watermark >= next))
     }
 
     async fn begin_truncated(&self, topic: &TopicState, old: &Generation) -> Result<Resume> {
@@ -207,8 +207,8 @@ impl Run {
     /// Checks that the topic still has the id it had when the invocation began.
     pub(crate) async fn check_identity(&self, name: &str) -> Result<()> {
         let known = &self.topic(name)?.facts;
-        let now = self.backup.source.describe(&[name.to_owned()]).await?;
-        match now.get(name) {
+        let mut now = self.backup.source.describe(&[name.to_owned()]).await?;
+        match now.remove(name).transpose()? {
             Some(facts) if facts.id == known.id => Ok(()),
             _ => Err(another_topic(name)),
         }

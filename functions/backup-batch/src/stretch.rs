@@ -288,8 +288,9 @@ impl Run {
         }
     }
 
-    async fn fresh_range(&self, partition: &TopicPartition) -> Result<Option<OffsetRange>> {
-        Ok(self.backup.source.offsets(std::slice::from_ref(partition)).await?.remove(partition))
+    /// What a partition holds now; `None` when it has no leader.
+    pub(crate) async fn fresh_range(&self, partition: &TopicPartition) -> Result<Option<OffsetRange>> {
+        Ok(self.backup.source.offsets(std::slice::from_ref(partition)).await?.remove(partition).transpose()?)
     }
 
     fn tell_progress(&self, partition: &TopicPartition, position: i64, end: i64) {

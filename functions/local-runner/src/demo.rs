@@ -198,7 +198,7 @@ async fn compare(broker: &EmbeddedBroker) -> Result<u64> {
 
 async fn read(source: &RdKafkaSource, topic: &str, partition: i32) -> Result<Vec<Content>> {
     let place = TopicPartition::new(topic, partition);
-    let range = source.offsets(std::slice::from_ref(&place)).await?.remove(&place).context("the partition has no leader")?;
+    let range = source.offsets(std::slice::from_ref(&place)).await?.remove(&place).context("the partition has no leader")??;
     let mut reader = source.open(&place, range.log_start).await?;
     let mut found: Vec<Content> = Vec::new();
     while reader.position() < range.end {

@@ -29,14 +29,16 @@ pub type Result<T, E = KafkaError> = std::result::Result<T, E>;
 /// No method joins the group, so none causes a rebalance.
 #[async_trait]
 pub trait SourceCluster: Debug + Send + Sync {
-    /// Partition count and topic id of each of `topics` that exists; the others are absent. One request for all.
-    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>>;
+    /// Partition count and topic id of each of `topics` that exists, or why the cluster does not tell them of this one; those that do not exist
+    /// are absent. One request for all.
+    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>>;
 
     /// The topic's configs that differ from the broker's defaults; `None` when the cluster does not tell, or not this user.
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>>;
 
-    /// What each partition holds now. A few requests for all, never one for each. A partition without a leader is absent.
-    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, OffsetRange>>;
+    /// What each partition holds now, or why its leader does not tell. A few requests for all, never one for each. A partition without a leader
+    /// is absent.
+    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>>;
 
     /// The group's committed offsets with their metadata; a partition without one is absent. One request for all.
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>>;

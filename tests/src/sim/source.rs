@@ -62,13 +62,13 @@ impl SimSource {
 
 #[async_trait]
 impl SourceCluster for SimSource {
-    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
+    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
         self.read(Area::Source, || {
             let state = self.world.lock();
             let facts = |name: &String| {
                 let topic = state.topics.get(name)?;
                 let partitions = i32::try_from(topic.logs.len()).unwrap_or(i32::MAX);
-                Some((name.clone(), TopicFacts { id: Some(topic.id.clone()), partitions, configs: BTreeMap::new() }))
+                Some((name.clone(), Ok(TopicFacts { id: Some(topic.id.clone()), partitions, configs: BTreeMap::new() })))
             };
             topics.iter().filter_map(facts).collect()
         })
@@ -79,7 +79,7 @@ impl SourceCluster for SimSource {
         self.read(Area::Source, || Some(BTreeMap::new())).await
     }
 
-    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, OffsetRange>> {
+    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
         // Three requests, at three moments.
         let log_start = self.list(partitions, |log| log.start).await?;
         let led: Vec<_> = log_start.keys().cloned().collect();
@@ -87,7 +87,7 @@ impl SourceCluster for SimSource {
         let high_watermark = self.list(&led, Log::end).await?;
         let range = |(partition, log_start): (TopicPartition, i64)| {
             let (end, high_watermark) = (*end.get(&partition)?, *high_watermark.get(&partition)?);
-            Some((partition, OffsetRange { log_start, end, high_watermark }))
+            Some((partition, Ok(OffsetRange { log_start, end, high_watermark })))
         };
         Ok(log_start.into_iter().filter_map(range).collect())
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use end_to_end::compare::assert_identical;
 use end_to_end::kafka::{Kafka, Read, unique};
-use end_to_end::runner::Runner;
+use end_to_end::runner::{Runner, finish};
 use end_to_end::services::{Sasl, require_kafka, require_sasl};
 use serde_json::{Value, json};
 
@@ -48,6 +48,36 @@ fn each_right_that_a_backup_lacks_is_named() {
     let copy = unique("copy");
     runner.restore(&runner.restore_config(&topic, &copy, Value::Null));
     assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Uncommitted));
+}
+
+/// The others are backed up: at once, and for as long as the loop runs.
+#[test]
+fn a_topic_that_may_not_be_read_stops_no_other() {
+    let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
+    let [closed, open, unread] = ["closed", "open", "unread"].map(|name| kafka.create_topic(name, 1, &[]));
+    for topic in [&closed, &open, &unread] {
+        kafka.produce(topic, &numbered(0, 0..50));
+    }
+    let runner = Runner::on_folder(&kafka);
+    let config = runner.backup_config(&[&closed, &open, &unread], as_reader(&sasl, json!({"MAX_SEGMENTS_PER_INVOCATION": 0})));
+    kafka.allow(READER, &["Describe", "Read"], &format!("--topic={open}"));
+    kafka.allow(READER, &["Describe"], &format!("--topic={unread}"));
+    kafka.allow(READER, &["Describe", "Read"], &format!("--group={}", crate::group_of(&closed)));
+    let outcome = runner.run([Path::new("backup"), &config, Path::new("--once")]);
+    let [of_closed, of_unread] = [format!("{closed}: describing the topic failed"), format!("{unread}/0: reading failed")];
+    let outcome = outcome.failed_with(&[&of_closed, "the ACL Describe on the topic", &of_unread, "the ACL Read on the topic"]);
+    assert_eq!(crate::records_in(&outcome.reports()), 50);
+
+    let mut looping = runner.spawn([Path::new("backup"), &config]);
+    kafka.produce(&open, &numbered(0, 50..80));
+    crate::until_it_has(&mut looping, || crate::files_below(&runner.backups(), ".sha256") == 2);
+    assert!(looping.try_wait().expect("it was started").is_none(), "the loop goes on");
+    looping.kill().expect("it runs");
+    let outcome = finish(looping);
+    assert!(outcome.stderr.contains(&of_closed), "{}", outcome.stderr);
+    let copy = unique("copy");
+    runner.restore(&runner.restore_config(&open, &copy, Value::Null));
+    assert_identical(&numbered(0, 0..80), &kafka.dump(&copy, Read::Uncommitted));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::client;
 use super::errors::{self, Doing};
 use super::native::{Code, Committed, Failure, Handle, Stream};
 use super::reader::Reader;
-use super::tries::Asker;
+use super::tries::{Asker, Tries};
 use super::waiting::watched;
 use crate::config::KafkaSettings;
 use crate::kafka::{
@@ -79,35 +79,37 @@ impl RdKafkaSource {
 
 #[async_trait]
 impl SourceCluster for RdKafkaSource {
-    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
-        describe(&self.asker, topics).await
+    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
+        describe_each(&self.asker, topics).await
     }
 
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
         configs(&self.asker, topic, |own| own).await
     }
 
-    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, OffsetRange>> {
-        if partitions.is_empty() {
-            return Ok(BTreeMap::new());
-        }
+    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
         // In this order none of the later offsets can be smaller than an earlier one. A broker that does not answer is waited for once.
-        let log_start = list(&self.asker, partitions, Offset::Beginning, false).await?;
-        let led: Vec<TopicPartition> = log_start.keys().cloned().collect();
-        if led.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let end = match self.isolation {
-            Isolation::ReadCommitted => Some(list(&self.asker, &led, Offset::End, true).await?),
+        let log_start = list_each(&self.asker, partitions, Offset::Beginning, false).await?;
+        let led: Vec<TopicPartition> = log_start.iter().filter(|(_, offset)| offset.is_ok()).map(|(led, _)| led.clone()).collect();
+        let mut end = match self.isolation {
+            Isolation::ReadCommitted => Some(list_each(&self.asker, &led, Offset::End, true).await?),
             Isolation::ReadUncommitted => None,
         };
-        let high_watermark = list(&self.asker, &led, Offset::End, false).await?;
-        let range = |partition: &TopicPartition| {
-            let high_watermark = *high_watermark.get(partition)?;
-            let end = end.as_ref().map_or(Some(&high_watermark), |end| end.get(partition))?;
-            Some(OffsetRange { log_start: *log_start.get(partition)?, end: *end, high_watermark })
+        let mut high_watermark = list_each(&self.asker, &led, Offset::End, false).await?;
+        let mut range = |partition: &TopicPartition, log_start: Result<i64>| -> Result<Option<OffsetRange>> {
+            let log_start = log_start?;
+            let Some(high_watermark) = high_watermark.remove(partition).transpose()? else { return Ok(None) };
+            let end = match &mut end {
+                Some(end) => end.remove(partition).transpose()?,
+                None => Some(high_watermark),
+            };
+            Ok(end.map(|end| OffsetRange { log_start, end, high_watermark }))
         };
-        Ok(led.iter().filter_map(|partition| Some((partition.clone(), range(partition)?))).collect())
+        let ranges = log_start.into_iter().filter_map(|(partition, log_start)| {
+            let range = range(&partition, log_start).transpose()?;
+            Some((partition, range))
+        });
+        Ok(ranges.collect())
     }
 
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
@@ -132,17 +134,34 @@ impl SourceCluster for RdKafkaSource {
     }
 }
 
-/// One offset of each partition. A partition whose leader is not there or does not answer is absent, after some tries, of which one that took
-/// all its time is the last.
+/// One offset of each partition, as [`list_each`] has them.
 ///
 /// # Errors
-/// None of the brokers answers.
+/// None of the brokers answers, or one refuses to answer for a partition.
 pub(super) async fn list(
     asker: &Asker,
     partitions: &[TopicPartition],
     offset: Offset,
     read_committed: bool,
 ) -> Result<BTreeMap<TopicPartition, i64>> {
+    let each = list_each(asker, partitions, offset, read_committed).await?;
+    each.into_iter().map(|(partition, offset)| Ok((partition, offset?))).collect()
+}
+
+/// One offset of each partition, or what its leader says instead, and time does not heal. A partition whose leader is not there or does not answer
+/// is absent, after some tries, of which one that took all its time is the last.
+///
+/// # Errors
+/// None of the brokers answers.
+async fn list_each(
+    asker: &Asker,
+    partitions: &[TopicPartition],
+    offset: Offset,
+    read_committed: bool,
+) -> Result<BTreeMap<TopicPartition, Result<i64>>> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let mut tries = asker.tries(topics(partitions), Doing::ListOffsets);
     let (start, limit) = (Instant::now(), tries.limit());
     loop {
@@ -154,13 +173,12 @@ pub(super) async fn list(
             Err(failure) => failure,
             Ok(answer) => {
                 let failures: Vec<Code> = answer.values().filter_map(|offset| offset.err()).filter(|code| !is_absent(*code)).collect();
-                let clear = failures.iter().find(|code| !errors::is_transient(**code));
-                match clear.or(failures.first()) {
-                    Some(code) if clear.is_some() || !is_last => (*code).into(),
+                match failures.iter().find(|code| errors::is_transient(**code)) {
+                    Some(code) if !is_last => (*code).into(),
                     Some(code) if failures.iter().all(|code| *code == Code::TRANSPORT) && answer.values().all(Result::is_err) => {
                         return Err(tries.error((*code).into()));
                     }
-                    _ => return Ok(answer.into_iter().filter_map(|(partition, offset)| Some((partition, offset.ok()?))).collect()),
+                    _ => return Ok(answer.into_iter().filter_map(|(partition, offset)| of_partition(&tries, partition, offset)).collect()),
                 }
             }
         };
@@ -168,15 +186,36 @@ pub(super) async fn list(
     }
 }
 
-/// DescribeTopics, for source and target.
+/// What a ListOffsets says of a partition. `None`: it is not there, or has no leader.
+fn of_partition(tries: &Tries<'_>, partition: TopicPartition, offset: Result<i64, Code>) -> Option<(TopicPartition, Result<i64>)> {
+    let offset = match offset {
+        Err(code) if is_absent(code) || errors::is_transient(code) => return None,
+        Err(code) => Err(tries.error_of(&partition, code.into())),
+        Ok(offset) => Ok(offset),
+    };
+    Some((partition, offset))
+}
+
+/// DescribeTopics, as [`describe_each`] has it.
+///
+/// # Errors
+/// Nobody answers, or one of the topics cannot be described.
 pub(super) async fn describe(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
+    describe_each(asker, topics).await?.into_iter().map(|(name, facts)| Ok((name, facts?))).collect()
+}
+
+/// DescribeTopics: of each topic that exists what it is, or why the cluster does not tell. What time heals is tried again for all of them.
+///
+/// # Errors
+/// Nobody answers.
+async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
     let once: BTreeSet<&String> = topics.iter().collect();
     let once: Vec<String> = once.into_iter().cloned().collect();
     if once.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut tries = asker.tries(once.join(", "), Doing::DescribeTopic);
-    'tries: loop {
+    loop {
         let described = match tries.handle().describe_topics(&once, tries.limit()).await {
             Ok(described) => described,
             Err(failure) => {
@@ -184,21 +223,24 @@ pub(super) async fn describe(asker: &Asker, topics: &[String]) -> Result<BTreeMa
                 continue;
             }
         };
-        let mut facts = BTreeMap::new();
-        for (name, topic) in described {
-            match topic {
+        let mut passing = described.values().filter_map(|topic| topic.as_ref().err()).filter(|failure| errors::is_transient(failure.code));
+        if let Some(failure) = passing.next()
+            && tries.again(failure.clone()).await.is_ok()
+        {
+            continue;
+        }
+        let facts = described.into_iter().filter_map(|(name, topic)| {
+            let facts = match topic {
+                Err(failure) if errors::kind(&failure) == KafkaErrorKind::UnknownTopic => return None,
+                Err(failure) => Err(tries.error_of(&name, failure)),
                 Ok(topic) => {
                     let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-                    facts.insert(name, TopicFacts { id: TopicId::from_halves(topic.id), partitions, configs: BTreeMap::new() });
+                    Ok(TopicFacts { id: TopicId::from_halves(topic.id), partitions, configs: BTreeMap::new() })
                 }
-                Err(failure) if errors::kind(&failure) == KafkaErrorKind::UnknownTopic => {}
-                Err(failure) => {
-                    tries.again(Failure { text: format!("{name}: {}", failure.text), ..failure }).await?;
-                    continue 'tries;
-                }
-            }
-        }
-        return Ok(facts);
+            };
+            Some((name, facts))
+        });
+        return Ok(facts.collect());
     }
 }
 

@@ -144,6 +144,11 @@ impl Tries<'_> {
 
     /// The error for a failure.
     pub(super) fn error(&self, failure: Failure) -> KafkaError {
-        self.asker.errors.error(&self.subject, self.doing, failure, self.handle().observer().last_problem())
+        self.error_of(&self.subject, failure)
+    }
+
+    /// The error for the failure of a part of what was asked about.
+    pub(super) fn error_of(&self, subject: impl ToString, failure: Failure) -> KafkaError {
+        self.asker.errors.error(subject, self.doing, failure, self.handle().observer().last_problem())
     }
 }

@@ -41,10 +41,11 @@ async fn what_time_heals_is_tried_again() {
     broker.broker().fail(OFFSET_FETCH, &loading);
     assert_eq!(source.committed(&[partition()]).await.unwrap()[&partition()], progress(2, "x"));
     broker.broker().fail(LIST_OFFSETS, &[RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]);
-    assert_eq!(source.offsets(&[partition()]).await.unwrap()[&partition()].end, 2);
+    let end = async || source.offsets(&[partition()]).await.unwrap()[&partition()].as_ref().unwrap().end;
+    assert_eq!(end().await, 2);
     for leader in [0, 1, 0] {
         broker.broker().lead("topic", 0, leader);
-        assert_eq!(source.offsets(&[partition()]).await.unwrap()[&partition()].end, 2, "leader {leader}");
+        assert_eq!(end().await, 2, "leader {leader}");
         assert_eq!(read_all(&source, "topic", 0).await.len(), 2, "leader {leader}");
     }
 }
@@ -70,11 +71,30 @@ async fn a_partition_whose_leader_is_away_is_absent_and_no_other() {
     write(&target, "topic", 0, &odd_records()[..2]).await;
     assert_eq!(source.offsets(&both).await.unwrap().len(), 2);
     broker.broker().take_down(1);
-    let ranges = source.offsets(&both).await.unwrap();
-    assert_eq!(ranges.into_iter().collect::<Vec<_>>(), [(both[0].clone(), OffsetRange { log_start: 0, end: 2, high_watermark: 2 })]);
+    let mut ranges = source.offsets(&both).await.unwrap();
+    let range = ranges.remove(&both[0]).unwrap().unwrap();
+    assert_eq!((range, ranges.len()), (OffsetRange { log_start: 0, end: 2, high_watermark: 2 }, 0));
     let error = source.offsets(&both[1..]).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
     assert!(error.what.contains("listing offsets failed") && error.what.contains(&settings.bootstrap_servers), "{error}");
+}
+
+/// Whichever broker is asked first answers so, for the partition that it leads.
+#[tokio::test]
+async fn a_partition_that_is_refused_fails_and_no_other() {
+    let broker = EmbeddedBroker::start().unwrap();
+    broker.create_topic("topic", 2).unwrap();
+    let both = [0, 1].map(|partition| TopicPartition::new("topic", partition));
+    let source = source(&broker.settings(), "backup");
+    for (partition, leader) in [(0, 0), (1, 1)] {
+        broker.broker().lead("topic", partition, leader);
+    }
+    broker.broker().fail(LIST_OFFSETS, &[RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
+    let (answered, refused): (Vec<_>, Vec<_>) = source.offsets(&both).await.unwrap().into_iter().partition(|(_, range)| range.is_ok());
+    assert_eq!((answered.len(), refused.len()), (1, 1), "{answered:?} {refused:?}");
+    let (partition, error) = (&refused[0].0, refused[0].1.as_ref().unwrap_err());
+    assert_eq!((error.kind, &error.subject), (KafkaErrorKind::Denied, &partition.to_string()), "{error}");
+    assert!(source.offsets(&both).await.unwrap().values().all(Result::is_ok));
 }
 
 #[tokio::test]
