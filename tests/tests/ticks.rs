@@ -76,7 +76,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_do_not_grow_with_partitions() {
-    let mut idle = Vec::new();
+    let (mut idle, mut due) = (Vec::new(), Vec::new());
     for partitions in [1, 100, 1000] {
         let scene = Scene::new(partitions);
         scene.write(partitions.min(10)).await;
@@ -88,8 +88,11 @@ async fn requests_do_not_grow_with_partitions() {
         assert_eq!(report.records, u64::from(partitions.min(10).unsigned_abs()));
         println!("{partitions} partitions: nothing to do: {nothing:?}; a record in each of {}: {ten:?}", partitions.min(10));
         idle.push(nothing);
+        due.push((ten, u64::from(partitions.min(10).unsigned_abs())));
     }
     // Of one broker: DescribeTopics, OffsetFetch, and ListOffsets three times; each further broker that leads partitions has its own three.
     let most = Asked { store: 0, kafka: 2 + 3 * BROKERS };
     assert!(idle.iter().all(|asked| asked.store <= most.store && asked.kafka <= most.kafka), "{idle:?}");
+    // topic.json, that of a newer generation, and for each segment: whether the one before it is there, itself, its .sha256.
+    assert!(due.iter().all(|(asked, segments)| asked.store == 2 + 3 * segments), "{due:?}");
 }
