@@ -1,4 +1,9 @@
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::{Deadline, Result, StoreError, StoreErrorKind};
 use crate::in_full;
@@ -15,7 +20,7 @@ pub struct RetryPolicy {
     pub longest_pause: Duration,
     /// What a try may take besides moving the object's bytes.
     pub try_time: Duration,
-    /// The slowest line that a try does not give up on, in bytes a second.
+    /// The slowest line that a try does not give up on, in bytes a second. All requests under way share it.
     pub slowest_line: u64,
 }
 
@@ -42,9 +47,16 @@ pub(super) const LARGEST_STRETCH: u64 = 64 << 20;
 pub(super) struct Retry {
     pub(super) policy: RetryPolicy,
     pub(super) deadline: Deadline,
+    /// Bytes that requests under way move.
+    moving: Arc<AtomicU64>,
 }
 
 impl Retry {
+    /// For the requests of one store.
+    pub(super) fn new(policy: RetryPolicy, deadline: &Deadline) -> Self {
+        Self { policy, deadline: deadline.clone(), moving: Arc::default() }
+    }
+
     /// Makes the request that `call` starts, and again with the number of the try (from 1) as long as it fails in a way that can pass. `bytes`
     /// is how much of an object it moves.
     pub(super) async fn run<T, F>(&self, location: &str, bytes: u64, mut call: impl FnMut(u32) -> F) -> Result<T>
@@ -53,11 +65,9 @@ impl Retry {
     {
         let mut number = 1;
         loop {
-            let limit = self.limit(bytes);
-            let error = match tokio::time::timeout(limit, call(number)).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error,
-                Err(_) => no_answer(location, limit),
+            let error = match self.once(location, bytes, call(number)).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
             };
             let pause = self.pause(number);
             if number >= self.tries(error.kind) || self.deadline.remaining().is_some_and(|remaining| remaining <= pause) {
@@ -74,6 +84,24 @@ impl Retry {
         }
     }
 
+    /// One try. It may take longer when its time is over and others are still under way: the parts of an object share a slow line, and would all
+    /// fail at the same moment, for ever. Alone on the line, it gives up.
+    async fn once<T>(&self, location: &str, bytes: u64, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let _moving = Moving::begin(&self.moving, bytes);
+        let (start, left, mut call) = (Instant::now(), self.deadline.remaining(), pin!(call));
+        let mut limit = self.limit(bytes, left);
+        loop {
+            if let Ok(answer) = timeout_at(start + limit, &mut call).await {
+                return answer;
+            }
+            let shared = self.limit(self.moving.load(Ordering::Relaxed), left);
+            if shared <= limit {
+                return Err(no_answer(location, limit));
+            }
+            limit = shared;
+        }
+    }
+
     /// What passes by itself is tried often; what was damaged on the way, or an address that does not answer at all, a few times.
     fn tries(&self, kind: StoreErrorKind) -> u32 {
         match kind {
@@ -83,14 +111,34 @@ impl Retry {
         }
     }
 
-    fn limit(&self, bytes: u64) -> Duration {
+    /// How long a try may take, before which so much time was left, while the line carries `bytes`.
+    fn limit(&self, bytes: u64, left: Option<Duration>) -> Duration {
         let limit = self.policy.try_time + Duration::from_secs(bytes / self.policy.slowest_line);
-        self.deadline.remaining().map_or(limit, |remaining| remaining.min(limit))
+        left.map_or(limit, |left| limit.min(left))
     }
 
     fn pause(&self, number: u32) -> Duration {
         let bound = self.policy.first_pause.saturating_mul(1 << (number - 1).min(16)).min(self.policy.longest_pause);
         bound.mul_f64(rand::random())
+    }
+}
+
+/// Counts bytes as long as it lives.
+struct Moving<'a> {
+    all: &'a AtomicU64,
+    bytes: u64,
+}
+
+impl<'a> Moving<'a> {
+    fn begin(all: &'a AtomicU64, bytes: u64) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self { all, bytes }
+    }
+}
+
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -105,7 +153,7 @@ mod tests {
 
     use std::cell::Cell;
     use std::future;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -116,7 +164,7 @@ mod tests {
 
     fn retry() -> Retry {
         let policy = RetryPolicy { first_pause: Duration::ZERO, ..RetryPolicy::default() };
-        Retry { policy, deadline: Deadline::unset() }
+        Retry::new(policy, &Deadline::unset())
     }
 
     async fn tries(retry: &Retry, kind: StoreErrorKind) -> u32 {
@@ -174,8 +222,39 @@ mod tests {
     #[test]
     fn a_large_object_may_take_longer() {
         let retry = retry();
-        assert_eq!(retry.limit(0), Duration::from_secs(20));
-        assert_eq!(retry.limit(64 << 20), Duration::from_secs(20 + 256));
+        assert_eq!(retry.limit(0, None), Duration::from_secs(20));
+        assert_eq!(retry.limit(64 << 20, None), Duration::from_secs(20 + 256));
+    }
+
+    /// A try has no time of its own here: others on the line give it time, alone it has none.
+    #[tokio::test]
+    async fn a_try_may_take_as_long_as_all_that_share_the_line() {
+        let policy = RetryPolicy { try_time: Duration::ZERO, slowest_line: 1, ..RetryPolicy::default() };
+        let retry = Retry::new(policy, &Deadline::unset());
+        let dead = async || retry.once("x", 0, future::pending::<Result<()>>()).await.unwrap_err().kind;
+        assert_eq!(dead().await, StoreErrorKind::Unavailable);
+        let _others = Moving::begin(&retry.moving, 3600);
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(())
+        };
+        retry.once("x", 0, slow).await.unwrap();
+        // The deadline does not wait for others.
+        retry.deadline.set(Some(Duration::ZERO));
+        assert_eq!(dead().await, StoreErrorKind::Unavailable);
+    }
+
+    /// What ends early, or is cancelled, is not counted any more.
+    #[tokio::test]
+    async fn only_what_is_under_way_counts() {
+        let retry = retry();
+        let seen = |_| async { Ok(retry.moving.load(Ordering::Relaxed)) };
+        assert_eq!(retry.run("x", 5, seen).await.unwrap(), 5);
+        let mut given_up = Box::pin(retry.run("x", 7, |_| future::pending::<Result<()>>()));
+        assert!(futures::poll!(&mut given_up).is_pending());
+        assert_eq!(retry.run("x", 5, seen).await.unwrap(), 12);
+        drop(given_up);
+        assert_eq!(retry.run("x", 5, seen).await.unwrap(), 5);
     }
 
     #[test]

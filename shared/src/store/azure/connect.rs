@@ -50,7 +50,7 @@ impl AzureBlobStore {
                 return Err(refused(StoreErrorKind::Credentials, what.into()));
             }
         };
-        let retry = Retry { policy, deadline: deadline.clone() };
+        let retry = Retry::new(policy, deadline);
         Self::open(&settings.container, &url, login, retry, None).map_err(|what| refused(StoreErrorKind::WrongEndpoint, what))
     }
 

@@ -76,7 +76,7 @@ impl S3BucketStore {
         Ok(Self {
             client: Client::from_conf(config),
             site,
-            retry: Retry { policy, deadline: deadline.clone() },
+            retry: Retry::new(policy, deadline),
             part_sizes: PartSizes::default(),
             kms_key: settings.kms_key.clone(),
             storage_class: settings.storage_class.as_deref().map(StorageClass::from),

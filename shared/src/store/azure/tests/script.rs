@@ -19,7 +19,7 @@ use crate::store::{Deadline, RetryPolicy};
 
 /// Tries as often as always, without pauses.
 pub(super) fn at_once() -> Retry {
-    Retry { policy: RetryPolicy { first_pause: Duration::ZERO, ..RetryPolicy::default() }, deadline: Deadline::unset() }
+    Retry::new(RetryPolicy { first_pause: Duration::ZERO, ..RetryPolicy::default() }, &Deadline::unset())
 }
 
 /// One answer.
