@@ -310,7 +310,8 @@ fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {
 pub(crate) fn nothing_came(partition: &TopicPartition, position: i64, waited: Millis) -> Error {
     let what = format!(
         "nothing came from offset {position} on for {} s. Is the partition's leader up? Where a large transaction was aborted there, reading \
-         through it takes longer: give one invocation more time (silence is waited out for up to {} s)",
+         through it takes longer: give one invocation more time (silence is waited out for up to {} s). Where it lies in remote (tiered) storage, \
+         Kafka 3.6 and 3.7 give that up after the Kafka property fetch.wait.max.ms: set it to 5000",
         waited / 1000,
         GIVEN_UP / 1000
     );
