@@ -16,6 +16,9 @@ use crate::segment::Isolation;
 /// Fewer requests and a quieter log. A lost connection is taken up again soon: invocations are short.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "kafka-backup"),
+    // A function lies still between its invocations, and whatever stands in between (a NAT, Azure's load balancer) forgets idle connections after
+    // 240 to 350 seconds without a word; librdkafka keeps them for ever. Before that, they are closed in good order and opened anew.
+    ("connections.max.idle.ms", "180000"),
     ("enable.metrics.push", "false"),
     ("log.connection.close", "false"),
     ("reconnect.backoff.max.ms", "2000"),
