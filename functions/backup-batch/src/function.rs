@@ -30,8 +30,10 @@ impl Function for Backup {
     async fn connect(settings: BackupSettings, memory: u64, deadline: &Deadline) -> Result<Self> {
         let store = store::open(&settings.store, deadline).await?;
         settings.kafka.login.prepare().await?;
-        let queue = Budget::unlimited(Some(memory)).queue_bytes(settings.threads);
-        let source = RdKafkaSource::connect(&settings.kafka, &settings.group, settings.isolation, queue)?.until(deadline);
+        let budget = Budget::unlimited(Some(memory));
+        let (queue, response) = (budget.queue_bytes(settings.threads), budget.response_bytes(settings.threads));
+        let source = RdKafkaSource::connect(&settings.kafka, &settings.group, settings.isolation, queue)?;
+        let source = source.unpacking(response).until(deadline);
         Ok(Self::new(Arc::new(source), store, settings, clock::system()))
     }
 

@@ -66,10 +66,42 @@ impl Budget {
         usize::try_from(left / 2 / threads.max(1) as u64).unwrap_or(usize::MAX).max(1 << 20)
     }
 
-    /// Bytes that Kafka's client may queue for one of `threads` workers.
+    /// Bytes that Kafka's client may queue for one of `threads` workers. More than that is no faster.
     pub fn queue_bytes(&self, threads: usize) -> usize {
+        self.response_bytes(threads).min(32 << 20)
+    }
+
+    /// Bytes that what a broker sends at once for one of `threads` workers may become in memory. It is this that bounds what a distant broker
+    /// sends in a second, so it grows with the memory.
+    pub fn response_bytes(&self, threads: usize) -> usize {
         let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
-        usize::try_from(left / 5 / threads.max(1) as u64).unwrap_or(usize::MAX).clamp(1 << 20, 32 << 20)
+        usize::try_from(left / 5 / threads.max(1) as u64).unwrap_or(usize::MAX).max(1 << 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Segments, what is queued, and a response that is unpacked behind it.
+    #[test]
+    fn all_of_it_fits_in_the_memory() {
+        for memory in [128, 256, 1769, 10_240].map(|mib: u64| mib << 20) {
+            for threads in [1, 2, 8] {
+                let budget = Budget::unlimited(Some(memory));
+                let of_one = budget.segment_bytes(threads) + budget.queue_bytes(threads) + budget.response_bytes(threads);
+                assert!((of_one * threads) as u64 + Budget::BASE_MEMORY <= memory, "{memory} {threads}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_grows_with_the_memory_and_the_queue_does_not() {
+        let of = |mib: u64, threads| {
+            let budget = Budget::unlimited(Some(mib << 20));
+            (budget.queue_bytes(threads) >> 20, budget.response_bytes(threads) >> 20)
+        };
+        assert_eq!([of(128, 1), of(128, 2), of(1769, 1), of(1769, 4)], [(17, 17), (8, 8), (32, 345), (32, 86)]);
     }
 
     /// Bytes that a reader of segments may unpack in one go for one of `threads` workers, while it fetches as many, and as many wait.

@@ -79,19 +79,16 @@ pub(super) fn asking(settings: &KafkaSettings, group: Option<&str>) -> Result<Ar
     start(Kind::Consumer, settings, &[], &[], &fixed)
 }
 
-/// A client that reads records. `prefetch` bounds the bytes that are held ready for each partition.
-pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: usize) -> Result<Arc<Handle>> {
+/// A client that reads records. `prefetch` bounds the bytes that are held ready for each partition, and `unpacked` those that what a broker sends of
+/// it at once becomes.
+pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: usize, unpacked: usize) -> Result<Arc<Handle>> {
     let level = match isolation {
         Isolation::ReadCommitted => "read_committed",
         Isolation::ReadUncommitted => "read_uncommitted",
     };
     let kilobytes = (prefetch / 1000).clamp(1, 2_097_151).to_string();
-    // Compressed: what a response becomes in memory, all at once, should be about what may be held ready, too, also when its records compress
-    // to a five hundredth. A batch that is larger comes alone.
-    let fetch = (prefetch / 512).clamp(16 << 10, 1 << 20).to_string();
-    // librdkafka doubles its requests for a partition as long as nothing comes of the answers (all of an aborted transaction), and never makes
-    // them smaller again: up to this size of a response, in which aborted records are skipped quickly.
-    let response = (prefetch / 64).clamp(128 << 10, 8 << 20).to_string();
+    let (fetch, response) = sizes(prefetch, unpacked);
+    let (fetch, response) = (fetch.to_string(), response.to_string());
     let sized = [
         ("queued.max.messages.kbytes", kilobytes.as_str()),
         ("fetch.message.max.bytes", &fetch),
@@ -102,6 +99,16 @@ pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: 
     let mut fixed = READING.to_vec();
     fixed.push(("isolation.level", level));
     start(Kind::Consumer, settings, READING_DEFAULTS, &sized, &fixed)
+}
+
+/// Bytes of what a broker sends at once: of one partition, and in all.
+fn sizes(prefetch: usize, unpacked: usize) -> (usize, usize) {
+    // Compressed: what it becomes in memory, all at once, keeps to its bound also when its records compress to a five hundredth. A batch that is
+    // larger comes alone. A broker is asked again only when it has answered, so with the way to it this is what bounds the speed.
+    let fetch = (unpacked / 512).clamp(16 << 10, 1 << 20);
+    // librdkafka doubles its requests for a partition as long as nothing comes of the answers (all of an aborted transaction), and never makes
+    // them smaller again: up to this size of a response, in which aborted records are skipped quickly.
+    (fetch, (prefetch / 64).clamp(128 << 10, 8 << 20).max(fetch))
 }
 
 /// A client that writes. `batch` is the largest batch in bytes that the topic takes.
@@ -168,6 +175,28 @@ fn secrets(settings: &KafkaSettings) -> Vec<Secret> {
 mod tests {
     use super::*;
     use crate::config::{BackupSettings, Raw};
+    use crate::host::Budget;
+
+    /// In the smallest function, where a response and the queue have the same bound; in a larger one, where the queue is as large as it gets; and where
+    /// a response is.
+    #[test]
+    fn what_a_broker_sends_at_once_grows_with_the_memory() {
+        let of = |mib: u64| {
+            let budget = Budget::unlimited(Some(mib << 20));
+            let (fetch, response) = sizes(budget.queue_bytes(1), budget.response_bytes(1));
+            (fetch >> 10, response >> 10)
+        };
+        assert_eq!([of(128), of(512), of(1769), of(10_240)], [(35, 281), (188, 512), (691, 691), (1024, 1024)]);
+    }
+
+    #[test]
+    fn users_decide_how_long_connections_are_kept() {
+        assert!(DEFAULTS.iter().any(|(name, _)| *name == "connections.max.idle.ms"));
+        let properties = r#"{"connections.max.idle.ms": "0"}"#;
+        let raw = Raw::load(None, [("KAFKA_PROPERTIES".into(), properties.into())]).unwrap();
+        let refused = BackupSettings::from_raw(&raw).unwrap_err().to_string();
+        assert!(!refused.contains("connections.max.idle.ms"), "{refused}");
+    }
 
     #[test]
     fn what_promises_rest_on_is_refused_from_users() {

@@ -31,6 +31,7 @@ pub struct RdKafkaSource {
     group: String,
     isolation: Isolation,
     prefetch: usize,
+    unpacked: usize,
     asker: Asker,
     /// The client that reads, from the first reader on.
     reader: Mutex<Option<Arc<Handle>>>,
@@ -52,10 +53,16 @@ impl RdKafkaSource {
             group: group.to_owned(),
             isolation,
             prefetch,
+            unpacked: prefetch,
             asker: Asker::new(settings, Some(group))?,
             reader: Mutex::default(),
             reading: Arc::default(),
         })
+    }
+
+    /// The same; what a broker sends at once for a partition may become so many bytes in memory, rather than as many as are held ready.
+    pub fn unpacking(self, bytes: usize) -> Self {
+        Self { unpacked: bytes, ..self }
     }
 
     /// The same; requests end in time for the invocation that `deadline` bounds.
@@ -67,7 +74,7 @@ impl RdKafkaSource {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let handle = match reader.take() {
             Some(handle) => handle,
-            None => client::reading(&self.settings, self.isolation, self.prefetch)?,
+            None => client::reading(&self.settings, self.isolation, self.prefetch, self.unpacked)?,
         };
         Ok(Arc::clone(reader.insert(handle)))
     }
