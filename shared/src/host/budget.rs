@@ -77,6 +77,12 @@ impl Budget {
         let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
         usize::try_from(left / 5 / threads.max(1) as u64).unwrap_or(usize::MAX).max(1 << 20)
     }
+
+    /// Bytes that a reader of segments may unpack in one go for one of `threads` workers, while it fetches as many, and as many wait.
+    pub fn stretch_bytes(&self, threads: usize) -> u64 {
+        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
+        (left / 12 / threads.max(1) as u64).max(128 << 10)
+    }
 }
 
 #[cfg(test)]
@@ -102,11 +108,5 @@ mod tests {
             (budget.queue_bytes(threads) >> 20, budget.response_bytes(threads) >> 20)
         };
         assert_eq!([of(128, 1), of(128, 2), of(1769, 1), of(1769, 4)], [(17, 17), (8, 8), (32, 345), (32, 86)]);
-    }
-
-    /// Bytes that a reader of segments may unpack in one go for one of `threads` workers, while it fetches as many, and as many wait.
-    pub fn stretch_bytes(&self, threads: usize) -> u64 {
-        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
-        (left / 12 / threads.max(1) as u64).max(128 << 10)
     }
 }
