@@ -111,8 +111,7 @@ fn bucket(read: &mut Reader<'_>, kind: &str) -> Option<S3Store> {
 
 /// Classes from which an object can be read at once: a backup reads its own segments back when it adopts them.
 fn storage_class(class: &str) -> Result<String, String> {
-    const READABLE: [&str; 7] =
-        ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "EXPRESS_ONEZONE", "REDUCED_REDUNDANCY"];
+    const READABLE: [&str; 6] = ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"];
     const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
     let upper = class.to_uppercase();
     if ARCHIVES.contains(&upper.as_str()) {
