@@ -83,6 +83,7 @@ impl TargetCluster for SimTarget {
             epoch,
             queue: Vec::new(),
             written: Vec::new(),
+            first: None,
         }))
     }
 }
@@ -96,6 +97,8 @@ struct SimWriter {
     epoch: u64,
     queue: Vec<(i32, Content)>,
     written: Vec<Written>,
+    /// The first record since the last commit.
+    first: Option<u64>,
 }
 
 /// A writer that is dropped ends its transaction, in the background, unless the process ends before. One that is killed does not.
@@ -130,6 +133,7 @@ impl SimWriter {
             });
             if self.delivery == Delivery::AtLeastOnce {
                 state.note_repetition(&self.name.id, &place, value);
+                self.first.get_or_insert(value);
             }
             let Some(log) = state.log(&place) else { return Err(KafkaError::new(KafkaErrorKind::UnknownTopic, place.to_string(), "gone")) };
             let first = offset(log.entries.len());
@@ -183,7 +187,9 @@ impl RecordWriter for SimWriter {
 
     async fn commit(&mut self, progress: &CommittedOffset) -> Result<()> {
         if self.delivery == Delivery::AtLeastOnce {
-            self.world.lock().settle(&self.name.id);
+            if let Some(first) = self.first.take() {
+                self.world.lock().settle(&self.name.id, first);
+            }
             return Ok(());
         }
         let fate = self.chaos.request(Request::write(Area::Target, &self.name.id)).await;

@@ -59,11 +59,9 @@ pub(crate) struct Topic {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Producer {
     pub(crate) epoch: u64,
-    /// Without transactions: the records it sent, by value, each with its last number…
-    sent: BTreeMap<u64, usize>,
-    count: usize,
-    /// …and how many there were when they were said to be settled; the checkpoint follows, and can be one of these behind.
-    settled: Vec<usize>,
+    /// Without transactions: the first record (by value, which goes up with the offset) that was sent before it was last said that all is with
+    /// the brokers. The checkpoint follows, so it can be as far behind, and no further.
+    checkpoint: u64,
 }
 
 #[derive(Debug, Default)]
@@ -99,23 +97,17 @@ impl State {
         }
     }
 
-    /// A writer without transactions has all that it sent with the brokers, and a checkpoint comes next.
-    pub(crate) fn settle(&mut self, producer: &str) {
-        let producer = self.producers.entry(producer.to_owned()).or_default();
-        producer.settled.push(producer.count);
+    /// A writer without transactions has all that it sent, from this record on, with the brokers, and a checkpoint comes next.
+    pub(crate) fn settle(&mut self, producer: &str, first: u64) {
+        self.producers.entry(producer.to_owned()).or_default().checkpoint = first;
     }
 
     /// A record may be written again only when it came since the last checkpoint.
     pub(crate) fn note_repetition(&mut self, producer: &str, place: &TopicPartition, value: u64) {
-        let id = producer;
-        let producer = self.producers.entry(id.to_owned()).or_default();
-        let checkpoint = producer.settled.iter().rev().nth(1).copied().unwrap_or(0);
-        if let Some(number) = producer.sent.insert(value, producer.count)
-            && number < checkpoint
-        {
-            self.wrong.push(format!("{place}: record {number} of {id} came again, behind a checkpoint at {checkpoint}"));
+        let checkpoint = self.producers.entry(producer.to_owned()).or_default().checkpoint;
+        if value < checkpoint {
+            self.wrong.push(format!("{place}: record {value} of {producer} came again, behind a checkpoint at {checkpoint}"));
         }
-        producer.count += 1;
     }
 
     /// A value that no other record has.
