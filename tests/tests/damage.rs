@@ -122,6 +122,26 @@ fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     assert_eq!(values(&kafka, &copy), (0..12).map(|n| format!("value {n}")).collect::<Vec<_>>());
 }
 
+/// A killed restore is further than its checkpoint says. That segments are gone which it has restored already, by an expiry rule, is no hole.
+#[test]
+fn what_is_restored_already_may_be_missing() {
+    let Some(kafka) = require_kafka() else { return };
+    let runner = Runner::on_folder(&kafka);
+    let (topic, segments) = backed_up(&kafka, &runner, 12);
+    let copy = unique("further");
+    let config = runner.restore_config(&topic, &copy, json!({"RESTORE_ID": copy, "MAX_SEGMENTS_PER_INVOCATION": 1}));
+    runner.run([Path::new("restore"), &config, Path::new("--once")]).succeeded();
+    let checkpoint = runner.backups().join(format!("@restore/{copy}/0.json"));
+    let behind = fs::read(&checkpoint).expect("a checkpoint");
+    runner.restore(&config);
+    fs::write(&checkpoint, behind).expect("it can be written");
+    segments[1..3].iter().for_each(|segment| fs::remove_file(segment).expect("it was there"));
+    let reports = runner.restore(&config);
+    let partition = &reports.last().expect("a report")["partitions"][0];
+    assert_eq!((&partition["next"], &partition["records_in_all"]), (&json!(12), &json!(12)), "{reports:?}");
+    assert_eq!(values(&kafka, &copy), (0..12).map(|n| format!("value {n}")).collect::<Vec<_>>());
+}
+
 #[test]
 fn damage_is_skipped_when_told_to_and_reported() {
     let Some(kafka) = require_kafka() else { return };

@@ -8,7 +8,7 @@ use end_to_end::kafka::Read;
 use end_to_end::record::Bytes;
 use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata/python-archives")
@@ -76,5 +76,11 @@ fn old_archives_and_new_segments_in_one_folder() {
         let values: Vec<_> = of_partition[..old.len()].iter().filter_map(|record| record.value.clone().map(|value| value.0)).collect();
         assert_eq!(values, old);
         assert!(of_partition[old.len()..].iter().all(|record| record.key.is_some() && record.headers.len() == 2));
+        // Lines are no offsets: the pairs that the checkpoint keeps are those of the segments alone.
+        let checkpoint = runner.backups().join(format!("@restore/{topic}-to-{target}/{partition}.json"));
+        let checkpoint: Value = serde_json::from_slice(&fs::read(checkpoint).expect("a checkpoint")).expect("JSON");
+        let runs = checkpoint["runs"].as_array().expect("runs");
+        assert_eq!(runs.iter().filter_map(|run| run["count"].as_u64()).sum::<u64>(), 100, "{runs:?}");
+        assert!(runs.iter().all(|run| run["target"].as_u64() >= Some(old.len() as u64)), "{runs:?}");
     }
 }

@@ -55,6 +55,8 @@ impl Archive {
 impl PartitionRestore<'_> {
     /// Replays an archive, one record for each line, from the line that comes next.
     pub(crate) async fn replay_archive(&mut self, archive: &Archive) -> Result<()> {
+        // Lines have no offsets of the source: they do not share a transaction with records that have.
+        self.commit_open().await?;
         let run = self.run;
         let store = run.restore.store.as_ref();
         let location = store.location(&archive.name);
@@ -74,7 +76,6 @@ impl PartitionRestore<'_> {
         run.restore.check_largest(&run.target, contents.largest_record())?;
         let chooser = Chooser::new(run.known_identity().await?, self.partition);
         let mut line = archive.from_line;
-        self.open.last.clone_from(&archive.name);
         let mut records = contents.records_from(archive.from_line)?;
         while let Some(kept) = records.next()? {
             // The tool kept no timestamps; like its own restore, ours lets the record be of now.
@@ -88,18 +89,20 @@ impl PartitionRestore<'_> {
             self.open.add(&record);
             let spent = run.is_spent();
             if self.open.is_full(run.restore.clock.now()) || spent {
-                self.commit_lines(&file, line, false).await?;
+                self.commit_lines(&archive.name, line, false).await?;
             }
             if spent {
                 return Ok(());
             }
         }
         self.open.finished.push(location);
-        self.commit_lines(&file, line, true).await
+        self.commit_lines(&archive.name, line, true).await
     }
 
-    async fn commit_lines(&mut self, file: &str, lines: u64, done: bool) -> Result<()> {
-        self.reached.archives = Some(ArchiveCursor { archive: file.to_owned(), lines, done });
+    async fn commit_lines(&mut self, name: &str, lines: u64, done: bool) -> Result<()> {
+        self.reached.archives = Some(ArchiveCursor { archive: names::file_name(name).to_owned(), lines, done });
+        self.open.sources.clear();
+        name.clone_into(&mut self.open.last);
         self.commit().await?;
         crate::lock(&self.run.report).read_archive(self.partition, done);
         Ok(())

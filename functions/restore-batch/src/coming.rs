@@ -35,6 +35,8 @@ pub(crate) struct Coming {
     /// Listed, from the next one on.
     listed: VecDeque<SegmentEntry>,
     page: usize,
+    /// Whether segments behind the current one will be wanted by this invocation.
+    pub(crate) looks_ahead: bool,
     /// Being opened: the first of those behind the current one.
     opening: VecDeque<(i64, JoinSet<Result<SegmentReader>>)>,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Coming {
 impl Coming {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, folder: &str, partition: i32, options: ReadOptions) -> Self {
         let (listed, opening) = (VecDeque::new(), VecDeque::new());
-        Self { store, folder: folder.to_owned(), partition, options, listed, page: FIRST_PAGE, opening }
+        Self { store, folder: folder.to_owned(), partition, options, listed, page: FIRST_PAGE, looks_ahead: true, opening }
     }
 
     /// The first segment that starts at `from` or above. What was listed before counts only for one that starts just there: segments never go,
@@ -73,14 +75,15 @@ impl Coming {
             None => None,
         };
         match opened {
-            Some(Ok(opened)) => opened,
+            Some(Ok(Ok(reader))) => Ok(reader),
             Some(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            // What failed a while ago may succeed now.
             _ => SegmentReader::open(self.store.clone(), &entry.name, self.options).await,
         }
     }
 
     fn open_ahead(&mut self, behind: i64) {
-        if self.options.workers < 2 {
+        if self.options.workers < 2 || !self.looks_ahead {
             return;
         }
         let following = self.listed.iter().filter(|entry| entry.start > behind).take(AHEAD).enumerate();

@@ -3,7 +3,7 @@
 use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair};
 use shared::clock::Millis;
 use shared::config::PartitionStrategy;
-use shared::kafka::{Delivery, RecordWriter, WriterName};
+use shared::kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use shared::store::{StoreError, StoreErrorKind, Version};
 use shared::{Error, Result, in_full};
 
@@ -46,6 +46,8 @@ pub(crate) struct PartitionRestore<'r> {
     archives_are_done: bool,
     /// Runs that no checkpoint tells of yet.
     pending_runs: Vec<OffsetRun>,
+    /// Whether something was left out that no checkpoint tells of yet.
+    is_untold: bool,
     /// Whether the checkpoint in the bucket says that this invocation is at work.
     has_begun: bool,
     /// Whether a commit was asked for and nobody knows what became of it.
@@ -103,6 +105,7 @@ impl<'r> PartitionRestore<'r> {
             coming: Coming::new(store.clone(), &run.source.folder, partition, run.restore.read_options(&run.invocation.budget)),
             archives_are_done: false,
             pending_runs: Vec::new(),
+            is_untold: false,
             has_begun: false,
             in_doubt: false,
         })
@@ -113,10 +116,10 @@ impl<'r> PartitionRestore<'r> {
             if self.writer.is_none() {
                 self.run.check(&next).await?;
                 // Opening settles and fences; only now is the progress final, and it can be further than the checkpoint said.
-                if self.open_writer().await? {
-                    continue;
-                }
+                self.open_writer().await?;
+                continue;
             }
+            self.coming.looks_ahead = *left > 1;
             match next {
                 Next::Archive(archive) => self.replay_archive(&archive).await?,
                 Next::Segment(entry) => self.replay_segment(&entry).await?,
@@ -144,7 +147,8 @@ impl<'r> PartitionRestore<'r> {
 
     /// Keeps what can be kept after an error: segments that were written whole before it, and a checkpoint that says whether there is more.
     async fn give_up(&mut self, error: &Error) {
-        if !self.has_begun {
+        // Whoever fences goes on with the work, and says how far it is.
+        if !self.has_begun || matches!(error, Error::Kafka(error) if error.kind == KafkaErrorKind::Fenced) {
             return;
         }
         // What the writer refused is lost with it. Of a segment that was begun, its last checksum was not compared.
@@ -173,7 +177,8 @@ impl<'r> PartitionRestore<'r> {
         let from = self.reached.inside.unwrap_or(self.reached.next);
         match self.coming.segment(from).await? {
             None => Ok(None),
-            Some(entry) if entry.start == from => Ok(Some(Next::Segment(entry))),
+            // Without a writer it is not known yet how far the restore is: what is missing may be in the target.
+            Some(entry) if entry.start == from || self.writer.is_none() => Ok(Some(Next::Segment(entry))),
             Some(entry) => self.skip_missing(from, entry).map(Some),
         }
     }
@@ -206,14 +211,15 @@ impl<'r> PartitionRestore<'r> {
         tracing::warn!(partition = self.partition, "skipped: {what}");
         if !self.checkpoint.skipped.contains(&what) {
             self.checkpoint.skipped.push(what);
+            self.is_untold = true;
         }
     }
 
-    /// Opens the writer and merges its progress. Whether that was further than the checkpoint.
+    /// Opens the writer and merges its progress, which can be further than the checkpoint.
     ///
     /// With transactions the group has progress from now on, and the checkpoint says that it has: should it be missing one day, then because
     /// Kafka forgot it, and nobody knows what was committed behind the checkpoint.
-    async fn open_writer(&mut self) -> Result<bool> {
+    async fn open_writer(&mut self) -> Result<()> {
         let settings = &self.run.restore.settings;
         let mut writer = self.run.restore.cluster.open(&self.run.writer_name(self.partition), settings.delivery).await?;
         let committed = writer.progress().await?;
@@ -237,8 +243,7 @@ impl<'r> PartitionRestore<'r> {
         self.checkpoint.run.clone_from(&identity.run);
         self.checkpoint.progress = self.reached.clone();
         self.has_begun = true;
-        self.save(false).await?;
-        Ok(self.reached != before)
+        self.save(false).await
     }
 
     fn refuse_lost_progress(&self) -> Result<()> {
@@ -271,6 +276,10 @@ impl<'r> PartitionRestore<'r> {
     /// Waits until everything written is with the brokers, and commits it together with the progress.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         let run = self.run;
+        // The transaction takes the progress past what was left out, and nobody would look at it again.
+        if self.is_untold {
+            self.save(false).await?;
+        }
         let identity = run.known_identity().await?;
         let Some(writer) = self.writer.as_mut() else { return Err(Error::Refused("commit without a writer".into())) };
         let written = writer.flush().await?;
@@ -289,7 +298,7 @@ impl<'r> PartitionRestore<'r> {
         for location in &open.finished {
             tracing::info!("restore successful of file {location}");
         }
-        if let Some(tell) = &run.invocation.progress {
+        if let Some(tell) = run.invocation.progress.as_ref().filter(|_| open.records > 0) {
             tell(self.partition, open.records, &open.last);
         }
         // Without transactions the checkpoint is the only progress there is.
@@ -316,6 +325,7 @@ impl<'r> PartitionRestore<'r> {
             match self.checkpoint.save(store, restore_id, self.version.as_ref()).await {
                 Ok(version) => {
                     self.version = Some(version);
+                    self.is_untold = false;
                     // Another invocation can have gone further meanwhile.
                     self.reached = self.reached.clone().merge(self.checkpoint.progress.clone());
                     return Ok(());
@@ -343,8 +353,8 @@ impl<'r> PartitionRestore<'r> {
         if let Some((newer, version)) = Checkpoint::load(self.run.restore.store.as_ref(), restore_id, self.partition).await? {
             self.run.check_checkpoint(&newer).await?;
             let mine = std::mem::replace(&mut self.checkpoint, newer);
-            // The other one is at work.
-            self.checkpoint.settled = false;
+            // If not, the other one is at work.
+            self.checkpoint.settled &= mine.settled;
             self.checkpoint.progress = self.checkpoint.progress.clone().merge(mine.progress);
             self.checkpoint.records = self.checkpoint.records.max(mine.records);
             self.checkpoint.note(mine.runs);

@@ -98,10 +98,10 @@ impl PartitionRestore<'_> {
         if !is_short {
             self.commit_open().await?;
         }
-        self.open.last.clone_from(&entry.name);
         // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
         while let Some(group) = reader.next_group().await? {
             self.reached.inside = Some(entry.start);
+            self.open.last.clone_from(&entry.name);
             self.write_group(&group, chooser).await?;
             let spent = run.is_spent();
             if spent && self.reached.next < end {
