@@ -73,7 +73,7 @@ fn a_stop_with_work_left_is_no_success_and_the_same_command_goes_on() {
     let Some(kafka) = require_kafka() else { return };
     let runner = Runner::on_folder(&kafka);
     let topic = filled(&kafka);
-    let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 100}));
+    let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 1000}));
     stop_after(&runner, "backup", &backup, "started polling");
     runner.back_up(&backup);
     let copy = unique("copy");
@@ -83,10 +83,10 @@ fn a_stop_with_work_left_is_no_success_and_the_same_command_goes_on() {
     assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
 }
 
-/// A topic of two hundred segments.
+/// A topic of sixty segments of about a megabyte: a restore commits sixteen of them together.
 fn filled(kafka: &Kafka) -> String {
     let topic = kafka.create_topic("stopped", 1, &[]);
-    kafka.bulk(&topic, 20_000, 100);
+    kafka.bulk(&topic, 60_000, 1000);
     topic
 }
 
