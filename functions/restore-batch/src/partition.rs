@@ -15,8 +15,9 @@ use crate::{Restore, Run, lock};
 /// A checkpoint is written when more runs than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
 const RUNS_BETWEEN_CHECKPOINTS: usize = 24;
 
-/// With transactions, which take the progress along, a checkpoint is for those who look, and for the day that Kafka forgets the progress.
-const BETWEEN_CHECKPOINTS: Millis = 10_000;
+/// With transactions, which take the progress along, a checkpoint is for those who look, and for the day that Kafka forgets the progress. (One
+/// behind each transaction where kills beside each step are tested.)
+const BETWEEN_CHECKPOINTS: Millis = if cfg!(feature = "failpoints") { 0 } else { 10_000 };
 
 /// How often a checkpoint is read again and merged when others write it too.
 const CHECKPOINT_TRIES: usize = 5;

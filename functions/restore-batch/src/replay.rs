@@ -11,8 +11,8 @@ use crate::Run;
 use crate::partition::{Next, PartitionRestore};
 use crate::strategy::Chooser;
 
-/// A transaction holds about this many bytes of records…
-const TRANSACTION_BYTES: usize = 16 << 20;
+/// A transaction holds about this many bytes of records (few where kills beside each step are tested, so that they find many)…
+const TRANSACTION_BYTES: usize = if cfg!(feature = "failpoints") { 12 << 10 } else { 16 << 20 };
 
 /// …and lasts about this long at most: readers of the target wait for its end, and brokers abort one that lasts minutes.
 const TRANSACTION_TIME: Millis = 10_000;
