@@ -91,7 +91,7 @@ impl PartitionRestore<'_> {
             if self.open.is_full(run.restore.clock.now()) || spent {
                 self.commit_lines(&archive.name, line, false).await?;
             }
-            if spent {
+            if spent || self.is_overtaken {
                 return Ok(());
             }
         }

@@ -47,6 +47,8 @@ pub(crate) struct PartitionRestore<'r> {
     archives_are_done: bool,
     /// Runs that no checkpoint tells of yet.
     pending_runs: Vec<OffsetRun>,
+    /// Another invocation has gone further meanwhile: what is being replayed is behind.
+    pub(crate) is_overtaken: bool,
     /// Whether something was left out that no checkpoint tells of yet.
     is_untold: bool,
     /// Whether the checkpoint in the bucket says that this invocation is at work.
@@ -106,6 +108,7 @@ impl<'r> PartitionRestore<'r> {
             coming: Coming::new(store.clone(), &run.source.folder, partition, run.restore.read_options(&run.invocation.budget)),
             archives_are_done: false,
             pending_runs: Vec::new(),
+            is_overtaken: false,
             is_untold: false,
             has_begun: false,
             in_doubt: false,
@@ -121,6 +124,7 @@ impl<'r> PartitionRestore<'r> {
                 continue;
             }
             self.coming.looks_ahead = *left > 1;
+            self.is_overtaken = false;
             match next {
                 Next::Archive(archive) => self.replay_archive(&archive).await?,
                 Next::Segment(entry) => self.replay_segment(&entry).await?,
@@ -327,8 +331,9 @@ impl<'r> PartitionRestore<'r> {
                 Ok(version) => {
                     self.version = Some(version);
                     self.is_untold = false;
-                    // Another invocation can have gone further meanwhile.
-                    self.reached = self.reached.clone().merge(self.checkpoint.progress.clone());
+                    let before = self.reached.clone();
+                    self.reached = before.clone().merge(self.checkpoint.progress.clone());
+                    self.is_overtaken |= self.reached != before;
                     return Ok(());
                 }
                 Err(StoreError { kind: StoreErrorKind::Changed | StoreErrorKind::AlreadyExists, .. }) => {

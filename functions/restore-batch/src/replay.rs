@@ -98,6 +98,9 @@ impl PartitionRestore<'_> {
         if !is_short {
             self.commit_open().await?;
         }
+        if self.is_overtaken {
+            return Ok(());
+        }
         // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
         while let Some(group) = reader.next_group().await? {
             self.reached.inside = Some(entry.start);
@@ -109,6 +112,9 @@ impl PartitionRestore<'_> {
             }
             if self.open.is_full(run.restore.clock.now()) || spent {
                 self.commit().await?;
+            }
+            if self.is_overtaken {
+                return Ok(());
             }
         }
         self.reached.next = end;
