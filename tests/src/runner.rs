@@ -273,6 +273,14 @@ impl Runner {
     }
 }
 
+/// Copies a folder of backups, with all that is in it, into `to`, or to that name where nothing has it.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn copy_folder(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-r").args([from, to]).status().expect("cp is installed").success());
+}
+
 /// Waits for the end of a program that was started with piped output.
 pub fn finish(child: Child) -> Outcome {
     let output = child.wait_with_output().expect("it was started");

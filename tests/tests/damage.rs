@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use end_to_end::kafka::{Kafka, Read, unique};
 use end_to_end::record::Record;
-use end_to_end::runner::{Runner, local_runner};
+use end_to_end::runner::{Runner, copy_folder, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
@@ -53,8 +52,7 @@ fn every_flipped_bit_and_every_truncation_is_found() {
 /// Damages a copy of the backups in every way that falls to this worker, and says which ways `verify` did not see.
 fn undetected(backups: &Path, files: [&Path; 2], worker: usize) -> Vec<String> {
     let copy = backups.with_file_name(format!("copy-{worker}"));
-    let copied = Command::new("cp").arg("-r").args([backups, &copy]).status().expect("cp is installed");
-    assert!(copied.success());
+    copy_folder(backups, &copy);
     let mut missed = Vec::new();
     for file in files {
         let sound = fs::read(copy.join(file)).expect("a file of the backups");
@@ -114,12 +112,12 @@ fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     let config = runner.restore_config(&topic, &copy, json!({"RESTORE_ID": copy}));
     let stopped = runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]);
     stopped.failed_with(&["offsets 6 to 9", "Put the missing segments back"]);
-    assert_eq!(values(&kafka, &copy), (0..6).map(|n| format!("value {n}")).collect::<Vec<_>>(), "what stands before is written");
+    assert_eq!(values(&kafka, &copy), written(0..6), "what stands before is written");
     kafka.delete_group(&format!("kafka-backup-restore.{copy}.0"));
     fs::write(&segments[2], missing).expect("it can be put back");
     let reports = runner.restore(&config);
     assert_eq!(reports.last().expect("a report")["partitions"][0]["records_in_all"], 12, "{reports:?}");
-    assert_eq!(values(&kafka, &copy), (0..12).map(|n| format!("value {n}")).collect::<Vec<_>>());
+    assert_eq!(values(&kafka, &copy), written(0..12));
 }
 
 /// A killed restore is further than its checkpoint says. That segments are gone which it has restored already, by an expiry rule, is no hole.
@@ -139,7 +137,7 @@ fn what_is_restored_already_may_be_missing() {
     let reports = runner.restore(&config);
     let partition = &reports.last().expect("a report")["partitions"][0];
     assert_eq!((&partition["next"], &partition["records_in_all"]), (&json!(12), &json!(12)), "{reports:?}");
-    assert_eq!(values(&kafka, &copy), (0..12).map(|n| format!("value {n}")).collect::<Vec<_>>());
+    assert_eq!(values(&kafka, &copy), written(0..12));
 }
 
 #[test]
@@ -154,7 +152,7 @@ fn damage_is_skipped_when_told_to_and_reported() {
     let copy = unique("skipped");
     let reports = runner.restore(&runner.restore_config(&topic, &copy, json!({"SKIP_DAMAGED": true})));
     assert!(reports.iter().any(|report| report["partitions"][0]["skipped"][0].is_string()), "{reports:?}");
-    assert_eq!(values(&kafka, &copy), [0, 1, 2, 6, 7, 8].map(|n| format!("value {n}")));
+    assert_eq!(values(&kafka, &copy), written([0, 1, 2, 6, 7, 8]));
 }
 
 /// Holds that restore fails and writes the first `good` records and nothing else.
@@ -164,7 +162,12 @@ fn assert_refused(kafka: &Kafka, runner: &Runner, topic: &str, good: usize, how:
     let config = runner.restore_config(topic, &copy, Value::Null);
     let outcome = runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]);
     assert_eq!(outcome.status.code(), Some(1), "{how}: {outcome:?}");
-    assert_eq!(values(kafka, &copy), (0..good).map(|n| format!("value {n}")).collect::<Vec<_>>(), "{how}");
+    assert_eq!(values(kafka, &copy), written(0..good), "{how}");
+}
+
+/// The values of the records of these numbers.
+fn written(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(|n| format!("value {n}")).collect()
 }
 
 fn values(kafka: &Kafka, topic: &str) -> Vec<String> {

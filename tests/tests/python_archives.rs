@@ -6,16 +6,12 @@ use std::process::Command;
 
 use end_to_end::kafka::Read;
 use end_to_end::record::Bytes;
-use end_to_end::runner::Runner;
+use end_to_end::runner::{Runner, copy_folder};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata/python-archives")
-}
-
-fn copy(from: &Path, to: &Path) {
-    assert!(Command::new("cp").arg("-r").args([from, to]).status().expect("cp is installed").success());
 }
 
 /// The values of a partition as `tar` and `split` see them: the archives in the order of their times, then `current.bin`.
@@ -40,7 +36,7 @@ fn the_sample_archives_come_back_line_by_line() {
     // As the manual's own example for local files: the folder is the topic's, and there is no BACKUP_TOPIC_NAME.
     let runner = Runner::on_folder(&kafka);
     let folder = runner.backups().join("orders");
-    copy(&samples().join("orders"), &folder);
+    copy_folder(&samples().join("orders"), &folder);
     let config = runner.config_of_the_python_tool(&folder, &target);
     runner.restore(&config);
     let restored = kafka.dump(&target, Read::Uncommitted);
@@ -64,7 +60,7 @@ fn old_archives_and_new_segments_in_one_folder() {
     let topic = kafka.create_topic("orders", 3, &[]);
     kafka.bulk(&topic, 300, 100);
     let runner = Runner::on_folder(&kafka);
-    copy(&samples().join("orders"), &runner.backups().join(&topic));
+    copy_folder(&samples().join("orders"), &runner.backups().join(&topic));
     runner.back_up(&runner.backup_config(&[&topic], json!({})));
     let target = kafka.create_topic("both", 3, &[]);
     runner.restore(&runner.restore_config(&topic, &target, json!({})));

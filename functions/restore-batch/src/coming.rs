@@ -13,10 +13,9 @@ use shared::store::ObjectStore;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// A page of the listing; each one is larger than the one before, as long as the store gives more.
+/// Objects in a page of the listing, which is so many times larger than the one before, up to what a store gives.
 const FIRST_PAGE: usize = 4;
 const PAGE_GROWTH: usize = 4;
-const LARGEST_PAGE: usize = 1000;
 
 /// Segments that are opened ahead while one is replayed.
 const AHEAD: usize = 4;
@@ -55,7 +54,7 @@ impl Coming {
         }
         if self.listed.front().is_none_or(|entry| entry.start != from) {
             self.listed = find_following(self.store.as_ref(), &self.folder, self.partition, from, self.page).await?.into();
-            self.page = (self.page * PAGE_GROWTH).min(LARGEST_PAGE);
+            self.page = self.page.saturating_mul(PAGE_GROWTH);
         }
         Ok(self.listed.front().cloned())
     }
@@ -87,8 +86,7 @@ impl Coming {
             return;
         }
         let following = self.listed.iter().filter(|entry| entry.start > behind).take(AHEAD).enumerate();
-        for (place, entry) in following.take_while(|(place, entry)| *place == 0 || entry.size <= SMALL).skip(self.opening.len()) {
-            debug_assert_eq!(place, self.opening.len(), "they are opened in their order");
+        for (_, entry) in following.take_while(|(place, entry)| *place == 0 || entry.size <= SMALL).skip(self.opening.len()) {
             let (store, name, options) = (self.store.clone(), entry.name.clone(), self.options);
             let open = async move {
                 let mut reader = SegmentReader::open(store, &name, options).await?;

@@ -3,7 +3,7 @@
 //! Exactly once across kills and doubled invocations, because progress is committed in the same Kafka transaction as the records:
 //!
 //! 1. `source.rs`: which partitions the backup has. `identity.rs`: what the restore id stands for, noted before the first record.
-//!    `target.rs`: the topic to write to, created when it does not exist, checked when it does.
+//!    `target.rs`: the topic to write to, created when it does not exist, checked before the first record.
 //! 2. `partition.rs`: for each partition the checkpoint, then the next segment or archive behind it, which `coming.rs` looks up and opens ahead.
 //! 3. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
 //!    transaction. The larger of that and the checkpoint counts.

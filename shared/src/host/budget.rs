@@ -62,8 +62,7 @@ impl Budget {
 
     /// Bytes of compressed segment that one of `threads` workers may hold.
     pub fn segment_bytes(&self, threads: usize) -> usize {
-        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
-        usize::try_from(left / 2 / threads.max(1) as u64).unwrap_or(usize::MAX).max(1 << 20)
+        self.part_of_one(2, threads).max(1 << 20)
     }
 
     /// Bytes that Kafka's client may queue for one of `threads` workers. More than that is no faster.
@@ -74,14 +73,18 @@ impl Budget {
     /// Bytes that what a broker sends at once for one of `threads` workers may become in memory. It is this that bounds what a distant broker
     /// sends in a second, so it grows with the memory.
     pub fn response_bytes(&self, threads: usize) -> usize {
-        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
-        usize::try_from(left / 5 / threads.max(1) as u64).unwrap_or(usize::MAX).max(1 << 20)
+        self.part_of_one(5, threads).max(1 << 20)
     }
 
     /// Bytes that a reader of segments may unpack in one go for one of `threads` workers, while it fetches as many, and as many wait.
     pub fn stretch_bytes(&self, threads: usize) -> u64 {
+        self.part_of_one(12, threads).max(128 << 10) as u64
+    }
+
+    /// One part of the memory for records, if so many are made of what each of `threads` workers has of it.
+    fn part_of_one(&self, parts: u64, threads: usize) -> usize {
         let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
-        (left / 12 / threads.max(1) as u64).max(128 << 10)
+        usize::try_from(left / parts / threads.max(1) as u64).unwrap_or(usize::MAX)
     }
 }
 

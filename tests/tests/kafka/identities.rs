@@ -5,7 +5,7 @@ use std::path::Path;
 
 use end_to_end::compare::assert_identical;
 use end_to_end::kafka::{Read, unique};
-use end_to_end::runner::Runner;
+use end_to_end::runner::{Runner, copy_folder};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn a_backup_that_was_set_back_is_not_gone_on_with() {
     kafka.produce(&topic, &numbered(0, 0..100));
     runner.back_up(&backup);
     let snapshot = runner.backups().with_file_name("snapshot");
-    copy_all(&runner.backups(), &snapshot);
+    copy_folder(&runner.backups(), &snapshot);
     kafka.produce(&topic, &numbered(0, 100..150));
     runner.back_up(&backup);
     fs::remove_dir_all(runner.backups()).expect("it can be deleted");
@@ -75,17 +75,6 @@ fn progress_in_another_bucket_is_named() {
     let outcome = other.run([Path::new("backup"), &backup, Path::new("--until-caught-up")]).succeeded();
     assert_eq!(outcome.stderr.matches("is of another bucket, folder, endpoint or prefix").count(), 1, "{}", outcome.stderr);
     assert_restorable(&kafka, &other, &backup, &topic);
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    fs::create_dir(to).expect("its name is free");
-    for entry in fs::read_dir(from).expect("a folder").flatten() {
-        let (path, copy) = (entry.path(), to.join(entry.file_name()));
-        match path.is_dir() {
-            true => copy_all(&path, &copy),
-            false => _ = fs::copy(&path, &copy).expect("there is room"),
-        }
-    }
 }
 
 /// Two buckets, one RESTORE_ID: the second restore begins at the beginning, though Kafka still keeps the progress of the first.
