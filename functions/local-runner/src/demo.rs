@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use backup_batch::{Backup, Invocation as BackupInvocation};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
 use shared::clock;
-use shared::config::{BackupSettings, Compression, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings};
+use shared::config::{BackupSettings, Compression, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times};
 use shared::host::Budget;
 use shared::kafka::{Delivery, Queued, SourceCluster, TargetCluster, TopicPartition, WriterName};
 use shared::kafka::{EmbeddedBroker, RdKafkaSource, RdKafkaTarget};
@@ -166,6 +166,7 @@ async fn replay(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, from: Stor
         time_budget: None,
         replication_factor: None,
         anyway: Vec::new(),
+        times: Times::default(),
         skip_damaged: false,
         log_level: LogLevel::Warning,
     };

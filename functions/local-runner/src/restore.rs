@@ -63,6 +63,7 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
             (None, true) => "complete".to_owned(),
             (None, false) => "more to come".to_owned(),
         };
+        let left_out = if one.out_of_time > 0 { format!("; {} records of other times left out", one.out_of_time) } else { String::new() };
         let skipped = one.skipped.iter().map(|what| format!("; skipped {what}")).collect::<String>();
         [
             format!("{}/{}", report.source, one.partition),
@@ -70,7 +71,7 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
             one.records.to_string(),
             one.records_in_all.to_string(),
             one.next.to_string(),
-            state + &skipped,
+            state + &left_out + &skipped,
         ]
     });
     let mut text = table(["FROM", "TO", "RECORDS", "IN ALL", "NEXT OFFSET", "STATE"], rows);

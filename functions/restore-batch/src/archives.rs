@@ -7,6 +7,7 @@ use shared::segment::{PythonArchive, PythonName};
 use shared::store::ObjectStore;
 use shared::{Error, Result};
 
+use crate::Run;
 use crate::partition::PartitionRestore;
 use crate::strategy::Chooser;
 
@@ -52,9 +53,25 @@ impl Archive {
     }
 }
 
+impl Run {
+    /// Refuses an archive of which a part is asked for that nobody knows.
+    pub(crate) fn check_archive(&self, archive: &Archive) -> Result<()> {
+        let times = self.restore.settings.times;
+        if times.are_all() {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "{} is an archive of the Python tool, which kept no timestamps: nobody knows what of it is of the time of {times}. Restore it without \
+             RESTORE_FROM and RESTORE_UNTIL, or the segments alone from a copy of the backup without archives",
+            self.restore.store.location(&archive.name)
+        )))
+    }
+}
+
 impl PartitionRestore<'_> {
     /// Replays an archive, one record for each line, from the line that comes next.
     pub(crate) async fn replay_archive(&mut self, archive: &Archive) -> Result<()> {
+        self.run.check_archive(archive)?;
         // Lines have no offsets of the source: they do not share a transaction with records that have.
         self.commit_open().await?;
         let run = self.run;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use shared::Result;
 use shared::catalog::{SegmentEntry, find_following};
+use shared::config::Times;
 use shared::segment::{ReadOptions, SegmentReader};
 use shared::store::ObjectStore;
 use tokio::task::JoinSet;
@@ -31,6 +32,8 @@ pub(crate) struct Coming {
     folder: String,
     partition: i32,
     options: ReadOptions,
+    /// Of which time records are wanted.
+    times: Times,
     /// Listed, from the next one on.
     listed: VecDeque<SegmentEntry>,
     page: usize,
@@ -41,9 +44,9 @@ pub(crate) struct Coming {
 }
 
 impl Coming {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, folder: &str, partition: i32, options: ReadOptions) -> Self {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, folder: &str, partition: i32, options: ReadOptions, times: Times) -> Self {
         let (listed, opening) = (VecDeque::new(), VecDeque::new());
-        Self { store, folder: folder.to_owned(), partition, options, listed, page: FIRST_PAGE, looks_ahead: true, opening }
+        Self { store, folder: folder.to_owned(), partition, options, times, listed, page: FIRST_PAGE, looks_ahead: true, opening }
     }
 
     /// The first segment that starts at `from` or above. What was listed before counts only for one that starts just there: segments never go,
@@ -87,10 +90,11 @@ impl Coming {
         }
         let following = self.listed.iter().filter(|entry| entry.start > behind).take(AHEAD).enumerate();
         for (_, entry) in following.take_while(|(place, entry)| *place == 0 || entry.size <= SMALL).skip(self.opening.len()) {
-            let (store, name, options) = (self.store.clone(), entry.name.clone(), self.options);
+            let (store, name, options, times) = (self.store.clone(), entry.name.clone(), self.options, self.times);
             let open = async move {
                 let mut reader = SegmentReader::open(store, &name, options).await?;
-                if reader.manifest().log_bytes <= options.stretch / LOADED_AHEAD {
+                let manifest = reader.manifest();
+                if manifest.log_bytes <= options.stretch / LOADED_AHEAD && !manifest.is_out_of(times) {
                     reader.load().await?;
                 }
                 Ok(reader)

@@ -13,7 +13,7 @@ impl Restore {
         let id = &self.settings.restore_id;
         let found = RestoreIdentity::load(self.store.as_ref(), id).await?;
         if let Some(found) = &found {
-            found.check(&source.folder, &self.settings.restore_topic, self.settings.strategy, id)?;
+            found.check(&source.folder, &self.settings)?;
         }
         Ok(found)
     }
@@ -28,6 +28,7 @@ impl Restore {
             topic_id: target.facts.id.clone(),
             partitions: target.facts.partitions,
             strategy: self.settings.strategy,
+            times: self.settings.times,
             run: format!("{at}-{}", self.store_id),
             at,
         }
@@ -49,7 +50,7 @@ impl Run {
                 self.restore.refuse_unless_empty()?;
             }
             let begun = now.begin(store.as_ref(), &settings.restore_id).await?;
-            begun.check(&self.source.folder, &settings.restore_topic, settings.strategy, &settings.restore_id)?;
+            begun.check(&self.source.folder, settings)?;
             begun.check_topic(Some(&self.target.facts), &settings.restore_id)?;
             Ok(begun)
         };

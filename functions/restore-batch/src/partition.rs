@@ -9,7 +9,7 @@ use shared::{Error, Result, in_full};
 
 use crate::archives::Archive;
 use crate::coming::Coming;
-use crate::replay::Open;
+use crate::replay::{Open, Replayed};
 use crate::{Restore, Run, lock};
 
 /// A checkpoint is written when more runs than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
@@ -105,7 +105,13 @@ impl<'r> PartitionRestore<'r> {
             version,
             open: Open::default(),
             writer: None,
-            coming: Coming::new(store.clone(), &run.source.folder, partition, run.restore.read_options(&run.invocation.budget)),
+            coming: Coming::new(
+                store.clone(),
+                &run.source.folder,
+                partition,
+                run.restore.read_options(&run.invocation.budget),
+                run.restore.settings.times,
+            ),
             archives_are_done: false,
             pending_runs: Vec::new(),
             is_overtaken: false,
@@ -123,11 +129,16 @@ impl<'r> PartitionRestore<'r> {
                 self.open_writer().await?;
                 continue;
             }
-            self.coming.looks_ahead = *left > 1;
+            // Segments of another time do not count.
+            self.coming.looks_ahead = *left > 1 || !self.run.restore.settings.times.are_all();
             self.is_overtaken = false;
             match next {
                 Next::Archive(archive) => self.replay_archive(&archive).await?,
-                Next::Segment(entry) => self.replay_segment(&entry).await?,
+                Next::Segment(entry) => {
+                    if self.replay_segment(&entry).await? == Replayed::OutOfTime && !self.run.is_spent() {
+                        continue;
+                    }
+                }
             }
             *left -= 1;
             if *left == 0 || self.run.is_spent() {
@@ -299,7 +310,7 @@ impl<'r> PartitionRestore<'r> {
         self.in_doubt = false;
         self.checkpoint.progress = self.reached.clone();
         self.checkpoint.records = in_all;
-        lock(&run.report).wrote(self.partition, open.records);
+        lock(&run.report).wrote(self.partition, open.records, open.out_of_time);
         for location in &open.finished {
             tracing::info!("restore successful of file {location}");
         }

@@ -7,9 +7,9 @@ use shared::record::Record;
 use shared::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
 use shared::{Error, Result};
 
-use crate::Run;
 use crate::partition::{Next, PartitionRestore};
 use crate::strategy::Chooser;
+use crate::{Restore, Run};
 
 /// A transaction holds about this many bytes of records (few where kills beside each step are tested, so that they find many)…
 const TRANSACTION_BYTES: usize = if cfg!(feature = "failpoints") { 12 << 10 } else { 16 << 20 };
@@ -21,6 +21,8 @@ const TRANSACTION_TIME: Millis = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Open {
     pub(crate) records: u64,
+    /// Records that it goes past, because they are not of the time that was asked for.
+    pub(crate) out_of_time: u64,
     bytes: usize,
     /// Source offsets in it, as (first, count) where they follow each other.
     pub(crate) sources: Vec<(i64, i64)>,
@@ -47,19 +49,30 @@ impl Open {
     }
 }
 
+/// What became of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replayed {
+    /// It was replayed, as far as time and memory went.
+    Read,
+    /// No record of it is of the time that was asked for: its manifest was enough.
+    OutOfTime,
+}
+
 impl Run {
     /// Refuses what the target cannot take, before anything is written. Damage is found when the segment is read.
     pub(crate) async fn check(&self, next: &Next) -> Result<()> {
         if let Some(refusal) = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err()) {
             return Err(Error::Refused(refusal.to_string()));
         }
-        if let Next::Segment(entry) = next
-            && let Ok(reader) =
-                SegmentReader::open(self.restore.store.clone(), &entry.name, self.restore.read_options(&self.invocation.budget)).await
-        {
-            self.check_segment(reader.manifest())?;
+        let entry = match next {
+            Next::Archive(archive) => return self.check_archive(archive),
+            Next::Segment(entry) => entry,
+        };
+        let options = self.restore.read_options(&self.invocation.budget);
+        match SegmentReader::open(self.restore.store.clone(), &entry.name, options).await {
+            Ok(reader) => self.check_segment(reader.manifest()),
+            Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether SKIP_DAMAGED covers it: what is damaged is never read again, what is only too new or too large for this program is.
@@ -75,21 +88,24 @@ impl Run {
 
 impl PartitionRestore<'_> {
     /// Replays a segment from the progress on. A damaged one is refused, or left out and noted when the user said so.
-    pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {
+    pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<Replayed> {
         match self.replay_verified(entry).await {
-            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await,
+            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await.map(|()| Replayed::Read),
             other => other,
         }
     }
 
     /// Small segments share transactions: each is checked whole before its first record is written. A larger one has transactions of its own,
     /// for the end of it is checked when the rest is written.
-    async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
+    async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<Replayed> {
         let run = self.run;
         let mut reader = self.coming.open(entry).await?;
         reader.belongs_to(&run.source.folder, self.partition, entry.start)?;
-        run.check_segment(reader.manifest())?;
         let end = reader.manifest().next;
+        if reader.manifest().is_out_of(run.restore.settings.times) {
+            return self.go_past(entry, reader.manifest()).await;
+        }
+        run.check_segment(reader.manifest())?;
         let chooser = Chooser::new(run.known_identity().await?, self.partition);
         if self.reached.next > entry.start {
             reader.seek(self.reached.next);
@@ -99,7 +115,7 @@ impl PartitionRestore<'_> {
             self.commit_open().await?;
         }
         if self.is_overtaken {
-            return Ok(());
+            return Ok(Replayed::Read);
         }
         // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
         while let Some(group) = reader.next_group().await? {
@@ -108,13 +124,14 @@ impl PartitionRestore<'_> {
             self.write_group(&group, chooser).await?;
             let spent = run.is_spent();
             if spent && self.reached.next < end {
-                return self.commit().await;
+                self.commit().await?;
+                return Ok(Replayed::Read);
             }
             if self.open.is_full(run.restore.clock.now()) || spent {
                 self.commit().await?;
             }
             if self.is_overtaken {
-                return Ok(());
+                return Ok(Replayed::Read);
             }
         }
         self.reached.next = end;
@@ -123,21 +140,40 @@ impl PartitionRestore<'_> {
         if !is_short || self.open.is_full(run.restore.clock.now()) {
             self.commit().await?;
         }
-        Ok(())
+        Ok(Replayed::Read)
+    }
+
+    /// Leaves a segment unread.
+    async fn go_past(&mut self, entry: &SegmentEntry, manifest: &Manifest) -> Result<Replayed> {
+        let run = self.run;
+        let Restore { store, settings, clock, .. } = &run.restore;
+        tracing::info!("nothing to restore of file {}: no record is of the time of {}", store.location(&entry.name), settings.times);
+        self.reached.next = manifest.next;
+        self.reached.inside = None;
+        self.open.out_of_time += manifest.records;
+        if self.open.is_full(clock.now()) {
+            self.commit().await?;
+        }
+        Ok(Replayed::OutOfTime)
     }
 
     /// Writes the records of a group, waiting where the writer's queue is full.
     async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<()> {
+        let times = self.run.restore.settings.times;
         let mut next = self.reached.next;
         let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
         let mut records = group.records();
         while let Some(record) = records.next()? {
+            next = record.offset + 1;
+            if !times.include(record.timestamp) {
+                self.open.out_of_time += 1;
+                continue;
+            }
             let partition = chooser.choose(record.offset, record.key);
             while writer.write(partition, &record)? == Queued::Full {
                 writer.room().await?;
             }
             self.open.add(&record);
-            next = record.offset + 1;
         }
         self.reached.next = next;
         Ok(())

@@ -56,6 +56,9 @@ pub struct PartitionReport {
     pub python_archives: u64,
     /// Whether nothing is left to restore.
     pub caught_up: bool,
+    /// Records that this invocation left out, because they are not of the time that was asked for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub out_of_time: u64,
     /// What was left out because it is damaged or missing, as asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
@@ -96,6 +99,9 @@ impl RestoreReport {
         let partitions =
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
         let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
+        if !settings.times.are_all() {
+            notes.push(format!("only records of the time of {} are restored; the others are left out", settings.times));
+        }
         if target.keeps_for_ever() && source.generation.as_ref().is_some_and(|original| !original.configs.contains_key("retention.ms")) {
             notes.push(retention_note(&settings.restore_topic));
         }
@@ -123,9 +129,10 @@ impl RestoreReport {
         }
     }
 
-    pub(crate) fn wrote(&mut self, partition: i32, records: u64) {
+    pub(crate) fn wrote(&mut self, partition: i32, records: u64, out_of_time: u64) {
         if let Some(report) = self.of(partition) {
             report.records += records;
+            report.out_of_time += out_of_time;
         }
     }
 

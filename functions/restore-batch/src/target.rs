@@ -134,7 +134,7 @@ impl Restore {
     pub(crate) fn check_segment(&self, target: &TargetTopic, manifest: &Manifest, now: Millis) -> Result<()> {
         let mut problems = self.problems();
         problems.check_largest(target, manifest.largest_record);
-        if let (Some(min), Some(max)) = (manifest.min_timestamp, manifest.max_timestamp) {
+        if let Some((min, max)) = manifest.times().and_then(|times| self.settings.times.part_of(times)) {
             check_times(target, min, max, now, &mut problems);
         }
         problems.refuse()

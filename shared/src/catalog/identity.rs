@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{RESTORE_FORMAT, names};
 use crate::clock::Millis;
-use crate::config::PartitionStrategy;
+use crate::config::{PartitionStrategy, RestoreSettings, Times};
 use crate::kafka::{TopicFacts, TopicId};
 use crate::store::{ObjectStore, StoreError, StoreErrorKind};
 use crate::{Error, Result, failpoint};
@@ -25,6 +25,9 @@ pub struct RestoreIdentity {
     pub partitions: i32,
     /// How records are placed.
     pub strategy: PartitionStrategy,
+    /// Which records are restored.
+    #[serde(default, skip_serializing_if = "Times::are_all")]
+    pub times: Times,
     /// Tells this restore from others that had the same id: checkpoints and the progress inside of transactions name it.
     pub run: String,
     /// When it began.
@@ -72,17 +75,21 @@ impl RestoreIdentity {
         }
     }
 
-    /// Refuses what is not this restore: a restore id belongs to one source, one target and one way to place records, for good.
+    /// Refuses what is not this restore: a restore id belongs to one source, one target, one choice of records and one way to place them, for good.
     ///
     /// # Errors
     /// Which of them differs, and what to do.
-    pub fn check(&self, source: &str, topic: &str, strategy: PartitionStrategy, restore_id: &str) -> Result<()> {
-        if (self.source.as_str(), self.topic.as_str()) != (source, topic) {
+    pub fn check(&self, source: &str, settings: &RestoreSettings) -> Result<()> {
+        let RestoreSettings { restore_topic: topic, restore_id, strategy, times, .. } = settings;
+        if (self.source.as_str(), self.topic.as_str()) != (source, topic.as_str()) {
             return other(restore_id, format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
         }
-        if self.strategy != strategy {
+        if self.strategy != *strategy {
             let what = format!("began with RESTORE_PARTITION_STRATEGY={0}, and records would be misplaced: set {0}", self.strategy.name());
             return other(restore_id, what);
+        }
+        if self.times != *times {
+            return other(restore_id, format!("began with {}, and not with {times}: set what it began with", self.times));
         }
         Ok(())
     }

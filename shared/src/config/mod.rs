@@ -16,7 +16,7 @@
 //! | `keys.rs` | the one table of keys, which `docs/configuration.md` shows |
 //! | `raw.rs`, `json.rs` | file and environment, laid over each other, not judged |
 //! | `read.rs` | typed getters that note every problem |
-//! | `validate.rs`, `kafka.rs`, `storage.rs`, `properties.rs`, `names.rs` | what each key may say |
+//! | `validate.rs`, `kafka.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | what each key may say |
 //! | `settings.rs` | the validated types |
 
 mod json;
@@ -31,6 +31,7 @@ mod settings;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod times;
 mod validate;
 
 pub(crate) use properties::is_sensitive;
@@ -41,6 +42,7 @@ pub use settings::{
     AzureStore, BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, S3Store, Secret, StoreKind,
     StoreSettings,
 };
+pub use times::Times;
 
 /// Everything that is wrong with a configuration, all at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

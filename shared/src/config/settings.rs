@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Times;
 use crate::kafka::{Delivery, Login};
 use crate::segment::Isolation;
 
@@ -203,6 +204,8 @@ pub struct RestoreSettings {
     pub anyway: Vec<String>,
     /// SKIP_DAMAGED: go on behind a damaged or missing segment, and record what was skipped.
     pub skip_damaged: bool,
+    /// RESTORE_FROM and RESTORE_UNTIL.
+    pub times: Times,
     /// LOG_LEVEL.
     pub log_level: LogLevel,
 }

@@ -8,7 +8,7 @@ use super::raw::Raw;
 use super::read::{Reader, choice, flag, number, seconds};
 use super::{
     BackupSettings, Compression, ConfigError, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, kafka::kafka, names,
-    storage,
+    storage, times,
 };
 use crate::kafka::Delivery;
 use crate::segment::Isolation;
@@ -106,6 +106,7 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     let replication_factor = read.optional("RESTORE_REPLICATION_FACTOR", |text| number(1..=i16::MAX as u64)(text).map(|n| n as i16));
     let anyway = anyway(read);
     let skip_damaged = read.or("SKIP_DAMAGED", false, flag);
+    let times = times::times(read);
     let limits = limits(read);
     let ((store, backup_topic), restore_topic, limits) = (source?, restore_topic?, limits?);
     let restore_id = restore_id?.map_or_else(|| default_restore_id(read, &backup_topic, &restore_topic), Some);
@@ -125,6 +126,7 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
         replication_factor: replication_factor?,
         anyway: anyway?,
         skip_damaged: skip_damaged?,
+        times: times?,
         log_level: limits.log_level,
     })
 }

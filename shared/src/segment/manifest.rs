@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Times;
 use crate::kafka::TopicId;
 use crate::record::TimestampType;
 
@@ -58,6 +59,18 @@ pub struct Manifest {
     pub members: Vec<Member>,
     /// When it was written, RFC 3339.
     pub created_at: String,
+}
+
+impl Manifest {
+    /// The times of the first and the last record by time, of those that have one.
+    pub fn times(&self) -> Option<(i64, i64)> {
+        self.min_timestamp.zip(self.max_timestamp)
+    }
+
+    /// Whether none of its records is of the wanted time.
+    pub fn is_out_of(&self, wanted: Times) -> bool {
+        self.times().is_some_and(|times| wanted.part_of(times).is_none())
+    }
 }
 
 /// One compressed member: a group of record batches.

@@ -1,20 +1,21 @@
 //! What must be true at the end: for each generation of each partition, the union of segments is the log, without overlap and with recorded gaps
-//! only; and the restored topic is the segments, once each, in order.
+//! only; and the restored topic is the segments' records, or those of the time that was asked for, once each, in order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::catalog::{Checkpoint, Generation, list_segments, names};
+use shared::config::Times;
 use shared::kafka::Delivery;
 use shared::segment::{Manifest, ReadOptions, SegmentReader, Sidecar};
 use shared::store::{MemoryStore, ObjectStore};
 
 use super::schedule::{Outcome, TOPIC, restore_id, restored};
-use super::world::{Content, Entry, Log, Topic, World};
+use super::world::{Content, Entry, Log, Topic, World, time_of};
 
 type Check = Result<(), String>;
 
-pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: Delivery, outcome: &mut Outcome) -> Check {
+pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: Delivery, times: Times, outcome: &mut Outcome) -> Check {
     let (current, mut incarnations) = {
         let state = world.lock();
         let current = state.topics[TOPIC].clone();
@@ -35,7 +36,10 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
         outcome.generations += 1;
         let is_current = topic.id == current.id && incarnations.iter().all(|topic| topic.id != current.id);
         for (partition, log) in topic.logs.iter().enumerate() {
-            let values = check_partition(bucket, &folder, partition, &topic, log, is_current, outcome).await?;
+            let mut values = check_partition(bucket, &folder, partition, &topic, log, is_current, outcome).await?;
+            let stored = values.len();
+            values.retain(|value| times.include(time_of(*value)));
+            outcome.out_of_time += stored - values.len();
             let is_whole = check_restored(world, &folder, partition, &values, delivery, outcome)?;
             if is_whole && delivery == Delivery::ExactlyOnce {
                 check_told(bucket, &folder, partition, values.len() as u64).await?;

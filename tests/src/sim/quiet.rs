@@ -21,7 +21,7 @@ impl Simulation {
     /// Gets quiet, catches up, and asks the oracle.
     pub(crate) async fn finish(mut self) -> Result<Outcome, String> {
         self.quiet().await?;
-        oracle::check(&self.world, &self.bucket, self.schedule.delivery, &mut self.outcome).await?;
+        oracle::check(&self.world, &self.bucket, self.schedule.delivery, self.times, &mut self.outcome).await?;
         Ok(self.outcome)
     }
 

@@ -9,7 +9,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
 use shared::clock::{Clock, Millis};
-use shared::config::{BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings};
+use shared::config::{
+    BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times,
+};
 use shared::host::Budget;
 use shared::kafka::{CommittedOffset, Delivery, TopicPartition};
 use shared::segment::Isolation;
@@ -21,7 +23,7 @@ use super::chaos::{Chaos, SimClock};
 use super::source::SimSource;
 use super::target::SimTarget;
 use super::verdict::{self, Verdict};
-use super::world::{Entry, World};
+use super::world::{self, Entry, World};
 
 /// The topic that is backed up.
 pub(crate) const TOPIC: &str = "orders";
@@ -64,6 +66,8 @@ pub struct Outcome {
     pub repeated: usize,
     /// Partitions whose restore stopped, because Kafka forgot how far it was.
     pub lost: usize,
+    /// Records that a restore of some time only left out.
+    pub out_of_time: usize,
 }
 
 impl std::iter::Sum for Outcome {
@@ -78,6 +82,7 @@ impl std::iter::Sum for Outcome {
             truncations: sum.truncations + one.truncations,
             repeated: sum.repeated + one.repeated,
             lost: sum.lost + one.lost,
+            out_of_time: sum.out_of_time + one.out_of_time,
         })
     }
 }
@@ -117,6 +122,8 @@ pub(crate) struct Simulation {
     pub(crate) bucket: Arc<MemoryStore>,
     pub(crate) clock: Arc<SimClock>,
     pub(super) alive: Vec<Running>,
+    /// What restores are asked for.
+    pub(super) times: Times,
     /// Instead of luck.
     fixed: Option<Shape>,
     /// Partitions of which nothing comes for so long after they are opened.
@@ -136,6 +143,7 @@ impl Simulation {
             bucket: Arc::new(MemoryStore::new()),
             clock: Arc::default(),
             alive: Vec::new(),
+            times: times(schedule.seed),
             fixed: None,
             silent: BTreeMap::new(),
             outcome: Outcome::default(),
@@ -460,10 +468,22 @@ impl Simulation {
             replication_factor: None,
             anyway: Vec::new(),
             skip_damaged: false,
+            times: self.times,
             log_level: LogLevel::Error,
         };
         Restore::new(Arc::new(target), Arc::new(bucket), settings, self.clock.clone()).single_threaded()
     }
+}
+
+/// Every fifth schedule restores records of some time only.
+fn times(seed: u64) -> Times {
+    if seed % 5 != 2 {
+        return Times::default();
+    }
+    let mut rng = SmallRng::seed_from_u64(!seed);
+    let from = rng.random_range(0..60);
+    let until = from + rng.random_range(1..120);
+    Times { from: rng.random_bool(0.7).then(|| world::time_of(from)), until: rng.random_bool(0.7).then(|| world::time_of(until)) }
 }
 
 /// Of the restore of a generation.

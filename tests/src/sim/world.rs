@@ -161,6 +161,11 @@ pub(crate) struct Content {
 /// When the record of value 0 was written.
 const EPOCH: i64 = 1_600_000_000_000;
 
+/// When the record of a value was written.
+pub(crate) fn time_of(value: u64) -> i64 {
+    EPOCH + i64::try_from(value).unwrap_or(0)
+}
+
 impl Content {
     /// That of a value. Every third record has a key, every fifth is a tombstone with one, every seventh has headers, one of them twice.
     pub(crate) fn of(value: u64) -> Self {
@@ -168,7 +173,7 @@ impl Content {
         let body = (!value.is_multiple_of(5)).then(|| format!("value {value}").into_bytes());
         let headers = [Some(value.to_string().into_bytes()), None, Some(Vec::new())].map(|header| (b"key".to_vec(), header));
         let headers = if value.is_multiple_of(7) { headers.to_vec() } else { Vec::new() };
-        Self { timestamp: EPOCH + i64::try_from(value).unwrap_or(0), key, value: body, headers }
+        Self { timestamp: time_of(value), key, value: body, headers }
     }
 
     pub(crate) fn copy(record: &Record<'_>) -> Self {

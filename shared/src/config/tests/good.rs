@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::config::{Compression, LogLevel, PartitionStrategy, S3Store, Section, StoreKind, StoreSettings, known_keys};
+use crate::config::{Compression, LogLevel, PartitionStrategy, S3Store, Section, StoreKind, StoreSettings, Times, known_keys};
 use crate::kafka::Delivery;
 use crate::segment::Isolation;
 
@@ -183,6 +183,8 @@ fn one_value_is_written_in_many_ways() {
     }
     let anyway = restore(RESTORE, &[("RESTORE_ANYWAY", "NOT_EMPTY, retention"), ("RESTORE_PARTITION_STRATEGY", "same")]).unwrap().anyway;
     assert_eq!(anyway, ["not-empty", "retention"]);
+    let until = restore(RESTORE, &[("RESTORE_UNTIL", "2026-11-27T15:00:00+01:00"), ("RESTORE_PARTITION_STRATEGY", "same")]).unwrap().times;
+    assert_eq!(until, Times { from: None, until: Some(1_795_788_000_000) });
 }
 
 #[test]

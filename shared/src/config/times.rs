@@ -1,0 +1,101 @@
+//! RESTORE_FROM and RESTORE_UNTIL: which records of a topic are restored, by their own timestamps.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::read::Reader;
+use crate::clock::Millis;
+
+/// Records from one moment on, and before another one. Each record is judged by its own timestamp, in whatever order they stand; one that has
+/// none (-1) is of no time, and only among all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// RESTORE_FROM: the first millisecond that is restored; `None` is the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Millis>,
+    /// RESTORE_UNTIL: the first millisecond behind it that is not; `None` is the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
+}
+
+impl Times {
+    /// Whether no record is left out.
+    pub fn are_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a record of this time is restored.
+    pub fn include(&self, timestamp: Millis) -> bool {
+        self.are_all() || timestamp >= self.from.unwrap_or(0) && self.until.is_none_or(|until| timestamp < until)
+    }
+
+    /// What is restored of records whose first and last time are these: the same for what is left, or nothing.
+    pub fn part_of(&self, (min, max): (Millis, Millis)) -> Option<(Millis, Millis)> {
+        let min = self.from.map_or(min, |from| from.max(min));
+        let max = self.until.map_or(max, |until| until.saturating_sub(1).min(max));
+        (min <= max).then_some((min, max))
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = |name: &str, at: Option<Millis>| at.map(|at| format!("{name}={}", rfc3339(at)));
+        match (written("RESTORE_FROM", self.from), written("RESTORE_UNTIL", self.until)) {
+            (Some(from), Some(until)) => write!(f, "{from} and {until}"),
+            (Some(one), None) | (None, Some(one)) => f.write_str(&one),
+            (None, None) => f.write_str("records of all times"),
+        }
+    }
+}
+
+/// Both keys; `None` when one of them is bad.
+pub(super) fn times(read: &mut Reader<'_>) -> Option<Times> {
+    let [from, until] = ["RESTORE_FROM", "RESTORE_UNTIL"].map(|key| read.optional(key, moment));
+    let times = Times { from: from?, until: until? };
+    if times.part_of((Millis::MIN, Millis::MAX)).is_none() {
+        read.refuse("RESTORE_UNTIL", "must be later than RESTORE_FROM: between the two there is no record");
+        return None;
+    }
+    Some(times)
+}
+
+/// A time with its offset from UTC, so that it cannot be misread by an hour.
+fn moment(text: &str) -> Result<Millis, String> {
+    const FORM: &str = "must be a time with its offset from UTC, as in 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00";
+    text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|_| FORM.to_owned())
+}
+
+fn rfc3339(at: Millis) -> String {
+    Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_one_wherever_it_is_read() {
+        for same in ["2026-11-27T14:00:00Z", "2026-11-27T15:00:00+01:00", "2026-11-27T14:00:00.000Z", "2026-11-27 08:30:00-05:30"] {
+            assert_eq!(moment(same), Ok(1_795_788_000_000), "{same}");
+        }
+        for bad in ["2026-11-27T14:00:00", "2026-11-27", "14:00", "1795788000000", "yesterday", "2026-13-01T00:00:00Z"] {
+            assert!(moment(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_range_has_its_beginning_and_not_its_end() {
+        let times = Times { from: Some(10), until: Some(20) };
+        assert_eq!([-1, 9, 10, 19, 20].map(|at| times.include(at)), [false, false, true, true, false]);
+        assert_eq!(
+            [(0, 9), (0, 10), (12, 14), (5, 30), (20, 25)].map(|of| times.part_of(of)),
+            [None, Some((10, 10)), Some((12, 14)), Some((10, 19)), None]
+        );
+        let until = Times { from: None, until: Some(20) };
+        assert!(until.include(0) && !until.include(-1), "no time is of no time");
+        assert!(Times::default().include(-1) && Times::default().are_all() && !times.are_all());
+        assert_eq!(times.to_string(), "RESTORE_FROM=1970-01-01T00:00:00.01Z and RESTORE_UNTIL=1970-01-01T00:00:00.02Z");
+    }
+}
