@@ -6,6 +6,7 @@ mod gaps;
 mod groups;
 mod identities;
 mod targets;
+mod times;
 mod topics;
 mod transactions;
 
