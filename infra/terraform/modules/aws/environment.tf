@@ -68,6 +68,8 @@ locals {
     MAX_SEGMENTS_PER_INVOCATION = tostring(var.restore.max_segments)
     RESTORE_REPLICATION_FACTOR  = var.restore.replication_factor == null ? null : tostring(var.restore.replication_factor)
     RESTORE_ANYWAY              = length(var.restore.anyway) == 0 ? null : join(",", var.restore.anyway)
+    RESTORE_FROM                = var.restore.from
+    RESTORE_UNTIL               = var.restore.until
     SKIP_DAMAGED                = var.restore.skip_damaged ? "true" : null
   }) : key => value if value != null }
 }

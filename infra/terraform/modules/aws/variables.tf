@@ -160,6 +160,8 @@ variable "restore" {
     - backup_topic: the topic in the bucket, also orders@2 for a generation (BACKUP_TOPIC_NAME).
     - restore_topic: the topic to restore into; created from the backup when it does not exist (RESTORE_TOPIC_NAME).
     - id: names the restore in the bucket and in Kafka; a new one starts from the beginning (RESTORE_ID). Default: BACKUP-to-RESTORE.
+    - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z (RESTORE_FROM).
+    - until: only records of before this time (RESTORE_UNTIL).
     - enabled: true runs it on its schedule; false leaves it to be invoked by hand.
     - expression: rate(…) of its schedule. Once all is restored, a run does nothing.
     - memory_mb: 256 to 10240.
@@ -177,6 +179,8 @@ variable "restore" {
     backup_topic       = string
     restore_topic      = string
     id                 = optional(string)
+    from               = optional(string)
+    until              = optional(string)
     enabled            = optional(bool, false)
     expression         = optional(string, "rate(5 minutes)")
     memory_mb          = optional(number, 1769)
@@ -210,6 +214,14 @@ variable "restore" {
   validation {
     condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._@-]{1,200}$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}"))) && !contains([".", ".."], coalesce(var.restore.id, "-"))
     error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, and not be . or ..; it is needed where BACKUP-to-RESTORE is longer."
+  }
+  validation {
+    condition     = alltrue([for at in [try(var.restore.from, null), try(var.restore.until, null)] : at == null || can(timecmp(at, at))])
+    error_message = "restore.from and restore.until are times with their offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
+  }
+  validation {
+    condition     = try(timecmp(var.restore.from, var.restore.until) < 0, true)
+    error_message = "restore.until must be later than restore.from: between the two there is no record."
   }
   validation {
     condition     = var.restore == null || can(regex("^rate\\([1-9][0-9]* (minutes?|hours?|days?)\\)$", var.restore.expression))

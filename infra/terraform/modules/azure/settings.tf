@@ -42,6 +42,8 @@ locals {
       DELIVERY                   = var.restore.delivery
       RESTORE_REPLICATION_FACTOR = var.restore.replication_factor == null ? null : tostring(var.restore.replication_factor)
       RESTORE_ANYWAY             = length(var.restore.anyway) == 0 ? null : join(",", sort(var.restore.anyway))
+      RESTORE_FROM               = var.restore.from
+      RESTORE_UNTIL              = var.restore.until
       SKIP_DAMAGED               = tostring(var.restore.skip_damaged)
       STORAGE_PREFIX             = var.storage.prefix == "" ? null : var.storage.prefix
     }

@@ -71,6 +71,8 @@ variable "restore" {
     - schedule, time_budget_seconds, instance_memory_mb, max_segments: as in backup.
     - kafka: another cluster than the one that is backed up, in the form of the variable kafka.
     - id: RESTORE_ID; null is BACKUP-to-RESTORE. A new one starts from the beginning, the old one goes on where it stopped.
+    - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z (RESTORE_FROM).
+    - until: only records of before this time (RESTORE_UNTIL).
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
@@ -91,6 +93,8 @@ variable "restore" {
       secrets           = optional(map(string), {})
     }))
     id                 = optional(string)
+    from               = optional(string)
+    until              = optional(string)
     partition_strategy = optional(string, "same")
     delivery           = optional(string, "exactly-once")
     threads            = optional(number, 4)
@@ -140,6 +144,14 @@ variable "restore" {
   validation {
     condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._@-]{0,199}[a-zA-Z0-9_@-]$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}")))
     error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, and not end with a dot, which Azure would drop. It is needed where BACKUP-to-RESTORE is longer, or ends so."
+  }
+  validation {
+    condition     = alltrue([for at in [try(var.restore.from, null), try(var.restore.until, null)] : at == null || can(timecmp(at, at))])
+    error_message = "restore.from and restore.until are times with their offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
+  }
+  validation {
+    condition     = try(timecmp(var.restore.from, var.restore.until) < 0, true)
+    error_message = "restore.until must be later than restore.from: between the two there is no record."
   }
   validation {
     condition     = var.restore == null ? true : contains(["exactly-once", "at-least-once"], var.restore.delivery)

@@ -143,6 +143,8 @@ run "with_restore" {
       partition_strategy = "key"
       replication_factor = 3
       anyway             = ["retention", "not-empty", "expired"]
+      from               = "2026-11-01T00:00:00Z"
+      until              = "2026-11-27T15:00:00+01:00"
       skip_damaged       = true
     }
   }
@@ -165,6 +167,8 @@ run "with_restore" {
       RESTORE_PARTITION_STRATEGY  = "key"
       RESTORE_REPLICATION_FACTOR  = "3"
       RESTORE_ANYWAY              = "retention,not-empty,expired"
+      RESTORE_FROM                = "2026-11-01T00:00:00Z"
+      RESTORE_UNTIL               = "2026-11-27T15:00:00+01:00"
       SKIP_DAMAGED                = "true"
       DELIVERY                    = "exactly-once"
       FILESYSTEM_TYPE             = "S3"

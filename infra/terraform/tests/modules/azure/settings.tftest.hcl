@@ -191,6 +191,8 @@ run "settings_of_restore" {
       delivery            = "at-least-once"
       replication_factor  = 3
       anyway              = ["retention", "not-empty"]
+      from                = "2026-11-01T00:00:00Z"
+      until               = "2026-11-27T15:00:00+01:00"
       skip_damaged        = true
       instance_memory_mb  = 512
       time_budget_seconds = 300
@@ -218,11 +220,13 @@ run "settings_of_restore" {
       MEMORY_LIMIT_MB                           = "256"
       NUMBER_OF_KAFKA_THREADS                   = "4"
       RESTORE_ANYWAY                            = "not-empty,retention"
+      RESTORE_FROM                              = "2026-11-01T00:00:00Z"
       RESTORE_ID                                = "drill-1"
       RESTORE_PARTITION_STRATEGY                = "key"
       RESTORE_REPLICATION_FACTOR                = "3"
       RESTORE_SCHEDULE                          = "*/30 * * * * *"
       RESTORE_TOPIC_NAME                        = "orders-restored"
+      RESTORE_UNTIL                             = "2026-11-27T15:00:00+01:00"
       SKIP_DAMAGED                              = "true"
       STORAGE_PREFIX                            = "kafka/production"
       TIME_BUDGET_SECONDS                       = "300"
@@ -244,7 +248,7 @@ run "keys_of_all" {
 
   variables {
     storage = { prefix = "kafka" }
-    restore = { backup_topic = "orders", restore_topic = "restored", id = "drill-1", replication_factor = 3, anyway = ["retention"] }
+    restore = { backup_topic = "orders", restore_topic = "restored", id = "drill-1", replication_factor = 3, anyway = ["retention"], from = "2026-11-01T00:00:00Z", until = "2026-11-27T14:00:00Z" }
   }
 
   assert {
@@ -255,7 +259,7 @@ run "keys_of_all" {
   }
   assert {
     condition = setsubtract(output.configuration_keys["restore"], output.configuration_keys["backup"]) == toset([
-      "BACKUP_TOPIC_NAME", "DELIVERY", "RESTORE_ANYWAY", "RESTORE_ID", "RESTORE_PARTITION_STRATEGY", "RESTORE_REPLICATION_FACTOR", "RESTORE_TOPIC_NAME", "SKIP_DAMAGED",
+      "BACKUP_TOPIC_NAME", "DELIVERY", "RESTORE_ANYWAY", "RESTORE_FROM", "RESTORE_ID", "RESTORE_PARTITION_STRATEGY", "RESTORE_REPLICATION_FACTOR", "RESTORE_TOPIC_NAME", "RESTORE_UNTIL", "SKIP_DAMAGED",
     ])
     error_message = "keys of restore alone"
   }

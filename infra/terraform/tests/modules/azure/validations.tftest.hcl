@@ -427,6 +427,22 @@ run "unknown_check" {
   expect_failures = [var.restore]
 }
 
+run "time_without_offset" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", until = "2026-11-27T14:00:00" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "time_that_ends_before_it_begins" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", from = "2026-11-27T15:00:00+01:00", until = "2026-11-27T14:00:00Z" }
+  }
+  expect_failures = [var.restore]
+}
+
 run "restore_brokers_without_a_port" {
   command = plan
   variables {
