@@ -63,7 +63,8 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
             (None, true) => "complete".to_owned(),
             (None, false) => "more to come".to_owned(),
         };
-        let left_out = if one.out_of_time > 0 { format!("; {} records of other times left out", one.out_of_time) } else { String::new() };
+        let left_out =
+            if one.left_out > 0 { format!("; {} records of other times left out in this run", one.left_out) } else { String::new() };
         let skipped = one.skipped.iter().map(|what| format!("; skipped {what}")).collect::<String>();
         [
             format!("{}/{}", report.source, one.partition),

@@ -7,8 +7,9 @@ use shared::segment::{PythonArchive, PythonName};
 use shared::store::ObjectStore;
 use shared::{Error, Result};
 
-use crate::Run;
+use crate::Restore;
 use crate::partition::PartitionRestore;
+use crate::source::Source;
 use crate::strategy::Chooser;
 
 /// Objects looked at for the next archive: each has a `.sha256` behind it.
@@ -53,25 +54,33 @@ impl Archive {
     }
 }
 
-impl Run {
-    /// Refuses an archive of which a part is asked for that nobody knows.
-    pub(crate) fn check_archive(&self, archive: &Archive) -> Result<()> {
-        let times = self.restore.settings.times;
-        if times.are_all() {
-            return Ok(());
+impl Restore {
+    /// Before anything is written: refuses archives of which a part is asked for that nobody knows.
+    pub(crate) async fn refuse_archives_without_times(&self, source: &Source) -> Result<()> {
+        for partition in &source.all_partitions {
+            if let Some(archive) = Archive::find_next(self.store.as_ref(), &source.folder, *partition, None).await? {
+                return Err(self.without_times(&archive));
+            }
         }
-        Err(Error::Refused(format!(
-            "{} is an archive of the Python tool, which kept no timestamps: nobody knows what of it is of the time of {times}. Restore it without \
-             RESTORE_FROM and RESTORE_UNTIL, or the segments alone from a copy of the backup without archives",
-            self.restore.store.location(&archive.name)
-        )))
+        Ok(())
+    }
+
+    fn without_times(&self, archive: &Archive) -> Error {
+        Error::Refused(format!(
+            "{} is an archive of the Python tool, which kept no timestamps: nobody knows what of it is {}. Restore all of it, without RESTORE_FROM \
+             and RESTORE_UNTIL, into a new topic with a new RESTORE_ID; or the segments alone, from a copy of the backup without archives",
+            self.store.location(&archive.name),
+            self.settings.times
+        ))
     }
 }
 
 impl PartitionRestore<'_> {
     /// Replays an archive, one record for each line, from the line that comes next.
     pub(crate) async fn replay_archive(&mut self, archive: &Archive) -> Result<()> {
-        self.run.check_archive(archive)?;
+        if !self.run.restore.settings.times.are_all() {
+            return Err(self.run.restore.without_times(archive));
+        }
         // Lines have no offsets of the source: they do not share a transaction with records that have.
         self.commit_open().await?;
         let run = self.run;

@@ -89,7 +89,9 @@ impl Coming {
             return;
         }
         let following = self.listed.iter().filter(|entry| entry.start > behind).take(AHEAD).enumerate();
-        for (_, entry) in following.take_while(|(place, entry)| *place == 0 || entry.size <= SMALL).skip(self.opening.len()) {
+        // Of segments of another time the manifest is all that is read.
+        let is_quick = |entry: &SegmentEntry| entry.size <= SMALL || !self.times.are_all();
+        for (_, entry) in following.take_while(|(place, entry)| *place == 0 || is_quick(entry)).skip(self.opening.len()) {
             let (store, name, options, times) = (self.store.clone(), entry.name.clone(), self.options, self.times);
             let open = async move {
                 let mut reader = SegmentReader::open(store, &name, options).await?;

@@ -1,6 +1,6 @@
 //! Whether a restore may begin, and that it is the same one ever after.
 
-use shared::catalog::{RESTORE_FORMAT, RestoreIdentity};
+use shared::catalog::RestoreIdentity;
 use shared::{Error, Result};
 
 use crate::source::Source;
@@ -22,7 +22,7 @@ impl Restore {
     fn identity(&self, source: &Source, target: &TargetTopic) -> RestoreIdentity {
         let at = self.clock.now();
         RestoreIdentity {
-            format_version: RESTORE_FORMAT,
+            format_version: RestoreIdentity::format_of(self.settings.times),
             source: source.folder.clone(),
             topic: self.settings.restore_topic.clone(),
             topic_id: target.facts.id.clone(),

@@ -111,6 +111,9 @@ impl Restore {
         let started = self.clock.now();
         let source = self.source(&invocation.event).await?;
         let begun = self.begun(&source).await?;
+        if begun.is_none() && !self.settings.times.are_all() {
+            self.refuse_archives_without_times(&source).await?;
+        }
         let target = self.target(&source, begun.as_ref()).await?;
         let report = RestoreReport::new(self, &source, &target);
         let run = Arc::new(Run {

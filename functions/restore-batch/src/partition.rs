@@ -9,7 +9,7 @@ use shared::{Error, Result, in_full};
 
 use crate::archives::Archive;
 use crate::coming::Coming;
-use crate::replay::{Open, Replayed};
+use crate::replay::Open;
 use crate::{Restore, Run, lock};
 
 /// A checkpoint is written when more runs than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
@@ -49,6 +49,8 @@ pub(crate) struct PartitionRestore<'r> {
     pending_runs: Vec<OffsetRun>,
     /// Another invocation has gone further meanwhile: what is being replayed is behind.
     pub(crate) is_overtaken: bool,
+    /// The last segment was of another time, and not read.
+    pub(crate) went_past: bool,
     /// Whether something was left out that no checkpoint tells of yet.
     is_untold: bool,
     /// Whether the checkpoint in the bucket says that this invocation is at work.
@@ -115,6 +117,7 @@ impl<'r> PartitionRestore<'r> {
             archives_are_done: false,
             pending_runs: Vec::new(),
             is_overtaken: false,
+            went_past: false,
             is_untold: false,
             has_begun: false,
             in_doubt: false,
@@ -129,18 +132,13 @@ impl<'r> PartitionRestore<'r> {
                 self.open_writer().await?;
                 continue;
             }
-            // Segments of another time do not count.
-            self.coming.looks_ahead = *left > 1 || !self.run.restore.settings.times.are_all();
-            self.is_overtaken = false;
+            self.coming.looks_ahead = *left > 1 || self.went_past;
+            (self.is_overtaken, self.went_past) = (false, false);
             match next {
                 Next::Archive(archive) => self.replay_archive(&archive).await?,
-                Next::Segment(entry) => {
-                    if self.replay_segment(&entry).await? == Replayed::OutOfTime && !self.run.is_spent() {
-                        continue;
-                    }
-                }
+                Next::Segment(entry) => self.replay_segment(&entry).await?,
             }
-            *left -= 1;
+            *left -= u64::from(!self.went_past);
             if *left == 0 || self.run.is_spent() {
                 return self.close().await;
             }
@@ -310,7 +308,7 @@ impl<'r> PartitionRestore<'r> {
         self.in_doubt = false;
         self.checkpoint.progress = self.reached.clone();
         self.checkpoint.records = in_all;
-        lock(&run.report).wrote(self.partition, open.records, open.out_of_time);
+        lock(&run.report).wrote(self.partition, open.records, open.left_out);
         for location in &open.finished {
             tracing::info!("restore successful of file {location}");
         }

@@ -14,6 +14,9 @@ use crate::{Restore, Run};
 /// A transaction holds about this many bytes of records (few where kills beside each step are tested, so that they find many)…
 const TRANSACTION_BYTES: usize = if cfg!(feature = "failpoints") { 12 << 10 } else { 16 << 20 };
 
+/// …in no more stretches of source offsets than this, of which a source with holes has many…
+const TRANSACTION_STRETCHES: usize = 1 << 16;
+
 /// …and lasts about this long at most: readers of the target wait for its end, and brokers abort one that lasts minutes.
 const TRANSACTION_TIME: Millis = 10_000;
 
@@ -21,8 +24,8 @@ const TRANSACTION_TIME: Millis = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Open {
     pub(crate) records: u64,
-    /// Records that it goes past, because they are not of the time that was asked for.
-    pub(crate) out_of_time: u64,
+    /// Records of other times that it goes past.
+    pub(crate) left_out: u64,
     bytes: usize,
     /// Source offsets in it, as (first, count) where they follow each other.
     pub(crate) sources: Vec<(i64, i64)>,
@@ -45,17 +48,8 @@ impl Open {
 
     pub(crate) fn is_full(&mut self, now: Millis) -> bool {
         let since = *self.since.get_or_insert(now);
-        self.bytes >= TRANSACTION_BYTES || now - since >= TRANSACTION_TIME
+        self.bytes >= TRANSACTION_BYTES || self.sources.len() >= TRANSACTION_STRETCHES || now - since >= TRANSACTION_TIME
     }
-}
-
-/// What became of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Replayed {
-    /// It was replayed, as far as time and memory went.
-    Read,
-    /// No record of it is of the time that was asked for: its manifest was enough.
-    OutOfTime,
 }
 
 impl Run {
@@ -64,15 +58,13 @@ impl Run {
         if let Some(refusal) = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err()) {
             return Err(Error::Refused(refusal.to_string()));
         }
-        let entry = match next {
-            Next::Archive(archive) => return self.check_archive(archive),
-            Next::Segment(entry) => entry,
-        };
-        let options = self.restore.read_options(&self.invocation.budget);
-        match SegmentReader::open(self.restore.store.clone(), &entry.name, options).await {
-            Ok(reader) => self.check_segment(reader.manifest()),
-            Err(_) => Ok(()),
+        if let Next::Segment(entry) = next
+            && let Ok(reader) =
+                SegmentReader::open(self.restore.store.clone(), &entry.name, self.restore.read_options(&self.invocation.budget)).await
+        {
+            self.check_segment(reader.manifest())?;
         }
+        Ok(())
     }
 
     /// Whether SKIP_DAMAGED covers it: what is damaged is never read again, what is only too new or too large for this program is.
@@ -88,16 +80,16 @@ impl Run {
 
 impl PartitionRestore<'_> {
     /// Replays a segment from the progress on. A damaged one is refused, or left out and noted when the user said so.
-    pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<Replayed> {
+    pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {
         match self.replay_verified(entry).await {
-            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await.map(|()| Replayed::Read),
+            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await,
             other => other,
         }
     }
 
     /// Small segments share transactions: each is checked whole before its first record is written. A larger one has transactions of its own,
     /// for the end of it is checked when the rest is written.
-    async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<Replayed> {
+    async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
         let run = self.run;
         let mut reader = self.coming.open(entry).await?;
         reader.belongs_to(&run.source.folder, self.partition, entry.start)?;
@@ -115,7 +107,7 @@ impl PartitionRestore<'_> {
             self.commit_open().await?;
         }
         if self.is_overtaken {
-            return Ok(Replayed::Read);
+            return Ok(());
         }
         // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
         while let Some(group) = reader.next_group().await? {
@@ -124,14 +116,13 @@ impl PartitionRestore<'_> {
             self.write_group(&group, chooser).await?;
             let spent = run.is_spent();
             if spent && self.reached.next < end {
-                self.commit().await?;
-                return Ok(Replayed::Read);
+                return self.commit().await;
             }
             if self.open.is_full(run.restore.clock.now()) || spent {
                 self.commit().await?;
             }
             if self.is_overtaken {
-                return Ok(Replayed::Read);
+                return Ok(());
             }
         }
         self.reached.next = end;
@@ -140,21 +131,19 @@ impl PartitionRestore<'_> {
         if !is_short || self.open.is_full(run.restore.clock.now()) {
             self.commit().await?;
         }
-        Ok(Replayed::Read)
+        Ok(())
     }
 
-    /// Leaves a segment unread.
-    async fn go_past(&mut self, entry: &SegmentEntry, manifest: &Manifest) -> Result<Replayed> {
+    /// Leaves a segment unread, which does not count as one that was replayed.
+    async fn go_past(&mut self, entry: &SegmentEntry, manifest: &Manifest) -> Result<()> {
         let run = self.run;
         let Restore { store, settings, clock, .. } = &run.restore;
-        tracing::info!("nothing to restore of file {}: no record is of the time of {}", store.location(&entry.name), settings.times);
+        tracing::info!("nothing to restore of file {}: no record is {}", store.location(&entry.name), settings.times);
         self.reached.next = manifest.next;
         self.reached.inside = None;
-        self.open.out_of_time += manifest.records;
-        if self.open.is_full(clock.now()) {
-            self.commit().await?;
-        }
-        Ok(Replayed::OutOfTime)
+        self.open.left_out += manifest.records;
+        self.went_past = true;
+        if self.open.is_full(clock.now()) { self.commit().await } else { Ok(()) }
     }
 
     /// Writes the records of a group, waiting where the writer's queue is full.
@@ -166,7 +155,7 @@ impl PartitionRestore<'_> {
         while let Some(record) = records.next()? {
             next = record.offset + 1;
             if !times.include(record.timestamp) {
-                self.open.out_of_time += 1;
+                self.open.left_out += 1;
                 continue;
             }
             let partition = chooser.choose(record.offset, record.key);

@@ -49,16 +49,16 @@ pub struct PartitionReport {
     pub records: u64,
     /// Records written by the whole restore.
     pub records_in_all: u64,
-    /// Every record below this source offset is in the target.
+    /// Every record below this source offset is in the target, or was left out.
     pub next: i64,
     /// Archives of the Python tool that were finished.
     #[serde(skip_serializing_if = "is_zero")]
     pub python_archives: u64,
     /// Whether nothing is left to restore.
     pub caught_up: bool,
-    /// Records that this invocation left out, because they are not of the time that was asked for.
+    /// Records that this invocation left out, because they are of other times than RESTORE_FROM and RESTORE_UNTIL ask for.
     #[serde(skip_serializing_if = "is_zero")]
-    pub out_of_time: u64,
+    pub left_out: u64,
     /// What was left out because it is damaged or missing, as asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
@@ -100,7 +100,7 @@ impl RestoreReport {
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
         let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
         if !settings.times.are_all() {
-            notes.push(format!("only records of the time of {} are restored; the others are left out", settings.times));
+            notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", settings.times));
         }
         if target.keeps_for_ever() && source.generation.as_ref().is_some_and(|original| !original.configs.contains_key("retention.ms")) {
             notes.push(retention_note(&settings.restore_topic));
@@ -129,10 +129,10 @@ impl RestoreReport {
         }
     }
 
-    pub(crate) fn wrote(&mut self, partition: i32, records: u64, out_of_time: u64) {
+    pub(crate) fn wrote(&mut self, partition: i32, records: u64, left_out: u64) {
         if let Some(report) = self.of(partition) {
             report.records += records;
-            report.out_of_time += out_of_time;
+            report.left_out += left_out;
         }
     }
 

@@ -132,6 +132,9 @@ impl Restore {
 
     /// What can be known from a segment's manifest before any of its records is written.
     pub(crate) fn check_segment(&self, target: &TargetTopic, manifest: &Manifest, now: Millis) -> Result<()> {
+        if manifest.is_out_of(self.settings.times) {
+            return Ok(());
+        }
         let mut problems = self.problems();
         problems.check_largest(target, manifest.largest_record);
         if let Some((min, max)) = manifest.times().and_then(|times| self.settings.times.part_of(times)) {

@@ -19,7 +19,7 @@ const LARGEST_METADATA: usize = 4000;
 /// What has been restored of one source partition. It only ever grows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RestoreProgress {
-    /// Every record of our segments below this source offset is in the target.
+    /// Every record of our segments below this source offset is in the target, if it is of the time that is restored.
     pub next: i64,
     /// Start of the segment in which `next` lies, when it lies inside one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,10 +9,13 @@ use crate::kafka::{TopicFacts, TopicId};
 use crate::store::{ObjectStore, StoreError, StoreErrorKind};
 use crate::{Error, Result, failpoint};
 
+/// Of a restore of some time only: a program that does not know of such a one refuses it, and does not restore the rest.
+const OF_SOME_TIME: u32 = 2;
+
 /// The content of `@restore/<restore id>/restore.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreIdentity {
-    /// See [`RESTORE_FORMAT`].
+    /// See [`Self::format_of`].
     pub format_version: u32,
     /// Folder of the generation that is restored.
     pub source: String,
@@ -35,6 +38,11 @@ pub struct RestoreIdentity {
 }
 
 impl RestoreIdentity {
+    /// The version to write.
+    pub fn format_of(times: Times) -> u32 {
+        if times.are_all() { RESTORE_FORMAT } else { OF_SOME_TIME }
+    }
+
     /// Reads it. `None`: no restore of this id has written anything.
     ///
     /// # Errors
@@ -48,7 +56,7 @@ impl RestoreIdentity {
         let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, store.location(&name), what);
         let found: Self = serde_json::from_slice(&object.body)
             .map_err(|error| damaged(format!("it cannot be read ({error}); with a new RESTORE_ID the restore starts again")))?;
-        if found.format_version > RESTORE_FORMAT {
+        if found.format_version > OF_SOME_TIME {
             return Err(damaged(format!("written by a newer version (format {}); use that version", found.format_version)).into());
         }
         Ok(Some(found))
@@ -89,7 +97,10 @@ impl RestoreIdentity {
             return other(restore_id, what);
         }
         if self.times != *times {
-            return other(restore_id, format!("began with {}, and not with {times}: set what it began with", self.times));
+            return other(
+                restore_id,
+                format!("restores records {}, and not {times}: set RESTORE_FROM and RESTORE_UNTIL as they were", self.times),
+            );
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::Reader;
 use crate::clock::Millis;
+use crate::record::NO_TIMESTAMP;
 
 /// Records from one moment on, and before another one. Each record is judged by its own timestamp, in whatever order they stand; one that has
 /// none (-1) is of no time, and only among all.
@@ -28,7 +29,8 @@ impl Times {
 
     /// Whether a record of this time is restored.
     pub fn include(&self, timestamp: Millis) -> bool {
-        self.are_all() || timestamp >= self.from.unwrap_or(0) && self.until.is_none_or(|until| timestamp < until)
+        let is_between = self.from.is_none_or(|from| from <= timestamp) && self.until.is_none_or(|until| timestamp < until);
+        self.are_all() || timestamp != NO_TIMESTAMP && is_between
     }
 
     /// What is restored of records whose first and last time are these: the same for what is left, or nothing.
@@ -40,12 +42,13 @@ impl Times {
 }
 
 impl fmt::Display for Times {
+    /// As behind "records".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = |name: &str, at: Option<Millis>| at.map(|at| format!("{name}={}", rfc3339(at)));
-        match (written("RESTORE_FROM", self.from), written("RESTORE_UNTIL", self.until)) {
-            (Some(from), Some(until)) => write!(f, "{from} and {until}"),
-            (Some(one), None) | (None, Some(one)) => f.write_str(&one),
-            (None, None) => f.write_str("records of all times"),
+        match (self.from.map(rfc3339), self.until.map(rfc3339)) {
+            (Some(from), Some(until)) => write!(f, "from {from} on and before {until}"),
+            (Some(from), None) => write!(f, "from {from} on"),
+            (None, Some(until)) => write!(f, "before {until}"),
+            (None, None) => f.write_str("of all times"),
         }
     }
 }
@@ -94,8 +97,9 @@ mod tests {
             [None, Some((10, 10)), Some((12, 14)), Some((10, 19)), None]
         );
         let until = Times { from: None, until: Some(20) };
-        assert!(until.include(0) && !until.include(-1), "no time is of no time");
+        assert!(until.include(0) && until.include(-5) && !until.include(-1), "no time is of no time, and there is a time before 1970");
+        assert!(!Times { from: Some(-1_000), until: None }.include(-1));
         assert!(Times::default().include(-1) && Times::default().are_all() && !times.are_all());
-        assert_eq!(times.to_string(), "RESTORE_FROM=1970-01-01T00:00:00.01Z and RESTORE_UNTIL=1970-01-01T00:00:00.02Z");
+        assert_eq!(times.to_string(), "from 1970-01-01T00:00:00.01Z on and before 1970-01-01T00:00:00.02Z");
     }
 }

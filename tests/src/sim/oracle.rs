@@ -38,8 +38,10 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
         for (partition, log) in topic.logs.iter().enumerate() {
             let mut values = check_partition(bucket, &folder, partition, &topic, log, is_current, outcome).await?;
             let stored = values.len();
-            values.retain(|value| times.include(time_of(*value)));
-            outcome.out_of_time += stored - values.len();
+            values.retain(|value| {
+                times.from.is_none_or(|from| from <= time_of(*value)) && times.until.is_none_or(|until| time_of(*value) < until)
+            });
+            outcome.left_out += stored - values.len();
             let is_whole = check_restored(world, &folder, partition, &values, delivery, outcome)?;
             if is_whole && delivery == Delivery::ExactlyOnce {
                 check_told(bucket, &folder, partition, values.len() as u64).await?;

@@ -67,7 +67,7 @@ pub struct Outcome {
     /// Partitions whose restore stopped, because Kafka forgot how far it was.
     pub lost: usize,
     /// Records that a restore of some time only left out.
-    pub out_of_time: usize,
+    pub left_out: usize,
 }
 
 impl std::iter::Sum for Outcome {
@@ -82,7 +82,7 @@ impl std::iter::Sum for Outcome {
             truncations: sum.truncations + one.truncations,
             repeated: sum.repeated + one.repeated,
             lost: sum.lost + one.lost,
-            out_of_time: sum.out_of_time + one.out_of_time,
+            left_out: sum.left_out + one.left_out,
         })
     }
 }
@@ -483,7 +483,8 @@ fn times(seed: u64) -> Times {
     let mut rng = SmallRng::seed_from_u64(!seed);
     let from = rng.random_range(0..60);
     let until = from + rng.random_range(1..120);
-    Times { from: rng.random_bool(0.7).then(|| world::time_of(from)), until: rng.random_bool(0.7).then(|| world::time_of(until)) }
+    let moment = |value| world::EPOCH + value;
+    Times { from: rng.random_bool(0.7).then(|| moment(from)), until: rng.random_bool(0.7).then(|| moment(until)) }
 }
 
 /// Of the restore of a generation.

@@ -158,12 +158,15 @@ pub(crate) struct Content {
     pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-/// When the record of value 0 was written.
-const EPOCH: i64 = 1_600_000_000_000;
+/// When the records were written.
+pub(crate) const EPOCH: i64 = 1_600_000_000_000;
 
-/// When the record of a value was written.
+/// Applied twice, it is undone.
+const DISORDER: u64 = 0b101;
+
+/// The time of a value's record: near its place, and out of order.
 pub(crate) fn time_of(value: u64) -> i64 {
-    EPOCH + i64::try_from(value).unwrap_or(0)
+    EPOCH + i64::try_from(value ^ DISORDER).unwrap_or(0)
 }
 
 impl Content {
@@ -187,7 +190,7 @@ impl Content {
     /// # Errors
     /// It is not that of any: something was lost or changed.
     pub(crate) fn known(&self) -> Result<u64, String> {
-        let value = u64::try_from(self.timestamp - EPOCH).unwrap_or(0);
+        let value = u64::try_from(self.timestamp - EPOCH).unwrap_or(0) ^ DISORDER;
         let truth = Self::of(value);
         if *self == truth { Ok(value) } else { Err(format!("{self:?} should be {truth:?}")) }
     }

@@ -57,7 +57,7 @@ fn the_records_of_some_time_come_back_and_no_others() {
         assert_identical(&wanted, &kafka.dump(&copy, Read::Uncommitted));
         let left_out = |report: &Value| {
             let partitions = report["partitions"].as_array().expect("partitions").iter();
-            partitions.filter_map(|partition| partition["out_of_time"].as_u64()).sum::<u64>()
+            partitions.filter_map(|partition| partition["left_out"].as_u64()).sum::<u64>()
         };
         assert_eq!(first.iter().chain(&reports).map(left_out).sum::<u64>(), others.len() as u64);
         assert_eq!(of_partition(&reports, 0)["next"], 121);
@@ -74,10 +74,13 @@ fn a_restore_keeps_to_its_time() {
     let until = |minute| json!({"RESTORE_UNTIL": moment(LONG_AGO + minute * MINUTE)});
     runner.restore(&runner.restore_config(&topic, &copy, until(20)));
     let before = kafka.dump(&copy, Read::Uncommitted);
+    let identity = fs::read(runner.backups().join(format!("@restore/{topic}-to-{copy}/restore.json"))).expect("it has begun");
+    let identity: Value = serde_json::from_slice(&identity).expect("JSON");
+    assert_eq!(identity["format_version"], 2, "programs that know only 1 would restore all");
     for other in [until(40), Value::Null] {
         let restore = runner.restore_config(&topic, &copy, other);
         let outcome = runner.run([Path::new("restore"), &restore, Path::new("--once")]);
-        outcome.failed_with(&["began with RESTORE_UNTIL=2026-01-01T00:20:00Z", "choose a new RESTORE_ID"]);
+        outcome.failed_with(&["restores records before 2026-01-01T00:20:00Z, and not", "choose a new RESTORE_ID"]);
     }
     assert_identical(&before, &kafka.dump(&copy, Read::Uncommitted));
 }
@@ -92,7 +95,7 @@ fn archives_of_the_python_tool_have_no_time() {
     let copy = unique("copy");
     let restore = runner.restore_config("orders", &copy, json!({"RESTORE_UNTIL": moment(LONG_AGO)}));
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--once")]);
-    outcome.failed_with(&["archive of the Python tool, which kept no timestamps", "without RESTORE_FROM and RESTORE_UNTIL"]);
+    outcome.failed_with(&["archive of the Python tool, which kept no timestamps", "into a new topic with a new RESTORE_ID"]);
     assert!(kafka.dump(&copy, Read::Uncommitted).is_empty());
     assert!(!fs::exists(runner.backups().join(format!("@restore/orders-to-{copy}"))).expect("a folder"), "nothing has begun");
 }

@@ -160,8 +160,8 @@ variable "restore" {
     - backup_topic: the topic in the bucket, also orders@2 for a generation (BACKUP_TOPIC_NAME).
     - restore_topic: the topic to restore into; created from the backup when it does not exist (RESTORE_TOPIC_NAME).
     - id: names the restore in the bucket and in Kafka; a new one starts from the beginning (RESTORE_ID). Default: BACKUP-to-RESTORE.
-    - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z (RESTORE_FROM).
-    - until: only records of before this time (RESTORE_UNTIL).
+    - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
+    - until: only records of before this time, written the same way (RESTORE_UNTIL).
     - enabled: true runs it on its schedule; false leaves it to be invoked by hand.
     - expression: rate(…) of its schedule. Once all is restored, a run does nothing.
     - memory_mb: 256 to 10240.

@@ -71,8 +71,8 @@ variable "restore" {
     - schedule, time_budget_seconds, instance_memory_mb, max_segments: as in backup.
     - kafka: another cluster than the one that is backed up, in the form of the variable kafka.
     - id: RESTORE_ID; null is BACKUP-to-RESTORE. A new one starts from the beginning, the old one goes on where it stopped.
-    - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z (RESTORE_FROM).
-    - until: only records of before this time (RESTORE_UNTIL).
+    - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
+    - until: only records of before this time, written the same way (RESTORE_UNTIL).
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
