@@ -7,6 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Milliseconds since 1970-01-01T00:00:00Z, the unit of Kafka's timestamps.
 pub type Millis = i64;
 
+/// For people: RFC 3339 in UTC, or the bare number of a time that no calendar has.
+pub fn rfc3339(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
+}
+
 /// Tells the time.
 pub trait Clock: Debug + Send + Sync {
     /// Now, in milliseconds since the epoch.

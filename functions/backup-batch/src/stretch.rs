@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use shared::catalog::BackupCommit;
-use shared::clock::Millis;
+use shared::clock::{Millis, rfc3339};
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWriter};
 use shared::{Error, Result};
@@ -316,8 +316,4 @@ pub(crate) fn nothing_came(partition: &TopicPartition, position: i64, waited: Mi
         GIVEN_UP / 1000
     );
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
-}
-
-fn rfc3339(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
 }

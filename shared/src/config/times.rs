@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::read::Reader;
-use crate::clock::Millis;
+use crate::clock::{Millis, rfc3339};
 use crate::record::NO_TIMESTAMP;
 
 /// Records from one moment on, and before another one. Each record is judged by its own timestamp, in whatever order they stand; one that has
@@ -68,10 +68,6 @@ pub(super) fn times(read: &mut Reader<'_>) -> Option<Times> {
 fn moment(text: &str) -> Result<Millis, String> {
     const FORM: &str = "must be a time with its offset from UTC, as in 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00";
     text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|_| FORM.to_owned())
-}
-
-fn rfc3339(at: Millis) -> String {
-    Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |at| at.to_string())
 }
 
 #[cfg(test)]
