@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| end_to_end::fuzz::segment(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| simulation::fuzz::segment(input));

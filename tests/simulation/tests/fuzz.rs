@@ -1,16 +1,16 @@
 //! No input, whoever made it, makes a reader panic, hang or take memory without bound: the kept inputs in `tests/fuzz/corpus`, and many changes of
 //! them, the same ones at every run. `tests/fuzz/run` is the thorough one: libFuzzer, which sees what an input reaches.
 //!
-//! `FUZZ_CHANGES=100000 cargo test -p end-to-end --test fuzz` tries as many changes for each target.
+//! `FUZZ_CHANGES=100000 cargo test -p simulation --test fuzz` tries as many changes for each target.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use end_to_end::fuzz::TARGETS;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use simulation::fuzz::TARGETS;
 
 /// Values at which code goes wrong, as text and in bytes.
 const EDGES: [i64; 12] = [0, 1, -1, 127, 128, 255, 65535, i32::MAX as i64, i32::MIN as i64, i64::MAX, i64::MIN, 1 << 40];
@@ -18,7 +18,7 @@ const EDGES: [i64; 12] = [0, 1, -1, 127, 128, 255, 65535, i32::MAX as i64, i32::
 #[test]
 fn kept_inputs_and_changes_of_them() {
     let changes = std::env::var("FUZZ_CHANGES").ok().and_then(|count| count.parse().ok()).unwrap_or(3_000);
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     for (name, target) in TARGETS {
         let mut files: Vec<_> = fs::read_dir(corpus.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();

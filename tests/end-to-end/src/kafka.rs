@@ -138,7 +138,7 @@ impl Kafka {
     }
 
     pub(crate) fn java(&self, class: &str) -> Command {
-        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("java/run"));
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../java/run"));
         command.env("KAFKA_BOOTSTRAP_SERVERS", &self.bootstrap).env("TEST_KAFKA_LIBS", &self.libs).arg(class);
         command
     }

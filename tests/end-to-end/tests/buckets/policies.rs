@@ -11,7 +11,7 @@ use end_to_end::services::{Minio, require_kafka, require_minio};
 use serde_json::{Value, json};
 
 /// Each action beside what it is for; `iam.tf` makes the policies of it.
-const ACTIONS: &str = include_str!("../../../infra/terraform/modules/aws/actions.json");
+const ACTIONS: &str = include_str!("../../../../infra/terraform/modules/aws/actions.json");
 
 /// The topic is deleted and created again, and both of its generations are restored: each by a role for it alone.
 #[test]

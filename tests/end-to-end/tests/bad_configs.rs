@@ -72,7 +72,7 @@ impl Bad {
 
 #[test]
 fn each_is_refused_with_a_message_one_can_act_on() {
-    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata/bad-configs.json");
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/testdata/bad-configs.json");
     let table: Table = serde_json::from_slice(&fs::read(table).expect("the table is there")).expect("it is a table");
     assert!(table.bad.len() >= 25);
     let dir = TempDir::new().expect("a temporary folder");

@@ -1,14 +1,14 @@
 //! Nothing lost, nothing twice, nothing changed: thousands of seeded schedules of faults.
 //!
-//! `SIMULATION_SEED=42 cargo test -p end-to-end --test simulation` runs one seed again; `SIMULATION_RUNS=100000` runs more of them.
-//! `cargo test -p end-to-end --test simulation -- --ignored` runs every order of two small instances, as CI does.
+//! `SIMULATION_SEED=42 cargo test -p simulation --test simulation` runs one seed again; `SIMULATION_RUNS=100000` runs more of them.
+//! `cargo test -p simulation --test simulation -- --ignored` runs every order of two small instances, as CI does.
 #![allow(clippy::print_stdout, clippy::panic)]
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use end_to_end::sim::{Instance, Outcome, Schedule, expired, explore, overtaken, run, set_back, silence};
 use shared::kafka::Delivery;
+use simulation::{Instance, Outcome, Schedule, expired, explore, overtaken, run, set_back, silence};
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|value| value.parse().ok())

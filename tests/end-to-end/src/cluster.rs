@@ -55,7 +55,7 @@ impl Drop for Cluster {
 }
 
 fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("services/kafka")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/kafka")
 }
 
 fn run(command: &mut Command) -> String {
