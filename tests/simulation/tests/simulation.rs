@@ -1,6 +1,7 @@
 //! Nothing lost, nothing twice, nothing changed: thousands of seeded schedules of faults.
 //!
-//! `SIMULATION_SEED=42 cargo test -p simulation --test simulation` runs one seed again; `SIMULATION_RUNS=100000` runs more of them.
+//! `SIMULATION_SEED=42 cargo test -p simulation --test simulation` runs one seed again; `SIMULATION_RUNS=100000` runs more of them,
+//! beginning at SIMULATION_FIRST.
 //! `cargo test -p simulation --test simulation -- --ignored` runs every order of two small instances, as CI does.
 #![allow(clippy::print_stdout, clippy::panic)]
 
@@ -11,23 +12,24 @@ use shared::kafka::Delivery;
 use simulation::{Instance, Outcome, Schedule, expired, explore, overtaken, run, set_back, silence};
 
 fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok())
+    std::env::var(variable).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{variable}={value} is not a number")))
 }
 
 #[test]
 fn schedules_of_faults() {
+    let first = number("SIMULATION_FIRST").unwrap_or(0);
     let runs = number("SIMULATION_RUNS").unwrap_or(1_000);
-    let seeds = number("SIMULATION_SEED").map_or(0..runs, |seed| seed..seed + 1);
+    let seeds = number("SIMULATION_SEED").map_or(first..first + runs, |seed| seed..seed + 1);
     let (next, count) = (AtomicU64::new(seeds.start), seeds.end - seeds.start);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let sums: Vec<Outcome> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| run_from(&next, seeds.end))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
-    println!("{count} schedules: {:?}", sums.into_iter().sum::<Outcome>());
+    println!("{count} schedules from seed {}: {:?}", seeds.start, sums.into_iter().sum::<Outcome>());
 }
 
-/// Runs the seeds that are left, one after another.
+/// Runs the seeds that are left, one after another. A failure ends the other threads too: one is enough.
 fn run_from(next: &AtomicU64, end: u64) -> Outcome {
     let seeds = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < end));
     let one = |seed: u64| {
@@ -37,7 +39,10 @@ fn run_from(next: &AtomicU64, end: u64) -> Outcome {
             errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)],
             delivery: if seed % 4 == 3 { Delivery::AtLeastOnce } else { Delivery::ExactlyOnce },
         };
-        run(schedule).unwrap_or_else(|problem| panic!("{problem}\nreplay it with SIMULATION_SEED={seed}"))
+        run(schedule).unwrap_or_else(|problem| {
+            next.store(end, Ordering::Relaxed);
+            panic!("{problem}\nreplay it with SIMULATION_SEED={seed}")
+        })
     };
     seeds.map(one).sum()
 }
