@@ -66,7 +66,7 @@ public final class Bulk {
                 producer.commitTransaction();
             }
         } finally {
-            producer.close(Duration.ZERO); // all is written, or this program fails or is interrupted: then nothing more gets to Kafka
+            producer.close(Duration.ZERO); // after a failure or an interrupt, sends nothing more
         }
     }
 

@@ -21,7 +21,7 @@ import resident.Resident;
  * Writes the records of standard input (see Lines) to a topic in their order, with Kafka's own client.
  * Produce TOPIC [PROPERTY=VALUE…]
  * A record with "as":"NAME" goes into the transaction of the producer whose transactional.id is NAME; lines with "as" and "do" begin,
- * commit and abort it. "leave" ends this program without more words to Kafka and leaves the transaction open.
+ * commit and abort it. "leave" ends this program immediately and leaves the transaction open.
  * Records that Kafka's client cannot send (header keys that are not UTF-8, no timestamp) go out as hand-made record batches.
  */
 public final class Produce {
@@ -54,7 +54,7 @@ public final class Produce {
                 produce.finish();
             }
         } finally {
-            // Of a program that fails or is interrupted, nothing more gets to Kafka, and no transaction ends.
+            // After a failure, an interrupt or "leave": sends nothing more, ends no transaction.
             produce.producers.values().forEach(producer -> producer.close(Duration.ZERO));
         }
     }

@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
-/** A client's standard input, opened by the first read. A thread that waits here can be interrupted, in contrast to one with a FileInputStream. */
+/** Standard input of a client, opened by the first read. Unlike in a FileInputStream, a read can be interrupted. */
 final class ClientInput extends InputStream {
     private final Path process;
     private FileChannel channel;
@@ -38,7 +38,7 @@ final class ClientInput extends InputStream {
         }
     }
 
-    /** A file begins where the client has come to; of a pipe there is only one end. */
+    /** A file is read from the position of the client; a pipe has only one. */
     private FileChannel open() throws IOException {
         Path file = process.resolve("fd/0");
         var opened = FileChannel.open(file, StandardOpenOption.READ);

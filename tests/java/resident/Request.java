@@ -16,12 +16,12 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** A run of a program for a client: a thread group with the client's streams. Its first exit counts, as that of a process does. */
+/** One run of a program: a thread group with the streams of the client. Only its first exit counts. */
 final class Request {
     private static final InheritableThreadLocal<Request> CURRENT = new InheritableThreadLocal<>();
     private static final int SECONDS_TO_GIVE_UP = 30;
 
-    /** Unwinds the stack of a program that has exited. Whatever the program makes of it, nobody sees any more. */
+    /** Unwinds the stack of a program that has exited. A program that catches it can no longer print or change its exit code. */
     private static final class Exited extends Error {
         private static final long serialVersionUID = 1;
     }
@@ -57,7 +57,7 @@ final class Request {
         main = new Thread(threads, this::run, "main");
     }
 
-    /** That of this thread, and of all threads that it starts. */
+    /** The request of this thread, inherited by all threads that it starts. */
     static Request current() {
         return CURRENT.get();
     }
@@ -71,7 +71,7 @@ final class Request {
         main.start();
     }
 
-    /** When the client was killed: its program must not do anything more. */
+    /** Ends the program if the client was killed. */
     void abandonUnlessAnswered() throws InterruptedException, IOException {
         if (isAnswered) {
             return;
@@ -101,13 +101,13 @@ final class Request {
             joinOthers();
             exit(code, true);
         } catch (Exited e) {
-            // It was answered there.
+            // The answer was sent by exit.
         } catch (Throwable e) {
             fail(e);
         }
     }
 
-    /** What `java` does with a class, down to its messages. */
+    /** Runs the class with the messages and exit codes of `java`. */
     private int call(ClassLoader loader) {
         Method method;
         try {
@@ -149,7 +149,7 @@ final class Request {
         return outermost;
     }
 
-    /** A JVM ends with the last thread that is no daemon. */
+    /** A JVM waits for all threads that are not daemons. */
     private void joinOthers() throws InterruptedException {
         var all = new Thread[threads.activeCount() + 100];
         int count = threads.enumerate(all);
@@ -160,7 +160,7 @@ final class Request {
         }
     }
 
-    /** A mistake of this server, not of the program: no answer says so. */
+    /** Closes the connection without an answer: the mistake is in this server, not in the program. */
     private void fail(Throwable e) {
         if (hasExited.compareAndSet(false, true)) {
             try (client) {
@@ -170,7 +170,7 @@ final class Request {
                 out.close();
                 err.close();
             } catch (IOException ignored) {
-                // It is as closed as it gets.
+                // The connection is closed anyway.
             }
         }
     }
@@ -194,7 +194,7 @@ final class Request {
         try (client) {
             client.getOutputStream().write((code + "\n").getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
-            // The client is gone, and wants no answer.
+            // The client is gone and needs no answer.
         }
         if (Thread.currentThread() != main) {
             main.interrupt();

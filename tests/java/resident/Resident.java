@@ -14,10 +14,10 @@ import java.security.MessageDigest;
 import org.apache.kafka.common.utils.Exit;
 
 /**
- * Runs the programs of tests/java/run, many at the same time, each as if it had a JVM of its own: starting one takes longer than most of them run.
- * A request on the socket is these fields, each ended by a NUL byte: the token, the client's process id, the jar with the programs, the client's
- * KAFKA_BOOTSTRAP_SERVERS, the number of arguments, the class, the arguments. The answer is the exit code and a line feed, after everything
- * is printed. No answer means that this server failed. A client that closes its connection earlier ends its program.
+ * Runs the programs of tests/java/run, many at the same time, each as if it had a JVM of its own. Starting a JVM takes longer than most programs.
+ * A request has these fields, each with a NUL byte at its end: token, process id of the client, jar with the programs, KAFKA_BOOTSTRAP_SERVERS of
+ * the client, number of arguments, class, arguments. The answer is the exit code and a line feed, sent after all output is written.
+ * A closed connection without an answer means that this server failed. A client that closes the connection earlier ends its program.
  */
 public final class Resident {
     private static final int LONGEST_TOKEN = 100;
@@ -25,7 +25,7 @@ public final class Resident {
 
     private Resident() {}
 
-    /** For programs: where Kafka is, as the environment of whoever runs this program says. */
+    /** For programs: KAFKA_BOOTSTRAP_SERVERS in the environment of the caller. */
     public static String bootstrapServers() {
         Request request = Request.current();
         return request == null ? System.getenv("KAFKA_BOOTSTRAP_SERVERS") : request.bootstrapServers;
@@ -76,7 +76,7 @@ public final class Resident {
         try {
             while (in.read() >= 0) {}
         } catch (IOException e) {
-            // This is an end, too.
+            // The connection was closed: an end, too.
         }
     }
 

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.function.Function;
 
-/** System.in, System.out and System.err of each thread: those of its request's client, or of this process. */
+/** System.in, System.out and System.err for each thread: those of the client of its request, otherwise those of this process. */
 final class Streams {
     private Streams() {}
 
@@ -22,7 +22,7 @@ final class Streams {
         System.setErr(new Output(System.err, request -> request.err));
     }
 
-    /** Opens a client's output once more. A closed one takes everything, as it does from a process. */
+    /** Opens an output of a client again. Output to a closed one is dropped. */
     static OutputStream openOutput(long process, int number) throws IOException {
         Path file = Path.of("/proc/" + process + "/fd/" + number);
         return Files.exists(file) ? new FileOutputStream(file.toFile(), true) : OutputStream.nullOutputStream();
@@ -59,7 +59,7 @@ final class Streams {
         }
     }
 
-    /** Every method of its own: those of PrintStream hold a lock, and a client that reads slowly would stop all others. */
+    /** Overrides every method: PrintStream's own hold a lock, and one slow reader would block all other clients. */
     private static final class Output extends PrintStream {
         private final PrintStream own;
         private final Function<Request, PrintStream> ofRequest;
