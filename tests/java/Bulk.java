@@ -1,5 +1,6 @@
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -12,6 +13,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import resident.Resident;
 
 /**
  * Fills a topic quickly with JSON-like records: a key, a value of about BYTES bytes, two headers, timestamps a millisecond apart.
@@ -32,7 +34,7 @@ public final class Bulk {
         long records = Long.parseLong(arguments[1]);
         int bytes = Integer.parseInt(arguments[2]);
         Map<String, Object> properties = new HashMap<>(Map.of(
-                "bootstrap.servers", System.getenv("KAFKA_BOOTSTRAP_SERVERS"),
+                "bootstrap.servers", Resident.bootstrapServers(),
                 "acks", "all", "linger.ms", 20, "batch.size", 256 << 10, "buffer.memory", 128L << 20));
         for (int i = 3; i < arguments.length; i++) {
             String[] pair = arguments[i].split("=", 2);
@@ -42,7 +44,8 @@ public final class Bulk {
         boolean aborts = "abort".equals(properties.remove("end"));
         boolean isTransaction = properties.containsKey("transactional.id");
         var random = new Random(bytes);
-        try (var producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer())) {
+        var producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+        try {
             if (isTransaction) {
                 producer.initTransactions();
                 producer.beginTransaction();
@@ -62,6 +65,8 @@ public final class Bulk {
             } else if (isTransaction) {
                 producer.commitTransaction();
             }
+        } finally {
+            producer.close(Duration.ZERO); // after a failure or an interrupt, sends nothing more
         }
     }
 

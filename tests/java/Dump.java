@@ -14,6 +14,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import resident.Resident;
 
 /**
  * Prints every record of a topic, partition after partition, each in the order of its log, read by Kafka's own client.
@@ -42,7 +43,7 @@ public final class Dump {
 
     static KafkaConsumer<byte[], byte[]> consumer(String isolation) {
         Map<String, Object> properties = Map.of(
-                "bootstrap.servers", System.getenv("KAFKA_BOOTSTRAP_SERVERS"),
+                "bootstrap.servers", Resident.bootstrapServers(),
                 "isolation.level", isolation,
                 "enable.auto.commit", false,
                 "max.poll.records", 10_000,

@@ -3,6 +3,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -14,12 +15,13 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import resident.Resident;
 
 /**
  * Writes the records of standard input (see Lines) to a topic in their order, with Kafka's own client.
  * Produce TOPIC [PROPERTY=VALUE…]
  * A record with "as":"NAME" goes into the transaction of the producer whose transactional.id is NAME; lines with "as" and "do" begin,
- * commit and abort it. "leave" ends this program at once and leaves the transaction open.
+ * commit and abort it. "leave" ends this program immediately and leaves the transaction open.
  * Records that Kafka's client cannot send (header keys that are not UTF-8, no timestamp) go out as hand-made record batches.
  */
 public final class Produce {
@@ -27,7 +29,7 @@ public final class Produce {
 
     private final String topic;
     private final Map<String, Object> properties = new HashMap<>(Map.of(
-            "bootstrap.servers", System.getenv("KAFKA_BOOTSTRAP_SERVERS"), "acks", "all", "max.request.size", 16 << 20));
+            "bootstrap.servers", Resident.bootstrapServers(), "acks", "all", "max.request.size", 16 << 20));
     private final Map<String, KafkaProducer<byte[], byte[]>> producers = new HashMap<>();
     private final List<Future<RecordMetadata>> sent = new ArrayList<>();
     private KafkaProducer<byte[], byte[]> last;
@@ -44,14 +46,21 @@ public final class Produce {
         var produce = new Produce(arguments[0], List.of(arguments).subList(1, arguments.length));
         var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         try (var raw = new RawProducer(produce.topic)) {
-            for (String line; (line = in.readLine()) != null; ) {
-                produce.step(Lines.parse(line), raw);
+            boolean goesOn = true;
+            for (String line; goesOn && (line = in.readLine()) != null; ) {
+                goesOn = produce.step(Lines.parse(line), raw);
             }
+            if (goesOn) {
+                produce.finish();
+            }
+        } finally {
+            // After a failure, an interrupt or "leave": sends nothing more, ends no transaction.
+            produce.producers.values().forEach(producer -> producer.close(Duration.ZERO));
         }
-        produce.finish();
     }
 
-    private void step(JsonNode step, RawProducer raw) throws IOException {
+    /** Whether there is another step after this one. */
+    private boolean step(JsonNode step, RawProducer raw) throws IOException {
         var producer = producers.computeIfAbsent(step.path("as").asText(PLAIN), this::open);
         if (last != null && last != producer) {
             last.flush(); // so that records stand in the log in the order of the lines
@@ -66,7 +75,7 @@ public final class Produce {
             }
             case "leave" -> {
                 producer.flush();
-                Runtime.getRuntime().halt(0);
+                return false;
             }
             default -> {
                 if (RawProducer.isNeededFor(step)) {
@@ -77,6 +86,7 @@ public final class Produce {
                 }
             }
         }
+        return true;
     }
 
     private KafkaProducer<byte[], byte[]> open(String transactionalId) {
@@ -95,6 +105,7 @@ public final class Produce {
         for (var producer : producers.values()) {
             producer.close();
         }
+        producers.clear();
         for (Future<RecordMetadata> one : sent) {
             one.get();
         }

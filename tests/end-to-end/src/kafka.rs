@@ -137,7 +137,8 @@ impl Kafka {
         output(command)
     }
 
-    pub(crate) fn java(&self, class: &str) -> Command {
+    /// The command for a class of `java/run`.
+    pub fn java(&self, class: &str) -> Command {
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../java/run"));
         command.env("KAFKA_BOOTSTRAP_SERVERS", &self.bootstrap).env("TEST_KAFKA_LIBS", &self.libs).arg(class);
         command
