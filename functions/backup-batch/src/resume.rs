@@ -195,6 +195,7 @@ impl Run {
             generation: number,
             topic_id: topic.facts.id.clone(),
             partitions: topic.facts.partitions,
+            replication_factor: topic.facts.replication_factor,
             configs: backup.source.configs(name).await?.unwrap_or_default(),
             packing: Packing::from(backup.settings.compression),
             reason,

@@ -18,6 +18,7 @@ pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
         generation: 1,
         topic_id: None,
         partitions: 1,
+        replication_factor: None,
         configs: BTreeMap::new(),
         packing: Packing::Gzip,
         reason: NewReason::First,

@@ -26,7 +26,10 @@ pub struct Generation {
     pub topic_id: Option<TopicId>,
     /// Number of partitions, the largest that was seen.
     pub partitions: i32,
-    /// Configs that differed from the broker's defaults.
+    /// Replicas of each partition, where the cluster told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<i32>,
+    /// Configs that differed from the broker's defaults, and `min.insync.replicas` where it differed from Kafka's.
     pub configs: BTreeMap<String, String>,
     /// How every segment of this generation is packed: one start offset has one name, so two invocations never make two segments of it.
     pub packing: Packing,
@@ -152,6 +155,7 @@ impl<'a> Generations<'a> {
     pub async fn refresh(&self, known: &Generation, version: &Version, facts: &TopicFacts) -> Result<()> {
         let mut fresh = known.clone();
         fresh.partitions = fresh.partitions.max(facts.partitions);
+        fresh.replication_factor = facts.replication_factor.or(fresh.replication_factor);
         fresh.configs.clone_from(&facts.configs);
         fresh.topic_id = fresh.topic_id.or_else(|| facts.id.clone());
         if fresh == *known {

@@ -33,7 +33,8 @@ pub trait SourceCluster: Debug + Send + Sync {
     /// are absent. One request for all.
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>>;
 
-    /// The topic's configs that differ from the broker's defaults; `None` when the cluster does not tell, or not this user.
+    /// The topic's configs that differ from the broker's defaults, and `min.insync.replicas` where it differs from Kafka's; `None` when the cluster
+    /// does not tell, or not this user.
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>>;
 
     /// What each partition holds now, or why its leader does not tell. A few requests for all, never one for each. A partition without a leader

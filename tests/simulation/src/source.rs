@@ -68,7 +68,10 @@ impl SourceCluster for SimSource {
             let facts = |name: &String| {
                 let topic = state.topics.get(name)?;
                 let partitions = i32::try_from(topic.logs.len()).unwrap_or(i32::MAX);
-                Some((name.clone(), Ok(TopicFacts { id: Some(topic.id.clone()), partitions, configs: BTreeMap::new() })))
+                Some((
+                    name.clone(),
+                    Ok(TopicFacts { id: Some(topic.id.clone()), partitions, replication_factor: Some(1), configs: BTreeMap::new() }),
+                ))
             };
             topics.iter().filter_map(facts).collect()
         })

@@ -9,7 +9,7 @@ use rdkafka::Offset;
 
 use super::client;
 use super::errors::{self, Doing};
-use super::native::{Code, Committed, Failure, Handle, Stream};
+use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
 use super::reader::Reader;
 use super::tries::{Asker, Tries};
 use super::waiting::watched;
@@ -242,7 +242,8 @@ async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<Stri
                 Err(failure) => Err(tries.error_of(&name, failure)),
                 Ok(topic) => {
                     let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-                    Ok(TopicFacts { id: TopicId::from_halves(topic.id), partitions, configs: BTreeMap::new() })
+                    let replication_factor = i32::try_from(topic.replicas).ok().filter(|replicas| *replicas > 0);
+                    Ok(TopicFacts { id: TopicId::from_halves(topic.id), partitions, replication_factor, configs: BTreeMap::new() })
                 }
             };
             Some((name, facts))
@@ -257,7 +258,10 @@ pub(super) async fn configs(asker: &Asker, topic: &str, wanted: fn(bool) -> bool
     let mut tries = asker.tries(topic, Doing::DescribeConfigs);
     loop {
         match tries.handle().describe_configs(topic, tries.limit()).await {
-            Ok(entries) => return Ok(Some(entries.into_iter().filter(|e| wanted(e.own)).map(|e| (e.name, e.value)).collect())),
+            Ok(entries) => {
+                let some = entries.into_iter().filter(|entry| wanted(entry.own) || is_more_than_the_default(entry));
+                return Ok(Some(some.map(|entry| (entry.name, entry.value)).collect()));
+            }
             Err(failure) => match errors::kind(&failure) {
                 KafkaErrorKind::Unsupported => return Ok(None),
                 KafkaErrorKind::Denied => {
@@ -268,6 +272,12 @@ pub(super) async fn configs(asker: &Asker, topic: &str, wanted: fn(bool) -> bool
             },
         }
     }
+}
+
+/// Whether it is how many replicas must have a record, and the cluster says more than Kafka does: with the defaults of another cluster a topic
+/// would silently be less safe.
+fn is_more_than_the_default(entry: &ConfigEntry) -> bool {
+    entry.name == "min.insync.replicas" && entry.value != "1"
 }
 
 /// OffsetFetch of the group that `asker` asks about, for source and target.
