@@ -7,10 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::names;
 use crate::clock::Millis;
-use crate::kafka::{TopicFacts, TopicId};
+use crate::kafka::TopicFacts;
+use crate::kafka::TopicId;
 use crate::segment::Packing;
 use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
 use crate::{Error, Result, failpoint};
+
+/// Which topic it is, whatever its name is, as far as its cluster tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicIdentity {
+    /// Id of the cluster; `None` where it has none.
+    pub cluster: Option<String>,
+    /// Id of the topic; `None` on brokers older than 2.8.
+    pub topic: Option<TopicId>,
+}
+
+/// Whether a generation is of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    /// An id is missing: the name decides.
+    Unknown,
+    /// Another topic, perhaps of the same cluster.
+    AnotherTopic,
+    AnotherCluster,
+}
 
 /// What `topic.json` holds: the identity of a generation, and what re-creates the topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +45,9 @@ pub struct Generation {
     /// The topic's id, where the cluster has ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<TopicId>,
+    /// Id of the cluster that the topic is in, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
     /// Number of partitions, the largest that was seen.
     pub partitions: i32,
     /// Replicas of each partition, where the cluster told.
@@ -37,6 +61,18 @@ pub struct Generation {
     pub reason: NewReason,
     /// When it began.
     pub at: Millis,
+    /// `false` where a store that was to refuse it took this object in the place of the first one: see [`Generations::begin`].
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub is_create_only: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Why a generation began.
@@ -47,6 +83,8 @@ pub enum NewReason {
     First,
     /// The topic was deleted and created again: it has another id.
     Recreated,
+    /// The generations before are of topics in other clusters.
+    AnotherCluster,
     /// A partition's log ends below what was already backed up: an unclean election, or a cluster set back to an older state.
     Truncated,
 }
@@ -60,12 +98,63 @@ impl Generation {
         names::topic_folder(&self.topic, self.generation)
     }
 
-    /// Whether the topic that now has the name is this one. Where either id is unknown, the name decides.
-    pub fn is(&self, id: Option<&TopicId>) -> bool {
-        match (&self.topic_id, id) {
-            (Some(mine), Some(theirs)) => mine == theirs,
-            _ => true,
+    /// Whether the topic is the one that this generation is of. Where an id is unknown, the name decides.
+    pub fn is(&self, topic: &TopicIdentity) -> bool {
+        matches!(self.likeness(topic), Likeness::Same | Likeness::Unknown)
+    }
+
+    fn likeness(&self, topic: &TopicIdentity) -> Likeness {
+        if self.is_of_another_cluster(topic) {
+            return Likeness::AnotherCluster;
         }
+        match (&self.topic_id, &topic.topic) {
+            (Some(mine), Some(theirs)) if mine == theirs => Likeness::Same,
+            (Some(_), Some(_)) => Likeness::AnotherTopic,
+            _ => Likeness::Unknown,
+        }
+    }
+
+    fn is_of_another_cluster(&self, topic: &TopicIdentity) -> bool {
+        matches!((&self.cluster_id, &topic.cluster), (Some(mine), Some(theirs)) if mine != theirs)
+    }
+}
+
+/// What a search for a topic's generation found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The generation to continue.
+    pub ours: Option<(Generation, Version)>,
+    /// Number of the newest generation of the name, whichever topic it is of; 0 where there is none.
+    pub newest: u32,
+    /// Why another generation would begin.
+    pub reason: Option<NewReason>,
+}
+
+impl Found {
+    /// Chooses among all generations of a name, in order. Several of one topic differ in a lost end: the newest of them counts. Where an id is
+    /// missing only the newest that can be of this cluster does.
+    fn among(mut all: Vec<(Generation, Version)>, topic: &TopicIdentity) -> Self {
+        let newest = all.last().map_or(0, |(generation, _)| generation.generation);
+        let is_of_others = !all.is_empty() && all.iter().all(|(generation, _)| generation.is_of_another_cluster(topic));
+        let reason = match (newest, is_of_others) {
+            (0, _) => NewReason::First,
+            (_, true) => NewReason::AnotherCluster,
+            _ => NewReason::Recreated,
+        };
+        let mut is_newest_of_cluster = true;
+        let mut ours = None;
+        for (index, (generation, _)) in all.iter().enumerate().rev() {
+            match generation.likeness(topic) {
+                Likeness::Unknown if is_newest_of_cluster => ours = Some(index),
+                Likeness::Same => ours = Some(index),
+                Likeness::AnotherCluster => {}
+                Likeness::Unknown | Likeness::AnotherTopic => is_newest_of_cluster = false,
+            }
+            if ours.is_some() {
+                break;
+            }
+        }
+        Self { ours: ours.map(|index| all.swap_remove(index)), newest, reason: Some(reason) }
     }
 }
 
@@ -97,6 +186,17 @@ impl<'a> Generations<'a> {
         if found.format_version > Generation::FORMAT {
             return Err(damaged(format!("written by a newer version (format {}); use that version", found.format_version)).into());
         }
+        if (found.topic.as_str(), found.generation) != (self.topic, generation) {
+            return Err(damaged(format!(
+                "is of topic {:?}, generation {}, and not of the folder that it is in: this folder was copied or renamed. Nothing is written to it \
+                 or read from it. Give the folder its own name again, or move it out of the bucket",
+                found.topic, found.generation
+            ))
+            .into());
+        }
+        if !found.is_create_only {
+            return Err(self.replaced(&name));
+        }
         Ok(Some((found, object.version)))
     }
 
@@ -110,22 +210,34 @@ impl<'a> Generations<'a> {
         Ok(page.objects.iter().any(|object| object.name == name))
     }
 
-    /// The newest generation from number `known` on; one request more than there are newer ones.
+    /// Finds the generation of a topic among all of its name. `known` is one of the same topic, whose commits name it: older ones need not be
+    /// asked for. One request more than there are generations from there on.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn newest(&self, known: u32) -> Result<Option<(Generation, Version)>> {
-        let mut newest = None;
-        for generation in known.max(1).. {
+    pub async fn find(&self, topic: &TopicIdentity, known: Option<u32>) -> Result<Found> {
+        let known = known.unwrap_or(1).max(1);
+        let found = Found::among(self.all_from(known).await?, topic);
+        // The bucket of a commit has what the commit names; nothing at all is told as that.
+        if found.ours.is_some() || known == 1 || found.newest == 0 {
+            return Ok(found);
+        }
+        Ok(Found::among(self.all_from(1).await?, topic))
+    }
+
+    async fn all_from(&self, first: u32) -> Result<Vec<(Generation, Version)>> {
+        let mut all = Vec::new();
+        for generation in first.. {
             match self.get(generation).await? {
-                Some(found) => newest = Some(found),
+                Some(found) => all.push(found),
                 None => break,
             }
         }
-        Ok(newest)
+        Ok(all)
     }
 
-    /// Begins the generation behind `previous`. When another invocation was faster, its generation is returned.
+    /// Begins a generation. When another invocation was faster, its generation is returned. Call [`prove`](Self::prove) before anything is written
+    /// to it.
     ///
     /// # Errors
     /// What the store says.
@@ -147,17 +259,43 @@ impl<'a> Generations<'a> {
         }
     }
 
-    /// Keeps what re-creates the topic up to date: partitions that were added, configs that were changed, the id that a topic got when its
-    /// cluster learned of ids. Losing a race is no harm.
+    /// Proves that the store refuses to create what exists, by trying so with the `topic.json` of a generation that has begun. With a store that
+    /// replaces it two backups at once would destroy each other's segments. Other bytes are tried: equal ones look like a first answer that was
+    /// lost. They say what happened, so that no later invocation believes in such a store.
+    ///
+    /// # Errors
+    /// The store replaced the object, or cannot be asked.
+    pub async fn prove(&self, begun: &Generation) -> Result<()> {
+        let name = names::topic_json(&begun.folder());
+        let other = Generation { is_create_only: false, ..begun.clone() };
+        let body = serde_json::to_vec_pretty(&other).map_err(|error| Error::Refused(error.to_string()))?;
+        match self.store.create(&name, body.into()).await {
+            Ok(_) => Err(self.replaced(&name)),
+            Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn replaced(&self, name: &str) -> Error {
+        Error::Refused(format!(
+            "{}: the store replaced this object although it was told to create it only if it does not exist (If-None-Match: *). Two backups at once \
+             would destroy segments of each other there, so nothing is backed up to it. Use a store that honours conditional writes, or a newer \
+             version of this one; then delete this object, and the backup begins",
+            self.store.location(name)
+        ))
+    }
+
+    /// Keeps what re-creates the topic up to date: partitions that were added, configs that were changed, ids that it got since. Losing a race is no harm.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn refresh(&self, known: &Generation, version: &Version, facts: &TopicFacts) -> Result<()> {
+    pub async fn refresh(&self, known: &Generation, version: &Version, topic: &TopicIdentity, facts: &TopicFacts) -> Result<()> {
         let mut fresh = known.clone();
         fresh.partitions = fresh.partitions.max(facts.partitions);
         fresh.replication_factor = facts.replication_factor.or(fresh.replication_factor);
         fresh.configs.clone_from(&facts.configs);
-        fresh.topic_id = fresh.topic_id.or_else(|| facts.id.clone());
+        fresh.topic_id = fresh.topic_id.or_else(|| topic.topic.clone());
+        fresh.cluster_id = fresh.cluster_id.or_else(|| topic.cluster.clone());
         if fresh == *known {
             return Ok(());
         }

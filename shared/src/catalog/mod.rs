@@ -20,7 +20,7 @@ mod runs;
 
 pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
-pub use commit::{BackupCommit, bucket_id};
-pub use generation::{Generation, Generations, NewReason};
+pub use commit::{BackupCommit, Doubt, bucket_id};
+pub use generation::{Found, Generation, Generations, NewReason, TopicIdentity};
 pub use identity::RestoreIdentity;
 pub use runs::{Run, pair};

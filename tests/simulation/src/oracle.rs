@@ -49,10 +49,9 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
         }
     }
     match incarnations.iter().find(|topic| topic.id == current.id) {
-        Some(topic) if topic.logs.iter().any(|log| log.stable() > log.start) => {
-            Err("the topic that is there now was never backed up".to_owned())
-        }
-        _ => Ok(()),
+        // An empty one, too: it is to exist again.
+        Some(_) => Err("the topic that is there now was never backed up".to_owned()),
+        None => Ok(()),
     }
 }
 

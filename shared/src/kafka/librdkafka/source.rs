@@ -37,6 +37,8 @@ pub struct RdKafkaSource {
     reader: Mutex<Option<Arc<Handle>>>,
     /// Partitions that are being read.
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
+    /// Id of the cluster that answered last.
+    cluster: Mutex<Option<String>>,
 }
 
 impl RdKafkaSource {
@@ -57,6 +59,7 @@ impl RdKafkaSource {
             asker: Asker::new(settings, Some(group))?,
             reader: Mutex::default(),
             reading: Arc::default(),
+            cluster: Mutex::default(),
         })
     }
 
@@ -87,7 +90,16 @@ impl RdKafkaSource {
 #[async_trait]
 impl SourceCluster for RdKafkaSource {
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
-        describe_each(&self.asker, topics).await
+        let described = describe_each(&self.asker, topics).await?;
+        // A client that was renewed just now has no answer yet.
+        if let Some(id) = self.asker.cluster_id() {
+            *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        }
+        Ok(described)
+    }
+
+    fn cluster_id(&self) -> Option<String> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
@@ -117,6 +129,10 @@ impl SourceCluster for RdKafkaSource {
             Some((partition, range))
         });
         Ok(ranges.collect())
+    }
+
+    fn ask_anew(&self) -> Result<()> {
+        self.asker.renew()
     }
 
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {

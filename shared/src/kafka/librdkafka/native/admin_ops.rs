@@ -56,6 +56,19 @@ pub(crate) struct NativeNewTopic<'a> {
 pub(crate) type Committed = Result<Option<CommittedOffset>, Code>;
 
 impl Handle {
+    /// Id of the cluster, once an answer told of it. Sends nothing and does not wait.
+    pub(crate) fn cluster_id(&self) -> Option<String> {
+        // SAFETY: a valid instance; the string, if there is one, is ours, and given back once.
+        unsafe {
+            let id = rd_kafka_clusterid(self.as_ptr(), 0);
+            (!id.is_null()).then(|| {
+                let copy = text(id);
+                rd_kafka_mem_free(self.as_ptr(), id.cast());
+                copy
+            })
+        }
+    }
+
     /// DescribeTopics: one Metadata request, which creates nothing. `topics` holds no name twice.
     pub(crate) async fn describe_topics(
         self: &Arc<Self>,
