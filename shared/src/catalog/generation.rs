@@ -309,3 +309,111 @@ impl<'a> Generations<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::{CarelessStore, Fault, FaultyStore, MemoryStore, Operation};
+
+    fn identity(cluster: Option<&str>, topic: Option<u32>) -> TopicIdentity {
+        TopicIdentity { cluster: cluster.map(str::to_owned), topic: topic.map(|id| format!("{id:022}").parse().unwrap()) }
+    }
+
+    fn generation(number: u32, of: &TopicIdentity) -> Generation {
+        Generation {
+            format_version: Generation::FORMAT,
+            topic: "orders".to_owned(),
+            generation: number,
+            topic_id: of.topic.clone(),
+            cluster_id: of.cluster.clone(),
+            partitions: 1,
+            replication_factor: None,
+            configs: BTreeMap::new(),
+            packing: Packing::Gzip,
+            reason: NewReason::First,
+            at: 0,
+            is_create_only: true,
+        }
+    }
+
+    async fn find(all: &[TopicIdentity], topic: &TopicIdentity, known: Option<u32>) -> (Option<u32>, Option<NewReason>) {
+        let store = MemoryStore::new();
+        let generations = Generations::of(&store, "orders");
+        for (number, of) in (1..).zip(all) {
+            generations.begin(generation(number, of)).await.unwrap();
+        }
+        let found = generations.find(topic, known).await.unwrap();
+        assert_eq!(found.newest, u32::try_from(all.len()).unwrap());
+        (found.ours.map(|(ours, _)| ours.generation), found.reason)
+    }
+
+    #[tokio::test]
+    async fn the_generation_of_a_cluster_and_topic_id_is_found_whichever_number_it_has() {
+        let (a, b) = (identity(Some("a"), Some(1)), identity(Some("b"), Some(2)));
+        let all = [a.clone(), b.clone(), b.clone(), a.clone(), b.clone()];
+        for known in [None, Some(1)] {
+            assert_eq!(find(&all, &a, known).await.0, Some(4), "of truncated ones the newest");
+            assert_eq!(find(&all, &b, known).await.0, Some(5));
+        }
+        assert_eq!(find(&all, &a, Some(4)).await.0, Some(4));
+        assert_eq!(find(&all[..3], &a, Some(2)).await.0, Some(1), "a commit that names another one leads nowhere");
+        assert_eq!(find(&all, &identity(Some("a"), Some(3)), None).await, (None, Some(NewReason::Recreated)));
+        assert_eq!(find(&all, &identity(Some("c"), Some(1)), None).await, (None, Some(NewReason::AnotherCluster)));
+        assert_eq!(find(&[], &a, None).await, (None, Some(NewReason::First)));
+    }
+
+    #[tokio::test]
+    async fn without_ids_the_cluster_and_the_name_decide() {
+        let (a, b) = (identity(Some("a"), None), identity(Some("b"), None));
+        let all = [a.clone(), b.clone()];
+        assert_eq!(find(&all, &a, None).await.0, Some(1));
+        assert_eq!(find(&all, &identity(Some("a"), Some(7)), None).await.0, Some(1), "brokers that learned of ids");
+        assert_eq!(find(&all, &identity(Some("c"), None), None).await.0, None);
+        assert_eq!(find(&[identity(None, None)], &a, None).await.0, Some(1), "an older topic.json");
+        let recreated = [identity(None, None), identity(Some("a"), Some(1))];
+        assert_eq!(find(&recreated, &identity(Some("a"), Some(2)), None).await.0, None, "not the first one, of which nothing is known");
+    }
+
+    #[tokio::test]
+    async fn a_topic_json_is_of_its_own_folder_only() {
+        let store = MemoryStore::new();
+        let body = serde_json::to_vec(&generation(1, &TopicIdentity::default())).unwrap();
+        for (topic, number) in [("copy", 1), ("orders", 2)] {
+            let name = names::topic_json(&names::topic_folder(topic, number));
+            store.overwrite(&name, body.clone());
+            let error = Generations::of(&store, topic).get(number).await.unwrap_err().to_string();
+            assert!(error.contains(&name) && error.contains("copied or renamed"), "{error}");
+        }
+        store.overwrite("orders/topic.json", body);
+        assert!(Generations::of(&store, "orders").get(1).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_replaces_what_it_was_told_to_create_is_refused_for_good() {
+        let begun = generation(1, &TopicIdentity::default());
+        let sound = MemoryStore::new();
+        let generations = Generations::of(&sound, "orders");
+        generations.begin(begun.clone()).await.unwrap();
+        generations.prove(&begun).await.unwrap();
+        assert_eq!(generations.get(1).await.unwrap().unwrap().0, begun, "it stays as it was");
+
+        let careless = CarelessStore::new(Arc::new(MemoryStore::new()));
+        let generations = Generations::of(&careless, "orders");
+        generations.begin(begun.clone()).await.unwrap();
+        for error in [generations.prove(&begun).await.unwrap_err(), generations.get(1).await.unwrap_err()] {
+            assert!(!error.is_retryable() && error.to_string().contains("orders/topic.json: the store replaced this object"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_asked_is_not_proved() {
+        let faults =
+            |operation, _: &str| if operation == Operation::Create { Fault::Before(StoreErrorKind::Unavailable) } else { Fault::None };
+        let store = FaultyStore::new(Arc::new(MemoryStore::new()), faults);
+        assert!(Generations::of(&store, "orders").prove(&generation(1, &TopicIdentity::default())).await.unwrap_err().is_retryable());
+    }
+}
