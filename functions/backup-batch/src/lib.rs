@@ -116,7 +116,9 @@ impl Backup {
             topics: plan
                 .topics
                 .into_iter()
-                .map(|(name, facts)| (name.clone(), TopicState::new(&name, plan.cluster.clone(), facts, plan.newest.get(&name).copied())))
+                .map(|(name, facts)| {
+                    (name.clone(), TopicState::new(&name, plan.cluster.clone(), facts, plan.known.get(&name).cloned().unwrap_or_default()))
+                })
                 .collect(),
             queue: Mutex::new(plan.work.into()),
             report: Mutex::new(plan.report),
@@ -166,9 +168,9 @@ impl Run {
             return;
         }
         let noted = async {
-            let generation = self.generation(self.topic(&partition.topic)?).await?;
+            let lineage = self.lineage(self.topic(&partition.topic)?).await?;
             // Nothing was backed up, so the first records are due however short a while ago this is.
-            let commit = BackupCommit { at: 0, ..self.commit_of(&generation, 0, 0) };
+            let commit = BackupCommit { at: 0, ..self.commit_of(lineage.of(partition.partition), 0, 0) };
             self.commit(partition, commit).await
         };
         if let Err(error) = noted.await {

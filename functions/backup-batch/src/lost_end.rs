@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use shared::catalog::{BackupCommit, Doubt, Generation, names};
 use shared::clock::Millis;
-use shared::kafka::{KafkaError, KafkaErrorKind, TopicPartition};
+use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use shared::record::Record;
 use shared::segment::{ReadOptions, SegmentReader};
 use shared::{Error, Result};
@@ -23,7 +23,7 @@ use shared::{Error, Result};
 use crate::plan::Candidate;
 use crate::publish::generation_of;
 use crate::stretch::nothing_came;
-use crate::{Run, lock};
+use crate::{Backup, Run, lock};
 
 /// A second look counts after so long, or after RETRY_UPLOAD_SECONDS where that is shorter: a broker that is isolated is no leader any more by
 /// then, as a rule.
@@ -32,6 +32,21 @@ const SECOND_LOOK: Millis = 60_000;
 /// How long the records of the last segment are waited for.
 const COMPARED_WITHIN: Millis = 30_000;
 const WAIT: Duration = Duration::from_millis(250);
+
+impl Backup {
+    fn is_second_look(&self, doubt: &Doubt, started: Millis) -> bool {
+        let pause = self.settings.retry_upload.as_millis().try_into().unwrap_or(SECOND_LOOK).min(SECOND_LOOK);
+        doubt.at.saturating_add(pause) <= started
+    }
+
+    /// Whether it is known without another request that the log of a partition was cut below what was committed.
+    pub(crate) fn is_surely_cut(&self, commit: &BackupCommit, range: &OffsetRange, started: Millis) -> bool {
+        commit
+            .doubt
+            .as_ref()
+            .is_some_and(|doubt| doubt.cut.is_some() || (range.high_watermark < commit.next && self.is_second_look(doubt, started)))
+    }
+}
 
 impl Run {
     /// Whether the log still is the one that was backed up to `commit`. Looks closer only when something speaks against it.
@@ -51,8 +66,7 @@ impl Run {
             return Ok(false);
         }
         if is_too_low {
-            let pause = self.backup.settings.retry_upload.as_millis().try_into().unwrap_or(SECOND_LOOK).min(SECOND_LOOK);
-            return if doubt.at.saturating_add(pause) <= self.started { Ok(false) } else { Err(not_sure_yet(partition, commit.next)) };
+            return if self.backup.is_second_look(doubt, self.started) { Ok(false) } else { Err(not_sure_yet(partition, commit.next)) };
         }
         if !self.holds_last_segment(partition, commit, generation).await? {
             return Ok(false);

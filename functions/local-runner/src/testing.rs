@@ -24,6 +24,7 @@ pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
         packing: Packing::Gzip,
         reason: NewReason::First,
         at: 0,
+        begins: None,
         is_create_only: true,
     };
     store.overwrite(&names::topic_json(topic), serde_json::to_vec(&generation).unwrap());

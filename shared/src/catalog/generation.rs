@@ -1,11 +1,11 @@
 //! `topic.json`: one generation of a topic for each topic id. Another id under the same name is another topic, and a log that lost
 //! its end is another log: neither is ever mixed with the old one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::names;
+use crate::catalog::{Lineage, names};
 use crate::clock::Millis;
 use crate::kafka::TopicFacts;
 use crate::kafka::TopicId;
@@ -59,6 +59,9 @@ pub struct Generation {
     pub packing: Packing,
     /// Why it began.
     pub reason: NewReason,
+    /// Partitions that begin in it; the others stay in the generation before of the same topic. `None`: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<BTreeSet<i32>>,
     /// When it began.
     pub at: Millis,
     /// `false` where a store that was to refuse it took this object in the place of the first one: see [`Generations::begin`].
@@ -98,6 +101,11 @@ impl Generation {
         names::topic_folder(&self.topic, self.generation)
     }
 
+    /// Whether a partition begins in it.
+    pub fn begins(&self, partition: i32) -> bool {
+        self.begins.as_ref().is_none_or(|begins| begins.contains(&partition))
+    }
+
     /// Whether the topic is the one that this generation is of. Where an id is unknown, the name decides.
     pub fn is(&self, topic: &TopicIdentity) -> bool {
         matches!(self.likeness(topic), Likeness::Same | Likeness::Unknown)
@@ -122,8 +130,10 @@ impl Generation {
 /// What a search for a topic's generation found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The generation to continue.
-    pub ours: Option<(Generation, Version)>,
+    /// The generations to continue, and the state of the newest one's topic.json.
+    pub ours: Option<(Lineage, Version)>,
+    /// An older generation, in which partitions of ours are, is not among those that were looked at.
+    is_incomplete: bool,
     /// Number of the newest generation of the name, whichever topic it is of; 0 where there is none.
     pub newest: u32,
     /// Why another generation would begin.
@@ -154,7 +164,13 @@ impl Found {
                 break;
             }
         }
-        Self { ours: ours.map(|index| all.swap_remove(index)), newest, reason: Some(reason) }
+        let Some(index) = ours else { return Self { newest, reason: Some(reason), ..Self::default() } };
+        let mut until = all.drain(..=index).rev();
+        let lineage = until.next().and_then(|(generation, version)| {
+            let older = until.filter(|(older, _)| older.is(topic)).map(|(older, _)| older);
+            Some((Lineage::new(generation, older)?, version))
+        });
+        Self { is_incomplete: lineage.is_none(), ours: lineage, newest, reason: Some(reason) }
     }
 }
 
@@ -217,12 +233,40 @@ impl<'a> Generations<'a> {
     /// As [`get`](Self::get).
     pub async fn find(&self, topic: &TopicIdentity, known: Option<u32>) -> Result<Found> {
         let known = known.unwrap_or(1).max(1);
-        let found = Found::among(self.all_from(known).await?, topic);
+        let mut found = Found::among(self.all_from(known).await?, topic);
         // The bucket of a commit has what the commit names; nothing at all is told as that.
-        if found.ours.is_some() || known == 1 || found.newest == 0 {
-            return Ok(found);
+        if found.ours.is_none() && known > 1 && found.newest > 0 {
+            found = Found::among(self.all_from(1).await?, topic);
         }
-        Ok(Found::among(self.all_from(1).await?, topic))
+        if found.is_incomplete { Err(self.incomplete(found.newest)) } else { Ok(found) }
+    }
+
+    /// A generation, with the older ones that partitions of it are in. `None` when there is none of that number.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn lineage(&self, generation: u32) -> Result<Option<Lineage>> {
+        let Some((newest, _)) = self.get(generation).await? else { return Ok(None) };
+        let topic = TopicIdentity { cluster: newest.cluster_id.clone(), topic: newest.topic_id.clone() };
+        let (mut older, mut is_whole) = (Vec::new(), newest.begins.is_none());
+        for number in (1..generation).rev() {
+            if is_whole {
+                break;
+            }
+            if let Some((found, _)) = self.get(number).await?.filter(|(found, _)| found.is(&topic)) {
+                is_whole = found.begins.is_none();
+                older.push(found);
+            }
+        }
+        Lineage::new(newest, older).map(Some).ok_or_else(|| self.incomplete(generation))
+    }
+
+    fn incomplete(&self, newest: u32) -> Error {
+        let location = self.store.location(&names::topic_json(&names::topic_folder(self.topic, newest)));
+        Error::Refused(format!(
+            "{location}: only partitions whose logs lost their ends begin in this generation or those before it, and the topic.json of the one in which \
+             the others are is missing. Put it back"
+        ))
     }
 
     async fn all_from(&self, first: u32) -> Result<Vec<(Generation, Version)>> {
@@ -336,6 +380,7 @@ mod tests {
             packing: Packing::Gzip,
             reason: NewReason::First,
             at: 0,
+            begins: None,
             is_create_only: true,
         }
     }
@@ -348,7 +393,7 @@ mod tests {
         }
         let found = generations.find(topic, known).await.unwrap();
         assert_eq!(found.newest, u32::try_from(all.len()).unwrap());
-        (found.ours.map(|(ours, _)| ours.generation), found.reason)
+        (found.ours.map(|(ours, _)| ours.newest().generation), found.reason)
     }
 
     #[tokio::test]
@@ -364,6 +409,26 @@ mod tests {
         assert_eq!(find(&all, &identity(Some("a"), Some(3)), None).await, (None, Some(NewReason::Recreated)));
         assert_eq!(find(&all, &identity(Some("c"), Some(1)), None).await, (None, Some(NewReason::AnotherCluster)));
         assert_eq!(find(&[], &a, None).await, (None, Some(NewReason::First)));
+    }
+
+    #[tokio::test]
+    async fn partitions_that_lost_nothing_stay_where_they_are() {
+        let (store, of) = (MemoryStore::new(), identity(Some("a"), Some(1)));
+        let generations = Generations::of(&store, "orders");
+        generations.begin(generation(1, &of)).await.unwrap();
+        generations.begin(Generation { begins: Some([2, 3].into()), ..generation(2, &of) }).await.unwrap();
+        generations.begin(generation(3, &identity(Some("b"), Some(2)))).await.unwrap();
+        generations.begin(Generation { begins: Some([3].into()), ..generation(4, &of) }).await.unwrap();
+        let places = |lineage: &Lineage| [0, 2, 3, 9].map(|partition| lineage.of(partition).generation);
+        let found = generations.find(&of, Some(2)).await.unwrap();
+        assert_eq!(places(&found.ours.unwrap().0), [1, 2, 4, 1]);
+        for (number, expected) in [(1, [1, 1, 1, 1]), (2, [1, 2, 2, 1]), (4, [1, 2, 4, 1])] {
+            assert_eq!(places(&generations.lineage(number).await.unwrap().unwrap()), expected);
+        }
+        store.delete("orders/topic.json").await.unwrap();
+        for error in [generations.find(&of, Some(2)).await.unwrap_err(), generations.lineage(4).await.unwrap_err()] {
+            assert!(!error.is_retryable(), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use shared::store::ObjectStore;
 use super::cases::{invoke, runtime};
 use super::chaos::Chaos;
 use super::quiet::{LOOKS_AGAIN, SECOND_LOOK};
-use super::schedule::{Simulation, TOPIC};
+use super::schedule::{Handler, Simulation, TOPIC};
 use super::world::{State, World};
 
 /// Two clusters with a topic of the same name share a place, as when an old cluster comes back with its schedule: each goes on with its own
@@ -96,6 +96,41 @@ pub fn lost_end() -> Result<(), String> {
         }
         Ok(())
     })
+}
+
+/// A partition that lost its end begins again alone: the other one stays where it is, is backed up on there, and a restore of the new generation has
+/// both. Killed at any point, and grown past the old end by then, nothing of it is taken for the old log.
+///
+/// # Errors
+/// More is copied, or something is missing.
+pub fn one_of_two_lost_its_end() -> Result<(), String> {
+    for kill_at in (0..60).map(Some).chain([None]) {
+        runtime()?.block_on(async {
+            let mut simulation = Simulation::small();
+            simulation.add_full_partition();
+            simulation.back_up_everything().await?;
+            cut(&mut simulation.world.lock(), 1);
+            refused(&invoke(&mut simulation, None).await?)?;
+            simulation.clock.advance(SECOND_LOOK);
+            let chaos = Chaos::new(1, simulation.clock.clone(), kill_at, 0);
+            let begins = simulation.start(Handler::Backup, chaos.clone());
+            while !begins.is_finished() && !chaos.is_killed() {
+                tokio::task::yield_now().await;
+            }
+            begins.abort();
+            simulation.write(0, 9);
+            simulation.write(1, 3);
+            simulation.back_up_everything().await?;
+            let folder = names::topic_folder(TOPIC, 2);
+            let others = names::partition_prefix(&folder, 1);
+            let copied = simulation.bucket.snapshot().into_keys().filter(|name| name.starts_with(&others)).count();
+            if simulation.generations().await != 2 || copied > 0 {
+                return Err(format!("killed at {kill_at:?}: {copied} objects of the partition that lost nothing are in {folder}"));
+            }
+            simulation.finish().await.map(drop).map_err(|problem| format!("killed at {kill_at:?}: {problem}"))
+        })?;
+    }
+    Ok(())
 }
 
 fn refused(report: &BackupReport) -> Result<(), String> {

@@ -33,5 +33,5 @@ mod world;
 
 pub use cases::{expired, overtaken, set_back, silence};
 pub use explore::{Explored, Instance, explore};
-pub use generations::{cut_while_read, empty_topic, lost_end, two_clusters};
+pub use generations::{cut_while_read, empty_topic, lost_end, one_of_two_lost_its_end, two_clusters};
 pub use schedule::{Outcome, Schedule, run};

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared::kafka::Delivery;
 use simulation::{
-    Instance, Outcome, Schedule, cut_while_read, empty_topic, expired, explore, lost_end, overtaken, run, set_back, silence, two_clusters,
+    Instance, Outcome, Schedule, cut_while_read, empty_topic, expired, explore, lost_end, one_of_two_lost_its_end, overtaken, run,
+    set_back, silence, two_clusters,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -72,6 +73,11 @@ fn two_clusters_in_one_place_continue_their_own_generations() {
 #[test]
 fn one_low_end_begins_no_generation_and_a_lost_end_does() {
     lost_end().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_partition_that_lost_its_end_begins_again_alone() {
+    one_of_two_lost_its_end().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]
