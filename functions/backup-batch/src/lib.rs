@@ -3,12 +3,14 @@
 //! An invocation is stateless, and safe to run twice, at the same time, or to kill at any instruction, because of the order of its steps:
 //!
 //! 1. `plan.rs`: what is there to do, most neglected partition first (a few requests for all partitions).
-//! 2. `resume.rs`: where to begin. Our own commit says it; where that is missing, foreign or expired, the bucket does.
+//! 2. `resume.rs`: where to begin. Our own commit says it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the
+//!    log still is the one that was backed up.
 //! 3. `stretch.rs`: read `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it.
 //! 4. `publish.rs`: create the segment (never replacing one), then its `.sha256`, then commit `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts. Meanwhile the next segment is read already.
 
 mod function;
+mod lost_end;
 mod plan;
 mod publish;
 mod report;
@@ -16,10 +18,12 @@ mod resume;
 mod stretch;
 mod turn;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::StreamExt;
+use shared::catalog::BackupCommit;
 use shared::clock::{Clock, Millis};
 use shared::config::BackupSettings;
 use shared::host::{Budget, Event};
@@ -112,11 +116,19 @@ impl Backup {
             topics: plan
                 .topics
                 .into_iter()
-                .map(|(name, facts)| (name.clone(), TopicState::new(&name, facts, plan.newest.get(&name).copied())))
+                .map(|(name, facts)| {
+                    (name.clone(), TopicState::new(&name, plan.cluster.clone(), facts, plan.known.get(&name).cloned().unwrap_or_default()))
+                })
                 .collect(),
             queue: Mutex::new(plan.work.into()),
             report: Mutex::new(plan.report),
+            cut: Mutex::default(),
         });
+        let note = |partition: TopicPartition| {
+            let run = run.clone();
+            async move { run.note_empty(&partition).await }
+        };
+        futures::stream::iter(plan.empty).for_each_concurrent(self.settings.threads.max(1), note).await;
         let mut workers = JoinSet::new();
         for number in 0..self.settings.threads {
             let span = tracing::info_span!("worker", thread = format!("Kafka Consumer {number}"));
@@ -145,9 +157,27 @@ struct Run {
     topics: HashMap<String, TopicState>,
     queue: Mutex<VecDeque<Candidate>>,
     report: Mutex<BackupReport>,
+    /// Partitions whose logs lost their ends while they were read.
+    cut: Mutex<BTreeSet<TopicPartition>>,
 }
 
 impl Run {
+    /// Writes what re-creates a topic in which nothing is yet. The commit of offset 0 remembers it, so that no further invocation asks the bucket.
+    async fn note_empty(&self, partition: &TopicPartition) {
+        if self.is_spent() {
+            return;
+        }
+        let noted = async {
+            let lineage = self.lineage(self.topic(&partition.topic)?).await?;
+            // Nothing was backed up, so the first records are due however short a while ago this is.
+            let commit = BackupCommit { at: 0, ..self.commit_of(lineage.of(partition.partition), 0, 0) };
+            self.commit(partition, commit).await
+        };
+        if let Err(error) = noted.await {
+            self.fail(partition, &error);
+        }
+    }
+
     /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written; those that
     /// were silent come last, whatever was written. While one segment is made durable the next one is read: should that have been for nothing,
     /// nothing durable came of it.
@@ -199,7 +229,13 @@ impl Run {
                 (Some(candidate), Some(Ok(None))) if turn.has_ended_in_silence() => {
                     silent.push(Candidate { is_stored: true, was_silent: true, ..candidate })
                 }
-                (Some(candidate), Some(Err(error))) => self.fail(&candidate.partition, &error),
+                (Some(candidate), Some(Err(error))) => {
+                    // By now the segment before is committed, or given up.
+                    if let Err(failed) = self.note_truncation(&candidate.partition, &error).await {
+                        self.fail(&candidate.partition, &failed);
+                    }
+                    self.fail(&candidate.partition, &error);
+                }
                 _ => {}
             }
         }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
-use shared::catalog::BackupCommit;
+use shared::catalog::{BackupCommit, TopicIdentity};
 use shared::clock::Millis;
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use shared::{Error, Result};
 
 use crate::publish::generation_of;
 use crate::report::BackupReport;
+use crate::resume::Known;
 use crate::{Backup, Invocation, Run};
 
 /// A partition with something to read.
@@ -48,10 +49,14 @@ impl Candidate {
 
 /// What an invocation found.
 pub(crate) struct Plan {
+    /// Id of the cluster.
+    pub(crate) cluster: Option<String>,
     pub(crate) topics: BTreeMap<String, TopicFacts>,
-    /// The newest generation of each topic that one of our own commits names, whichever partition it is of.
-    pub(crate) newest: BTreeMap<String, u32>,
+    /// What our own commits say of each topic, whichever partition they are of.
+    pub(crate) known: BTreeMap<String, Known>,
     pub(crate) work: Vec<Candidate>,
+    /// The first partition of each topic that holds nothing and has no commit of ours: its topic.json may not be written yet.
+    pub(crate) empty: Vec<TopicPartition>,
     pub(crate) report: BackupReport,
 }
 
@@ -70,6 +75,7 @@ impl Backup {
             return Err(Error::Refused(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
         }
         let described = self.source.describe(&wanted).await?;
+        let cluster = self.source.cluster_id();
         let mut report = BackupReport::new();
         for missing in wanted.iter().filter(|topic| !described.contains_key(*topic)) {
             let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES");
@@ -92,15 +98,14 @@ impl Backup {
         // Commits of all partitions, those of other shards too: one of them can tell of a generation that this shard has not begun with.
         let (mut ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
         let mut commits = BTreeMap::new();
-        let mut newest: BTreeMap<String, u32> = BTreeMap::new();
+        let mut known: BTreeMap<String, Known> = BTreeMap::new();
         let mut elsewhere = BTreeSet::new();
         for (partition, committed) in committed {
             let topic_id = topics.get(&partition.topic).and_then(|facts| facts.id.as_ref());
-            let is_of_topic =
-                |commit: &BackupCommit| topic_id.is_none() || commit.topic_id.is_none() || commit.topic_id.as_ref() == topic_id;
+            let topic = TopicIdentity { cluster: cluster.clone(), topic: topic_id.cloned() };
+            let is_of_topic = |commit: &BackupCommit| commit.is_of(&topic);
             if let Some(commit) = BackupCommit::read(&committed, &self.store_id).filter(is_of_topic) {
-                let number = newest.entry(partition.topic.clone()).or_default();
-                *number = generation_of(&commit).max(*number);
+                known.entry(partition.topic.clone()).or_default().add(generation_of(&commit));
                 commits.insert(partition, commit);
             } else if BackupCommit::is_of_another(&committed, &self.store_id) && elsewhere.insert(partition.topic.clone()) {
                 tracing::warn!(
@@ -111,7 +116,7 @@ impl Backup {
                 );
             }
         }
-        let mut work = Vec::new();
+        let (mut work, mut empty) = (Vec::new(), Vec::new());
         for partition in partitions {
             let leaderless = || {
                 let what = "the partition has no leader now; the next invocation tries again";
@@ -129,17 +134,20 @@ impl Backup {
             if let Some(end) = invocation.up_to.as_ref().and_then(|up_to| up_to.get(&partition)) {
                 range.end = range.end.min(*end);
             }
-            // One partition's lost end begins a generation for all: who committed to an older one has not begun with it yet.
-            let is_newest = |commit: &BackupCommit| newest.get(&partition.topic).is_none_or(|number| generation_of(commit) >= *number);
-            let commit = commits.remove(&partition).filter(is_newest);
+            let commit = commits.remove(&partition);
+            if commit.as_ref().is_some_and(|commit| self.is_surely_cut(commit, &range, now)) {
+                known.entry(partition.topic.clone()).or_default().cut.insert(partition.partition);
+            }
             let candidate = Candidate { partition, range, commit, is_stored: false, was_silent: false };
             report.see(&candidate.partition, &range, held, candidate.commit.as_ref());
             if self.is_due(&candidate, invocation, now) {
                 work.push(candidate);
+            } else if candidate.partition.partition == 0 && range.end == 0 && !known.contains_key(&candidate.partition.topic) {
+                empty.push(candidate.partition);
             }
         }
         work.sort_by_key(|candidate| candidate.commit.as_ref().map_or(Millis::MIN, |commit| commit.at));
-        Ok(Plan { topics, newest, work, report })
+        Ok(Plan { cluster, topics, known, work, empty, report })
     }
 
     /// Whether a segment of this partition should be written now: a full one always, a part-filled one when the last is old enough.
@@ -150,8 +158,10 @@ impl Backup {
             candidate.commit.as_ref().is_none_or(|commit| now.saturating_sub(commit.at) >= pause)
         };
         let is_full = u64::try_from(pending).unwrap_or(0) >= self.settings.records_per_segment;
-        if candidate.is_truncated() {
+        if candidate.commit.as_ref().is_some_and(|commit| commit.doubt.is_some()) {
             candidate.range.end > candidate.range.log_start
+        } else if candidate.is_truncated() {
+            true
         } else {
             pending > 0 && (is_full || invocation.flush || is_old())
         }

@@ -1,7 +1,7 @@
 //! Makes a segment durable, then says so: segment, `.sha256`, commit, in this order. Each step can find that another invocation took it.
 
 use shared::catalog::{BackupCommit, Generation, SegmentEntry, find_last, find_next, names};
-use shared::kafka::TopicPartition;
+use shared::kafka::{KafkaError, KafkaErrorKind, TopicPartition};
 use shared::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
 use shared::store::{StoreError, StoreErrorKind};
 use shared::{Error, Result, failpoint};
@@ -124,7 +124,9 @@ impl Run {
             segment: last,
             at: self.backup.clock.now(),
             topic_id: generation.topic_id.clone(),
+            cluster_id: generation.cluster_id.clone(),
             store: self.backup.store_id.clone(),
+            doubt: None,
         }
     }
 
@@ -133,10 +135,15 @@ impl Run {
     pub(crate) async fn commit(&self, partition: &TopicPartition, commit: BackupCommit) -> Result<BackupCommit> {
         let backup = &self.backup;
         let there = backup.source.committed(std::slice::from_ref(partition)).await?;
-        if let Some(theirs) = there.get(partition).and_then(|committed| BackupCommit::read(committed, &backup.store_id))
-            && (generation_of(&theirs), theirs.next) >= (generation_of(&commit), commit.next)
-        {
-            return Ok(theirs);
+        if let Some(theirs) = there.get(partition).and_then(|committed| BackupCommit::read(committed, &backup.store_id)) {
+            if (generation_of(&theirs), theirs.next) >= (generation_of(&commit), commit.next) {
+                return Ok(theirs);
+            }
+            // Whether what was read is of the log that was backed up is to be decided first.
+            if theirs.doubt.is_some() && theirs.folder == commit.folder {
+                let what = "another invocation doubts that its log still is the one that was backed up; the next one looks closer";
+                return Err(KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into());
+            }
         }
         failpoint!("backup::commit::before");
         backup.source.commit(partition, &commit.to_committed()).await?;

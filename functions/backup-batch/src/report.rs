@@ -188,8 +188,17 @@ mod tests {
 
     fn seen(end: i64, high_watermark: i64, next: Option<i64>) -> BackupReport {
         let (folder, store) = (String::from("orders"), String::new());
-        let commit =
-            next.map(|next| BackupCommit { version: BackupCommit::VERSION, next, folder, segment: 0, at: 0, topic_id: None, store });
+        let commit = next.map(|next| BackupCommit {
+            version: BackupCommit::VERSION,
+            next,
+            folder,
+            segment: 0,
+            at: 0,
+            topic_id: None,
+            cluster_id: None,
+            store,
+            doubt: None,
+        });
         let mut report = BackupReport::new();
         report.see(&TopicPartition::new("orders", 0), &OffsetRange { log_start: 3, end, high_watermark }, 0, commit.as_ref());
         report.finish(0, 0);

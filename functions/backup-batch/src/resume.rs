@@ -1,7 +1,9 @@
 //! Where to begin: our own commit says it, where its segment is in the bucket; where it is missing, foreign or expired, or the topic is another
 //! one, the bucket does.
 
-use shared::catalog::{BackupCommit, Generation, Generations, NewReason, find_last, find_next, names};
+use std::collections::BTreeSet;
+
+use shared::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, TopicIdentity, find_last, find_next, names};
 use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
 use shared::segment::Packing;
 use shared::store::{StoreError, StoreErrorKind, Version};
@@ -11,20 +13,43 @@ use tokio::sync::Mutex;
 use crate::Run;
 use crate::plan::Candidate;
 
+/// How often the number of a new generation may go to another cluster's topic.
+const NUMBERS_TAKEN: usize = 5;
+
 /// What the workers of one invocation know of a topic.
 #[derive(Debug)]
 pub(crate) struct TopicState {
     name: String,
     pub(crate) facts: TopicFacts,
-    /// The newest generation that our own commits name: it was in the bucket before they were made.
-    committed: Option<u32>,
-    /// The newest generation in the bucket, once somebody needed it.
-    generation: Mutex<Option<Generation>>,
+    identity: TopicIdentity,
+    /// What our own commits say.
+    known: Known,
+    /// Its generations in the bucket, once somebody needed them.
+    lineage: Mutex<Option<Lineage>>,
 }
 
 impl TopicState {
-    pub(crate) fn new(name: &str, facts: TopicFacts, committed: Option<u32>) -> Self {
-        Self { name: name.to_owned(), facts, committed, generation: Mutex::new(None) }
+    pub(crate) fn new(name: &str, cluster: Option<String>, facts: TopicFacts, known: Known) -> Self {
+        let identity = TopicIdentity { cluster, topic: facts.id.clone() };
+        Self { name: name.to_owned(), facts, identity, known, lineage: Mutex::new(None) }
+    }
+}
+
+/// What our own commits say of a topic.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// The oldest and the newest generation that they name: those were in the bucket before.
+    pub(crate) oldest: Option<u32>,
+    pub(crate) newest: Option<u32>,
+    /// Partitions that lost their ends, as a second look of this invocation shows.
+    pub(crate) cut: BTreeSet<i32>,
+}
+
+impl Known {
+    /// Adds a commit that names a generation.
+    pub(crate) fn add(&mut self, number: u32) {
+        self.oldest = Some(self.oldest.map_or(number, |oldest| oldest.min(number)));
+        self.newest = self.newest.max(Some(number));
     }
 }
 
@@ -42,16 +67,22 @@ pub(crate) struct Resume {
 impl Run {
     /// Finds out where to begin with a partition.
     pub(crate) async fn resume(&self, candidate: &Candidate) -> Result<Resume> {
+        self.check_not_cut(&candidate.partition)?;
         let topic = self.topic(&candidate.partition.topic)?;
-        let generation = self.generation(topic).await?;
+        let lineage = self.lineage(topic).await?;
+        let generation = lineage.of(candidate.partition.partition).clone();
         if let Some(commit) = candidate.commit.as_ref().filter(|commit| commit.folder == generation.folder()) {
-            if self.still_holds(candidate, commit.next).await? {
+            if self.is_same_log(candidate, commit, &generation).await? {
+                // Nothing was there to be backed up when it was made.
+                if commit.next == 0 {
+                    return Ok(Resume { generation, start: 0, is_first: true, found: None });
+                }
                 if !candidate.is_stored {
                     self.check_stored(&candidate.partition, commit, &generation).await?;
                 }
                 return Ok(Resume { generation, start: commit.next, is_first: false, found: None });
             }
-            return self.begin_truncated(topic, &generation).await;
+            return self.begin_truncated(topic, candidate.partition.partition, &generation).await;
         }
         let store = self.backup.store.as_ref();
         let partition = candidate.partition.partition;
@@ -59,7 +90,8 @@ impl Run {
             return Ok(Resume { generation, start: 0, is_first: true, found: None });
         };
         let manifest = self.adopt_one(partition, &last, &generation).await?;
-        if self.still_holds(candidate, manifest.next).await? {
+        let known = self.commit_of(&generation, manifest.start, manifest.next);
+        if self.is_same_log(candidate, &known, &generation).await? {
             tracing::info!(
                 topic = candidate.partition.topic,
                 partition,
@@ -68,31 +100,43 @@ impl Run {
             );
             return Ok(Resume { generation, start: manifest.next, is_first: false, found: Some(manifest.start) });
         }
-        self.begin_truncated(topic, &generation).await
+        self.begin_truncated(topic, partition, &generation).await
     }
 
     pub(crate) fn topic(&self, name: &str) -> Result<&TopicState> {
         self.topics.get(name).ok_or_else(|| Error::Refused(format!("topic {name:?} is not part of this invocation")))
     }
 
-    /// The generation to write to: the newest in the bucket if it is of this topic id, else a new one.
-    async fn generation(&self, topic: &TopicState) -> Result<Generation> {
-        let mut known = topic.generation.lock().await;
-        if let Some(generation) = known.as_ref() {
-            return Ok(generation.clone());
+    /// The generations to write to: those of this topic, whichever numbers they have, else a new one.
+    pub(crate) async fn lineage(&self, topic: &TopicState) -> Result<Lineage> {
+        let mut known = topic.lineage.lock().await;
+        if let Some(lineage) = known.as_ref() {
+            return Ok(lineage.clone());
         }
         let generations = Generations::of(self.backup.store.as_ref(), &topic.name);
-        let generation = match generations.newest(topic.committed.unwrap_or(1)).await? {
-            Some((found, version)) if found.is(topic.facts.id.as_ref()) => {
-                self.refresh(topic, &generations, &found, &version).await?;
-                found
+        let found = generations.find(&topic.identity, topic.known.oldest).await?;
+        let lineage = match found {
+            Found { ours: Some((ours, version)), newest, .. } => {
+                let number = ours.newest().generation;
+                if number < newest {
+                    tracing::info!(
+                        topic = topic.name,
+                        "continuing generation {:?}: the newer ones of this name, up to number {newest}, are of other topics or clusters",
+                        ours.newest().folder()
+                    );
+                }
+                // A commit follows a segment: before the first one nobody knows what the store does, for whoever began may have been killed.
+                if topic.known.newest != Some(number) {
+                    generations.prove(ours.newest()).await?;
+                }
+                self.refresh(topic, &generations, ours.newest(), &version).await?;
+                ours
             }
-            Some((found, _)) => self.begin(topic, found.generation + 1, NewReason::Recreated).await?,
-            None if topic.committed.is_some() => return Err(self.not_the_bucket(topic)),
-            None => self.begin(topic, 1, NewReason::First).await?,
+            Found { newest: 0, .. } if topic.known.newest.is_some() => return Err(self.not_the_bucket(topic)),
+            found => self.begin(topic, found, None).await?,
         };
-        *known = Some(generation.clone());
-        Ok(generation)
+        *known = Some(lineage.clone());
+        Ok(lineage)
     }
 
     /// Keeps up to date what re-creates the topic.
@@ -107,7 +151,7 @@ impl Run {
         }
         let configs = self.backup.source.configs(name).await?;
         let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
-        generations.refresh(found, version, &facts).await
+        generations.refresh(found, version, &topic.identity, &facts).await
     }
 
     /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` where that alone is missing. A store that was set back (a
@@ -151,7 +195,7 @@ impl Run {
 
     /// Going on behind what is not there would leave a hole that nobody sees before a restore.
     fn not_the_bucket(&self, topic: &TopicState) -> Error {
-        let folder = names::topic_folder(&topic.name, topic.committed.unwrap_or(1));
+        let folder = names::topic_folder(&topic.name, topic.known.newest.unwrap_or(1));
         let place = self.backup.store.location(&names::topic_json(&folder));
         Error::Refused(format!(
             "consumer group {:?} says that {:?} was backed up here, but {place} is missing; nothing was read. Is this the right bucket or folder, and \
@@ -160,56 +204,81 @@ impl Run {
         ))
     }
 
-    /// Whether the log still holds (or once held) offset `next`, so that the backup can go on there. Asked once more before the answer is
-    /// no: the offsets of the plan can be older than the commit.
-    async fn still_holds(&self, candidate: &Candidate, next: i64) -> Result<bool> {
-        if candidate.range.high_watermark >= next {
-            return Ok(true);
-        }
-        let fresh = self.fresh_range(&candidate.partition).await?;
-        Ok(fresh.is_none_or(|range| range.high_watermark >= next))
-    }
-
-    async fn begin_truncated(&self, topic: &TopicState, old: &Generation) -> Result<Resume> {
-        let mut known = topic.generation.lock().await;
-        let generation = match known.as_ref() {
-            Some(newer) if newer.generation > old.generation => newer.clone(),
-            _ => self.begin(topic, old.generation + 1, NewReason::Truncated).await?,
+    /// Begins a partition again, in a newer generation than `old`. The partitions that lost nothing stay where they are.
+    async fn begin_truncated(&self, topic: &TopicState, partition: i32, old: &Generation) -> Result<Resume> {
+        let is_newer = |lineage: &Lineage| lineage.of(partition).generation > old.generation;
+        let mut known = topic.lineage.lock().await;
+        let lineage = match known.as_ref().filter(|lineage| is_newer(lineage)) {
+            Some(lineage) => lineage.clone(),
+            None => {
+                let generations = Generations::of(self.backup.store.as_ref(), &topic.name);
+                match generations.find(&topic.identity, Some(old.generation)).await? {
+                    // Another invocation has begun it.
+                    Found { ours: Some((lineage, _)), .. } if is_newer(&lineage) => {
+                        generations.prove(lineage.of(partition)).await?;
+                        lineage
+                    }
+                    mut found => {
+                        found.reason = Some(NewReason::Truncated);
+                        self.begin(topic, found, Some(partition)).await?
+                    }
+                }
+            }
         };
-        *known = Some(generation.clone());
+        let generation = lineage.of(partition).clone();
+        *known = Some(lineage);
         Ok(Resume { generation, start: 0, is_first: true, found: None })
     }
 
     /// Begins a generation, if the topic still is the one this invocation knows: a paused invocation that wakes late must not begin one for a
-    /// topic that is gone.
-    async fn begin(&self, topic: &TopicState, number: u32, reason: NewReason) -> Result<Generation> {
-        let name = topic.name.as_str();
-        self.check_identity(name).await?;
-        let backup = &self.backup;
-        if reason != NewReason::First {
-            tracing::warn!(topic = name, "{}", why(name, number, &reason));
+    /// topic that is gone. With `cut`, a partition that lost its end, and with it those of which the same is known.
+    async fn begin(&self, topic: &TopicState, mut found: Found, cut: Option<i32>) -> Result<Lineage> {
+        let (backup, name) = (&self.backup, topic.name.as_str());
+        let generations = Generations::of(backup.store.as_ref(), name);
+        let reason = found.reason.unwrap_or(NewReason::First);
+        let begins = cut.map(|cut| topic.known.cut.iter().copied().chain([cut]).collect());
+        for _ in 0..NUMBERS_TAKEN {
+            self.check_identity(name).await?;
+            let number = found.newest + 1;
+            if reason != NewReason::First {
+                tracing::warn!(topic = name, "{}", why(topic, number, &reason, begins.as_ref()));
+            }
+            let generation = Generation {
+                format_version: Generation::FORMAT,
+                topic: name.to_owned(),
+                generation: number,
+                topic_id: topic.identity.topic.clone(),
+                cluster_id: topic.identity.cluster.clone(),
+                partitions: topic.facts.partitions,
+                replication_factor: topic.facts.replication_factor,
+                configs: backup.source.configs(name).await?.unwrap_or_default(),
+                packing: Packing::from(backup.settings.compression),
+                reason: reason.clone(),
+                begins: begins.clone(),
+                at: backup.clock.now(),
+                is_create_only: true,
+            };
+            let begun = generations.begin(generation).await?;
+            if begun.begins.is_none() && begun.is(&topic.identity) {
+                generations.prove(&begun).await?;
+                return Ok(Lineage::of_one(begun));
+            }
+            // Where it does not go on with older ones, the number went to another cluster's topic, or to other partitions, or this is another topic now.
+            found = generations.find(&topic.identity, Some(number)).await?;
+            if let Some((lineage, _)) = found.ours.take_if(|(lineage, _)| cut.is_none_or(|cut| lineage.of(cut).generation >= number)) {
+                generations.prove(lineage.newest()).await?;
+                return Ok(lineage);
+            }
         }
-        let generation = Generation {
-            format_version: Generation::FORMAT,
-            topic: name.to_owned(),
-            generation: number,
-            topic_id: topic.facts.id.clone(),
-            partitions: topic.facts.partitions,
-            configs: backup.source.configs(name).await?.unwrap_or_default(),
-            packing: Packing::from(backup.settings.compression),
-            reason,
-            at: backup.clock.now(),
-        };
-        let begun = Generations::of(backup.store.as_ref(), name).begin(generation).await?;
-        if begun.is(topic.facts.id.as_ref()) { Ok(begun) } else { Err(another_topic(name)) }
+        Err(another_topic(name))
     }
 
     /// Checks that the topic still has the id it had when the invocation began.
     pub(crate) async fn check_identity(&self, name: &str) -> Result<()> {
-        let known = &self.topic(name)?.facts;
+        let topic = self.topic(name)?;
         let mut now = self.backup.source.describe(&[name.to_owned()]).await?;
         match now.remove(name).transpose()? {
-            Some(facts) if facts.id == known.id => Ok(()),
+            Some(facts) if facts.id == topic.facts.id && self.backup.source.cluster_id() == topic.identity.cluster => Ok(()),
             _ => Err(another_topic(name)),
         }
     }
@@ -221,15 +290,22 @@ fn another_topic(name: &str) -> Error {
     KafkaError::new(KafkaErrorKind::Unavailable, format!("topic {name:?}"), what).into()
 }
 
-fn why(name: &str, number: u32, reason: &NewReason) -> String {
-    let folder = names::topic_folder(name, number);
+fn why(topic: &TopicState, number: u32, reason: &NewReason, begins: Option<&BTreeSet<i32>>) -> String {
+    let (name, folder) = (&topic.name, names::topic_folder(&topic.name, number));
     match reason {
         NewReason::Truncated => format!(
-            "a partition of {name:?} ends below what was backed up (unclean election, or a cluster set back): its log is another one now; \
-             beginning generation {folder:?}, the old one stays readable"
+            "partitions {:?} of {name:?} end below what was backed up (unclean election, or a cluster restored to an older state): their logs are others \
+             now. They begin again in generation {folder:?}; the other partitions stay where they are, and what was backed up stays readable",
+            begins.into_iter().flatten().collect::<Vec<_>>()
+        ),
+        NewReason::AnotherCluster => format!(
+            "what is in the bucket of {name:?} is of another cluster, and this one is {:?}: beginning generation {folder:?}, the others stay as they \
+             are. Where two clusters share a place on purpose, give each a STORAGE_PREFIX of its own",
+            topic.identity.cluster.as_deref().unwrap_or("unknown")
         ),
         _ => format!(
-            "topic {name:?} has another topic id: it was deleted and created again; beginning generation {folder:?}, the old one stays readable"
+            "topic {name:?} has another topic id than the one that was backed up: it was deleted and created again; beginning generation {folder:?}, \
+             the old one stays readable"
         ),
     }
 }

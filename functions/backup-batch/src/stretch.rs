@@ -161,6 +161,10 @@ impl Run {
                         return Err(ends_below(&candidate.partition, range.high_watermark, resume.start));
                     }
                 }
+                // Only what was read just now is of the old log: it is given up and read again.
+                Err(Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. })) if end >= resume.start => {
+                    range = self.fresh_range(&candidate.partition).await?.unwrap_or(range);
+                }
                 other => return other,
             }
         }
@@ -239,7 +243,7 @@ impl Run {
                 Ok(()) if waited >= GIVEN_UP => return Err(nothing_came(partition, position, waited)),
                 Ok(()) => {}
                 // A durable prefix is worth more than an error: the next invocation meets the cause at its first step.
-                Err(_) if writer.records() > 0 => break Ended::Full,
+                Err(error) if writer.records() > 0 && self.is_sound_until(partition, position, &error).await? => break Ended::Full,
                 Err(error) => return Err(error.into()),
             }
         };
@@ -252,6 +256,16 @@ impl Run {
             return Ok(None);
         }
         Ok(Some((writer.finish(next).await?, next)))
+    }
+
+    /// Whether what was read up to `position` is of one log, although `error` came after it.
+    async fn is_sound_until(&self, partition: &TopicPartition, position: i64, error: &KafkaError) -> Result<bool> {
+        match error.kind {
+            KafkaErrorKind::Truncated { .. } => Ok(false),
+            // Retention has overtaken the reader. Otherwise the log lost its end, and nobody knows where.
+            KafkaErrorKind::OffsetOutOfRange => Ok(self.fresh_range(partition).await?.is_some_and(|range| range.log_start > position)),
+            _ => Ok(true),
+        }
     }
 
     /// Whether it is the turn of others, because nothing comes and they wait.
@@ -301,9 +315,8 @@ impl Run {
 }
 
 fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {
-    let what = format!(
-        "its log now ends at offset {end}, below {start}, where this segment was to begin; the next invocation begins a new generation"
-    );
+    let what =
+        format!("its log now ends at offset {end}, below {start}, where this segment was to begin; the next invocation looks closer");
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }
 

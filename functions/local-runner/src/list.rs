@@ -1,11 +1,12 @@
 //! `local-runner list`: what is in the bucket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
 use shared::Error;
-use shared::catalog::{SegmentEntry, list_segments, names};
+use shared::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names};
 use shared::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use shared::store::ObjectStore;
 
@@ -78,6 +79,15 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
     let is_wanted = |folder: &str| names::parse_topic_folder(folder).is_some() && only.is_none_or(|only| only == folder);
     let mut places = Vec::new();
     for folder in store.folders("").await?.into_iter().filter(|folder| is_wanted(folder)) {
+        // Of one generation that was asked for, each partition where it is.
+        if only.is_some()
+            && let Some((topic, number)) = names::parse_topic_folder(&folder)
+            && let Ok(Some(lineage)) = Generations::of(store, topic).lineage(number).await
+            && lineage.all().count() > 1
+        {
+            places.extend(partitions_of(store, &lineage).await?);
+            continue;
+        }
         match store.folders(&format!("{folder}/")).await {
             Ok(found) => {
                 let mut partitions: Vec<i32> = found.iter().filter_map(|name| names::parse_partition(names::file_name(name))).collect();
@@ -88,6 +98,20 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
         }
     }
     Ok(places)
+}
+
+/// The partitions of a generation, in order, each in the folder that it is in.
+async fn partitions_of(store: &dyn ObjectStore, lineage: &Lineage) -> Result<Places, Error> {
+    let mut places = BTreeMap::new();
+    for folder in lineage.all().map(Generation::folder) {
+        for name in store.folders(&format!("{folder}/")).await? {
+            if let Some(partition) = names::parse_partition(names::file_name(&name)).filter(|number| lineage.of(*number).folder() == folder)
+            {
+                places.insert(partition, folder.clone());
+            }
+        }
+    }
+    Ok(places.into_iter().map(|(partition, folder)| (folder, Ok(partition))).collect())
 }
 
 async fn list_partitions(store: &Arc<dyn ObjectStore>, places: Places, patience: &mut Patience, rows: &mut Rows<Row>) -> Result<(), Error> {

@@ -17,11 +17,15 @@ pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
         topic: topic.to_owned(),
         generation: 1,
         topic_id: None,
+        cluster_id: None,
         partitions: 1,
+        replication_factor: None,
         configs: BTreeMap::new(),
         packing: Packing::Gzip,
         reason: NewReason::First,
         at: 0,
+        begins: None,
+        is_create_only: true,
     };
     store.overwrite(&names::topic_json(topic), serde_json::to_vec(&generation).unwrap());
 }

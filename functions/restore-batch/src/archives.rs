@@ -58,7 +58,7 @@ impl Restore {
     /// Before anything is written: refuses archives of which a part is asked for that nobody knows.
     pub(crate) async fn refuse_archives_without_times(&self, source: &Source) -> Result<()> {
         for partition in &source.all_partitions {
-            if let Some(archive) = Archive::find_next(self.store.as_ref(), &source.folder, *partition, None).await? {
+            if let Some(archive) = Archive::find_next(self.store.as_ref(), &source.folder_of(*partition), *partition, None).await? {
                 return Err(self.without_times(&archive));
             }
         }

@@ -109,7 +109,7 @@ impl<'r> PartitionRestore<'r> {
             writer: None,
             coming: Coming::new(
                 store.clone(),
-                &run.source.folder,
+                &run.source.folder_of(partition),
                 partition,
                 run.restore.read_options(&run.invocation.budget),
                 run.restore.settings.times,
@@ -144,7 +144,7 @@ impl<'r> PartitionRestore<'r> {
             }
         }
         self.close().await?;
-        let folder = names::partition_prefix(&self.run.source.folder, self.partition);
+        let folder = names::partition_prefix(&self.run.source.folder_of(self.partition), self.partition);
         tracing::info!("waiting for more files in {}", self.run.restore.store.location(&folder));
         lock(&self.run.report).caught_up(self.partition);
         Ok(())
@@ -181,7 +181,7 @@ impl<'r> PartitionRestore<'r> {
 
     /// What comes behind what was written: the Python tool's archives first, because they are older, then our segments by offset.
     async fn next(&mut self) -> Result<Option<Next>> {
-        let (store, folder) = (self.run.restore.store.as_ref(), &self.run.source.folder);
+        let (store, folder) = (self.run.restore.store.as_ref(), &self.run.source.folder_of(self.partition));
         if self.reached.inside.is_none() && !self.archives_are_done {
             if let Some(archive) = Archive::find_next(store, folder, self.partition, self.reached.archives.as_ref()).await? {
                 return Ok(Some(Next::Archive(archive)));
@@ -203,7 +203,9 @@ impl<'r> PartitionRestore<'r> {
         let location = self.run.restore.store.location(&entry.name);
         let what = format!(
             "offsets {from} to {} of {}/{} are missing: the next segment is {location}",
-            entry.start, self.run.source.folder, self.partition
+            entry.start,
+            self.run.source.folder_of(self.partition),
+            self.partition
         );
         // In front of all that is left, as an expiry of old objects takes them away.
         let in_front = from == 0 && self.reached.inside.is_none();

@@ -92,7 +92,7 @@ impl PartitionRestore<'_> {
     async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
         let run = self.run;
         let mut reader = self.coming.open(entry).await?;
-        reader.belongs_to(&run.source.folder, self.partition, entry.start)?;
+        reader.belongs_to(&run.source.folder_of(self.partition), self.partition, entry.start)?;
         let end = reader.manifest().next;
         if reader.manifest().is_out_of(run.restore.settings.times) {
             return self.go_past(entry, reader.manifest()).await;
@@ -175,8 +175,13 @@ impl PartitionRestore<'_> {
         } else {
             (self.writer, self.open, self.reached) = (None, Open::default(), self.checkpoint.progress.clone());
         }
-        let after =
-            shared::catalog::find_next(self.run.restore.store.as_ref(), &self.run.source.folder, self.partition, entry.start + 1).await?;
+        let after = shared::catalog::find_next(
+            self.run.restore.store.as_ref(),
+            &self.run.source.folder_of(self.partition),
+            self.partition,
+            entry.start + 1,
+        )
+        .await?;
         let from = self.reached.next;
         let end = after.as_ref().map_or(entry.start + 1, |after| after.start).max(from);
         // Behind the last segment nothing says where a damaged one ended.

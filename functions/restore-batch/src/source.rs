@@ -1,6 +1,6 @@
 //! What the backup has.
 
-use shared::catalog::{Generation, Generations, names};
+use shared::catalog::{Generation, Generations, Lineage, names};
 use shared::host::Event;
 use shared::{Error, Result};
 
@@ -13,6 +13,8 @@ pub(crate) struct Source {
     pub(crate) folder: String,
     /// What `topic.json` says; the Python tool wrote none.
     pub(crate) generation: Option<Generation>,
+    /// The same with the older generations that some partitions are in.
+    lineage: Option<Lineage>,
     /// The folder of the generation behind it, when there is one: the topic was created again, or its log lost its end.
     pub(crate) newer: Option<String>,
     /// Every partition that has a folder, in order.
@@ -22,6 +24,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The folder that a partition is in: where only others lost the ends of their logs, that of an older generation.
+    pub(crate) fn folder_of(&self, partition: i32) -> String {
+        self.lineage.as_ref().map_or_else(|| self.folder.clone(), |lineage| lineage.of(partition).folder())
+    }
+
     /// Partitions that the target needs to take each record to where it came from.
     pub(crate) fn partition_count(&self) -> i32 {
         let found = self.all_partitions.last().map_or(0, |last| last.saturating_add(1));
@@ -39,15 +46,17 @@ impl Restore {
             return Err(Error::Refused(format!("the event names topic {only:?}, but this function restores {folder:?}; nothing was read")));
         }
         let generations = Generations::of(self.store.as_ref(), topic);
-        let generation = generations.get(number).await?.map(|(generation, _)| generation);
+        let lineage = generations.lineage(number).await?;
+        let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
         let newer = generations.has(number + 1).await?.then(|| names::topic_folder(topic, number + 1));
-        let mut all_partitions: Vec<i32> = self
-            .store
-            .folders(&format!("{folder}/"))
-            .await?
-            .iter()
-            .filter_map(|name| names::parse_partition(names::file_name(name)))
-            .collect();
+        let mut all_partitions = Vec::new();
+        let folders = lineage.as_ref().map_or_else(|| vec![folder.clone()], |lineage| lineage.all().map(Generation::folder).collect());
+        for folder in folders {
+            let there = self.store.folders(&format!("{folder}/")).await?;
+            let there = there.iter().filter_map(|name| names::parse_partition(names::file_name(name)));
+            all_partitions
+                .extend(there.filter(|partition| lineage.as_ref().is_none_or(|lineage| lineage.of(*partition).folder() == folder)));
+        }
         all_partitions.sort_unstable();
         if all_partitions.is_empty() && generation.is_none() {
             let there = self.store.folders("").await?;
@@ -62,6 +71,6 @@ impl Restore {
                 Event { topic: None, ..event.clone() }.includes(&shared::kafka::TopicPartition::new(folder.as_str(), *partition))
             })
             .collect();
-        Ok(Source { folder, generation, newer, all_partitions, partitions })
+        Ok(Source { folder, generation, lineage, newer, all_partitions, partitions })
     }
 }

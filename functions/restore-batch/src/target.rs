@@ -273,7 +273,11 @@ mod tests {
         const BEFORE: &str = "message.timestamp.before.max.ms";
         let limit = |configs: &[(&str, &str)]| {
             let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            TargetTopic { facts: TopicFacts { id: None, partitions: 1, configs }, wanted_configs: BTreeMap::new() }.limit(BEFORE)
+            TargetTopic {
+                facts: TopicFacts { id: None, partitions: 1, replication_factor: None, configs },
+                wanted_configs: BTreeMap::new(),
+            }
+            .limit(BEFORE)
         };
         assert_eq!(limit(&[(BOTH, MAX)]), None, "3.5");
         assert_eq!(limit(&[(BOTH, "604800000")]), Some((604_800_000, BOTH)), "3.5, a week");

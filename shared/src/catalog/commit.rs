@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::catalog::TopicIdentity;
 use crate::clock::Millis;
 use crate::kafka::{CommittedOffset, TopicId};
 use crate::store::ObjectStore;
@@ -24,8 +25,24 @@ pub struct BackupCommit {
     /// Id of the topic it was read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<TopicId>,
+    /// Id of the cluster it was read from: tools that copy groups from cluster to cluster take metadata along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
     /// Names the bucket without revealing it: another bucket under the same group is another backup.
     pub store: String,
+    /// Set while it is not sure that the log still is the one that was backed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}
+
+/// Why a log may have lost its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// When an invocation came to doubt.
+    pub at: Millis,
+    /// Where the log was cut, as the leader of a newer epoch told a reader: then there is no doubt left. `None`: it only seemed to end too low.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<i64>,
 }
 
 /// Names a bucket in progress that is kept outside of it, without revealing it.
@@ -48,6 +65,14 @@ impl BackupCommit {
         serde_json::from_str(&committed.metadata).is_ok_and(|commit: Self| commit.next == committed.next && commit.store != store)
     }
 
+    /// Whether it can be of this topic, as far as ids are known.
+    pub fn is_of(&self, topic: &TopicIdentity) -> bool {
+        fn differ<T: PartialEq>(mine: Option<&T>, theirs: Option<&T>) -> bool {
+            matches!((mine, theirs), (Some(mine), Some(theirs)) if mine != theirs)
+        }
+        !differ(self.topic_id.as_ref(), topic.topic.as_ref()) && !differ(self.cluster_id.as_ref(), topic.cluster.as_ref())
+    }
+
     /// What to commit.
     pub fn to_committed(&self) -> CommittedOffset {
         CommittedOffset { next: self.next, metadata: serde_json::to_string(self).unwrap_or_default() }
@@ -68,7 +93,9 @@ mod tests {
             segment: 4,
             at: 1,
             topic_id: Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()),
+            cluster_id: None,
             store: "ab12".into(),
+            doubt: None,
         };
         let committed = commit.to_committed();
         assert_eq!(BackupCommit::read(&committed, "ab12"), Some(commit));

@@ -5,6 +5,7 @@
 //! | `names.rs` | names in the bucket |
 //! | `chain.rs` | a partition's segments, found with one listing, or without a known offset in a number of listings that grows with the logarithm |
 //! | `generation.rs` | `topic.json`: one generation of a topic for each topic id |
+//! | `lineage.rs` | which generation each partition is in |
 //! | `commit.rs` | what stands beside a committed offset |
 //! | `identity.rs` | what a restore id stands for |
 //! | `checkpoint.rs` | how far a restore is |
@@ -15,12 +16,14 @@ mod checkpoint;
 mod commit;
 mod generation;
 mod identity;
+mod lineage;
 pub mod names;
 mod runs;
 
 pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
-pub use commit::{BackupCommit, bucket_id};
-pub use generation::{Generation, Generations, NewReason};
+pub use commit::{BackupCommit, Doubt, bucket_id};
+pub use generation::{Found, Generation, Generations, NewReason, TopicIdentity};
 pub use identity::RestoreIdentity;
+pub use lineage::Lineage;
 pub use runs::{Run, pair};

@@ -22,6 +22,11 @@ pub enum KafkaErrorKind {
     TopicExists,
     /// The log does not hold the offset asked for.
     OffsetOutOfRange,
+    /// The log lost its end while it was read, says the leader of a newer epoch; what was read from offset `end` on is not in it any more.
+    Truncated {
+        /// Where the log was cut.
+        end: i64,
+    },
     /// A newer writer of the same name took over.
     Fenced,
     /// The consumer group has live members.
@@ -62,7 +67,11 @@ impl KafkaError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.kind,
-            KafkaErrorKind::Unavailable | KafkaErrorKind::Aborted | KafkaErrorKind::OffsetOutOfRange | KafkaErrorKind::Fenced
+            KafkaErrorKind::Unavailable
+                | KafkaErrorKind::Aborted
+                | KafkaErrorKind::OffsetOutOfRange
+                | KafkaErrorKind::Truncated { .. }
+                | KafkaErrorKind::Fenced
         )
     }
 }

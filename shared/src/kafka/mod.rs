@@ -33,12 +33,19 @@ pub trait SourceCluster: Debug + Send + Sync {
     /// are absent. One request for all.
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>>;
 
-    /// The topic's configs that differ from the broker's defaults; `None` when the cluster does not tell, or not this user.
+    /// Id of the cluster that answered the last [`describe`](Self::describe); `None` where it has none, and before. No request.
+    fn cluster_id(&self) -> Option<String>;
+
+    /// The topic's configs that differ from the broker's defaults, and `min.insync.replicas` where it differs from Kafka's; `None` when the cluster
+    /// does not tell, or not this user.
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>>;
 
     /// What each partition holds now, or why its leader does not tell. A few requests for all, never one for each. A partition without a leader
     /// is absent.
     async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>>;
+
+    /// Forgets which broker leads what: the next requests find it out again.
+    fn ask_anew(&self) -> Result<()>;
 
     /// The group's committed offsets with their metadata; a partition without one is absent. One request for all.
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>>;
@@ -60,7 +67,7 @@ pub trait PartitionReader: Debug + Send {
     ///
     /// # Errors
     /// [`KafkaErrorKind::OffsetOutOfRange`] when the log no longer (or not yet) holds the position: retention overtook us, or the topic was
-    /// truncated or created again. Never a silent jump.
+    /// truncated or created again. Never a silent jump. [`KafkaErrorKind::Truncated`] when what was read, or was to be read next, was cut off.
     async fn fetch(&mut self, wait: Duration) -> Result<()>;
 
     /// Hands what was fetched to `visit`, in order, until nothing is left or `visit` breaks. The record for which it breaks counts as

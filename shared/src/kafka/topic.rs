@@ -67,6 +67,8 @@ pub struct TopicFacts {
     pub id: Option<TopicId>,
     /// Number of partitions.
     pub partitions: i32,
+    /// Replicas of each partition, the largest number where they differ; `None` where the cluster does not tell.
+    pub replication_factor: Option<i32>,
     /// Configs by name; empty where the caller did not ask for them or the cluster does not tell.
     pub configs: BTreeMap<String, String>,
 }

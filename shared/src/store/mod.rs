@@ -5,6 +5,7 @@
 
 mod azure;
 mod body;
+mod careless;
 pub mod conformance;
 mod deadline;
 mod error;
@@ -19,6 +20,7 @@ mod s3;
 
 pub use azure::{AzureBlobStore, ConnectionString};
 pub use body::Body;
+pub use careless::CarelessStore;
 pub use deadline::Deadline;
 pub use error::{StoreError, StoreErrorKind};
 pub use fault::{Fault, Faults, FaultyStore};

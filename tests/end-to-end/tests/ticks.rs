@@ -74,6 +74,22 @@ impl Scene {
     }
 }
 
+/// A topic.json is written where nothing else is, and the commit of offset 0 remembers it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_in_which_nothing_is_asks_the_bucket_once() {
+    let scene = Scene::new(100);
+    let (report, first) = scene.tick().await;
+    // topic.json: whether it is there, it, and whether the store would replace it.
+    assert_eq!((report.segments, first.store), (0, 3));
+    let (report, second) = scene.tick().await;
+    assert_eq!((report.segments, second), (0, Asked { store: 0, kafka: 2 + 3 * BROKERS }));
+    assert!(report.is_caught_up());
+    scene.write(2).await;
+    let (report, due) = scene.tick().await;
+    // topic.json, that of a newer generation; and of a first segment only itself and its .sha256: for the partition without a commit one listing more.
+    assert_eq!((report.records, due.store), (2, 2 + 2 + 3), "{due:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_do_not_grow_with_partitions() {
     let (mut idle, mut due) = (Vec::new(), Vec::new());

@@ -30,7 +30,9 @@ pub fn overtaken() -> Result<(), String> {
             segment: 0,
             at: 0,
             topic_id: None,
+            cluster_id: None,
             store: bucket_id(simulation.bucket.as_ref()),
+            doubt: None,
         };
         let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
         let mut invocation = Invocation::new(Budget::unlimited(None));
@@ -141,12 +143,12 @@ async fn take_away(simulation: &Simulation, names: &[&str]) -> Result<(), String
     Ok(())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())
 }
 
 /// An invocation in which nothing goes wrong.
-async fn invoke(simulation: &mut Simulation, time: Option<Millis>) -> Result<BackupReport, String> {
+pub(super) async fn invoke(simulation: &mut Simulation, time: Option<Millis>) -> Result<BackupReport, String> {
     let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
     let deadline = time.map(|time| simulation.clock.now() + time);
     let invocation = Invocation { flush: true, ..Invocation::new(Budget { deadline, ..Budget::unlimited(None) }) };

@@ -8,6 +8,7 @@
 //! | `bucket` | the domain trait over a store in memory, with the same chaos |
 //! | `schedule`, `quiet` | one run: random steps, then quiet until everything is caught up |
 //! | `explore`, `gate` | a small instance with every order of requests and at most one kill |
+//! | `generations` | scripted cases: two clusters, logs that lose their ends, empty topics |
 //! | `cases` | scripted cases that random schedules do not reach |
 //! | `verdict` | what an invocation may end with |
 //! | `oracle` | what must be true at the end |
@@ -21,6 +22,7 @@ mod chaos;
 mod explore;
 pub mod fuzz;
 mod gate;
+mod generations;
 mod oracle;
 mod quiet;
 mod schedule;
@@ -31,4 +33,5 @@ mod world;
 
 pub use cases::{expired, overtaken, set_back, silence};
 pub use explore::{Explored, Instance, explore};
+pub use generations::{cut_while_read, empty_topic, lost_end, one_of_two_lost_its_end, two_clusters};
 pub use schedule::{Outcome, Schedule, run};

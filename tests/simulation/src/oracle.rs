@@ -15,6 +15,13 @@ use super::world::{Content, Entry, Log, Topic, World, time_of};
 
 type Check = Result<(), String>;
 
+/// A generation, and the topic as it was until the next one began.
+struct Life {
+    folder: String,
+    generation: Generation,
+    topic: Topic,
+}
+
 pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: Delivery, times: Times, outcome: &mut Outcome) -> Check {
     let (current, mut incarnations) = {
         let state = world.lock();
@@ -25,6 +32,7 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
         }
         (current.clone(), buried.chain([current]).collect::<Vec<_>>())
     };
+    let mut lives: Vec<Life> = Vec::new();
     for number in 1.. {
         let folder = names::topic_folder(TOPIC, number);
         let Ok(object) = bucket.get(&names::topic_json(&folder)).await else { break };
@@ -34,25 +42,36 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
         let found = incarnations.iter().position(|topic| topic.id == id);
         let topic = incarnations.remove(found.ok_or_else(|| format!("{folder}: no topic ever had id {id}, or two generations have it"))?);
         outcome.generations += 1;
-        let is_current = topic.id == current.id && incarnations.iter().all(|topic| topic.id != current.id);
-        for (partition, log) in topic.logs.iter().enumerate() {
-            let mut values = check_partition(bucket, &folder, partition, &topic, log, is_current, outcome).await?;
+        lives.push(Life { folder, generation, topic });
+    }
+    for (index, life) in lives.iter().enumerate() {
+        let later: Vec<&Life> = lives[index + 1..].iter().filter(|later| later.topic.id == life.topic.id).collect();
+        let partitions = later.last().unwrap_or(&life).topic.logs.len();
+        for partition in 0..partitions {
+            let number = i32::try_from(partition).unwrap_or(i32::MAX);
+            // It begins in this generation or an older one of the same topic, and goes on there until it begins again.
+            let of_topic = || lives[..=index].iter().rev().filter(|older| older.topic.id == life.topic.id);
+            let begins = of_topic().find(|older| older.generation.begins(number)).ok_or("a partition that never began")?;
+            let again = later.iter().position(|later| later.generation.begins(number));
+            let last = again.map_or(later.last(), |again| again.checked_sub(1).and_then(|before| later.get(before))).unwrap_or(&life);
+            let is_current = life.topic.id == current.id && again.is_none() && incarnations.iter().all(|topic| topic.id != current.id);
+            let Some(log) = last.topic.logs.get(partition) else { continue };
+            let mut values = check_partition(bucket, &begins.folder, partition, &last.topic, log, is_current, outcome).await?;
             let stored = values.len();
             values.retain(|value| {
                 times.from.is_none_or(|from| from <= time_of(*value)) && times.until.is_none_or(|until| time_of(*value) < until)
             });
             outcome.left_out += stored - values.len();
-            let is_whole = check_restored(world, &folder, partition, &values, delivery, outcome)?;
+            let is_whole = check_restored(world, &life.folder, partition, &values, delivery, outcome)?;
             if is_whole && delivery == Delivery::ExactlyOnce {
-                check_told(bucket, &folder, partition, values.len() as u64).await?;
+                check_told(bucket, &life.folder, partition, values.len() as u64).await?;
             }
         }
     }
     match incarnations.iter().find(|topic| topic.id == current.id) {
-        Some(topic) if topic.logs.iter().any(|log| log.stable() > log.start) => {
-            Err("the topic that is there now was never backed up".to_owned())
-        }
-        _ => Ok(()),
+        // An empty one, too: it is to exist again.
+        Some(_) => Err("the topic that is there now was never backed up".to_owned()),
+        None => Ok(()),
     }
 }
 

@@ -14,6 +14,9 @@ use super::verdict;
 
 /// Invocations until everything is caught up; a run that needs more never ends.
 const PATIENCE: usize = 3000;
+/// Words of a backup that is not sure yet whether a log lost its end, and how long after the first look the second counts.
+pub(super) const LOOKS_AGAIN: &str = "looks again";
+pub(super) const SECOND_LOOK: i64 = 60_000;
 /// Turns that an invocation has to come to its end when nothing new happens any more.
 pub(super) const TURNS: usize = 1_000_000;
 
@@ -59,6 +62,10 @@ impl Simulation {
             invocation.flush = true;
             let report = self.backup(chaos).invoke(&invocation).await.map_err(|error| format!("a quiet backup failed: {error}"))?;
             if let Some(error) = report.partitions.iter().find_map(|partition| partition.error.clone()) {
+                if error.contains(LOOKS_AGAIN) {
+                    self.clock.advance(SECOND_LOOK);
+                    continue;
+                }
                 return Err(format!("a quiet backup failed: {error}"));
             }
             if !report.has_moved() {

@@ -185,6 +185,11 @@ impl Simulation {
         }
     }
 
+    /// A segment of a small simulation holds so many records.
+    pub(super) fn take_records(&mut self, records_per_segment: u64) {
+        self.fixed = self.fixed.map(|shape| Shape { records_per_segment, ..shape });
+    }
+
     /// An invocation of a small simulation ends behind so many segments.
     pub(super) fn take_segments(&mut self, max_segments: u64) {
         self.fixed = self.fixed.map(|shape| Shape { max_segments: Some(max_segments), ..shape });
@@ -279,10 +284,10 @@ impl Simulation {
             if end - start < 2 {
                 return Ok(());
             }
-            let to = usize::try_from(self.rng.random_range(start + 1..end)).unwrap_or(0);
+            let to = self.rng.random_range(start + 1..end);
             state.buried.push((TOPIC.to_owned(), topic));
             if let Some(topic) = state.topics.get_mut(TOPIC) {
-                topic.logs[partition].entries.truncate(to);
+                topic.logs[partition].cut(to);
             }
         }
         self.outcome.truncations += 1;
@@ -291,7 +296,7 @@ impl Simulation {
     }
 
     /// Number of generations in the bucket.
-    async fn generations(&self) -> u32 {
+    pub(super) async fn generations(&self) -> u32 {
         let mut number = 0;
         let there = |number| shared::catalog::names::topic_json(&shared::catalog::names::topic_folder(TOPIC, number));
         while self.bucket.get(&there(number + 1)).await.is_ok() {

@@ -43,7 +43,8 @@ impl SimSource {
         self.read(Area::Source, || {
             let mut state = self.world.lock();
             let mut one = |partition: &TopicPartition| {
-                let offset = state.log(partition).map(|log| offset(log))?;
+                let highest = state.highest_end.unwrap_or(i64::MAX);
+                let offset = state.log(partition).map(|log| offset(log))?.min(highest);
                 (!self.chaos.is_late()).then(|| (partition.clone(), offset))
             };
             partitions.iter().filter_map(&mut one).collect()
@@ -68,11 +69,22 @@ impl SourceCluster for SimSource {
             let facts = |name: &String| {
                 let topic = state.topics.get(name)?;
                 let partitions = i32::try_from(topic.logs.len()).unwrap_or(i32::MAX);
-                Some((name.clone(), Ok(TopicFacts { id: Some(topic.id.clone()), partitions, configs: BTreeMap::new() })))
+                Some((
+                    name.clone(),
+                    Ok(TopicFacts { id: Some(topic.id.clone()), partitions, replication_factor: Some(1), configs: BTreeMap::new() }),
+                ))
             };
             topics.iter().filter_map(facts).collect()
         })
         .await
+    }
+
+    fn cluster_id(&self) -> Option<String> {
+        Some(self.world.lock().cluster.clone())
+    }
+
+    fn ask_anew(&self) -> Result<()> {
+        Ok(())
     }
 
     async fn configs(&self, _topic: &str) -> Result<Option<BTreeMap<String, String>>> {
@@ -130,6 +142,7 @@ impl SourceCluster for SimSource {
             position: from,
             fetched: VecDeque::new(),
             fetched_to: from,
+            epoch: None,
             told: None,
         };
         Ok(Box::new(reader))
@@ -155,6 +168,8 @@ struct SimReader {
     position: i64,
     fetched: VecDeque<Fetched>,
     fetched_to: i64,
+    /// Of the leader that the records came from.
+    epoch: Option<usize>,
     /// The end that was told last: it is told once.
     told: Option<i64>,
 }
@@ -179,6 +194,13 @@ impl PartitionReader for SimReader {
         let mut state = self.world.lock();
         let out_of_range = || KafkaError::new(KafkaErrorKind::OffsetOutOfRange, self.partition.to_string(), "offset out of range");
         let log = state.log(&self.partition).ok_or_else(out_of_range)?;
+        if !self.fetched.is_empty() {
+            return Ok(());
+        }
+        // Only who has records knows their epoch, and can be told of a truncation.
+        if let Some(end) = self.epoch.and_then(|epoch| log.cuts.get(epoch..)?.iter().copied().min()).filter(|end| *end < self.fetched_to) {
+            return Err(KafkaError::new(KafkaErrorKind::Truncated { end }, self.partition.to_string(), "truncation detected"));
+        }
         if self.fetched_to < log.start || self.fetched_to > log.end() {
             return Err(out_of_range());
         }
@@ -192,6 +214,9 @@ impl PartitionReader for SimReader {
             if let Some(Entry::Record(value)) = log.entry(at) {
                 self.fetched.push_back(Fetched::Record(at, *value));
             }
+        }
+        if end > self.fetched_to {
+            self.epoch = Some(log.cuts.len());
         }
         self.fetched_to = end.max(self.fetched_to);
         if self.fetched.is_empty() {

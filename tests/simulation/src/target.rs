@@ -30,6 +30,7 @@ impl TargetCluster for SimTarget {
         let facts = self.world.lock().topics.get(topic).map(|topic| TopicFacts {
             id: Some(topic.id.clone()),
             partitions: i32::try_from(topic.logs.len()).unwrap_or(i32::MAX),
+            replication_factor: Some(1),
             configs: BTreeMap::new(),
         });
         if fate == Fate::Answered { Ok(facts) } else { Err(unavailable("describe without an answer")) }

@@ -27,6 +27,8 @@ pub(crate) enum Entry {
 pub(crate) struct Log {
     pub(crate) entries: Vec<Entry>,
     pub(crate) start: i64,
+    /// Where it was cut, each time that it lost its end: each is a leader's epoch.
+    pub(crate) cuts: Vec<i64>,
 }
 
 impl Log {
@@ -37,6 +39,12 @@ impl Log {
     /// Last stable offset.
     pub(crate) fn stable(&self) -> i64 {
         self.entries.iter().position(|entry| matches!(entry, Entry::Open(..))).map_or(self.end(), offset)
+    }
+
+    /// Loses its end, as with an unclean election.
+    pub(crate) fn cut(&mut self, to: i64) {
+        self.entries.truncate(usize::try_from(to).unwrap_or(0));
+        self.cuts.push(to);
     }
 
     pub(crate) fn entry(&self, at: i64) -> Option<&Entry> {
@@ -77,7 +85,11 @@ pub(crate) struct State {
     pub(crate) wrong: Vec<String>,
     /// Folder and partition of restores that stopped because Kafka forgot how far they were.
     pub(crate) lost: BTreeSet<(String, i32)>,
-    ids: u32,
+    /// A leader that is isolated answers with no higher end than this.
+    pub(crate) highest_end: Option<i64>,
+    /// Id of the cluster.
+    pub(crate) cluster: String,
+    pub(crate) ids: u32,
     values: u64,
 }
 

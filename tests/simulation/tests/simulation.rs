@@ -10,7 +10,10 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared::kafka::Delivery;
-use simulation::{Instance, Outcome, Schedule, expired, explore, overtaken, run, set_back, silence};
+use simulation::{
+    Instance, Outcome, Schedule, cut_while_read, empty_topic, expired, explore, lost_end, one_of_two_lost_its_end, overtaken, run,
+    set_back, silence, two_clusters,
+};
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{variable}={value} is not a number")))
@@ -93,6 +96,31 @@ fn partitions_without_a_commit_do_not_use_up_invocations() {
 #[test]
 fn a_commit_counts_only_where_its_segment_is() {
     set_back().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn two_clusters_in_one_place_continue_their_own_generations() {
+    two_clusters().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn one_low_end_begins_no_generation_and_a_lost_end_does() {
+    lost_end().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_partition_that_lost_its_end_begins_again_alone() {
+    one_of_two_lost_its_end().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn what_was_read_of_a_log_that_was_cut_is_not_published() {
+    cut_while_read().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn an_empty_topic_is_kept() {
+    empty_topic().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

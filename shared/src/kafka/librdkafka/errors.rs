@@ -119,6 +119,9 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
         Code::UNKNOWN_TOPIC_OR_PART | Code::UNKNOWN_TOPIC | Code::UNKNOWN_PARTITION | Code::UNKNOWN_TOPIC_ID => Kind::UnknownTopic,
         Code::TOPIC_ALREADY_EXISTS => Kind::TopicExists,
         Code::INVALID_CONFIG => Kind::InvalidConfig,
+        Code::AUTO_OFFSET_RESET | Code::LOG_TRUNCATION if failure.text.contains(TRUNCATED) => {
+            Kind::Truncated { end: cut_at(&failure.text) }
+        }
         Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE | Code::LOG_TRUNCATION => Kind::OffsetOutOfRange,
         Code::FENCED | Code::PRODUCER_FENCED | Code::INVALID_PRODUCER_EPOCH => Kind::Fenced,
         Code::UNKNOWN_MEMBER_ID
@@ -143,6 +146,15 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
         _ if failure.abort && !failure.fatal => Kind::Aborted,
         _ => Kind::Other,
     }
+}
+
+/// How librdkafka 2.12.1 tells of a truncation (KIP-320): the code is always that of an offset out of range, only the text tells.
+const TRUNCATED: &str = "Partition log truncation detected";
+
+/// Where the log was cut, in the same text. Where nobody knows, all of it may be another log.
+fn cut_at(text: &str) -> i64 {
+    let number = text.split_once("broker end offset is ").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
+    number.and_then(|number| number.parse().ok()).filter(|end: &i64| *end >= 0).unwrap_or(0)
 }
 
 /// Whether nobody answered, rather than answered with an error.
@@ -203,6 +215,20 @@ mod tests {
         let denied = error(Doing::Read, Code::TOPIC_AUTHORIZATION_FAILED, None);
         assert!(denied.to_string().starts_with("orders/0: reading failed: "), "{denied}");
         assert!(denied.what.contains("Read on the topic"), "{denied}");
+    }
+
+    /// In librdkafka's words, of rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset of this very version (rdkafka_offset.c). Should another
+    /// one be built in: look for the words there.
+    #[test]
+    fn a_truncation_is_told_from_an_offset_out_of_range() {
+        assert_eq!(rdkafka_sys::RD_KAFKA_VERSION, 0x020c_01ff, "compare the words with this version's");
+        let told = |text: &str| kind(&Failure::new(Code::AUTO_OFFSET_RESET, text));
+        let cut = "Partition log truncation detected at offset 120 (leader epoch 3): broker end offset is 100 (offset leader epoch 2). Reset to \
+                   INVALID.: Local: Log truncation detected (broker 2)";
+        assert_eq!(told(cut), KafkaErrorKind::Truncated { end: 100 });
+        assert_eq!(told("Partition log truncation detected"), KafkaErrorKind::Truncated { end: 0 });
+        let out_of_range = "fetch failed due to requested offset not available on the broker: Broker: Offset out of range (broker 1)";
+        assert_eq!(told(out_of_range), KafkaErrorKind::OffsetOutOfRange);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rdkafka::Offset;
 
 use super::client;
 use super::errors::{self, Doing};
-use super::native::{Code, Committed, Failure, Handle, Stream};
+use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
 use super::reader::Reader;
 use super::tries::{Asker, Tries};
 use super::waiting::watched;
@@ -37,6 +37,8 @@ pub struct RdKafkaSource {
     reader: Mutex<Option<Arc<Handle>>>,
     /// Partitions that are being read.
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
+    /// Id of the cluster that answered last.
+    cluster: Mutex<Option<String>>,
 }
 
 impl RdKafkaSource {
@@ -57,6 +59,7 @@ impl RdKafkaSource {
             asker: Asker::new(settings, Some(group))?,
             reader: Mutex::default(),
             reading: Arc::default(),
+            cluster: Mutex::default(),
         })
     }
 
@@ -87,7 +90,16 @@ impl RdKafkaSource {
 #[async_trait]
 impl SourceCluster for RdKafkaSource {
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
-        describe_each(&self.asker, topics).await
+        let described = describe_each(&self.asker, topics).await?;
+        // A client that was renewed just now has no answer yet.
+        if let Some(id) = self.asker.cluster_id() {
+            *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        }
+        Ok(described)
+    }
+
+    fn cluster_id(&self) -> Option<String> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
@@ -117,6 +129,10 @@ impl SourceCluster for RdKafkaSource {
             Some((partition, range))
         });
         Ok(ranges.collect())
+    }
+
+    fn ask_anew(&self) -> Result<()> {
+        self.asker.renew()
     }
 
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
@@ -242,7 +258,8 @@ async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<Stri
                 Err(failure) => Err(tries.error_of(&name, failure)),
                 Ok(topic) => {
                     let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-                    Ok(TopicFacts { id: TopicId::from_halves(topic.id), partitions, configs: BTreeMap::new() })
+                    let replication_factor = i32::try_from(topic.replicas).ok().filter(|replicas| *replicas > 0);
+                    Ok(TopicFacts { id: TopicId::from_halves(topic.id), partitions, replication_factor, configs: BTreeMap::new() })
                 }
             };
             Some((name, facts))
@@ -257,7 +274,10 @@ pub(super) async fn configs(asker: &Asker, topic: &str, wanted: fn(bool) -> bool
     let mut tries = asker.tries(topic, Doing::DescribeConfigs);
     loop {
         match tries.handle().describe_configs(topic, tries.limit()).await {
-            Ok(entries) => return Ok(Some(entries.into_iter().filter(|e| wanted(e.own)).map(|e| (e.name, e.value)).collect())),
+            Ok(entries) => {
+                let some = entries.into_iter().filter(|entry| wanted(entry.own) || is_more_than_the_default(entry));
+                return Ok(Some(some.map(|entry| (entry.name, entry.value)).collect()));
+            }
             Err(failure) => match errors::kind(&failure) {
                 KafkaErrorKind::Unsupported => return Ok(None),
                 KafkaErrorKind::Denied => {
@@ -268,6 +288,12 @@ pub(super) async fn configs(asker: &Asker, topic: &str, wanted: fn(bool) -> bool
             },
         }
     }
+}
+
+/// Whether it is how many replicas must have a record, and the cluster says more than Kafka does: with the defaults of another cluster a topic
+/// would silently be less safe.
+fn is_more_than_the_default(entry: &ConfigEntry) -> bool {
+    entry.name == "min.insync.replicas" && entry.value != "1"
 }
 
 /// OffsetFetch of the group that `asker` asks about, for source and target.

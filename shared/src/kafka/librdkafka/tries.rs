@@ -85,13 +85,18 @@ impl Asker {
         &self.errors
     }
 
+    /// Id of the cluster that answered.
+    pub(super) fn cluster_id(&self) -> Option<String> {
+        self.handle().cluster_id()
+    }
+
     fn handle(&self) -> Arc<Handle> {
         Arc::clone(&self.handle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A new client, which knows nothing old: librdkafka's requests keep to a coordinator or leader that has
     /// moved until its metadata grow old.
-    fn renew(&self) -> Result<()> {
+    pub(super) fn renew(&self) -> Result<()> {
         let handle = client::asking(&self.settings, self.group.as_deref())?;
         *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = handle;
         Ok(())

@@ -72,3 +72,22 @@ fn partitions_added_during_a_backup() {
     runner.back_up(&backup);
     assert_restorable(&kafka, &runner, &backup, &topic);
 }
+
+/// A topic in which nothing is would not exist after a disaster.
+#[test]
+fn an_empty_topic_is_in_the_bucket_and_comes_back() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("empty", 3, &[("min.insync.replicas", "1")]);
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], Value::Null);
+    runner.back_up(&backup);
+    let json = std::fs::read(runner.backups().join(&topic).join("topic.json")).expect("it was written");
+    let json: Value = serde_json::from_slice(&json).expect("it is JSON");
+    assert_eq!((&json["partitions"], &json["replication_factor"]), (&json!(3), &json!(1)));
+    assert!(json["cluster_id"].is_string() && json["topic_id"].is_string(), "{json}");
+    assert_eq!(json["configs"]["min.insync.replicas"], "1");
+    kafka.produce(&topic, &numbered(1, 0..20));
+    runner.back_up(&backup);
+    assert!(!runner.backups().join(format!("{topic}@2")).exists());
+    assert_restorable(&kafka, &runner, &backup, &topic);
+}

@@ -29,6 +29,8 @@ pub(crate) struct Described {
     pub(crate) id: (i64, i64),
     /// Number of partitions.
     pub(crate) partitions: usize,
+    /// Most replicas that one of them has.
+    pub(crate) replicas: usize,
 }
 
 /// A config entry of a topic.
@@ -54,6 +56,19 @@ pub(crate) struct NativeNewTopic<'a> {
 pub(crate) type Committed = Result<Option<CommittedOffset>, Code>;
 
 impl Handle {
+    /// Id of the cluster, once an answer told of it. Sends nothing and does not wait.
+    pub(crate) fn cluster_id(&self) -> Option<String> {
+        // SAFETY: a valid instance; the string, if there is one, is ours, and given back once.
+        unsafe {
+            let id = rd_kafka_clusterid(self.as_ptr(), 0);
+            (!id.is_null()).then(|| {
+                let copy = text(id);
+                rd_kafka_mem_free(self.as_ptr(), id.cast());
+                copy
+            })
+        }
+    }
+
     /// DescribeTopics: one Metadata request, which creates nothing. `topics` holds no name twice.
     pub(crate) async fn describe_topics(
         self: &Arc<Self>,
@@ -268,11 +283,17 @@ unsafe fn described(topic: *const rd_kafka_TopicDescription_t) -> Result<Describ
             return Err(Failure::read(error));
         }
         let mut partitions = 0;
-        rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
+        let infos = rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
+        let replicas = array(infos, partitions).iter().map(|info| {
+            let mut count = 0;
+            rd_kafka_TopicPartitionInfo_replicas(*info, &raw mut count);
+            count
+        });
+        let replicas = replicas.max().unwrap_or(0);
         let id = rd_kafka_TopicDescription_topic_id(topic);
         let halves =
             if id.is_null() { (0, 0) } else { (rd_kafka_Uuid_most_significant_bits(id), rd_kafka_Uuid_least_significant_bits(id)) };
-        Ok(Described { id: halves, partitions })
+        Ok(Described { id: halves, partitions, replicas })
     }
 }
 

@@ -33,7 +33,7 @@ mod producer;
 mod queue;
 mod stream;
 
-pub(crate) use admin_ops::{Committed, NativeNewTopic};
+pub(crate) use admin_ops::{Committed, Entry as ConfigEntry, NativeNewTopic};
 pub(crate) use broker::Broker;
 pub(crate) use code::{Code, Failure};
 pub(crate) use conf::Conf;

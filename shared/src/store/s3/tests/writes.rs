@@ -54,6 +54,37 @@ async fn a_create_whose_answer_was_lost_is_recognised() {
     assert_eq!(server.requests()[1].body, b"threepieceshere", "the second try sends everything again");
 }
 
+/// A server that ignores If-None-Match, as several did at some time: what begins a generation finds out.
+#[tokio::test]
+async fn a_server_that_ignores_if_none_match_is_refused() {
+    use crate::catalog::{Generation, Generations};
+    const TOPIC: &str =
+        r#"{"format_version":1,"topic":"orders","generation":1,"partitions":1,"configs":{},"packing":"gzip","reason":"first","at":0}"#;
+    let begun: Generation = serde_json::from_str(TOPIC).unwrap();
+    let prove = async |script: fn(&Request, &[Request]) -> Reply| {
+        let server = Server::start(script).await;
+        let store = store(&server.url, 3).await;
+        let generations = Generations::of(&store, "orders");
+        generations.begin(begun.clone()).await.unwrap();
+        let proved = generations.prove(&begun).await;
+        let bodies: Vec<_> = server.requests().into_iter().filter(|request| !is_head(request)).map(|request| request.body).collect();
+        (proved, bodies)
+    };
+    let (proved, bodies) = prove(|_, _| Reply::ok("1")).await;
+    assert!(proved.unwrap_err().to_string().contains("If-None-Match"));
+    assert_ne!(bodies[0], bodies[1], "the same bytes would be taken for a first answer that was lost");
+
+    // One that honours it; also when the answer to the first create was lost.
+    let (proved, _) = prove(|_, before| if before.is_empty() { Reply::ok("1") } else { Reply::error(412, "PreconditionFailed") }).await;
+    proved.unwrap();
+    let script = |request: &Request, before: &[Request]| match before.len() {
+        0 => Reply::Close,
+        2 if is_head(request) => head(before[0].header("x-amz-meta-write-id")),
+        _ => Reply::error(412, "PreconditionFailed"),
+    };
+    prove(script).await.0.unwrap();
+}
+
 #[tokio::test]
 async fn somebody_elses_object_is_not_taken_for_our_own() {
     let script = |_: &Request, before: &[Request]| match before.len() {

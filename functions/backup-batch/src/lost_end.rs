@@ -1,0 +1,200 @@
+//! A log that lost its end: an unclean election, or a cluster that was restored to an older state.
+//!
+//! What was backed up of it and what it is now are two logs, so a new generation begins. One answer is not enough for that: a leader that is
+//! isolated, and does not know it yet, answers with an end that is too low, and goes on answering so. So the first invocation that sees it only
+//! notes a doubt beside the committed offset, and reads nothing. A later one decides:
+//!
+//! * The log still ends too low: it lost its end.
+//! * It does not: either the first answer was wrong, or the log has grown again since. The last segment in the bucket decides which.
+//! * The reader was told of the truncation by a leader of a newer epoch: it lost its end, however long it is now.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use shared::catalog::{BackupCommit, Doubt, Generation, names};
+use shared::clock::Millis;
+use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
+use shared::record::Record;
+use shared::segment::{ReadOptions, SegmentReader};
+use shared::{Error, Result};
+
+use crate::plan::Candidate;
+use crate::publish::generation_of;
+use crate::stretch::nothing_came;
+use crate::{Backup, Run, lock};
+
+/// A second look counts after so long, or after RETRY_UPLOAD_SECONDS where that is shorter: a broker that is isolated is no leader any more by
+/// then, as a rule.
+const SECOND_LOOK: Millis = 60_000;
+
+/// How long the records of the last segment are waited for.
+const COMPARED_WITHIN: Millis = 30_000;
+const WAIT: Duration = Duration::from_millis(250);
+
+impl Backup {
+    fn is_second_look(&self, doubt: &Doubt, started: Millis) -> bool {
+        let pause = self.settings.retry_upload.as_millis().try_into().unwrap_or(SECOND_LOOK).min(SECOND_LOOK);
+        doubt.at.saturating_add(pause) <= started
+    }
+
+    /// Whether it is known without another request that the log of a partition was cut below what was committed.
+    pub(crate) fn is_surely_cut(&self, commit: &BackupCommit, range: &OffsetRange, started: Millis) -> bool {
+        commit
+            .doubt
+            .as_ref()
+            .is_some_and(|doubt| doubt.cut.is_some() || (range.high_watermark < commit.next && self.is_second_look(doubt, started)))
+    }
+}
+
+impl Run {
+    /// Whether the log still is the one that was backed up to `commit`. Looks closer only when something speaks against it.
+    ///
+    /// # Errors
+    /// [`KafkaErrorKind::Unavailable`] where a later invocation decides.
+    pub(crate) async fn is_same_log(&self, candidate: &Candidate, commit: &BackupCommit, generation: &Generation) -> Result<bool> {
+        let partition = &candidate.partition;
+        let is_too_low = self.ends_below(candidate, commit.next).await?;
+        let Some(doubt) = &commit.doubt else {
+            if is_too_low {
+                return Err(self.begin_to_doubt(partition, commit).await?);
+            }
+            return Ok(true);
+        };
+        if doubt.cut.is_some() {
+            return Ok(false);
+        }
+        if is_too_low {
+            return if self.backup.is_second_look(doubt, self.started) { Ok(false) } else { Err(not_sure_yet(partition, commit.next)) };
+        }
+        if !self.holds_last_segment(partition, commit, generation).await? {
+            return Ok(false);
+        }
+        tracing::info!(
+            topic = partition.topic,
+            partition = partition.partition,
+            "the log has not lost its end: an earlier answer was wrong"
+        );
+        self.note_doubt(partition, &BackupCommit { doubt: None, ..commit.clone() }).await?;
+        Ok(true)
+    }
+
+    /// Asked once more, with a client that knows no leader yet: the offsets of the plan can be older than the commit.
+    async fn ends_below(&self, candidate: &Candidate, next: i64) -> Result<bool> {
+        if candidate.range.high_watermark >= next {
+            return Ok(false);
+        }
+        self.backup.source.ask_anew()?;
+        let fresh = self.fresh_range(&candidate.partition).await?;
+        Ok(fresh.is_some_and(|range| range.high_watermark < next))
+    }
+
+    async fn begin_to_doubt(&self, partition: &TopicPartition, commit: &BackupCommit) -> Result<Error> {
+        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: None });
+        self.note_doubt(partition, &BackupCommit { doubt, ..commit.clone() }).await?;
+        Ok(not_sure_yet(partition, commit.next))
+    }
+
+    /// Notes a doubt beside the committed offset, or that there is none any more, if no other invocation has gone on meanwhile.
+    async fn note_doubt(&self, partition: &TopicPartition, commit: &BackupCommit) -> Result<()> {
+        let source = &self.backup.source;
+        let there = source.committed(std::slice::from_ref(partition)).await?;
+        let theirs = there.get(partition).and_then(|committed| BackupCommit::read(committed, &self.backup.store_id));
+        let place = |commit: &BackupCommit| (generation_of(commit), commit.next);
+        match theirs {
+            Some(theirs) if place(&theirs) != place(commit) => return Ok(()),
+            // What a leader of a newer epoch said stays.
+            Some(BackupCommit { doubt: Some(Doubt { cut: Some(_), .. }), .. }) => return Ok(()),
+            _ => {}
+        }
+        Ok(source.commit(partition, &commit.to_committed()).await?)
+    }
+
+    /// Notes that a reader was told of a truncation, so that the partition is not read any more before a new generation has begun. Nothing is
+    /// noted where only what was read now, and is given up, is of the old log.
+    pub(crate) async fn note_truncation(&self, partition: &TopicPartition, error: &Error) -> Result<()> {
+        let Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. }) = error else { return Ok(()) };
+        lock(&self.cut).insert(partition.clone());
+        let there = self.backup.source.committed(std::slice::from_ref(partition)).await?;
+        match there.get(partition).and_then(|committed| BackupCommit::read(committed, &self.backup.store_id)) {
+            Some(commit) if commit.next > *end => {
+                let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(*end) });
+                self.note_doubt(partition, &BackupCommit { doubt, ..commit }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A partition whose truncation was reported is left to the next invocation.
+    pub(crate) fn check_not_cut(&self, partition: &TopicPartition) -> Result<()> {
+        if !lock(&self.cut).contains(partition) {
+            return Ok(());
+        }
+        let what = "its log lost its end during this invocation; the next one begins a new generation";
+        Err(KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into())
+    }
+
+    /// Whether the log has the records of the last segment. Those that compaction or retention removed say nothing; where none is left nobody
+    /// knows, and the answer is no: then nothing is lost, but copied once more.
+    async fn holds_last_segment(&self, partition: &TopicPartition, commit: &BackupCommit, generation: &Generation) -> Result<bool> {
+        let name = names::segment(&commit.folder, partition.partition, commit.segment, generation.packing);
+        let stored = self.digests(&name).await?;
+        let (Some(first), Some(last)) = (stored.keys().next().copied(), stored.keys().last().copied()) else { return Ok(false) };
+        let log_start = self.fresh_range(partition).await?.map_or(first, |range| range.log_start);
+        let from = first.max(log_start);
+        if from > last {
+            return Ok(false);
+        }
+        let clock = &self.backup.clock;
+        let begun = clock.now();
+        let mut reader = self.backup.source.open(partition, from).await?;
+        let (mut same, mut other) = (0_usize, 0_usize);
+        while reader.position() <= last && other == 0 {
+            match reader.fetch(WAIT).await {
+                Ok(()) => {}
+                Err(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange | KafkaErrorKind::Truncated { .. }, .. }) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+            reader.drain(&mut |record| {
+                if record.offset <= last {
+                    let is_same = stored.get(&record.offset) == Some(&digest(record));
+                    (same, other) = if is_same { (same + 1, other) } else { (same, other + 1) };
+                }
+                if record.offset >= last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            let waited = clock.now().saturating_sub(begun);
+            if reader.position() <= last && waited >= COMPARED_WITHIN {
+                return Err(nothing_came(partition, reader.position(), waited));
+            }
+        }
+        Ok(same > 0 && other == 0)
+    }
+
+    async fn digests(&self, segment: &str) -> Result<BTreeMap<i64, u64>> {
+        let mut reader = SegmentReader::open(self.backup.store.clone(), segment, ReadOptions::default()).await?;
+        let mut digests = BTreeMap::new();
+        while let Some(group) = reader.next_group().await? {
+            let mut records = group.records();
+            while let Some(record) = records.next()? {
+                digests.insert(record.offset, digest(&record));
+            }
+        }
+        Ok(digests)
+    }
+}
+
+fn digest(record: &Record<'_>) -> u64 {
+    let mut hash = DefaultHasher::new();
+    (record.timestamp, record.key, record.value).hash(&mut hash);
+    hash.finish()
+}
+
+fn not_sure_yet(partition: &TopicPartition, next: i64) -> Error {
+    let what = format!(
+        "its log is told to end below {next}, up to which it is backed up. A broker that lost its connection to the others can say so for a while: a \
+         later invocation looks again, and begins a new generation if it is true (unclean election, or a cluster restored to an older state). Until \
+         then nothing is backed up of it"
+    );
+    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
+}

@@ -1,0 +1,218 @@
+//! Cases of generations: which one a topic's segments go to.
+
+use backup_batch::{BackupReport, Invocation};
+use shared::catalog::{Generations, names};
+use shared::host::Budget;
+use shared::kafka::TopicPartition;
+use shared::store::ObjectStore;
+
+use super::cases::{invoke, runtime};
+use super::chaos::Chaos;
+use super::quiet::{LOOKS_AGAIN, SECOND_LOOK};
+use super::schedule::{Handler, Simulation, TOPIC};
+use super::world::{State, World};
+
+/// Two clusters with a topic of the same name share a place, as when an old cluster comes back with its schedule: each goes on with its own
+/// generation, and copies nothing twice.
+///
+/// # Errors
+/// They begin generations again and again, or records are lost.
+pub fn two_clusters() -> Result<(), String> {
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        let mut worlds = vec![simulation.world.clone(), World::default()];
+        {
+            let mut other = worlds[1].lock();
+            (other.cluster, other.ids) = ("another".to_owned(), 1_000);
+            other.create(TOPIC, 1);
+        }
+        let mut copied = [0, 0];
+        for round in 0..4 {
+            for (number, world) in worlds.iter_mut().enumerate() {
+                simulation.world = world.clone();
+                simulation.write(0, 3);
+                if round == 2 {
+                    world.lock().groups.clear();
+                }
+                loop {
+                    let report = invoke(&mut simulation, None).await?;
+                    if !report.succeeded {
+                        return Err(format!("{:?}", report.partitions));
+                    }
+                    copied[number] += report.records;
+                    if !report.has_moved() {
+                        break;
+                    }
+                }
+            }
+        }
+        let generations = simulation.generations().await;
+        let of = Generations::of(simulation.bucket.as_ref(), TOPIC);
+        let second = of.get(2).await.map_err(|error| error.to_string())?.and_then(|(generation, _)| generation.cluster_id);
+        match (copied, generations, second.as_deref()) {
+            ([16, 12], 2, Some("another")) => Ok(()),
+            other => Err(format!("records copied, generations, cluster of the second: {other:?}")),
+        }
+    })
+}
+
+/// A leader that is isolated says once that the log ends below what was backed up: nothing is copied again. A log that did lose its end begins a
+/// generation, also when it has grown past the old end before anybody looked again.
+///
+/// # Errors
+/// One answer is believed, or a lost end is not.
+pub fn lost_end() -> Result<(), String> {
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        simulation.back_up_everything().await?;
+        simulation.write(0, 2);
+        simulation.world.lock().highest_end = Some(1);
+        for _ in 0..2 {
+            refused(&invoke(&mut simulation, None).await?)?;
+        }
+        simulation.world.lock().highest_end = None;
+        simulation.clock.advance(SECOND_LOOK);
+        let report = invoke(&mut simulation, None).await?;
+        if !report.succeeded || report.records != 2 || simulation.generations().await != 1 {
+            return Err(format!("after a wrong answer: {:?}", report.partitions));
+        }
+        simulation.finish().await?;
+
+        // Behind the same doubt, a log that ends too low for good, and one that grew again; with the commit, and without.
+        for (grows_by, has_commit) in [(0, true), (9, true), (0, false), (9, false)] {
+            let mut simulation = Simulation::small();
+            simulation.back_up_everything().await?;
+            if !has_commit {
+                simulation.world.lock().groups.clear();
+            }
+            cut(&mut simulation.world.lock(), 1);
+            refused(&invoke(&mut simulation, None).await?)?;
+            simulation.write(0, grows_by);
+            simulation.back_up_everything().await?;
+            if simulation.generations().await != 2 {
+                return Err(format!("a log that lost its end and grew by {grows_by} did not begin a generation"));
+            }
+            simulation.finish().await?;
+        }
+        Ok(())
+    })
+}
+
+/// A partition that lost its end begins again alone: the other one stays where it is, is backed up on there, and a restore of the new generation has
+/// both. Killed at any point, and grown past the old end by then, nothing of it is taken for the old log.
+///
+/// # Errors
+/// More is copied, or something is missing.
+pub fn one_of_two_lost_its_end() -> Result<(), String> {
+    for kill_at in (0..60).map(Some).chain([None]) {
+        runtime()?.block_on(async {
+            let mut simulation = Simulation::small();
+            simulation.add_full_partition();
+            simulation.back_up_everything().await?;
+            cut(&mut simulation.world.lock(), 1);
+            refused(&invoke(&mut simulation, None).await?)?;
+            simulation.clock.advance(SECOND_LOOK);
+            let chaos = Chaos::new(1, simulation.clock.clone(), kill_at, 0);
+            let begins = simulation.start(Handler::Backup, chaos.clone());
+            while !begins.is_finished() && !chaos.is_killed() {
+                tokio::task::yield_now().await;
+            }
+            begins.abort();
+            simulation.write(0, 9);
+            simulation.write(1, 3);
+            simulation.back_up_everything().await?;
+            let folder = names::topic_folder(TOPIC, 2);
+            let others = names::partition_prefix(&folder, 1);
+            let copied = simulation.bucket.snapshot().into_keys().filter(|name| name.starts_with(&others)).count();
+            if simulation.generations().await != 2 || copied > 0 {
+                return Err(format!("killed at {kill_at:?}: {copied} objects of the partition that lost nothing are in {folder}"));
+            }
+            simulation.finish().await.map(drop).map_err(|problem| format!("killed at {kill_at:?}: {problem}"))
+        })?;
+    }
+    Ok(())
+}
+
+fn refused(report: &BackupReport) -> Result<(), String> {
+    let error = report.partitions[0].error.as_deref().unwrap_or_default();
+    let is_right = error.contains(LOOKS_AGAIN) && report.records == 0 && report.partitions[0].retryable == Some(true);
+    if is_right { Ok(()) } else { Err(format!("the first low end: {:?}", report.partitions)) }
+}
+
+/// A log loses its end while it is read, and the reader is told: what was read of the old one is given up, and where the old one was backed up
+/// further than it was cut, a generation begins, however long the log is by then.
+///
+/// # Errors
+/// Something of the old log is published behind the cut.
+pub fn cut_while_read() -> Result<(), String> {
+    // Records backed up before; where the log is cut; generations at the end.
+    for (backed_up, to, generations) in [(false, 3, 1), (true, 9, 1), (true, 3, 2)] {
+        runtime()?.block_on(async {
+            let mut simulation = Simulation::small();
+            simulation.take_records(40);
+            if backed_up {
+                simulation.back_up_everything().await?;
+            }
+            simulation.write(0, 20);
+            let world = simulation.world.clone();
+            let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
+            let mut invocation = Invocation { flush: true, ..Invocation::new(Budget::unlimited(None)) };
+            let is_done = std::sync::atomic::AtomicBool::new(false);
+            invocation.progress = Some(std::sync::Arc::new(move |_, _, _| {
+                if !is_done.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                    let mut state = world.lock();
+                    cut(&mut state, to);
+                    let values: Vec<_> = (0..50).map(|_| super::world::Entry::Record(state.value())).collect();
+                    state.log(&TopicPartition::new(TOPIC, 0)).into_iter().for_each(|log| log.entries.extend(values.clone()));
+                }
+            }));
+            backup.invoke(&invocation).await.map_err(|error| error.to_string())?;
+            simulation.back_up_everything().await?;
+            if generations == 1 {
+                // No segment is of the log as it was: there is one log only.
+                simulation.world.lock().buried.clear();
+            }
+            let found = simulation.generations().await;
+            if found != generations {
+                return Err(format!("cut at {to}: {found} generations rather than {generations}"));
+            }
+            simulation.finish().await.map(drop).map_err(|problem| format!("cut at {to}: {problem}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// A topic in which nothing is: its topic.json is written, once, and what comes later goes to the same generation.
+///
+/// # Errors
+/// It is not there, or the bucket is asked again.
+pub fn empty_topic() -> Result<(), String> {
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        simulation.world = World::default();
+        simulation.world.lock().create(TOPIC, 2);
+        invoke(&mut simulation, None).await?;
+        let name = names::topic_json(TOPIC);
+        simulation.bucket.get(&name).await.map_err(|error| error.to_string())?;
+        simulation.bucket.delete(&name).await.map_err(|error| error.to_string())?;
+        invoke(&mut simulation, None).await?;
+        if simulation.generations().await != 0 {
+            return Err("the bucket is asked again".to_owned());
+        }
+        simulation.world.lock().groups.clear();
+        invoke(&mut simulation, None).await?;
+        simulation.write(1, 3);
+        simulation.write(0, 3);
+        simulation.back_up_everything().await?;
+        if simulation.generations().await == 1 { simulation.finish().await.map(drop) } else { Err("another generation".to_owned()) }
+    })
+}
+
+/// Cuts the log of the only partition, and keeps what was there for the oracle.
+fn cut(state: &mut State, to: i64) {
+    let topic = state.topics[TOPIC].clone();
+    state.buried.push((TOPIC.to_owned(), topic));
+    if let Some(log) = state.log(&TopicPartition::new(TOPIC, 0)) {
+        log.cut(to);
+    }
+}
