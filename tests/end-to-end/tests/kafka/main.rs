@@ -5,6 +5,7 @@ mod brokers;
 mod gaps;
 mod groups;
 mod identities;
+mod old_formats;
 mod targets;
 mod times;
 mod topics;
