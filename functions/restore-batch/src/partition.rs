@@ -1,7 +1,7 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
 use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair};
-use shared::clock::Millis;
+use shared::clock::{Millis, age};
 use shared::config::PartitionStrategy;
 use shared::kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use shared::store::{StoreError, StoreErrorKind, Version};
@@ -318,7 +318,7 @@ impl<'r> PartitionRestore<'r> {
         // Without transactions the checkpoint is the only progress there is.
         let is_due = run.restore.settings.delivery == Delivery::AtLeastOnce
             || self.pending_runs.len() >= RUNS_BETWEEN_CHECKPOINTS
-            || run.restore.clock.now() - self.checkpoint.at >= BETWEEN_CHECKPOINTS;
+            || age(self.checkpoint.at, run.restore.clock.now()) >= BETWEEN_CHECKPOINTS;
         if is_due {
             self.save(false).await?;
         }

@@ -133,6 +133,30 @@ pub fn set_back() -> Result<(), String> {
     })
 }
 
+/// The clock of a machine was ahead when it backed up: what comes later is backed up all the same, and the commit of then counts
+/// again.
+///
+/// # Errors
+/// It is not.
+pub fn ahead() -> Result<(), String> {
+    const YEAR: Millis = 365 * 86_400_000;
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        simulation.clock.advance(YEAR);
+        simulation.back_up_everything().await?;
+        simulation.clock.advance(-YEAR);
+        // The second one is as young as its commit says.
+        for segments in [1, 0] {
+            simulation.write(0, 1);
+            let report = invoke_with(&mut simulation, Invocation::new(Budget::unlimited(None))).await?;
+            if report.segments != segments {
+                return Err(format!("{} segments, not {segments}: {:?}", report.segments, report.partitions));
+            }
+        }
+        Ok(())
+    })
+}
+
 async fn take_away(simulation: &Simulation, names: &[&str]) -> Result<(), String> {
     for name in names {
         simulation.bucket.get(name).await.map_err(|error| error.to_string())?;
@@ -147,8 +171,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 
 /// An invocation in which nothing goes wrong.
 async fn invoke(simulation: &mut Simulation, time: Option<Millis>) -> Result<BackupReport, String> {
-    let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
     let deadline = time.map(|time| simulation.clock.now() + time);
     let invocation = Invocation { flush: true, ..Invocation::new(Budget { deadline, ..Budget::unlimited(None) }) };
+    invoke_with(simulation, invocation).await
+}
+
+async fn invoke_with(simulation: &mut Simulation, invocation: Invocation) -> Result<BackupReport, String> {
+    let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
     backup.invoke(&invocation).await.map_err(|error| error.to_string())
 }
