@@ -16,7 +16,7 @@ mod resume;
 mod stretch;
 mod turn;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -114,6 +114,7 @@ impl Backup {
                 .into_iter()
                 .map(|(name, facts)| (name.clone(), TopicState::new(&name, facts, plan.newest.get(&name).copied())))
                 .collect(),
+            begun: plan.begun,
             queue: Mutex::new(plan.work.into()),
             report: Mutex::new(plan.report),
         });
@@ -143,6 +144,8 @@ struct Run {
     invocation: Invocation,
     started: Millis,
     topics: HashMap<String, TopicState>,
+    /// By folder, the partitions that our own commits name a segment of.
+    begun: BTreeMap<String, BTreeSet<i32>>,
     queue: Mutex<VecDeque<Candidate>>,
     report: Mutex<BackupReport>,
 }

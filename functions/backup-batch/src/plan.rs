@@ -64,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) topics: BTreeMap<String, TopicFacts>,
     /// The newest generation of each topic that one of our own commits names, whichever partition it is of.
     pub(crate) newest: BTreeMap<String, u32>,
+    /// By folder, the partitions that our own commits name a segment of.
+    pub(crate) begun: BTreeMap<String, BTreeSet<i32>>,
     pub(crate) work: Vec<Candidate>,
     pub(crate) report: BackupReport,
 }
@@ -106,6 +108,7 @@ impl Backup {
         let (mut ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
         let mut commits = BTreeMap::new();
         let mut newest: BTreeMap<String, u32> = BTreeMap::new();
+        let mut begun: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
         let mut elsewhere = BTreeSet::new();
         for (partition, committed) in committed {
             let topic_id = topics.get(&partition.topic).and_then(|facts| facts.id.as_ref());
@@ -114,6 +117,7 @@ impl Backup {
             if let Some(commit) = BackupCommit::read(&committed, &self.store_id).filter(is_of_topic) {
                 let number = newest.entry(partition.topic.clone()).or_default();
                 *number = generation_of(&commit).max(*number);
+                begun.entry(commit.folder.clone()).or_default().insert(partition.partition);
                 commits.insert(partition, commit);
             } else if BackupCommit::is_of_another(&committed, &self.store_id) && elsewhere.insert(partition.topic.clone()) {
                 tracing::warn!(
@@ -152,7 +156,7 @@ impl Backup {
             }
         }
         work.sort_by_key(|candidate| Reverse(candidate.commit.as_ref().map_or(Millis::MAX, |commit| age(commit.at, now))));
-        Ok(Plan { topics, newest, work, report })
+        Ok(Plan { topics, newest, begun, work, report })
     }
 
     /// Whether a segment of this partition should be written now: a full one always, a part-filled one when the last is old enough.

@@ -1,6 +1,8 @@
 //! Where to begin: our own commit says it, where its segment is in the bucket; where it is missing, foreign or expired, or the topic is another
 //! one, the bucket does.
 
+use std::collections::BTreeSet;
+
 use shared::catalog::{BackupCommit, Generation, Generations, NewReason, find_last, find_next, names};
 use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
 use shared::segment::Packing;
@@ -107,7 +109,7 @@ impl Run {
         }
         let configs = self.backup.source.configs(name).await?;
         let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
-        generations.refresh(found, version, &facts).await
+        generations.refresh(found, version, &facts, self.begun.get(&found.folder()).unwrap_or(&BTreeSet::new())).await
     }
 
     /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` where that alone is missing. A store that was set back (a
@@ -195,6 +197,7 @@ impl Run {
             generation: number,
             topic_id: topic.facts.id.clone(),
             partitions: topic.facts.partitions,
+            begun: BTreeSet::new(),
             configs: backup.source.configs(name).await?.unwrap_or_default(),
             packing: Packing::from(backup.settings.compression),
             reason,

@@ -1,6 +1,6 @@
 //! What the backup has.
 
-use shared::catalog::{Generation, Generations, names};
+use shared::catalog::{Generation, Generations, find_next, names};
 use shared::host::Event;
 use shared::{Error, Result};
 
@@ -15,7 +15,9 @@ pub(crate) struct Source {
     pub(crate) generation: Option<Generation>,
     /// The folder of the generation behind it, when there is one: the topic was created again, or its log lost its end.
     pub(crate) newer: Option<String>,
-    /// Every partition that has a folder, in order.
+    /// Partitions that `topic.json` counts, and of which nothing is in the bucket.
+    pub(crate) absent: Vec<i32>,
+    /// Every partition that has a folder or should have one, in order.
     pub(crate) all_partitions: Vec<i32>,
     /// Those of them that this invocation is to look after.
     pub(crate) partitions: Vec<i32>,
@@ -29,6 +31,24 @@ impl Source {
     }
 }
 
+impl Source {
+    /// What to say of a partition of which there is nothing to restore, though there was.
+    pub(crate) fn what_is_lost(&self, partition: i32) -> Option<String> {
+        let was_there = self.generation.as_ref().is_some_and(|generation| generation.begun.contains(&partition));
+        was_there.then(|| format!("every segment of {}/{partition} is missing: topic.json says that there were some", self.folder))
+    }
+
+    /// What to add where the beginning of a partition is missing: of a compacted topic those are not just old records.
+    pub(crate) fn compaction_advice(&self) -> &'static str {
+        let is_compacted = self.generation.as_ref().is_some_and(Generation::is_compacted);
+        if is_compacted {
+            ". The topic is compacted: keys whose last value was in them are lost. No expiry by age should delete from the backup of such a topic"
+        } else {
+            ""
+        }
+    }
+}
+
 impl Restore {
     /// Finds the backup in the bucket.
     pub(crate) async fn source(&self, event: &Event) -> Result<Source> {
@@ -39,7 +59,7 @@ impl Restore {
             return Err(Error::Refused(format!("the event names topic {only:?}, but this function restores {folder:?}; nothing was read")));
         }
         let generations = Generations::of(self.store.as_ref(), topic);
-        let generation = generations.get(number).await?.map(|(generation, _)| generation);
+        let mut generation = generations.get(number).await?.map(|(generation, _)| generation);
         let newer = generations.has(number + 1).await?.then(|| names::topic_folder(topic, number + 1));
         let mut all_partitions: Vec<i32> = self
             .store
@@ -48,7 +68,18 @@ impl Restore {
             .iter()
             .filter_map(|name| names::parse_partition(names::file_name(name)))
             .collect();
+        if generation.is_none() && !all_partitions.is_empty() {
+            // A backup may have begun just now.
+            generation = generations.get(number).await?.map(|(generation, _)| generation);
+        }
+        if generation.is_none() {
+            self.check_partitions_without_topic_json(&folder, &all_partitions).await?;
+        }
+        let counted = generation.as_ref().map(Generation::all_partitions).unwrap_or_default();
+        let absent = counted.into_iter().filter(|partition| !all_partitions.contains(partition)).collect();
+        all_partitions.extend(generation.iter().flat_map(|generation| &generation.begun));
         all_partitions.sort_unstable();
+        all_partitions.dedup();
         if all_partitions.is_empty() && generation.is_none() {
             let there = self.store.folders("").await?;
             let there: Vec<&str> = there.iter().map(String::as_str).filter(|name| !name.starts_with('@')).collect();
@@ -62,6 +93,28 @@ impl Restore {
                 Event { topic: None, ..event.clone() }.includes(&shared::kafka::TopicPartition::new(folder.as_str(), *partition))
             })
             .collect();
-        Ok(Source { folder, generation, newer, all_partitions, partitions })
+        Ok(Source { folder, generation, newer, absent, all_partitions, partitions })
+    }
+
+    /// Segments have a `topic.json` beside them; the Python tool's archives have none. Without it nobody knows which partitions the topic had.
+    async fn check_partitions_without_topic_json(&self, folder: &str, partitions: &[i32]) -> Result<()> {
+        for partition in partitions {
+            if find_next(self.store.as_ref(), folder, *partition, 0).await?.is_none() {
+                continue;
+            }
+            let what = format!(
+                "{} is missing, though there are segments: how many partitions the topic had, and its configs, are not known",
+                self.store.location(&names::topic_json(folder))
+            );
+            if self.settings.skip_damaged {
+                tracing::warn!("{what}; going on with the partitions that have a folder (SKIP_DAMAGED)");
+                return Ok(());
+            }
+            return Err(Error::Refused(format!(
+                "{what}. Nothing was written. Put it back (where the bucket keeps versions, an older one). If it is gone for good: create the target \
+                 topic with its partitions, and set SKIP_DAMAGED=true to restore the partitions that have a folder"
+            )));
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `topic.json`: one generation of a topic for each topic id. Another id under the same name is another topic, and a log that lost
 //! its end is another log: neither is ever mixed with the old one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,9 @@ use crate::kafka::{TopicFacts, TopicId};
 use crate::segment::Packing;
 use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
 use crate::{Error, Result, failpoint};
+
+/// More than any topic has. What a bucket says is bounded before it is counted through.
+const MOST_PARTITIONS: i32 = 100_000;
 
 /// What `topic.json` holds: the identity of a generation, and what re-creates the topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,9 @@ pub struct Generation {
     pub topic_id: Option<TopicId>,
     /// Number of partitions, the largest that was seen.
     pub partitions: i32,
+    /// Partitions of which a later backup than their first one knew a segment: nothing of them in the bucket is a loss, and not just no records.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub begun: BTreeSet<i32>,
     /// Configs that differed from the broker's defaults.
     pub configs: BTreeMap<String, String>,
     /// How every segment of this generation is packed: one start offset has one name, so two invocations never make two segments of it.
@@ -55,6 +61,16 @@ impl Generation {
     /// The folder it lives in.
     pub fn folder(&self) -> String {
         names::topic_folder(&self.topic, self.generation)
+    }
+
+    /// Every partition that the topic had.
+    pub fn all_partitions(&self) -> BTreeSet<i32> {
+        (0..self.partitions.min(MOST_PARTITIONS)).chain(self.begun.iter().copied()).collect()
+    }
+
+    /// Whether the topic was compacted: its oldest segments hold keys that have their last value there.
+    pub fn is_compacted(&self) -> bool {
+        self.configs.get("cleanup.policy").is_some_and(|policy| policy.contains("compact"))
     }
 
     /// Whether the topic that now has the name is this one. Where either id is unknown, the name decides.
@@ -144,14 +160,15 @@ impl<'a> Generations<'a> {
         }
     }
 
-    /// Keeps what re-creates the topic up to date: partitions that were added, configs that were changed, the id that a topic got when its
-    /// cluster learned of ids. Losing a race is no harm.
+    /// Keeps what re-creates the topic up to date: partitions that were added or have `begun`, configs that were changed, the id that a topic got
+    /// when its cluster learned of ids. Losing a race is no harm.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn refresh(&self, known: &Generation, version: &Version, facts: &TopicFacts) -> Result<()> {
+    pub async fn refresh(&self, known: &Generation, version: &Version, facts: &TopicFacts, begun: &BTreeSet<i32>) -> Result<()> {
         let mut fresh = known.clone();
         fresh.partitions = fresh.partitions.max(facts.partitions);
+        fresh.begun.extend(begun);
         fresh.configs.clone_from(&facts.configs);
         fresh.topic_id = fresh.topic_id.or_else(|| facts.id.clone());
         if fresh == *known {

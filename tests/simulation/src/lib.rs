@@ -29,6 +29,6 @@ mod target;
 mod verdict;
 mod world;
 
-pub use cases::{ahead, expired, overtaken, set_back, silence};
+pub use cases::{ahead, expired, lost_whole, overtaken, set_back, silence};
 pub use explore::{Explored, Instance, explore};
 pub use schedule::{Outcome, Schedule, run};

@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared::kafka::Delivery;
-use simulation::{Instance, Outcome, Schedule, ahead, expired, explore, overtaken, run, set_back, silence};
+use simulation::{Instance, Outcome, Schedule, ahead, expired, explore, lost_whole, overtaken, run, set_back, silence};
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|value| value.parse().ok())
@@ -65,6 +65,11 @@ fn a_commit_counts_only_where_its_segment_is() {
 #[test]
 fn a_commit_of_a_clock_that_was_ahead_delays_nothing() {
     ahead().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_partition_that_is_gone_whole_is_not_taken_for_an_empty_one() {
+    lost_whole().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]
