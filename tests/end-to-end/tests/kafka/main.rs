@@ -5,6 +5,7 @@ mod brokers;
 mod gaps;
 mod groups;
 mod identities;
+mod lost;
 mod old_formats;
 mod targets;
 mod times;
