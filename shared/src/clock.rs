@@ -12,6 +12,15 @@ pub fn rfc3339(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
 }
 
+/// Clocks of different machines differ by this much.
+const SKEW: Millis = 5 * 60_000;
+
+/// How long ago a stored time was. A clock that was ahead wrote one that is still to come: nobody knows how long ago that was, and to wait for it
+/// could take years, so it counts as very long.
+pub fn age(stored: Millis, now: Millis) -> Millis {
+    if stored > now.saturating_add(SKEW) { Millis::MAX } else { now.saturating_sub(stored) }
+}
+
 /// Tells the time.
 pub trait Clock: Debug + Send + Sync {
     /// Now, in milliseconds since the epoch.
@@ -31,4 +40,17 @@ impl Clock for SystemClock {
 /// The machine's clock, ready to be shared.
 pub fn system() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_still_to_come_was_long_ago() {
+        let ages = [(40, 60), (100, 0), (100 + SKEW, -SKEW), (101 + SKEW, Millis::MAX), (Millis::MAX, Millis::MAX)];
+        for (stored, expected) in ages {
+            assert_eq!(age(stored, 100), expected, "{stored}");
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! What is there to do: a few requests for all partitions, never one for each.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
 use shared::catalog::{BackupCommit, TopicIdentity};
-use shared::clock::Millis;
+use shared::clock::{Millis, age, rfc3339};
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use shared::{Error, Result};
 
@@ -12,6 +13,12 @@ use crate::publish::generation_of;
 use crate::report::BackupReport;
 use crate::resume::Known;
 use crate::{Backup, Invocation, Run};
+
+/// Brokers end a transaction of a living producer after this time at most (`transaction.max.timeout.ms`, by default).
+const LONGEST_TRANSACTION: Millis = 15 * 60_000;
+
+/// A partition of which nothing was backed up for so many RETRY_UPLOAD_SECONDS, though an open transaction holds records, does not go on by itself.
+const PAUSES_IN_PATIENCE: Millis = 3;
 
 /// A partition with something to read.
 #[derive(Debug, Clone)]
@@ -37,6 +44,12 @@ impl Candidate {
     /// The log ends below what was committed: it is not the log that was backed up.
     fn is_truncated(&self) -> bool {
         self.commit.as_ref().is_some_and(|commit| self.range.high_watermark < commit.next)
+    }
+
+    /// Whether a transaction that is open now holds it back for good, as it seems: there is nothing to back up before it, and there was none for long.
+    fn is_stuck(&self, pause: Millis, now: Millis) -> bool {
+        let patience = pause.saturating_mul(PAUSES_IN_PATIENCE).max(LONGEST_TRANSACTION);
+        self.pending() == 0 && self.commit.as_ref().is_none_or(|commit| age(commit.at, now) >= patience)
     }
 
     /// The same partition behind a segment that was just written, or will be.
@@ -105,7 +118,12 @@ impl Backup {
             let topic = TopicIdentity { cluster: cluster.clone(), topic: topic_id.cloned() };
             let is_of_topic = |commit: &BackupCommit| commit.is_of(&topic);
             if let Some(commit) = BackupCommit::read(&committed, &self.store_id).filter(is_of_topic) {
-                known.entry(partition.topic.clone()).or_default().add(generation_of(&commit));
+                let known = known.entry(partition.topic.clone()).or_default();
+                known.add(generation_of(&commit));
+                // The commit of offset 0 says that topic.json is written, and names no segment.
+                if commit.next > 0 {
+                    known.begun.insert(partition.partition);
+                }
                 commits.insert(partition, commit);
             } else if BackupCommit::is_of_another(&committed, &self.store_id) && elsewhere.insert(partition.topic.clone()) {
                 tracing::warn!(
@@ -130,7 +148,6 @@ impl Backup {
                 }
             };
             let held = range.held_by_transactions();
-            tell_held(&partition, &range);
             if let Some(end) = invocation.up_to.as_ref().and_then(|up_to| up_to.get(&partition)) {
                 range.end = range.end.min(*end);
             }
@@ -140,13 +157,14 @@ impl Backup {
             }
             let candidate = Candidate { partition, range, commit, is_stored: false, was_silent: false };
             report.see(&candidate.partition, &range, held, candidate.commit.as_ref());
+            self.tell_held(&candidate, held, now);
             if self.is_due(&candidate, invocation, now) {
                 work.push(candidate);
             } else if candidate.partition.partition == 0 && range.end == 0 && !known.contains_key(&candidate.partition.topic) {
                 empty.push(candidate.partition);
             }
         }
-        work.sort_by_key(|candidate| candidate.commit.as_ref().map_or(Millis::MIN, |commit| commit.at));
+        work.sort_by_key(|candidate| Reverse(candidate.commit.as_ref().map_or(Millis::MAX, |commit| age(commit.at, now))));
         Ok(Plan { cluster, topics, known, work, empty, report })
     }
 
@@ -155,7 +173,7 @@ impl Backup {
         let pending = candidate.pending();
         let is_old = || {
             let pause = Millis::try_from(self.settings.retry_upload.as_millis()).unwrap_or(Millis::MAX);
-            candidate.commit.as_ref().is_none_or(|commit| now.saturating_sub(commit.at) >= pause)
+            candidate.commit.as_ref().is_none_or(|commit| age(commit.at, now) >= pause)
         };
         let is_full = u64::try_from(pending).unwrap_or(0) >= self.settings.records_per_segment;
         if candidate.commit.as_ref().is_some_and(|commit| commit.doubt.is_some()) {
@@ -164,6 +182,32 @@ impl Backup {
             true
         } else {
             pending > 0 && (is_full || invocation.flush || is_old())
+        }
+    }
+
+    /// Names the offsets that an open transaction holds back: nobody who reads committed records can read them yet. Most are over in a moment. One
+    /// that hangs lets nothing of the partition be backed up any more, and in time retention deletes what waits.
+    fn tell_held(&self, candidate: &Candidate, held: i64, now: Millis) {
+        if held <= 0 {
+            return;
+        }
+        let Candidate { partition, range, commit, .. } = candidate;
+        let waiting = format!(
+            "offsets {} to {} wait for an open transaction. If this stays: kafka-transactions.sh find-hanging, then abort",
+            range.high_watermark - held,
+            range.high_watermark
+        );
+        let (topic, number) = (partition.topic.as_str(), partition.partition);
+        let pause = Millis::try_from(self.settings.retry_upload.as_millis()).unwrap_or(Millis::MAX);
+        if !candidate.is_stuck(pause, now) {
+            tracing::info!(topic, partition = number, "{waiting}");
+        } else {
+            let since = commit.as_ref().map_or_else(|| "yet".to_owned(), |commit| format!("since {}", rfc3339(commit.at)));
+            tracing::warn!(
+                topic,
+                partition = number,
+                "nothing of this partition was backed up {since}: {waiting}. Else retention deletes them"
+            );
         }
     }
 
@@ -197,22 +241,41 @@ fn partitions_of(topics: &BTreeMap<String, TopicFacts>) -> Vec<TopicPartition> {
     topics.iter().flat_map(of_topic).collect()
 }
 
-/// Names the offsets that an open transaction holds back. They are no lag: nobody who reads committed records can read them yet.
-fn tell_held(partition: &TopicPartition, range: &OffsetRange) {
-    if range.held_by_transactions() > 0 {
-        tracing::info!(
-            topic = partition.topic,
-            partition = partition.partition,
-            "offsets {} to {} wait for an open transaction. If this stays: kafka-transactions.sh find-hanging, then abort",
-            range.end,
-            range.high_watermark
-        );
-    }
-}
-
 impl Run {
     /// Whether another segment of this partition should follow in the same invocation.
     pub(crate) fn is_due(&self, candidate: &Candidate) -> bool {
         self.backup.is_due(candidate, &self.invocation, self.backup.clock.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_stays_open_is_told_from_one_that_is_just_open() {
+        const MINUTE: Millis = 60_000;
+        let stuck = |next: i64, minutes: Millis, pause: Millis| {
+            let (folder, store) = (String::from("orders"), String::new());
+            let commit = BackupCommit {
+                version: BackupCommit::VERSION,
+                next,
+                folder,
+                segment: 0,
+                at: 0,
+                cluster_id: None,
+                topic_id: None,
+                store,
+                doubt: None,
+            };
+            let range = OffsetRange { log_start: 0, end: 10, high_watermark: 20 };
+            let partition = TopicPartition::new("orders", 0);
+            let candidate = Candidate { partition, range, commit: Some(commit), is_stored: false, was_silent: false };
+            candidate.is_stuck(pause * MINUTE, minutes * MINUTE)
+        };
+        assert!(!stuck(10, 14, 1), "a producer that lives may take this long");
+        assert!(stuck(10, 15, 1) && stuck(10, 90, 30));
+        assert!(!stuck(10, 89, 30), "backups are rare");
+        assert!(!stuck(9, 90, 1), "there is something to read before it");
     }
 }

@@ -26,7 +26,7 @@ pub struct BackupReport {
     pub log_bytes: u64,
     /// Bytes stored.
     pub stored_bytes: u64,
-    /// Offsets that are not in the bucket yet, over all partitions.
+    /// Offsets that are not in the bucket yet, over all partitions, those included that open transactions hold back.
     pub lag_records: i64,
     /// Offsets that retention deleted before they were read.
     pub gap_records: i64,
@@ -66,14 +66,17 @@ pub struct PartitionReport {
     pub next: Option<i64>,
     /// Where the partition ended when the invocation began.
     pub end: i64,
-    /// Offsets between the two.
+    /// Offsets between the two, and those that open transactions hold back: none of them is in the bucket.
     pub lag_records: i64,
     /// The same in bytes, uncompressed, by the average of what this invocation read; absent when it read nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_bytes: Option<i64>,
-    /// Distance from the last stable offset to the high watermark: held back by open transactions.
+    /// Distance from the last stable offset to the high watermark: held back by open transactions. A part of the lag.
     #[serde(skip_serializing_if = "is_zero")]
     pub held_by_transactions: i64,
+    /// Where the log ended, with what is held back.
+    #[serde(skip)]
+    pub(crate) high_watermark: i64,
     /// Offsets that were gone before they could be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -119,7 +122,9 @@ impl BackupReport {
         report.held_by_transactions = held;
         // A log that ends below what was backed up is another log, of which nothing is in the bucket yet.
         let next = report.next.filter(|next| *next <= range.high_watermark);
-        report.lag_records = (range.end - next.unwrap_or(range.log_start)).max(0);
+        report.high_watermark = range.high_watermark;
+        let next = next.unwrap_or(range.log_start);
+        report.lag_records = (range.end - next).max(0) + held.min((range.high_watermark - next).max(0));
     }
 
     pub(crate) fn add(&mut self, partition: &TopicPartition, done: &Stretch) {
@@ -132,7 +137,9 @@ impl BackupReport {
         report.next = Some(done.commit.next);
         report.folder = Some(done.commit.folder.clone());
         report.gaps.extend(done.gap.clone());
-        report.lag_records = (report.end - done.commit.next).max(0);
+        // A transaction that ended meanwhile holds nothing back any more.
+        report.held_by_transactions = report.held_by_transactions.min(report.high_watermark - done.commit.next).max(0);
+        report.lag_records = (report.end - done.commit.next).max(0) + report.held_by_transactions;
         let read = i64::try_from(report.log_bytes).unwrap_or(i64::MAX);
         report.lag_bytes =
             i64::try_from(report.records).ok().filter(|records| *records > 0).map(|records| read / records * report.lag_records);
@@ -171,9 +178,9 @@ impl BackupReport {
         self.duration_ms = now - started;
     }
 
-    /// Whether everything that this invocation was to look after is in the bucket.
+    /// Whether everything that this invocation was to look after, and that can be read, is in the bucket.
     pub fn is_caught_up(&self) -> bool {
-        self.succeeded && self.lag_records == 0
+        self.succeeded && self.partitions.iter().all(|one| one.lag_records <= one.held_by_transactions)
     }
 
     /// Whether this invocation wrote or adopted anything.
@@ -200,18 +207,44 @@ mod tests {
             doubt: None,
         });
         let mut report = BackupReport::new();
-        report.see(&TopicPartition::new("orders", 0), &OffsetRange { log_start: 3, end, high_watermark }, 0, commit.as_ref());
+        let range = OffsetRange { log_start: 3, end, high_watermark };
+        report.see(&TopicPartition::new("orders", 0), &range, range.held_by_transactions(), commit.as_ref());
         report.finish(0, 0);
         report
     }
 
     #[test]
     fn caught_up_is_what_has_nothing_left() {
-        let lags = [(10, 10, None, 7), (10, 10, Some(4), 6), (10, 10, Some(10), 0), (8, 10, Some(9), 0)];
+        let lags = [(10, 10, None, 7), (10, 10, Some(4), 6), (10, 10, Some(10), 0), (8, 10, Some(9), 1)];
         for (end, high_watermark, next, lag) in lags {
             let report = seen(end, high_watermark, next);
-            assert_eq!((report.lag_records, report.is_caught_up()), (lag, lag == 0), "{end} {high_watermark} {next:?}");
+            assert_eq!((report.lag_records, report.is_caught_up()), (lag, lag <= 2), "{end} {high_watermark} {next:?}");
         }
+    }
+
+    /// An open transaction keeps records out of the bucket, and nobody can read them: they are lag, and nothing to wait for.
+    #[test]
+    fn what_a_transaction_holds_is_lag() {
+        let mut report = seen(8, 20, Some(8));
+        assert_eq!((report.lag_records, report.partitions[0].held_by_transactions, report.is_caught_up()), (12, 12, true));
+        let partition = report.partitions.remove(0);
+        report.by_partition.insert(TopicPartition::new("orders", 0), partition);
+        let (folder, store) = (String::from("orders"), String::new());
+        let commit = BackupCommit {
+            version: BackupCommit::VERSION,
+            next: 15,
+            folder,
+            segment: 8,
+            at: 0,
+            cluster_id: None,
+            topic_id: None,
+            store,
+            doubt: None,
+        };
+        let done = Stretch { commit, records: 7, log_bytes: 70, stored_bytes: 7, gap: None, adopted: false };
+        report.add(&TopicPartition::new("orders", 0), &done);
+        report.finish(0, 0);
+        assert_eq!((report.lag_records, report.partitions[0].held_by_transactions), (5, 5), "it ended while the partition was read");
     }
 
     #[test]

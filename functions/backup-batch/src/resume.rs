@@ -41,6 +41,8 @@ pub(crate) struct Known {
     /// The oldest and the newest generation that they name: those were in the bucket before.
     pub(crate) oldest: Option<u32>,
     pub(crate) newest: Option<u32>,
+    /// Partitions that they name a segment of.
+    pub(crate) begun: BTreeSet<i32>,
     /// Partitions that lost their ends, as a second look of this invocation shows.
     pub(crate) cut: BTreeSet<i32>,
 }
@@ -151,7 +153,7 @@ impl Run {
         }
         let configs = self.backup.source.configs(name).await?;
         let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
-        generations.refresh(found, version, &topic.identity, &facts).await
+        generations.refresh(found, version, &topic.identity, &facts, &topic.known.begun).await
     }
 
     /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` where that alone is missing. A store that was set back (a
@@ -251,6 +253,7 @@ impl Run {
                 cluster_id: topic.identity.cluster.clone(),
                 partitions: topic.facts.partitions,
                 replication_factor: topic.facts.replication_factor,
+                begun: BTreeSet::new(),
                 configs: backup.source.configs(name).await?.unwrap_or_default(),
                 packing: Packing::from(backup.settings.compression),
                 reason: reason.clone(),

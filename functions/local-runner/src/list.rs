@@ -48,8 +48,27 @@ struct SegmentRow {
     error: Option<String>,
 }
 
-/// The topics' folders, with each partition in order, or why those of a topic cannot be listed.
-pub(crate) type Places = Vec<(String, Result<i32, Error>)>;
+/// Where there is something, or should be.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) folder: String,
+    /// Or why those of a topic cannot be listed.
+    pub(crate) partition: Result<i32, Error>,
+    /// The topic's `topic.json` says that there were segments.
+    pub(crate) has_begun: bool,
+    pub(crate) is_compacted: bool,
+}
+
+impl Place {
+    /// What to say when there is nothing.
+    pub(crate) fn loss(&self) -> Option<String> {
+        let partition = self.partition.as_ref().ok().filter(|_| self.has_begun)?;
+        Some(format!("every segment of {}/{partition} is missing: topic.json says that there were some", self.folder))
+    }
+}
+
+/// The topics' folders, with each partition in order.
+pub(crate) type Places = Vec<Place>;
 
 /// Lists partitions, or segments. Whether all of it could be read: what cannot be is named in its row, and hides no other.
 pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> Result<bool> {
@@ -57,6 +76,7 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
     let store = &bucket.store;
     let places = places(store.as_ref(), bucket.topic.as_deref()).await?;
     if places.is_empty() {
+        anyhow::ensure!(bucket.topic.is_none(), "no backup{}; {}", bucket.place(), what_is_there(store.as_ref()).await?);
         output.say(&format!("no backups{}", bucket.place()));
     }
     let mut patience = Patience::default();
@@ -74,53 +94,80 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
     Ok(patience.is_untried())
 }
 
-/// All of them, or those of one folder.
+/// The topics that one can ask for. Names in a bucket can be anything, so they are quoted.
+async fn what_is_there(store: &dyn ObjectStore) -> Result<String, Error> {
+    let folders = store.folders("").await?;
+    let topics: Vec<String> =
+        folders.iter().filter(|folder| names::parse_topic_folder(folder).is_some()).map(|folder| format!("{folder:?}")).collect();
+    Ok(if topics.is_empty() { "nothing is there".to_owned() } else { format!("there are: {}", topics.join(", ")) })
+}
+
+/// All of them, or those of one generation, each partition in the folder that it is in. Partitions that topic.json counts are among them, whether
+/// there is anything of them or not.
 pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Result<Places, Error> {
     let is_wanted = |folder: &str| names::parse_topic_folder(folder).is_some() && only.is_none_or(|only| only == folder);
     let mut places = Vec::new();
     for folder in store.folders("").await?.into_iter().filter(|folder| is_wanted(folder)) {
-        // Of one generation that was asked for, each partition where it is.
-        if only.is_some()
-            && let Some((topic, number)) = names::parse_topic_folder(&folder)
-            && let Ok(Some(lineage)) = Generations::of(store, topic).lineage(number).await
-            && lineage.all().count() > 1
-        {
-            places.extend(partitions_of(store, &lineage).await?);
-            continue;
-        }
-        match store.folders(&format!("{folder}/")).await {
-            Ok(found) => {
-                let mut partitions: Vec<i32> = found.iter().filter_map(|name| names::parse_partition(names::file_name(name))).collect();
-                partitions.sort_unstable();
-                places.extend(partitions.into_iter().map(|partition| (folder.clone(), Ok(partition))));
-            }
-            Err(error) => places.push((folder, Err(error.into()))),
+        let lineage = lineage(store, &folder).await;
+        let found = match &lineage {
+            Some(lineage) if only.is_some() => partitions_of(store, lineage).await,
+            _ => partitions_in(store, &folder, lineage.as_ref().map(Lineage::newest)).await,
+        };
+        let newest = lineage.as_ref().map(Lineage::newest);
+        match found {
+            Ok(found) => places.extend(found.into_iter().map(|(partition, folder)| Place {
+                folder,
+                partition: Ok(partition),
+                has_begun: newest.is_some_and(|generation| generation.begun.contains(&partition)),
+                is_compacted: newest.is_some_and(Generation::is_compacted),
+            })),
+            Err(error) => places.push(Place { folder, partition: Err(error), has_begun: false, is_compacted: false }),
         }
     }
     Ok(places)
 }
 
-/// The partitions of a generation, in order, each in the folder that it is in.
-async fn partitions_of(store: &dyn ObjectStore, lineage: &Lineage) -> Result<Places, Error> {
-    let mut places = BTreeMap::new();
+/// What topic.json says, and those of older generations that it continues, where they can be read: that they cannot is a thing of `verify`.
+async fn lineage(store: &dyn ObjectStore, folder: &str) -> Option<Lineage> {
+    let (topic, number) = names::parse_topic_folder(folder)?;
+    Generations::of(store, topic).lineage(number).await.ok()?
+}
+
+/// The partitions of a generation, each with the folder that it is in.
+async fn partitions_of(store: &dyn ObjectStore, lineage: &Lineage) -> Result<BTreeMap<i32, String>, Error> {
+    let counted = lineage.newest().all_partitions();
+    let mut places: BTreeMap<i32, String> = counted.into_iter().map(|partition| (partition, lineage.of(partition).folder())).collect();
     for folder in lineage.all().map(Generation::folder) {
-        for name in store.folders(&format!("{folder}/")).await? {
-            if let Some(partition) = names::parse_partition(names::file_name(&name)).filter(|number| lineage.of(*number).folder() == folder)
-            {
-                places.insert(partition, folder.clone());
-            }
-        }
+        let found = numbers(store, &folder).await?;
+        places.extend(found.into_iter().filter(|number| lineage.of(*number).folder() == folder).map(|number| (number, folder.clone())));
     }
-    Ok(places.into_iter().map(|(partition, folder)| (folder, Ok(partition))).collect())
+    Ok(places)
+}
+
+/// The partitions in one folder, and those that began in its generation.
+async fn partitions_in(store: &dyn ObjectStore, folder: &str, generation: Option<&Generation>) -> Result<BTreeMap<i32, String>, Error> {
+    let counted = generation.map(Generation::all_partitions).unwrap_or_default();
+    let begun_here = counted.into_iter().filter(|partition| generation.is_some_and(|generation| generation.begins(*partition)));
+    Ok(begun_here.chain(numbers(store, folder).await?).map(|partition| (partition, folder.to_owned())).collect())
+}
+
+async fn numbers(store: &dyn ObjectStore, folder: &str) -> Result<Vec<i32>, Error> {
+    let found = store.folders(&format!("{folder}/")).await?;
+    Ok(found.iter().filter_map(|name| names::parse_partition(names::file_name(name))).collect())
 }
 
 async fn list_partitions(store: &Arc<dyn ObjectStore>, places: Places, patience: &mut Patience, rows: &mut Rows<Row>) -> Result<(), Error> {
-    for (folder, partition) in places {
-        let mut row = Row { folder, partition: partition.as_ref().ok().copied(), ..Row::default() };
-        let filled = match partition {
+    for place in places {
+        let loss = place.loss();
+        let mut row = Row { folder: place.folder, partition: place.partition.as_ref().ok().copied(), ..Row::default() };
+        let filled = match place.partition {
             Ok(partition) => fill(store, partition, &mut row).await,
             Err(error) => Err(error),
         };
+        let filled = filled.and_then(|()| match loss {
+            Some(loss) if row.segments == 0 && row.python_archives == 0 => Err(Error::Refused(loss)),
+            _ => Ok(()),
+        });
         let settled = patience.settle(filled, |error| row.error = Some(error));
         rows.add(row);
         settled?;
@@ -148,11 +195,17 @@ async fn list_segments_of(
     patience: &mut Patience,
     rows: &mut Rows<SegmentRow>,
 ) -> Result<(), Error> {
-    for (folder, partition) in places {
-        let (name, listed) = match partition {
+    for place in places {
+        let loss = place.loss();
+        let folder = place.folder;
+        let (name, listed) = match place.partition {
             Ok(partition) => (names::partition_prefix(&folder, partition), segments(store.as_ref(), &folder, partition).await),
             Err(error) => (format!("{folder}/"), Err(error)),
         };
+        let listed = listed.and_then(|entries| match loss {
+            Some(loss) if entries.is_empty() => Err(Error::Refused(loss)),
+            _ => Ok(entries),
+        });
         let listed = patience.settle(listed, |error| rows.add(SegmentRow { name, error: Some(error), ..SegmentRow::default() }))?;
         for entry in listed.unwrap_or_default() {
             if rows.are_unread() {
@@ -243,7 +296,7 @@ mod tests {
     use shared::store::{Fault, MemoryStore, StoreErrorKind};
 
     use super::*;
-    use crate::testing::{add_segment, failing};
+    use crate::testing::{add_segment, add_topic_with, failing};
 
     async fn store() -> MemoryStore {
         let store = MemoryStore::new();
@@ -276,13 +329,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn partitions_of_which_nothing_is_there_are_listed() {
+        let store = store().await;
+        add_topic_with(&store, "a", |topic| (topic.partitions, topic.begun) = (4, [0, 3].into()));
+        let (found, sound) = rows(Arc::new(store)).await;
+        let facts: Vec<_> = found.iter().map(|row| (row.partition, row.segments, row.error.is_some())).collect();
+        assert_eq!(facts[..4], [(Some(0), 2, false), (Some(1), 1, false), (Some(2), 0, false), (Some(3), 0, true)]);
+        assert!(!sound);
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_is_not_there_is_an_error_with_those_that_are() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("orders/0")).unwrap();
+        let args = BucketArgs { bucket: dir.path().to_owned(), topic: Some("ordres".to_owned()) };
+        let error = run(&args, false, &Output::new(true)).await.unwrap_err().to_string();
+        assert!(error.contains("\"ordres\"") && error.contains("there are: \"orders\""), "{error}");
+    }
+
+    #[tokio::test]
     async fn folders_that_are_no_partitions_are_not_listed() {
         let store = store().await;
         for name in ["a/00/x", "a/+1/x", "a/-1/x", "a/more/x"] {
             store.overwrite(name, "x");
         }
         let places = places(&store, Some("a")).await.unwrap();
-        assert_eq!(places.into_iter().map(|(_, partition)| partition.unwrap()).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(places.into_iter().map(|place| place.partition.unwrap()).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Buckets for the tests of what looks into them.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shared::catalog::{Generation, NewReason, names};
@@ -12,7 +12,12 @@ use shared::store::{Fault, FaultyStore, MemoryStore, ObjectStore, Operation};
 
 /// A `topic.json` in its place.
 pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
-    let generation = Generation {
+    add_topic_with(store, topic, |_| {});
+}
+
+/// The same, changed by `change`.
+pub(crate) fn add_topic_with(store: &MemoryStore, topic: &str, change: impl FnOnce(&mut Generation)) {
+    let mut generation = Generation {
         format_version: Generation::FORMAT,
         topic: topic.to_owned(),
         generation: 1,
@@ -20,6 +25,7 @@ pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
         cluster_id: None,
         partitions: 1,
         replication_factor: None,
+        begun: BTreeSet::new(),
         configs: BTreeMap::new(),
         packing: Packing::Gzip,
         reason: NewReason::First,
@@ -27,6 +33,7 @@ pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
         begins: None,
         is_create_only: true,
     };
+    change(&mut generation);
     store.overwrite(&names::topic_json(topic), serde_json::to_vec(&generation).unwrap());
 }
 

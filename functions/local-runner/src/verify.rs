@@ -27,6 +27,9 @@ pub(crate) struct Verdict {
     pub(crate) python_archives: u64,
     /// Offsets that a backup could not read any more when it came to them: recorded, and no fault of the bucket.
     pub(crate) recorded_gaps: Vec<String>,
+    /// What is no fault of the bucket, and what a restore will not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
     /// What is damaged or missing.
     pub(crate) problems: Vec<String>,
 }
@@ -73,10 +76,11 @@ impl<'a> Verify<'a> {
     pub(crate) async fn each(&mut self, only: Option<&str>, tell: &mut impl FnMut(Verdict)) -> Result<(), Error> {
         // What is wrong with the topic.json of the folder under way, until it is told.
         let mut of_topic: (String, Option<Flaw>) = Default::default();
-        for (folder, partition) in places(self.store.as_ref(), only).await? {
-            let mut verdict = Verdict { partition: partition.as_ref().ok().copied(), folder, ..Verdict::default() };
-            let verified = match partition {
-                Ok(partition) => self.partition(partition, &mut verdict).await,
+        for place in places(self.store.as_ref(), only).await? {
+            let loss = place.loss();
+            let mut verdict = Verdict { partition: place.partition.as_ref().ok().copied(), folder: place.folder, ..Verdict::default() };
+            let verified = match place.partition {
+                Ok(partition) => self.partition(partition, loss, place.is_compacted, &mut verdict).await,
                 Err(error) => Err(error),
             };
             let settled = self.patience.settle(verified, |problem| verdict.problems.push(problem));
@@ -93,8 +97,10 @@ impl<'a> Verify<'a> {
         Ok(())
     }
 
-    async fn partition(&mut self, partition: i32, verdict: &mut Verdict) -> Result<(), Error> {
+    async fn partition(&mut self, partition: i32, loss: Option<String>, is_compacted: bool, verdict: &mut Verdict) -> Result<(), Error> {
         let entries = segments(self.store.as_ref(), &verdict.folder, partition).await?;
+        let first = entries.first().map(|entry| entry.start);
+        self.check_sidecars(partition, first, verdict).await?;
         let bar = self.bars.as_ref().map(|bars| bars.counted(&format!("{}/{partition}", verdict.folder), entries.len() as u64));
         let mut expected = if self.from_oldest { None } else { Some(0) };
         for entry in &entries {
@@ -112,7 +118,39 @@ impl<'a> Verify<'a> {
             let archive = self.patience.settle(opened, |problem| verdict.problems.push(problem))?;
             verdict.records += archive.map_or(0, |archive| archive.records());
         }
+        let is_lost = verdict.segments == 0 && verdict.python_archives == 0 && loss.is_some();
+        let told = if self.from_oldest { &mut verdict.warnings } else { &mut verdict.problems };
+        told.extend(loss.filter(|_| is_lost));
+        if is_compacted && (is_lost || first.is_some_and(|first| first > 0)) {
+            verdict.warnings.push(format!(
+                "{}/{partition}: its oldest segments are missing, and the topic is compacted: keys whose last value was in them are lost. No expiry \
+                 by age should delete from the backup of such a topic",
+                verdict.folder
+            ));
+        }
         Ok(())
+    }
+
+    /// A `.sha256` whose segment is missing shows that there was one. Those before the `first` segment may expire last.
+    async fn check_sidecars(&self, partition: i32, first: Option<i64>, verdict: &mut Verdict) -> Result<(), Error> {
+        let (prefix, mut after, mut segment) = (names::segment_prefix(&verdict.folder, partition), String::new(), String::new());
+        loop {
+            let page = self.store.list(&prefix, &after, 1000).await?;
+            for object in &page.objects {
+                let Some(name) = object.name.strip_suffix(".sha256") else {
+                    segment.clone_from(&object.name);
+                    continue;
+                };
+                let Some((start, _)) = names::parse_segment(names::file_name(name)).filter(|_| segment != name) else { continue };
+                if !self.from_oldest || first.is_some_and(|first| start > first) {
+                    verdict.problems.push(format!("{}: missing, only its .sha256 is there", self.store.location(name)));
+                }
+            }
+            match page.objects.last() {
+                Some(last) if page.more => after.clone_from(&last.name),
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// A chain begins at offset 0, and each segment where the one before ended. Behind one that cannot be read nothing is known.
@@ -180,11 +218,21 @@ pub(crate) fn verdicts_table(verdicts: &[Verdict]) -> String {
                 one.python_archives.to_string(),
                 one.records.to_string(),
                 one.recorded_gaps.join(", "),
-                if one.problems.is_empty() { "sound".to_owned() } else { format!("{} PROBLEMS", one.problems.len()) },
+                verdict_of(one),
             ]
         }),
     );
-    with_problems(text, verdicts.iter().flat_map(|one| &one.problems))
+    let warnings = verdicts.iter().flat_map(|one| &one.warnings).map(|warning| format!("\nwarning: {warning}"));
+    with_problems(text + &warnings.collect::<String>(), verdicts.iter().flat_map(|one| &one.problems))
+}
+
+fn verdict_of(one: &Verdict) -> String {
+    match one.problems.len() {
+        0 if one.partition.is_some() && one.segments == 0 && one.python_archives == 0 => "nothing stored".to_owned(),
+        0 if !one.warnings.is_empty() => format!("{} WARNINGS", one.warnings.len()),
+        0 => "sound".to_owned(),
+        problems => format!("{problems} PROBLEMS"),
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +242,7 @@ mod tests {
     use shared::store::{Fault, MemoryStore, StoreErrorKind};
 
     use super::*;
-    use crate::testing::{add_segment, add_topic, failing};
+    use crate::testing::{add_segment, add_topic, add_topic_with, failing};
 
     /// Verdicts, and how it ended.
     async fn verify(store: Arc<dyn ObjectStore>, from_oldest: bool) -> (Vec<Verdict>, Result<(), Error>) {
@@ -240,6 +288,39 @@ mod tests {
         assert!(found.len() == 1 && found[0].contains("offsets 0 to 10 are missing in front"), "{found:?}");
         assert!(found[0].contains("--from-oldest") && found[0].contains("expire_days"), "{found:?}");
         assert_eq!(problems(&verify(Arc::new(store), true).await.0), [""; 0]);
+    }
+
+    /// Partition 0 lost its folder, 1 its last segment, 2 never had one; of 3 nobody has seen one yet.
+    #[tokio::test]
+    async fn what_is_gone_is_told_from_what_never_was() {
+        let store = MemoryStore::new();
+        add_topic_with(&store, "a", |topic| (topic.partitions, topic.begun) = (3, [0, 1].into()));
+        let mut names = Vec::new();
+        for start in [0, 10] {
+            names.push(add_segment(&store, "a", 1, start..start + 10).await);
+        }
+        store.delete(&names[1]).await.unwrap();
+        let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+        let found = problems(&verdicts);
+        assert!(found.len() == 2 && found[0].contains("every segment of a/0 is missing") && found[1].contains(&names[1]), "{found:?}");
+        let told: Vec<_> = verdicts.iter().map(|one| (one.partition, one.problems.len(), verdict_of(one))).collect();
+        assert_eq!((told[2].0, told[2].1, told[2].2.as_str()), (Some(2), 0, "nothing stored"));
+        // Expiry takes all of a quiet partition; what it leaves is in the middle of no chain.
+        let (verdicts, _) = verify(Arc::new(store), true).await;
+        let found = problems(&verdicts);
+        assert!(found.len() == 1 && found[0].contains(&names[1]) && verdicts[0].warnings.len() == 1, "{verdicts:?}");
+    }
+
+    #[tokio::test]
+    async fn the_expired_beginning_of_a_compacted_topic_is_no_old_news() {
+        let store = MemoryStore::new();
+        for (topic, policy) in [("a", "compact,delete"), ("b", "delete")] {
+            add_topic_with(&store, topic, |topic| _ = topic.configs.insert("cleanup.policy".to_owned(), policy.to_owned()));
+            add_segment(&store, topic, 0, 10..20).await;
+        }
+        let (verdicts, _) = verify(Arc::new(store), true).await;
+        assert_eq!(problems(&verdicts), [""; 0]);
+        assert!(verdicts[0].warnings[0].contains("compacted") && verdicts[1].warnings.is_empty(), "{verdicts:?}");
     }
 
     #[tokio::test]

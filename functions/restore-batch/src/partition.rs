@@ -1,7 +1,7 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
 use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair};
-use shared::clock::Millis;
+use shared::clock::{Millis, age};
 use shared::config::PartitionStrategy;
 use shared::kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use shared::store::{StoreError, StoreErrorKind, Version};
@@ -143,11 +143,26 @@ impl<'r> PartitionRestore<'r> {
                 return self.close().await;
             }
         }
+        self.check_lost()?;
         self.close().await?;
         let folder = names::partition_prefix(&self.run.source.folder_of(self.partition), self.partition);
         tracing::info!("waiting for more files in {}", self.run.restore.store.location(&folder));
         lock(&self.run.report).caught_up(self.partition);
         Ok(())
+    }
+
+    /// A partition of which nothing is in the bucket: as a rule nothing was ever written to it.
+    fn check_lost(&mut self) -> Result<()> {
+        let nothing_yet = self.reached.next == 0 && self.reached.inside.is_none() && self.reached.archives.is_none();
+        let Some(what) = self.run.source.what_is_lost(self.partition).filter(|_| nothing_yet) else { return Ok(()) };
+        let (settings, advice) = (&self.run.restore.settings, self.run.source.compaction_advice());
+        if settings.skip_damaged || settings.is_allowed("expired") {
+            self.skip(format!("{what}{advice}"));
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "{what}{advice}. Put them back, or go on without them: RESTORE_ANYWAY=expired if the bucket's rules deleted them, else SKIP_DAMAGED=true"
+        )))
     }
 
     /// Commits what is open, and notes that it is all.
@@ -209,6 +224,7 @@ impl<'r> PartitionRestore<'r> {
         );
         // In front of all that is left, as an expiry of old objects takes them away.
         let in_front = from == 0 && self.reached.inside.is_none();
+        let what = what + if in_front { self.run.source.compaction_advice() } else { "" };
         let is_allowed = settings.skip_damaged || (in_front && settings.is_allowed("expired"));
         if !is_allowed {
             let expired = if in_front { ", or RESTORE_ANYWAY=expired if the bucket's rules delete old segments," } else { "" };
@@ -320,7 +336,7 @@ impl<'r> PartitionRestore<'r> {
         // Without transactions the checkpoint is the only progress there is.
         let is_due = run.restore.settings.delivery == Delivery::AtLeastOnce
             || self.pending_runs.len() >= RUNS_BETWEEN_CHECKPOINTS
-            || run.restore.clock.now() - self.checkpoint.at >= BETWEEN_CHECKPOINTS;
+            || age(self.checkpoint.at, run.restore.clock.now()) >= BETWEEN_CHECKPOINTS;
         if is_due {
             self.save(false).await?;
         }

@@ -85,6 +85,18 @@ fn newer_note(folder: &str, newer: &str) -> String {
     )
 }
 
+fn absent_note(source: &Source) -> Option<String> {
+    let lost = source.generation.as_ref().map(|generation| &generation.begun);
+    let absent: Vec<String> =
+        source.absent.iter().filter(|partition| lost.is_none_or(|lost| !lost.contains(partition))).map(i32::to_string).collect();
+    (!absent.is_empty()).then(|| {
+        format!(
+            "nothing of these partitions is in the backup, as of partitions in which nothing was written: {}. The target has them, empty",
+            absent.join(", ")
+        )
+    })
+}
+
 fn retention_note(target: &str) -> String {
     format!(
         "{target:?} keeps its records for ever (retention.ms=-1), so that old ones survive the restore. The backup knows no retention.ms of the \
@@ -99,6 +111,7 @@ impl RestoreReport {
         let partitions =
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
         let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
+        notes.extend(absent_note(source));
         if !settings.times.are_all() {
             notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", settings.times));
         }

@@ -1,6 +1,6 @@
 //! What the backup has.
 
-use shared::catalog::{Generation, Generations, Lineage, names};
+use shared::catalog::{Generation, Generations, Lineage, find_next, names};
 use shared::host::Event;
 use shared::{Error, Result};
 
@@ -17,7 +17,9 @@ pub(crate) struct Source {
     lineage: Option<Lineage>,
     /// The folder of the generation behind it, when there is one: the topic was created again, or its log lost its end.
     pub(crate) newer: Option<String>,
-    /// Every partition that has a folder, in order.
+    /// Partitions that `topic.json` counts, and of which nothing is in the bucket.
+    pub(crate) absent: Vec<i32>,
+    /// Every partition that has a folder or should have one, in order.
     pub(crate) all_partitions: Vec<i32>,
     /// Those of them that this invocation is to look after.
     pub(crate) partitions: Vec<i32>,
@@ -36,6 +38,25 @@ impl Source {
     }
 }
 
+impl Source {
+    /// What to say of a partition of which there is nothing to restore, though there was.
+    pub(crate) fn what_is_lost(&self, partition: i32) -> Option<String> {
+        let was_there = self.generation.as_ref().is_some_and(|generation| generation.begun.contains(&partition));
+        was_there
+            .then(|| format!("every segment of {}/{partition} is missing: topic.json says that there were some", self.folder_of(partition)))
+    }
+
+    /// What to add where the beginning of a partition is missing: of a compacted topic those are not just old records.
+    pub(crate) fn compaction_advice(&self) -> &'static str {
+        let is_compacted = self.generation.as_ref().is_some_and(Generation::is_compacted);
+        if is_compacted {
+            ". The topic is compacted: keys whose last value was in them are lost. No expiry by age should delete from the backup of such a topic"
+        } else {
+            ""
+        }
+    }
+}
+
 impl Restore {
     /// Finds the backup in the bucket.
     pub(crate) async fn source(&self, event: &Event) -> Result<Source> {
@@ -46,18 +67,22 @@ impl Restore {
             return Err(Error::Refused(format!("the event names topic {only:?}, but this function restores {folder:?}; nothing was read")));
         }
         let generations = Generations::of(self.store.as_ref(), topic);
-        let lineage = generations.lineage(number).await?;
-        let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
+        let mut lineage = generations.lineage(number).await?;
         let newer = generations.has(number + 1).await?.then(|| names::topic_folder(topic, number + 1));
-        let mut all_partitions = Vec::new();
-        let folders = lineage.as_ref().map_or_else(|| vec![folder.clone()], |lineage| lineage.all().map(Generation::folder).collect());
-        for folder in folders {
-            let there = self.store.folders(&format!("{folder}/")).await?;
-            let there = there.iter().filter_map(|name| names::parse_partition(names::file_name(name)));
-            all_partitions
-                .extend(there.filter(|partition| lineage.as_ref().is_none_or(|lineage| lineage.of(*partition).folder() == folder)));
+        let mut all_partitions = self.partitions_in(&folder, lineage.as_ref()).await?;
+        if lineage.is_none() && !all_partitions.is_empty() {
+            // A backup may have begun just now.
+            lineage = generations.lineage(number).await?;
         }
+        let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
+        if generation.is_none() {
+            self.check_partitions_without_topic_json(&folder, &all_partitions).await?;
+        }
+        let counted = generation.as_ref().map(Generation::all_partitions).unwrap_or_default();
+        let absent = counted.into_iter().filter(|partition| !all_partitions.contains(partition)).collect();
+        all_partitions.extend(generation.iter().flat_map(|generation| &generation.begun));
         all_partitions.sort_unstable();
+        all_partitions.dedup();
         if all_partitions.is_empty() && generation.is_none() {
             let there = self.store.folders("").await?;
             let there: Vec<&str> = there.iter().map(String::as_str).filter(|name| !name.starts_with('@')).collect();
@@ -71,6 +96,39 @@ impl Restore {
                 Event { topic: None, ..event.clone() }.includes(&shared::kafka::TopicPartition::new(folder.as_str(), *partition))
             })
             .collect();
-        Ok(Source { folder, generation, lineage, newer, all_partitions, partitions })
+        Ok(Source { folder, generation, lineage, newer, absent, all_partitions, partitions })
+    }
+
+    /// The partitions that have a folder, each in the generation that it is in.
+    async fn partitions_in(&self, folder: &str, lineage: Option<&Lineage>) -> Result<Vec<i32>> {
+        let mut partitions = Vec::new();
+        for folder in lineage.map_or_else(|| vec![folder.to_owned()], |lineage| lineage.all().map(Generation::folder).collect()) {
+            let found = self.store.folders(&format!("{folder}/")).await?;
+            let found = found.iter().filter_map(|name| names::parse_partition(names::file_name(name)));
+            partitions.extend(found.filter(|partition| lineage.is_none_or(|lineage| lineage.of(*partition).folder() == folder)));
+        }
+        Ok(partitions)
+    }
+
+    /// Segments have a `topic.json` beside them; the Python tool's archives have none. Without it nobody knows which partitions the topic had.
+    async fn check_partitions_without_topic_json(&self, folder: &str, partitions: &[i32]) -> Result<()> {
+        for partition in partitions {
+            if find_next(self.store.as_ref(), folder, *partition, 0).await?.is_none() {
+                continue;
+            }
+            let what = format!(
+                "{} is missing, though there are segments: how many partitions the topic had, and its configs, are not known",
+                self.store.location(&names::topic_json(folder))
+            );
+            if self.settings.skip_damaged {
+                tracing::warn!("{what}; going on with the partitions that have a folder (SKIP_DAMAGED)");
+                return Ok(());
+            }
+            return Err(Error::Refused(format!(
+                "{what}. Nothing was written. Put it back (where the bucket keeps versions, an older one). If it is gone for good: create the target \
+                 topic with its partitions, and set SKIP_DAMAGED=true to restore the partitions that have a folder"
+            )));
+        }
+        Ok(())
     }
 }

@@ -32,6 +32,8 @@ enum Likeness {
     AnotherTopic,
     AnotherCluster,
 }
+/// More than any topic has. What a bucket says is bounded before it is counted through.
+const MOST_PARTITIONS: i32 = 100_000;
 
 /// What `topic.json` holds: the identity of a generation, and what re-creates the topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,10 @@ pub struct Generation {
     /// Replicas of each partition, where the cluster told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
+    /// Partitions of which a later backup than their first one knew a segment, in this generation or in one before that it continues: nothing of
+    /// them in the bucket is a loss, and not just no records.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub begun: BTreeSet<i32>,
     /// Configs that differed from the broker's defaults, and `min.insync.replicas` where it differed from Kafka's.
     pub configs: BTreeMap<String, String>,
     /// How every segment of this generation is packed: one start offset has one name, so two invocations never make two segments of it.
@@ -99,6 +105,16 @@ impl Generation {
     /// The folder it lives in.
     pub fn folder(&self) -> String {
         names::topic_folder(&self.topic, self.generation)
+    }
+
+    /// Every partition that the topic had.
+    pub fn all_partitions(&self) -> BTreeSet<i32> {
+        (0..self.partitions.min(MOST_PARTITIONS)).chain(self.begun.iter().copied()).collect()
+    }
+
+    /// Whether the topic was compacted: its oldest segments hold keys that have their last value there.
+    pub fn is_compacted(&self) -> bool {
+        self.configs.get("cleanup.policy").is_some_and(|policy| policy.contains("compact"))
     }
 
     /// Whether a partition begins in it.
@@ -329,14 +345,23 @@ impl<'a> Generations<'a> {
         ))
     }
 
-    /// Keeps what re-creates the topic up to date: partitions that were added, configs that were changed, ids that it got since. Losing a race is no harm.
+    /// Keeps what re-creates the topic up to date: partitions that were added or have `begun`, configs that were changed, ids that it got since.
+    /// Losing a race is no harm.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn refresh(&self, known: &Generation, version: &Version, topic: &TopicIdentity, facts: &TopicFacts) -> Result<()> {
+    pub async fn refresh(
+        &self,
+        known: &Generation,
+        version: &Version,
+        topic: &TopicIdentity,
+        facts: &TopicFacts,
+        begun: &BTreeSet<i32>,
+    ) -> Result<()> {
         let mut fresh = known.clone();
         fresh.partitions = fresh.partitions.max(facts.partitions);
         fresh.replication_factor = facts.replication_factor.or(fresh.replication_factor);
+        fresh.begun.extend(begun);
         fresh.configs.clone_from(&facts.configs);
         fresh.topic_id = fresh.topic_id.or_else(|| topic.topic.clone());
         fresh.cluster_id = fresh.cluster_id.or_else(|| topic.cluster.clone());
@@ -376,6 +401,7 @@ mod tests {
             cluster_id: of.cluster.clone(),
             partitions: 1,
             replication_factor: None,
+            begun: BTreeSet::new(),
             configs: BTreeMap::new(),
             packing: Packing::Gzip,
             reason: NewReason::First,

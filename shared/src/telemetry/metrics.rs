@@ -15,9 +15,9 @@ pub struct TopicMetrics {
     pub bytes: Option<u64>,
     /// Segments written.
     pub segments: Option<u64>,
-    /// Offsets left to do.
+    /// Offsets left to do. In a backup also those that open transactions hold back.
     pub lag_records: Option<u64>,
-    /// Offsets that no reader of committed records gets yet, because a transaction is open. They are no lag.
+    /// Offsets that no reader of committed records gets yet, because a transaction is open. A part of the lag.
     pub held_by_transactions: Option<u64>,
     /// Partitions with something left to do.
     pub partitions_behind: u64,

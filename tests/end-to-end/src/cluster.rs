@@ -1,5 +1,7 @@
 //! A cluster of a test's own, whose brokers it may kill.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -32,6 +34,19 @@ impl Cluster {
     /// Starts a killed broker again, and waits until it serves.
     pub fn resume(&self, broker: u32) {
         self.script("resume", &[&broker.to_string()]);
+    }
+
+    /// Appends bytes to the log of a partition, on the disk of a killed broker.
+    pub fn append_to_log(&self, broker: u32, topic: &str, partition: i32, bytes: &[u8]) {
+        let folder = self.kafka.dir.join(format!("{broker}/data/{topic}-{partition}"));
+        let log = OpenOptions::new().append(true).open(folder.join("00000000000000000000.log"));
+        log.and_then(|mut log| log.write_all(bytes)).expect("the log of a broker of our own");
+        // What knew the log as it was. The broker makes them anew.
+        for file in folder.read_dir().expect("it was opened").flatten().map(|entry| entry.path()) {
+            if file.extension().is_some_and(|kind| ["index", "timeindex", "txnindex", "snapshot"].iter().any(|index| kind == *index)) {
+                std::fs::remove_file(file).expect("a file of a broker of our own");
+            }
+        }
     }
 
     /// The broker that leads a topic's partition 0.

@@ -7,6 +7,7 @@
 //! | [`admin`] | what administrators and other programs do to a cluster |
 //! | [`cluster`] | a cluster of a test's own, whose brokers it may kill |
 //! | [`record`] | a record as those see it |
+//! | [`old_formats`] | logs as brokers before Kafka 0.11 wrote them |
 //! | [`awkward`] | records of every kind that has ever broken a backup |
 //! | [`proxy`] | a proxy that makes a store's requests fail |
 //! | [`runner`] | the program under test, its configuration files, and its death |
@@ -26,6 +27,7 @@ pub mod function;
 pub mod http;
 pub mod kafka;
 pub mod lambda;
+pub mod old_formats;
 pub mod proxy;
 pub mod record;
 pub mod round_trip;

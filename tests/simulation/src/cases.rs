@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use backup_batch::{BackupReport, Invocation};
+use restore_batch::Invocation as RestoreInvocation;
 use shared::catalog::{BackupCommit, bucket_id, names};
 use shared::clock::{Clock, Millis};
 use shared::host::Budget;
@@ -135,6 +136,62 @@ pub fn set_back() -> Result<(), String> {
     })
 }
 
+/// The clock of a machine was ahead when it backed up: what comes later is backed up all the same, and the commit of then counts
+/// again.
+///
+/// # Errors
+/// It is not.
+pub fn ahead() -> Result<(), String> {
+    const YEAR: Millis = 365 * 86_400_000;
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        simulation.clock.advance(YEAR);
+        simulation.back_up_everything().await?;
+        simulation.clock.advance(-YEAR);
+        // The second one is as young as its commit says.
+        for segments in [1, 0] {
+            simulation.write(0, 1);
+            let report = invoke_with(&mut simulation, Invocation::new(Budget::unlimited(None))).await?;
+            if report.segments != segments {
+                return Err(format!("{} segments, not {segments}: {:?}", report.segments, report.partitions));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The whole folder of a partition is gone from the bucket, or `topic.json`: a restore says so, and does not take the topic for a smaller one.
+///
+/// # Errors
+/// It does not.
+pub fn lost_whole() -> Result<(), String> {
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        simulation.add_full_partition();
+        simulation.back_up_everything().await?;
+        // Whoever backs up next tells topic.json which partitions there are.
+        simulation.write(0, 2);
+        simulation.back_up_everything().await?;
+        let all: Vec<String> = simulation.bucket.snapshot().keys().cloned().collect();
+        let of_partition: Vec<&str> = all.iter().map(String::as_str).filter(|name| name.starts_with("orders/1/")).collect();
+        take_away(&simulation, &of_partition).await?;
+        simulation.take_any_number_of_segments();
+        let chaos = Chaos::new(1, simulation.clock.clone(), None, 0);
+        let restore = simulation.restore(chaos, TOPIC);
+        let invocation = RestoreInvocation::new(Budget::unlimited(None));
+        let report = restore.invoke(&invocation).await.map_err(|error| error.to_string())?;
+        let error = report.partitions.get(1).and_then(|one| one.error.clone()).unwrap_or_default();
+        if report.succeeded || !error.contains("every segment of orders/1 is missing") || report.partitions[0].records != 6 {
+            return Err(format!("{:?}", report.partitions));
+        }
+        take_away(&simulation, &["orders/topic.json"]).await?;
+        match restore.invoke(&invocation).await {
+            Err(error) if error.to_string().contains("topic.json is missing") => Ok(()),
+            other => Err(format!("without topic.json: {other:?}")),
+        }
+    })
+}
+
 async fn take_away(simulation: &Simulation, names: &[&str]) -> Result<(), String> {
     for name in names {
         simulation.bucket.get(name).await.map_err(|error| error.to_string())?;
@@ -149,8 +206,12 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, String> {
 
 /// An invocation in which nothing goes wrong.
 pub(super) async fn invoke(simulation: &mut Simulation, time: Option<Millis>) -> Result<BackupReport, String> {
-    let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
     let deadline = time.map(|time| simulation.clock.now() + time);
     let invocation = Invocation { flush: true, ..Invocation::new(Budget { deadline, ..Budget::unlimited(None) }) };
+    invoke_with(simulation, invocation).await
+}
+
+async fn invoke_with(simulation: &mut Simulation, invocation: Invocation) -> Result<BackupReport, String> {
+    let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
     backup.invoke(&invocation).await.map_err(|error| error.to_string())
 }

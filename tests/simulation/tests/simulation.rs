@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared::kafka::Delivery;
 use simulation::{
-    Instance, Outcome, Schedule, cut_while_read, empty_topic, expired, explore, lost_end, one_of_two_lost_its_end, overtaken, run,
-    set_back, silence, two_clusters,
+    Instance, Outcome, Schedule, ahead, cut_while_read, empty_topic, expired, explore, lost_end, lost_whole, one_of_two_lost_its_end,
+    overtaken, run, set_back, silence, two_clusters,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -121,6 +121,16 @@ fn what_was_read_of_a_log_that_was_cut_is_not_published() {
 #[test]
 fn an_empty_topic_is_kept() {
     empty_topic().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_commit_of_a_clock_that_was_ahead_delays_nothing() {
+    ahead().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_partition_that_is_gone_whole_is_not_taken_for_an_empty_one() {
+    lost_whole().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ variable "bucket" {
     - storage_class: of new segments (S3_STORAGE_CLASS). Default: STANDARD.
     - transition_days: days until objects move to transition_class. Default: never.
     - transition_class: GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING: classes that answer at once.
-    - expire_days: days until segments are deleted. Default: never. topic.json, restore checkpoints and later generations (orders@2) are kept.
+    - expire_days: days until segments are deleted. Default: never. topic.json, restore checkpoints and later generations (orders@2) are kept. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
     - noncurrent_expire_days: days that overwritten and deleted versions stay.
     - access_log: bucket that gets the access log. Default: no log.
     - force_destroy: true: destroy deletes the backups too.

@@ -5,7 +5,7 @@ variable "storage" {
     - prefix: STORAGE_PREFIX: a path before all names, without a slash at either end.
     - replication: ZRS (three zones), or GZRS, RAGZRS, GRS, RAGRS (a second region), or LRS (one data centre).
     - cool_after_days, cold_after_days: days from writing until a segment moves to a cheaper tier that still answers at once; null is never. Early deletion costs 30 and 90 days.
-    - delete_after_days: days from writing until a segment is deleted; null keeps all. It applies to the partitions' folders of a topic's first generation: topic.json, restore checkpoints and later generations (orders@2) are kept.
+    - delete_after_days: days from writing until a segment is deleted; null keeps all. It applies to the partitions' folders of a topic's first generation: topic.json, restore checkpoints and later generations (orders@2) are kept. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
     - recover_days: how long a deleted or overwritten object can be brought back, by soft delete and versions.
   EOT
   type = object({

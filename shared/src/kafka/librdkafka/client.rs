@@ -82,6 +82,15 @@ pub(super) fn asking(settings: &KafkaSettings, group: Option<&str>) -> Result<Ar
 /// A client that reads records. `prefetch` bounds the bytes that are held ready for each partition, and `unpacked` those that what a broker sends of
 /// it at once becomes.
 pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: usize, unpacked: usize) -> Result<Arc<Handle>> {
+    read_with(settings, isolation, (prefetch, unpacked), &[])
+}
+
+fn read_with(
+    settings: &KafkaSettings,
+    isolation: Isolation,
+    (prefetch, unpacked): (usize, usize),
+    more: Properties<'_>,
+) -> Result<Arc<Handle>> {
     let level = match isolation {
         Isolation::ReadCommitted => "read_committed",
         Isolation::ReadUncommitted => "read_uncommitted",
@@ -98,7 +107,13 @@ pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: 
     ];
     let mut fixed = READING.to_vec();
     fixed.push(("isolation.level", level));
+    fixed.extend(more);
     start(Kind::Consumer, settings, READING_DEFAULTS, &sized, &fixed)
+}
+
+/// A client that reads records to see how librdkafka reads them (`probe.rs`), and holds `prefetch` bytes of them.
+pub(super) fn probing(settings: &KafkaSettings, isolation: Isolation, prefetch: usize) -> Result<Arc<Handle>> {
+    read_with(settings, isolation, (prefetch, prefetch), &[("debug", "protocol")])
 }
 
 /// Bytes of what a broker sends at once: of one partition, and in all.

@@ -5,6 +5,7 @@
 //! | `client.rs` | settings into client instances, with the properties this project relies on |
 //! | `attend.rs` | renews the login of a client |
 //! | `source.rs`, `reader.rs` | the cluster that backup reads |
+//! | `probe.rs` | whether records of old message formats are read as they are |
 //! | `target.rs`, `writer.rs` | the cluster that restore writes to |
 //! | `tries.rs` | when a request is sent again |
 //! | `waiting.rs` | calls that block |
@@ -19,6 +20,7 @@ mod embedded;
 mod errors;
 mod native;
 mod observer;
+mod probe;
 mod reader;
 mod source;
 mod target;

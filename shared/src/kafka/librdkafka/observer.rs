@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::native::{Code, Failure};
+use super::probe::Signs;
 use crate::config::Secret;
 use crate::kafka::Written;
 
@@ -29,6 +30,8 @@ pub(crate) struct Observer {
     password_changes: bool,
     /// Bytes that were queued and for which no report came yet.
     outstanding: AtomicUsize,
+    /// What debug lines said about the reading.
+    signs: Mutex<Signs>,
 }
 
 /// Delivery reports since they were last taken.
@@ -50,6 +53,9 @@ impl Observer {
 
     /// A log line, with syslog's levels.
     pub(crate) fn log(&self, level: i32, facility: &str, line: &str) {
+        if level > 6 {
+            lock(&self.signs).learn(facility, line);
+        }
         let line = self.redact(line);
         match level {
             // Settings are shared by readers and writers; librdkafka warns about each that is not for this kind of client.
@@ -105,6 +111,11 @@ impl Observer {
         let hopeless = [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED, Code::SSL, Code::UNSUPPORTED_SASL_MECHANISM];
         last.filter(|(problem, at)| hopeless.contains(&problem.code) && start.max(*at).elapsed() >= CREDENTIALS_GRACE)
             .map(|(problem, _)| problem)
+    }
+
+    /// What debug lines said about the reading.
+    pub(crate) fn signs(&self) -> Signs {
+        *lock(&self.signs)
     }
 
     /// `bytes` were queued for delivery.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Entry, Failure, Malformed, Stream};
+use super::probe::{self, Probe, Prober, SUSPICIOUS};
 use super::source::Claim;
 use crate::kafka::{KafkaErrorKind, PartitionReader, Result, TopicPartition};
 use crate::record::{Header, Record};
@@ -17,6 +18,9 @@ const BATCH: usize = 4 << 20;
 /// Records of one batch at most, and of the first one, before it is known how large they are.
 const MOST: usize = 10_000;
 const FIRST: usize = 100;
+
+/// While a probe looks, its findings are asked for so often.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Reads one partition, from librdkafka's memory, without copies.
 pub(super) struct Reader {
@@ -31,6 +35,15 @@ pub(super) struct Reader {
     limit: usize,
     /// A failure behind what is visitable. It stays: nothing is read past it.
     failed: Option<Failure>,
+    /// Offset of the next record, of an old format, of which it is not known whether it was read as it is.
+    doubtful: Option<i64>,
+    /// Records of old formats are read as they are.
+    trusts_old_formats: bool,
+    prober: Prober,
+    /// Looks at the partition while something is strange.
+    probe: Option<Probe>,
+    /// Silence was looked into already.
+    is_probed: bool,
     /// When something came last.
     quiet_since: Instant,
     /// The problem that was logged last.
@@ -41,7 +54,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(stream: Stream, partition: TopicPartition, from: i64, errors: Errors, claim: Claim) -> Self {
+    pub(super) fn new(stream: Stream, partition: TopicPartition, from: i64, errors: Errors, prober: Prober, claim: Claim) -> Self {
         Self {
             stream,
             visited: 0,
@@ -49,6 +62,11 @@ impl Reader {
             position: from,
             limit: FIRST,
             failed: None,
+            doubtful: None,
+            trusts_old_formats: false,
+            prober,
+            probe: None,
+            is_probed: false,
             quiet_since: Instant::now(),
             told: None,
             partition,
@@ -73,6 +91,7 @@ impl Reader {
         }
         let something = self.visitable > 0 || self.failed.is_some();
         if something {
+            (self.probe, self.is_probed) = (None, false);
             self.quiet_since = Instant::now();
             self.stream.handle().observer().answered();
         }
@@ -84,6 +103,56 @@ impl Reader {
             Some(failure) => Err(self.errors.error(&self.partition, Doing::Read, failure.clone(), None)),
             None => Ok(()),
         }
+    }
+
+    /// Waits until it is known whether the record at `offset`, which is of an old format, was read as it is. If not, nothing is read past it.
+    async fn settle_doubt(&mut self, offset: i64, wait: Duration) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            match self.probe(offset)?.are_right() {
+                Some(true) => (self.doubtful, self.trusts_old_formats) = (None, true),
+                Some(false) => {
+                    (self.doubtful, self.visitable) = (None, self.visited);
+                    self.failed = Some(probe::refused(offset));
+                }
+                None if start.elapsed() >= wait => return Ok(()),
+                None => {
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+            }
+            self.probe = None;
+            return self.failure();
+        }
+    }
+
+    /// Finds out, when nothing came for a while, whether that is because of an old format.
+    fn look_into_silence(&mut self) -> Result<()> {
+        if self.is_probed || self.trusts_old_formats || self.quiet_since.elapsed() < SUSPICIOUS {
+            return Ok(());
+        }
+        let position = self.position;
+        let probe = self.probe(position)?;
+        let (is_misread, is_over) = (probe.is_misread(), probe.is_over());
+        if is_misread || is_over {
+            (self.probe, self.is_probed) = (None, true);
+        }
+        if is_misread {
+            self.failed = Some(probe::refused(position));
+        }
+        self.failure()
+    }
+
+    /// The probe that looks at what comes at `offset`.
+    fn probe(&mut self, offset: i64) -> Result<&mut Probe> {
+        let probe = match self.probe.take() {
+            Some(probe) => probe,
+            None => {
+                let started = self.prober.start(&self.partition, offset);
+                started.map_err(|failure| self.errors.error(&self.partition, Doing::Read, failure, None))?
+            }
+        };
+        Ok(self.probe.insert(probe))
     }
 
     /// What hinders the reading, when nothing comes.
@@ -106,6 +175,9 @@ impl Reader {
 #[async_trait]
 impl PartitionReader for Reader {
     async fn fetch(&mut self, wait: Duration) -> Result<()> {
+        if let Some(offset) = self.doubtful {
+            return self.settle_doubt(offset, wait).await;
+        }
         if self.visited < self.visitable {
             return Ok(());
         }
@@ -113,6 +185,7 @@ impl PartitionReader for Reader {
         let start = Instant::now();
         while !self.take() {
             self.stream.handle().serve();
+            self.look_into_silence()?;
             let left = wait.saturating_sub(start.elapsed());
             if left.is_zero() {
                 return self.look_around();
@@ -123,13 +196,17 @@ impl PartitionReader for Reader {
     }
 
     fn drain(&mut self, visit: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>) {
-        let Self { stream, visited, visitable, position, failed, .. } = self;
+        let Self { stream, visited, visitable, position, failed, doubtful, trusts_old_formats, .. } = self;
         let mut headers: Vec<Header<'_>> = Vec::new();
         let (mut records, mut bytes) = (0_usize, 0_usize);
         let mut enough = false;
         for message in &stream.messages()[*visited..*visitable] {
             match message.entry() {
                 Entry::Record(_) if enough => break,
+                Entry::Record(record) if record.is_of_old_format() && !*trusts_old_formats => {
+                    *doubtful = Some(record.offset());
+                    break;
+                }
                 Entry::Record(record) => {
                     headers.clear();
                     if let Err(Malformed) = record.headers(&mut headers) {

@@ -10,6 +10,7 @@ use rdkafka::Offset;
 use super::client;
 use super::errors::{self, Doing};
 use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
+use super::probe::Prober;
 use super::reader::Reader;
 use super::tries::{Asker, Tries};
 use super::waiting::watched;
@@ -27,7 +28,7 @@ const LEADERLESS: usize = 4;
 /// that waits for records.
 #[derive(Debug)]
 pub struct RdKafkaSource {
-    settings: KafkaSettings,
+    settings: Arc<KafkaSettings>,
     group: String,
     isolation: Isolation,
     prefetch: usize,
@@ -51,7 +52,7 @@ impl RdKafkaSource {
     /// [`KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
     pub fn connect(settings: &KafkaSettings, group: &str, isolation: Isolation, prefetch: usize) -> Result<Self> {
         Ok(Self {
-            settings: settings.clone(),
+            settings: Arc::new(settings.clone()),
             group: group.to_owned(),
             isolation,
             prefetch,
@@ -153,7 +154,8 @@ impl SourceCluster for RdKafkaSource {
         let claim = Claim::new(&self.reading, partition)?;
         let stream = Stream::start(&self.reader()?, &partition.topic, partition.partition, from)
             .map_err(|failure| self.asker.errors().error(partition, Doing::Read, failure, None))?;
-        Ok(Box::new(Reader::new(stream, partition.clone(), from, self.asker.errors().clone(), claim)))
+        let prober = Prober { settings: Arc::clone(&self.settings), isolation: self.isolation };
+        Ok(Box::new(Reader::new(stream, partition.clone(), from, self.asker.errors().clone(), prober, claim)))
     }
 }
 

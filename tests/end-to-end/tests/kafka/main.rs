@@ -5,6 +5,8 @@ mod brokers;
 mod gaps;
 mod groups;
 mod identities;
+mod lost;
+mod old_formats;
 mod targets;
 mod times;
 mod topics;

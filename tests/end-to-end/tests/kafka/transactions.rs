@@ -31,6 +31,7 @@ fn a_hanging_transaction_is_reported_and_waited_for() {
     let reports = outcome.reports();
     let held = of_partition(&reports, 0);
     assert_eq!((&held["next"], &held["end"], &held["held_by_transactions"]), (&json!(10), &json!(10), &json!(8)));
+    assert_eq!(held["lag_records"], json!(8), "what cannot be read yet is not in the bucket");
     assert_eq!(of_partition(&reports, 1)["held_by_transactions"], Value::Null);
     assert_eq!(records_in(&reports), 25);
     assert!(outcome.stderr.contains("offsets 10 to 18 wait for an open transaction"), "{}", outcome.stderr);

@@ -53,15 +53,25 @@ impl Message {
         unsafe { (*self.0.as_ptr()).offset }
     }
 
+    /// Whether the record is of message format v0 or v1. librdkafka reads such a record wrongly from a broker that speaks flexible versions of
+    /// Fetch (`probe.rs`). Only these formats have no headers: a record of v2 has at least their count.
+    pub(crate) fn is_of_old_format(&self) -> bool {
+        self.raw_headers().is_empty()
+    }
+
     /// Appends the record's headers to `into`.
     pub(crate) fn headers<'a>(&'a self, into: &mut Vec<Header<'a>>) -> Result<(), Malformed> {
+        header::parse(self.raw_headers(), into)
+    }
+
+    fn raw_headers(&self) -> &[u8] {
         // SAFETY: every message is a `Layout` of this version, without which no client starts. The headers are null or have the length
         // beside them, and belong to the message, which the result borrows.
         let raw = unsafe {
             let message = self.0.as_ptr().cast_const().cast::<Layout>();
             bytes((*message).raw_headers.cast(), usize::try_from((*message).raw_headers_length).unwrap_or(0))
         };
-        header::parse(raw.unwrap_or_default(), into)
+        raw.unwrap_or_default()
     }
 
     /// The record, with its headers beside it.
@@ -76,6 +86,8 @@ impl Message {
                 rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             };
+            // Records of format v0 have no timestamp, which other clients read as -1; librdkafka leaves 0.
+            let timestamp = if kind == rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE { -1 } else { timestamp };
             let key = bytes((*message).key, (*message).key_len);
             let value = bytes((*message).payload, (*message).len);
             Record { offset: (*message).offset, timestamp, timestamp_type, key, value, headers }

@@ -1,0 +1,69 @@
+//! What is gone from a bucket, and what was never in it.
+
+use std::fs;
+use std::path::Path;
+
+use end_to_end::kafka::unique;
+use end_to_end::runner::Runner;
+use end_to_end::services::require_kafka;
+use serde_json::{Value, json};
+
+use crate::{numbered, of_partition};
+
+#[test]
+fn a_lost_partition_is_told_from_an_empty_one() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("lost", 3, &[]);
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], Value::Null);
+    for round in 0..2 {
+        kafka.produce(&topic, &[numbered(0, round * 10..round * 10 + 10), numbered(2, round * 10..round * 10 + 10)].concat());
+        runner.back_up(&backup);
+    }
+    runner.verify(&backup).succeeded();
+    assert_eq!(runner.list(&backup).iter().map(|row| row["segments"].clone()).collect::<Vec<_>>(), [json!(2), json!(0), json!(2)]);
+
+    let folder = runner.backups().join(&topic);
+    fs::remove_dir_all(folder.join("2")).expect("a backup");
+    let loss = format!("every segment of {topic}/2 is missing");
+    runner.verify(&backup).failed_with(&[&loss]);
+    runner.run([Path::new("list"), &backup]).failed_with(&[&loss]);
+    let copy = unique("copy");
+    let restore = |more| runner.restore_config(&topic, &copy, more);
+    let outcome = runner.run([Path::new("restore"), &restore(Value::Null), Path::new("--until-caught-up")]).failed_with(&[&loss]);
+    assert_eq!(of_partition(&outcome.reports(), 0)["next"], json!(20), "the others are restored");
+    let reports = runner.restore(&restore(json!({"SKIP_DAMAGED": true})));
+    let last = reports.last().expect("a report");
+    assert!(last["notes"].to_string().contains("nothing was written: 1. The target has them"), "{last}");
+    assert!(of_partition(&reports, 2)["skipped"].to_string().contains(&loss), "{last}");
+
+    fs::remove_file(folder.join("topic.json")).expect("a backup");
+    let copy = unique("copy");
+    let config = runner.restore_config(&topic, &copy, Value::Null);
+    runner.run([Path::new("restore"), &config, Path::new("--once")]).failed_with(&["topic.json is missing", "SKIP_DAMAGED"]);
+    assert!(!kafka.topic_exists(&copy));
+    runner
+        .run([Path::new("list"), &backup, Path::new("--topic"), Path::new("typo")])
+        .failed_with(&["\"typo\"", &format!("there are: {topic:?}").replace('"', "\\\"")]);
+}
+
+#[test]
+fn the_expired_beginning_of_a_compacted_topic_is_warned_of() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    kafka.produce(&topic, &numbered(0, 0..20));
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 10}));
+    runner.back_up(&backup);
+    for name in ["00000000000000000000.tar.gz", "00000000000000000000.tar.gz.sha256"] {
+        fs::remove_file(runner.backups().join(&topic).join("0").join(name)).expect("a backup");
+    }
+    let words = "compacted: keys whose last value was in them are lost";
+    let verified = runner.run([Path::new("verify"), &backup, Path::new("--from-oldest")]).succeeded();
+    assert!(verified.reports()[0]["warnings"].to_string().contains(words), "{}", verified.stdout);
+    let copy = unique("copy");
+    let config = runner.restore_config(&topic, &copy, Value::Null);
+    runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]).failed_with(&[words, "RESTORE_ANYWAY=expired"]);
+    let reports = runner.restore(&runner.restore_config(&topic, &copy, json!({"RESTORE_ANYWAY": "expired"})));
+    assert!(of_partition(&reports, 0)["skipped"].to_string().contains(words), "{reports:?}");
+}
