@@ -82,11 +82,17 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
         // Of one generation that was asked for, each partition where it is.
         if only.is_some()
             && let Some((topic, number)) = names::parse_topic_folder(&folder)
-            && let Ok(Some(lineage)) = Generations::of(store, topic).lineage(number).await
-            && lineage.all().count() > 1
         {
-            places.extend(partitions_of(store, &lineage).await?);
-            continue;
+            let generations = Generations::of(store, topic);
+            match generations.lineage(number).await {
+                Ok(Some(lineage)) if lineage.all().count() > 1 => {
+                    places.extend(partitions_of(store, &lineage).await?);
+                    continue;
+                }
+                // The one in which the others are is missing.
+                Err(error) if generations.get(number).await.is_ok() => places.push((folder.clone(), Err(error))),
+                _ => {}
+            }
         }
         match store.folders(&format!("{folder}/")).await {
             Ok(found) => {
@@ -283,6 +289,31 @@ mod tests {
         }
         let places = places(&store, Some("a")).await.unwrap();
         assert_eq!(places.into_iter().map(|(_, partition)| partition.unwrap()).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    /// Of two partitions one lost its end.
+    #[tokio::test]
+    async fn a_generation_is_listed_with_the_partitions_that_stayed_in_the_one_before() {
+        let store = MemoryStore::new();
+        crate::testing::add_topic(&store, "a");
+        for partition in [0, 1] {
+            add_segment(&store, "a", partition, 0..10).await;
+        }
+        store.overwrite(
+            "a@2/topic.json",
+            r#"{"format_version":1,"topic":"a","generation":2,"partitions":2,"configs":{},"packing":"gzip","reason":"truncated","begins":[1],"at":0}"#,
+        );
+        store.overwrite("a@2/1/00000000000000000000.tar.gz", "a segment");
+        let listed = async |only| {
+            let places = places(&store, only).await.unwrap();
+            places.into_iter().map(|(folder, partition)| format!("{folder}/{}", partition.unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(Some("a@2")).await, ["a/0", "a@2/1"]);
+        assert_eq!(listed(Some("a")).await, ["a/0", "a/1"]);
+        assert_eq!(listed(None).await, ["a/0", "a/1", "a@2/1"]);
+        store.delete("a/topic.json").await.unwrap();
+        let without = places(&store, Some("a@2")).await.unwrap();
+        assert!(matches!(&without[..], [(_, Err(error)), (_, Ok(1))] if error.to_string().contains("Put it back")), "{without:?}");
     }
 
     #[tokio::test]
