@@ -108,18 +108,26 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
     let is_wanted = |folder: &str| names::parse_topic_folder(folder).is_some() && only.is_none_or(|only| only == folder);
     let mut places = Vec::new();
     for folder in store.folders("").await?.into_iter().filter(|folder| is_wanted(folder)) {
-        let lineage = lineage(store, &folder).await;
+        let (lineage, newest) = match generation(store, &folder).await {
+            Ok((lineage, newest)) => (lineage, newest),
+            // The one in which the others are is missing.
+            Err((error, newest)) => {
+                if only.is_some() {
+                    places.push(Place { folder: folder.clone(), partition: Err(error), has_begun: false, is_compacted: false });
+                }
+                (None, Some(newest))
+            }
+        };
         let found = match &lineage {
             Some(lineage) if only.is_some() => partitions_of(store, lineage).await,
-            _ => partitions_in(store, &folder, lineage.as_ref().map(Lineage::newest)).await,
+            _ => partitions_in(store, &folder, newest.as_ref()).await,
         };
-        let newest = lineage.as_ref().map(Lineage::newest);
         match found {
             Ok(found) => places.extend(found.into_iter().map(|(partition, folder)| Place {
                 folder,
                 partition: Ok(partition),
-                has_begun: newest.is_some_and(|generation| generation.begun.contains(&partition)),
-                is_compacted: newest.is_some_and(Generation::is_compacted),
+                has_begun: newest.as_ref().is_some_and(|generation| generation.begun.contains(&partition)),
+                is_compacted: newest.as_ref().is_some_and(Generation::is_compacted),
             })),
             Err(error) => places.push(Place { folder, partition: Err(error), has_begun: false, is_compacted: false }),
         }
@@ -127,10 +135,18 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
     Ok(places)
 }
 
-/// What topic.json says, and those of older generations that it continues, where they can be read: that they cannot is a thing of `verify`.
-async fn lineage(store: &dyn ObjectStore, folder: &str) -> Option<Lineage> {
-    let (topic, number) = names::parse_topic_folder(folder)?;
-    Generations::of(store, topic).lineage(number).await.ok()?
+/// What topic.json says, and the generations that it continues. Where one of those is missing: the error, and topic.json alone. One that cannot
+/// be read is a thing of `verify`.
+async fn generation(store: &dyn ObjectStore, folder: &str) -> Result<(Option<Lineage>, Option<Generation>), (Error, Generation)> {
+    let Some((topic, number)) = names::parse_topic_folder(folder) else { return Ok((None, None)) };
+    let generations = Generations::of(store, topic);
+    match generations.lineage(number).await {
+        Ok(lineage) => Ok((lineage.clone(), lineage.map(|lineage| lineage.newest().clone()))),
+        Err(error) => match generations.get(number).await {
+            Ok(Some((alone, _))) => Err((error, alone)),
+            _ => Ok((None, None)),
+        },
+    }
 }
 
 /// The partitions of a generation, each with the folder that it is in.
@@ -355,6 +371,33 @@ mod tests {
         }
         let places = places(&store, Some("a")).await.unwrap();
         assert_eq!(places.into_iter().map(|place| place.partition.unwrap()).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    /// Of two partitions one lost its end.
+    #[tokio::test]
+    async fn a_generation_is_listed_with_the_partitions_that_stayed_in_the_one_before() {
+        let store = MemoryStore::new();
+        crate::testing::add_topic(&store, "a");
+        for partition in [0, 1] {
+            add_segment(&store, "a", partition, 0..10).await;
+        }
+        store.overwrite(
+            "a@2/topic.json",
+            r#"{"format_version":1,"topic":"a","generation":2,"partitions":2,"configs":{},"packing":"gzip","reason":"truncated","begins":[1],"at":0}"#,
+        );
+        store.overwrite("a@2/1/00000000000000000000.tar.gz", "a segment");
+        let listed = async |only| {
+            let places = places(&store, only).await.unwrap();
+            places.into_iter().map(|place| format!("{}/{}", place.folder, place.partition.unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(Some("a@2")).await, ["a/0", "a@2/1"]);
+        assert_eq!(listed(Some("a")).await, ["a/0", "a/1"]);
+        assert_eq!(listed(None).await, ["a/0", "a/1", "a@2/1"]);
+        store.delete("a/topic.json").await.unwrap();
+        let without = places(&store, Some("a@2")).await.unwrap();
+        let [one, other] = &without[..] else { panic!("{without:?}") };
+        assert!(one.partition.as_ref().is_err_and(|error| error.to_string().contains("Put it back")), "{without:?}");
+        assert_eq!(other.partition.as_ref().ok(), Some(&1));
     }
 
     #[tokio::test]

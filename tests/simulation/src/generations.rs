@@ -20,7 +20,7 @@ use super::world::{State, World};
 pub fn two_clusters() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();
-        let mut worlds = vec![simulation.world.clone(), World::default()];
+        let mut worlds = [simulation.world.clone(), World::default()];
         {
             let mut other = worlds[1].lock();
             (other.cluster, other.ids) = ("another".to_owned(), 1_000);
