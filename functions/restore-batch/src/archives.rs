@@ -100,7 +100,7 @@ impl PartitionRestore<'_> {
             other => other?,
         };
         run.restore.check_largest(&run.target, contents.largest_record())?;
-        let chooser = Chooser::new(run.known_identity().await?, self.partition);
+        let chooser = Chooser::new(run.known().await?, self.partition);
         let mut line = archive.from_line;
         let mut records = contents.records_from(archive.from_line)?;
         while let Some(kept) = records.next()? {

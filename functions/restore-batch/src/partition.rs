@@ -4,6 +4,7 @@ use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetR
 use shared::clock::Millis;
 use shared::config::PartitionStrategy;
 use shared::kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
+use shared::segment::{Gap, GapReason};
 use shared::store::{StoreError, StoreErrorKind, Version};
 use shared::{Error, Result, in_full};
 
@@ -74,7 +75,7 @@ impl Run {
 
     /// A checkpoint of another restore that had the same id tells nothing of this one.
     async fn check_checkpoint(&self, found: &Checkpoint) -> Result<()> {
-        if found.run == self.known_identity().await?.run {
+        if found.run == self.known().await?.identity.run {
             return Ok(());
         }
         let name = names::checkpoint(&self.restore.settings.restore_id, found.partition);
@@ -154,6 +155,7 @@ impl<'r> PartitionRestore<'r> {
     async fn close(&mut self) -> Result<()> {
         self.commit_open().await?;
         if self.has_begun {
+            self.run.confirm(self.checkpoint.records).await?;
             self.save(true).await?;
         }
         Ok(())
@@ -229,15 +231,38 @@ impl<'r> PartitionRestore<'r> {
         }
     }
 
+    /// Tells of offsets that the backup never had, for the report and for good.
+    pub(crate) fn tell_gap(&mut self, gap: &Gap) {
+        if !self.checkpoint.gaps.note(gap) {
+            return;
+        }
+        self.is_untold = true;
+        let (topic, partition, Gap { from, to, .. }) = (&self.run.source.folder, self.partition, gap);
+        match gap.reason {
+            GapReason::LogStartMoved => tracing::warn!(
+                topic,
+                partition,
+                "offsets {from} to {to} are not in the backup: they were deleted from the topic before they were backed up"
+            ),
+            GapReason::BeforeFirstBackup => {
+                tracing::info!(topic, partition, "offsets {from} to {to} are not in the backup: they were deleted before the first one");
+            }
+        }
+    }
+
     /// Opens the writer and merges its progress, which can be further than the checkpoint.
     ///
     /// With transactions the group has progress from now on, and the checkpoint says that it has: should it be missing one day, then because
     /// Kafka forgot it, and nobody knows what was committed behind the checkpoint.
     async fn open_writer(&mut self) -> Result<()> {
         let settings = &self.run.restore.settings;
+        let identity = &self.run.begin().await?.identity;
         let mut writer = self.run.restore.cluster.open(&self.run.writer_name(self.partition), settings.delivery).await?;
         let committed = writer.progress().await?;
-        let identity = self.run.begin().await?;
+        // Kafka's progress goes with the topic.
+        if committed.is_none() && self.checkpoint.records > 0 {
+            self.run.confirm(self.checkpoint.records).await?;
+        }
         let before = self.reached.clone();
         match committed.as_ref().and_then(|committed| RestoreCommit::read(committed, &identity.run)) {
             Some(commit) => {
@@ -294,7 +319,7 @@ impl<'r> PartitionRestore<'r> {
         if self.is_untold {
             self.save(false).await?;
         }
-        let identity = run.known_identity().await?;
+        let identity = &run.known().await?.identity;
         let Some(writer) = self.writer.as_mut() else { return Err(Error::Refused("commit without a writer".into())) };
         let written = writer.flush().await?;
         let open = std::mem::take(&mut self.open);
@@ -373,6 +398,7 @@ impl<'r> PartitionRestore<'r> {
             self.checkpoint.progress = self.checkpoint.progress.clone().merge(mine.progress);
             self.checkpoint.records = self.checkpoint.records.max(mine.records);
             self.checkpoint.note(mine.runs);
+            self.checkpoint.gaps = std::mem::take(&mut self.checkpoint.gaps).merge(mine.gaps);
             for what in mine.skipped {
                 self.skip(what);
             }

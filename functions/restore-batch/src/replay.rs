@@ -94,11 +94,14 @@ impl PartitionRestore<'_> {
         let mut reader = self.coming.open(entry).await?;
         reader.belongs_to(&run.source.folder, self.partition, entry.start)?;
         let end = reader.manifest().next;
+        if let Some(gap) = &reader.manifest().gap {
+            self.tell_gap(gap);
+        }
         if reader.manifest().is_out_of(run.restore.settings.times) {
             return self.go_past(entry, reader.manifest()).await;
         }
         run.check_segment(reader.manifest())?;
-        let chooser = Chooser::new(run.known_identity().await?, self.partition);
+        let chooser = Chooser::new(run.known().await?, self.partition);
         if self.reached.next > entry.start {
             reader.seek(self.reached.next);
         }

@@ -10,17 +10,23 @@
 //! | `checkpoint.rs` | how far a restore is |
 //! | `runs.rs` | where records of a restore went |
 
+mod binding;
 mod chain;
 mod checkpoint;
+mod claim;
 mod commit;
+mod gaps;
 mod generation;
 mod identity;
 pub mod names;
 mod runs;
 
+pub use binding::Binding;
 pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use commit::{BackupCommit, bucket_id};
+pub use gaps::Gaps;
 pub use generation::{Generation, Generations, NewReason};
+pub use claim::Claim;
 pub use identity::RestoreIdentity;
 pub use runs::{Run, pair};

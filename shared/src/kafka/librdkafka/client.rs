@@ -59,6 +59,8 @@ const WRITING_DEFAULTS: &[(&str, &str)] = &[
 
 const WRITING: &[(&str, &str)] = &[
     ("acks", "all"),
+    // A topic that was deleted during a restore stays deleted, also where the brokers would create it for a producer.
+    ("allow.auto.create.topics", "false"),
     ("delivery.report.only.error", "false"),
     ("enable.idempotence", "true"),
     // The order of records is kept by the broker for up to five.

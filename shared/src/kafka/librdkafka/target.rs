@@ -14,7 +14,8 @@ use super::tries::{Asker, PAUSES};
 use super::writer::Writer;
 use crate::config::KafkaSettings;
 use crate::kafka::{
-    Delivery, KafkaError, KafkaErrorKind, NewTopic, RecordWriter, Result, TargetCluster, TopicFacts, TopicPartition, WriterName,
+    ClusterFacts, Delivery, Extent, KafkaError, KafkaErrorKind, NewTopic, RecordWriter, Result, TargetCluster, TopicFacts, TopicPartition,
+    WriterName,
 };
 use crate::store::Deadline;
 
@@ -81,9 +82,23 @@ impl RdKafkaTarget {
 
 #[async_trait]
 impl TargetCluster for RdKafkaTarget {
+    async fn cluster(&self) -> Result<ClusterFacts> {
+        let mut tries = self.asker.tries("the target cluster", Doing::DescribeCluster);
+        loop {
+            match tries.handle().describe_cluster(tries.limit()).await {
+                Ok((id, brokers)) => return Ok(ClusterFacts { id, brokers: i32::try_from(brokers).unwrap_or(i32::MAX) }),
+                Err(failure) => tries.again(failure).await?,
+            }
+        }
+    }
+
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
-        let Some(facts) = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic) else { return Ok(None) };
+        let Some(facts) = self.find(topic).await? else { return Ok(None) };
         Ok(Some(TopicFacts { configs: self.configs(topic).await?, ..facts }))
+    }
+
+    async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {
+        Ok(source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic))
     }
 
     async fn create(&self, topic: &NewTopic) -> Result<()> {
@@ -102,7 +117,7 @@ impl TargetCluster for RdKafkaTarget {
         }
     }
 
-    async fn is_empty(&self, topic: &str, partitions: i32) -> Result<bool> {
+    async fn extents(&self, topic: &str, partitions: i32) -> Result<Vec<Extent>> {
         let all: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
         // A broker that does not answer is waited for once.
         let list = async |offset| {
@@ -115,9 +130,8 @@ impl TargetCluster for RdKafkaTarget {
                 None => Ok(found),
             }
         };
-        let log_start = list(Offset::Beginning).await?;
-        let high_watermark = list(Offset::End).await?;
-        Ok(high_watermark == log_start)
+        let (starts, ends) = (list(Offset::Beginning).await?, list(Offset::End).await?);
+        Ok(all.iter().map(|partition| Extent { start: starts[partition], end: ends[partition] }).collect())
     }
 
     async fn open(&self, writer: &WriterName, delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
