@@ -14,6 +14,7 @@ mod archives;
 mod coming;
 mod function;
 mod identity;
+mod pace;
 mod partition;
 mod replay;
 mod report;

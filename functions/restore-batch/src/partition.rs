@@ -10,6 +10,7 @@ use shared::{Error, Result, in_full};
 
 use crate::archives::Archive;
 use crate::coming::Coming;
+use crate::pace::Pace;
 use crate::replay::Open;
 use crate::{Restore, Run, lock};
 
@@ -42,6 +43,8 @@ pub(crate) struct PartitionRestore<'r> {
     /// How far what was written is. What of it is not committed is in `open`.
     pub(crate) reached: RestoreProgress,
     pub(crate) open: Open,
+    /// How much the next transaction takes along.
+    pub(crate) pace: Pace,
     pub(crate) writer: Option<Box<dyn RecordWriter>>,
     pub(crate) coming: Coming,
     /// The Python tool's archives are older than our segments: none comes behind the last one.
@@ -107,6 +110,7 @@ impl<'r> PartitionRestore<'r> {
             checkpoint,
             version,
             open: Open::default(),
+            pace: Pace::new(run.restore.settings.kafka.transaction_timeout()),
             writer: None,
             coming: Coming::new(
                 store.clone(),
@@ -321,6 +325,7 @@ impl<'r> PartitionRestore<'r> {
         }
         let identity = &run.known().await?.identity;
         let Some(writer) = self.writer.as_mut() else { return Err(Error::Refused("commit without a writer".into())) };
+        let before = run.restore.clock.now();
         let written = writer.flush().await?;
         let open = std::mem::take(&mut self.open);
         if identity.strategy == PartitionStrategy::Same {
@@ -331,6 +336,9 @@ impl<'r> PartitionRestore<'r> {
         self.in_doubt = true;
         writer.commit(&commit.to_committed()).await?;
         self.in_doubt = false;
+        if open.records > 0 {
+            self.pace.took(open.bytes, open.waited + run.restore.clock.now() - before);
+        }
         self.checkpoint.progress = self.reached.clone();
         self.checkpoint.records = in_all;
         lock(&run.report).wrote(self.partition, open.records, open.left_out);

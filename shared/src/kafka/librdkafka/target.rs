@@ -139,6 +139,6 @@ impl TargetCluster for RdKafkaTarget {
         let handle = client::writing(&self.settings, &writer.id, delivery, batch)?;
         let producer = Producer::new(handle, &writer.topic, self.queue)
             .map_err(|failure| self.asker.errors().error(&writer.topic, Doing::Write, failure, None))?;
-        Ok(Box::new(Writer::open(producer, writer, delivery, Arc::clone(&self.asker)).await?))
+        Ok(Box::new(Writer::open(producer, writer, delivery, self.settings.transaction_timeout(), Arc::clone(&self.asker)).await?))
     }
 }
