@@ -128,7 +128,9 @@ impl Run {
             }
         }
         let topic = &settings.restore_topic;
-        Err(Error::Refused(format!("the claim on topic {topic:?} is written by others all the time: are several restores into it running?")))
+        Err(Error::Refused(format!(
+            "the claim on topic {topic:?} is written by others all the time: are several restores into it running?"
+        )))
     }
 
     /// Binds the restore to the target, and claims that. `None`: another invocation was faster.
@@ -231,8 +233,10 @@ impl Run {
     pub(crate) async fn confirm(&self, records: u64) -> Result<()> {
         let begun = self.known().await?;
         let (binding, settings) = (&begun.binding, &self.restore.settings);
-        let found = self.restore.find(binding).await?;
-        let lost = |what: String| Error::Refused(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", settings.restore_id));
+        let found = self.restore.cluster.find(&binding.topic).await?;
+        let lost = |what: String| {
+            Error::Refused(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", settings.restore_id))
+        };
         if let Some(what) = binding.differs(found.as_ref()) {
             return Err(lost(what));
         }

@@ -38,8 +38,8 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-pub use report::{PartitionReport, RestoreReport};
 use identity::Begun;
+pub use report::{PartitionReport, RestoreReport};
 use source::Source;
 use target::TargetTopic;
 

@@ -80,7 +80,10 @@ mod tests {
             for _ in 0..200 {
                 let bytes = pace.bytes;
                 let waited = Millis::try_from(before * 1000 / rate).unwrap_or(Millis::MAX);
-                assert!(waited < Millis::try_from(timeout).unwrap_or(0) * 3 / 4, "{bytes} bytes at {rate} bytes a second: {waited} ms of {timeout}");
+                assert!(
+                    waited < Millis::try_from(timeout).unwrap_or(0) * 3 / 4,
+                    "{bytes} bytes at {rate} bytes a second: {waited} ms of {timeout}"
+                );
                 pace.took(bytes, waited);
                 (before, sum, time) = (bytes, sum + bytes, time + waited);
             }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use shared::catalog::{Binding, Claim, RestoreIdentity};
+use shared::catalog::{Claim, RestoreIdentity};
 use shared::clock::Millis;
 use shared::config::PartitionStrategy;
 use shared::kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
@@ -44,9 +43,6 @@ const WHILE_RESTORING: [(&str, &str); 6] = [
 /// `log.message.timestamp.difference.max.ms` counts (`LogConfig.messageTimestampBeforeMaxMs`).
 const NO_LIMIT: &str = "9223372036854775806";
 
-/// How long a topic that must be there is waited for: whoever created it may have been answered before the broker that is asked here.
-const NOT_SEEN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(800), Duration::from_secs(2)];
-
 impl Restore {
     /// Finds the target topic, or creates it for a restore of which no record is written yet.
     pub(crate) async fn target(&self, source: &Source, cluster: ClusterFacts, identity: Option<RestoreIdentity>) -> Result<TargetTopic> {
@@ -55,7 +51,7 @@ impl Restore {
             None => None,
         };
         if let Some(binding) = &binding
-            && let Some(what) = binding.differs(self.find(binding).await?.as_ref())
+            && let Some(what) = binding.differs(self.cluster.find(&binding.topic).await?.as_ref())
         {
             return Err(self.another_topic(&what));
         }
@@ -72,19 +68,6 @@ impl Restore {
         let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
         let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
         Ok(TargetTopic { facts, cluster, wanted_configs })
-    }
-
-    /// The topic that a restore goes into, as it is now, without configs.
-    pub(crate) async fn find(&self, binding: &Binding) -> Result<Option<TopicFacts>> {
-        let mut found = self.cluster.find(&binding.topic).await?;
-        for pause in NOT_SEEN_YET {
-            if found.is_some() {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            found = self.cluster.find(&binding.topic).await?;
-        }
-        Ok(found)
     }
 
     async fn create_target(&self, source: &Source, cluster: &ClusterFacts) -> Result<TopicFacts> {

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_topic_that_nothing_was_written_to_is_known_by_its_ends() {
-        let binding = Binding { format_version: 1, run: "a".into(), topic: "t".into(), topic_id: None, partitions: 2, ends: vec![0, 7], at: 0 };
+        let binding =
+            Binding { format_version: 1, run: "a".into(), topic: "t".into(), topic_id: None, partitions: 2, ends: vec![0, 7], at: 0 };
         let ends = |ends: [i64; 2]| ends.map(|end| Extent { start: end, end });
         assert!(binding.is_as_before(&ends([0, 7])) && binding.is_as_before(&ends([0, 0])));
         assert!(!binding.is_as_before(&ends([0, 8])), "also when all of it was deleted since");

@@ -76,7 +76,10 @@ impl RestoreIdentity {
             return other(restore_id, format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
         }
         if let Some((then, now)) = self.cluster_id.as_deref().zip(cluster_id).filter(|(then, now)| then != now) {
-            return other(restore_id, format!("restores into cluster {then:?}, and this is cluster {now:?}: name the brokers of the first"));
+            return other(
+                restore_id,
+                format!("restores into cluster {then:?}, and this is cluster {now:?}: name the brokers of the first"),
+            );
         }
         if self.strategy != *strategy {
             let what = format!("began with RESTORE_PARTITION_STRATEGY={0}, and records would be misplaced: set {0}", self.strategy.name());
@@ -133,5 +136,7 @@ pub(super) fn check_version(store: &dyn ObjectStore, name: &str, found: u32, kno
 }
 
 fn other(restore_id: &str, what: String) -> Result<()> {
-    Err(Error::Refused(format!("RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written")))
+    Err(Error::Refused(format!(
+        "RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written"
+    )))
 }

@@ -82,7 +82,8 @@ pub trait TargetCluster: Debug + Send + Sync {
     /// Partition count, id and configs (defaults included) of a topic, if it exists.
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>>;
 
-    /// The same without configs: one request.
+    /// The same without configs, of a topic that has to be there: it is waited for, as whoever created it may have been answered before the broker
+    /// that is asked here learned of it.
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>>;
 
     /// Creates a topic.

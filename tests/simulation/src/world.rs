@@ -77,6 +77,14 @@ pub(crate) struct State {
     pub(crate) wrong: Vec<String>,
     /// Folder and partition of restores that stopped because Kafka forgot how far they were.
     pub(crate) lost: BTreeSet<(String, i32)>,
+    /// Folders whose target was deleted.
+    pub(crate) deleted: BTreeSet<String>,
+    /// Of those, the ones of which no restore can go on.
+    pub(crate) dead: BTreeSet<String>,
+    /// The target takes its time for each record.
+    pub(crate) is_slow: bool,
+    /// Transactions that were aborted because they were open for too long.
+    pub(crate) timed_out: usize,
     ids: u32,
     values: u64,
 }
@@ -89,6 +97,12 @@ impl State {
         if let Some(old) = self.topics.insert(name.to_owned(), topic) {
             self.buried.push((name.to_owned(), old));
         }
+    }
+
+    /// Deletes a topic; what groups have committed in it goes with it.
+    pub(crate) fn delete(&mut self, name: &str) {
+        self.topics.remove(name);
+        self.groups.retain(|(_, place), _| place.topic != name);
     }
 
     pub(crate) fn commit(&mut self, place: (String, TopicPartition), offset: CommittedOffset) {

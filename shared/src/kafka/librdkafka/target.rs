@@ -54,14 +54,15 @@ impl RdKafkaTarget {
 
     /// Waits until a topic that was just created is known to the broker that is asked: the controller answers before. For a few seconds;
     /// a broker that takes longer makes the next request fail.
-    async fn wait_for(&self, topic: &str) -> Result<()> {
-        for pause in PAUSES {
-            if source::describe(&self.asker, &[topic.to_owned()]).await?.contains_key(topic) {
-                break;
+    async fn wait_for(&self, topic: &str) -> Result<Option<TopicFacts>> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let found = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic);
+            match pauses.next() {
+                Some(pause) if found.is_none() => tokio::time::sleep(*pause).await,
+                _ => return Ok(found),
             }
-            tokio::time::sleep(pause).await;
         }
-        Ok(())
     }
 
     async fn configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
@@ -93,12 +94,12 @@ impl TargetCluster for RdKafkaTarget {
     }
 
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
-        let Some(facts) = self.find(topic).await? else { return Ok(None) };
+        let Some(facts) = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic) else { return Ok(None) };
         Ok(Some(TopicFacts { configs: self.configs(topic).await?, ..facts }))
     }
 
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {
-        Ok(source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic))
+        self.wait_for(topic).await
     }
 
     async fn create(&self, topic: &NewTopic) -> Result<()> {
@@ -111,7 +112,7 @@ impl TargetCluster for RdKafkaTarget {
         let mut tries = self.asker.tries(&topic.name, Doing::CreateTopic);
         loop {
             match tries.handle().create_topic(&native, tries.limit()).await {
-                Ok(()) => return self.wait_for(&topic.name).await,
+                Ok(()) => return self.wait_for(&topic.name).await.map(drop),
                 Err(failure) => tries.again(failure).await?,
             }
         }

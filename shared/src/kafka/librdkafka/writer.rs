@@ -116,9 +116,11 @@ impl Writer {
     fn take_abort(&mut self) -> Option<impl FnOnce() + Send + 'static> {
         let (producer, id) = (Arc::clone(&self.producer), self.id.clone());
         let wait = self.asker.left().map_or(ABORT, |left| ABORT.min(left / 2));
-        self.begun.take().map(|_| move || {
-            if let Err(failure) = producer.abort(wait) {
-                tracing::debug!(id, %failure, "the transaction is left to its time-out");
+        self.begun.take().map(|_| {
+            move || {
+                if let Err(failure) = producer.abort(wait) {
+                    tracing::debug!(id, %failure, "the transaction is left to its time-out");
+                }
             }
         })
     }

@@ -7,7 +7,9 @@ use rdkafka_sys::rd_kafka_resp_err_t::{self as code, *};
 
 use super::help::*;
 use crate::config::KafkaSettings;
-use crate::kafka::{Delivery, EmbeddedBroker, Extent, KafkaErrorKind, OffsetRange, SourceCluster, TargetCluster, TopicPartition, WriterName};
+use crate::kafka::{
+    Delivery, EmbeddedBroker, Extent, KafkaErrorKind, OffsetRange, SourceCluster, TargetCluster, TopicPartition, WriterName,
+};
 use crate::store::Deadline;
 
 // Numbers of requests in Kafka's protocol.
