@@ -214,7 +214,11 @@ impl Run {
     /// At the end of an invocation, before its report calls anything complete.
     pub(crate) async fn confirm_at_the_end(&self) -> Result<()> {
         // A restore of which nothing was found and nothing was begun has nothing in the target.
-        if self.begun.get().or(self.found.get()).is_some() { self.confirm(0).await } else { Ok(()) }
+        if self.begun.get().or(self.found.get()).is_none() {
+            return Ok(());
+        }
+        let records = crate::lock(&self.report).partitions.iter().map(|one| one.records_in_all).sum();
+        self.confirm(records).await
     }
 
     /// The error of a partition, or what it comes from: records for a topic that was deleted are refused in many words.
@@ -245,7 +249,7 @@ impl Run {
             let extents = self.restore.cluster.extents(&settings.restore_topic, binding.partitions).await?;
             if binding.is_as_before(&extents) {
                 return Err(lost(format!(
-                    "restored {records} records of a partition into topic {:?}, which holds none of them now: it was deleted and created again",
+                    "restored {records} records into topic {:?}, which holds none of them now: it was deleted and created again",
                     settings.restore_topic
                 )));
             }

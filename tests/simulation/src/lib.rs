@@ -29,6 +29,6 @@ mod target;
 mod verdict;
 mod world;
 
-pub use cases::{expired, overtaken, set_back, silence};
+pub use cases::{deleted, expired, overtaken, set_back, silence, without_ids};
 pub use explore::{Explored, Instance, explore};
 pub use schedule::{Outcome, Schedule, run};

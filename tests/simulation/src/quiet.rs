@@ -71,7 +71,10 @@ impl Simulation {
     }
 
     async fn restore_everything(&mut self, folder: &str) -> Result<(), String> {
-        let Some(id) = self.who_goes_on(folder).await else { return self.refuse_the_dead(folder).await };
+        let Some(id) = self.who_goes_on(folder).await? else {
+            self.bury(folder);
+            return Ok(());
+        };
         self.outcome.rivals += usize::from(id == rival_id(folder));
         for _ in 0..PATIENCE {
             let chaos = Chaos::new(1, self.clock.clone(), None, 0);
@@ -107,33 +110,24 @@ impl Simulation {
         Err(format!("the restore of {folder} never catches up"))
     }
 
-    /// The restore that has the target of a folder, or that can still get it.
-    async fn who_goes_on(&self, folder: &str) -> Option<String> {
-        if let Some(id) = owner(&self.world, &self.bucket, folder).await {
-            return Some(id);
-        }
+    /// The restore that has the target of a folder, or can still get it. One whose target was deleted does not go on, and does not say that it is
+    /// complete.
+    async fn who_goes_on(&mut self, folder: &str) -> Result<Option<String>, String> {
+        let mut able = owner(&self.world, &self.bucket, folder).await;
         for id in [restore_id(folder), rival_id(folder)] {
-            let bound = Binding::load(self.bucket.as_ref(), &id, folder).await.ok()?;
+            let bound = Binding::load(self.bucket.as_ref(), &id, folder).await.map_err(|error| error.to_string())?;
             let now = self.world.lock().topics.get(&restored(folder)).map(|topic| topic.id.clone());
             if bound.is_none_or(|(bound, _)| bound.topic_id == now) {
-                return Some(id);
+                able = able.or(Some(id));
+                continue;
             }
-        }
-        None
-    }
-
-    /// The target of each restore of a folder was deleted: none goes on, and none says that it is complete.
-    async fn refuse_the_dead(&mut self, folder: &str) -> Result<(), String> {
-        for id in [restore_id(folder), rival_id(folder)] {
             let chaos = Chaos::new(1, self.clock.clone(), None, 0);
-            let refused = self.restore(chaos, folder, &id).invoke(&RestoreInvocation::new(Budget::unlimited(None))).await;
-            match refused {
+            match self.restore(chaos, folder, &id).invoke(&RestoreInvocation::new(Budget::unlimited(None))).await {
                 Err(error) if !error.is_retryable() => {}
                 other => return Err(format!("the target of {folder} was deleted, and {id} goes on: {other:?}")),
             }
         }
-        self.bury(folder);
-        Ok(())
+        Ok(able)
     }
 
     fn bury(&mut self, folder: &str) {

@@ -269,7 +269,7 @@ impl Simulation {
             79..83 => self.compact(),
             83..90 => self.clock.advance(self.rng.random_range(0..100_000)),
             90..95 => self.meddle(),
-            95..96 if self.rng.random_bool(0.3) => self.delete_target(),
+            95..96 if self.rng.random_bool(0.5) => self.delete_target(),
             95..96 => self.add_partition(),
             96..97 => self.forget_restore().await,
             97..98 => {

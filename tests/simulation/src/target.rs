@@ -42,7 +42,8 @@ pub(crate) struct SimTarget {
 impl TargetCluster for SimTarget {
     async fn cluster(&self) -> Result<ClusterFacts> {
         let fate = self.chaos.request(Request::read(Area::Source, "cluster")).await;
-        let facts = ClusterFacts { id: Some(CLUSTER.to_owned()), brokers: 1 };
+        let id = if self.world.lock().is_another_cluster { "another" } else { CLUSTER };
+        let facts = ClusterFacts { id: Some(id.to_owned()), brokers: 1 };
         if fate == Fate::Answered { Ok(facts) } else { Err(unavailable("describe the cluster without an answer")) }
     }
 
@@ -52,8 +53,9 @@ impl TargetCluster for SimTarget {
 
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
         let fate = self.chaos.request(Request::read(Area::Target, topic)).await;
+        let has_ids = !self.world.lock().has_no_ids;
         let facts = self.world.lock().topics.get(topic).map(|topic| TopicFacts {
-            id: Some(topic.id.clone()),
+            id: has_ids.then(|| topic.id.clone()),
             partitions: i32::try_from(topic.logs.len()).unwrap_or(i32::MAX),
             replication_factor: Some(1),
             configs: BTreeMap::new(),

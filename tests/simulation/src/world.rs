@@ -81,6 +81,10 @@ pub(crate) struct State {
     pub(crate) deleted: BTreeSet<String>,
     /// Of those, the ones of which no restore can go on.
     pub(crate) dead: BTreeSet<String>,
+    /// The target's topics have no ids, as with brokers before 2.8.
+    pub(crate) has_no_ids: bool,
+    /// The brokers that are asked are those of another cluster.
+    pub(crate) is_another_cluster: bool,
     /// The target takes its time for each record.
     pub(crate) is_slow: bool,
     /// Transactions that were aborted because they were open for too long.

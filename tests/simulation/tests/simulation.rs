@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared::kafka::Delivery;
-use simulation::{Instance, Outcome, Schedule, expired, explore, overtaken, run, set_back, silence};
+use simulation::{Instance, Outcome, Schedule, deleted, expired, explore, overtaken, run, set_back, silence, without_ids};
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|value| value.parse().ok())
@@ -60,6 +60,16 @@ fn partitions_without_a_commit_do_not_use_up_invocations() {
 #[test]
 fn a_commit_counts_only_where_its_segment_is() {
     set_back().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_target_that_is_deleted_meanwhile_is_not_complete() {
+    deleted().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn an_empty_target_without_an_id_is_not_complete() {
+    without_ids().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]
