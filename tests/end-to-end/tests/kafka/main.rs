@@ -2,9 +2,12 @@
 
 mod acls;
 mod brokers;
+mod claims;
 mod gaps;
 mod groups;
 mod identities;
+mod replicas;
+mod slow;
 mod targets;
 mod times;
 mod topics;
