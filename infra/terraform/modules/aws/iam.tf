@@ -33,7 +33,7 @@ locals {
         "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
         "${local.bucket_arn}/${local.prefix}@restore/@target/*",
       ]
-      topics      = [var.restore.restore_topic]
+      topics = [var.restore.restore_topic]
       # One group and one transactional id for each source partition.
       groups       = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
       transactions = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
