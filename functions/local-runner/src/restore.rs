@@ -65,6 +65,11 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
         };
         let left_out =
             if one.left_out > 0 { format!("; {} records of other times left out in this run", one.left_out) } else { String::new() };
+        let gaps = if one.gap_offsets > 0 {
+            format!("; {} offsets were deleted from the topic before they were backed up", one.gap_offsets)
+        } else {
+            String::new()
+        };
         let skipped = one.skipped.iter().map(|what| format!("; skipped {what}")).collect::<String>();
         [
             format!("{}/{}", report.source, one.partition),
@@ -72,7 +77,7 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
             one.records.to_string(),
             one.records_in_all.to_string(),
             one.next.to_string(),
-            state + &left_out + &skipped,
+            state + &gaps + &left_out + &skipped,
         ]
     });
     let mut text = table(["FROM", "TO", "RECORDS", "IN ALL", "NEXT OFFSET", "STATE"], rows);

@@ -1,7 +1,6 @@
 //! The Python tool's archives: older than our segments, without offsets, keys, headers or timestamps.
 
 use shared::catalog::{ArchiveCursor, names};
-use shared::kafka::Queued;
 use shared::record::Record;
 use shared::segment::{PythonArchive, PythonName};
 use shared::store::ObjectStore;
@@ -100,21 +99,17 @@ impl PartitionRestore<'_> {
             other => other?,
         };
         run.restore.check_largest(&run.target, contents.largest_record())?;
-        let chooser = Chooser::new(run.known_identity().await?, self.partition);
+        let chooser = Chooser::new(run.known().await?, self.partition);
         let mut line = archive.from_line;
         let mut records = contents.records_from(archive.from_line)?;
         while let Some(kept) = records.next()? {
             // The tool kept no timestamps; like its own restore, ours lets the record be of now.
             let record = Record { timestamp: run.restore.clock.now(), ..kept };
             let partition = chooser.choose(record.offset, None);
-            let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
-            while writer.write(partition, &record)? == Queued::Full {
-                writer.room().await?;
-            }
+            self.write(partition, &record).await?;
             line += 1;
-            self.open.add(&record);
             let spent = run.is_spent();
-            if self.open.is_full(run.restore.clock.now()) || spent {
+            if self.open.is_full(self.pace, run.restore.clock.now()) || spent {
                 self.commit_lines(&archive.name, line, false).await?;
             }
             if spent || self.is_overtaken {

@@ -1,77 +1,259 @@
 //! Whether a restore may begin, and that it is the same one ever after.
+//!
+//! Objects are created in this order: `restore.json` (what is restored), the target topic, the binding (which topic it is, and where it ended before),
+//! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
-use shared::catalog::RestoreIdentity;
+use shared::catalog::{Binding, Checkpoint, Claim, RestoreIdentity, find_next, names};
+use shared::kafka::Extent;
+use shared::store::Version;
 use shared::{Error, Result};
 
+use crate::archives::Archive;
 use crate::source::Source;
 use crate::target::TargetTopic;
 use crate::{Restore, Run};
 
+/// How often a claim is looked at again that another invocation has written meanwhile.
+const TRIES: usize = 5;
+
+/// A restore that has begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Begun {
+    pub(crate) identity: RestoreIdentity,
+    pub(crate) binding: Binding,
+}
+
 impl Restore {
     /// What the restore id stands for already, if this invocation may go on with it.
-    pub(crate) async fn begun(&self, source: &Source) -> Result<Option<RestoreIdentity>> {
-        let id = &self.settings.restore_id;
-        let found = RestoreIdentity::load(self.store.as_ref(), id).await?;
+    pub(crate) async fn identity(&self, source: &Source, cluster_id: Option<&str>) -> Result<Option<RestoreIdentity>> {
+        let found = RestoreIdentity::load(self.store.as_ref(), &self.settings.restore_id).await?;
         if let Some(found) = &found {
-            found.check(&source.folder, &self.settings)?;
+            found.check(&source.folder, cluster_id, &self.settings)?;
         }
         Ok(found)
     }
 
-    /// What this invocation takes the restore for.
-    fn identity(&self, source: &Source, target: &TargetTopic) -> RestoreIdentity {
+    /// Notes what the restore id stands for from now on.
+    pub(crate) async fn note_identity(&self, source: &Source, cluster_id: Option<&str>) -> Result<RestoreIdentity> {
         let at = self.clock.now();
-        RestoreIdentity {
+        let now = RestoreIdentity {
             format_version: RestoreIdentity::format_of(self.settings.times),
             source: source.folder.clone(),
             topic: self.settings.restore_topic.clone(),
-            topic_id: target.facts.id.clone(),
-            partitions: target.facts.partitions,
+            cluster_id: cluster_id.map(str::to_owned),
             strategy: self.settings.strategy,
             times: self.settings.times,
             run: format!("{at}-{}", self.store_id),
             at,
+        };
+        let noted = now.begin(self.store.as_ref(), &self.settings.restore_id).await?;
+        noted.check(&source.folder, cluster_id, &self.settings)?;
+        Ok(noted)
+    }
+
+    /// The topic that this restore goes into. `None`: none of its records is anywhere.
+    pub(crate) async fn binding(&self, source: &Source, identity: &RestoreIdentity) -> Result<Option<(Binding, Version)>> {
+        let id = &self.settings.restore_id;
+        let found = Binding::load(self.store.as_ref(), id, &source.folder).await?;
+        if found.as_ref().is_some_and(|(found, _)| found.run != identity.run) {
+            let location = self.store.location(&names::binding(id, &source.folder));
+            return Err(Error::Refused(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
         }
+        Ok(found)
+    }
+
+    /// Refuses a target that is not the topic that this restore went into before.
+    pub(crate) fn check_binding(&self, binding: &Binding, target: &TargetTopic) -> Result<()> {
+        binding.differs(Some(&target.facts)).map_or(Ok(()), |what| Err(self.another_topic(&what)))
+    }
+
+    pub(crate) fn another_topic(&self, what: &str) -> Error {
+        Error::Refused(format!(
+            "RESTORE_ID {:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written",
+            self.settings.restore_id
+        ))
+    }
+
+    /// Whether all that the restore of a claim will ever write is in the target, as far as the backup goes now; or nobody goes on with it.
+    async fn is_finished(&self, claim: &Claim) -> Result<bool> {
+        let store = self.store.as_ref();
+        let Some(other) = RestoreIdentity::load(store, &claim.restore_id).await?.filter(|other| other.run == claim.run) else {
+            return Ok(true);
+        };
+        for folder in store.folders(&format!("{}/", other.source)).await? {
+            let Some(partition) = names::parse_partition(names::file_name(&folder)) else { continue };
+            let found = Checkpoint::load(store, &claim.restore_id, partition).await?;
+            let checkpoint = found.map_or_else(|| Checkpoint::new(partition), |(found, _)| found);
+            let progress = &checkpoint.progress;
+            if !checkpoint.settled
+                || progress.inside.is_some()
+                || find_next(store, &other.source, partition, progress.next).await?.is_some()
+                || Archive::find_next(store, &other.source, partition, progress.archives.as_ref()).await?.is_some()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
 impl Run {
-    /// Before the first record of a whole restore: refuses a target that holds records already, because they would stand beside the restored
-    /// ones, or be the same ones. From then on what the target holds is known to be ours, whatever is killed.
-    pub(crate) async fn begin(&self) -> Result<&RestoreIdentity> {
+    /// Before the first record of an invocation: makes the target this restore's own. Refuses one that belongs to another restore, or holds records
+    /// already, because they would stand beside the restored ones, or be the same ones. From then on what the target holds is known to be ours,
+    /// whatever is killed.
+    pub(crate) async fn begin(&self) -> Result<&Begun> {
         let begin = || async {
-            let Restore { cluster, store, settings, .. } = &self.restore;
-            let now = self.restore.identity(&self.source, &self.target);
-            if !cluster.is_empty(&settings.restore_topic, self.target.facts.partitions).await? {
-                // Perhaps with the records of another invocation of this restore, which began a moment ago.
-                if let Some(found) = self.begun().await? {
-                    return Ok(found);
-                }
-                self.restore.refuse_unless_empty()?;
-            }
-            let begun = now.begin(store.as_ref(), &settings.restore_id).await?;
-            begun.check(&self.source.folder, settings)?;
-            begun.check_topic(Some(&self.target.facts), &settings.restore_id)?;
-            Ok(begun)
+            let identity = self.restore.note_identity(&self.source, self.target.cluster.id.as_deref()).await?;
+            let binding = self.claim(&identity).await?;
+            Ok(Begun { identity, binding })
         };
-        self.identity.get_or_try_init(begin).await
+        self.begun.get_or_try_init(begin).await
+    }
+
+    async fn claim(&self, identity: &RestoreIdentity) -> Result<Binding> {
+        let Restore { store, settings, .. } = &self.restore;
+        for _ in 0..TRIES {
+            let bound = self.restore.binding(&self.source, identity).await?;
+            let topic_id = bound.as_ref().map_or(&self.target.facts.id, |(bound, _)| &bound.topic_id);
+            let name = names::claim(self.target.cluster.id.as_deref(), topic_id.as_ref(), &settings.restore_topic);
+            if let Some((bound, _)) = &bound {
+                self.restore.check_binding(bound, &self.target)?;
+                let claim = Claim::load(store.as_ref(), &name).await?;
+                if claim.is_some_and(|(claim, _)| claim.is_of(&settings.restore_id, &identity.run)) {
+                    return Ok(bound.clone());
+                }
+            }
+            if let Some(binding) = self.take(identity, bound, &name).await? {
+                return Ok(binding);
+            }
+        }
+        let topic = &settings.restore_topic;
+        Err(Error::Refused(format!(
+            "the claim on topic {topic:?} is written by others all the time: are several restores into it running?"
+        )))
+    }
+
+    /// Binds the restore to the target, and claims that. `None`: another invocation was faster.
+    async fn take(&self, identity: &RestoreIdentity, bound: Option<(Binding, Version)>, name: &str) -> Result<Option<Binding>> {
+        let Restore { cluster, store, settings, clock, .. } = &self.restore;
+        let (store, id, at) = (store.as_ref(), &settings.restore_id, clock.now());
+        let extents = cluster.extents(&settings.restore_topic, self.target.facts.partitions).await?;
+        // Looked at after the logs: what was in them may be of another invocation of this restore, which began a moment ago.
+        let found = Claim::load(store, name).await?;
+        match &found {
+            Some((claim, _)) if claim.is_of(id, &identity.run) => return Ok(None),
+            Some((claim, _)) => self.check_claim(claim, name).await?,
+            None => {}
+        }
+        if !extents.iter().all(Extent::is_empty) {
+            self.restore.refuse_unless_empty()?;
+        }
+        let now = Binding {
+            format_version: Binding::FORMAT,
+            run: identity.run.clone(),
+            topic: settings.restore_topic.clone(),
+            topic_id: self.target.facts.id.clone(),
+            partitions: self.target.facts.partitions,
+            ends: extents.iter().map(|extent| extent.end).collect(),
+            at,
+        };
+        let binding = match bound {
+            Some((bound, _)) if bound.ends == now.ends => bound,
+            // Of a try that another restore was faster than: what it says of the ends is no longer true.
+            bound => {
+                if !now.write(store, id, &self.source.folder, bound.as_ref().map(|(_, version)| version)).await? {
+                    return Ok(None);
+                }
+                now
+            }
+        };
+        let claim = Claim {
+            format_version: Claim::FORMAT,
+            restore_id: id.clone(),
+            run: identity.run.clone(),
+            topic: settings.restore_topic.clone(),
+            at,
+        };
+        Ok(claim.write(store, name, found.as_ref().map(|(_, version)| version)).await?.then_some(binding))
+    }
+
+    /// Refuses a target that another restore has: two at the same time write what is there twice. One that is finished may be followed by another.
+    async fn check_claim(&self, claim: &Claim, name: &str) -> Result<()> {
+        self.restore.refuse_unless_unclaimed(claim)?;
+        if self.restore.is_finished(claim).await? {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this one again. If nobody will, delete              {}; or name another RESTORE_TOPIC_NAME",
+            claim.topic,
+            claim.restore_id,
+            self.restore.store.location(name)
+        )))
     }
 
     /// The restore that a checkpoint has to be of. Another invocation can have begun it since this one looked.
-    pub(crate) async fn known_identity(&self) -> Result<&RestoreIdentity> {
+    pub(crate) async fn known(&self) -> Result<&Begun> {
+        if let Some(begun) = self.begun.get() {
+            return Ok(begun);
+        }
         let id = &self.restore.settings.restore_id;
-        let missing = || {
-            Error::Refused(format!("restore {id:?} has checkpoints in the bucket but no restore.json beside them; choose a new RESTORE_ID"))
+        let missing = |what: &str| {
+            Error::Refused(format!("restore {id:?} has checkpoints in the bucket but no {what} beside them; choose a new RESTORE_ID"))
         };
-        let look = || async { self.begun().await?.ok_or_else(missing) };
-        self.identity.get_or_try_init(look).await
+        let look = || async {
+            let identity = self.restore.identity(&self.source, self.target.cluster.id.as_deref()).await?;
+            let identity = identity.ok_or_else(|| missing("restore.json"))?;
+            let binding = self.restore.binding(&self.source, &identity).await?;
+            let (binding, _) = binding.ok_or_else(|| missing("@topic"))?;
+            self.restore.check_binding(&binding, &self.target)?;
+            Ok(Begun { identity, binding })
+        };
+        self.found.get_or_try_init(look).await
     }
 
-    async fn begun(&self) -> Result<Option<RestoreIdentity>> {
-        let found = self.restore.begun(&self.source).await?;
-        if let Some(found) = &found {
-            found.check_topic(Some(&self.target.facts), &self.restore.settings.restore_id)?;
+    /// At the end of an invocation, before its report calls anything complete.
+    pub(crate) async fn confirm_at_the_end(&self) -> Result<()> {
+        // A restore of which nothing was found and nothing was begun has nothing in the target.
+        if self.begun.get().or(self.found.get()).is_none() {
+            return Ok(());
         }
-        Ok(found)
+        let records = crate::lock(&self.report).partitions.iter().map(|one| one.records_in_all).sum();
+        self.confirm(records).await
+    }
+
+    /// The error of a partition, or what it comes from: records for a topic that was deleted are refused in many words.
+    pub(crate) async fn cause(&self, error: Error) -> Error {
+        if !matches!(error, Error::Kafka(_)) || self.begun.get().is_none() {
+            return error;
+        }
+        match self.confirm(0).await {
+            Err(Error::Refused(gone)) => Error::Refused(gone),
+            _ => error,
+        }
+    }
+
+    /// Refuses to go on, or to call anything complete, in a topic that is not the one that the restore went into: it was deleted since, and perhaps
+    /// another one got its name. `records` of this restore are known to be in it.
+    pub(crate) async fn confirm(&self, records: u64) -> Result<()> {
+        let begun = self.known().await?;
+        let (binding, settings) = (&begun.binding, &self.restore.settings);
+        let found = self.restore.cluster.find(&binding.topic).await?;
+        let lost = |what: String| {
+            Error::Refused(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", settings.restore_id))
+        };
+        if let Some(what) = binding.differs(found.as_ref()) {
+            return Err(lost(what));
+        }
+        let has_ids = binding.topic_id.is_some() && found.is_some_and(|found| found.id.is_some());
+        if records > 0 && !has_ids {
+            let extents = self.restore.cluster.extents(&settings.restore_topic, binding.partitions).await?;
+            if binding.is_as_before(&extents) {
+                return Err(lost(format!(
+                    "restored {records} records into topic {:?}, which holds none of them now: it was deleted and created again",
+                    settings.restore_topic
+                )));
+            }
+        }
+        Ok(())
     }
 }

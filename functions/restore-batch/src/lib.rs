@@ -2,7 +2,8 @@
 //!
 //! Exactly once across kills and doubled invocations, because progress is committed in the same Kafka transaction as the records:
 //!
-//! 1. `source.rs`: which partitions the backup has. `identity.rs`: what the restore id stands for, noted before the first record.
+//! 1. `source.rs`: which partitions the backup has. `identity.rs`: what the restore id stands for, which topic it goes into, and that no other
+//!    restore goes there; noted before the first record, and compared in each invocation and before anything is called complete.
 //!    `target.rs`: the topic to write to, created when it does not exist, checked before the first record.
 //! 2. `partition.rs`: for each partition the checkpoint, then the next segment or archive behind it, which `coming.rs` looks up and opens ahead.
 //! 3. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
@@ -13,6 +14,7 @@ mod archives;
 mod coming;
 mod function;
 mod identity;
+mod pace;
 mod partition;
 mod replay;
 mod report;
@@ -24,7 +26,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use shared::catalog::{RestoreIdentity, bucket_id};
+use shared::catalog::bucket_id;
 use shared::clock::{Clock, Millis};
 use shared::config::RestoreSettings;
 use shared::host::{Budget, Event};
@@ -36,6 +38,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use identity::Begun;
 pub use report::{PartitionReport, RestoreReport};
 use source::Source;
 use target::TargetTopic;
@@ -110,11 +113,12 @@ impl Restore {
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
         let started = self.clock.now();
         let source = self.source(&invocation.event).await?;
-        let begun = self.begun(&source).await?;
-        if begun.is_none() && !self.settings.times.are_all() {
+        let cluster = self.cluster.cluster().await?;
+        let identity = self.identity(&source, cluster.id.as_deref()).await?;
+        if identity.is_none() && !self.settings.times.are_all() {
             self.refuse_archives_without_times(&source).await?;
         }
-        let target = self.target(&source, begun.as_ref()).await?;
+        let target = self.target(&source, cluster, identity).await?;
         let report = RestoreReport::new(self, &source, &target);
         let run = Arc::new(Run {
             restore: self.clone(),
@@ -123,7 +127,8 @@ impl Restore {
             queue: Mutex::new(turns(&source.partitions, started)),
             source,
             target,
-            identity: OnceCell::new_with(begun),
+            found: OnceCell::new(),
+            begun: OnceCell::new(),
             report: Mutex::new(report),
             refusal: OnceLock::new(),
         });
@@ -143,6 +148,7 @@ impl Restore {
         if let Some(refusal) = run.refusal() {
             return Err(Error::Refused(refusal.to_string()));
         }
+        run.confirm_at_the_end().await?;
         let mut report = lock(&run.report).clone();
         report.finish(started, self.clock.now());
         Ok(report)
@@ -157,8 +163,10 @@ struct Run {
     started: Millis,
     source: Source,
     target: TargetTopic,
-    /// Set once the target may be written to.
-    identity: OnceCell<RestoreIdentity>,
+    /// What the restore is, as the bucket has it.
+    found: OnceCell<Begun>,
+    /// The same once the target may be written to.
+    begun: OnceCell<Begun>,
     queue: Mutex<VecDeque<i32>>,
     report: Mutex<RestoreReport>,
     /// Why the target cannot take anything; looked at when there is something to write, for what is restored may get the configs of its old life.
@@ -183,6 +191,7 @@ impl Run {
             if let Err(error) = self.restore_partition(partition, &mut left).await
                 && self.refusal().is_none()
             {
+                let error = self.cause(error).await;
                 tracing::error!(topic = self.source.folder, partition, "{}", in_full(&error));
                 lock(&self.report).fail(partition, &error);
             }

@@ -4,11 +4,13 @@ use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetR
 use shared::clock::{Millis, age};
 use shared::config::PartitionStrategy;
 use shared::kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
+use shared::segment::{Gap, GapReason};
 use shared::store::{StoreError, StoreErrorKind, Version};
 use shared::{Error, Result, in_full};
 
 use crate::archives::Archive;
 use crate::coming::Coming;
+use crate::pace::Pace;
 use crate::replay::Open;
 use crate::{Restore, Run, lock};
 
@@ -41,6 +43,8 @@ pub(crate) struct PartitionRestore<'r> {
     /// How far what was written is. What of it is not committed is in `open`.
     pub(crate) reached: RestoreProgress,
     pub(crate) open: Open,
+    /// How much the next transaction takes along.
+    pub(crate) pace: Pace,
     pub(crate) writer: Option<Box<dyn RecordWriter>>,
     pub(crate) coming: Coming,
     /// The Python tool's archives are older than our segments: none comes behind the last one.
@@ -74,7 +78,7 @@ impl Run {
 
     /// A checkpoint of another restore that had the same id tells nothing of this one.
     async fn check_checkpoint(&self, found: &Checkpoint) -> Result<()> {
-        if found.run == self.known_identity().await?.run {
+        if found.run == self.known().await?.identity.run {
             return Ok(());
         }
         let name = names::checkpoint(&self.restore.settings.restore_id, found.partition);
@@ -106,6 +110,7 @@ impl<'r> PartitionRestore<'r> {
             checkpoint,
             version,
             open: Open::default(),
+            pace: Pace::new(run.restore.settings.kafka.transaction_timeout()),
             writer: None,
             coming: Coming::new(
                 store.clone(),
@@ -169,6 +174,7 @@ impl<'r> PartitionRestore<'r> {
     async fn close(&mut self) -> Result<()> {
         self.commit_open().await?;
         if self.has_begun {
+            self.run.confirm(self.checkpoint.records).await?;
             self.save(true).await?;
         }
         Ok(())
@@ -247,15 +253,38 @@ impl<'r> PartitionRestore<'r> {
         }
     }
 
+    /// Tells of offsets that the backup never had, for the report and for good.
+    pub(crate) fn tell_gap(&mut self, gap: &Gap) {
+        if !self.checkpoint.gaps.note(gap) {
+            return;
+        }
+        self.is_untold = true;
+        let (topic, partition, Gap { from, to, .. }) = (&self.run.source.folder, self.partition, gap);
+        match gap.reason {
+            GapReason::LogStartMoved => tracing::warn!(
+                topic,
+                partition,
+                "offsets {from} to {to} are not in the backup: they were deleted from the topic before they were backed up"
+            ),
+            GapReason::BeforeFirstBackup => {
+                tracing::info!(topic, partition, "offsets {from} to {to} are not in the backup: they were deleted before the first one");
+            }
+        }
+    }
+
     /// Opens the writer and merges its progress, which can be further than the checkpoint.
     ///
     /// With transactions the group has progress from now on, and the checkpoint says that it has: should it be missing one day, then because
     /// Kafka forgot it, and nobody knows what was committed behind the checkpoint.
     async fn open_writer(&mut self) -> Result<()> {
         let settings = &self.run.restore.settings;
+        let identity = &self.run.begin().await?.identity;
         let mut writer = self.run.restore.cluster.open(&self.run.writer_name(self.partition), settings.delivery).await?;
         let committed = writer.progress().await?;
-        let identity = self.run.begin().await?;
+        // Kafka's progress goes with the topic.
+        if committed.is_none() && self.checkpoint.records > 0 {
+            self.run.confirm(self.checkpoint.records).await?;
+        }
         let before = self.reached.clone();
         match committed.as_ref().and_then(|committed| RestoreCommit::read(committed, &identity.run)) {
             Some(commit) => {
@@ -312,8 +341,9 @@ impl<'r> PartitionRestore<'r> {
         if self.is_untold {
             self.save(false).await?;
         }
-        let identity = run.known_identity().await?;
+        let identity = &run.known().await?.identity;
         let Some(writer) = self.writer.as_mut() else { return Err(Error::Refused("commit without a writer".into())) };
+        let before = run.restore.clock.now();
         let written = writer.flush().await?;
         let open = std::mem::take(&mut self.open);
         if identity.strategy == PartitionStrategy::Same {
@@ -324,6 +354,9 @@ impl<'r> PartitionRestore<'r> {
         self.in_doubt = true;
         writer.commit(&commit.to_committed()).await?;
         self.in_doubt = false;
+        if open.records > 0 {
+            self.pace.took(open.bytes, open.waited + run.restore.clock.now() - before);
+        }
         self.checkpoint.progress = self.reached.clone();
         self.checkpoint.records = in_all;
         lock(&run.report).wrote(self.partition, open.records, open.left_out);
@@ -391,6 +424,7 @@ impl<'r> PartitionRestore<'r> {
             self.checkpoint.progress = self.checkpoint.progress.clone().merge(mine.progress);
             self.checkpoint.records = self.checkpoint.records.max(mine.records);
             self.checkpoint.note(mine.runs);
+            self.checkpoint.gaps = std::mem::take(&mut self.checkpoint.gaps).merge(mine.gaps);
             for what in mine.skipped {
                 self.skip(what);
             }

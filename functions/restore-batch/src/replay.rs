@@ -7,18 +7,13 @@ use shared::record::Record;
 use shared::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
 use shared::{Error, Result};
 
+use crate::pace::Pace;
 use crate::partition::{Next, PartitionRestore};
 use crate::strategy::Chooser;
 use crate::{Restore, Run};
 
-/// A transaction holds about this many bytes of records (few where kills beside each step are tested, so that they find many)…
-const TRANSACTION_BYTES: usize = if cfg!(feature = "failpoints") { 12 << 10 } else { 16 << 20 };
-
-/// …in no more stretches of source offsets than this, of which a source with holes has many…
+/// A transaction holds records of no more stretches of source offsets than this, of which a source with holes has many.
 const TRANSACTION_STRETCHES: usize = 1 << 16;
-
-/// …and lasts about this long at most: readers of the target wait for its end, and brokers abort one that lasts minutes.
-const TRANSACTION_TIME: Millis = 10_000;
 
 /// What the next transaction takes along.
 #[derive(Debug, Default)]
@@ -26,7 +21,9 @@ pub(crate) struct Open {
     pub(crate) records: u64,
     /// Records of other times that it goes past.
     pub(crate) left_out: u64,
-    bytes: usize,
+    pub(crate) bytes: usize,
+    /// What was waited for the brokers, in milliseconds.
+    pub(crate) waited: Millis,
     /// Source offsets in it, as (first, count) where they follow each other.
     pub(crate) sources: Vec<(i64, i64)>,
     since: Option<Millis>,
@@ -46,9 +43,14 @@ impl Open {
         }
     }
 
-    pub(crate) fn is_full(&mut self, now: Millis) -> bool {
+    pub(crate) fn is_full(&mut self, pace: Pace, now: Millis) -> bool {
         let since = *self.since.get_or_insert(now);
-        self.bytes >= TRANSACTION_BYTES || self.sources.len() >= TRANSACTION_STRETCHES || now - since >= TRANSACTION_TIME
+        self.is_heavy(pace) || now - since >= pace.lasts
+    }
+
+    /// The same for each record: it does not ask for the time.
+    pub(crate) fn is_heavy(&self, pace: Pace) -> bool {
+        self.bytes >= pace.bytes || self.sources.len() >= TRANSACTION_STRETCHES || self.waited >= pace.lasts
     }
 }
 
@@ -94,11 +96,14 @@ impl PartitionRestore<'_> {
         let mut reader = self.coming.open(entry).await?;
         reader.belongs_to(&run.source.folder_of(self.partition), self.partition, entry.start)?;
         let end = reader.manifest().next;
+        if let Some(gap) = &reader.manifest().gap {
+            self.tell_gap(gap);
+        }
         if reader.manifest().is_out_of(run.restore.settings.times) {
             return self.go_past(entry, reader.manifest()).await;
         }
         run.check_segment(reader.manifest())?;
-        let chooser = Chooser::new(run.known_identity().await?, self.partition);
+        let chooser = Chooser::new(run.known().await?, self.partition);
         if self.reached.next > entry.start {
             reader.seek(self.reached.next);
         }
@@ -116,9 +121,9 @@ impl PartitionRestore<'_> {
             self.write_group(&group, chooser).await?;
             let spent = run.is_spent();
             if spent && self.reached.next < end {
-                return self.commit().await;
+                return self.commit_open().await;
             }
-            if self.open.is_full(run.restore.clock.now()) || spent {
+            if self.open.is_full(self.pace, run.restore.clock.now()) || spent {
                 self.commit().await?;
             }
             if self.is_overtaken {
@@ -128,7 +133,7 @@ impl PartitionRestore<'_> {
         self.reached.next = end;
         self.reached.inside = None;
         self.open.finished.push(run.restore.store.location(&entry.name));
-        if !is_short || self.open.is_full(run.restore.clock.now()) {
+        if !is_short || self.open.is_full(self.pace, run.restore.clock.now()) {
             self.commit().await?;
         }
         Ok(())
@@ -143,28 +148,40 @@ impl PartitionRestore<'_> {
         self.reached.inside = None;
         self.open.left_out += manifest.records;
         self.went_past = true;
-        if self.open.is_full(clock.now()) { self.commit().await } else { Ok(()) }
+        if self.open.is_full(self.pace, clock.now()) { self.commit().await } else { Ok(()) }
     }
 
-    /// Writes the records of a group, waiting where the writer's queue is full.
+    /// Writes the records of a group, in as many transactions as the target takes; not all of them when it is time to end.
     async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<()> {
         let times = self.run.restore.settings.times;
-        let mut next = self.reached.next;
-        let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
         let mut records = group.records();
         while let Some(record) = records.next()? {
-            next = record.offset + 1;
-            if !times.include(record.timestamp) {
+            if times.include(record.timestamp) {
+                self.write(chooser.choose(record.offset, record.key), &record).await?;
+            } else {
                 self.open.left_out += 1;
-                continue;
             }
-            let partition = chooser.choose(record.offset, record.key);
-            while writer.write(partition, &record)? == Queued::Full {
-                writer.room().await?;
+            self.reached.next = record.offset + 1;
+            if self.open.is_heavy(self.pace) {
+                self.commit().await?;
+                if self.is_overtaken || self.run.is_spent() {
+                    return Ok(());
+                }
             }
-            self.open.add(&record);
         }
-        self.reached.next = next;
+        Ok(())
+    }
+
+    /// Writes a record, waiting where the writer's queue is full.
+    pub(crate) async fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<()> {
+        let clock = &self.run.restore.clock;
+        let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
+        while writer.write(partition, record)? == Queued::Full {
+            let before = clock.now();
+            writer.room().await?;
+            self.open.waited += clock.now() - before;
+        }
+        self.open.add(record);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shared::catalog::Checkpoint;
 use shared::clock::Millis;
+use shared::segment::Gap;
 use shared::{Error, in_full};
 
 use crate::Restore;
@@ -26,6 +27,9 @@ pub struct RestoreReport {
     pub target: String,
     /// Records written by this invocation.
     pub records: u64,
+    /// Offsets that are in no backup: the sum of the partitions'.
+    #[serde(skip_serializing_if = "is_none")]
+    pub gap_offsets: i64,
     /// Whether every source partition of this invocation has nothing left to restore.
     pub caught_up: bool,
     /// How long it took, in milliseconds.
@@ -59,6 +63,12 @@ pub struct PartitionReport {
     /// Records that this invocation left out, because they are of other times than RESTORE_FROM and RESTORE_UNTIL ask for.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out: u64,
+    /// Offsets that are in no backup, of all that is restored so far: they were deleted from the topic after the first backup and before they were read.
+    #[serde(skip_serializing_if = "is_none")]
+    pub gap_offsets: i64,
+    /// Where they were, and what was gone before the first backup; the first 50 of such stretches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
     /// What was left out because it is damaged or missing, as asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
@@ -68,6 +78,11 @@ pub struct PartitionReport {
     /// Whether the next invocation can succeed without anybody doing something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_none(offsets: &i64) -> bool {
+    *offsets == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -105,6 +120,14 @@ fn retention_note(target: &str) -> String {
     )
 }
 
+/// A topic that is less safe than the original was.
+fn replicas_note(source: &Source, target: &TargetTopic) -> Option<String> {
+    let (before, now) = source.generation.as_ref()?.replication_factor.zip(target.facts.replication_factor)?;
+    let brokers = target.cluster.brokers;
+    let why = if brokers < before { format!(": the cluster has {brokers} brokers") } else { String::new() };
+    (now < before).then(|| format!("the target has {now} replicas of each partition, and the original had {before}{why}"))
+}
+
 impl RestoreReport {
     pub(crate) fn new(restore: &Restore, source: &Source, target: &TargetTopic) -> Self {
         let settings = &restore.settings;
@@ -115,6 +138,7 @@ impl RestoreReport {
         if !settings.times.are_all() {
             notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", settings.times));
         }
+        notes.extend(replicas_note(source, target));
         if target.keeps_for_ever() && source.generation.as_ref().is_some_and(|original| !original.configs.contains_key("retention.ms")) {
             notes.push(retention_note(&settings.restore_topic));
         }
@@ -139,6 +163,8 @@ impl RestoreReport {
             report.records_in_all = checkpoint.records;
             report.next = checkpoint.progress.next;
             report.skipped.clone_from(&checkpoint.skipped);
+            report.gap_offsets = checkpoint.gaps.lost;
+            report.gaps.clone_from(&checkpoint.gaps.first);
         }
     }
 
@@ -173,6 +199,7 @@ impl RestoreReport {
 
     pub(crate) fn finish(&mut self, started: Millis, now: Millis) {
         self.records = self.partitions.iter().map(|one| one.records).sum();
+        self.gap_offsets = self.partitions.iter().map(|one| one.gap_offsets).sum();
         self.caught_up = self.partitions.iter().all(|one| one.caught_up);
         self.succeeded = self.partitions.iter().all(|one| one.error.is_none());
         self.duration_ms = now - started;

@@ -1,7 +1,8 @@
 //! Which partition of the target a record goes to.
 
-use shared::catalog::RestoreIdentity;
 use shared::config::PartitionStrategy;
+
+use crate::identity::Begun;
 
 /// Chooses partitions. The same record always gets the same one, so a restore that is started again repeats itself.
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +14,8 @@ pub(crate) struct Chooser {
 
 impl Chooser {
     /// For the records of partition `source`, as the restore began: partitions that its target got since are not written to.
-    pub(crate) fn new(restore: &RestoreIdentity, source: i32) -> Self {
-        Self { strategy: restore.strategy, source, count: restore.partitions.max(1) }
+    pub(crate) fn new(restore: &Begun, source: i32) -> Self {
+        Self { strategy: restore.identity.strategy, source, count: restore.binding.partitions.max(1) }
     }
 
     /// The partition for a record with this key; `position` tells it from the others of its partition.

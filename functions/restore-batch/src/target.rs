@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use shared::catalog::RestoreIdentity;
+use shared::catalog::{Claim, RestoreIdentity};
 use shared::clock::Millis;
 use shared::config::PartitionStrategy;
-use shared::kafka::{KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
+use shared::kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
 use shared::segment::Manifest;
 use shared::{Error, Result, failpoint};
 
@@ -18,12 +17,17 @@ use crate::source::Source;
 #[derive(Debug, Clone)]
 pub(crate) struct TargetTopic {
     pub(crate) facts: TopicFacts,
+    /// The cluster that has it.
+    pub(crate) cluster: ClusterFacts,
     /// Configs that the topic had and the restored one does not have yet.
     pub(crate) wanted_configs: BTreeMap<String, String>,
 }
 
 /// Configs of the original that a restored topic gets at once: they decide what it can take. All others wait until the restore is verified.
-const KEPT: [&str; 2] = ["compression.type", "max.message.bytes"];
+const KEPT: [&str; 3] = ["compression.type", "max.message.bytes", MIN_INSYNC];
+
+/// How many replicas must have a record before it counts as written.
+const MIN_INSYNC: &str = "min.insync.replicas";
 
 /// What a topic needs so that old records survive in it and none is refused.
 const WHILE_RESTORING: [(&str, &str); 6] = [
@@ -39,40 +43,37 @@ const WHILE_RESTORING: [(&str, &str); 6] = [
 /// `log.message.timestamp.difference.max.ms` counts (`LogConfig.messageTimestampBeforeMaxMs`).
 const NO_LIMIT: &str = "9223372036854775806";
 
-/// How long a topic that must be there is waited for: whoever created it may have been answered before the broker that is asked here.
-const NOT_SEEN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(800), Duration::from_secs(2)];
-
 impl Restore {
-    /// Finds the target topic, or creates it for a restore that has not begun yet.
-    pub(crate) async fn target(&self, source: &Source, begun: Option<&RestoreIdentity>) -> Result<TargetTopic> {
-        let name = &self.settings.restore_topic;
-        let mut found = self.cluster.describe(name).await?;
-        if let Some(begun) = begun {
-            for pause in NOT_SEEN_YET {
-                if found.is_some() {
-                    break;
-                }
-                tokio::time::sleep(pause).await;
-                found = self.cluster.describe(name).await?;
-            }
-            begun.check_topic(found.as_ref(), &self.settings.restore_id)?;
+    /// Finds the target topic, or creates it for a restore of which no record is written yet.
+    pub(crate) async fn target(&self, source: &Source, cluster: ClusterFacts, identity: Option<RestoreIdentity>) -> Result<TargetTopic> {
+        let binding = match &identity {
+            Some(identity) => self.binding(source, identity).await?.map(|(binding, _)| binding),
+            None => None,
+        };
+        if let Some(binding) = &binding
+            && let Some(what) = binding.differs(self.cluster.find(&binding.topic).await?.as_ref())
+        {
+            return Err(self.another_topic(&what));
         }
-        let facts = match found {
-            Some(facts) => facts,
-            None => self.create_target(source).await?,
+        let facts = match (self.cluster.describe(&self.settings.restore_topic).await?, binding) {
+            (Some(facts), _) => facts,
+            (None, Some(binding)) => return Err(self.another_topic(&binding.differs(None).unwrap_or_default())),
+            (None, None) => {
+                if identity.is_none() {
+                    self.note_identity(source, cluster.id.as_deref()).await?;
+                }
+                self.create_target(source, &cluster).await?
+            }
         };
         let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
         let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
-        Ok(TargetTopic { facts, wanted_configs })
+        Ok(TargetTopic { facts, cluster, wanted_configs })
     }
 
-    async fn create_target(&self, source: &Source) -> Result<TopicFacts> {
+    async fn create_target(&self, source: &Source, cluster: &ClusterFacts) -> Result<TopicFacts> {
         let name = &self.settings.restore_topic;
-        let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
-        let mut configs: BTreeMap<String, String> = original.into_iter().filter(|(key, _)| KEPT.contains(&key.as_str())).collect();
-        configs.extend(WHILE_RESTORING.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        let partitions = source.partition_count().max(1);
-        let topic = NewTopic { name: name.clone(), partitions, replication_factor: self.settings.replication_factor, configs };
+        let topic = self.new_topic(source, cluster);
+        let partitions = topic.partitions;
         failpoint!("restore::topic::before");
         let created = match self.cluster.create(&topic).await {
             Err(error) if error.kind == KafkaErrorKind::InvalidConfig => self
@@ -95,6 +96,23 @@ impl Restore {
             KafkaError::new(KafkaErrorKind::Unavailable, name, "was just created and is not visible yet; the next invocation goes on")
                 .into()
         })
+    }
+
+    /// The target as it is created: as safe as the original, as far as the cluster has brokers for that.
+    fn new_topic(&self, source: &Source, cluster: &ClusterFacts) -> NewTopic {
+        let original = source.generation.as_ref();
+        let configs = original.map(|generation| generation.configs.clone()).unwrap_or_default();
+        let mut configs: BTreeMap<String, String> = configs.into_iter().filter(|(key, _)| KEPT.contains(&key.as_str())).collect();
+        configs.extend(WHILE_RESTORING.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let recorded = original.and_then(|generation| generation.replication_factor).map(|factor| factor.min(cluster.brokers.max(1)));
+        let replication_factor = self.settings.replication_factor.or_else(|| recorded.and_then(|factor| i16::try_from(factor).ok()));
+        // More than there are replicas of would refuse every record.
+        if let (Some(factor), Some(least)) = (replication_factor, configs.get_mut(MIN_INSYNC))
+            && least.parse().is_ok_and(|least: i32| least > i32::from(factor))
+        {
+            *least = factor.to_string();
+        }
+        NewTopic { name: self.settings.restore_topic.clone(), partitions: source.partition_count().max(1), replication_factor, configs }
     }
 
     /// What can be known before the first write. Records that the target would refuse or delete at once are not written at all.
@@ -159,6 +177,20 @@ impl Restore {
                 "it is not empty, and restore {:?} did not write to it before: the records would be there beside others, or twice. Name \
                  another RESTORE_TOPIC_NAME, or the RESTORE_ID that wrote to it",
                 self.settings.restore_id
+            ),
+        );
+        problems.refuse()
+    }
+
+    /// A target that another restore has written to, or will.
+    pub(crate) fn refuse_unless_unclaimed(&self, claim: &Claim) -> Result<()> {
+        let mut problems = self.problems();
+        problems.add_unless(
+            "not-empty",
+            format!(
+                "it belongs to restore {:?}: the records would be there beside those of that restore, or twice. Name another RESTORE_TOPIC_NAME, or \
+                 that RESTORE_ID. To have the records of both, let that restore complete first",
+                claim.restore_id
             ),
         );
         problems.refuse()
@@ -275,6 +307,7 @@ mod tests {
             let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             TargetTopic {
                 facts: TopicFacts { id: None, partitions: 1, replication_factor: None, configs },
+                cluster: ClusterFacts::default(),
                 wanted_configs: BTreeMap::new(),
             }
             .limit(BEFORE)

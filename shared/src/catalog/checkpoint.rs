@@ -4,7 +4,7 @@ use std::cmp::max;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Run, names};
+use crate::catalog::{Gaps, Run, names};
 use crate::clock::Millis;
 use crate::kafka::CommittedOffset;
 use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
@@ -69,6 +69,9 @@ pub struct Checkpoint {
     /// Segments, archives or stretches of offsets that were skipped because they are damaged or missing, when the user asked for that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+    /// What the backup had lost before it read it, as far as this restore is.
+    #[serde(default, skip_serializing_if = "Gaps::is_none")]
+    pub gaps: Gaps,
     /// Where source offsets went, for the translation of consumer groups' offsets: the newest runs, the others stand in objects of their
     /// own. Empty unless every record went to its own partition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -88,6 +91,7 @@ impl Checkpoint {
             settled: true,
             records: 0,
             skipped: vec![],
+            gaps: Gaps::default(),
             runs: vec![],
             at: 0,
         }

@@ -1,12 +1,12 @@
-//! What a restore id stands for: one object for the whole restore, created before its first record is written and never replaced.
+//! What a restore id stands for: one object for the whole restore, created before anything else of it and never replaced.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{RESTORE_FORMAT, names};
 use crate::clock::Millis;
 use crate::config::{PartitionStrategy, RestoreSettings, Times};
-use crate::kafka::{TopicFacts, TopicId};
-use crate::store::{ObjectStore, StoreError, StoreErrorKind};
+use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
 use crate::{Error, Result, failpoint};
 
 /// Of a restore of some time only: a program that does not know of such a one refuses it, and does not restore the rest.
@@ -21,11 +21,9 @@ pub struct RestoreIdentity {
     pub source: String,
     /// RESTORE_TOPIC_NAME.
     pub topic: String,
-    /// Its id when the restore began.
+    /// The cluster that has it, where clusters have ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub topic_id: Option<TopicId>,
-    /// Its number of partitions when the restore began: by these records are placed, also when it gets more.
-    pub partitions: i32,
+    pub cluster_id: Option<String>,
     /// How records are placed.
     pub strategy: PartitionStrategy,
     /// Which records are restored.
@@ -43,22 +41,13 @@ impl RestoreIdentity {
         if times.are_all() { RESTORE_FORMAT } else { OF_SOME_TIME }
     }
 
-    /// Reads it. `None`: no restore of this id has written anything.
+    /// Reads it. `None`: no restore of this id has begun.
     ///
     /// # Errors
     /// What the store says; one that cannot be read is never treated as missing.
     pub async fn load(store: &dyn ObjectStore, restore_id: &str) -> Result<Option<Self>> {
-        let name = names::restore_json(restore_id);
-        let object = match store.get(&name).await {
-            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
-            other => other?,
-        };
-        let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, store.location(&name), what);
-        let found: Self = serde_json::from_slice(&object.body)
-            .map_err(|error| damaged(format!("it cannot be read ({error}); with a new RESTORE_ID the restore starts again")))?;
-        if found.format_version > OF_SOME_TIME {
-            return Err(damaged(format!("written by a newer version (format {}); use that version", found.format_version)).into());
-        }
+        let Some((found, _)) = read_json::<Self>(store, &names::restore_json(restore_id)).await? else { return Ok(None) };
+        check_version(store, &names::restore_json(restore_id), found.format_version, OF_SOME_TIME)?;
         Ok(Some(found))
     }
 
@@ -68,29 +57,29 @@ impl RestoreIdentity {
     /// What the store says.
     pub async fn begin(self, store: &dyn ObjectStore, restore_id: &str) -> Result<Self> {
         let name = names::restore_json(restore_id);
-        let body = serde_json::to_vec_pretty(&self).map_err(|error| Error::Refused(error.to_string()))?;
         failpoint!("restore::identity::before");
-        match store.create(&name, body.into()).await {
-            Ok(_) => {
-                failpoint!("restore::identity::after");
-                Ok(self)
-            }
-            Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => {
-                let gone = || Error::Refused(format!("{}: was there and is gone; run again", store.location(&name)));
-                Self::load(store, restore_id).await?.ok_or_else(gone)
-            }
-            Err(error) => Err(error.into()),
+        if write_json(&self, store, &name, None).await? {
+            failpoint!("restore::identity::after");
+            return Ok(self);
         }
+        let gone = || Error::Refused(format!("{}: was there and is gone; run again", store.location(&name)));
+        Self::load(store, restore_id).await?.ok_or_else(gone)
     }
 
     /// Refuses what is not this restore: a restore id belongs to one source, one target, one choice of records and one way to place them, for good.
     ///
     /// # Errors
     /// Which of them differs, and what to do.
-    pub fn check(&self, source: &str, settings: &RestoreSettings) -> Result<()> {
+    pub fn check(&self, source: &str, cluster_id: Option<&str>, settings: &RestoreSettings) -> Result<()> {
         let RestoreSettings { restore_topic: topic, restore_id, strategy, times, .. } = settings;
         if (self.source.as_str(), self.topic.as_str()) != (source, topic.as_str()) {
             return other(restore_id, format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
+        }
+        if let Some((then, now)) = self.cluster_id.as_deref().zip(cluster_id).filter(|(then, now)| then != now) {
+            return other(
+                restore_id,
+                format!("restores into cluster {then:?}, and this is cluster {now:?}: name the brokers of the first"),
+            );
         }
         if self.strategy != *strategy {
             let what = format!("began with RESTORE_PARTITION_STRATEGY={0}, and records would be misplaced: set {0}", self.strategy.name());
@@ -104,27 +93,46 @@ impl RestoreIdentity {
         }
         Ok(())
     }
+}
 
-    /// Refuses a target of the same name that is another topic (`now`), or none: what was restored went with the old one.
-    ///
-    /// # Errors
-    /// That it is so, and what to do.
-    pub fn check_topic(&self, now: Option<&TopicFacts>, restore_id: &str) -> Result<()> {
-        match (&self.topic_id, now.map(|now| &now.id)) {
-            (_, None) => other(
-                restore_id,
-                format!("restored into a topic {:?} that is not there any more: name the cluster that has it", self.topic),
-            ),
-            (Some(then), Some(Some(now))) if then != now => other(
-                restore_id,
-                format!(
-                    "restored into a topic {:?} that was deleted since, and the one of that name is another one: it stays as it is",
-                    self.topic
-                ),
-            ),
-            _ => Ok(()),
-        }
+/// Reads an object of a restore. `None`: it is not there.
+pub(super) async fn read_json<T: DeserializeOwned>(store: &dyn ObjectStore, name: &str) -> Result<Option<(T, Version)>> {
+    let object = match store.get(name).await {
+        Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
+        other => other?,
+    };
+    let damaged = |error| format!("it cannot be read ({error}); with a new RESTORE_ID the restore starts again");
+    let found = serde_json::from_slice(&object.body)
+        .map_err(|error| StoreError::new(StoreErrorKind::Damaged, store.location(name), damaged(error)))?;
+    Ok(Some((found, object.version)))
+}
+
+/// Writes an object of a restore where none was, or in place of the one that was read. False when another invocation was faster.
+pub(super) async fn write_json<T: Serialize>(
+    object: &T,
+    store: &dyn ObjectStore,
+    name: &str,
+    unchanged_since: Option<&Version>,
+) -> Result<bool> {
+    let body = serde_json::to_vec_pretty(object).map_err(|error| Error::Refused(error.to_string()))?;
+    let written = match unchanged_since {
+        None => store.create(name, body.into()).await,
+        Some(version) => store.replace(name, body.into(), version).await,
+    };
+    match written {
+        Ok(_) => Ok(true),
+        Err(StoreError { kind: StoreErrorKind::AlreadyExists | StoreErrorKind::Changed, .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Refuses what a newer program wrote.
+pub(super) fn check_version(store: &dyn ObjectStore, name: &str, found: u32, known: u32) -> Result<()> {
+    if found <= known {
+        return Ok(());
+    }
+    let what = format!("written by a newer version (format {found}); use that version");
+    Err(StoreError::new(StoreErrorKind::Damaged, store.location(name), what).into())
 }
 
 fn other(restore_id: &str, what: String) -> Result<()> {

@@ -11,18 +11,24 @@
 //! | `checkpoint.rs` | how far a restore is |
 //! | `runs.rs` | where records of a restore went |
 
+mod binding;
 mod chain;
 mod checkpoint;
+mod claim;
 mod commit;
+mod gaps;
 mod generation;
 mod identity;
 mod lineage;
 pub mod names;
 mod runs;
 
+pub use binding::Binding;
 pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
+pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
+pub use gaps::Gaps;
 pub use generation::{Found, Generation, Generations, NewReason, TopicIdentity};
 pub use identity::RestoreIdentity;
 pub use lineage::Lineage;

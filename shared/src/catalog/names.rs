@@ -6,10 +6,13 @@
 //! <topic>/<partition>/<start offset, 20 digits>.tar.gz.sha256
 //! <topic>@2/…                                                   the second generation of the name
 //! @restore/<restore id>/restore.json                            what the restore id stands for
+//! @restore/<restore id>/@topic/<folder>.json                    which topic a folder is restored into
 //! @restore/<restore id>/<partition>.json                        how far one source partition is
 //! @restore/<restore id>/<partition>-runs/<source offset, 20 digits>.json
+//! @restore/@target/<cluster id>/<topic id, else name>.json      which restore a target topic belongs to
 //! ```
 
+use crate::kafka::TopicId;
 use crate::segment::Packing;
 
 /// The folder of a generation of a topic: `orders`, `orders@2`. `@` is not legal in a topic name.
@@ -84,6 +87,23 @@ pub fn restore_json(restore_id: &str) -> String {
     format!("@restore/{restore_id}/restore.json")
 }
 
+/// Which topic a folder of the backup is restored into.
+pub fn binding(restore_id: &str, folder: &str) -> String {
+    format!("@restore/{restore_id}/@topic/{folder}.json")
+}
+
+/// Which restore a target topic belongs to. No RESTORE_ID begins with `@`. What a cluster calls itself is not trusted to be part of a path: all but
+/// letters, digits, `_` and `-` is written as `%` and its bytes in hex.
+pub fn claim(cluster_id: Option<&str>, topic_id: Option<&TopicId>, topic: &str) -> String {
+    let encode = |byte: u8| {
+        let legal = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if legal { char::from(byte).to_string() } else { format!("%{byte:02x}") }
+    };
+    let cluster: String = cluster_id.unwrap_or("@unknown").bytes().map(encode).collect();
+    let topic = topic_id.map_or_else(|| topic.to_owned(), ToString::to_string);
+    format!("@restore/@target/{cluster}/{topic}.json")
+}
+
 /// The checkpoint of one source partition of a restore.
 pub fn checkpoint(restore_id: &str, partition: i32) -> String {
     format!("@restore/{restore_id}/{partition}.json")
@@ -126,6 +146,14 @@ mod tests {
         for other in ["orders@1", "orders@02", "orders@", "orders@x", "@restore", "a@2@3"] {
             assert_eq!(parse_topic_folder(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_claim_stays_in_its_folder_whatever_a_cluster_calls_itself() {
+        assert_eq!(claim(Some("kafka-backup-testsAAAA"), None, "copy"), "@restore/@target/kafka-backup-testsAAAA/copy.json");
+        assert_eq!(claim(Some("../ä"), None, "copy"), "@restore/@target/%2e%2e%2f%c3%a4/copy.json");
+        let id = "AAAAAAAAAAAAAAAAAAAAAQ".parse().ok();
+        assert_eq!(claim(None, id.as_ref(), "copy"), "@restore/@target/%40unknown/AAAAAAAAAAAAAAAAAAAAAQ.json");
     }
 
     #[test]

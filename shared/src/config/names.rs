@@ -29,12 +29,16 @@ pub(super) fn topic_folder(folder: &str) -> Checked {
     }
 }
 
-/// A restore's id: stands in object names, transactional ids and group ids, so 1 to 200 of letters, digits, `.`, `_`, `-` and `@`.
+/// A restore's id: part of object names, transactional ids and group ids, so 1 to 200 of letters, digits, `.`, `_`, `-` and `@`, which is not the
+/// first.
 pub(super) fn restore_id(id: &str) -> Checked {
     const LONGEST: usize = 200;
     let legal = id.chars().all(|c| legal_in_topic(c) || c == '@') && !matches!(id, "" | "." | "..");
     if id.len() > LONGEST {
         return Err(format!("must have at most {LONGEST} characters"));
+    }
+    if id.starts_with('@') {
+        return Err("must not begin with '@': such names in the bucket are for other objects".to_owned());
     }
     if legal { Ok(id.to_owned()) } else { Err("may hold letters, digits, '.', '_', '-' and '@'".to_owned()) }
 }
@@ -146,7 +150,7 @@ mod tests {
             &["", ".", "..", "a b", "a/b", "ü", "a@2", "__consumer_offsets", &"x".repeat(250)],
         );
         check(topic_folder, &["a", "a@2", "a@10"], &["a@", "a@1", "a@02", "a@+2", "@2", "a@2@3", "a@x", "..@2", "__transaction_state@2"]);
-        check(restore_id, &["a", "orders@2-to-copy", &"x".repeat(200)], &["", ".", "..", "a/b", "a b", &"x".repeat(201)]);
+        check(restore_id, &["a", "orders@2-to-copy", &"x".repeat(200)], &["", ".", "..", "@target", "a/b", "a b", &"x".repeat(201)]);
         let brokers = ["a", "a:1", "a.b_c-d:65535", "10.0.0.1:9092", "[::1]:9092", "[2001:db8::1]"];
         check(
             broker,

@@ -42,6 +42,18 @@ pub struct KafkaSettings {
     pub login: Login,
 }
 
+impl KafkaSettings {
+    /// How long brokers let a transaction be open, unless the user says otherwise. A killed one blocks readers of the target no longer than this.
+    pub const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "300000");
+
+    /// How long brokers let a transaction be open.
+    pub fn transaction_timeout(&self) -> Duration {
+        let (name, default) = Self::TRANSACTION_TIMEOUT;
+        let millis = self.properties.get(name).map_or(default, Secret::reveal).parse();
+        Duration::from_millis(millis.unwrap_or(60_000))
+    }
+}
+
 /// Where segments are.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {

@@ -10,7 +10,7 @@ mod topic;
 pub use error::{KafkaError, KafkaErrorKind};
 pub use librdkafka::{EmbeddedBroker, RdKafkaSource, RdKafkaTarget};
 pub use login::{Login, SecretLogin, Token, TokenSource};
-pub use topic::{CommittedOffset, NewTopic, OffsetRange, TopicFacts, TopicId, TopicPartition};
+pub use topic::{ClusterFacts, CommittedOffset, Extent, NewTopic, OffsetRange, TopicFacts, TopicId, TopicPartition};
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -82,8 +82,15 @@ pub trait PartitionReader: Debug + Send {
 /// The cluster that restore writes to.
 #[async_trait]
 pub trait TargetCluster: Debug + Send + Sync {
+    /// The cluster's id and its number of brokers.
+    async fn cluster(&self) -> Result<ClusterFacts>;
+
     /// Partition count, id and configs (defaults included) of a topic, if it exists.
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>>;
+
+    /// The same without configs, of a topic that has to be there: it is waited for, as whoever created it may have been answered before the broker
+    /// that is asked here learned of it.
+    async fn find(&self, topic: &str) -> Result<Option<TopicFacts>>;
 
     /// Creates a topic.
     ///
@@ -91,8 +98,8 @@ pub trait TargetCluster: Debug + Send + Sync {
     /// [`KafkaErrorKind::TopicExists`].
     async fn create(&self, topic: &NewTopic) -> Result<()>;
 
-    /// Whether the first `partitions` partitions of a topic hold nothing at all, open and aborted transactions included.
-    async fn is_empty(&self, topic: &str, partitions: i32) -> Result<bool>;
+    /// Where the logs of the first `partitions` partitions of a topic begin and end, open and aborted transactions included.
+    async fn extents(&self, topic: &str, partitions: i32) -> Result<Vec<Extent>>;
 
     /// Opens a writer. With [`Delivery::ExactlyOnce`] this first settles what a killed writer of the same name left, and fences one that
     /// still runs.

@@ -73,6 +73,31 @@ pub struct TopicFacts {
     pub configs: BTreeMap<String, String>,
 }
 
+/// What a cluster says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterFacts {
+    /// `None` where the cluster has none.
+    pub id: Option<String>,
+    /// Number of brokers that are up.
+    pub brokers: i32,
+}
+
+/// Where the log of a partition begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Log start offset.
+    pub start: i64,
+    /// High watermark.
+    pub end: i64,
+}
+
+impl Extent {
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
 /// A topic to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTopic {

@@ -19,6 +19,12 @@ impl Kafka {
         self.admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", topic, "--add-config", config]);
     }
 
+    /// Lets clients of this name write no more than so many bytes a second.
+    pub fn throttle(&self, client: &str, bytes: u32) {
+        let quota = format!("producer_byte_rate={bytes}");
+        self.admin("ConfigCommand", ["--alter", "--entity-type", "clients", "--entity-name", client, "--add-config", &quota]);
+    }
+
     /// Adds partitions until there are `partitions`.
     pub fn add_partitions(&self, topic: &str, partitions: i32) {
         self.admin("TopicCommand", ["--alter", "--topic", topic, "--partitions", &partitions.to_string()]);

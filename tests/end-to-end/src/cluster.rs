@@ -17,10 +17,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster. Its folder is in that of `shared`, so that `services/with` ends it should the test be killed.
     pub fn start(shared: &Kafka, brokers: u32) -> Self {
+        Self::start_with(shared, brokers, &[])
+    }
+
+    /// The same with these properties of the brokers, for example `auto.create.topics.enable=true`.
+    pub fn start_with(shared: &Kafka, brokers: u32, properties: &[&str]) -> Self {
         let dir = shared.dir.join(unique("own"));
         let kafka = Kafka { bootstrap: String::new(), libs: shared.libs.clone(), dir };
         let mut cluster = Self { kafka };
-        cluster.script("start", &["--brokers", &brokers.to_string()]);
+        let brokers = brokers.to_string();
+        let properties = properties.iter().flat_map(|property| ["--property", property]);
+        cluster.script("start", &["--brokers", &brokers].into_iter().chain(properties).collect::<Vec<_>>());
         let env = r#"source "$0/env" && echo -n "$KAFKA_BOOTSTRAP_SERVERS""#;
         cluster.kafka.bootstrap = run(Command::new("bash").args(["-c", env]).arg(&cluster.kafka.dir));
         cluster

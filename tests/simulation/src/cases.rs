@@ -12,7 +12,8 @@ use shared::store::ObjectStore;
 
 use super::chaos::Chaos;
 use super::quiet::TURNS;
-use super::schedule::{GROUP, Simulation, TOPIC};
+use super::schedule::{GROUP, Simulation, TOPIC, restore_id, restored};
+use super::world::MOST_PARTITIONS;
 
 /// Another invocation begins a newer generation of a topic while one still writes to the older one: that ends, however many segments it may
 /// write. (In schedules a log loses its end only while nobody reads it.)
@@ -160,6 +161,76 @@ pub fn ahead() -> Result<(), String> {
     })
 }
 
+/// Somebody deletes the target while it is restored into, and perhaps makes another topic of that name: the invocation that runs says so, and calls
+/// nothing complete.
+///
+/// # Errors
+/// It does not.
+pub fn deleted() -> Result<(), String> {
+    for makes_another in [false, true] {
+        runtime()?.block_on(async {
+            let mut simulation = Simulation::small();
+            simulation.back_up_everything().await?;
+            let world = simulation.world.clone();
+            let restore = simulation.restore(Chaos::new(1, simulation.clock.clone(), None, 0), TOPIC, &restore_id(TOPIC));
+            let mut invocation = restore_batch::Invocation::new(Budget::unlimited(None));
+            invocation.progress = Some(Arc::new(move |_, _, _| {
+                let mut state = world.lock();
+                state.delete(&restored(TOPIC));
+                if makes_another {
+                    state.create(&restored(TOPIC), MOST_PARTITIONS);
+                }
+            }));
+            match restore.invoke(&invocation).await {
+                Err(error) if error.to_string().contains("Choose a new RESTORE_ID") => Ok(()),
+                other => Err(format!("a deleted target is not told of: {other:?}")),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// A target without topic ids: a restore of which all is in it is not complete in an empty topic of that name, nor in another cluster.
+///
+/// # Errors
+/// It is.
+pub fn without_ids() -> Result<(), String> {
+    runtime()?.block_on(async {
+        for (says, has_more) in [("holds none of them now", false), ("holds none of them now", true), ("restores into cluster", false)] {
+            let mut simulation = Simulation::small();
+            simulation.world.lock().has_no_ids = true;
+            simulation.back_up_everything().await?;
+            let restore = simulation.restore(Chaos::new(1, simulation.clock.clone(), None, 0), TOPIC, &restore_id(TOPIC));
+            let invoke = async || restore.invoke(&restore_batch::Invocation::new(Budget::unlimited(None))).await;
+            let whole = |report: &restore_batch::RestoreReport| report.succeeded && report.caught_up;
+            for _ in 0..2 {
+                invoke().await.ok().filter(|report| report.succeeded).ok_or("a restore without ids fails")?;
+            }
+            invoke().await.ok().filter(whole).ok_or("a restore without ids is never complete")?;
+            if says.contains("cluster") {
+                simulation.world.lock().is_another_cluster = true;
+            } else {
+                let mut state = simulation.world.lock();
+                state.delete(&restored(TOPIC));
+                state.create(&restored(TOPIC), MOST_PARTITIONS);
+            }
+            if has_more {
+                simulation.write(0, 2);
+                simulation.back_up_everything().await?;
+            }
+            match invoke().await {
+                Err(error) if error.to_string().contains(says) => {}
+                other => return Err(format!("an empty target is not told of ({has_more}): {other:?}")),
+            }
+            let state = simulation.world.lock();
+            if state.topics[&restored(TOPIC)].logs.iter().any(|log| says.contains("none") && !log.entries.is_empty()) {
+                return Err("an empty target was written to".to_owned());
+            }
+        }
+        Ok(())
+    })
+}
+
 /// The whole folder of a partition is gone from the bucket, or `topic.json`: a restore says so, and does not take the topic for a smaller one.
 ///
 /// # Errors
@@ -177,7 +248,7 @@ pub fn lost_whole() -> Result<(), String> {
         take_away(&simulation, &of_partition).await?;
         simulation.take_any_number_of_segments();
         let chaos = Chaos::new(1, simulation.clock.clone(), None, 0);
-        let restore = simulation.restore(chaos, TOPIC);
+        let restore = simulation.restore(chaos, TOPIC, &restore_id(TOPIC));
         let invocation = RestoreInvocation::new(Budget::unlimited(None));
         let report = restore.invoke(&invocation).await.map_err(|error| error.to_string())?;
         let error = report.partitions.get(1).and_then(|one| one.error.clone()).unwrap_or_default();

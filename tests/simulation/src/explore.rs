@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use super::chaos::{Area, Chaos, Request};
 use super::gate::{Gate, Step, Writes, digest};
 use super::schedule::{Handler, Simulation, TOPIC, restored};
+use super::target::ends_of;
 use super::verdict::{self, Verdict};
-use super::world::World;
+use super::world::{Log, World};
 
 /// What was explored.
 #[derive(Debug, Clone, Copy, Default)]
@@ -186,8 +187,9 @@ impl Table {
         match request.area {
             Area::Source => digest(&format!("{:?}", state.topics)),
             Area::Group => digest(&format!("{:?}", state.groups)),
-            Area::Target if request.name == self.copy => {
-                digest(&state.topics.get(&self.copy).map(|topic| topic.logs.iter().all(|log| log.entries.is_empty())))
+            Area::Target if request.name == self.copy => digest(&state.topics.get(&self.copy).map(|topic| topic.id.clone())),
+            Area::Target if request.name == ends_of(&self.copy) => {
+                digest(&state.topics.get(&self.copy).map(|topic| topic.logs.iter().map(Log::end).collect::<Vec<_>>()))
             }
             Area::Target if request.writes => digest(&format!("{:?}{:?}", state.topics, state.producers)),
             Area::Target => digest(&format!("{:?}", state.groups)),

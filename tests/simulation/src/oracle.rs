@@ -7,10 +7,10 @@ use std::sync::Arc;
 use shared::catalog::{Checkpoint, Generation, list_segments, names};
 use shared::config::Times;
 use shared::kafka::Delivery;
-use shared::segment::{Manifest, ReadOptions, SegmentReader, Sidecar};
+use shared::segment::{Gap, Manifest, ReadOptions, SegmentReader, Sidecar};
 use shared::store::{MemoryStore, ObjectStore};
 
-use super::schedule::{Outcome, TOPIC, restore_id, restored};
+use super::schedule::{Outcome, TOPIC, owner, restore_id, restored};
 use super::world::{Content, Entry, Log, Topic, World, time_of};
 
 type Check = Result<(), String>;
@@ -56,15 +56,19 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
             let last = again.map_or(later.last(), |again| again.checked_sub(1).and_then(|before| later.get(before))).unwrap_or(&life);
             let is_current = life.topic.id == current.id && again.is_none() && incarnations.iter().all(|topic| topic.id != current.id);
             let Some(log) = last.topic.logs.get(partition) else { continue };
-            let mut values = check_partition(bucket, &begins.folder, partition, &last.topic, log, is_current, outcome).await?;
+            let (mut values, gaps) = check_partition(bucket, &begins.folder, partition, &last.topic, log, is_current, outcome).await?;
             let stored = values.len();
             values.retain(|value| {
                 times.from.is_none_or(|from| from <= time_of(*value)) && times.until.is_none_or(|until| time_of(*value) < until)
             });
             outcome.left_out += stored - values.len();
+            if world.lock().dead.contains(&life.folder) {
+                continue;
+            }
             let is_whole = check_restored(world, &life.folder, partition, &values, delivery, outcome)?;
             if is_whole && delivery == Delivery::ExactlyOnce {
-                check_told(bucket, &life.folder, partition, values.len() as u64).await?;
+                let id = owner(world, bucket, &life.folder).await.unwrap_or_else(|| restore_id(&life.folder));
+                check_told(bucket, &id, &life.folder, partition, values.len() as u64, &gaps).await?;
             }
         }
     }
@@ -75,7 +79,7 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
     }
 }
 
-/// Walks the chain of one partition. Returns the values it holds, in order.
+/// Walks the chain of one partition. Returns the values it holds, in order, and its gaps.
 async fn check_partition(
     bucket: &Arc<MemoryStore>,
     folder: &str,
@@ -84,11 +88,11 @@ async fn check_partition(
     log: &Log,
     is_current: bool,
     outcome: &mut Outcome,
-) -> Result<Vec<u64>, String> {
+) -> Result<(Vec<u64>, Vec<Gap>), String> {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
     let (entries, _) = list_segments(bucket.as_ref(), folder, number, "").await.map_err(|error| error.to_string())?;
     let last = entries.last().map(|entry| entry.name.clone());
-    let (mut expected, mut values) = (0, Vec::new());
+    let (mut expected, mut values, mut gaps) = (0, Vec::new(), Vec::new());
     for entry in entries {
         let place = &entry.name;
         outcome.segments += 1;
@@ -105,13 +109,14 @@ async fn check_partition(
         }
         check_records(place, &manifest, &records, log)?;
         outcome.gaps += usize::from(manifest.gap.is_some());
+        gaps.extend(manifest.gap.clone());
         values.extend(records.values());
         expected = manifest.next;
     }
     if is_current && expected != log.stable() && log.stable() > log.start.max(expected) {
         return Err(format!("{folder}/{partition}: caught up at {expected}, but the log ends at {}", log.stable()));
     }
-    Ok(values)
+    Ok((values, gaps))
 }
 
 /// A segment has every record of its stretch that could be read, and no other.
@@ -188,12 +193,16 @@ fn check_restored(
     Err(format!("{folder}/{partition}: restored {} records, stored {}; they differ from number {at} on", there.len(), values.len()))
 }
 
-/// The number of records that a restore tells of is the number that there are, whenever it was killed.
-async fn check_told(bucket: &Arc<MemoryStore>, folder: &str, partition: usize, records: u64) -> Check {
+/// The number of records that a restore tells of is the number that there are, whenever it was killed; and so are the gaps.
+async fn check_told(bucket: &Arc<MemoryStore>, id: &str, folder: &str, partition: usize, records: u64, gaps: &[Gap]) -> Check {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
-    let found = Checkpoint::load(bucket.as_ref(), &restore_id(folder), number).await.map_err(|error| error.to_string())?;
-    match found.map_or(0, |(checkpoint, _)| checkpoint.records) {
-        told if told == records => Ok(()),
-        told => Err(format!("{folder}/{partition}: the checkpoint tells of {told} records, and {records} were restored")),
+    let found = Checkpoint::load(bucket.as_ref(), id, number).await.map_err(|error| error.to_string())?;
+    let checkpoint = found.map_or_else(|| Checkpoint::new(number), |(checkpoint, _)| checkpoint);
+    if checkpoint.records != records {
+        return Err(format!("{folder}/{partition}: the checkpoint tells of {} records, and {records} were restored", checkpoint.records));
     }
+    if checkpoint.gaps.first != gaps {
+        return Err(format!("{folder}/{partition}: the checkpoint tells of {:?}, and the segments of {gaps:?}", checkpoint.gaps));
+    }
+    Ok(())
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use backup_batch::Invocation as BackupInvocation;
 use restore_batch::Invocation as RestoreInvocation;
+use shared::catalog::Binding;
 use shared::host::Budget;
 use shared::store::ObjectStore;
 
 use super::chaos::Chaos;
 use super::oracle;
-use super::schedule::{APP, Outcome, Simulation, TOPIC};
+use super::schedule::{APP, Outcome, Simulation, TOPIC, owner, restore_id, restored, rival_id};
 use super::verdict;
 
 /// Invocations until everything is caught up; a run that needs more never ends.
@@ -24,6 +25,7 @@ impl Simulation {
     /// Gets quiet, catches up, and asks the oracle.
     pub(crate) async fn finish(mut self) -> Result<Outcome, String> {
         self.quiet().await?;
+        self.outcome.timed_out += self.world.lock().timed_out;
         oracle::check(&self.world, &self.bucket, self.schedule.delivery, self.times, &mut self.outcome).await?;
         Ok(self.outcome)
     }
@@ -76,13 +78,29 @@ impl Simulation {
     }
 
     async fn restore_everything(&mut self, folder: &str) -> Result<(), String> {
+        let Some(id) = self.who_goes_on(folder).await? else {
+            self.bury(folder);
+            return Ok(());
+        };
+        self.outcome.rivals += usize::from(id == rival_id(folder));
         for _ in 0..PATIENCE {
             let chaos = Chaos::new(1, self.clock.clone(), None, 0);
-            let restore = self.restore(chaos, folder);
+            let restore = self.restore(chaos, folder, &id);
             let report = restore
                 .invoke(&RestoreInvocation::new(Budget::unlimited(None)))
                 .await
-                .map_err(|error| format!("a quiet restore failed: {error}"))?;
+                .map_err(|error| format!("a quiet restore failed: {error}"));
+            let is_spoilt = |error: &str| error.contains("RESTORE_ANYWAY=not-empty") && self.world.lock().deleted.contains(folder);
+            let spoilt = match &report {
+                Ok(report) => report.partitions.iter().filter_map(|one| one.error.as_deref()).any(is_spoilt),
+                Err(error) => is_spoilt(error),
+            };
+            // An invocation wrote to the topic that followed a deleted target, before it noticed.
+            if spoilt {
+                self.bury(folder);
+                return Ok(());
+            }
+            let report = report?;
             // Kafka forgot the progress of a restore that was killed: it goes no further, rather than write a record twice.
             let is_lost = |error: &str| error.contains("RESTORE_ANYWAY=lost-progress");
             let lost = report.partitions.iter().filter(|partition| partition.error.as_deref().is_some_and(is_lost));
@@ -97,5 +115,30 @@ impl Simulation {
             }
         }
         Err(format!("the restore of {folder} never catches up"))
+    }
+
+    /// The restore that has the target of a folder, or can still get it. One whose target was deleted does not go on, and does not say that it is
+    /// complete.
+    async fn who_goes_on(&mut self, folder: &str) -> Result<Option<String>, String> {
+        let mut able = owner(&self.world, &self.bucket, folder).await;
+        for id in [restore_id(folder), rival_id(folder)] {
+            let bound = Binding::load(self.bucket.as_ref(), &id, folder).await.map_err(|error| error.to_string())?;
+            let now = self.world.lock().topics.get(&restored(folder)).map(|topic| topic.id.clone());
+            if bound.is_none_or(|(bound, _)| bound.topic_id == now) {
+                able = able.or(Some(id));
+                continue;
+            }
+            let chaos = Chaos::new(1, self.clock.clone(), None, 0);
+            match self.restore(chaos, folder, &id).invoke(&RestoreInvocation::new(Budget::unlimited(None))).await {
+                Err(error) if !error.is_retryable() => {}
+                other => return Err(format!("the target of {folder} was deleted, and {id} goes on: {other:?}")),
+            }
+        }
+        Ok(able)
+    }
+
+    fn bury(&mut self, folder: &str) {
+        self.outcome.dead += 1;
+        self.world.lock().dead.insert(folder.to_owned());
     }
 }

@@ -8,6 +8,7 @@ use backup_batch::{Backup, Invocation as BackupInvocation};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
+use shared::catalog::Claim;
 use shared::clock::{Clock, Millis};
 use shared::config::{
     BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times,
@@ -21,7 +22,7 @@ use tokio::task::JoinHandle;
 use super::bucket::SimBucket;
 use super::chaos::{Chaos, SimClock};
 use super::source::SimSource;
-use super::target::SimTarget;
+use super::target::{CLUSTER, SimTarget};
 use super::verdict::{self, Verdict};
 use super::world::{self, Entry, World};
 
@@ -68,6 +69,14 @@ pub struct Outcome {
     pub lost: usize,
     /// Records that a restore of some time only left out.
     pub left_out: usize,
+    /// Targets that were deleted while they were restored into.
+    pub deleted: usize,
+    /// Of those, the ones whose restore is refused for good.
+    pub dead: usize,
+    /// Transactions that a slow target's brokers ended.
+    pub timed_out: usize,
+    /// Topics that a restore of another id got.
+    pub rivals: usize,
 }
 
 impl std::iter::Sum for Outcome {
@@ -83,6 +92,10 @@ impl std::iter::Sum for Outcome {
             repeated: sum.repeated + one.repeated,
             lost: sum.lost + one.lost,
             left_out: sum.left_out + one.left_out,
+            deleted: sum.deleted + one.deleted,
+            dead: sum.dead + one.dead,
+            timed_out: sum.timed_out + one.timed_out,
+            rivals: sum.rivals + one.rivals,
         })
     }
 }
@@ -136,6 +149,7 @@ impl Simulation {
         let world = World::default();
         let mut rng = SmallRng::seed_from_u64(schedule.seed);
         world.lock().create(TOPIC, rng.random_range(1..4));
+        world.lock().is_slow = schedule.seed % 7 == 4;
         Self {
             schedule,
             rng,
@@ -209,15 +223,18 @@ impl Simulation {
                 tokio::spawn(async move { verdict::of_backup(backup.invoke(&invocation).await) })
             }
             Handler::Restore => {
-                let (restore, invocation) = (self.restore(chaos, TOPIC), RestoreInvocation::new(Budget::unlimited(None)));
+                let (restore, invocation) =
+                    (self.restore(chaos, TOPIC, &restore_id(TOPIC)), RestoreInvocation::new(Budget::unlimited(None)));
                 tokio::spawn(async move { verdict::of_restore(restore.invoke(&invocation).await) })
             }
         }
     }
 
     fn shape(&mut self) -> Shape {
+        // A segment of a slow target takes more than a transaction.
+        let records = if self.world.lock().is_slow { 12..60 } else { 1..12 };
         self.fixed.unwrap_or_else(|| Shape {
-            records_per_segment: self.rng.random_range(1..12),
+            records_per_segment: self.rng.random_range(records),
             threads: self.rng.random_range(1..4),
             max_segments: self.rng.random_bool(0.8).then(|| self.rng.random_range(1..6)),
             compression: if self.rng.random_bool(0.5) { Compression::Gzip(1) } else { Compression::Zstd(1) },
@@ -257,6 +274,7 @@ impl Simulation {
             79..83 => self.compact(),
             83..90 => self.clock.advance(self.rng.random_range(0..100_000)),
             90..95 => self.meddle(),
+            95..96 if self.rng.random_bool(0.5) => self.delete_target(),
             95..96 => self.add_partition(),
             96..97 => self.forget_restore().await,
             97..98 => {
@@ -389,6 +407,23 @@ impl Simulation {
         state.producers.retain(|id, _| !id.starts_with(&format!("kafka-backup-restore.{}.", restore_id(&folder))));
     }
 
+    /// Somebody deletes the target of a restore, and perhaps makes another topic of the same name, or an application does that writes to it.
+    fn delete_target(&mut self) {
+        let folder = shared::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
+        let makes_another = self.rng.random_bool(0.5);
+        let mut state = self.world.lock();
+        if !state.topics.contains_key(&restored(&folder)) {
+            return;
+        }
+        state.delete(&restored(&folder));
+        if makes_another {
+            state.create(&restored(&folder), world::MOST_PARTITIONS);
+        }
+        state.deleted.insert(folder);
+        drop(state);
+        self.outcome.deleted += 1;
+    }
+
     fn is_restoring(&self) -> bool {
         self.alive.iter().any(|(task, chaos, what)| *what == Handler::Restore && !task.is_finished() && !chaos.is_killed())
     }
@@ -421,7 +456,9 @@ impl Simulation {
         }
         let chaos = self.chaos();
         let generation = self.rng.random_range(1..3);
-        let restore = self.restore(chaos.clone(), &shared::catalog::names::topic_folder(TOPIC, generation));
+        let folder = shared::catalog::names::topic_folder(TOPIC, generation);
+        let id = if self.rng.random_bool(0.15) { rival_id(&folder) } else { restore_id(&folder) };
+        let restore = self.restore(chaos.clone(), &folder, &id);
         let invocation = RestoreInvocation::new(self.budget());
         self.alive.push((tokio::spawn(async move { verdict::of_restore(restore.invoke(&invocation).await) }), chaos, Handler::Restore));
     }
@@ -453,7 +490,7 @@ impl Simulation {
         Backup::new(Arc::new(source), Arc::new(bucket), settings, self.clock.clone()).single_threaded()
     }
 
-    pub(super) fn restore(&mut self, chaos: Arc<Chaos>, folder: &str) -> Restore {
+    pub(super) fn restore(&mut self, chaos: Arc<Chaos>, folder: &str, id: &str) -> Restore {
         let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
         let bucket = SimBucket { store: self.bucket.clone(), chaos };
         let shape = self.shape();
@@ -462,7 +499,7 @@ impl Simulation {
             store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
             backup_topic: folder.to_owned(),
             restore_topic: restored(folder),
-            restore_id: restore_id(folder),
+            restore_id: id.to_owned(),
             delivery: self.schedule.delivery,
             strategy: PartitionStrategy::Same,
             retry: Duration::from_secs(60),
@@ -495,6 +532,19 @@ fn times(seed: u64) -> Times {
 /// Of the restore of a generation.
 pub(crate) fn restore_id(folder: &str) -> String {
     format!("restore-{folder}")
+}
+
+/// Of another restore of it, into the same topic.
+pub(crate) fn rival_id(folder: &str) -> String {
+    format!("rival-{folder}")
+}
+
+/// Which restore has the topic that a generation is restored into.
+pub(crate) async fn owner(world: &World, bucket: &MemoryStore, folder: &str) -> Option<String> {
+    let name = restored(folder);
+    let id = world.lock().topics.get(&name)?.id.clone();
+    let object = bucket.get(&shared::catalog::names::claim(Some(CLUSTER), Some(&id), &name)).await.ok()?;
+    serde_json::from_slice(&object.body).ok().map(|claim: Claim| claim.restore_id)
 }
 
 /// The topic that a generation is restored into.

@@ -4,15 +4,30 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use shared::clock::{Clock, Millis};
 use shared::kafka::{
-    CommittedOffset, Delivery, KafkaError, KafkaErrorKind, NewTopic, Queued, RecordWriter, Result, TargetCluster, TopicFacts,
-    TopicPartition, WriterName, Written,
+    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, NewTopic, Queued, RecordWriter, Result, TargetCluster,
+    TopicFacts, TopicPartition, WriterName, Written,
 };
 use shared::record::Record;
 
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::source::unavailable;
-use super::world::{Content, Entry, State, World, offset};
+use super::world::{Content, Entry, Log, State, World, offset};
+
+/// The id of the cluster.
+pub(crate) const CLUSTER: &str = "simulated";
+
+/// How long a transaction may be open before the brokers abort it, in milliseconds.
+const TIMEOUT: Millis = 300_000;
+
+/// How long a slow target takes for a record, in milliseconds. What a queue holds takes three workers less time than a transaction may be open.
+const SLOW: Millis = 12_000;
+
+/// What a request for the ends of a topic's logs is about.
+pub(crate) fn ends_of(topic: &str) -> String {
+    format!("{topic} ends")
+}
 
 /// Records that a writer queues before it says it is full.
 const QUEUE: usize = 5;
@@ -25,10 +40,22 @@ pub(crate) struct SimTarget {
 
 #[async_trait]
 impl TargetCluster for SimTarget {
+    async fn cluster(&self) -> Result<ClusterFacts> {
+        let fate = self.chaos.request(Request::read(Area::Source, "cluster")).await;
+        let id = if self.world.lock().is_another_cluster { "another" } else { CLUSTER };
+        let facts = ClusterFacts { id: Some(id.to_owned()), brokers: 1 };
+        if fate == Fate::Answered { Ok(facts) } else { Err(unavailable("describe the cluster without an answer")) }
+    }
+
+    async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {
+        self.describe(topic).await
+    }
+
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
         let fate = self.chaos.request(Request::read(Area::Target, topic)).await;
+        let has_ids = !self.world.lock().has_no_ids;
         let facts = self.world.lock().topics.get(topic).map(|topic| TopicFacts {
-            id: Some(topic.id.clone()),
+            id: has_ids.then(|| topic.id.clone()),
             partitions: i32::try_from(topic.logs.len()).unwrap_or(i32::MAX),
             replication_factor: Some(1),
             configs: BTreeMap::new(),
@@ -52,10 +79,11 @@ impl TargetCluster for SimTarget {
         if fate == Fate::Answered { Ok(()) } else { Err(unavailable("create without an answer")) }
     }
 
-    async fn is_empty(&self, topic: &str, _partitions: i32) -> Result<bool> {
-        let fate = self.chaos.request(Request::read(Area::Target, topic)).await;
-        let empty = self.world.lock().topics.get(topic).is_none_or(|topic| topic.logs.iter().all(|log| log.entries.is_empty()));
-        if fate == Fate::Answered { Ok(empty) } else { Err(unavailable("list offsets without an answer")) }
+    async fn extents(&self, topic: &str, _partitions: i32) -> Result<Vec<Extent>> {
+        let fate = self.chaos.request(Request::read(Area::Target, &ends_of(topic))).await;
+        let extent = |log: &Log| Extent { start: log.start, end: log.end() };
+        let extents = self.world.lock().topics.get(topic).map(|topic| topic.logs.iter().map(extent).collect());
+        if fate == Fate::Answered { Ok(extents.unwrap_or_default()) } else { Err(unavailable("list offsets without an answer")) }
     }
 
     async fn open(&self, writer: &WriterName, delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
@@ -85,6 +113,7 @@ impl TargetCluster for SimTarget {
             queue: Vec::new(),
             written: Vec::new(),
             first: None,
+            begun: None,
         }))
     }
 }
@@ -100,6 +129,8 @@ struct SimWriter {
     written: Vec<Written>,
     /// The first record since the last commit.
     first: Option<u64>,
+    /// When the open transaction began.
+    begun: Option<Millis>,
 }
 
 /// A writer that is dropped ends its transaction, in the background, unless the process ends before. One that is killed does not.
@@ -122,10 +153,26 @@ impl SimWriter {
         Err(KafkaError::new(KafkaErrorKind::Fenced, &self.name.id, "a newer writer took over"))
     }
 
+    /// A transaction that is open for too long is aborted, and its writer is of no more use.
+    fn check_time(&self, state: &mut State) -> Result<()> {
+        let is_late = self.begun.is_some_and(|begun| self.chaos.clock.now() - begun > TIMEOUT);
+        if self.delivery == Delivery::AtLeastOnce || !is_late {
+            return Ok(());
+        }
+        state.end_transaction(&self.name.id, false);
+        state.timed_out += 1;
+        Err(KafkaError::new(KafkaErrorKind::Aborted, &self.name.id, "the brokers ended a transaction that was open for too long"))
+    }
+
     /// Sends what is queued into the open transaction, if there are any.
     fn send(&mut self) -> Result<()> {
         let mut state = self.world.lock();
         self.check_fence(&state)?;
+        self.begun.get_or_insert(self.chaos.clock.now());
+        if state.is_slow {
+            self.chaos.clock.advance(SLOW * offset(self.queue.len()));
+        }
+        self.check_time(&mut state)?;
         for (partition, content) in self.queue.drain(..) {
             let place = TopicPartition::new(self.name.topic.as_str(), partition);
             let value = content.known().unwrap_or_else(|why| {
@@ -136,7 +183,9 @@ impl SimWriter {
                 state.note_repetition(&self.name.id, &place, value);
                 self.first.get_or_insert(value);
             }
-            let Some(log) = state.log(&place) else { return Err(KafkaError::new(KafkaErrorKind::UnknownTopic, place.to_string(), "gone")) };
+            let Some(log) = state.log(&place) else {
+                return Err(KafkaError::new(KafkaErrorKind::UnknownTopic, place.to_string(), "the topic is gone"));
+            };
             let first = offset(log.entries.len());
             log.entries.push(match self.delivery {
                 Delivery::ExactlyOnce => Entry::Open(value, self.name.id.clone()),
@@ -200,6 +249,8 @@ impl RecordWriter for SimWriter {
         {
             let mut state = self.world.lock();
             self.check_fence(&state)?;
+            self.check_time(&mut state)?;
+            self.begun = None;
             state.end_transaction(&self.name.id, true);
             let place = TopicPartition::new(self.name.topic.as_str(), 0);
             state.groups.insert((self.name.id.clone(), place), progress.clone());

@@ -9,11 +9,18 @@ use tokio::task::JoinHandle;
 pub(crate) type Verdict = std::result::Result<(), String>;
 
 /// What no time heals, and a schedule can bring about all the same.
-const ALLOWED: [&str; 2] = [
+const ALLOWED: [&str; 7] = [
     // A restore of a generation that is not backed up yet.
     "no backup of ",
     // Offsets of a restore that was killed are forgotten before it goes on.
     "RESTORE_ANYWAY=lost-progress",
+    // Another restore has the target.
+    "belongs to restore",
+    // The target was deleted, and perhaps another topic has its name, which a restore has written to before it noticed.
+    "is not there any more",
+    "was deleted since",
+    "the topic is gone",
+    "RESTORE_ANYWAY=not-empty",
 ];
 
 pub(crate) fn of_backup(result: Result<BackupReport>) -> Verdict {

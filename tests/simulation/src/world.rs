@@ -89,6 +89,18 @@ pub(crate) struct State {
     pub(crate) highest_end: Option<i64>,
     /// Id of the cluster.
     pub(crate) cluster: String,
+    /// Folders whose target was deleted.
+    pub(crate) deleted: BTreeSet<String>,
+    /// Of those, the ones of which no restore can go on.
+    pub(crate) dead: BTreeSet<String>,
+    /// The target's topics have no ids, as with brokers before 2.8.
+    pub(crate) has_no_ids: bool,
+    /// The brokers that are asked are those of another cluster.
+    pub(crate) is_another_cluster: bool,
+    /// The target takes its time for each record.
+    pub(crate) is_slow: bool,
+    /// Transactions that were aborted because they were open for too long.
+    pub(crate) timed_out: usize,
     pub(crate) ids: u32,
     values: u64,
 }
@@ -101,6 +113,12 @@ impl State {
         if let Some(old) = self.topics.insert(name.to_owned(), topic) {
             self.buried.push((name.to_owned(), old));
         }
+    }
+
+    /// Deletes a topic; what groups have committed in it goes with it.
+    pub(crate) fn delete(&mut self, name: &str) {
+        self.topics.remove(name);
+        self.groups.retain(|(_, place), _| place.topic != name);
     }
 
     pub(crate) fn commit(&mut self, place: (String, TopicPartition), offset: CommittedOffset) {

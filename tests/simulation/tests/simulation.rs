@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared::kafka::Delivery;
 use simulation::{
-    Instance, Outcome, Schedule, ahead, cut_while_read, empty_topic, expired, explore, lost_end, lost_whole, one_of_two_lost_its_end,
-    overtaken, run, set_back, silence, two_clusters,
+    Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole,
+    one_of_two_lost_its_end, overtaken, run, set_back, silence, two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -131,6 +131,16 @@ fn a_commit_of_a_clock_that_was_ahead_delays_nothing() {
 #[test]
 fn a_partition_that_is_gone_whole_is_not_taken_for_an_empty_one() {
     lost_whole().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_target_that_is_deleted_meanwhile_is_not_complete() {
+    deleted().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn an_empty_target_without_an_id_is_not_complete() {
+    without_ids().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

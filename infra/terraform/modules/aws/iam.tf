@@ -26,10 +26,14 @@ locals {
     restore = var.restore == null ? null : {
       objects = [
         "${local.bucket_arn}/${local.prefix}${var.restore.backup_topic}/*",
-        "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
+        # Its own objects, which restore a topic belongs to, and whether that one is finished.
+        "${local.bucket_arn}/${local.prefix}@restore/*",
       ]
-      checkpoints = ["${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*"]
-      topics      = [var.restore.restore_topic]
+      checkpoints = [
+        "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
+        "${local.bucket_arn}/${local.prefix}@restore/@target/*",
+      ]
+      topics = [var.restore.restore_topic]
       # One group and one transactional id for each source partition.
       groups       = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
       transactions = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []

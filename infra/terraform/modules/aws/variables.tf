@@ -170,7 +170,7 @@ variable "restore" {
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
     - max_segments: segments of one invocation; 0 is until done or out of time (MAX_SEGMENTS_PER_INVOCATION).
-    - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR). Default: the broker's.
+    - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR). Default: the original's, as far as there are brokers.
     - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired of the backup, lost-progress (RESTORE_ANYWAY).
     - skip_damaged: true goes on behind a damaged segment and records what was skipped (SKIP_DAMAGED).
   EOT
@@ -212,8 +212,8 @@ variable "restore" {
     error_message = "restore.restore_topic is one of the topics that are backed up from the same cluster: what is restored would be backed up again. Restore into another name."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._@-]{1,200}$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}"))) && !contains([".", ".."], coalesce(var.restore.id, "-"))
-    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, and not be . or ..; it is needed where BACKUP-to-RESTORE is longer."
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-][a-zA-Z0-9._@-]{0,199}$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}"))) && !contains([".", ".."], coalesce(var.restore.id, "-"))
+    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, not begin with @, and not be . or ..; it is needed where BACKUP-to-RESTORE is longer."
   }
   validation {
     condition     = alltrue([for at in [try(var.restore.from, null), try(var.restore.until, null)] : at == null || can(timecmp(at, at))])

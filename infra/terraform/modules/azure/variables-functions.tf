@@ -76,7 +76,7 @@ variable "restore" {
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
-    - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR); null is the broker's own.
+    - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR); null is the original's, as far as there are brokers.
     - anyway: checks that only warn (RESTORE_ANYWAY): retention, timestamps, compaction and not-empty of the target, expired of the backup, lost-progress.
     - skip_damaged: go on behind a damaged segment, and record what was skipped (SKIP_DAMAGED).
   EOT
@@ -142,8 +142,8 @@ variable "restore" {
     error_message = "restore.replication_factor must be a whole number, 1 or more."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._@-]{0,199}[a-zA-Z0-9_@-]$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}")))
-    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, and not end with a dot, which Azure would drop. It is needed where BACKUP-to-RESTORE is longer, or ends so."
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9_-]$|^[a-zA-Z0-9._-][a-zA-Z0-9._@-]{0,198}[a-zA-Z0-9_@-]$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}")))
+    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, not begin with @, and not end with a dot, which Azure would drop. It is needed where BACKUP-to-RESTORE is longer, or ends so."
   }
   validation {
     condition     = alltrue([for at in [try(var.restore.from, null), try(var.restore.until, null)] : at == null || can(timecmp(at, at))])

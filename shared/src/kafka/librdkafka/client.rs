@@ -53,12 +53,13 @@ const WRITING_DEFAULTS: &[(&str, &str)] = &[
     ("compression.codec", "lz4"),
     // The queue is filled faster than it is emptied, so batches are full; what is left at the end is flushed without lingering.
     ("linger.ms", "20"),
-    // A batch of restore must be written in this time; a killed one blocks readers of the target no longer than this.
-    ("transaction.timeout.ms", "300000"),
+    (KafkaSettings::TRANSACTION_TIMEOUT.0, KafkaSettings::TRANSACTION_TIMEOUT.1),
 ];
 
 const WRITING: &[(&str, &str)] = &[
     ("acks", "all"),
+    // A topic that was deleted during a restore stays deleted, also where the brokers would create it for a producer.
+    ("allow.auto.create.topics", "false"),
     ("delivery.report.only.error", "false"),
     ("enable.idempotence", "true"),
     // The order of records is kept by the broker for up to five.

@@ -7,6 +7,7 @@ use crate::kafka::{KafkaError, KafkaErrorKind};
 /// What was being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
+    DescribeCluster,
     DescribeTopic,
     DescribeConfigs,
     ListOffsets,
@@ -22,6 +23,7 @@ pub(super) enum Doing {
 impl Doing {
     fn words(self) -> &'static str {
         match self {
+            Self::DescribeCluster => "describing the cluster",
             Self::DescribeTopic => "describing the topic",
             Self::DescribeConfigs => "reading the topic's configs",
             Self::ListOffsets => "listing offsets",
@@ -38,6 +40,7 @@ impl Doing {
     /// The ACL operations that it takes.
     fn acls(self) -> &'static str {
         match self {
+            Self::DescribeCluster => "Describe on the cluster",
             Self::DescribeTopic | Self::ListOffsets => "Describe on the topic",
             Self::DescribeConfigs => "DescribeConfigs on the topic",
             Self::FetchCommitted => "Describe on the group and on the topic",

@@ -14,7 +14,8 @@ use super::tries::{Asker, PAUSES};
 use super::writer::Writer;
 use crate::config::KafkaSettings;
 use crate::kafka::{
-    Delivery, KafkaError, KafkaErrorKind, NewTopic, RecordWriter, Result, TargetCluster, TopicFacts, TopicPartition, WriterName,
+    ClusterFacts, Delivery, Extent, KafkaError, KafkaErrorKind, NewTopic, RecordWriter, Result, TargetCluster, TopicFacts, TopicPartition,
+    WriterName,
 };
 use crate::store::Deadline;
 
@@ -53,14 +54,15 @@ impl RdKafkaTarget {
 
     /// Waits until a topic that was just created is known to the broker that is asked: the controller answers before. For a few seconds;
     /// a broker that takes longer makes the next request fail.
-    async fn wait_for(&self, topic: &str) -> Result<()> {
-        for pause in PAUSES {
-            if source::describe(&self.asker, &[topic.to_owned()]).await?.contains_key(topic) {
-                break;
+    async fn wait_for(&self, topic: &str) -> Result<Option<TopicFacts>> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let found = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic);
+            match pauses.next() {
+                Some(pause) if found.is_none() => tokio::time::sleep(*pause).await,
+                _ => return Ok(found),
             }
-            tokio::time::sleep(pause).await;
         }
-        Ok(())
     }
 
     async fn configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
@@ -81,9 +83,23 @@ impl RdKafkaTarget {
 
 #[async_trait]
 impl TargetCluster for RdKafkaTarget {
+    async fn cluster(&self) -> Result<ClusterFacts> {
+        let mut tries = self.asker.tries("the target cluster", Doing::DescribeCluster);
+        loop {
+            match tries.handle().describe_cluster(tries.limit()).await {
+                Ok((id, brokers)) => return Ok(ClusterFacts { id, brokers: i32::try_from(brokers).unwrap_or(i32::MAX) }),
+                Err(failure) => tries.again(failure).await?,
+            }
+        }
+    }
+
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
         let Some(facts) = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic) else { return Ok(None) };
         Ok(Some(TopicFacts { configs: self.configs(topic).await?, ..facts }))
+    }
+
+    async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {
+        self.wait_for(topic).await
     }
 
     async fn create(&self, topic: &NewTopic) -> Result<()> {
@@ -96,13 +112,13 @@ impl TargetCluster for RdKafkaTarget {
         let mut tries = self.asker.tries(&topic.name, Doing::CreateTopic);
         loop {
             match tries.handle().create_topic(&native, tries.limit()).await {
-                Ok(()) => return self.wait_for(&topic.name).await,
+                Ok(()) => return self.wait_for(&topic.name).await.map(drop),
                 Err(failure) => tries.again(failure).await?,
             }
         }
     }
 
-    async fn is_empty(&self, topic: &str, partitions: i32) -> Result<bool> {
+    async fn extents(&self, topic: &str, partitions: i32) -> Result<Vec<Extent>> {
         let all: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
         // A broker that does not answer is waited for once.
         let list = async |offset| {
@@ -115,9 +131,8 @@ impl TargetCluster for RdKafkaTarget {
                 None => Ok(found),
             }
         };
-        let log_start = list(Offset::Beginning).await?;
-        let high_watermark = list(Offset::End).await?;
-        Ok(high_watermark == log_start)
+        let (starts, ends) = (list(Offset::Beginning).await?, list(Offset::End).await?);
+        Ok(all.iter().map(|partition| Extent { start: starts[partition], end: ends[partition] }).collect())
     }
 
     async fn open(&self, writer: &WriterName, delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
@@ -125,6 +140,6 @@ impl TargetCluster for RdKafkaTarget {
         let handle = client::writing(&self.settings, &writer.id, delivery, batch)?;
         let producer = Producer::new(handle, &writer.topic, self.queue)
             .map_err(|failure| self.asker.errors().error(&writer.topic, Doing::Write, failure, None))?;
-        Ok(Box::new(Writer::open(producer, writer, delivery, Arc::clone(&self.asker)).await?))
+        Ok(Box::new(Writer::open(producer, writer, delivery, self.settings.transaction_timeout(), Arc::clone(&self.asker)).await?))
     }
 }

@@ -36,15 +36,23 @@ pub(super) struct Writer {
     /// Where the progress is kept.
     kept: TopicPartition,
     delivery: Delivery,
-    /// Whether a transaction is open.
-    begun: bool,
+    /// Since when a transaction is open, if one is.
+    begun: Option<Instant>,
+    /// How long brokers let one be open.
+    timeout: Duration,
 }
 
 impl Writer {
     /// A writer; with exactly-once the only one of its name from now on.
-    pub(super) async fn open(producer: Producer, name: &WriterName, delivery: Delivery, asker: Arc<Asker>) -> Result<Self> {
+    pub(super) async fn open(
+        producer: Producer,
+        name: &WriterName,
+        delivery: Delivery,
+        timeout: Duration,
+        asker: Arc<Asker>,
+    ) -> Result<Self> {
         let kept = TopicPartition::new(&name.topic, 0);
-        let writer = Self { producer: Arc::new(producer), asker, id: name.id.clone(), kept, delivery, begun: false };
+        let writer = Self { producer: Arc::new(producer), asker, id: name.id.clone(), kept, delivery, begun: None, timeout };
         if delivery == Delivery::ExactlyOnce {
             failpoint!("restore::init_transactions::before");
             let settled = writer.settle(INIT_STEP, Producer::init_transactions).await;
@@ -86,11 +94,11 @@ impl Writer {
     }
 
     fn begin(&mut self) -> Result<()> {
-        if self.delivery == Delivery::ExactlyOnce && !self.begun {
+        if self.delivery == Delivery::ExactlyOnce && self.begun.is_none() {
             failpoint!("restore::begin::before");
             self.producer.begin().map_err(|failure| self.error(Doing::Write, failure))?;
             failpoint!("restore::begin::after");
-            self.begun = true;
+            self.begun = Some(Instant::now());
         }
         Ok(())
     }
@@ -108,9 +116,11 @@ impl Writer {
     fn take_abort(&mut self) -> Option<impl FnOnce() + Send + 'static> {
         let (producer, id) = (Arc::clone(&self.producer), self.id.clone());
         let wait = self.asker.left().map_or(ABORT, |left| ABORT.min(left / 2));
-        std::mem::take(&mut self.begun).then_some(move || {
-            if let Err(failure) = producer.abort(wait) {
-                tracing::debug!(id, %failure, "the transaction is left to its time-out");
+        self.begun.take().map(|_| {
+            move || {
+                if let Err(failure) = producer.abort(wait) {
+                    tracing::debug!(id, %failure, "the transaction is left to its time-out");
+                }
             }
         })
     }
@@ -141,7 +151,21 @@ impl Writer {
         };
         // What made the client useless says more than what every call returns from then on.
         let failure = self.producer.fatal().unwrap_or(failure);
-        self.errors().error(subject, doing, failure, self.producer.handle().observer().last_problem())
+        self.told_apart(self.errors().error(subject, doing, failure, self.producer.handle().observer().last_problem()))
+    }
+
+    /// A broker that ends a transaction which lasts too long, and a newer writer that takes over, look the same from here, but for the time.
+    fn told_apart(&self, error: KafkaError) -> KafkaError {
+        let is_ended = self.begun.is_some_and(|begun| begun.elapsed() >= self.timeout);
+        if error.kind != KafkaErrorKind::Fenced || !is_ended {
+            return error;
+        }
+        let what = format!(
+            "the brokers ended a transaction that was open for longer than transaction.timeout.ms ({}), and its records with it. The next run writes \
+             them again. If this comes again and again, raise transaction.timeout.ms (KAFKA_PROPERTIES)",
+            self.timeout.as_millis()
+        );
+        KafkaError { kind: KafkaErrorKind::Aborted, what, ..error }
     }
 
     fn refused(&self, partition: i32, record: &Record<'_>, why: &str) -> KafkaError {
@@ -152,7 +176,7 @@ impl Writer {
     /// A transaction that fails takes its queued records along: then a record's report says only that, and the transaction says why.
     fn why_purged(&self, failure: Failure) -> Failure {
         let is_purged = [Code::PURGE_QUEUE, Code::PURGE_INFLIGHT].contains(&failure.code);
-        if !is_purged || !self.begun {
+        if !is_purged || self.begun.is_none() {
             return failure;
         }
         // To begin in the middle of a transaction is refused: by one that failed, with what made it fail. It changes nothing.
@@ -163,8 +187,8 @@ impl Writer {
     fn undelivered(&self, (partition, failure): (i32, Failure)) -> KafkaError {
         let subject = TopicPartition::new(&self.kept.topic, partition);
         let failure = self.producer.fatal().unwrap_or_else(|| self.why_purged(failure));
-        let error = self.errors().error(subject, Doing::Write, failure, self.producer.handle().observer().last_problem());
-        if self.begun { given_up(error) } else { error }
+        let error = self.told_apart(self.errors().error(subject, Doing::Write, failure, self.producer.handle().observer().last_problem()));
+        if self.begun.is_some() { given_up(error) } else { error }
     }
 }
 
@@ -195,7 +219,7 @@ impl RecordWriter for Writer {
             // After a delivery failed, librdkafka takes no more records for the transaction; the delivery report says why.
             Err(failure) => Err(match self.producer.handle().observer().take_reports().failed {
                 Some(undelivered) => self.undelivered(undelivered),
-                None if self.begun => given_up(self.error(Doing::Write, failure)),
+                None if self.begun.is_some() => given_up(self.error(Doing::Write, failure)),
                 None => self.error(Doing::Write, failure),
             }),
         }
@@ -220,18 +244,18 @@ impl RecordWriter for Writer {
     async fn flush(&mut self) -> Result<Vec<Written>> {
         let (start, is_late) = (Instant::now(), self.patience());
         failpoint!("restore::flush::before");
-        loop {
-            let producer = Arc::clone(&self.producer);
-            if blocking(move || producer.flush(STEP)).await {
-                break;
-            }
-            let hopeless = self.producer.handle().observer().hopeless(start);
-            if let Some(failure) = self.producer.fatal().or(hopeless) {
+        let (producer, observer) = (Arc::clone(&self.producer), Arc::clone(self.producer.handle().observer()));
+        // This sends what lingers. It is not how to wait: as long as it lasts, librdkafka's threads for the brokers spin.
+        let mut is_done = blocking(move || producer.flush(STEP)).await;
+        while !is_done {
+            if let Some(failure) = self.producer.fatal().or_else(|| observer.hopeless(start)) {
                 return Err(self.error(Doing::Write, failure));
             }
             if is_late() {
                 return Err(self.too_late().await);
             }
+            self.producer.reported(STEP).await;
+            is_done = observer.outstanding() == 0;
         }
         let reports = self.producer.handle().observer().take_reports();
         if let Some(undelivered) = reports.failed {
@@ -262,7 +286,7 @@ impl RecordWriter for Writer {
         };
         let Err(failure) = committed else {
             failpoint!("restore::commit_transaction::after");
-            self.begun = false;
+            self.begun = None;
             return Ok(());
         };
         let error = self.error(Doing::CommitTransaction, failure.clone());

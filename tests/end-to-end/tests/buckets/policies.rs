@@ -35,9 +35,9 @@ fn the_roles_of_the_aws_module_suffice() {
 
     let folders = [topic.clone(), format!("{topic}@2")];
     for ((folder, copy), dump) in folders.iter().zip(&copies).zip([before, after]) {
-        let own = format!("{prefix}/@restore/{copy}/*");
-        let objects = [format!("{prefix}/{folder}/*"), own.clone()];
-        let restore = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &[own]));
+        let own = [format!("{prefix}/@restore/{copy}/*"), format!("{prefix}/@restore/@target/*")];
+        let objects = [format!("{prefix}/{folder}/*"), format!("{prefix}/@restore/*")];
+        let restore = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &own));
         restore.restore(&restore.restore_config(folder, copy, json!({"RESTORE_ID": copy})));
         assert_identical(&dump, &kafka.dump(copy, Read::Uncommitted));
     }

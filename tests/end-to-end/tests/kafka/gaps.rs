@@ -5,8 +5,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use end_to_end::compare::assert_identical;
-use end_to_end::kafka::{Kafka, Read};
-use end_to_end::runner::{Runner, finish};
+use end_to_end::kafka::{Kafka, Read, unique};
+use end_to_end::runner::{Runner, finish, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
@@ -53,6 +53,19 @@ fn a_lost_stretch_is_recorded(kafka: &Kafka, lose: impl Fn(&str)) {
     let kept = [numbered(0, 0..100), numbered(0, 160..200)].concat();
     assert_identical(&kept, &restored(kafka, &runner, &topic));
     assert_eq!(records_in(&runner.back_up(&backup)), 0, "told once, and done with");
+
+    // A restore is complete without them, and says so each time.
+    let restore = runner.restore_config(&topic, &unique("copy"), Value::Null);
+    let outcome = runner.run([Path::new("restore"), &restore, Path::new("--until-caught-up")]).succeeded();
+    assert!(outcome.stderr.contains("offsets 100 to 160 are not in the backup"), "{}", outcome.stderr);
+    for reports in [outcome.reports(), runner.restore(&restore)] {
+        let told = of_partition(&reports, 0);
+        assert_eq!((&told["gap_offsets"], &told["gaps"]), (&json!(60), &json!([gap])));
+        assert_eq!(reports[0]["gap_offsets"], 60);
+    }
+    let output = local_runner().arg("restore").arg(&restore).arg("--once").output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("complete; 60 offsets were deleted from the topic before they were backed up"), "{text}");
 }
 
 #[test]
@@ -68,6 +81,9 @@ fn what_was_gone_before_the_first_backup_is_no_loss() {
     let verdict = runner.verify(&backup).succeeded().reports();
     assert_eq!(verdict[0]["recorded_gaps"], json!(["0 to 30: before-first-backup"]));
     assert_identical(&numbered(0, 30..100), &restored(&kafka, &runner, &topic));
+    let reports = runner.restore(&runner.restore_config(&topic, &unique("copy"), Value::Null));
+    let told = of_partition(&reports, 0);
+    assert_eq!((&told["gap_offsets"], &told["gaps"][0]["reason"]), (&Value::Null, &json!("before-first-backup")));
 }
 
 /// The log start overtakes a backup that runs: what it had read stays, a gap follows, and then the rest.

@@ -2,11 +2,14 @@
 
 mod acls;
 mod brokers;
+mod claims;
 mod gaps;
 mod groups;
 mod identities;
 mod lost;
 mod old_formats;
+mod replicas;
+mod slow;
 mod targets;
 mod times;
 mod topics;

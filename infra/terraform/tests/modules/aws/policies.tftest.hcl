@@ -83,12 +83,12 @@ run "restore" {
       Objects = {
         allow     = true
         actions   = ["s3:GetObject"]
-        resources = ["arn:aws:s3:::vault/kafka/@restore/drill-1/*", "arn:aws:s3:::vault/kafka/orders/*"]
+        resources = ["arn:aws:s3:::vault/kafka/@restore/*", "arn:aws:s3:::vault/kafka/orders/*"]
       }
       Checkpoints = {
         allow     = true
         actions   = ["s3:PutObject"]
-        resources = ["arn:aws:s3:::vault/kafka/@restore/drill-1/*"]
+        resources = ["arn:aws:s3:::vault/kafka/@restore/@target/*", "arn:aws:s3:::vault/kafka/@restore/drill-1/*"]
       }
       Bucket = {
         allow     = true

@@ -359,6 +359,14 @@ run "restore_id_with_a_star" {
   expect_failures = [var.restore]
 }
 
+run "restore_id_of_a_claim" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", id = "@target" }
+  }
+  expect_failures = [var.restore]
+}
+
 run "restore_by_cron" {
   command = plan
   variables {

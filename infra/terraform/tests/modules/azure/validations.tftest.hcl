@@ -403,6 +403,14 @@ run "restore_id_with_a_slash" {
   expect_failures = [var.restore]
 }
 
+run "restore_id_of_a_claim" {
+  command = plan
+  variables {
+    restore = { backup_topic = "orders", restore_topic = "restored", id = "@target" }
+  }
+  expect_failures = [var.restore]
+}
+
 run "unknown_delivery" {
   command = plan
   variables {

@@ -69,6 +69,24 @@ impl Handle {
         }
     }
 
+    /// DescribeCluster: the cluster's id, where it has one, and its number of brokers. One Metadata request.
+    pub(crate) async fn describe_cluster(self: &Arc<Self>, timeout: Duration) -> Result<(Option<String>, usize), Failure> {
+        let pending = {
+            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER, timeout);
+            // SAFETY: a valid instance, options and queue.
+            Pending::send(self, &options, |rk, options, queue| unsafe { rd_kafka_DescribeCluster(rk, options, queue) })
+        };
+        let event = pending.answer().await?;
+        let mut brokers = 0;
+        // SAFETY: an event of this request; what is read belongs to it and is copied.
+        unsafe {
+            let result = rd_kafka_event_DescribeCluster_result(event.as_ptr());
+            rd_kafka_DescribeCluster_result_nodes(result, &raw mut brokers);
+            let id = text(rd_kafka_DescribeCluster_result_cluster_id(result));
+            Ok((Some(id).filter(|id| !id.is_empty()), brokers))
+        }
+    }
+
     /// DescribeTopics: one Metadata request, which creates nothing. `topics` holds no name twice.
     pub(crate) async fn describe_topics(
         self: &Arc<Self>,

@@ -60,6 +60,8 @@ async fn range(source: &RdKafkaSource, partition: &TopicPartition) -> OffsetRang
 async fn records_of_every_codec_come_back_unchanged() {
     let settings = real!();
     let topic = unique("codecs");
+    let cluster = target(&settings).cluster().await.unwrap();
+    assert!(cluster.id.is_some_and(|id| id.len() == 22) && cluster.brokers >= 1);
     create(&target(&settings), &topic, 5, &[]).await;
     for (partition, codec) in ["none", "gzip", "snappy", "lz4", "zstd"].into_iter().enumerate() {
         let target = target(&with(&settings, &[("compression.codec", codec)]));
@@ -94,6 +96,33 @@ async fn a_reader_stopped_anywhere_goes_on_there() {
     let mut again = source.open(&partition, 5).await.unwrap();
     assert_eq!(source.open(&partition, 5).await.unwrap_err().kind, KafkaErrorKind::Other);
     assert_eq!(read_to(&mut *again, 14).await, at(5, &odd_records()[5..]));
+}
+
+/// Brokers that end a transaction, and a newer writer that takes it over, answer with the same code.
+#[tokio::test]
+async fn a_transaction_that_lasted_too_long_is_told_from_one_that_a_newer_writer_took() {
+    let settings = real!();
+    let (topic, id) = (unique("epochs"), unique("restore"));
+    let target = target(&with(&settings, &[("transaction.timeout.ms", "1000")]));
+    create(&target, &topic, 1, &[]).await;
+    let records = odd_records();
+
+    let mut late = open(&target, &topic, &id, Delivery::ExactlyOnce).await;
+    queue(&mut *late, 0, &records[..1]).await;
+    late.flush().await.unwrap();
+    // Brokers look every ten seconds for transactions that are open for too long.
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    let error = late.commit(&progress(1, "")).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Aborted, "{error}");
+    assert!(error.what.contains("longer than transaction.timeout.ms (1000)") && error.is_retryable(), "{error}");
+
+    let target = self::target(&settings);
+    let mut older = open(&target, &topic, &id, Delivery::ExactlyOnce).await;
+    queue(&mut *older, 0, &records[..1]).await;
+    older.flush().await.unwrap();
+    let _newer = open(&target, &topic, &id, Delivery::ExactlyOnce).await;
+    let error = older.commit(&progress(1, "")).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Fenced, "{error}");
 }
 
 #[tokio::test]

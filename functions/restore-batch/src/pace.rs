@@ -1,0 +1,105 @@
+//! How large a transaction is: as large as its target takes well within the time that brokers give it (`transaction.timeout.ms`).
+//!
+//! A broker aborts a transaction that lasts longer, with all its records: a restore whose transactions never fit would never restore anything. So
+//! the first is small, and the following ones are as large as the rate of those before allows. Each invocation learns it again.
+
+use std::time::Duration;
+
+use shared::clock::Millis;
+
+/// Bytes of the first transaction: within five minutes also at 60 bytes a second.
+const FIRST: usize = 16 << 10;
+
+/// Bytes that a transaction holds at most: more would not be faster. (Few where kills beside each step are tested, so that they find many.)
+const MOST: usize = if cfg!(feature = "failpoints") { 12 << 10 } else { 16 << 20 };
+
+/// Bytes that one may always hold. A single record is always taken.
+const LEAST: usize = 4 << 10;
+
+/// How long a transaction lasts at most, because readers of the target wait for its end.
+const LONGEST: Millis = 10_000;
+
+/// Of the time that brokers give it, a transaction takes this part: a target can get slower, and bytes compress more or less.
+const PART: Millis = 8;
+
+/// A transaction that took less than this part of the time that it may take says little about how much could be written in that.
+const QUICK: Millis = 16;
+
+/// The size of the next transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Bytes of records that it may hold.
+    pub(crate) bytes: usize,
+    /// How long it may last.
+    pub(crate) lasts: Millis,
+}
+
+impl Pace {
+    /// For a target that nothing is known of, whose brokers abort transactions after `timeout`.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let timeout = Millis::try_from(timeout.as_millis()).unwrap_or(Millis::MAX);
+        Self { bytes: FIRST.min(MOST), lasts: (timeout / PART).clamp(1, LONGEST) }
+    }
+
+    /// A transaction of so many bytes was committed, and this was waited for the brokers, in milliseconds.
+    pub(crate) fn took(&mut self, bytes: usize, waited: Millis) {
+        let is_full = bytes >= self.bytes / 2;
+        if waited <= self.lasts / QUICK {
+            if is_full {
+                self.bytes = self.bytes.saturating_mul(4).min(MOST);
+            }
+        } else if is_full || waited > self.lasts {
+            let in_time = u128::try_from(self.lasts).unwrap_or(0) * bytes as u128 / u128::try_from(waited).unwrap_or(1).max(1);
+            let fits = usize::try_from(in_time).unwrap_or(MOST);
+            self.bytes = fits.min(self.bytes.saturating_mul(2)).clamp(LEAST.min(MOST), MOST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
+    #[test]
+    fn a_fast_target_gets_large_transactions_soon() {
+        let mut pace = Pace::new(FIVE_MINUTES);
+        for _ in 0..5 {
+            pace.took(pace.bytes, 100);
+        }
+        assert_eq!((pace.bytes, pace.lasts), (MOST, LONGEST));
+    }
+
+    /// A quota lets brokers answer at once, and take the next request as much later: what is waited for a transaction is the time of the one before.
+    #[test]
+    fn no_transaction_of_a_slow_target_lasts_as_long_as_brokers_allow() {
+        for (timeout, rate) in [(300_000, 1_000), (300_000, 56_000), (300_000, 5_000_000), (10_000, 20_000), (10_000, 1_000_000)] {
+            let mut pace = Pace::new(Duration::from_millis(timeout));
+            let (mut before, mut sum, mut time) = (0, 0, 0);
+            for _ in 0..200 {
+                let bytes = pace.bytes;
+                let waited = Millis::try_from(before * 1000 / rate).unwrap_or(Millis::MAX);
+                assert!(
+                    waited < Millis::try_from(timeout).unwrap_or(0) * 3 / 4,
+                    "{bytes} bytes at {rate} bytes a second: {waited} ms of {timeout}"
+                );
+                pace.took(bytes, waited);
+                (before, sum, time) = (bytes, sum + bytes, time + waited);
+            }
+            assert!(time > 0 && sum > rate / 2, "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_gets_slow_gets_less_and_then_more_again() {
+        let mut pace = Pace::new(FIVE_MINUTES);
+        (0..5).for_each(|_| pace.took(pace.bytes, 1));
+        pace.took(MOST, 160_000);
+        assert_eq!(pace.bytes, MOST / 16);
+        pace.took(100, 5_000);
+        assert_eq!(pace.bytes, MOST / 16, "a commit takes its time however little it commits");
+        (0..5).for_each(|_| pace.took(pace.bytes, 1));
+        assert_eq!(pace.bytes, MOST);
+    }
+}
