@@ -252,7 +252,9 @@ impl<'a> Generations<'a> {
         let mut found = Found::among(self.all_from(known).await?, topic);
         // The bucket of a commit has what the commit names; nothing at all is told as that.
         if found.ours.is_none() && known > 1 && found.newest > 0 {
-            found = Found::among(self.all_from(1).await?, topic);
+            let all = Found::among(self.all_from(1).await?, topic);
+            // Where an older one is missing, the newer ones are not seen from there.
+            found = if all.newest < found.newest { found } else { all };
         }
         if found.is_incomplete { Err(self.incomplete(found.newest)) } else { Ok(found) }
     }
