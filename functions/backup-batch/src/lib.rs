@@ -16,6 +16,10 @@ mod publish;
 mod report;
 mod resume;
 mod stretch;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

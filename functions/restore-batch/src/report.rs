@@ -95,8 +95,8 @@ const PYTHON_NOTE: &str = "archives of the Python tool hold values only: keys, h
 
 fn newer_note(folder: &str, newer: &str) -> String {
     format!(
-        "{folder:?} is the backup of an older log of this topic: it was created again, or lost its end. What came after is in {newer:?}: set \
-         BACKUP_TOPIC_NAME={newer} to restore that"
+        "a newer generation of this topic is in the bucket: {newer:?}. The topic was created again or lost its end after {folder:?}, or is of another \
+         cluster (topic.json says which). Set BACKUP_TOPIC_NAME={newer} to restore that one"
     )
 }
 

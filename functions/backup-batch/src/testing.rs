@@ -1,0 +1,181 @@
+//! One topic of one partition in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::clock::{Clock, Millis};
+use shared::config::{BackupSettings, Compression, KafkaSettings, LogLevel, StoreKind, StoreSettings};
+use shared::host::Budget;
+use shared::kafka::{CommittedOffset, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
+use shared::record::{Record, TimestampType};
+use shared::segment::Isolation;
+use shared::store::{MemoryStore, ObjectStore};
+
+use crate::{Backup, BackupReport, Invocation};
+
+/// What the cluster has.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// Offsets that hold a record; the others below `end` are compacted, or control records.
+    pub(crate) records: Vec<i64>,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) high_watermark: i64,
+    pub(crate) commit: Option<CommittedOffset>,
+    now: Millis,
+}
+
+/// The cluster, its bucket, and a backup of 10 records a segment, each minute.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fake {
+    log: Arc<Mutex<Log>>,
+    pub(crate) bucket: Arc<MemoryStore>,
+}
+
+impl Fake {
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds records, each behind the one before.
+    pub(crate) fn write(&self, count: i64) {
+        let mut log = self.log();
+        let from = log.high_watermark;
+        log.records.extend(from..from + count);
+        log.high_watermark += count;
+        log.end = log.high_watermark;
+    }
+
+    pub(crate) fn advance(&self, millis: Millis) {
+        self.log().now += millis;
+    }
+
+    pub(crate) fn backup(&self) -> Backup {
+        let settings = BackupSettings {
+            kafka: KafkaSettings::default(),
+            store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
+            topics: vec!["orders".to_owned()],
+            group: "backup".to_owned(),
+            records_per_segment: 10,
+            retry_upload: Duration::from_secs(60),
+            threads: 1,
+            max_segments: None,
+            memory_limit: None,
+            time_budget: None,
+            isolation: Isolation::ReadCommitted,
+            compression: Compression::Gzip(1),
+            log_level: LogLevel::Error,
+        };
+        Backup::new(Arc::new(self.clone()), self.bucket.clone(), settings, Arc::new(self.clone())).single_threaded()
+    }
+
+    pub(crate) async fn invoke(&self) -> BackupReport {
+        self.backup().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap()
+    }
+
+    /// The names of all segments, without folder and ending.
+    pub(crate) fn segments(&self) -> Vec<i64> {
+        let names = self.bucket.snapshot();
+        let starts = names.keys().filter_map(|name| name.strip_prefix("orders/0/")?.strip_suffix(".tar.gz")?.parse().ok());
+        starts.collect()
+    }
+
+    pub(crate) async fn delete(&self, name: &str) {
+        self.bucket.delete(name).await.unwrap();
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> Millis {
+        self.log().now
+    }
+}
+
+#[async_trait]
+impl SourceCluster for Fake {
+    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
+        let facts = TopicFacts {
+            id: Some("0000000000000000000001".parse().unwrap()),
+            partitions: 1,
+            replication_factor: None,
+            configs: BTreeMap::new(),
+        };
+        Ok(topics.iter().filter(|topic| *topic == "orders").map(|topic| (topic.clone(), Ok(facts.clone()))).collect())
+    }
+
+    fn cluster_id(&self) -> Option<String> {
+        Some("memory".to_owned())
+    }
+
+    fn ask_anew(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn configs(&self, _topic: &str) -> Result<Option<BTreeMap<String, String>>> {
+        Ok(None)
+    }
+
+    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
+        let log = self.log();
+        let range = OffsetRange { log_start: log.start, end: log.end, high_watermark: log.high_watermark };
+        Ok(partitions.iter().map(|partition| (partition.clone(), Ok(range))).collect())
+    }
+
+    async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
+        let log = self.log();
+        Ok(partitions.iter().filter_map(|partition| Some((partition.clone(), log.commit.clone()?))).collect())
+    }
+
+    async fn commit(&self, _partition: &TopicPartition, offset: &CommittedOffset) -> Result<()> {
+        self.log().commit = Some(offset.clone());
+        Ok(())
+    }
+
+    async fn open(&self, _partition: &TopicPartition, from: i64) -> Result<Box<dyn PartitionReader>> {
+        Ok(Box::new(Reader { fake: self.clone(), position: from, fetched_to: from }))
+    }
+}
+
+#[derive(Debug)]
+struct Reader {
+    fake: Fake,
+    position: i64,
+    fetched_to: i64,
+}
+
+#[async_trait]
+impl PartitionReader for Reader {
+    async fn fetch(&mut self, _wait: Duration) -> Result<()> {
+        self.fetched_to = self.fake.log().end;
+        Ok(())
+    }
+
+    fn drain(&mut self, visit: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>) {
+        let offsets: Vec<i64> =
+            self.fake.log().records.iter().copied().filter(|at| (self.position..self.fetched_to).contains(at)).collect();
+        for offset in offsets {
+            let value = offset.to_string();
+            self.position = offset + 1;
+            let record = Record {
+                offset,
+                timestamp: 0,
+                timestamp_type: TimestampType::CreateTime,
+                key: None,
+                value: Some(value.as_bytes()),
+                headers: &[],
+            };
+            if visit(&record).is_break() {
+                return;
+            }
+        }
+        self.position = self.position.max(self.fetched_to);
+    }
+
+    fn position(&self) -> i64 {
+        self.position
+    }
+}

@@ -1,0 +1,115 @@
+//! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is made durable.
+#![allow(clippy::unwrap_used)]
+
+use shared::catalog::BackupCommit;
+use shared::store::{ObjectStore, StoreErrorKind};
+
+use crate::testing::Fake;
+
+#[tokio::test]
+async fn plan_waits_for_a_full_segment_or_for_the_pause() {
+    let fake = Fake::default();
+    fake.write(3);
+    assert_eq!(fake.invoke().await.segments, 1, "nothing was backed up yet");
+    fake.write(9);
+    assert_eq!(fake.invoke().await.segments, 0, "neither full nor old enough");
+    fake.write(1);
+    assert_eq!(fake.invoke().await.segments, 1, "full");
+    fake.write(1);
+    fake.advance(60_000);
+    assert_eq!(fake.invoke().await.segments, 1, "old enough");
+    assert_eq!(fake.segments(), [0, 3, 13]);
+}
+
+#[tokio::test]
+async fn resume_goes_by_the_bucket_where_the_commit_is_gone() {
+    let fake = Fake::default();
+    fake.write(5);
+    fake.invoke().await;
+    fake.log().commit = None;
+    fake.write(2);
+    fake.invoke().await;
+    assert_eq!(fake.segments(), [0, 5]);
+    assert_eq!(fake.log().commit.as_ref().unwrap().next, 7);
+}
+
+#[tokio::test]
+async fn resume_refuses_a_commit_whose_segment_is_gone() {
+    let fake = Fake::default();
+    for _ in 0..2 {
+        fake.write(10);
+        fake.invoke().await;
+    }
+    for name in ["orders/0/00000000000000000010.tar.gz", "orders/0/00000000000000000010.tar.gz.sha256"] {
+        fake.delete(name).await;
+    }
+    fake.write(10);
+    let report = fake.invoke().await;
+    assert!(!report.succeeded && report.partitions[0].error.as_ref().unwrap().contains("is missing"), "{report:?}");
+    assert_eq!(fake.segments(), [0], "a segment behind a hole would be lost in a restore");
+}
+
+#[tokio::test]
+async fn stretch_ends_where_reading_ended_and_not_at_the_last_record() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.log().records.retain(|offset| offset % 4 == 0);
+    let report = fake.invoke().await;
+    assert_eq!((report.records, report.partitions[0].next), (3, Some(10)), "offsets 9 and 10 hold control records, or were compacted");
+}
+
+#[tokio::test]
+async fn stretch_ends_at_the_records_of_a_segment() {
+    let fake = Fake::default();
+    fake.write(25);
+    fake.invoke().await;
+    assert_eq!(fake.segments(), [0, 10], "the rest is neither full nor old enough");
+}
+
+#[tokio::test]
+async fn stretch_notes_what_retention_took_and_begins_where_the_segment_before_ended() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    fake.write(10);
+    fake.log().start = 15;
+    fake.log().records.retain(|offset| *offset >= 15);
+    fake.advance(60_000);
+    let report = fake.invoke().await;
+    assert_eq!(fake.segments(), [0, 10], "{report:?}");
+    assert_eq!((report.records, report.partitions[0].gaps.len()), (5, 1), "{report:?}");
+}
+
+#[tokio::test]
+async fn publish_adopts_a_segment_that_is_there_and_mends_its_sidecar() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    let sidecar = "orders/0/00000000000000000000.tar.gz.sha256";
+    let digest = fake.bucket.get(sidecar).await.unwrap().body;
+    // As a kill between segment and sidecar leaves it.
+    fake.delete(sidecar).await;
+    assert_eq!(fake.bucket.get(sidecar).await.unwrap_err().kind, StoreErrorKind::NotFound);
+    fake.log().commit = None;
+    let report = fake.invoke().await;
+    assert!(report.succeeded && report.records == 0, "{report:?}");
+    assert_eq!(fake.bucket.get(sidecar).await.unwrap().body, digest);
+    assert_eq!(fake.log().commit.as_ref().unwrap().next, 10);
+}
+
+#[tokio::test]
+async fn publish_never_commits_back() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    let before = fake.log().commit.clone();
+    fake.write(10);
+    fake.invoke().await;
+    let after = fake.log().commit.clone().unwrap();
+    // A late look at the group: the plan sees the older commit, and the segment behind it is there already.
+    fake.log().commit = before;
+    fake.invoke().await;
+    assert_eq!(fake.log().commit.as_ref().unwrap().next, after.next);
+    let read = BackupCommit::read(&after, &shared::catalog::bucket_id(fake.bucket.as_ref())).unwrap();
+    assert_eq!((read.segment, read.next, read.folder.as_str()), (10, 20, "orders"));
+}
