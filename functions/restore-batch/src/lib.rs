@@ -21,6 +21,10 @@ mod report;
 mod source;
 mod strategy;
 mod target;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -29,14 +29,15 @@ impl SimBucket {
         answer
     }
 
-    async fn write<T>(&self, name: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
-        let fate = self.chaos.request(Request::write(Area::Bucket, name)).await;
+    async fn write<T>(&self, sent: Request, request: impl Future<Output = Result<T>>) -> Result<T> {
+        let name = sent.name.clone();
+        let fate = self.chaos.request(sent).await;
         if fate == Fate::Lost {
-            return Err(self.unavailable(name));
+            return Err(self.unavailable(&name));
         }
         let answer = request.await;
         self.chaos.answered().await;
-        if fate == Fate::Answered { answer } else { Err(self.unavailable(name)) }
+        if fate == Fate::Answered { answer } else { Err(self.unavailable(&name)) }
     }
 }
 
@@ -47,11 +48,11 @@ impl ObjectStore for SimBucket {
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {
-        self.write(name, self.store.create(name, body)).await
+        self.write(Request::create(Area::Bucket, name), self.store.create(name, body)).await
     }
 
     async fn replace(&self, name: &str, body: Bytes, unchanged_since: &Version) -> Result<Version> {
-        self.write(name, self.store.replace(name, body, unchanged_since)).await
+        self.write(Request::write(Area::Bucket, name), self.store.replace(name, body, unchanged_since)).await
     }
 
     async fn get(&self, name: &str) -> Result<Object> {
@@ -71,6 +72,6 @@ impl ObjectStore for SimBucket {
     }
 
     async fn delete(&self, name: &str) -> Result<()> {
-        self.write(name, self.store.delete(name)).await
+        self.write(Request::write(Area::Bucket, name), self.store.delete(name)).await
     }
 }

@@ -56,15 +56,21 @@ pub(crate) struct Request {
     /// An object or the beginning of some, a group, a topic, a `transactional.id`.
     pub(crate) name: String,
     pub(crate) writes: bool,
+    /// It writes only what is not there yet.
+    pub(crate) creates: bool,
 }
 
 impl Request {
     pub(crate) fn read(area: Area, name: &str) -> Self {
-        Self { area, name: name.to_owned(), writes: false }
+        Self { area, name: name.to_owned(), writes: false, creates: false }
+    }
+
+    pub(crate) fn create(area: Area, name: &str) -> Self {
+        Self { creates: true, ..Self::write(area, name) }
     }
 
     pub(crate) fn write(area: Area, name: &str) -> Self {
-        Self { area, name: name.to_owned(), writes: true }
+        Self { area, name: name.to_owned(), writes: true, creates: false }
     }
 }
 

@@ -1,0 +1,90 @@
+//! The steps of a restore one by one: where a partition goes on, what is replayed, and what is refused.
+#![allow(clippy::unwrap_used)]
+
+use shared::config::Times;
+use shared::store::ObjectStore;
+
+use crate::testing::Fake;
+
+#[tokio::test]
+async fn partition_goes_on_behind_its_progress() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    assert_eq!(fake.invoke().await.records, 10);
+    fake.segment(10..15).await;
+    assert_eq!(fake.invoke().await.records, 5);
+    assert_eq!(fake.invoke().await.records, 0, "all of it is there");
+    assert_eq!(fake.topic().records, (0..15).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn partition_goes_by_the_transaction_where_the_checkpoint_is_behind() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    fake.invoke().await;
+    let checkpoint = "@restore/drill/0.json";
+    let old = fake.bucket.get(checkpoint).await.unwrap().body;
+    fake.segment(10..20).await;
+    fake.invoke().await;
+    // As a kill between the transaction and the checkpoint leaves it.
+    fake.bucket.overwrite(checkpoint, old.to_vec());
+    assert_eq!(fake.invoke().await.records, 0);
+    assert_eq!(fake.topic().records.len(), 20);
+}
+
+#[tokio::test]
+async fn partition_refuses_a_hole_in_the_chain() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    fake.segment(15..20).await;
+    let report = fake.invoke().await;
+    assert!(!report.succeeded && report.partitions[0].error.as_ref().unwrap().contains("10 to 15"), "{report:?}");
+    assert_eq!(fake.topic().records.len(), 10);
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_empty_is_refused() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    fake.invoke().await;
+    let mut other = fake.clone();
+    other.settings.restore_id = "another".to_owned();
+    let report = other.invoke().await;
+    assert!(!report.succeeded && report.partitions[0].error.is_some(), "{report:?}");
+    assert_eq!(fake.topic().records.len(), 10);
+}
+
+#[tokio::test]
+async fn replay_leaves_out_records_of_other_times() {
+    let mut fake = Fake::new();
+    fake.settings.times = Times { from: Some(3), until: Some(12) };
+    for start in [0, 10, 20] {
+        fake.segment(start..start + 10).await;
+    }
+    let report = fake.invoke().await;
+    assert_eq!((report.records, fake.topic().records.clone()), (9, (3..12).collect()));
+}
+
+#[tokio::test]
+async fn replay_takes_small_segments_together() {
+    let fake = Fake::new();
+    for start in [0, 10, 20] {
+        fake.segment(start..start + 10).await;
+    }
+    fake.invoke().await;
+    assert_eq!(fake.topic().transactions, [30]);
+}
+
+#[tokio::test]
+async fn replay_writes_nothing_of_a_damaged_segment() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    let name = fake.segment(10..20).await;
+    let mut body = fake.bucket.get(&name).await.unwrap().body.to_vec();
+    let middle = body.len() - 20;
+    body[middle] ^= 1;
+    fake.bucket.overwrite(&name, body);
+    let report = fake.invoke().await;
+    assert!(!report.succeeded, "{report:?}");
+    assert!(fake.topic().records.len() <= 10, "{:?}", fake.topic().records);
+}
