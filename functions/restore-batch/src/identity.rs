@@ -103,7 +103,10 @@ impl Run {
     /// whatever is killed.
     pub(crate) async fn begin(&self) -> Result<&Begun> {
         let begin = || async {
-            let identity = self.restore.note_identity(&self.source, self.target.cluster.id.as_deref()).await?;
+            let identity = match &self.identity {
+                Some(identity) => identity.clone(),
+                None => self.restore.note_identity(&self.source, self.target.cluster.id.as_deref()).await?,
+            };
             let binding = self.claim(&identity).await?;
             Ok(Begun { identity, binding })
         };

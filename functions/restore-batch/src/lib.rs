@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use shared::catalog::bucket_id;
+use shared::catalog::{RestoreIdentity, bucket_id};
 use shared::clock::{Clock, Millis};
 use shared::config::RestoreSettings;
 use shared::host::{Budget, Event};
@@ -122,7 +122,7 @@ impl Restore {
         if identity.is_none() && !self.settings.times.are_all() {
             self.refuse_archives_without_times(&source).await?;
         }
-        let target = self.target(&source, cluster, identity).await?;
+        let (target, identity) = self.target(&source, cluster, identity).await?;
         let report = RestoreReport::new(self, &source, &target);
         let run = Arc::new(Run {
             restore: self.clone(),
@@ -131,6 +131,7 @@ impl Restore {
             queue: Mutex::new(turns(&source.partitions, started)),
             source,
             target,
+            identity,
             found: OnceCell::new(),
             begun: OnceCell::new(),
             report: Mutex::new(report),
@@ -167,6 +168,8 @@ struct Run {
     started: Millis,
     source: Source,
     target: TargetTopic,
+    /// What the restore id stands for, where it was noted when this invocation looked.
+    identity: Option<RestoreIdentity>,
     /// What the restore is, as the bucket has it.
     found: OnceCell<Begun>,
     /// The same once the target may be written to.

@@ -45,7 +45,12 @@ const NO_LIMIT: &str = "9223372036854775806";
 
 impl Restore {
     /// Finds the target topic, or creates it for a restore of which no record is written yet.
-    pub(crate) async fn target(&self, source: &Source, cluster: ClusterFacts, identity: Option<RestoreIdentity>) -> Result<TargetTopic> {
+    pub(crate) async fn target(
+        &self,
+        source: &Source,
+        cluster: ClusterFacts,
+        mut identity: Option<RestoreIdentity>,
+    ) -> Result<(TargetTopic, Option<RestoreIdentity>)> {
         let binding = match &identity {
             Some(identity) => self.binding(source, identity).await?.map(|(binding, _)| binding),
             None => None,
@@ -60,14 +65,14 @@ impl Restore {
             (None, Some(binding)) => return Err(self.another_topic(&binding.differs(None).unwrap_or_default())),
             (None, None) => {
                 if identity.is_none() {
-                    self.note_identity(source, cluster.id.as_deref()).await?;
+                    identity = Some(self.note_identity(source, cluster.id.as_deref()).await?);
                 }
                 self.create_target(source, &cluster).await?
             }
         };
         let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
         let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
-        Ok(TargetTopic { facts, cluster, wanted_configs })
+        Ok((TargetTopic { facts, cluster, wanted_configs }, identity))
     }
 
     async fn create_target(&self, source: &Source, cluster: &ClusterFacts) -> Result<TopicFacts> {
