@@ -118,6 +118,7 @@ struct Table {
     copy: String,
     writes: Writes,
     has_killed: bool,
+    instance: Instance,
 }
 
 impl Table {
@@ -142,7 +143,7 @@ impl Table {
             })
             .collect();
         let (world, bucket) = (simulation.world.clone(), simulation.bucket.clone());
-        Ok(Self { simulation, world, bucket, players, copy: restored(TOPIC), writes: Writes::default(), has_killed: false })
+        Ok(Self { simulation, world, bucket, players, copy: restored(TOPIC), writes: Writes::default(), has_killed: false, instance })
     }
 
     /// Lets both run until each waits at its gate, has ended or is dead.
@@ -188,7 +189,11 @@ impl Table {
             ends || name.contains("/@topic/") || name.contains("/@target/")
         };
         match request.area {
-            Area::Bucket => (request.creates || !request.writes && is_written_once()) && self.bucket.snapshot().contains_key(name),
+            // Two backups are few enough to let reads take turns, too.
+            Area::Bucket => {
+                (request.creates || !request.writes && self.instance == Instance::Restore && is_written_once())
+                    && self.bucket.snapshot().contains_key(name)
+            }
             // Whether it exists, and its id.
             Area::Target => !request.writes && name == self.copy && self.world.lock().topics.contains_key(name),
             Area::Source | Area::Group => false,
