@@ -58,9 +58,6 @@ pub fn explore(instance: Instance) -> Result<Explored, String> {
             format!("{problem}\nafter {order:?}")
         })?;
         explored.runs += 1;
-        if explored.runs % 1000 == 0 {
-            println!("{instance:?}: {} runs, {} states, {} ends", explored.runs, seen.len(), explored.ends);
-        }
         while path.last_mut().is_some_and(|(choices, taken)| {
             *taken += 1;
             *taken == choices.len()
