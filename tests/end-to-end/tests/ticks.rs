@@ -99,12 +99,17 @@ async fn requests_do_not_grow_with_partitions() {
         scene.tick().await;
         let (report, nothing) = scene.tick().await;
         assert_eq!(report.records, 0);
+        let segments = u64::from(partitions.min(10).unsigned_abs());
+        scene.write(partitions.min(10)).await;
+        let (report, learns) = scene.tick().await;
+        // Once, topic.json learns which partitions have segments.
+        assert_eq!((report.records, learns.store), (segments, 2 + 3 * segments + 1));
         scene.write(partitions.min(10)).await;
         let (report, ten) = scene.tick().await;
-        assert_eq!(report.records, u64::from(partitions.min(10).unsigned_abs()));
+        assert_eq!(report.records, segments);
         println!("{partitions} partitions: nothing to do: {nothing:?}; a record in each of {}: {ten:?}", partitions.min(10));
         idle.push(nothing);
-        due.push((ten, u64::from(partitions.min(10).unsigned_abs())));
+        due.push((ten, segments));
     }
     // Of one broker: DescribeTopics, OffsetFetch, and ListOffsets three times; each further broker that leads partitions has its own three.
     let most = Asked { store: 0, kafka: 2 + 3 * BROKERS };

@@ -183,7 +183,7 @@ impl Table {
         let name = request.name.as_str();
         let is_written_once = || {
             let ends = [".tar.gz", ".tar.zst", ".sha256", "/restore.json"].iter().any(|end| name.ends_with(end));
-            ends || name.contains("/@topic/") || name.contains("/@target/")
+            ends || name.contains("/@target/")
         };
         match request.area {
             // Two backups are few enough to let reads take turns, too.
