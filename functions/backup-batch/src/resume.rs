@@ -118,6 +118,8 @@ impl Run {
         let generations = Generations::of(self.backup.store.as_ref(), &topic.name);
         let found = generations.find(&topic.identity, topic.known.oldest).await?;
         let lineage = match found {
+            // Also where only the newest of several is missing: an older chain must not take what a newer one has.
+            Found { newest, .. } if topic.known.newest > Some(newest) => return Err(self.not_the_bucket(topic)),
             Found { ours: Some((ours, version)), newest, .. } => {
                 let number = ours.newest().generation;
                 if number < newest {
@@ -134,7 +136,6 @@ impl Run {
                 self.refresh(topic, &generations, ours.newest(), &version).await?;
                 ours
             }
-            Found { newest: 0, .. } if topic.known.newest.is_some() => return Err(self.not_the_bucket(topic)),
             found => self.begin(topic, found, None).await?,
         };
         *known = Some(lineage.clone());

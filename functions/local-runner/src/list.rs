@@ -112,9 +112,7 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
             Ok((lineage, newest)) => (lineage, newest),
             // The one in which the others are is missing.
             Err((error, newest)) => {
-                if only.is_some() {
-                    places.push(Place { folder: folder.clone(), partition: Err(error), has_begun: false, is_compacted: false });
-                }
+                places.push(Place { folder: folder.clone(), partition: Err(error), has_begun: false, is_compacted: false });
                 (None, Some(newest))
             }
         };

@@ -271,9 +271,14 @@ impl<'a> Generations<'a> {
             if is_whole {
                 break;
             }
-            if let Some((found, _)) = self.get(number).await?.filter(|(found, _)| found.is(&topic)) {
-                is_whole = found.begins.is_none();
-                older.push(found);
+            match self.get(number).await? {
+                Some((found, _)) if found.is(&topic) => {
+                    is_whole = found.begins.is_none();
+                    older.push(found);
+                }
+                Some(_) => {}
+                // Numbers follow each other: partitions may have begun in the one that is missing, and an older log must not pass for theirs.
+                None => return Err(self.incomplete(generation)),
             }
         }
         Lineage::new(newest, older).map(Some).ok_or_else(|| self.incomplete(generation))
@@ -469,6 +474,20 @@ mod tests {
         assert_eq!(find(&[identity(None, None)], &a, None).await.0, Some(1), "an older topic.json");
         let recreated = [identity(None, None), identity(Some("a"), Some(1))];
         assert_eq!(find(&recreated, &identity(Some("a"), Some(2)), None).await.0, None, "not the first one, of which nothing is known");
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_is_missing_in_between_is_not_skipped() {
+        let (store, topic) = (MemoryStore::new(), identity(Some("a"), Some(1)));
+        let generations = Generations::of(&store, "orders");
+        for (number, begins) in [(1, None), (2, Some([1].into())), (3, Some([2].into()))] {
+            generations.begin(Generation { begins, ..generation(number, &topic) }).await.unwrap();
+        }
+        let lineage = generations.lineage(3).await.unwrap().unwrap();
+        assert_eq!([0, 1, 2].map(|partition| lineage.of(partition).generation), [1, 2, 3]);
+        store.delete("orders@2/topic.json").await.unwrap();
+        let error = generations.lineage(3).await.unwrap_err().to_string();
+        assert!(error.contains("Put it back"), "{error}");
     }
 
     #[tokio::test]
