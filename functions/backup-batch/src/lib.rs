@@ -42,7 +42,7 @@ use tracing::Instrument;
 use plan::Candidate;
 pub use report::{BackupReport, PartitionReport};
 use resume::TopicState;
-use stretch::{Ready, Stretch, nothing_came};
+use stretch::{Durable, Ready, Stretch, nothing_came};
 use turn::Turn;
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -214,6 +214,14 @@ impl Run {
             let (settled, mut read) = futures::future::join(settle, read).await;
 
             if let Some((segment, result, is_late)) = settled {
+                let result = match result {
+                    Ok(Durable::Committed(done)) => Ok(done),
+                    Ok(Durable::Others(end)) => {
+                        turn.leave(&segment.candidate.partition);
+                        self.adopt_unread(&segment, &end).await
+                    }
+                    Err(error) => Err(error),
+                };
                 let is_as_read = self.note(&segment, result, &mut left, &mut turn);
                 // What was read behind it, or was to be, does not begin where the chain ends.
                 let is_void = |other: &Candidate| !is_as_read && other.partition == segment.candidate.partition;

@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use shared::catalog::{BackupCommit, Doubt, Generation, names};
+use shared::catalog::{BackupCommit, Doubt, Generation, find_last};
 use shared::clock::Millis;
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use shared::record::Record;
@@ -21,7 +21,7 @@ use shared::segment::{ReadOptions, SegmentReader};
 use shared::{Error, Result};
 
 use crate::plan::Candidate;
-use crate::publish::generation_of;
+use crate::publish::ChainEnd;
 use crate::stretch::nothing_came;
 use crate::{Backup, Run, lock};
 
@@ -32,6 +32,17 @@ const SECOND_LOOK: Millis = 60_000;
 /// How long the records of the last segment are waited for.
 const COMPARED_WITHIN: Millis = 30_000;
 const WAIT: Duration = Duration::from_millis(250);
+
+/// How a segment and the log compare, at offsets that both have records at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// All of them are the same.
+    Same,
+    /// One is another.
+    Other,
+    /// There are none.
+    Nothing,
+}
 
 impl Backup {
     fn is_second_look(&self, doubt: &Doubt, started: Millis) -> bool {
@@ -65,10 +76,17 @@ impl Run {
         if doubt.cut.is_some() {
             return Ok(false);
         }
-        if is_too_low {
+        // The bucket can be further than the group: a cluster that was restored to an older state has the older commit, too.
+        let end = if is_too_low { None } else { self.end_of_chain(partition, commit, generation).await? };
+        if is_too_low || self.ends_below(candidate, end.as_ref().map_or(0, |end| end.manifest.next)).await? {
             return if self.backup.is_second_look(doubt, self.started) { Ok(false) } else { Err(not_sure_yet(partition, commit.next)) };
         }
-        if !self.holds_last_segment(partition, commit, generation).await? {
+        let compared = match &end {
+            Some(end) => self.compare(partition, end).await?,
+            None => Compared::Nothing,
+        };
+        // Where nobody knows, nothing is lost, but copied once more.
+        if compared != Compared::Same {
             return Ok(false);
         }
         tracing::info!(
@@ -98,17 +116,14 @@ impl Run {
 
     /// Notes a doubt beside the committed offset, or that there is none any more, if no other invocation has gone on meanwhile.
     async fn note_doubt(&self, partition: &TopicPartition, commit: &BackupCommit) -> Result<()> {
-        let source = &self.backup.source;
-        let there = source.committed(std::slice::from_ref(partition)).await?;
-        let theirs = there.get(partition).and_then(|committed| BackupCommit::read(committed, &self.backup.store_id));
-        let place = |commit: &BackupCommit| (generation_of(commit), commit.next);
-        match theirs {
+        let place = |commit: &BackupCommit| (commit.generation(), commit.next);
+        match self.committed(partition).await? {
             Some(theirs) if place(&theirs) != place(commit) => return Ok(()),
             // What a leader of a newer epoch said stays.
             Some(BackupCommit { doubt: Some(Doubt { cut: Some(_), .. }), .. }) => return Ok(()),
             _ => {}
         }
-        Ok(source.commit(partition, &commit.to_committed()).await?)
+        Ok(self.backup.source.commit(partition, &commit.to_committed()).await?)
     }
 
     /// Notes that a reader was told of a truncation, so that the partition is not read any more before a new generation has begun. Nothing is
@@ -116,8 +131,7 @@ impl Run {
     pub(crate) async fn note_truncation(&self, partition: &TopicPartition, error: &Error) -> Result<()> {
         let Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. }) = error else { return Ok(()) };
         lock(&self.cut).insert(partition.clone());
-        let there = self.backup.source.committed(std::slice::from_ref(partition)).await?;
-        match there.get(partition).and_then(|committed| BackupCommit::read(committed, &self.backup.store_id)) {
+        match self.committed(partition).await? {
             Some(commit) if commit.next > *end => {
                 let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(*end) });
                 self.note_doubt(partition, &BackupCommit { doubt, ..commit }).await
@@ -135,44 +149,77 @@ impl Run {
         Err(KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into())
     }
 
-    /// Whether the log has the records of the last segment. Those that compaction or retention removed say nothing; where none is left nobody
-    /// knows, and the answer is no: then nothing is lost, but copied once more.
-    async fn holds_last_segment(&self, partition: &TopicPartition, commit: &BackupCommit, generation: &Generation) -> Result<bool> {
-        let name = names::segment(&commit.folder, partition.partition, commit.segment, generation.packing);
-        let stored = self.digests(&name).await?;
-        let (Some(first), Some(last)) = (stored.keys().next().copied(), stored.keys().last().copied()) else { return Ok(false) };
+    /// Before the backup goes on behind a segment that it did not read: whether the log has what is in it. The group alone does not say so: a cluster
+    /// that was restored to an older state has its older commits, too.
+    ///
+    /// # Errors
+    /// [`KafkaErrorKind::Unavailable`] where it does not; then a later invocation decides, or begins a new generation.
+    pub(crate) async fn check_adopted(&self, candidate: &Candidate, end: &ChainEnd) -> Result<()> {
+        let (partition, manifest) = (&candidate.partition, &end.manifest);
+        let (cut, error) = if self.ends_below(candidate, manifest.next).await? {
+            (None, not_sure_yet(partition, manifest.next))
+        } else if self.compare(partition, end).await? == Compared::Other {
+            (Some(manifest.start), other_log(partition, &self.backup.store.location(&end.segment)))
+        } else {
+            return Ok(());
+        };
+        if let Some(commit) = self.committed(partition).await? {
+            self.note_doubt(partition, &BackupCommit { doubt: Some(Doubt { at: self.backup.clock.now(), cut }), ..commit }).await?;
+        }
+        Err(error)
+    }
+
+    /// The end of the chain that a commit is of.
+    async fn end_of_chain(&self, partition: &TopicPartition, commit: &BackupCommit, generation: &Generation) -> Result<Option<ChainEnd>> {
+        let store = self.backup.store.as_ref();
+        let Some(last) = find_last(store, &commit.folder, partition.partition, commit.segment).await? else { return Ok(None) };
+        let manifest = self.adopt_one(partition.partition, &last, generation).await?;
+        Ok(Some(ChainEnd { segment: last.name, manifest, was_read: false }))
+    }
+
+    /// Compares the last records of a chain with those of the log at the same offsets: where they are the same, so is all before them. What
+    /// compaction or retention removed says nothing.
+    pub(crate) async fn compare(&self, partition: &TopicPartition, end: &ChainEnd) -> Result<Compared> {
+        let Some(member) = end.manifest.members.last() else { return Ok(Compared::Nothing) };
+        let (first, last) = (member.first_offset, member.last_offset);
         let log_start = self.fresh_range(partition).await?.map_or(first, |range| range.log_start);
         let from = first.max(log_start);
         if from > last {
-            return Ok(false);
+            return Ok(Compared::Nothing);
         }
+        let stored = self.digests(&end.segment, first).await?;
         let clock = &self.backup.clock;
         let begun = clock.now();
         let mut reader = self.backup.source.open(partition, from).await?;
-        let (mut same, mut other) = (0_usize, 0_usize);
-        while reader.position() <= last && other == 0 {
+        let mut compared = Compared::Nothing;
+        while reader.position() <= last && compared != Compared::Other {
             match reader.fetch(WAIT).await {
                 Ok(()) => {}
-                Err(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange | KafkaErrorKind::Truncated { .. }, .. }) => return Ok(false),
+                Err(KafkaError { kind: KafkaErrorKind::Truncated { .. }, .. }) => return Ok(Compared::Other),
+                // Retention was faster.
+                Err(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange, .. }) => return Ok(Compared::Nothing),
                 Err(error) => return Err(error.into()),
             }
             reader.drain(&mut |record| {
-                if record.offset <= last {
-                    let is_same = stored.get(&record.offset) == Some(&digest(record));
-                    (same, other) = if is_same { (same + 1, other) } else { (same, other + 1) };
+                match stored.get(&record.offset) {
+                    Some(stored) if *stored != digest(record) => compared = Compared::Other,
+                    Some(_) => compared = Compared::Same,
+                    None => {}
                 }
-                if record.offset >= last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if record.offset >= last || compared == Compared::Other { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             let waited = clock.now().saturating_sub(begun);
-            if reader.position() <= last && waited >= COMPARED_WITHIN {
+            if reader.position() <= last && compared != Compared::Other && waited >= COMPARED_WITHIN {
                 return Err(nothing_came(partition, reader.position(), waited));
             }
         }
-        Ok(same > 0 && other == 0)
+        Ok(compared)
     }
 
-    async fn digests(&self, segment: &str) -> Result<BTreeMap<i64, u64>> {
+    /// Of the records of a segment from an offset on.
+    async fn digests(&self, segment: &str, from: i64) -> Result<BTreeMap<i64, u64>> {
         let mut reader = SegmentReader::open(self.backup.store.clone(), segment, ReadOptions::default()).await?;
+        reader.seek(from);
         let mut digests = BTreeMap::new();
         while let Some(group) = reader.next_group().await? {
             let mut records = group.records();
@@ -188,6 +235,14 @@ fn digest(record: &Record<'_>) -> u64 {
     let mut hash = DefaultHasher::new();
     (record.timestamp, record.key, record.value).hash(&mut hash);
     hash.finish()
+}
+
+fn other_log(partition: &TopicPartition, segment: &str) -> Error {
+    let what = format!(
+        "its log has other records than {segment} at the same offsets: it is not the log that was backed up (a cluster restored to an older state, which \
+         has grown since). The next invocation begins a new generation"
+    );
+    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }
 
 fn not_sure_yet(partition: &TopicPartition, next: i64) -> Error {

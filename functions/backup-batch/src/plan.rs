@@ -9,7 +9,6 @@ use shared::clock::{Millis, age, rfc3339};
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use shared::{Error, Result};
 
-use crate::publish::generation_of;
 use crate::report::BackupReport;
 use crate::resume::Known;
 use crate::{Backup, Invocation, Run};
@@ -101,7 +100,21 @@ impl Backup {
                 Err(error) => report.fail_topic(&error.into()),
             }
         }
+        if let Some(up_to) = &invocation.up_to {
+            for name in topics.keys().filter(|name| !up_to.keys().any(|known| known.topic == **name)) {
+                let what =
+                    format!("topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it; run again");
+                report.fail_topic(&Error::Refused(what));
+            }
+        }
         let all = partitions_of(&topics);
+        if let Some(number) = invocation.event.partition
+            && topics.len() == wanted.len()
+            && !all.iter().any(|partition| partition.partition == number)
+        {
+            let what = format!("the event names partition {number}, which no topic of it has; nothing was read");
+            return Err(Error::Refused(what));
+        }
         let partitions: Vec<TopicPartition> = all
             .iter()
             .filter(|partition| invocation.event.includes(partition))
@@ -116,13 +129,12 @@ impl Backup {
         for (partition, committed) in committed {
             let topic_id = topics.get(&partition.topic).and_then(|facts| facts.id.as_ref());
             let topic = TopicIdentity { cluster: cluster.clone(), topic: topic_id.cloned() };
-            let is_of_topic = |commit: &BackupCommit| commit.is_of(&topic);
-            if let Some(commit) = BackupCommit::read(&committed, &self.store_id).filter(is_of_topic) {
+            if let Some(commit) = BackupCommit::read(&committed, &self.store_id, &topic) {
                 let known = known.entry(partition.topic.clone()).or_default();
-                known.add(generation_of(&commit));
+                known.add(commit.generation());
                 // The commit of offset 0 says that topic.json is written, and names no segment.
                 if commit.next > 0 {
-                    known.begun.insert(partition.partition);
+                    known.begun.insert(partition.partition, commit.generation());
                 }
                 commits.insert(partition, commit);
             } else if BackupCommit::is_of_another(&committed, &self.store_id) && elsewhere.insert(partition.topic.clone()) {

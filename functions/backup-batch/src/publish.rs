@@ -9,31 +9,24 @@ use shared::{Error, Result, failpoint};
 use crate::Run;
 use crate::resume::Resume;
 
-/// What stands in the bucket behind a start offset.
+/// The last segment of a chain.
 #[derive(Debug)]
-pub(crate) struct Published {
-    /// Start of the last segment of the chain.
-    pub(crate) last: i64,
-    /// Where it ends: what to commit.
-    pub(crate) next: i64,
-    /// Another invocation wrote it.
-    pub(crate) adopted: bool,
-}
-
-/// Number of the generation that a commit is of.
-pub(crate) fn generation_of(commit: &BackupCommit) -> u32 {
-    names::parse_topic_folder(&commit.folder).map_or(0, |(_, number)| number)
+pub(crate) struct ChainEnd {
+    pub(crate) segment: String,
+    pub(crate) manifest: Manifest,
+    /// Whether this invocation has read the same.
+    pub(crate) was_read: bool,
 }
 
 impl Run {
-    /// Creates the segment and its `.sha256`. Where the name is taken, what stands there is adopted: nothing stored is ever replaced.
+    /// Creates the segment and its `.sha256`. Where the name is taken, what stands there is adopted, and the end of the chain behind it returned:
+    /// nothing stored is ever replaced.
     pub(crate) async fn publish(
         &self,
         partition: &TopicPartition,
         resume: &Resume,
-        next: i64,
         finished: &FinishedSegment,
-    ) -> Result<Published> {
+    ) -> Result<Option<ChainEnd>> {
         let store = self.backup.store.as_ref();
         let name = names::segment(&resume.generation.folder(), partition.partition, resume.start, resume.generation.packing);
         failpoint!("backup::segment::before");
@@ -42,26 +35,30 @@ impl Run {
                 failpoint!("backup::segment::after");
                 tracing::info!("Created Successful Backupfile {}", store.location(&name));
                 self.create_sidecar(&name, &finished.sha256).await?;
-                Ok(Published { last: resume.start, next, adopted: false })
+                Ok(None)
             }
-            Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => self.adopt(partition, resume).await,
+            Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => {
+                self.adopt(partition, resume, &finished.manifest).await.map(Some)
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Walks to the end of the chain that somebody else wrote.
-    async fn adopt(&self, partition: &TopicPartition, resume: &Resume) -> Result<Published> {
+    /// Walks to the end of the chain that somebody else wrote. `read` is what this invocation would have written.
+    async fn adopt(&self, partition: &TopicPartition, resume: &Resume, read: &Manifest) -> Result<ChainEnd> {
         let store = self.backup.store.as_ref();
         let folder = resume.generation.folder();
         let gone = || Error::Refused(format!("{partition}: the segment at offset {} was there and is gone; run again", resume.start));
         let first = find_next(store, &folder, partition.partition, resume.start).await?.filter(|entry| entry.start == resume.start);
         let mut manifest = self.adopt_one(partition.partition, &first.ok_or_else(gone)?, &resume.generation).await?;
         let last = find_last(store, &folder, partition.partition, resume.start).await?.ok_or_else(gone)?;
+        let mut was_read = manifest.next <= read.next && read.members.starts_with(&manifest.members);
         if last.start != resume.start {
             manifest = self.adopt_one(partition.partition, &last, &resume.generation).await?;
+            was_read = false;
         }
         tracing::info!("{} holds offsets up to {} already: another invocation wrote them", store.location(&last.name), manifest.next);
-        Ok(Published { last: last.start, next: manifest.next, adopted: true })
+        Ok(ChainEnd { segment: last.name, manifest, was_read })
     }
 
     /// Reads the manifest of a segment that another invocation wrote, and repairs what a kill left missing.
@@ -82,7 +79,7 @@ impl Run {
         let store = &self.backup.store;
         let mut reader = SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?;
         let manifest = reader.manifest().clone();
-        reader.belongs_to(&generation.folder(), partition, entry.start)?;
+        reader.belongs_to(&generation.folder(), generation.topic_id.as_ref(), partition, entry.start)?;
         let sidecar = names::sidecar(&entry.name);
         match store.get(&sidecar).await {
             Ok(_) => {}
@@ -133,10 +130,8 @@ impl Run {
     /// Commits, unless the group is further already: a paused invocation that wakes late must not undo a later one. (Kafka has no
     /// compare-and-set for offsets; should a commit still go back, the next invocation finds the segments there and adopts them.)
     pub(crate) async fn commit(&self, partition: &TopicPartition, commit: BackupCommit) -> Result<BackupCommit> {
-        let backup = &self.backup;
-        let there = backup.source.committed(std::slice::from_ref(partition)).await?;
-        if let Some(theirs) = there.get(partition).and_then(|committed| BackupCommit::read(committed, &backup.store_id)) {
-            if (generation_of(&theirs), theirs.next) >= (generation_of(&commit), commit.next) {
+        if let Some(theirs) = self.committed(partition).await? {
+            if (theirs.generation(), theirs.next) >= (commit.generation(), commit.next) {
                 return Ok(theirs);
             }
             // Whether what was read is of the log that was backed up is to be decided first.
@@ -146,8 +141,15 @@ impl Run {
             }
         }
         failpoint!("backup::commit::before");
-        backup.source.commit(partition, &commit.to_committed()).await?;
+        self.backup.source.commit(partition, &commit.to_committed()).await?;
         failpoint!("backup::commit::after");
         Ok(commit)
+    }
+
+    /// What the group says of a partition now, where that is of this backup and of this topic.
+    pub(crate) async fn committed(&self, partition: &TopicPartition) -> Result<Option<BackupCommit>> {
+        let topic = self.topic(&partition.topic)?.identity();
+        let there = self.backup.source.committed(std::slice::from_ref(partition)).await?;
+        Ok(there.get(partition).and_then(|committed| BackupCommit::read(committed, &self.backup.store_id, topic)))
     }
 }

@@ -1,7 +1,7 @@
 //! Where to begin: our own commit says it, where its segment is in the bucket; where it is missing, foreign or expired, or the topic is another
 //! one, the bucket does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, TopicIdentity, find_last, find_next, names};
 use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
@@ -11,7 +11,9 @@ use shared::{Error, Result};
 use tokio::sync::Mutex;
 
 use crate::Run;
+use crate::lost_end::Compared;
 use crate::plan::Candidate;
+use crate::publish::ChainEnd;
 
 /// How often the number of a new generation may go to another cluster's topic.
 const NUMBERS_TAKEN: usize = 5;
@@ -33,6 +35,10 @@ impl TopicState {
         let identity = TopicIdentity { cluster, topic: facts.id.clone() };
         Self { name: name.to_owned(), facts, identity, known, lineage: Mutex::new(None) }
     }
+
+    pub(crate) fn identity(&self) -> &TopicIdentity {
+        &self.identity
+    }
 }
 
 /// What our own commits say of a topic.
@@ -41,8 +47,8 @@ pub(crate) struct Known {
     /// The oldest and the newest generation that they name: those were in the bucket before.
     pub(crate) oldest: Option<u32>,
     pub(crate) newest: Option<u32>,
-    /// Partitions that they name a segment of.
-    pub(crate) begun: BTreeSet<i32>,
+    /// Partitions that they name a segment of, and the generation that it is in.
+    pub(crate) begun: BTreeMap<i32, u32>,
     /// Partitions that lost their ends, as a second look of this invocation shows.
     pub(crate) cut: BTreeSet<i32>,
 }
@@ -53,6 +59,12 @@ impl Known {
         self.oldest = Some(self.oldest.map_or(number, |oldest| oldest.min(number)));
         self.newest = self.newest.max(Some(number));
     }
+
+    /// Partitions that have a segment where `lineage` has them.
+    fn begun_in(&self, lineage: &Lineage) -> BTreeSet<i32> {
+        let begun = self.begun.iter().filter(|(partition, number)| lineage.of(**partition).generation == **number);
+        begun.map(|(partition, _)| *partition).collect()
+    }
 }
 
 /// Where a stretch begins.
@@ -60,7 +72,7 @@ impl Known {
 pub(crate) struct Resume {
     pub(crate) generation: Generation,
     pub(crate) start: i64,
-    /// There is no segment of this partition yet in this generation.
+    /// There never was a segment of this partition in this generation, as far as anybody knows.
     pub(crate) is_first: bool,
     /// The group did not know it, the bucket did: start of the last segment.
     pub(crate) found: Option<i64>,
@@ -89,11 +101,22 @@ impl Run {
         let store = self.backup.store.as_ref();
         let partition = candidate.partition.partition;
         let Some(last) = find_last(store, &generation.folder(), partition, 0).await? else {
-            return Ok(Resume { generation, start: 0, is_first: true, found: None });
+            let is_first = !lineage.newest().begun.contains(&partition);
+            if !is_first {
+                tracing::warn!(
+                    topic = candidate.partition.topic,
+                    partition,
+                    "topic.json says that segments of this partition were in the bucket, and none is, nor has the group a commit: what Kafka still \
+                     holds is backed up again. If no expiry rule of the bucket deleted them, somebody or something else did"
+                );
+            }
+            return Ok(Resume { generation, start: 0, is_first, found: None });
         };
         let manifest = self.adopt_one(partition, &last, &generation).await?;
+        let end = ChainEnd { segment: last.name, manifest, was_read: false };
+        let manifest = &end.manifest;
         let known = self.commit_of(&generation, manifest.start, manifest.next);
-        if self.is_same_log(candidate, &known, &generation).await? {
+        if self.is_same_log(candidate, &known, &generation).await? && self.compare(&candidate.partition, &end).await? != Compared::Other {
             tracing::info!(
                 topic = candidate.partition.topic,
                 partition,
@@ -133,7 +156,7 @@ impl Run {
                 if topic.known.newest != Some(number) {
                     generations.prove(ours.newest()).await?;
                 }
-                self.refresh(topic, &generations, ours.newest(), &version).await?;
+                self.refresh(topic, &generations, &ours, &version).await?;
                 ours
             }
             found => self.begin(topic, found, None).await?,
@@ -143,8 +166,8 @@ impl Run {
     }
 
     /// Keeps up to date what re-creates the topic.
-    async fn refresh(&self, topic: &TopicState, generations: &Generations<'_>, found: &Generation, version: &Version) -> Result<()> {
-        let (name, now) = (topic.name.as_str(), topic.facts.partitions);
+    async fn refresh(&self, topic: &TopicState, generations: &Generations<'_>, lineage: &Lineage, version: &Version) -> Result<()> {
+        let (name, now, found) = (topic.name.as_str(), topic.facts.partitions, lineage.newest());
         if found.partitions < now {
             tracing::warn!(
                 topic = name,
@@ -154,7 +177,7 @@ impl Run {
         }
         let configs = self.backup.source.configs(name).await?;
         let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
-        generations.refresh(found, version, &topic.identity, &facts, &topic.known.begun).await
+        generations.refresh(found, version, &topic.identity, &facts, &topic.known.begun_in(lineage)).await
     }
 
     /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` where that alone is missing. A store that was set back (a
@@ -239,10 +262,14 @@ impl Run {
         let (backup, name) = (&self.backup, topic.name.as_str());
         let generations = Generations::of(backup.store.as_ref(), name);
         let reason = found.reason.unwrap_or(NewReason::First);
-        let begins = cut.map(|cut| topic.known.cut.iter().copied().chain([cut]).collect());
+        let begins: Option<BTreeSet<i32>> = cut.map(|cut| topic.known.cut.iter().copied().chain([cut]).collect());
         for _ in 0..NUMBERS_TAKEN {
             self.check_identity(name).await?;
             let number = found.newest + 1;
+            // Of the partitions that stay where they are, it is known on.
+            let begun =
+                found.ours.iter().flat_map(|(lineage, _)| lineage.newest().begun.iter().copied().chain(topic.known.begun_in(lineage)));
+            let begun = begun.filter(|partition| begins.as_ref().is_some_and(|begins| !begins.contains(partition))).collect();
             if reason != NewReason::First {
                 tracing::warn!(topic = name, "{}", why(topic, number, &reason, begins.as_ref()));
             }
@@ -254,7 +281,7 @@ impl Run {
                 cluster_id: topic.identity.cluster.clone(),
                 partitions: topic.facts.partitions,
                 replication_factor: topic.facts.replication_factor,
-                begun: BTreeSet::new(),
+                begun,
                 configs: backup.source.configs(name).await?.unwrap_or_default(),
                 packing: Packing::from(backup.settings.compression),
                 reason: reason.clone(),

@@ -11,7 +11,7 @@ use shared::{Error, Result};
 use tokio::sync::watch;
 
 use crate::plan::Candidate;
-use crate::publish::Published;
+use crate::publish::ChainEnd;
 use crate::resume::Resume;
 use crate::turn::Turn;
 use crate::{Run, lock};
@@ -47,6 +47,21 @@ pub(crate) struct Stretch {
     pub(crate) gap: Option<Gap>,
     /// Another invocation had written it already.
     pub(crate) adopted: bool,
+}
+
+impl Stretch {
+    fn adopted(commit: BackupCommit) -> Self {
+        Self { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true }
+    }
+}
+
+/// What became of a segment that was published.
+#[derive(Debug)]
+pub(crate) enum Durable {
+    /// It is in the bucket, or the same of another invocation, and the group knows.
+    Committed(Stretch),
+    /// Another invocation was faster, and has what this one did not read: see [`Run::adopt_unread`].
+    Others(ChainEnd),
 }
 
 /// Why reading ended.
@@ -105,26 +120,29 @@ impl Run {
     }
 
     /// Publishes what was read, and commits it.
-    pub(crate) async fn make_durable(&self, ready: &Ready) -> Result<Stretch> {
+    pub(crate) async fn make_durable(&self, ready: &Ready) -> Result<Durable> {
         let Ready { candidate, resume, finished, commit, .. } = ready;
         let partition = &candidate.partition;
         let Some(finished) = finished else {
-            let commit = self.commit(partition, commit.clone()).await?;
-            return Ok(Stretch { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true });
+            return Ok(Durable::Committed(Stretch::adopted(self.commit(partition, commit.clone()).await?)));
         };
         // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
         self.check_identity(&partition.topic).await?;
-        let Published { last, next, adopted } = self.publish(partition, resume, commit.next, finished).await?;
-        let commit = self.commit(partition, self.commit_of(&resume.generation, last, next)).await?;
-        self.tell_progress(partition, next, candidate.range.end);
+        match self.publish(partition, resume, finished).await? {
+            None => {}
+            Some(end) if end.was_read => return self.commit_others(ready, &end).await.map(Durable::Committed),
+            Some(end) => return Ok(Durable::Others(end)),
+        }
+        let commit = self.commit(partition, commit.clone()).await?;
+        self.tell_progress(partition, commit.next, candidate.range.end);
         let manifest = &finished.manifest;
         let stretch = Stretch {
             commit,
-            records: if adopted { 0 } else { manifest.records },
-            log_bytes: if adopted { 0 } else { manifest.log_bytes },
-            stored_bytes: if adopted { 0 } else { finished.body.len() as u64 },
-            gap: manifest.gap.clone().filter(|_| !adopted),
-            adopted,
+            records: manifest.records,
+            log_bytes: manifest.log_bytes,
+            stored_bytes: finished.body.len() as u64,
+            gap: manifest.gap.clone(),
+            adopted: false,
         };
         if let Some(gap) = stretch.gap.as_ref().filter(|gap| gap.reason == GapReason::LogStartMoved) {
             tracing::warn!(
@@ -136,7 +154,21 @@ impl Run {
                 gap.to
             );
         }
-        Ok(stretch)
+        Ok(Durable::Committed(stretch))
+    }
+
+    /// Goes on behind what another invocation wrote and this one did not read, once it is known that the log has it. Nobody may be reading the
+    /// partition meanwhile.
+    pub(crate) async fn adopt_unread(&self, ready: &Ready, end: &ChainEnd) -> Result<Stretch> {
+        self.check_adopted(&ready.candidate, end).await?;
+        self.commit_others(ready, end).await
+    }
+
+    async fn commit_others(&self, ready: &Ready, end: &ChainEnd) -> Result<Stretch> {
+        let (partition, manifest) = (&ready.candidate.partition, &end.manifest);
+        let commit = self.commit(partition, self.commit_of(&ready.resume.generation, manifest.start, manifest.next)).await?;
+        self.tell_progress(partition, commit.next, ready.candidate.range.end);
+        Ok(Stretch::adopted(commit))
     }
 
     /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the beginning of the segment, never a silent jump.

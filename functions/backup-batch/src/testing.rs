@@ -26,6 +26,8 @@ pub(crate) struct Log {
     pub(crate) end: i64,
     pub(crate) high_watermark: i64,
     pub(crate) commit: Option<CommittedOffset>,
+    /// From this offset on it is another log than it was.
+    pub(crate) is_other_from: Option<i64>,
     now: Millis,
 }
 
@@ -79,8 +81,13 @@ impl Fake {
 
     /// The names of all segments, without folder and ending.
     pub(crate) fn segments(&self) -> Vec<i64> {
-        let names = self.bucket.snapshot();
-        let starts = names.keys().filter_map(|name| name.strip_prefix("orders/0/")?.strip_suffix(".tar.gz")?.parse().ok());
+        self.segments_in("orders")
+    }
+
+    /// The same of a generation.
+    pub(crate) fn segments_in(&self, folder: &str) -> Vec<i64> {
+        let (names, prefix) = (self.bucket.snapshot(), format!("{folder}/0/"));
+        let starts = names.keys().filter_map(|name| name.strip_prefix(&prefix)?.strip_suffix(".tar.gz")?.parse().ok());
         starts.collect()
     }
 
@@ -158,7 +165,8 @@ impl PartitionReader for Reader {
         let offsets: Vec<i64> =
             self.fake.log().records.iter().copied().filter(|at| (self.position..self.fetched_to).contains(at)).collect();
         for offset in offsets {
-            let value = offset.to_string();
+            let is_other = self.fake.log().is_other_from.is_some_and(|from| offset >= from);
+            let value = format!("{offset}{}", if is_other { ", another" } else { "" });
             self.position = offset + 1;
             let record = Record {
                 offset,

@@ -1,9 +1,14 @@
 //! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is made durable.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use shared::catalog::BackupCommit;
+use shared::host::Budget;
+use shared::segment::GapReason;
 use shared::store::{ObjectStore, StoreErrorKind};
 
+use crate::Invocation;
 use crate::testing::Fake;
 
 #[tokio::test]
@@ -31,6 +36,46 @@ async fn resume_goes_by_the_bucket_where_the_commit_is_gone() {
     fake.invoke().await;
     assert_eq!(fake.segments(), [0, 5]);
     assert_eq!(fake.log().commit.as_ref().unwrap().next, 7);
+}
+
+#[tokio::test]
+async fn resume_does_not_go_on_behind_another_log_where_the_commit_is_gone() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    fake.write(10);
+    (fake.log().commit, fake.log().is_other_from) = (None, Some(5));
+    let report = fake.invoke().await;
+    assert!(report.succeeded, "{report:?}");
+    assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0], vec![0, 10]));
+}
+
+#[tokio::test]
+async fn resume_goes_on_where_retention_took_what_could_be_compared() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    fake.write(10);
+    (fake.log().commit, fake.log().start) = (None, 12);
+    fake.log().records.retain(|offset| *offset >= 12);
+    fake.invoke().await;
+    assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0, 10], vec![]));
+}
+
+#[tokio::test]
+async fn resume_tells_a_loss_where_segments_and_commit_are_gone() {
+    let fake = Fake::default();
+    for _ in 0..2 {
+        fake.write(10);
+        fake.invoke().await;
+    }
+    for name in fake.bucket.snapshot().into_keys().filter(|name| name.starts_with("orders/0/")) {
+        fake.delete(&name).await;
+    }
+    (fake.log().commit, fake.log().start) = (None, 5);
+    let report = fake.invoke().await;
+    let gap = &report.partitions[0].gaps[0];
+    assert_eq!((gap.from, gap.to, gap.reason), (0, 5, GapReason::LogStartMoved), "it was not the first backup");
 }
 
 #[tokio::test]
@@ -97,6 +142,59 @@ async fn publish_adopts_a_segment_that_is_there_and_mends_its_sidecar() {
     assert_eq!(fake.log().commit.as_ref().unwrap().next, 10);
 }
 
+/// A cluster that was restored to an older state together with the group's offsets, and has grown since: a little, or past its old end.
+#[tokio::test]
+async fn publish_does_not_adopt_what_another_log_had() {
+    for (grown, says) in [(5, "a later invocation looks again"), (10, "other records")] {
+        let fake = Fake::default();
+        fake.write(10);
+        fake.invoke().await;
+        let before = fake.log().commit.clone();
+        fake.write(10);
+        fake.invoke().await;
+        {
+            let mut log = fake.log();
+            (log.commit, log.is_other_from) = (before, Some(10));
+            (log.high_watermark, log.end) = (10 + grown, 10 + grown);
+            log.records.retain(|offset| *offset < 10 + grown);
+        }
+        fake.advance(60_000);
+        let report = fake.invoke().await;
+        let error = report.partitions[0].error.clone().unwrap_or_default();
+        assert!(error.contains(says) && fake.segments_in("orders@2").is_empty(), "{report:?}");
+        fake.advance(60_000);
+        let report = fake.invoke().await;
+        assert!(report.succeeded, "{report:?}");
+        assert_eq!(fake.segments_in("orders@2")[0], 0);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_of_a_topic_that_was_created_again_counts_nowhere() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    let mut old = fake.log().commit.clone().unwrap();
+    (old.metadata, old.next) = (old.metadata.replace("000001", "000002").replace("\"next\":10", "\"next\":50"), 50);
+    fake.log().commit = Some(old);
+    fake.write(10);
+    fake.invoke().await;
+    assert_eq!(fake.log().commit.as_ref().unwrap().next, 20, "it is no progress of this topic");
+}
+
+#[tokio::test]
+async fn what_an_event_or_a_run_does_not_find_is_an_error() {
+    let fake = Fake::default();
+    fake.write(10);
+    let mut invocation = Invocation::new(Budget::unlimited(None));
+    invocation.event.partition = Some(1);
+    let error = fake.backup().invoke(&invocation).await.unwrap_err().to_string();
+    assert!(error.contains("partition 1"), "{error}");
+    let up_to = Some(Arc::default());
+    let report = fake.backup().invoke(&Invocation { up_to, ..Invocation::new(Budget::unlimited(None)) }).await.unwrap();
+    assert!(!report.succeeded && fake.segments().is_empty(), "a topic that was not seen at the start: {report:?}");
+}
+
 #[tokio::test]
 async fn publish_never_commits_back() {
     let fake = Fake::default();
@@ -110,6 +208,6 @@ async fn publish_never_commits_back() {
     fake.log().commit = before;
     fake.invoke().await;
     assert_eq!(fake.log().commit.as_ref().unwrap().next, after.next);
-    let read = BackupCommit::read(&after, &shared::catalog::bucket_id(fake.bucket.as_ref())).unwrap();
+    let read = BackupCommit::read(&after, &shared::catalog::bucket_id(fake.bucket.as_ref()), &Default::default()).unwrap();
     assert_eq!((read.segment, read.next, read.folder.as_str()), (10, 20, "orders"));
 }

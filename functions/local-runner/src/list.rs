@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 use shared::Error;
-use shared::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names};
+use shared::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of};
+use shared::kafka::TopicId;
 use shared::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use shared::store::ObjectStore;
 
@@ -57,9 +58,15 @@ pub(crate) struct Place {
     /// The topic's `topic.json` says that there were segments.
     pub(crate) has_begun: bool,
     pub(crate) is_compacted: bool,
+    /// What `topic.json` says of the topic's id.
+    pub(crate) topic_id: Option<TopicId>,
 }
 
 impl Place {
+    fn unreadable(folder: &str, error: Error) -> Self {
+        Self { folder: folder.to_owned(), partition: Err(error), has_begun: false, is_compacted: false, topic_id: None }
+    }
+
     /// What to say when there is nothing.
     pub(crate) fn loss(&self) -> Option<String> {
         let partition = self.partition.as_ref().ok().filter(|_| self.has_begun)?;
@@ -106,28 +113,43 @@ async fn what_is_there(store: &dyn ObjectStore) -> Result<String, Error> {
 /// there is anything of them or not.
 pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Result<Places, Error> {
     let is_wanted = |folder: &str| names::parse_topic_folder(folder).is_some() && only.is_none_or(|only| only == folder);
-    let mut places = Vec::new();
+    let mut folders = Vec::new();
     for folder in store.folders("").await?.into_iter().filter(|folder| is_wanted(folder)) {
-        let (lineage, newest) = match generation(store, &folder).await {
-            Ok((lineage, newest)) => (lineage, newest),
+        let generation = generation(store, &folder).await;
+        folders.push((folder, generation));
+    }
+    // What a generation counts is in its own folder or in those that it continues, whose topic.json is not kept up to date any more.
+    let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
+    for (partition, folder, has_begun) in folders.iter().filter_map(|(_, found)| found.as_ref().ok()?.as_ref()).flat_map(Lineage::counted) {
+        *counted.entry(folder).or_default().entry(partition).or_default() |= has_begun;
+    }
+    let mut places = Vec::new();
+    for (folder, generation) in folders {
+        let (lineage, newest) = match generation {
+            Ok(lineage) => (lineage.clone(), lineage.map(|lineage| lineage.newest().clone())),
             // The one in which the others are is missing.
             Err((error, newest)) => {
-                places.push(Place { folder: folder.clone(), partition: Err(error), has_begun: false, is_compacted: false });
+                places.push(Place::unreadable(&folder, error));
                 (None, Some(newest))
             }
         };
         let found = match &lineage {
-            Some(lineage) if only.is_some() => partitions_of(store, lineage).await,
-            _ => partitions_in(store, &folder, newest.as_ref()).await,
+            Some(lineage) if only.is_some() => {
+                let found = places_of(store, &folder, Some(lineage)).await;
+                found.map(|found| found.into_iter().map(|(partition, place)| (partition, place.folder, place.has_begun)).collect())
+            }
+            _ => partitions_in(store, &folder, newest.as_ref(), counted.remove(&folder).unwrap_or_default()).await,
         };
+        let known = |partition| Some(lineage.as_ref()?.of(partition)).or(newest.as_ref()).filter(|generation| generation.begins(partition));
         match found {
-            Ok(found) => places.extend(found.into_iter().map(|(partition, folder)| Place {
+            Ok(found) => places.extend(found.into_iter().map(|(partition, folder, has_begun)| Place {
                 folder,
                 partition: Ok(partition),
-                has_begun: newest.as_ref().is_some_and(|generation| generation.begun.contains(&partition)),
+                has_begun,
                 is_compacted: newest.as_ref().is_some_and(Generation::is_compacted),
+                topic_id: known(partition).and_then(|generation| generation.topic_id.clone()),
             })),
-            Err(error) => places.push(Place { folder, partition: Err(error), has_begun: false, is_compacted: false }),
+            Err(error) => places.push(Place::unreadable(&folder, error)),
         }
     }
     Ok(places)
@@ -135,39 +157,34 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
 
 /// What topic.json says, and the generations that it continues. Where one of those is missing: the error, and topic.json alone. One that cannot
 /// be read is a thing of `verify`.
-async fn generation(store: &dyn ObjectStore, folder: &str) -> Result<(Option<Lineage>, Option<Generation>), (Error, Generation)> {
-    let Some((topic, number)) = names::parse_topic_folder(folder) else { return Ok((None, None)) };
+async fn generation(store: &dyn ObjectStore, folder: &str) -> Result<Option<Lineage>, (Error, Generation)> {
+    let Some((topic, number)) = names::parse_topic_folder(folder) else { return Ok(None) };
     let generations = Generations::of(store, topic);
     match generations.lineage(number).await {
-        Ok(lineage) => Ok((lineage.clone(), lineage.map(|lineage| lineage.newest().clone()))),
+        Ok(lineage) => Ok(lineage),
         Err(error) => match generations.get(number).await {
             Ok(Some((alone, _))) => Err((error, alone)),
-            _ => Ok((None, None)),
+            _ => Ok(None),
         },
     }
 }
 
-/// The partitions of a generation, each with the folder that it is in.
-async fn partitions_of(store: &dyn ObjectStore, lineage: &Lineage) -> Result<BTreeMap<i32, String>, Error> {
-    let counted = lineage.newest().all_partitions();
-    let mut places: BTreeMap<i32, String> = counted.into_iter().map(|partition| (partition, lineage.of(partition).folder())).collect();
-    for folder in lineage.all().map(Generation::folder) {
-        let found = numbers(store, &folder).await?;
-        places.extend(found.into_iter().filter(|number| lineage.of(*number).folder() == folder).map(|number| (number, folder.clone())));
+/// The partitions in one folder, and those that should be there: that some generation counts there, or that began in its own.
+async fn partitions_in(
+    store: &dyn ObjectStore,
+    folder: &str,
+    generation: Option<&Generation>,
+    mut expected: BTreeMap<i32, bool>,
+) -> Result<Vec<(i32, String, bool)>, Error> {
+    for partition in generation.map(Generation::all_partitions).unwrap_or_default() {
+        if generation.is_some_and(|generation| generation.begins(partition)) {
+            *expected.entry(partition).or_default() |= generation.is_some_and(|generation| generation.begun.contains(&partition));
+        }
     }
-    Ok(places)
-}
-
-/// The partitions in one folder, and those that began in its generation.
-async fn partitions_in(store: &dyn ObjectStore, folder: &str, generation: Option<&Generation>) -> Result<BTreeMap<i32, String>, Error> {
-    let counted = generation.map(Generation::all_partitions).unwrap_or_default();
-    let begun_here = counted.into_iter().filter(|partition| generation.is_some_and(|generation| generation.begins(*partition)));
-    Ok(begun_here.chain(numbers(store, folder).await?).map(|partition| (partition, folder.to_owned())).collect())
-}
-
-async fn numbers(store: &dyn ObjectStore, folder: &str) -> Result<Vec<i32>, Error> {
-    let found = store.folders(&format!("{folder}/")).await?;
-    Ok(found.iter().filter_map(|name| names::parse_partition(names::file_name(name))).collect())
+    for partition in partition_folders(store, folder).await? {
+        expected.entry(partition).or_default();
+    }
+    Ok(expected.into_iter().map(|(partition, has_begun)| (partition, folder.to_owned(), has_begun)).collect())
 }
 
 async fn list_partitions(store: &Arc<dyn ObjectStore>, places: Places, patience: &mut Patience, rows: &mut Rows<Row>) -> Result<(), Error> {
@@ -396,6 +413,22 @@ mod tests {
         let [one, other] = &without[..] else { panic!("{without:?}") };
         assert!(one.partition.as_ref().is_err_and(|error| error.to_string().contains("Put it back")), "{without:?}");
         assert_eq!(other.partition.as_ref().ok(), Some(&1));
+    }
+
+    /// A partition that was added when another one had lost its end: it begins in the first generation, and only the second one counts it.
+    #[tokio::test]
+    async fn a_partition_is_missed_where_only_a_later_generation_knows_it() {
+        let store = MemoryStore::new();
+        crate::testing::add_topic(&store, "a");
+        add_segment(&store, "a", 0, 0..10).await;
+        store.overwrite(
+            "a@2/topic.json",
+            r#"{"format_version":1,"topic":"a","generation":2,"partitions":3,"begun":[2],"configs":{},"packing":"gzip","reason":"truncated","begins":[1],"at":0}"#,
+        );
+        let (found, sound) = rows(Arc::new(store)).await;
+        let facts: Vec<_> = found.iter().map(|row| (row.folder.as_str(), row.partition, row.error.is_some())).collect();
+        assert_eq!(facts, [("a", Some(0), false), ("a", Some(2), true), ("a@2", Some(1), false)]);
+        assert!(!sound);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use shared::Error;
 use shared::catalog::{Generations, SegmentEntry, names};
+use shared::kafka::TopicId;
 use shared::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use shared::store::ObjectStore;
 
@@ -80,7 +81,10 @@ impl<'a> Verify<'a> {
             let loss = place.loss();
             let mut verdict = Verdict { partition: place.partition.as_ref().ok().copied(), folder: place.folder, ..Verdict::default() };
             let verified = match place.partition {
-                Ok(partition) => self.partition(partition, loss, place.is_compacted, &mut verdict).await,
+                Ok(partition) => {
+                    let expected = Expected { loss, is_compacted: place.is_compacted, topic_id: place.topic_id };
+                    self.partition(partition, expected, &mut verdict).await
+                }
                 Err(error) => Err(error),
             };
             let settled = self.patience.settle(verified, |problem| verdict.problems.push(problem));
@@ -97,7 +101,8 @@ impl<'a> Verify<'a> {
         Ok(())
     }
 
-    async fn partition(&mut self, partition: i32, loss: Option<String>, is_compacted: bool, verdict: &mut Verdict) -> Result<(), Error> {
+    async fn partition(&mut self, partition: i32, expected_of: Expected, verdict: &mut Verdict) -> Result<(), Error> {
+        let Expected { loss, is_compacted, topic_id } = expected_of;
         let entries = segments(self.store.as_ref(), &verdict.folder, partition).await?;
         let first = entries.first().map(|entry| entry.start);
         self.check_sidecars(partition, first, verdict).await?;
@@ -106,7 +111,7 @@ impl<'a> Verify<'a> {
         for entry in &entries {
             verdict.segments += 1;
             self.check_start(entry, expected, verdict);
-            let read = read_all(self.store, entry, partition, verdict).await;
+            let read = read_all(self.store, entry, partition, topic_id.as_ref(), verdict).await;
             expected = self.patience.settle(read, |problem| verdict.problems.push(problem))?.map(|manifest| manifest.next);
             if let Some(bar) = &bar {
                 bar.inc(1);
@@ -169,6 +174,14 @@ impl<'a> Verify<'a> {
     }
 }
 
+/// What topic.json says of a partition.
+struct Expected {
+    /// What to say when there is nothing.
+    loss: Option<String>,
+    is_compacted: bool,
+    topic_id: Option<TopicId>,
+}
+
 /// What is wrong with a topic.json.
 struct Flaw {
     what: String,
@@ -186,11 +199,17 @@ async fn topic_json(store: &dyn ObjectStore, folder: &str) -> Option<Flaw> {
     Some(Flaw { what, is_missing })
 }
 
-async fn read_all(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry, partition: i32, verdict: &mut Verdict) -> Result<Manifest, Error> {
+async fn read_all(
+    store: &Arc<dyn ObjectStore>,
+    entry: &SegmentEntry,
+    partition: i32,
+    topic_id: Option<&TopicId>,
+    verdict: &mut Verdict,
+) -> Result<Manifest, Error> {
     let mut reader = SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?;
     let manifest = reader.manifest().clone();
     let location = store.location(&entry.name);
-    if let Err(misplaced) = reader.belongs_to(&verdict.folder, partition, entry.start) {
+    if let Err(misplaced) = reader.belongs_to(&verdict.folder, topic_id, partition, entry.start) {
         verdict.problems.push(misplaced.to_string());
     }
     while let Some(group) = reader.next_group().await? {

@@ -3,7 +3,7 @@
 //! Objects are created in this order: `restore.json` (what is restored), the target topic, the binding (which topic it is, and where it ended before),
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
-use shared::catalog::{Binding, Checkpoint, Claim, RestoreIdentity, find_next, names};
+use shared::catalog::{Binding, Checkpoint, Claim, Generations, RestoreIdentity, RestoreProgress, find_next, names, places_of};
 use shared::kafka::Extent;
 use shared::store::Version;
 use shared::{Error, Result};
@@ -80,20 +80,28 @@ impl Restore {
         let Some(other) = RestoreIdentity::load(store, &claim.restore_id).await?.filter(|other| other.run == claim.run) else {
             return Ok(true);
         };
-        for folder in store.folders(&format!("{}/", other.source)).await? {
-            let Some(partition) = names::parse_partition(names::file_name(&folder)) else { continue };
-            let found = Checkpoint::load(store, &claim.restore_id, partition).await?;
-            let checkpoint = found.map_or_else(|| Checkpoint::new(partition), |(found, _)| found);
-            let progress = &checkpoint.progress;
-            if !checkpoint.settled
+        let (topic, number) = names::parse_topic_folder(&other.source).unwrap_or((&other.source, 1));
+        let lineage = Generations::of(store, topic).lineage(number).await?;
+        for (partition, place) in places_of(store, &other.source, lineage.as_ref()).await? {
+            // Without a checkpoint none of its records was written.
+            let checkpoint = self.checkpoint(&claim.restore_id, &claim.run, partition).await?;
+            let is_at_work = checkpoint.as_ref().is_some_and(|found| !found.settled);
+            let progress = checkpoint.map_or_else(RestoreProgress::default, |found| found.progress);
+            if is_at_work
                 || progress.inside.is_some()
-                || find_next(store, &other.source, partition, progress.next).await?.is_some()
-                || Archive::find_next(store, &other.source, partition, progress.archives.as_ref()).await?.is_some()
+                || find_next(store, &place.folder, partition, progress.next).await?.is_some()
+                || Archive::find_next(store, &place.folder, partition, progress.archives.as_ref()).await?.is_some()
             {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// How far a restore is with a partition; one before it that had the same id says nothing of it.
+    async fn checkpoint(&self, restore_id: &str, run: &str, partition: i32) -> Result<Option<Checkpoint>> {
+        let found = Checkpoint::load(self.store.as_ref(), restore_id, partition).await?;
+        Ok(found.map(|(found, _)| found).filter(|found| found.run == run))
     }
 }
 
@@ -161,7 +169,7 @@ impl Run {
             at,
         };
         let binding = match bound {
-            Some((bound, _)) if bound.ends == now.ends => bound,
+            Some((bound, _)) if bound.ends == now.ends || self.has_written(identity).await? => bound,
             // Of a try that another restore was faster than: what it says of the ends is no longer true.
             bound => {
                 if !now.write(store, id, &self.source.folder, bound.as_ref().map(|(_, version)| version)).await? {
@@ -178,6 +186,16 @@ impl Run {
             at,
         };
         Ok(claim.write(store, name, found.as_ref().map(|(_, version)| version)).await?.then_some(binding))
+    }
+
+    /// Whether records of this restore can be in the target: then where its partitions ended before the first of them is known, and stays so.
+    async fn has_written(&self, identity: &RestoreIdentity) -> Result<bool> {
+        for partition in &self.source.all_partitions {
+            if self.restore.checkpoint(&self.restore.settings.restore_id, &identity.run, *partition).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Refuses a target that another restore has: two at the same time write what is there twice. One that is finished may be followed by another.

@@ -94,7 +94,7 @@ impl PartitionRestore<'_> {
     async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
         let run = self.run;
         let mut reader = self.coming.open(entry).await?;
-        reader.belongs_to(&run.source.folder_of(self.partition), self.partition, entry.start)?;
+        reader.belongs_to(&run.source.folder_of(self.partition), run.source.topic_id_of(self.partition), self.partition, entry.start)?;
         let end = reader.manifest().next;
         if let Some(gap) = &reader.manifest().gap {
             self.tell_gap(gap);

@@ -135,6 +135,7 @@ impl RestoreReport {
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
         let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
         notes.extend(absent_note(source));
+        notes.extend(source.accepted.clone());
         if !settings.times.are_all() {
             notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", settings.times));
         }

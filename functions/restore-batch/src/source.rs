@@ -1,7 +1,8 @@
 //! What the backup has.
 
-use shared::catalog::{Generation, Generations, Lineage, find_next, names};
+use shared::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
 use shared::host::Event;
+use shared::kafka::{TopicId, TopicPartition};
 use shared::{Error, Result};
 
 use crate::Restore;
@@ -15,6 +16,8 @@ pub(crate) struct Source {
     pub(crate) generation: Option<Generation>,
     /// The same with the older generations that some partitions are in.
     lineage: Option<Lineage>,
+    /// What is known to be missing, and was accepted.
+    pub(crate) accepted: Option<String>,
     /// The folder of the generation behind it, when there is one: the topic was created again, or its log lost its end.
     pub(crate) newer: Option<String>,
     /// Partitions that `topic.json` counts, and of which nothing is in the bucket.
@@ -29,6 +32,11 @@ impl Source {
     /// The folder that a partition is in: where only others lost the ends of their logs, that of an older generation.
     pub(crate) fn folder_of(&self, partition: i32) -> String {
         self.lineage.as_ref().map_or_else(|| self.folder.clone(), |lineage| lineage.of(partition).folder())
+    }
+
+    /// Id of the topic that a partition's segments are of, where it is known.
+    pub(crate) fn topic_id_of(&self, partition: i32) -> Option<&TopicId> {
+        self.lineage.as_ref()?.of(partition).topic_id.as_ref()
     }
 
     /// Partitions that the target needs to take each record to where it came from.
@@ -69,20 +77,20 @@ impl Restore {
         let generations = Generations::of(self.store.as_ref(), topic);
         let mut lineage = generations.lineage(number).await?;
         let newer = generations.has(number + 1).await?.then(|| names::topic_folder(topic, number + 1));
-        let mut all_partitions = self.partitions_in(&folder, lineage.as_ref()).await?;
-        if lineage.is_none() && !all_partitions.is_empty() {
+        let mut places = places_of(self.store.as_ref(), &folder, lineage.as_ref()).await?;
+        if lineage.is_none() && !places.is_empty() {
             // A backup may have begun just now.
             lineage = generations.lineage(number).await?;
+            places = places_of(self.store.as_ref(), &folder, lineage.as_ref()).await?;
         }
         let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
-        if generation.is_none() {
-            self.check_partitions_without_topic_json(&folder, &all_partitions).await?;
+        let accepted = if generation.is_none() { self.accepted_without_topic_json(&folder, places.keys()).await? } else { None };
+        let absent = places.iter().filter(|(_, place)| !place.is_there).map(|(partition, _)| *partition).collect();
+        let all_partitions: Vec<i32> =
+            places.iter().filter(|(_, place)| place.is_there || place.has_begun).map(|(partition, _)| *partition).collect();
+        if let Some(number) = event.partition.filter(|number| generation.is_some() && !places.contains_key(number)) {
+            return Err(Error::Refused(format!("the event names partition {number}, which {folder:?} does not have; nothing was read")));
         }
-        let counted = generation.as_ref().map(Generation::all_partitions).unwrap_or_default();
-        let absent = counted.into_iter().filter(|partition| !all_partitions.contains(partition)).collect();
-        all_partitions.extend(generation.iter().flat_map(|generation| &generation.begun));
-        all_partitions.sort_unstable();
-        all_partitions.dedup();
         if all_partitions.is_empty() && generation.is_none() {
             let there = self.store.folders("").await?;
             let there: Vec<&str> = there.iter().map(String::as_str).filter(|name| !name.starts_with('@')).collect();
@@ -92,26 +100,14 @@ impl Restore {
         let partitions = all_partitions
             .iter()
             .copied()
-            .filter(|partition| {
-                Event { topic: None, ..event.clone() }.includes(&shared::kafka::TopicPartition::new(folder.as_str(), *partition))
-            })
+            .filter(|partition| Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder.as_str(), *partition)))
             .collect();
-        Ok(Source { folder, generation, lineage, newer, absent, all_partitions, partitions })
+        Ok(Source { folder, generation, lineage, accepted, newer, absent, all_partitions, partitions })
     }
 
-    /// The partitions that have a folder, each in the generation that it is in.
-    async fn partitions_in(&self, folder: &str, lineage: Option<&Lineage>) -> Result<Vec<i32>> {
-        let mut partitions = Vec::new();
-        for folder in lineage.map_or_else(|| vec![folder.to_owned()], |lineage| lineage.all().map(Generation::folder).collect()) {
-            let found = self.store.folders(&format!("{folder}/")).await?;
-            let found = found.iter().filter_map(|name| names::parse_partition(names::file_name(name)));
-            partitions.extend(found.filter(|partition| lineage.is_none_or(|lineage| lineage.of(*partition).folder() == folder)));
-        }
-        Ok(partitions)
-    }
-
-    /// Segments have a `topic.json` beside them; the Python tool's archives have none. Without it nobody knows which partitions the topic had.
-    async fn check_partitions_without_topic_json(&self, folder: &str, partitions: &[i32]) -> Result<()> {
+    /// Segments have a `topic.json` beside them; the Python tool's archives have none. Without it nobody knows which partitions the topic had: what
+    /// to say of it where that was accepted.
+    async fn accepted_without_topic_json(&self, folder: &str, partitions: impl Iterator<Item = &i32>) -> Result<Option<String>> {
         for partition in partitions {
             if find_next(self.store.as_ref(), folder, *partition, 0).await?.is_none() {
                 continue;
@@ -121,14 +117,18 @@ impl Restore {
                 self.store.location(&names::topic_json(folder))
             );
             if self.settings.skip_damaged {
-                tracing::warn!("{what}; going on with the partitions that have a folder (SKIP_DAMAGED)");
-                return Ok(());
+                let what = format!(
+                    "{what}. Only the partitions that have a folder in {folder:?} are restored (SKIP_DAMAGED); where it continues an older generation, \
+                     the others are there"
+                );
+                tracing::warn!("{what}");
+                return Ok(Some(what));
             }
             return Err(Error::Refused(format!(
                 "{what}. Nothing was written. Put it back (where the bucket keeps versions, an older one). If it is gone for good: create the target \
                  topic with its partitions, and set SKIP_DAMAGED=true to restore the partitions that have a folder"
             )));
         }
-        Ok(())
+        Ok(None)
     }
 }

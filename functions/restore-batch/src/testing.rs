@@ -96,13 +96,13 @@ impl Fake {
         name
     }
 
-    pub(crate) async fn try_invoke(&self) -> std::result::Result<RestoreReport, shared::Error> {
+    pub(crate) fn restore(&self) -> Restore {
         let restore = Restore::new(Arc::new(self.clone()), self.bucket.clone(), self.settings.clone(), Arc::new(self.clone()));
-        restore.single_threaded().invoke(&Invocation::new(Budget::unlimited(None))).await
+        restore.single_threaded()
     }
 
     pub(crate) async fn invoke(&self) -> RestoreReport {
-        self.try_invoke().await.unwrap()
+        self.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap()
     }
 }
 

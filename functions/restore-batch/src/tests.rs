@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use shared::config::Times;
+use shared::host::{Budget, Event};
 use shared::store::ObjectStore;
 
+use crate::Invocation;
 use crate::testing::Fake;
 
 #[tokio::test]
@@ -52,6 +54,55 @@ async fn a_target_that_is_not_empty_is_refused() {
     let report = other.invoke().await;
     assert!(!report.succeeded && report.partitions[0].error.is_some(), "{report:?}");
     assert_eq!(fake.topic().records.len(), 10);
+}
+
+#[tokio::test]
+async fn a_target_is_not_taken_over_before_all_that_its_restore_continues_is_there() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    // Partition 1 begins in the second generation, and partition 0 stays where it is.
+    fake.bucket.overwrite(
+        "orders@2/topic.json",
+        r#"{"format_version":1,"topic":"orders","generation":2,"partitions":1,"configs":{},"packing":"gzip","reason":"truncated","begins":[1],"at":0}"#,
+    );
+    let (mut first, mut other) = (fake.clone(), fake.clone());
+    first.settings.backup_topic = "orders@2".to_owned();
+    (other.settings.restore_id, other.settings.anyway) = ("another".to_owned(), vec!["not-empty".to_owned()]);
+    assert_eq!(first.invoke().await.records, 10);
+    fake.segment(10..15).await;
+    let report = other.invoke().await;
+    assert!(!report.succeeded && report.partitions[0].error.as_ref().unwrap().contains("is not finished"), "{report:?}");
+    assert_eq!(first.invoke().await.records, 5);
+    // That of the other restore has another name.
+    other.topic().progress = None;
+    assert_eq!(other.invoke().await.records, 15);
+}
+
+#[tokio::test]
+async fn where_the_target_ended_before_the_first_record_is_never_forgotten() {
+    let mut fake = Fake::new();
+    fake.settings.anyway = vec!["not-empty".to_owned()];
+    fake.segment(0..10).await;
+    fake.invoke().await;
+    let binding = fake.bucket.get("@restore/drill/@topic/orders.json").await.unwrap().body;
+    let mut other = fake.clone();
+    other.settings.restore_id = "another".to_owned();
+    other.topic().progress = None;
+    assert_eq!(other.invoke().await.records, 10);
+    fake.segment(10..12).await;
+    other.invoke().await;
+    fake.topic().progress = None;
+    assert_eq!(fake.invoke().await.records, 2, "it takes the target back");
+    assert_eq!(fake.bucket.get("@restore/drill/@topic/orders.json").await.unwrap().body, binding);
+}
+
+#[tokio::test]
+async fn an_event_with_a_partition_that_is_not_there_is_refused() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    let event = Event { partition: Some(1), ..Event::default() };
+    let error = fake.restore().invoke(&Invocation { event, ..Invocation::new(Budget::unlimited(None)) }).await.unwrap_err().to_string();
+    assert!(error.contains("partition 1"), "{error}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::catalog::TopicIdentity;
+use crate::catalog::{TopicIdentity, names};
 use crate::clock::Millis;
 use crate::kafka::{CommittedOffset, TopicId};
 use crate::store::ObjectStore;
@@ -54,10 +54,17 @@ impl BackupCommit {
     /// The current version.
     pub const VERSION: u32 = 1;
 
-    /// Reads the metadata of a committed offset. `None` when it is missing, foreign, or not of this bucket: then the bucket decides.
-    pub fn read(committed: &CommittedOffset, store: &str) -> Option<Self> {
+    /// Reads the metadata of a committed offset. `None` when it is missing, foreign, of another bucket, or of a topic that has another id: then
+    /// the bucket decides.
+    pub fn read(committed: &CommittedOffset, store: &str, topic: &TopicIdentity) -> Option<Self> {
         let commit: Self = serde_json::from_str(&committed.metadata).ok()?;
-        (commit.version == Self::VERSION && commit.next == committed.next && commit.store == store).then_some(commit)
+        let is_ours = commit.version == Self::VERSION && commit.next == committed.next && commit.store == store;
+        (is_ours && commit.is_of(topic)).then_some(commit)
+    }
+
+    /// Number of the generation that it is of.
+    pub fn generation(&self) -> u32 {
+        names::parse_topic_folder(&self.folder).map_or(0, |(_, number)| number)
     }
 
     /// Whether it is what a backup into another store committed: another bucket, folder, endpoint or prefix.
@@ -66,7 +73,7 @@ impl BackupCommit {
     }
 
     /// Whether it can be of this topic, as far as ids are known.
-    pub fn is_of(&self, topic: &TopicIdentity) -> bool {
+    fn is_of(&self, topic: &TopicIdentity) -> bool {
         fn differ<T: PartialEq>(mine: Option<&T>, theirs: Option<&T>) -> bool {
             matches!((mine, theirs), (Some(mine), Some(theirs)) if mine != theirs)
         }
@@ -98,10 +105,13 @@ mod tests {
             doubt: None,
         };
         let committed = commit.to_committed();
-        assert_eq!(BackupCommit::read(&committed, "ab12"), Some(commit));
-        assert_eq!(BackupCommit::read(&committed, "other"), None);
+        let read = |committed: &CommittedOffset, store: &str| BackupCommit::read(committed, store, &TopicIdentity::default());
+        assert_eq!(read(&committed, "ab12"), Some(commit));
+        assert_eq!(read(&committed, "other"), None);
+        let another = TopicIdentity { cluster: None, topic: Some("BBBBBBBBBBBBBBBBBBBBBB".parse().unwrap()) };
+        assert_eq!(BackupCommit::read(&committed, "ab12", &another), None, "the topic was deleted and created again");
         assert!(BackupCommit::is_of_another(&committed, "other") && !BackupCommit::is_of_another(&committed, "ab12"));
-        assert_eq!(BackupCommit::read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by somebody else");
-        assert_eq!(BackupCommit::read(&CommittedOffset { metadata: String::new(), ..committed }, "ab12"), None);
+        assert_eq!(read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by somebody else");
+        assert_eq!(read(&CommittedOffset { metadata: String::new(), ..committed }, "ab12"), None);
     }
 }

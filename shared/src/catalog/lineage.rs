@@ -40,6 +40,12 @@ impl Lineage {
         self.all().find(|generation| generation.begins(partition)).unwrap_or_else(|| self.oldest())
     }
 
+    /// Every partition that the topic had, the folder that it is in, and whether a segment of it was known.
+    pub fn counted(&self) -> impl Iterator<Item = (i32, String, bool)> {
+        let partitions = self.newest.all_partitions().into_iter();
+        partitions.map(|partition| (partition, self.of(partition).folder(), self.newest.begun.contains(&partition)))
+    }
+
     /// All of them, newest first.
     pub fn all(&self) -> impl Iterator<Item = &Generation> {
         std::iter::once(&self.newest).chain(&self.older)

@@ -17,6 +17,7 @@ use super::window::{Loaded, Whole, Window};
 use super::writer::joined;
 use super::{Packing, Result, SegmentError, SegmentErrorKind};
 use crate::catalog::names;
+use crate::kafka::TopicId;
 use crate::store::{ObjectStore, Part, Version};
 
 /// First request: the head of nearly every segment, and all of a small one.
@@ -97,21 +98,22 @@ impl SegmentReader {
         &self.segment.manifest
     }
 
-    /// Checks that the segment belongs where it was found: in the folder of its topic (or of a generation of it: `orders@2`), and under
-    /// the name of its partition and start.
+    /// Checks that the segment belongs where it was found: in the folder of its topic (or of a generation of it: `orders@2`), of the topic with
+    /// this id as far as both are known, and under the name of its partition and start.
     ///
     /// # Errors
     /// [`SegmentErrorKind::Misplaced`].
-    pub fn belongs_to(&self, folder: &str, partition: i32, start: i64) -> Result<()> {
+    pub fn belongs_to(&self, folder: &str, topic_id: Option<&TopicId>, partition: i32, start: i64) -> Result<()> {
         let manifest = self.manifest();
         let topic = names::parse_topic_folder(folder).map_or(folder, |(topic, _)| topic);
-        if (manifest.topic.as_str(), manifest.partition, manifest.start) == (topic, partition, start) {
-            return Ok(());
-        }
-        let what = format!(
-            "its manifest says {}/{} from offset {}: the object was renamed or put here by mistake",
-            manifest.topic, manifest.partition, manifest.start
-        );
+        let is_there = (manifest.topic.as_str(), manifest.partition, manifest.start) == (topic, partition, start);
+        let other_id = manifest.topic_id.as_ref().filter(|id| topic_id.is_some_and(|expected| expected != *id));
+        let what = match other_id {
+            _ if !is_there => format!("{}/{} from offset {}", manifest.topic, manifest.partition, manifest.start),
+            Some(id) => format!("topic id {id}, and topic.json another one"),
+            None => return Ok(()),
+        };
+        let what = format!("its manifest says {what}: the object was renamed or put here by mistake");
         Err(SegmentError::new(SegmentErrorKind::Misplaced, &*self.segment.object, what))
     }
 

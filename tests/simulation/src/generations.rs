@@ -98,6 +98,40 @@ pub fn lost_end() -> Result<(), String> {
     })
 }
 
+/// A cluster is restored to an older state together with the group's offsets, and grows again: what another log had is not gone on behind, whether
+/// the group says where to begin or the bucket.
+///
+/// # Errors
+/// Records of the log as it is now are in no backup.
+pub fn set_back_with_its_group() -> Result<(), String> {
+    for (grows_by, has_group) in [1, 4, 9].into_iter().flat_map(|grows_by| [(grows_by, true), (grows_by, false)]) {
+        runtime()?.block_on(async {
+            let mut simulation = Simulation::small();
+            simulation.back_up_everything().await?;
+            let (before, end) = {
+                let state = simulation.world.lock();
+                (state.groups.clone(), state.topics[TOPIC].logs[0].end())
+            };
+            simulation.write(0, 4);
+            simulation.back_up_everything().await?;
+            {
+                let mut state = simulation.world.lock();
+                cut(&mut state, end);
+                state.topics.get_mut(TOPIC).into_iter().for_each(|topic| topic.logs[0].cuts.clear());
+                state.groups = if has_group { before } else { Default::default() };
+            }
+            simulation.write(0, grows_by);
+            simulation.back_up_everything().await?;
+            let generations = simulation.generations().await;
+            if generations != 2 {
+                return Err(format!("grown by {grows_by}, {has_group}: {generations} generations"));
+            }
+            simulation.finish().await.map(drop).map_err(|problem| format!("grown by {grows_by}, {has_group}: {problem}"))
+        })?;
+    }
+    Ok(())
+}
+
 /// A partition that lost its end begins again alone: the other one stays where it is, is backed up on there, and a restore of the new generation has
 /// both. Killed at any point, and grown past the old end by then, nothing of it is taken for the old log.
 ///

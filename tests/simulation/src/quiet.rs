@@ -18,6 +18,8 @@ const PATIENCE: usize = 3000;
 /// Words of a backup that is not sure yet whether a log lost its end, and how long after the first look the second counts.
 pub(super) const LOOKS_AGAIN: &str = "looks again";
 pub(super) const SECOND_LOOK: i64 = 60_000;
+/// Words of one that is sure, and leaves the rest to the next one.
+const BEGINS_AGAIN: &str = "The next invocation begins a new generation";
 /// Turns that an invocation has to come to its end when nothing new happens any more.
 pub(super) const TURNS: usize = 1_000_000;
 
@@ -66,6 +68,9 @@ impl Simulation {
             if let Some(error) = report.partitions.iter().find_map(|partition| partition.error.clone()) {
                 if error.contains(LOOKS_AGAIN) {
                     self.clock.advance(SECOND_LOOK);
+                    continue;
+                }
+                if error.contains(BEGINS_AGAIN) {
                     continue;
                 }
                 return Err(format!("a quiet backup failed: {error}"));

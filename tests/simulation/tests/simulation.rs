@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shared::kafka::Delivery;
 use simulation::{
     Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole,
-    one_of_two_lost_its_end, overtaken, run, set_back, silence, two_clusters, without_ids,
+    one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence, two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -106,6 +106,11 @@ fn two_clusters_in_one_place_continue_their_own_generations() {
 #[test]
 fn one_low_end_begins_no_generation_and_a_lost_end_does() {
     lost_end().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_cluster_that_was_set_back_with_its_group_is_not_gone_on_with() {
+    set_back_with_its_group().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

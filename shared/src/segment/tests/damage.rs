@@ -115,11 +115,16 @@ async fn a_segment_under_another_name_is_misplaced() {
     let segment = write(spec(100, GZIP), 1, &few_records(), 110).await;
     let reader = SegmentReader::open(Arc::new(stored(&segment, NAME)), NAME, options(1)).await.unwrap();
     for folder in ["orders", "orders@2"] {
-        reader.belongs_to(folder, 3, 100).unwrap();
+        reader.belongs_to(folder, None, 3, 100).unwrap();
     }
     for (folder, partition, start) in [("order", 3, 100), ("orders@x", 3, 100), ("orders", 2, 100), ("orders", 3, 101)] {
-        assert_eq!(reader.belongs_to(folder, partition, start).unwrap_err().kind, SegmentErrorKind::Misplaced);
+        assert_eq!(reader.belongs_to(folder, None, partition, start).unwrap_err().kind, SegmentErrorKind::Misplaced);
     }
+    let (own, other) = (reader.manifest().topic_id.clone(), "BBBBBBBBBBBBBBBBBBBBBB".parse().unwrap());
+    assert!(own.is_some());
+    reader.belongs_to("orders", own.as_ref(), 3, 100).unwrap();
+    let error = reader.belongs_to("orders", Some(&other), 3, 100).unwrap_err();
+    assert_eq!(error.kind, SegmentErrorKind::Misplaced, "a topic that was created again, in the folder of the old one");
 }
 
 #[tokio::test]
