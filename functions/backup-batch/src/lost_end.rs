@@ -21,21 +21,19 @@ use shared::segment::{ReadOptions, SegmentReader};
 use shared::{Error, Result};
 
 use crate::plan::Candidate;
-use crate::publish::ChainEnd;
-use crate::stretch::nothing_came;
+use crate::publish::{ChainEnd, unsound};
+use crate::stretch::GIVEN_UP;
 use crate::{Backup, Run, lock};
 
 /// A second look counts after so long, or after RETRY_UPLOAD_SECONDS where that is shorter: a broker that is isolated is no leader any more by
 /// then, as a rule.
 const SECOND_LOOK: Millis = 60_000;
 
-/// How long the records of the last segment are waited for.
-const COMPARED_WITHIN: Millis = 30_000;
 const WAIT: Duration = Duration::from_millis(250);
 
 /// How a segment and the log compare, at offsets that both have records at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compared {
+enum Compared {
     /// All of them are the same.
     Same,
     /// One is another.
@@ -52,10 +50,10 @@ impl Backup {
 
     /// Whether it is known without another request that the log of a partition was cut below what was committed.
     pub(crate) fn is_surely_cut(&self, commit: &BackupCommit, range: &OffsetRange, started: Millis) -> bool {
-        commit
-            .doubt
-            .as_ref()
-            .is_some_and(|doubt| doubt.cut.is_some() || (range.high_watermark < commit.next && self.is_second_look(doubt, started)))
+        commit.doubt.as_ref().is_some_and(|doubt| {
+            let is_too_low = range.high_watermark < doubt.next.unwrap_or(commit.next);
+            doubt.cut.is_some() || (is_too_low && self.is_second_look(doubt, started))
+        })
     }
 }
 
@@ -78,8 +76,9 @@ impl Run {
         }
         // The bucket can be further than the group: a cluster that was restored to an older state has the older commit, too.
         let end = if is_too_low { None } else { self.end_of_chain(partition, commit, generation).await? };
-        if is_too_low || self.ends_below(candidate, end.as_ref().map_or(0, |end| end.manifest.next)).await? {
-            return if self.backup.is_second_look(doubt, self.started) { Ok(false) } else { Err(not_sure_yet(partition, commit.next)) };
+        let next = end.as_ref().map_or(commit.next, |end| end.manifest.next);
+        if is_too_low || self.ends_below(candidate, next).await? {
+            return if self.backup.is_second_look(doubt, self.started) { Ok(false) } else { Err(not_sure_yet(partition, next)) };
         }
         let compared = match &end {
             Some(end) => self.compare(partition, end).await?,
@@ -87,7 +86,7 @@ impl Run {
         };
         // Where nobody knows, nothing is lost, but copied once more.
         if compared != Compared::Same {
-            return Ok(false);
+            return Err(self.leave_to_the_next(partition, commit, next).await?);
         }
         tracing::info!(
             topic = partition.topic,
@@ -96,6 +95,24 @@ impl Run {
         );
         self.note_doubt(partition, &BackupCommit { doubt: None, ..commit.clone() }).await?;
         Ok(true)
+    }
+
+    /// Where the bucket says where to begin: whether the log has the end of the chain, as far as that can be known.
+    ///
+    /// # Errors
+    /// [`KafkaErrorKind::Unavailable`] where it does not: the next invocation begins a new generation.
+    pub(crate) async fn check_end(&self, partition: &TopicPartition, known: &BackupCommit, end: &ChainEnd) -> Result<()> {
+        if self.compare(partition, end).await? != Compared::Other {
+            return Ok(());
+        }
+        Err(self.leave_to_the_next(partition, known, end.manifest.next).await?)
+    }
+
+    /// Notes that the log is another one. The next invocation finds all partitions of which that was noted, and begins one generation for them.
+    async fn leave_to_the_next(&self, partition: &TopicPartition, commit: &BackupCommit, next: i64) -> Result<Error> {
+        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(commit.next), next: None });
+        self.note_doubt(partition, &BackupCommit { doubt, ..commit.clone() }).await?;
+        Ok(another_log(partition, next))
     }
 
     /// Asked once more, with a client that knows no leader yet: the offsets of the plan can be older than the commit.
@@ -109,7 +126,7 @@ impl Run {
     }
 
     async fn begin_to_doubt(&self, partition: &TopicPartition, commit: &BackupCommit) -> Result<Error> {
-        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: None });
+        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: None, next: None });
         self.note_doubt(partition, &BackupCommit { doubt, ..commit.clone() }).await?;
         Ok(not_sure_yet(partition, commit.next))
     }
@@ -118,9 +135,11 @@ impl Run {
     async fn note_doubt(&self, partition: &TopicPartition, commit: &BackupCommit) -> Result<()> {
         let place = |commit: &BackupCommit| (commit.generation(), commit.next);
         match self.committed(partition).await? {
-            Some(theirs) if place(&theirs) != place(commit) => return Ok(()),
-            // What a leader of a newer epoch said stays.
-            Some(BackupCommit { doubt: Some(Doubt { cut: Some(_), .. }), .. }) => return Ok(()),
+            Some(theirs) if place(&theirs) > place(commit) => return Ok(()),
+            // What is known for sure stays.
+            Some(theirs) if place(&theirs) == place(commit) && theirs.doubt.as_ref().is_some_and(|doubt| doubt.cut.is_some()) => {
+                return Ok(());
+            }
             _ => {}
         }
         Ok(self.backup.source.commit(partition, &commit.to_committed()).await?)
@@ -131,9 +150,10 @@ impl Run {
     pub(crate) async fn note_truncation(&self, partition: &TopicPartition, error: &Error) -> Result<()> {
         let Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. }) = error else { return Ok(()) };
         lock(&self.cut).insert(partition.clone());
-        match self.committed(partition).await? {
+        let folder = self.lineage(self.topic(&partition.topic)?).await?.of(partition.partition).folder();
+        match self.committed(partition).await?.filter(|commit| commit.folder == folder) {
             Some(commit) if commit.next > *end => {
-                let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(*end) });
+                let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(*end), next: None });
                 self.note_doubt(partition, &BackupCommit { doubt, ..commit }).await
             }
             _ => Ok(()),
@@ -154,19 +174,21 @@ impl Run {
     ///
     /// # Errors
     /// [`KafkaErrorKind::Unavailable`] where it does not; then a later invocation decides, or begins a new generation.
-    pub(crate) async fn check_adopted(&self, candidate: &Candidate, end: &ChainEnd) -> Result<()> {
-        let (partition, manifest) = (&candidate.partition, &end.manifest);
-        let (cut, error) = if self.ends_below(candidate, manifest.next).await? {
-            (None, not_sure_yet(partition, manifest.next))
-        } else if self.compare(partition, end).await? == Compared::Other {
-            (Some(manifest.start), other_log(partition, &self.backup.store.location(&end.segment)))
-        } else {
+    pub(crate) async fn check_adopted(&self, candidate: &Candidate, generation: &Generation, end: &ChainEnd) -> Result<()> {
+        let (partition, next) = (&candidate.partition, end.manifest.next);
+        let is_too_low = self.ends_below(candidate, next).await?;
+        if !is_too_low && self.compare(partition, end).await? != Compared::Other {
             return Ok(());
-        };
-        if let Some(commit) = self.committed(partition).await? {
-            self.note_doubt(partition, &BackupCommit { doubt: Some(Doubt { at: self.backup.clock.now(), cut }), ..commit }).await?;
         }
-        Err(error)
+        // Others can have begun a newer generation meanwhile, which this says nothing of.
+        let commit = self.committed(partition).await?.filter(|commit| commit.folder == generation.folder() && commit.next <= next);
+        let Some(commit) = commit else { return Err(another_log(partition, next)) };
+        if !is_too_low {
+            return Err(self.leave_to_the_next(partition, &commit, next).await?);
+        }
+        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: None, next: Some(next) });
+        self.note_doubt(partition, &BackupCommit { doubt, ..commit }).await?;
+        Err(not_sure_yet(partition, next))
     }
 
     /// The end of the chain that a commit is of.
@@ -177,40 +199,46 @@ impl Run {
         Ok(Some(ChainEnd { segment: last.name, manifest, was_read: false }))
     }
 
-    /// Compares the last records of a chain with those of the log at the same offsets: where they are the same, so is all before them. What
-    /// compaction or retention removed says nothing.
-    pub(crate) async fn compare(&self, partition: &TopicPartition, end: &ChainEnd) -> Result<Compared> {
-        let Some(member) = end.manifest.members.last() else { return Ok(Compared::Nothing) };
-        let (first, last) = (member.first_offset, member.last_offset);
+    /// Compares the end of a chain with the log at the same offsets: where it is the same, so is all before. What compaction or retention removed says
+    /// nothing.
+    async fn compare(&self, partition: &TopicPartition, end: &ChainEnd) -> Result<Compared> {
+        let ChainEnd { segment, manifest, .. } = end;
+        let first = manifest.members.last().map_or(manifest.start, |member| member.first_offset);
         let log_start = self.fresh_range(partition).await?.map_or(first, |range| range.log_start);
         let from = first.max(log_start);
-        if from > last {
+        if from >= manifest.next {
             return Ok(Compared::Nothing);
         }
-        let stored = self.digests(&end.segment, first).await?;
+        let stored = self.digests(segment, first).await?;
+        // A reader that is told more sees records that the segment rightly does not have.
+        let sees_as_much = manifest.isolation_level == self.backup.settings.isolation;
         let clock = &self.backup.clock;
-        let begun = clock.now();
         let mut reader = self.backup.source.open(partition, from).await?;
-        let mut compared = Compared::Nothing;
-        while reader.position() <= last && compared != Compared::Other {
+        let mut compared = if stored.is_empty() { Compared::Same } else { Compared::Nothing };
+        let mut moved = (reader.position(), clock.now());
+        while reader.position() < manifest.next && compared != Compared::Other {
             match reader.fetch(WAIT).await {
                 Ok(()) => {}
-                Err(KafkaError { kind: KafkaErrorKind::Truncated { .. }, .. }) => return Ok(Compared::Other),
+                Err(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. }) if end < manifest.next => return Ok(Compared::Other),
                 // Retention was faster.
                 Err(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange, .. }) => return Ok(Compared::Nothing),
                 Err(error) => return Err(error.into()),
             }
             reader.drain(&mut |record| {
                 match stored.get(&record.offset) {
-                    Some(stored) if *stored != digest(record) => compared = Compared::Other,
-                    Some(_) => compared = Compared::Same,
-                    None => {}
+                    _ if record.offset >= manifest.next => return ControlFlow::Break(()),
+                    Some(stored) if *stored == digest(record) => compared = Compared::Same,
+                    None if !sees_as_much => {}
+                    _ => compared = Compared::Other,
                 }
-                if record.offset >= last || compared == Compared::Other { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if compared == Compared::Other { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            let waited = clock.now().saturating_sub(begun);
-            if reader.position() <= last && compared != Compared::Other && waited >= COMPARED_WITHIN {
-                return Err(nothing_came(partition, reader.position(), waited));
+            if reader.position() != moved.0 {
+                moved = (reader.position(), clock.now());
+            }
+            let waited = clock.now().saturating_sub(moved.1);
+            if reader.position() < manifest.next && compared != Compared::Other && (waited >= GIVEN_UP || self.is_spent()) {
+                return Err(not_compared(partition, &self.backup.store.location(segment), reader.position()));
             }
         }
         Ok(compared)
@@ -221,7 +249,7 @@ impl Run {
         let mut reader = SegmentReader::open(self.backup.store.clone(), segment, ReadOptions::default()).await?;
         reader.seek(from);
         let mut digests = BTreeMap::new();
-        while let Some(group) = reader.next_group().await? {
+        while let Some(group) = reader.next_group().await.map_err(unsound)? {
             let mut records = group.records();
             while let Some(record) = records.next()? {
                 digests.insert(record.offset, digest(&record));
@@ -237,10 +265,18 @@ fn digest(record: &Record<'_>) -> u64 {
     hash.finish()
 }
 
-fn other_log(partition: &TopicPartition, segment: &str) -> Error {
+fn another_log(partition: &TopicPartition, next: i64) -> Error {
     let what = format!(
-        "its log has other records than {segment} at the same offsets: it is not the log that was backed up (a cluster restored to an older state, which \
-         has grown since). The next invocation begins a new generation"
+        "its log is not the one that was backed up to offset {next}: the last records of the backup are others than those of the log at the same offsets, as \
+         after a restore of the cluster to an older state. Nothing was stored of it. The next invocation begins a new generation"
+    );
+    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
+}
+
+fn not_compared(partition: &TopicPartition, segment: &str, position: i64) -> Error {
+    let what = format!(
+        "nothing came from offset {position} on, and before the backup continues behind {segment} its end is compared with the log. Is the partition's leader \
+         up? An open transaction, or a large aborted one, can be in the way: the next invocation tries again"
     );
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }

@@ -112,7 +112,7 @@ impl Backup {
             && topics.len() == wanted.len()
             && !all.iter().any(|partition| partition.partition == number)
         {
-            let what = format!("the event names partition {number}, which no topic of it has; nothing was read");
+            let what = format!("the event names partition {number}, and none of its topics has one of that number; nothing was read");
             return Err(Error::Refused(what));
         }
         let partitions: Vec<TopicPartition> = all

@@ -52,7 +52,7 @@ impl Run {
         let first = find_next(store, &folder, partition.partition, resume.start).await?.filter(|entry| entry.start == resume.start);
         let mut manifest = self.adopt_one(partition.partition, &first.ok_or_else(gone)?, &resume.generation).await?;
         let last = find_last(store, &folder, partition.partition, resume.start).await?.ok_or_else(gone)?;
-        let mut was_read = manifest.next <= read.next && read.members.starts_with(&manifest.members);
+        let mut was_read = has_read(read, &manifest);
         if last.start != resume.start {
             manifest = self.adopt_one(partition.partition, &last, &resume.generation).await?;
             was_read = false;
@@ -63,16 +63,7 @@ impl Run {
 
     /// Reads the manifest of a segment that another invocation wrote, and repairs what a kill left missing.
     pub(crate) async fn adopt_one(&self, partition: i32, entry: &SegmentEntry, generation: &Generation) -> Result<Manifest> {
-        self.read_adopted(partition, entry, generation).await.map_err(|error| match error {
-            Error::Segment(SegmentError { kind, object, what }) => {
-                let what = format!(
-                    "{what}. The backup goes on behind this segment, and cannot while it is not sound: move it and its .sha256 away, and what Kafka \
-                     still holds of it is backed up again"
-                );
-                Error::Segment(SegmentError { kind, object, what })
-            }
-            error => error,
-        })
+        self.read_adopted(partition, entry, generation).await.map_err(unsound)
     }
 
     async fn read_adopted(&self, partition: i32, entry: &SegmentEntry, generation: &Generation) -> Result<Manifest> {
@@ -151,5 +142,27 @@ impl Run {
         let topic = self.topic(&partition.topic)?.identity();
         let there = self.backup.source.committed(std::slice::from_ref(partition)).await?;
         Ok(there.get(partition).and_then(|committed| BackupCommit::read(committed, &self.backup.store_id, topic)))
+    }
+}
+
+/// Whether what was read has all that is in a segment with the same start, and nothing else there.
+fn has_read(read: &Manifest, stored: &Manifest) -> bool {
+    let further = read.members.get(stored.members.len());
+    stored.next <= read.next
+        && read.members.starts_with(&stored.members)
+        && further.is_none_or(|further| further.first_offset >= stored.next)
+}
+
+/// Adds what to do about a damaged segment at the end of a chain.
+pub(crate) fn unsound(error: Error) -> Error {
+    match error {
+        Error::Segment(SegmentError { kind, object, what }) => {
+            let what = format!(
+                "{what}. The backup goes on behind this segment, and cannot while it is not sound: move it and its .sha256 away, and what Kafka \
+                 still holds of it is backed up again"
+            );
+            Error::Segment(SegmentError { kind, object, what })
+        }
+        error => error,
     }
 }

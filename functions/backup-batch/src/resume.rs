@@ -11,7 +11,6 @@ use shared::{Error, Result};
 use tokio::sync::Mutex;
 
 use crate::Run;
-use crate::lost_end::Compared;
 use crate::plan::Candidate;
 use crate::publish::ChainEnd;
 
@@ -116,7 +115,8 @@ impl Run {
         let end = ChainEnd { segment: last.name, manifest, was_read: false };
         let manifest = &end.manifest;
         let known = self.commit_of(&generation, manifest.start, manifest.next);
-        if self.is_same_log(candidate, &known, &generation).await? && self.compare(&candidate.partition, &end).await? != Compared::Other {
+        if self.is_same_log(candidate, &known, &generation).await? {
+            self.check_end(&candidate.partition, &known, &end).await?;
             tracing::info!(
                 topic = candidate.partition.topic,
                 partition,

@@ -28,7 +28,7 @@ const FIRST_LOOK: std::ops::RangeInclusive<Millis> = 1_000..=10_000;
 
 /// And after so long the partition is given up for this invocation. Aborted transactions are read in silence, and what was read of them is read
 /// again from its beginning.
-const GIVEN_UP: Millis = 900_000;
+pub(crate) const GIVEN_UP: Millis = 900_000;
 
 /// An invocation whose time ends after nothing came for so long says so. An aborted transaction that takes longer than an invocation has would
 /// keep its partition where it is without a word.
@@ -160,7 +160,7 @@ impl Run {
     /// Goes on behind what another invocation wrote and this one did not read, once it is known that the log has it. Nobody may be reading the
     /// partition meanwhile.
     pub(crate) async fn adopt_unread(&self, ready: &Ready, end: &ChainEnd) -> Result<Stretch> {
-        self.check_adopted(&ready.candidate, end).await?;
+        self.check_adopted(&ready.candidate, &ready.resume.generation, end).await?;
         self.commit_others(ready, end).await
     }
 

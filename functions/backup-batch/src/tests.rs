@@ -46,6 +46,8 @@ async fn resume_does_not_go_on_behind_another_log_where_the_commit_is_gone() {
     fake.write(10);
     (fake.log().commit, fake.log().is_other_from) = (None, Some(5));
     let report = fake.invoke().await;
+    assert!(!report.succeeded && fake.segments() == [0], "{report:?}");
+    let report = fake.invoke().await;
     assert!(report.succeeded, "{report:?}");
     assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0], vec![0, 10]));
 }
@@ -145,7 +147,7 @@ async fn publish_adopts_a_segment_that_is_there_and_mends_its_sidecar() {
 /// A cluster that was restored to an older state together with the group's offsets, and has grown since: a little, or past its old end.
 #[tokio::test]
 async fn publish_does_not_adopt_what_another_log_had() {
-    for (grown, says) in [(5, "a later invocation looks again"), (10, "other records")] {
+    for (grown, says) in [(5, "a later invocation looks again"), (10, "others than those of the log")] {
         let fake = Fake::default();
         fake.write(10);
         fake.invoke().await;
@@ -167,6 +169,54 @@ async fn publish_does_not_adopt_what_another_log_had() {
         assert!(report.succeeded, "{report:?}");
         assert_eq!(fake.segments_in("orders@2")[0], 0);
     }
+}
+
+/// Offsets 10 to 13 held an aborted transaction, and nothing was there to be stored. After the cluster was set back they hold records.
+#[tokio::test]
+async fn records_where_the_segment_has_none_are_of_another_log() {
+    for has_commit in [true, false] {
+        let fake = Fake::default();
+        fake.write(10);
+        fake.invoke().await;
+        let before = fake.log().commit.clone().filter(|_| has_commit);
+        fake.write(4);
+        fake.log().records.truncate(10);
+        fake.advance(60_000);
+        fake.invoke().await;
+        assert_eq!(fake.segments(), [0, 10]);
+        (fake.log().commit, fake.log().high_watermark) = (before, 10);
+        fake.write(12);
+        fake.advance(60_000);
+        let report = fake.invoke().await;
+        assert!(!report.succeeded && fake.segments() == [0, 10], "{report:?}");
+        assert!(fake.invoke().await.succeeded);
+        assert_eq!(fake.segments_in("orders@2"), [0, 10]);
+    }
+}
+
+#[tokio::test]
+async fn a_doubt_is_noted_where_the_group_is_in_an_older_generation() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    let old = fake.log().commit.clone();
+    // Restored to an older state twice: the first time the second generation began.
+    fake.log().is_other_from = Some(0);
+    fake.write(10);
+    fake.log().commit = None;
+    fake.invoke().await;
+    fake.invoke().await;
+    assert_eq!(fake.segments_in("orders@2"), [0, 10]);
+    {
+        let mut log = fake.log();
+        (log.commit, log.high_watermark, log.end, log.is_other_from) = (old, 15, 15, Some(1));
+        log.records.retain(|offset| *offset < 15);
+    }
+    fake.advance(60_000);
+    assert!(!fake.invoke().await.succeeded);
+    fake.advance(60_000);
+    assert!(fake.invoke().await.succeeded);
+    assert_eq!(fake.segments_in("orders@3")[0], 0);
 }
 
 #[tokio::test]

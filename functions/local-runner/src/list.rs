@@ -130,7 +130,7 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
             // The one in which the others are is missing.
             Err((error, newest)) => {
                 places.push(Place::unreadable(&folder, error));
-                (None, Some(newest))
+                (None, newest)
             }
         };
         let found = match &lineage {
@@ -140,7 +140,10 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
             }
             _ => partitions_in(store, &folder, newest.as_ref(), counted.remove(&folder).unwrap_or_default()).await,
         };
-        let known = |partition| Some(lineage.as_ref()?.of(partition)).or(newest.as_ref()).filter(|generation| generation.begins(partition));
+        let known = |partition| {
+            let lineage = lineage.as_ref().map(|lineage| lineage.of(partition));
+            lineage.or(newest.as_ref()).filter(|generation| generation.begins(partition))
+        };
         match found {
             Ok(found) => places.extend(found.into_iter().map(|(partition, folder, has_begun)| Place {
                 folder,
@@ -155,17 +158,13 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
     Ok(places)
 }
 
-/// What topic.json says, and the generations that it continues. Where one of those is missing: the error, and topic.json alone. One that cannot
-/// be read is a thing of `verify`.
-async fn generation(store: &dyn ObjectStore, folder: &str) -> Result<Option<Lineage>, (Error, Generation)> {
+/// What topic.json says, and the generations that it continues. Where one of those is missing: the error, and topic.json alone, if that can be read.
+async fn generation(store: &dyn ObjectStore, folder: &str) -> Result<Option<Lineage>, (Error, Option<Generation>)> {
     let Some((topic, number)) = names::parse_topic_folder(folder) else { return Ok(None) };
     let generations = Generations::of(store, topic);
     match generations.lineage(number).await {
         Ok(lineage) => Ok(lineage),
-        Err(error) => match generations.get(number).await {
-            Ok(Some((alone, _))) => Err((error, alone)),
-            _ => Ok(None),
-        },
+        Err(error) => Err((error, generations.get(number).await.ok().flatten().map(|(alone, _)| alone))),
     }
 }
 
@@ -196,7 +195,7 @@ async fn list_partitions(store: &Arc<dyn ObjectStore>, places: Places, patience:
             Err(error) => Err(error),
         };
         let filled = filled.and_then(|()| match loss {
-            Some(loss) if row.segments == 0 && row.python_archives == 0 => Err(Error::Refused(loss)),
+            Some(loss) if row.segments == 0 => Err(Error::Refused(loss)),
             _ => Ok(()),
         });
         let settled = patience.settle(filled, |error| row.error = Some(error));

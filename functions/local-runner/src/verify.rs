@@ -93,7 +93,10 @@ impl<'a> Verify<'a> {
             }
             // The Python tool wrote none, so where only its archives are, none is missing.
             if let Some(flaw) = of_topic.1.take_if(|flaw| !flaw.is_missing || verdict.segments > 0) {
-                verdict.problems.push(flaw.what);
+                // It can be what the place says, too.
+                if !verdict.problems.contains(&flaw.what) {
+                    verdict.problems.push(flaw.what);
+                }
             }
             tell(verdict);
             settled?;
@@ -123,7 +126,7 @@ impl<'a> Verify<'a> {
             let archive = self.patience.settle(opened, |problem| verdict.problems.push(problem))?;
             verdict.records += archive.map_or(0, |archive| archive.records());
         }
-        let is_lost = verdict.segments == 0 && verdict.python_archives == 0 && loss.is_some();
+        let is_lost = verdict.segments == 0 && loss.is_some();
         let told = if self.from_oldest { &mut verdict.warnings } else { &mut verdict.problems };
         told.extend(loss.filter(|_| is_lost));
         if is_compacted && (is_lost || first.is_some_and(|first| first > 0)) {

@@ -190,8 +190,9 @@ impl Run {
 
     /// Whether records of this restore can be in the target: then where its partitions ended before the first of them is known, and stays so.
     async fn has_written(&self, identity: &RestoreIdentity) -> Result<bool> {
-        for partition in &self.source.all_partitions {
-            if self.restore.checkpoint(&self.restore.settings.restore_id, &identity.run, *partition).await?.is_some() {
+        let Restore { store, settings, .. } = &self.restore;
+        for partition in Checkpoint::partitions(store.as_ref(), &settings.restore_id).await? {
+            if self.restore.checkpoint(&settings.restore_id, &identity.run, partition).await?.is_some() {
                 return Ok(true);
             }
         }
@@ -205,7 +206,8 @@ impl Run {
             return Ok(());
         }
         Err(Error::Refused(format!(
-            "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this one again. If nobody will, delete              {}; or name another RESTORE_TOPIC_NAME",
+            "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this one again. If nobody will, delete \
+             {}; or name another RESTORE_TOPIC_NAME",
             claim.topic,
             claim.restore_id,
             self.restore.store.location(name)

@@ -158,7 +158,7 @@ impl<'r> PartitionRestore<'r> {
 
     /// A partition of which nothing is in the bucket: as a rule nothing was ever written to it.
     fn check_lost(&mut self) -> Result<()> {
-        let nothing_yet = self.reached.next == 0 && self.reached.inside.is_none() && self.reached.archives.is_none();
+        let nothing_yet = self.reached.next == 0 && self.reached.inside.is_none();
         let Some(what) = self.run.source.what_is_lost(self.partition).filter(|_| nothing_yet) else { return Ok(()) };
         let (settings, advice) = (&self.run.restore.settings, self.run.source.compaction_advice());
         if settings.skip_damaged || settings.is_allowed("expired") {

@@ -50,8 +50,13 @@ impl Source {
     /// What to say of a partition of which there is nothing to restore, though there was.
     pub(crate) fn what_is_lost(&self, partition: i32) -> Option<String> {
         let was_there = self.generation.as_ref().is_some_and(|generation| generation.begun.contains(&partition));
-        was_there
-            .then(|| format!("every segment of {}/{partition} is missing: topic.json says that there were some", self.folder_of(partition)))
+        was_there.then(|| {
+            format!(
+                "every segment of {}/{partition} is missing: {}/topic.json says that there were some",
+                self.folder_of(partition),
+                self.folder
+            )
+        })
     }
 
     /// What to add where the beginning of a partition is missing: of a compacted topic those are not just old records.
@@ -88,14 +93,14 @@ impl Restore {
         let absent = places.iter().filter(|(_, place)| !place.is_there).map(|(partition, _)| *partition).collect();
         let all_partitions: Vec<i32> =
             places.iter().filter(|(_, place)| place.is_there || place.has_begun).map(|(partition, _)| *partition).collect();
-        if let Some(number) = event.partition.filter(|number| generation.is_some() && !places.contains_key(number)) {
-            return Err(Error::Refused(format!("the event names partition {number}, which {folder:?} does not have; nothing was read")));
-        }
         if all_partitions.is_empty() && generation.is_none() {
             let there = self.store.folders("").await?;
             let there: Vec<&str> = there.iter().map(String::as_str).filter(|name| !name.starts_with('@')).collect();
             let there = if there.is_empty() { "nothing is there".to_owned() } else { format!("there are: {}", there.join(", ")) };
             return Err(Error::Refused(format!("no backup of {folder:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
+        }
+        if let Some(number) = event.partition.filter(|number| !places.contains_key(number)) {
+            return Err(Error::Refused(format!("the event names partition {number}, which {folder:?} does not have; nothing was read")));
         }
         let partitions = all_partitions
             .iter()

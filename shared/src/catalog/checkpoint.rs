@@ -97,6 +97,23 @@ impl Checkpoint {
         }
     }
 
+    /// The source partitions of which a restore has a checkpoint.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn partitions(store: &dyn ObjectStore, restore_id: &str) -> Result<Vec<i32>> {
+        let (prefix, mut found, mut after) = (names::restore_prefix(restore_id), Vec::new(), String::new());
+        loop {
+            let page = store.list(&prefix, &after, 1000).await?;
+            let names = page.objects.iter().filter_map(|object| object.name.strip_prefix(&prefix)?.strip_suffix(".json"));
+            found.extend(names.filter_map(names::parse_partition));
+            match page.objects.last() {
+                Some(last) if page.more => after.clone_from(&last.name),
+                _ => return Ok(found),
+            }
+        }
+    }
+
     /// Reads a checkpoint, with the version to replace.
     ///
     /// # Errors

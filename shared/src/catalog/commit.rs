@@ -43,6 +43,9 @@ pub struct Doubt {
     /// Where the log was cut, as the leader of a newer epoch told a reader: then there is no doubt left. `None`: it only seemed to end too low.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<i64>,
+    /// What the log has to reach, where the bucket is further than the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 /// Names a bucket in progress that is kept outside of it, without revealing it.

@@ -82,6 +82,11 @@ pub fn file_name(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, file)| file)
 }
 
+/// Where all that a restore keeps is.
+pub fn restore_prefix(restore_id: &str) -> String {
+    format!("@restore/{restore_id}/")
+}
+
 /// What a restore id stands for.
 pub fn restore_json(restore_id: &str) -> String {
     format!("@restore/{restore_id}/restore.json")

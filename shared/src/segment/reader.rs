@@ -110,7 +110,7 @@ impl SegmentReader {
         let other_id = manifest.topic_id.as_ref().filter(|id| topic_id.is_some_and(|expected| expected != *id));
         let what = match other_id {
             _ if !is_there => format!("{}/{} from offset {}", manifest.topic, manifest.partition, manifest.start),
-            Some(id) => format!("topic id {id}, and topic.json another one"),
+            Some(id) => format!("topic id {id}, and topic.json {}", topic_id.map(ToString::to_string).unwrap_or_default()),
             None => return Ok(()),
         };
         let what = format!("its manifest says {what}: the object was renamed or put here by mistake");

@@ -99,7 +99,7 @@ pub fn lost_end() -> Result<(), String> {
 }
 
 /// A cluster is restored to an older state together with the group's offsets, and grows again: what another log had is not gone on behind, whether
-/// the group says where to begin or the bucket.
+/// the group says where to begin or the bucket. All partitions begin in one generation.
 ///
 /// # Errors
 /// Records of the log as it is now are in no backup.
@@ -107,20 +107,26 @@ pub fn set_back_with_its_group() -> Result<(), String> {
     for (grows_by, has_group) in [1, 4, 9].into_iter().flat_map(|grows_by| [(grows_by, true), (grows_by, false)]) {
         runtime()?.block_on(async {
             let mut simulation = Simulation::small();
+            simulation.add_full_partition();
             simulation.back_up_everything().await?;
-            let (before, end) = {
+            let (before, logs) = {
                 let state = simulation.world.lock();
-                (state.groups.clone(), state.topics[TOPIC].logs[0].end())
+                (state.groups.clone(), state.topics[TOPIC].logs.clone())
             };
-            simulation.write(0, 4);
+            for partition in [0, 1] {
+                simulation.write(partition, 4);
+            }
             simulation.back_up_everything().await?;
             {
                 let mut state = simulation.world.lock();
-                cut(&mut state, end);
-                state.topics.get_mut(TOPIC).into_iter().for_each(|topic| topic.logs[0].cuts.clear());
+                let topic = state.topics[TOPIC].clone();
+                state.buried.push((TOPIC.to_owned(), topic));
+                state.topics.get_mut(TOPIC).into_iter().for_each(|topic| topic.logs.clone_from(&logs));
                 state.groups = if has_group { before } else { Default::default() };
             }
-            simulation.write(0, grows_by);
+            for partition in [0, 1] {
+                simulation.write(partition, grows_by);
+            }
             simulation.back_up_everything().await?;
             let generations = simulation.generations().await;
             if generations != 2 {

@@ -28,6 +28,36 @@ const ABORT: Duration = Duration::from_secs(5);
 /// When less than this is left of the invocation, or than a quarter of what there was, waiting for the brokers ends: giving up takes time, too.
 const MARGIN: Duration = Duration::from_secs(2);
 
+/// With no word of any record for so long it is asked whether the topic is still there: librdkafka keeps the records of one that was deleted just
+/// before they came, for ever and without an error.
+const SILENT: Duration = Duration::from_secs(15);
+
+/// How long nothing came of what is queued.
+struct Silence {
+    outstanding: usize,
+    since: Instant,
+    asked: Instant,
+}
+
+impl Silence {
+    fn of(outstanding: usize) -> Self {
+        let now = Instant::now();
+        Self { outstanding, since: now, asked: now }
+    }
+
+    /// Whether it is time to ask.
+    fn is_long(&mut self, outstanding: usize) -> bool {
+        if outstanding != self.outstanding {
+            *self = Self::of(outstanding);
+        }
+        let is_long = self.asked.elapsed() >= SILENT;
+        if is_long {
+            self.asked = Instant::now();
+        }
+        is_long
+    }
+}
+
 /// Writes to one topic through librdkafka.
 pub(super) struct Writer {
     producer: Arc<Producer>,
@@ -132,6 +162,27 @@ impl Writer {
         move || asker.left().zip(margin).is_some_and(|(left, margin)| left <= margin)
     }
 
+    /// Ends the waiting for a topic that is not there any more, and for a transaction that the brokers have ended by now.
+    async fn check_silence(&mut self, silence: &mut Silence) -> Result<()> {
+        if !silence.is_long(self.producer.handle().observer().outstanding()) {
+            return Ok(());
+        }
+        // Where nobody answers, that is for librdkafka to say.
+        let topics = source::describe(&self.asker, std::slice::from_ref(&self.kept.topic)).await;
+        let is_gone = topics.is_ok_and(|topics| topics.is_empty());
+        let is_over = self.delivery == Delivery::ExactlyOnce && silence.since.elapsed() > self.timeout + SILENT;
+        let error = if is_gone {
+            KafkaError::new(KafkaErrorKind::UnknownTopic, &self.kept.topic, "was deleted while it was written to")
+        } else if is_over {
+            let what = format!("no broker has taken a record for {} s", silence.since.elapsed().as_secs());
+            given_up(self.error(Doing::Write, Failure::new(Code::TIMED_OUT, what)))
+        } else {
+            return Ok(());
+        };
+        self.abort().await;
+        Err(error)
+    }
+
     /// The invocation ends before the brokers have everything: what is open is given up.
     async fn too_late(&mut self) -> KafkaError {
         let what = "the brokers had not taken all records when the invocation's time was used up";
@@ -228,6 +279,7 @@ impl RecordWriter for Writer {
     async fn room(&mut self) -> Result<()> {
         let (start, is_late, observer) = (Instant::now(), self.patience(), Arc::clone(self.producer.handle().observer()));
         let before = observer.outstanding();
+        let mut silence = Silence::of(before);
         // Down to the half, so that each wait is followed by many records. Some progress at least: one record can be larger than the half.
         while observer.outstanding() > 0 && (observer.outstanding() == before || observer.outstanding() > self.producer.room() / 2) {
             self.producer.reported(STEP).await;
@@ -237,6 +289,7 @@ impl RecordWriter for Writer {
             if is_late() {
                 return Err(self.too_late().await);
             }
+            self.check_silence(&mut silence).await?;
         }
         Ok(())
     }
@@ -247,6 +300,7 @@ impl RecordWriter for Writer {
         let (producer, observer) = (Arc::clone(&self.producer), Arc::clone(self.producer.handle().observer()));
         // This sends what lingers. It is not how to wait: as long as it lasts, librdkafka's threads for the brokers spin.
         let mut is_done = blocking(move || producer.flush(STEP)).await;
+        let mut silence = Silence::of(observer.outstanding());
         while !is_done {
             if let Some(failure) = self.producer.fatal().or_else(|| observer.hopeless(start)) {
                 return Err(self.error(Doing::Write, failure));
@@ -256,6 +310,9 @@ impl RecordWriter for Writer {
             }
             self.producer.reported(STEP).await;
             is_done = observer.outstanding() == 0;
+            if !is_done {
+                self.check_silence(&mut silence).await?;
+            }
         }
         let reports = self.producer.handle().observer().take_reports();
         if let Some(undelivered) = reports.failed {

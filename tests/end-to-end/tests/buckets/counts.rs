@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::fs;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backup_batch::Backup;
 use end_to_end::kafka::{Kafka, unique};
@@ -18,7 +20,7 @@ use shared::catalog::{Generations, names};
 use shared::clock;
 use shared::config::{BackupSettings, Compression, RestoreSettings, StoreSettings};
 use shared::host::Budget;
-use shared::kafka::{RdKafkaSource, RdKafkaTarget};
+use shared::kafka::{RdKafkaSource, RdKafkaTarget, SourceCluster, TopicPartition};
 use shared::record::{Record, TimestampType};
 use shared::segment::{FinishedSegment, Isolation, Packing, SegmentSpec, SegmentWriter};
 use shared::store::{self, CountingStore, Deadline, MemoryStore, ObjectStore};
@@ -115,7 +117,8 @@ async fn assert_constant(kafka: &Kafka, runner: &Runner, bucket: &Bucket, sizes:
     handlers.back_up(&group, 1).await;
     let (mut next, mut costs) = (2, Vec::new());
     for objects in sizes {
-        bucket.fill(&topic, next, objects / 2).await;
+        let last = handlers.segment_of(objects / 2 - 1).await;
+        bucket.fill(&topic, next..objects / 2 - 1, last).await;
         let found = handlers.back_up(&unique("group"), objects / 2).await;
         let known = handlers.back_up_twice(&unique("group"), objects / 2 + 1).await;
         next = objects / 2 + 3;
@@ -156,10 +159,29 @@ impl Handlers<'_> {
     }
 
     fn backup(&self, group: &str) -> Backup {
+        let (source, settings) = self.source(group);
+        Backup::new(Arc::new(source), self.bucket.store.clone(), settings, clock::system())
+    }
+
+    fn source(&self, group: &str) -> (RdKafkaSource, BackupSettings) {
         let more = json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 1, "GROUP_ID": group});
         let settings = BackupSettings::from_raw(&self.runner.raw(&self.runner.backup_config(&[self.topic], more))).expect("good");
-        let source = RdKafkaSource::connect(&settings.kafka, group, settings.isolation, QUEUE).expect("good settings");
-        Backup::new(Arc::new(source), self.bucket.store.clone(), settings, clock::system())
+        (RdKafkaSource::connect(&settings.kafka, group, settings.isolation, QUEUE).expect("good settings"), settings)
+    }
+
+    /// With the record that the log has there: the end of a chain is compared with it.
+    async fn segment_of(&self, start: i64) -> FinishedSegment {
+        let (source, _) = self.source("nobody");
+        let mut reader = source.open(&TopicPartition::new(self.topic, 0), start).await.expect("it is there");
+        let mut writer = self.bucket.writer(self.topic, start).await;
+        while writer.records() == 0 {
+            reader.fetch(Duration::from_secs(1)).await.expect("Kafka answers");
+            reader.drain(&mut |record| {
+                writer.append(record).expect("it fits");
+                ControlFlow::Break(())
+            });
+        }
+        writer.finish(start + 1).await.expect("it is whole")
     }
 
     /// A restore into a new topic. `more` are further keys.
@@ -195,19 +217,18 @@ impl Bucket {
     }
 
     /// Segments of one offset each, from `from` to the one that ends at `to`, and their `.sha256`; only the last is real.
-    async fn fill(&self, topic: &str, from: i64, to: i64) {
+    async fn fill(&self, topic: &str, starts: Range<i64>, last: FinishedSegment) {
         let [model, model_sidecar] = [names::segment(topic, 0, 0, Packing::Gzip), sidecar(topic, 0)];
-        let segments: Vec<_> = (from..to - 1).map(|start| names::segment(topic, 0, start, Packing::Gzip)).collect();
-        let sidecars: Vec<_> = (from..to - 1).map(|start| sidecar(topic, start)).collect();
+        let segments: Vec<_> = starts.clone().map(|start| names::segment(topic, 0, start, Packing::Gzip)).collect();
+        let sidecars: Vec<_> = starts.clone().map(|start| sidecar(topic, start)).collect();
         for (model, copies) in [(model, segments), (model_sidecar, sidecars)] {
             match &self.folder {
                 Some(folder) => copy_in(folder, &model, &copies),
                 None => self.copy(&model, copies).await,
             }
         }
-        let last = self.segment(topic, to - 1).await;
-        self.store.create(&names::segment(topic, 0, to - 1, Packing::Gzip), last.body).await.expect("it is new");
-        self.store.create(&sidecar(topic, to - 1), bytes::Bytes::from(last.sha256).into()).await.expect("it is new");
+        self.store.create(&names::segment(topic, 0, starts.end, Packing::Gzip), last.body).await.expect("it is new");
+        self.store.create(&sidecar(topic, starts.end), bytes::Bytes::from(last.sha256).into()).await.expect("it is new");
     }
 
     async fn copy(&self, model: &str, copies: Vec<String>) {
@@ -223,7 +244,16 @@ impl Bucket {
         under_way.join_all().await;
     }
 
+    /// With a record that is in no log.
     async fn segment(&self, topic: &str, start: i64) -> FinishedSegment {
+        let record =
+            Record { offset: start, timestamp: 1, timestamp_type: TimestampType::CreateTime, key: None, value: None, headers: &[] };
+        let mut writer = self.writer(topic, start).await;
+        writer.append(&record).expect("it fits");
+        writer.finish(start + 1).await.expect("it is whole")
+    }
+
+    async fn writer(&self, topic: &str, start: i64) -> SegmentWriter {
         let (generation, _) = Generations::of(self.store.as_ref(), topic).get(1).await.expect("a whole one").expect("it is there");
         let spec = SegmentSpec {
             topic: topic.to_owned(),
@@ -235,11 +265,7 @@ impl Bucket {
             compression: Compression::Gzip(3),
             created_at: "2026-01-01T00:00:00Z".to_owned(),
         };
-        let mut writer = SegmentWriter::new(spec, 1);
-        let record =
-            Record { offset: start, timestamp: 1, timestamp_type: TimestampType::CreateTime, key: None, value: None, headers: &[] };
-        writer.append(&record).expect("it fits");
-        writer.finish(start + 1).await.expect("it is whole")
+        SegmentWriter::new(spec, 1)
     }
 }
 

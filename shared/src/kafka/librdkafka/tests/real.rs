@@ -201,6 +201,27 @@ async fn a_writer_that_is_dropped_does_not_keep_readers_waiting() {
     assert_eq!(settled, OffsetRange { log_start: 0, end: 4, high_watermark: 4 });
 }
 
+/// librdkafka keeps such records for ever, and says nothing.
+#[tokio::test]
+async fn records_for_a_topic_that_was_deleted_before_the_first_of_them_are_not_waited_for() {
+    let settings = real!();
+    for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
+        let (topic, target) = (unique("gone"), target(&settings));
+        create(&target, &topic, 1, &[]).await;
+        let mut writer = target.open(&WriterName { topic: topic.clone(), id: topic.clone() }, delivery).await.unwrap();
+        admin(&settings).delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+        while target.describe(&topic).await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let written = odd_records()[0].lend(|record| writer.write(0, record));
+        let error = match written {
+            Ok(_) => writer.flush().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind, KafkaErrorKind::UnknownTopic, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn an_older_writer_is_fenced() {
     let settings = real!();
