@@ -35,7 +35,8 @@ public final class Bulk {
         int bytes = Integer.parseInt(arguments[2]);
         Map<String, Object> properties = new HashMap<>(Map.of(
                 "bootstrap.servers", Resident.bootstrapServers(),
-                "acks", "all", "linger.ms", 20, "batch.size", 256 << 10, "buffer.memory", 128L << 20));
+                "acks", "all", "linger.ms", 20, "batch.size", 256 << 10, "buffer.memory", 128L << 20,
+                "delivery.timeout.ms", 600_000)); // a test must not fail because the machine is busy
         for (int i = 3; i < arguments.length; i++) {
             String[] pair = arguments[i].split("=", 2);
             properties.put(pair[0], pair[1]);
