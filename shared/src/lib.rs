@@ -16,15 +16,13 @@
 //! The handlers in `functions/` see Kafka and the bucket only through the traits in [`kafka`] and [`store`].
 
 pub mod catalog;
-pub mod clock;
 pub mod config;
 mod error;
-pub mod failpoint;
 pub mod host;
 pub mod kafka;
-pub mod record;
 pub mod segment;
 pub mod store;
 pub mod telemetry;
 
-pub use error::{Error, Result, in_full};
+pub use error::{Error, Result};
+pub use kernel::{clock, failpoint, in_full, record};

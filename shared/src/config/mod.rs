@@ -39,9 +39,9 @@ pub(crate) use properties::is_sensitive;
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
 pub use settings::{
-    AzureStore, BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, S3Store, Secret, StoreKind,
-    StoreSettings,
+    AzureStore, BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, S3Store, StoreKind, StoreSettings,
 };
+pub use kernel::Secret;
 pub use times::Times;
 
 /// Everything that is wrong with a configuration, all at once.

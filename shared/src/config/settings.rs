@@ -1,35 +1,14 @@
 //! Validated settings. A value of these types is known to be good; the handlers require nothing else.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use kernel::Secret;
 
 use super::Times;
 use crate::kafka::{Delivery, Login};
 use crate::segment::Isolation;
-
-/// A value that never reaches a log: neither `Debug` nor `Display` shows it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a value.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The value itself, for the one call that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// How to reach Kafka.
 #[derive(Debug, Clone, Default)]
