@@ -22,7 +22,7 @@ pub mod host;
 pub mod kafka;
 pub mod segment;
 pub mod store;
-pub mod telemetry;
 
 pub use error::{Error, Result};
 pub use kernel::{clock, failpoint, in_full, record};
+pub use telemetry;

@@ -36,13 +36,15 @@ mod validate;
 
 pub(crate) use properties::is_sensitive;
 
+pub use kernel::Secret;
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
 pub use settings::{
-    AzureStore, BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, S3Store, StoreKind, StoreSettings,
+    AzureStore, BackupSettings, Compression, KafkaSettings, PartitionStrategy, RestoreSettings, S3Store, StoreKind, StoreSettings,
 };
-pub use kernel::Secret;
+pub use telemetry::LogLevel;
 pub use times::Times;
+pub use validate::log_level;
 
 /// Everything that is wrong with a configuration, all at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -58,7 +58,7 @@ impl Raw {
         Ok(raw)
     }
 
-    /// Every value that must never be shown, for [`crate::telemetry::redact`]: known before anything is validated.
+    /// Every value that must never be shown, for [`telemetry::redact`]: known before anything is validated.
     pub fn secrets(&self) -> Vec<Secret> {
         let keys = self.entries.iter().filter(|(name, _)| keys::find(name).is_some_and(|key| key.secret && *name != properties::KEY));
         let values = keys.filter_map(|(_, entry)| json::scalar(&entry.value)).flat_map(|value| parts_of_secret(&value));

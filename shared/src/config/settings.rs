@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kernel::Secret;
+use telemetry::LogLevel;
 
 use super::Times;
 use crate::kafka::{Delivery, Login};
@@ -90,21 +91,6 @@ pub enum Compression {
     Gzip(u8),
     /// Level 1 to 19.
     Zstd(u8),
-}
-
-/// LOG_LEVEL: 10, 20, 30, 40, 50 or a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// 10.
-    Debug,
-    /// 20.
-    Info,
-    /// 30.
-    Warning,
-    /// 40.
-    Error,
-    /// 50.
-    Critical,
 }
 
 /// What `backup-batch` requires.

@@ -55,11 +55,9 @@ impl StoreSettings {
     }
 }
 
-impl LogLevel {
-    /// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.
-    pub fn from_raw(raw: &Raw) -> Self {
-        log_level(&mut Reader::new(raw)).unwrap_or(Self::Info)
-    }
+/// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.
+pub fn log_level(raw: &Raw) -> LogLevel {
+    level(&mut Reader::new(raw)).unwrap_or(LogLevel::Info)
 }
 
 /// Every key is read before the first `?`, so that every problem is noted.
@@ -222,7 +220,7 @@ fn limits(read: &mut Reader<'_>) -> Option<Limits> {
     let max_segments = read.or("MAX_SEGMENTS_PER_INVOCATION", 1, number(0..=i64::MAX as u64));
     let time_budget = read.optional("TIME_BUDGET_SECONDS", seconds(1));
     let memory_limit = read.optional("MEMORY_LIMIT_MB", |text| number(64..=16 * MIB)(text).map(|mib| mib * MIB));
-    let log_level = log_level(read);
+    let log_level = level(read);
     Some(Limits {
         threads: threads? as usize,
         max_segments: max_segments.map(|most| (most > 0).then_some(most))?,
@@ -232,7 +230,7 @@ fn limits(read: &mut Reader<'_>) -> Option<Limits> {
     })
 }
 
-fn log_level(read: &mut Reader<'_>) -> Option<LogLevel> {
+fn level(read: &mut Reader<'_>) -> Option<LogLevel> {
     const LEVELS: [(&str, LogLevel); 10] = [
         ("10", LogLevel::Debug),
         ("20", LogLevel::Info),

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::hosted::{Done, FailureKind, Hosted};
 use super::http::{self, Answer, Request};
 use super::{BadEvent, Event, Function};
-use crate::telemetry::{InvocationMetrics, TopicMetrics};
+use telemetry::{InvocationMetrics, TopicMetrics};
 
 /// Serves until `stop` becomes true; what was begun is ended in good order.
 pub(super) async fn serve<F: Function>(listener: TcpListener, hosted: Arc<Hosted<F>>, stop: watch::Receiver<bool>) {

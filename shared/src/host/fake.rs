@@ -11,8 +11,8 @@ use super::{Budget, Event, Function, Limits, Outcome, StopSignal};
 use crate::clock::{self, Millis};
 use crate::config::{BackupSettings, ConfigError, Raw};
 use crate::store::Deadline;
-use crate::telemetry::TopicMetrics;
 use crate::{Error, Result};
+use telemetry::TopicMetrics;
 
 pub(super) struct Fake {
     deadline: Deadline,

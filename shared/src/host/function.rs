@@ -9,7 +9,7 @@ use super::{Budget, Event};
 use crate::Result;
 use crate::config::{ConfigError, Raw};
 use crate::store::Deadline;
-use crate::telemetry::TopicMetrics;
+use telemetry::TopicMetrics;
 
 /// A function as its hosts see it: made from a configuration once for a process, then called any number of times, one after another:
 /// the memory of the process is for one invocation.

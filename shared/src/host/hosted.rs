@@ -11,8 +11,8 @@ use super::{BadEvent, Budget, Event, Function, Outcome, StopSignal};
 use crate::clock::{Clock, Millis};
 use crate::config::{ConfigError, Raw};
 use crate::store::Deadline;
-use crate::telemetry::{InvocationMetrics, redact};
 use crate::{Error, in_full};
+use telemetry::{InvocationMetrics, redact};
 
 /// A function, its configuration and its clients.
 pub(super) struct Hosted<F: Function> {
@@ -115,7 +115,7 @@ impl<F: Function> Hosted<F> {
 }
 
 /// A report with errors fails its invocation, so that alarms and dead-letter queues see it; the report itself goes to the log.
-fn judge(outcome: Outcome) -> (Result<Value, Failure>, Vec<crate::telemetry::TopicMetrics>) {
+fn judge(outcome: Outcome) -> (Result<Value, Failure>, Vec<telemetry::TopicMetrics>) {
     /// Errors that the message names; the report has them all.
     const NAMED: usize = 10;
     if outcome.errors.is_empty() {

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use telemetry::{LogLevel, LogStyle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -13,8 +14,7 @@ use tracing::Instrument;
 use super::hosted::{FailureKind, Hosted};
 use super::{Event, Function, StopSignal, azure, keep_freed_memory, lambda, stop_on_signals};
 use crate::clock;
-use crate::config::{LogLevel, Raw};
-use crate::telemetry::{self, LogStyle};
+use crate::config::{self, Raw};
 
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn run<F: Function>() -> ExitCode {
         Err(error) => return ends_with(2, &error.to_string()),
     };
     telemetry::redact::hide(&raw.secrets());
-    telemetry::init(LogLevel::from_raw(&raw), platform.log_style());
+    telemetry::init(config::log_level(&raw), platform.log_style());
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve::<F>(platform, &raw)),
         Err(error) => ends_with(1, &format!("the async runtime did not start: {error}")),

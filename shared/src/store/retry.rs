@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::clock;
     use crate::config::LogLevel;
-    use crate::telemetry::{LogLine, LogStyle};
+    use telemetry::{LogLine, LogStyle};
 
     fn retry() -> Retry {
         let policy = RetryPolicy { first_pause: Duration::ZERO, ..RetryPolicy::default() };

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::Password;
 use crate::config::Secret;
 use crate::kafka::{KafkaError, KafkaErrorKind, Result};
-use crate::telemetry::redact;
+use telemetry::redact;
 
 /// How long reading the secret may take, all tries together.
 const LIMIT: Duration = Duration::from_secs(10);

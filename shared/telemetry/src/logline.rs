@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kernel::clock::{Clock, Millis};
 use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
@@ -15,8 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::fields::{Fields, text_of};
 use super::filter;
 use super::redact::Redactor;
-use crate::clock::{Clock, Millis};
-use crate::config::LogLevel;
+use crate::LogLevel;
 
 /// For whom the lines are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

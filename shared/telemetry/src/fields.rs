@@ -3,10 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
+use kernel::in_full;
 use serde_json::Value;
 use tracing::field::{Field, Visit};
-
-use crate::in_full;
 
 /// Fields in their order, each name once.
 #[derive(Debug, Default)]

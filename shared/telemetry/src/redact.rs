@@ -1,12 +1,12 @@
 //! Masks known secrets: the last line of defence, where a library or a message forgot.
 //!
-//! [`hide`] what [`Raw::secrets`](crate::config::Raw::secrets) knows before the first line is written, and whatever is fetched later
+//! [`hide`] what `Raw::secrets` of the configuration knows before the first line is written, and whatever is fetched later
 //! (a secret store's answer) as soon as it is there.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use crate::config::Secret;
+use kernel::Secret;
 
 /// What stands for a secret.
 pub const MASK: &str = "***";

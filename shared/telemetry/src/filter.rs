@@ -2,10 +2,23 @@
 
 use tracing::{Level, Metadata};
 
-use crate::config::LogLevel;
+use crate::LogLevel;
 
 /// The crates of this project.
-const OWN: [&str; 5] = ["shared", "backup_batch", "restore_batch", "local_runner", "tests"];
+const OWN: [&str; 12] = [
+    "kernel",
+    "telemetry",
+    "store",
+    "kafka",
+    "archive",
+    "config",
+    "host",
+    "shared",
+    "backup_batch",
+    "restore_batch",
+    "local_runner",
+    "tests",
+];
 /// librdkafka's own lines (what it says at debug level is chosen by its property `debug`), and its binding's.
 const KAFKA: [&str; 2] = ["librdkafka", "rdkafka"];
 

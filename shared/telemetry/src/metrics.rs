@@ -1,8 +1,7 @@
 //! An invocation in numbers: for the log of every platform, and for CloudWatch as an embedded metric.
 
+use kernel::clock::Millis;
 use serde_json::{Map, Value, json};
-
-use crate::clock::Millis;
 
 /// What an invocation did for one topic, and what it left. A number that a function cannot know is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use kernel::Secret;
+use kernel::clock::{Clock, Millis};
 use serde_json::{Value, json};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::redact::Redactor;
-use super::{LogLine, LogStyle};
-use crate::clock::{Clock, Millis};
-use crate::config::{LogLevel, Secret};
+use super::{LogLevel, LogLine, LogStyle};
 
 /// 2020-06-08T10:56:34.557Z, the moment of the Python tool's first example line.
 #[derive(Debug)]

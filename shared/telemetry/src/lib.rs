@@ -3,8 +3,7 @@
 //! Everything logs through [`tracing`]; [`init`] decides once in a process what becomes of it.
 //!
 //! ```
-//! use shared::config::LogLevel;
-//! use shared::telemetry::{self, LogStyle};
+//! use telemetry::{LogLevel, LogStyle};
 //!
 //! telemetry::init(LogLevel::Info, LogStyle::Seed);
 //! let _span = tracing::info_span!("consumer", thread = "Kafka Consumer 0").entered();
@@ -25,21 +24,21 @@
 
 mod fields;
 mod filter;
+mod level;
 mod logline;
 mod metrics;
 pub mod redact;
 #[cfg(test)]
 mod tests;
 
+pub use level::LogLevel;
 pub use logline::{LogLine, LogStyle, Sink};
 pub use metrics::{InvocationMetrics, TopicMetrics};
 
 use std::io::Write;
 
+use kernel::clock;
 use tracing_subscriber::layer::SubscriberExt;
-
-use crate::clock;
-use crate::config::LogLevel;
 
 /// Sends log lines where the style wants them, from now on and for the whole process. Only the first call counts.
 pub fn init(level: LogLevel, style: LogStyle) {
