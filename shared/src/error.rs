@@ -1,4 +1,8 @@
-use crate::{config::ConfigError, kafka::KafkaError, segment::SegmentError, store::StoreError};
+use store::StoreError;
+
+use crate::config::ConfigError;
+use crate::kafka::KafkaError;
+use crate::segment::SegmentError;
 
 /// What an invocation can fail with. Each concern has its own error with its own hint; this one only gathers them.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +43,9 @@ mod tests {
     use std::io;
 
     use kernel::in_full;
+    use store::StoreErrorKind;
 
     use super::*;
-    use crate::store::StoreErrorKind;
 
     #[test]
     fn causes_follow_each_once() {

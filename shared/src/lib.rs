@@ -21,8 +21,5 @@ mod error;
 pub mod host;
 pub mod kafka;
 pub mod segment;
-pub mod store;
 
 pub use error::{Error, Result};
-pub use kernel::{clock, failpoint, in_full, record};
-pub use telemetry;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kernel::{Deadline, clock};
 use shared::config::{BackupSettings, ConfigError, Raw};
 use shared::host::{Budget, Event, Function, Limits, Outcome};
 use shared::kafka::RdKafkaSource;
 use shared::segment::GapReason;
-use shared::store::{self, Deadline};
-use shared::telemetry::TopicMetrics;
-use shared::{Error, Result, clock};
+use shared::{Error, Result};
+use telemetry::TopicMetrics;
 
 use crate::{Backup, BackupReport, Invocation, PartitionReport};
 

@@ -27,14 +27,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
+use kernel::clock::{Clock, Millis};
+use kernel::in_full;
 use shared::catalog::BackupCommit;
-use shared::clock::{Clock, Millis};
 use shared::config::BackupSettings;
 use shared::host::{Budget, Event};
 use shared::kafka::{SourceCluster, TopicPartition};
 use shared::segment::Lanes;
-use shared::store::ObjectStore;
-use shared::{Error, Result, in_full};
+use shared::{Error, Result};
+use store::ObjectStore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
+use kernel::clock::{Millis, age, rfc3339};
 use shared::catalog::{BackupCommit, TopicIdentity};
-use shared::clock::{Millis, age, rfc3339};
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use shared::{Error, Result};
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, TopicIdentity, find_last, find_next, names};
 use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
 use shared::segment::Packing;
-use shared::store::{StoreError, StoreErrorKind, Version};
 use shared::{Error, Result};
+use store::{StoreError, StoreErrorKind, Version};
 use tokio::sync::Mutex;
 
 use crate::Run;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use kernel::clock::{Millis, rfc3339};
 use shared::catalog::BackupCommit;
-use shared::clock::{Millis, rfc3339};
 use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWriter};
 use shared::{Error, Result};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use shared::catalog::BackupCommit;
 use shared::host::Budget;
 use shared::segment::GapReason;
-use shared::store::{ObjectStore, StoreErrorKind};
+use store::{ObjectStore, StoreErrorKind};
 
 use crate::Invocation;
 use crate::testing::Fake;

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use backup_batch::{Backup, Invocation as BackupInvocation};
+use kernel::record::{Header, Record, TimestampType};
+use kernel::{Deadline, clock};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
-use shared::clock;
-use shared::config::{BackupSettings, Compression, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times};
+use shared::config::{BackupSettings, Compression, PartitionStrategy, RestoreSettings, Times};
 use shared::host::Budget;
 use shared::kafka::{Delivery, Queued, SourceCluster, TargetCluster, TopicPartition, WriterName};
 use shared::kafka::{EmbeddedBroker, RdKafkaSource, RdKafkaTarget};
-use shared::record::{Header, Record, TimestampType};
 use shared::segment::Isolation;
-use shared::store::{self, Deadline, ObjectStore};
-use shared::telemetry;
+use store::{ObjectStore, StoreKind, StoreSettings};
+use telemetry::LogLevel;
 
 use crate::output::{Output, bytes};
 use crate::verify::{Verdict, Verify, verdicts_table};

@@ -13,6 +13,6 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn serve() -> ExitCode {
     #[cfg(feature = "failpoints")]
-    shared::failpoint::set_up();
+    kernel::failpoint::set_up();
     run(Cli::parse()).await
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use shared::kafka::TopicPartition;
-use shared::telemetry::Sink;
+use telemetry::Sink;
 
 /// The bars of one command.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use kernel::record::Record;
 use serde_json::{Map, Value, json};
-use shared::record::Record;
 use shared::segment::{Manifest, ReadOptions, SegmentReader};
 
 use crate::cli::BucketArgs;

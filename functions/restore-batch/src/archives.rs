@@ -1,10 +1,10 @@
 //! The Python tool's archives: older than our segments, without offsets, keys, headers or timestamps.
 
+use kernel::record::Record;
 use shared::catalog::{ArchiveCursor, names};
-use shared::record::Record;
 use shared::segment::{PythonArchive, PythonName};
-use shared::store::ObjectStore;
 use shared::{Error, Result};
+use store::ObjectStore;
 
 use crate::Restore;
 use crate::partition::PartitionRestore;

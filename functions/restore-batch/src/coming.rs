@@ -10,7 +10,7 @@ use shared::Result;
 use shared::catalog::{SegmentEntry, find_following};
 use shared::config::Times;
 use shared::segment::{ReadOptions, SegmentReader};
-use shared::store::ObjectStore;
+use store::ObjectStore;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kernel::{Deadline, clock};
 use shared::config::{ConfigError, Raw, RestoreSettings};
 use shared::host::{Budget, Event, Function, Limits, Outcome};
 use shared::kafka::RdKafkaTarget;
-use shared::store::{self, Deadline};
-use shared::telemetry::TopicMetrics;
-use shared::{Error, Result, clock};
+use shared::{Error, Result};
+use telemetry::TopicMetrics;
 
 use crate::{Invocation, Restore, RestoreReport};
 

@@ -5,8 +5,8 @@
 
 use shared::catalog::{Binding, Checkpoint, Claim, Generations, RestoreIdentity, RestoreProgress, find_next, names, places_of};
 use shared::kafka::Extent;
-use shared::store::Version;
 use shared::{Error, Result};
+use store::Version;
 
 use crate::archives::Archive;
 use crate::source::Source;

@@ -30,14 +30,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use kernel::clock::{Clock, Millis};
+use kernel::in_full;
 use shared::catalog::{RestoreIdentity, bucket_id};
-use shared::clock::{Clock, Millis};
 use shared::config::RestoreSettings;
 use shared::host::{Budget, Event};
 use shared::kafka::TargetCluster;
 use shared::segment::ReadOptions;
-use shared::store::ObjectStore;
-use shared::{Error, Result, in_full};
+use shared::{Error, Result};
+use store::ObjectStore;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tracing::Instrument;

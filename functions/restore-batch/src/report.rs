@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use kernel::clock::Millis;
+use kernel::in_full;
 use serde::Serialize;
+use shared::Error;
 use shared::catalog::Checkpoint;
-use shared::clock::Millis;
 use shared::segment::Gap;
-use shared::{Error, in_full};
 
 use crate::Restore;
 use crate::source::Source;

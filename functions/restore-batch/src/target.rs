@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use kernel::clock::Millis;
+use kernel::failpoint;
 use shared::catalog::{Claim, RestoreIdentity};
-use shared::clock::Millis;
 use shared::config::PartitionStrategy;
 use shared::kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
 use shared::segment::Manifest;
-use shared::{Error, Result, failpoint};
+use shared::{Error, Result};
 
 use crate::Restore;
 use crate::source::Source;

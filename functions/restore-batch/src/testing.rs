@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kernel::clock::{Clock, Millis};
+use kernel::record::{Record, TimestampType};
 use shared::catalog::names;
-use shared::clock::{Clock, Millis};
-use shared::config::{Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times};
+use shared::config::{Compression, KafkaSettings, PartitionStrategy, RestoreSettings, Times};
 use shared::host::Budget;
 use shared::kafka::{
     ClusterFacts, CommittedOffset, Delivery, Extent, NewTopic, Queued, RecordWriter, Result, TargetCluster, TopicFacts, WriterName, Written,
 };
-use shared::record::{Record, TimestampType};
 use shared::segment::{Isolation, Packing, SegmentSpec, SegmentWriter};
-use shared::store::MemoryStore;
+use store::testing::MemoryStore;
+use store::{StoreKind, StoreSettings};
+use telemetry::LogLevel;
 
 use crate::{Invocation, Restore, RestoreReport};
 

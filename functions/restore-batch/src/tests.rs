@@ -3,7 +3,7 @@
 
 use shared::config::Times;
 use shared::host::{Budget, Event};
-use shared::store::ObjectStore;
+use store::ObjectStore;
 
 use crate::Invocation;
 use crate::testing::Fake;

@@ -1,9 +1,10 @@
 //! A partition's segments in the bucket. Each begins where the one before ends, so a start offset is enough to find one.
 
+use store::{Listed, ObjectStore};
+
 use crate::Result;
 use crate::catalog::names;
 use crate::segment::Packing;
-use crate::store::{Listed, ObjectStore};
 
 /// Objects asked for in one page: as many as any store gives.
 const PAGE: usize = 1000;

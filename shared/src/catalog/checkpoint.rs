@@ -2,13 +2,14 @@
 
 use std::cmp::max;
 
+use kernel::clock::Millis;
+use kernel::failpoint;
 use serde::{Deserialize, Serialize};
+use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
+use crate::Result;
 use crate::catalog::{Gaps, Run, names};
-use crate::clock::Millis;
 use crate::kafka::CommittedOffset;
-use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
-use crate::{Result, failpoint};
 
 /// Version of checkpoints and of the progress beside committed offsets.
 pub const RESTORE_FORMAT: u32 = 1;

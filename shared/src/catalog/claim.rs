@@ -1,11 +1,12 @@
 //! Which restore a target topic belongs to: two restores never write to one topic at the same time.
 
+use kernel::clock::Millis;
+use kernel::failpoint;
 use serde::{Deserialize, Serialize};
+use store::{ObjectStore, Version};
 
+use crate::Result;
 use crate::catalog::identity::{check_version, read_json, write_json};
-use crate::clock::Millis;
-use crate::store::{ObjectStore, Version};
-use crate::{Result, failpoint};
 
 /// The content of `@restore/@target/<cluster id>/<topic id, else name>.json`. Created before the first record; replaced only when another restore
 /// follows one that is finished.

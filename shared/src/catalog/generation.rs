@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::clock::Millis;
+use kernel::failpoint;
 use serde::{Deserialize, Serialize};
+use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::catalog::{Lineage, names};
-use crate::clock::Millis;
 use crate::kafka::TopicFacts;
 use crate::kafka::TopicId;
 use crate::segment::Packing;
-use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
-use crate::{Error, Result, failpoint};
+use crate::{Error, Result};
 
 /// Which topic it is, whatever its name is, as far as its cluster tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -392,8 +393,9 @@ mod tests {
 
     use std::sync::Arc;
 
+    use store::testing::{CarelessStore, Delete, Fault, FaultyStore, MemoryStore, Operation};
+
     use super::*;
-    use crate::store::{CarelessStore, Fault, FaultyStore, MemoryStore, Operation};
 
     fn identity(cluster: Option<&str>, topic: Option<u32>) -> TopicIdentity {
         TopicIdentity { cluster: cluster.map(str::to_owned), topic: topic.map(|id| format!("{id:022}").parse().unwrap()) }

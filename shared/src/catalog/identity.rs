@@ -1,13 +1,14 @@
 //! What a restore id stands for: one object for the whole restore, created before anything else of it and never replaced.
 
+use kernel::clock::Millis;
+use kernel::failpoint;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::catalog::{RESTORE_FORMAT, names};
-use crate::clock::Millis;
 use crate::config::{PartitionStrategy, RestoreSettings, Times};
-use crate::store::{ObjectStore, StoreError, StoreErrorKind, Version};
-use crate::{Error, Result, failpoint};
+use crate::{Error, Result};
 
 /// Of a restore of some time only: a program that does not know of such a one refuses it, and does not restore the rest.
 const OF_SOME_TIME: u32 = 2;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use store::ObjectStore;
+
 use crate::Result;
 use crate::catalog::{Generation, Lineage, names};
-use crate::store::ObjectStore;
 
 /// Where a partition is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 //! checkpoint; from time to time the older ones move to an object of their own, so that a checkpoint stays small however long a restore is.
 
 use serde::{Deserialize, Serialize};
+use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use crate::catalog::{Checkpoint, names};
 use crate::kafka::Written;
-use crate::store::{ObjectStore, StoreError, StoreErrorKind};
 
 /// Runs in an object of their own.
 const RUNS: usize = 500;
@@ -122,8 +122,9 @@ pub fn pair(sources: &[(i64, i64)], written: &[Written]) -> Vec<Run> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use store::testing::MemoryStore;
+
     use super::*;
-    use crate::store::MemoryStore;
 
     fn run(from: i64, to: i64, target: i64, count: i64) -> Run {
         Run { from, to, partition: 0, target, count }

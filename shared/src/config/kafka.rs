@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use kernel::Secret;
+
 use super::raw::Origin;
 use super::read::Reader;
 use super::validate::each;
-use super::{KafkaSettings, Secret, names, properties};
+use super::{KafkaSettings, names, properties};
 use crate::kafka::Login;
 
 type Properties = BTreeMap<String, Secret>;

@@ -36,15 +36,12 @@ mod validate;
 
 pub(crate) use properties::is_sensitive;
 
-pub use kernel::Secret;
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
-pub use settings::{
-    AzureStore, BackupSettings, Compression, KafkaSettings, PartitionStrategy, RestoreSettings, S3Store, StoreKind, StoreSettings,
-};
-pub use telemetry::LogLevel;
+pub use settings::{BackupSettings, Compression, KafkaSettings, PartitionStrategy, RestoreSettings};
+pub use storage::store_settings;
 pub use times::Times;
-pub use validate::log_level;
+pub use validate::{bucket_settings, log_level};
 
 /// Everything that is wrong with a configuration, all at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use kernel::Secret;
 use serde_json::Value;
 
 use super::raw::{Entry, Origin, Raw};
 use super::read::{Reader, nearest, quote};
-use super::{Secret, json, keys, librdkafka};
+use super::{json, keys, librdkafka};
 
 /// The key that holds properties as a JSON object.
 pub(super) const KEY: &str = "KAFKA_PROPERTIES";

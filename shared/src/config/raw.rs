@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use kernel::Secret;
 use serde_json::Value;
 
-use super::{ConfigError, Secret, json, keys, properties};
+use super::{ConfigError, json, keys, properties};
 
 /// A configuration before validation: what [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
 pub struct Raw {

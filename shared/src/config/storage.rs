@@ -1,20 +1,20 @@
 //! FILESYSTEM_TYPE and what each store needs.
 
+use kernel::Secret;
+use store::{AzureStore, ConnectionString, S3Store, StoreKind, StoreSettings};
+
 use super::raw::Raw;
 use super::read::{Reader, choice, flag};
-use super::{AzureStore, ConfigError, S3Store, Secret, StoreKind, StoreSettings, names};
-use crate::store::ConnectionString;
+use super::{ConfigError, names};
 
-impl StoreSettings {
-    /// Only where the segments are: for commands that look into the bucket and need no Kafka.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn from_raw(raw: &Raw) -> Result<Self, ConfigError> {
-        let mut read = Reader::new(raw);
-        let settings = store(&mut read);
-        read.finish(settings)
-    }
+/// Only where the segments are: for commands that look into the bucket and need no Kafka.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn store_settings(raw: &Raw) -> Result<StoreSettings, ConfigError> {
+    let mut read = Reader::new(raw);
+    let settings = store(&mut read);
+    read.finish(settings)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

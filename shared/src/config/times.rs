@@ -3,11 +3,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use kernel::clock::{Millis, rfc3339};
+use kernel::record::NO_TIMESTAMP;
 use serde::{Deserialize, Serialize};
 
 use super::read::Reader;
-use crate::clock::{Millis, rfc3339};
-use crate::record::NO_TIMESTAMP;
 
 /// Records from one moment on, and before another one. Each record is judged by its own timestamp, in whatever order they stand; one that has
 /// none (-1) is of no time, and only among all.

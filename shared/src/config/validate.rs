@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use store::{StoreKind, StoreSettings};
+use telemetry::LogLevel;
+
 use super::raw::Raw;
 use super::read::{Reader, choice, flag, number, seconds};
-use super::{
-    BackupSettings, Compression, ConfigError, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, kafka::kafka, names,
-    storage, times,
-};
+use super::{BackupSettings, Compression, ConfigError, PartitionStrategy, RestoreSettings, kafka::kafka, names, storage, times};
 use crate::kafka::Delivery;
 use crate::segment::Isolation;
 
@@ -37,22 +37,20 @@ impl RestoreSettings {
     }
 }
 
-impl StoreSettings {
-    /// Where the segments are, for commands that look into the bucket of a file of either command and need no Kafka; with the topic's folder when
-    /// the file is for a restore from a topic's own folder.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn of_bucket(raw: &Raw) -> Result<(Self, Option<String>), ConfigError> {
-        let mut read = Reader::new(raw);
-        let is_restore = read.is_set("RESTORE_TOPIC_NAME") && !read.is_set("TOPIC_NAMES");
-        let found = if is_restore && !read.is_set("BACKUP_TOPIC_NAME") && storage::is_folder(&read) {
-            source(&mut read).map(|(store, topic)| (store, Some(topic)))
-        } else {
-            storage::store(&mut read).map(|store| (store, None))
-        };
-        read.finish(found)
-    }
+/// Where the segments are, for commands that look into the bucket of a file of either command and need no Kafka; with the topic's folder when
+/// the file is for a restore from a topic's own folder.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn bucket_settings(raw: &Raw) -> Result<(StoreSettings, Option<String>), ConfigError> {
+    let mut read = Reader::new(raw);
+    let is_restore = read.is_set("RESTORE_TOPIC_NAME") && !read.is_set("TOPIC_NAMES");
+    let found = if is_restore && !read.is_set("BACKUP_TOPIC_NAME") && storage::is_folder(&read) {
+        source(&mut read).map(|(store, topic)| (store, Some(topic)))
+    } else {
+        storage::store(&mut read).map(|store| (store, None))
+    };
+    read.finish(found)
 }
 
 /// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::clock::{Clock, Millis};
+use kernel::clock::{Clock, Millis};
 
 /// Set once, from anywhere: finish what is begun, begin nothing new.
 #[derive(Debug, Clone, Default)]

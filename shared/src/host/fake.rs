@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use kernel::Deadline;
+use kernel::clock::{self, Millis};
 use serde_json::json;
 
 use super::hosted::Hosted;
 use super::{Budget, Event, Function, Limits, Outcome, StopSignal};
-use crate::clock::{self, Millis};
 use crate::config::{BackupSettings, ConfigError, Raw};
-use crate::store::Deadline;
 use crate::{Error, Result};
 use telemetry::TopicMetrics;
 

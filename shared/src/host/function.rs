@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kernel::Deadline;
 use serde_json::Value;
 
 use super::{Budget, Event};
 use crate::Result;
 use crate::config::{ConfigError, Raw};
-use crate::store::Deadline;
 use telemetry::TopicMetrics;
 
 /// A function as its hosts see it: made from a configuration once for a process, then called any number of times, one after another:

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kernel::clock::{Clock, Millis};
+use kernel::{Deadline, in_full};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{BadEvent, Budget, Event, Function, Outcome, StopSignal};
-use crate::clock::{Clock, Millis};
+use crate::Error;
 use crate::config::{ConfigError, Raw};
-use crate::store::Deadline;
-use crate::{Error, in_full};
 use telemetry::{InvocationMetrics, redact};
 
 /// A function, its configuration and its clients.
@@ -205,9 +205,10 @@ impl From<Error> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use store::{StoreError, StoreErrorKind};
+
     use super::*;
     use crate::host::fake::{Fake, hosted};
-    use crate::store::{StoreError, StoreErrorKind};
 
     #[tokio::test]
     async fn the_earlier_deadline_counts_and_one_in_the_past_is_unknown() {

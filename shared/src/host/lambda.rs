@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use kernel::clock::{Clock, Millis, SystemClock};
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 use serde_json::Value;
@@ -13,7 +14,6 @@ use tracing::instrument::Instrumented;
 
 use super::hosted::{Failure, Hosted};
 use super::{Event, Function, print};
-use crate::clock::{Clock, Millis, SystemClock};
 
 /// Serves invocations for as long as the container lives. An error is one of the runtime API; a function's own are answers.
 pub(super) async fn run<F: Function>(hosted: Arc<Hosted<F>>) -> Result<(), lambda_runtime::Error> {

@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use kernel::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::{Clock, SystemClock};
 use crate::host::fake::{CONFIGURATION, Fake};
 use crate::host::http::{self, Answer, Request};
 

@@ -18,8 +18,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use async_trait::async_trait;
-
-use crate::record::Record;
+use kernel::record::Record;
 
 /// Short for results of Kafka.
 pub type Result<T, E = KafkaError> = std::result::Result<T, E>;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use kernel::record::Record;
+
 use super::batch::{Records, check};
 use super::manifest::Member;
 use super::{Result, SegmentError, SegmentErrorKind};
-use crate::record::Record;
 
 /// The records of one member, in memory.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use kernel::record::TimestampType;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Times;
 use crate::kafka::TopicId;
-use crate::record::TimestampType;
 
 /// Version of the segment format. A reader refuses a higher one; additions that old readers can ignore do not raise it.
 pub const FORMAT_VERSION: u32 = 1;

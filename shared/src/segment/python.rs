@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use kernel::record::{Record, TimestampType};
 use sha2::{Digest, Sha256};
+use store::{ObjectStore, Part};
 use tokio::task::spawn_blocking;
 
 use super::batch::Sized;
@@ -19,8 +21,6 @@ use super::sidecar::{self, Sidecar};
 use super::writer::joined;
 use super::{Result, SegmentError, SegmentErrorKind};
 use crate::catalog::names;
-use crate::record::{Record, TimestampType};
-use crate::store::{ObjectStore, Part};
 
 /// The first request; few archives are larger.
 const FIRST_REQUEST: u64 = 1 << 20;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use store::{ObjectStore, Part, Version};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::archive;
@@ -18,7 +19,6 @@ use super::writer::joined;
 use super::{Packing, Result, SegmentError, SegmentErrorKind};
 use crate::catalog::names;
 use crate::kafka::TopicId;
-use crate::store::{ObjectStore, Part, Version};
 
 /// First request: the head of nearly every segment, and all of a small one.
 const FIRST_REQUEST: u64 = 64 << 10;

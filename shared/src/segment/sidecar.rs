@@ -1,10 +1,10 @@
 //! The `.sha256` beside a segment or an archive of the Python tool: the SHA-256 of the object in 64 hex digits.
 
 use sha2::{Digest, Sha256};
+use store::{ObjectStore, StoreErrorKind};
 
 use super::{SegmentError, SegmentErrorKind};
 use crate::catalog::names;
-use crate::store::{ObjectStore, StoreErrorKind};
 
 /// More than a digest and a file name need.
 const LONGEST: u64 = 4096;

@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
+use kernel::record::{Header, Record, TimestampType};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
+use store::testing::MemoryStore;
+use store::{Body, ObjectStore};
 
 use super::*;
 use crate::catalog::names;
 use crate::config::Compression;
-use crate::record::{Header, Record, TimestampType};
-use crate::store::{Body, MemoryStore, ObjectStore};
 
 type Bin = Vec<u8>;
 

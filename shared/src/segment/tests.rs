@@ -7,13 +7,14 @@ mod python;
 
 use std::sync::Arc;
 
+use kernel::record::TimestampType;
 use proptest::prelude::*;
+use store::StoreErrorKind;
+use store::testing::{CountingStore, Fault, FaultyStore, Operation};
 
 use super::testing::*;
 use super::*;
 use crate::config::Compression;
-use crate::record::TimestampType;
-use crate::store::{CountingStore, Fault, FaultyStore, Operation, StoreErrorKind};
 
 const NAME: &str = "orders/3/00000000000000000100.tar.gz";
 const GZIP: Compression = Compression::Gzip(3);
@@ -145,7 +146,7 @@ async fn the_manifest_says_what_is_in_the_segment() {
 #[tokio::test]
 async fn a_missing_sidecar_is_reported_and_can_be_made_again() {
     let segment = write(spec(100, GZIP), 1, &few_records(), 110).await;
-    let store = crate::store::MemoryStore::new();
+    let store = store::testing::MemoryStore::new();
     store.overwrite(NAME, segment.body.to_bytes());
     let mut reader = SegmentReader::open(Arc::new(store), NAME, options(1)).await.unwrap();
     assert_eq!((reader.sidecar(), reader.sha256()), (Sidecar::NotRead, None));

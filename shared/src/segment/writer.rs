@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt;
+use kernel::record::{NO_TIMESTAMP, Record};
 use sha2::{Digest, Sha256};
+use store::Body;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::archive;
@@ -17,8 +19,6 @@ use super::manifest::{FORMAT_VERSION, Gap, Isolation, Manifest, Member};
 use super::{GROUP_BYTES, Result, SegmentError, SegmentErrorKind, sidecar};
 use crate::config::Compression;
 use crate::kafka::TopicId;
-use crate::record::{NO_TIMESTAMP, Record};
-use crate::store::Body;
 
 /// What is known of a segment before its first record.
 #[derive(Debug, Clone)]

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use backup_batch::{Backup, BackupReport, Invocation};
+use kernel::clock;
+use kernel::record::{Record, TimestampType};
 use shared::catalog::{Generation, Generations, NewReason};
-use shared::clock;
 use shared::config::{BackupSettings, Raw};
 use shared::host::Budget;
 use shared::kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
-use shared::record::{Record, TimestampType};
-use shared::store::MemoryStore;
+use store::testing::MemoryStore;
 
 const TOPIC: &str = "orders";
 const QUEUE: usize = 4 << 20;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use backup_batch::{BackupReport, Invocation};
+use kernel::clock::{Clock, Millis};
 use restore_batch::Invocation as RestoreInvocation;
 use shared::catalog::{BackupCommit, bucket_id, names};
-use shared::clock::{Clock, Millis};
 use shared::host::Budget;
 use shared::kafka::TopicPartition;
-use shared::store::ObjectStore;
+use store::ObjectStore;
+use store::testing::Delete;
 
 use super::chaos::Chaos;
 use super::quiet::TURNS;

@@ -4,7 +4,8 @@ use backup_batch::{BackupReport, Invocation};
 use shared::catalog::{Generations, names};
 use shared::host::Budget;
 use shared::kafka::TopicPartition;
-use shared::store::ObjectStore;
+use store::ObjectStore;
+use store::testing::Delete;
 
 use super::cases::{invoke, runtime};
 use super::chaos::Chaos;

@@ -6,7 +6,7 @@ use backup_batch::Invocation as BackupInvocation;
 use restore_batch::Invocation as RestoreInvocation;
 use shared::catalog::Binding;
 use shared::host::Budget;
-use shared::store::ObjectStore;
+use store::ObjectStore;
 
 use super::chaos::Chaos;
 use super::oracle;

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_batch::{Backup, Invocation as BackupInvocation};
+use kernel::clock::{Clock, Millis};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
 use shared::catalog::Claim;
-use shared::clock::{Clock, Millis};
-use shared::config::{
-    BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times,
-};
+use shared::config::{BackupSettings, Compression, KafkaSettings, PartitionStrategy, RestoreSettings, Times};
 use shared::host::Budget;
 use shared::kafka::{CommittedOffset, Delivery, TopicPartition};
 use shared::segment::Isolation;
-use shared::store::{MemoryStore, ObjectStore};
+use store::testing::{Delete, MemoryStore};
+use store::{ObjectStore, StoreKind, StoreSettings};
+use telemetry::LogLevel;
 use tokio::task::JoinHandle;
 
 use super::bucket::SimBucket;

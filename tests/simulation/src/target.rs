@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::clock::{Clock, Millis};
+use kernel::clock::{Clock, Millis};
+use kernel::record::Record;
 use shared::kafka::{
     ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, NewTopic, Queued, RecordWriter, Result, TargetCluster,
     TopicFacts, TopicPartition, WriterName, Written,
 };
-use shared::record::Record;
 
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::source::unavailable;

@@ -140,7 +140,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use serde_json::Value;
-    use shared::telemetry::{InvocationMetrics, TopicMetrics};
+    use telemetry::{InvocationMetrics, TopicMetrics};
 
     use super::*;
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
+use store::{S3Store, StoreKind, StoreSettings};
+use telemetry::LogLevel;
 
 use super::*;
-use crate::config::{Compression, LogLevel, PartitionStrategy, S3Store, Section, StoreKind, StoreSettings, Times, known_keys};
+use crate::config::{Compression, PartitionStrategy, Section, Times, bucket_settings, known_keys, store_settings};
 use crate::kafka::Delivery;
 use crate::segment::Isolation;
 
@@ -195,7 +197,7 @@ fn the_environment_wins_and_needs_no_file() {
     let all = [("BOOTSTRAP_SERVERS", "k"), ("TOPIC_NAMES", "t"), ("GROUP_ID", "g"), ("FILESYSTEM_TYPE", "S3"), ("BUCKET_NAME", "b-1")];
     let raw = Raw::load(None, all.map(|(name, value)| (name.into(), value.into()))).unwrap();
     assert_eq!(BackupSettings::from_raw(&raw).unwrap().group, "g");
-    assert_eq!(s3(&StoreSettings::from_raw(&raw).unwrap()).bucket, "b-1");
+    assert_eq!(s3(&store_settings(&raw).unwrap()).bucket, "b-1");
 }
 
 #[test]
@@ -282,7 +284,7 @@ fn variables_of_others_are_left_alone() {
 #[test]
 fn the_bucket_of_either_command_is_found() {
     let of_bucket = |text: &str, with: &Value| {
-        let (store, topic) = StoreSettings::of_bucket(&load(&changed(text, with, &[]), &[]).unwrap()).unwrap();
+        let (store, topic) = bucket_settings(&load(&changed(text, with, &[]), &[]).unwrap()).unwrap();
         let StoreKind::Folder(folder) = store.kind else { panic!("{store:?}") };
         (folder.display().to_string(), topic)
     };
@@ -293,7 +295,7 @@ fn the_bucket_of_either_command_is_found() {
     assert_eq!(of_bucket(BACKUP, &json!({"RESTORE_TOPIC_NAME": "copy"})), ("/tmp/".into(), None));
 
     let wrong = changed(RESTORE, &json!({"STORAGE_PREFIX": "a"}), &[]);
-    let problems = StoreSettings::of_bucket(&load(&wrong, &[]).unwrap()).unwrap_err().problems;
+    let problems = bucket_settings(&load(&wrong, &[]).unwrap()).unwrap_err().problems;
     assert!(problems.len() == 1 && problems[0].contains("BACKUP_TOPIC_NAME"), "{problems:?}");
 }
 

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use kernel::Secret;
+
 use super::attend::attend;
 use super::native::{Conf, Handle, Kind};
 use super::observer::Observer;
-use crate::config::{KafkaSettings, Secret, is_sensitive};
+use crate::config::{KafkaSettings, is_sensitive};
 use crate::kafka::login::Login;
 use crate::kafka::{Delivery, KafkaError, KafkaErrorKind, Result};
 use crate::segment::Isolation;

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kernel::Secret;
 use tokio::sync::Notify;
 
 use super::native::{Code, Failure};
 use super::probe::Signs;
-use crate::config::Secret;
 use crate::kafka::Written;
 
 /// Refused credentials can be a broker that is just starting; this long they are given the benefit of the doubt.

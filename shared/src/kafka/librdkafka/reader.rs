@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use kernel::record::{Header, Record};
 
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Entry, Failure, Malformed, Stream};
 use super::probe::{self, Probe, Prober, SUSPICIOUS};
 use super::source::Claim;
 use crate::kafka::{KafkaErrorKind, PartitionReader, Result, TopicPartition};
-use crate::record::{Header, Record};
 
 /// Bytes of records that one batch aims at.
 const BATCH: usize = 4 << 20;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use kernel::Deadline;
 use rdkafka::Offset;
 
 use super::client;
@@ -19,7 +20,6 @@ use crate::kafka::{
     CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicId, TopicPartition,
 };
 use crate::segment::Isolation;
-use crate::store::Deadline;
 
 /// When fewer tries than this are left, a partition is taken to have no leader now.
 const LEADERLESS: usize = 4;

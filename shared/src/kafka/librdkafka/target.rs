@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use kernel::Deadline;
 use rdkafka::Offset;
 
 use super::client;
@@ -17,7 +18,6 @@ use crate::kafka::{
     ClusterFacts, Delivery, Extent, KafkaError, KafkaErrorKind, NewTopic, RecordWriter, Result, TargetCluster, TopicFacts, TopicPartition,
     WriterName,
 };
-use crate::store::Deadline;
 
 /// The topic config that bounds a batch, and what it is where the cluster does not tell.
 const MAX_MESSAGE_BYTES: (&str, usize) = ("max.message.bytes", 1_048_588);

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kernel::Deadline;
+
 use super::client;
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Failure, Handle};
 use crate::config::KafkaSettings;
 use crate::kafka::{KafkaError, Result};
-use crate::store::Deadline;
 
 /// How long one request may take, the search for a broker included, unless the user set `socket.timeout.ms`.
 const LIMIT: Duration = Duration::from_secs(30);

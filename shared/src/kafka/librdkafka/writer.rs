@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use kernel::failpoint;
+use kernel::record::Record;
 
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent};
 use super::source;
 use super::tries::Asker;
 use super::waiting::{blocking, watched};
-use crate::failpoint;
 use crate::kafka::{
     CommittedOffset, Delivery, KafkaError, KafkaErrorKind, Queued, RecordWriter, Result, TopicPartition, WriterName, Written,
 };
-use crate::record::Record;
 
 /// One step of a call that goes on where it was when repeated: between two of them the waiting can be given up.
 const STEP: Duration = Duration::from_millis(200);

@@ -9,10 +9,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kernel::Secret;
+use kernel::clock::Millis;
 
 use super::{KafkaError, KafkaErrorKind, Result};
-use crate::clock::Millis;
-use crate::config::Secret;
 pub use secret::SecretLogin;
 
 use msk::MskIam;

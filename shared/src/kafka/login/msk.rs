@@ -8,11 +8,11 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_types::error::display::DisplayErrorContext;
+use kernel::Secret;
+use kernel::clock::Millis;
 use tokio::sync::OnceCell;
 
 use super::{Token, TokenSource};
-use crate::clock::Millis;
-use crate::config::Secret;
 
 /// Signs tokens for the clusters of a region.
 pub(super) struct MskIam {

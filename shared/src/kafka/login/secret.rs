@@ -9,11 +9,11 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::display::DisplayErrorContext;
+use kernel::Secret;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::Password;
-use crate::config::Secret;
 use crate::kafka::{KafkaError, KafkaErrorKind, Result};
 use telemetry::redact;
 

@@ -1,5 +1,6 @@
+use kernel::record::{Record, TimestampType};
+
 use super::*;
-use crate::record::{Record, TimestampType};
 
 /// Writes records as record batches into one buffer.
 ///

@@ -1,5 +1,6 @@
+use kernel::record::{Header, Record, TimestampType};
+
 use super::*;
-use crate::record::{Header, Record, TimestampType};
 
 /// Bytes that are not record batches as this project writes them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
+use kernel::record::TimestampType;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::TimestampType;
 use crate::segment::testing::{Owned, any_records};
 
 fn build(records: &[Owned]) -> Vec<u8> {

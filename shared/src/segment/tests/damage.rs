@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn read_whole(store: &crate::store::MemoryStore) -> crate::Result<(Vec<Owned>, Sidecar)> {
+async fn read_whole(store: &store::testing::MemoryStore) -> crate::Result<(Vec<Owned>, Sidecar)> {
     read(Arc::new(store.clone()), NAME, options(1), None).await
 }
 
@@ -23,7 +23,7 @@ async fn every_flipped_bit_is_found_and_without_a_sidecar_every_one_that_matters
         let segment = write(spec(100, compression), 1, &few_records(), 110).await;
         let object = segment.body.to_bytes();
         let store = stored(&segment, NAME);
-        let alone = crate::store::MemoryStore::new();
+        let alone = store::testing::MemoryStore::new();
         for at in 0..object.len() {
             for bit in 0..8 {
                 let mut damaged = object.to_vec();
@@ -45,7 +45,7 @@ async fn every_truncation_is_found_with_and_without_a_sidecar() {
     for compression in [GZIP, Compression::Zstd(3)] {
         let segment = write(spec(100, compression), 1, &few_records(), 110).await;
         let object = segment.body.to_bytes();
-        let (store, alone) = (stored(&segment, NAME), crate::store::MemoryStore::new());
+        let (store, alone) = (stored(&segment, NAME), store::testing::MemoryStore::new());
         for len in 0..object.len() {
             for store in [&store, &alone] {
                 store.overwrite(NAME, object.slice(..len));
@@ -175,7 +175,7 @@ async fn a_head_larger_than_the_first_request_is_read_in_more() {
     assert_eq!(read(Arc::new(counting.clone()), NAME, options(1), None).await.unwrap(), (few_records(), Sidecar::Matches));
     assert_eq!(counting.counts().total(), 4, "64 KiB, 256 KiB, the rest, the sidecar");
 
-    let store = crate::store::MemoryStore::new();
+    let store = store::testing::MemoryStore::new();
     store.overwrite(NAME, large.body.to_bytes().slice(..200_000));
     let error = read_whole(&store).await.unwrap_err();
     assert!(error.to_string().ends_with("end inside the head"), "{error}");
@@ -254,7 +254,7 @@ async fn a_bomb_is_refused_before_memory_is_taken_for_it() {
 
 #[tokio::test]
 async fn other_files_are_no_segments() {
-    let store = crate::store::MemoryStore::new();
+    let store = store::testing::MemoryStore::new();
     for other in [&b""[..], b"\x1f", b"\x1f\x8b\x08\x08 named.gz", b"\x28\xb5\x2f\xfd", b"plain text", &[0; 2000]] {
         store.overwrite(NAME, other.to_vec());
         let Err(crate::Error::Segment(error)) = read_whole(&store).await else { panic!("{other:?}") };

@@ -5,8 +5,9 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use store::testing::MemoryStore;
+
 use super::*;
-use crate::store::MemoryStore;
 
 const ARCHIVE: &str = "orders/0/20261123-072349.tar.gz";
 

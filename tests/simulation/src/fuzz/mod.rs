@@ -28,7 +28,7 @@ pub use segment::segment;
 use std::sync::Arc;
 
 use shared::segment::{Isolation, ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
-use shared::store::MemoryStore;
+use store::testing::MemoryStore;
 
 /// A target: its name, which is that of its folder in `tests/fuzz/corpus`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -57,7 +57,7 @@ async fn read_segment(
     name: &str,
     workers: usize,
     from: Option<i64>,
-    mut visit: impl FnMut(&shared::record::Record<'_>),
+    mut visit: impl FnMut(&kernel::record::Record<'_>),
 ) -> shared::Result<Vec<String>> {
     let mut reader = SegmentReader::open(Arc::new(store.clone()), name, options(workers)).await?;
     if let Some(from) = from {

@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use shared::segment::PythonArchive;
-use shared::store::MemoryStore;
+use store::testing::MemoryStore;
 
 use super::{options, wait_for};
 

@@ -3,9 +3,8 @@
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
+use kernel::record::Header;
 use rdkafka_sys::{rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_headers_new, rd_kafka_headers_t};
-
-use crate::record::Header;
 
 /// Headers that do not follow the record format.
 #[derive(Debug, PartialEq, Eq)]

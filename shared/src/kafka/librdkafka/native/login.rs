@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
+use kernel::Secret;
 use rdkafka_sys::{
     rd_kafka_conf_enable_sasl_queue, rd_kafka_conf_set_oauthbearer_token_refresh_cb, rd_kafka_oauthbearer_set_token,
     rd_kafka_oauthbearer_set_token_failure, rd_kafka_resp_err_t, rd_kafka_sasl_background_callbacks_enable, rd_kafka_sasl_set_credentials,
@@ -14,7 +15,6 @@ use super::code::{Code, Failure};
 use super::conf::Conf;
 use super::handle::{Handle, observer};
 use super::text;
-use crate::config::Secret;
 
 /// Makes a client ask its observer for tokens. They come from elsewhere, and never from `sasl.oauthbearer.*`.
 pub(super) fn ask_for_tokens(conf: &mut Conf) {

@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 use std::slice;
 
+use kernel::record::{Header, Record, TimestampType};
 use rdkafka_sys::{
     rd_kafka_message_destroy, rd_kafka_message_produce_errstr, rd_kafka_message_t, rd_kafka_message_timestamp, rd_kafka_timestamp_type_t,
 };
@@ -12,7 +13,6 @@ use super::code::{Code, Failure};
 use super::header::{self, Malformed};
 use super::layout::Layout;
 use super::text;
-use crate::record::{Header, Record, TimestampType};
 
 /// A message out of a queue: a record, or something about the partition.
 #[repr(transparent)]

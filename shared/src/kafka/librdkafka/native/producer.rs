@@ -5,6 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kernel::record::Record;
 use rdkafka_sys::*;
 
 use super::admin::{c_string, commit_list};
@@ -15,7 +16,6 @@ use super::layout::Layout;
 use super::queue::Queue;
 use super::stream::Topic;
 use crate::kafka::{CommittedOffset, TopicPartition};
-use crate::record::Record;
 
 // See `code.rs`. As a variadic function it also needs no array of unions to be filled for each record.
 unsafe extern "C" {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use kernel::Deadline;
 use rdkafka_sys::rd_kafka_resp_err_t::{self as code, *};
 
 use super::help::*;
@@ -10,7 +11,6 @@ use crate::config::KafkaSettings;
 use crate::kafka::{
     Delivery, EmbeddedBroker, Extent, KafkaErrorKind, OffsetRange, SourceCluster, TargetCluster, TopicPartition, WriterName,
 };
-use crate::store::Deadline;
 
 // Numbers of requests in Kafka's protocol.
 const FETCH: i16 = 1;

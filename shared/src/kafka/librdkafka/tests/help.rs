@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use kernel::Secret;
+use kernel::record::{Header, Record, TimestampType};
 use rdkafka::ClientConfig;
 
-use crate::config::{KafkaSettings, Secret};
+use crate::config::KafkaSettings;
 use crate::kafka::{
     CommittedOffset, Delivery, NewTopic, OffsetRange, PartitionReader, Queued, RdKafkaSource, RdKafkaTarget, RecordWriter, SourceCluster,
     TargetCluster, TopicPartition, WriterName, Written,
 };
-use crate::record::{Header, Record, TimestampType};
 use crate::segment::Isolation;
 
 /// A wait that ends early in every test that passes.

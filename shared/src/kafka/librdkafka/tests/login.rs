@@ -9,13 +9,14 @@ use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::{Client, Config};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use kernel::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::help::*;
 use super::real::sasl;
-use crate::config::{KafkaSettings, Secret};
+use crate::config::KafkaSettings;
 use crate::kafka::librdkafka::client;
 use crate::kafka::librdkafka::native::Producer;
 use crate::kafka::librdkafka::tries::Asker;

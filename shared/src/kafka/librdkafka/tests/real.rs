@@ -5,6 +5,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use kernel::record::TimestampType;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -15,7 +16,6 @@ use crate::config::KafkaSettings;
 use crate::kafka::{
     Delivery, KafkaErrorKind, NewTopic, OffsetRange, Queued, RdKafkaSource, SourceCluster, TargetCluster, TopicPartition, WriterName,
 };
-use crate::record::TimestampType;
 use crate::segment::Isolation;
 
 /// The real Kafka. Without one the test says that it did not run; under `CI=true` it fails.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use kernel::Deadline;
 use rdkafka_sys::rd_kafka_resp_err_t::*;
 
 use super::faults::broker;
 use super::help::*;
 use crate::kafka::{Delivery, KafkaErrorKind, Queued, RdKafkaTarget, TargetCluster, WriterName};
-use crate::store::Deadline;
 
 // Numbers of requests in Kafka's protocol.
 const PRODUCE: i16 = 0;
