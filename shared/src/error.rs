@@ -1,7 +1,7 @@
+use kafka::KafkaError;
 use store::StoreError;
 
 use crate::config::ConfigError;
-use crate::kafka::KafkaError;
 use crate::segment::SegmentError;
 
 /// What an invocation can fail with. Each concern has its own error with its own hint; this one only gathers them.

@@ -19,7 +19,6 @@ pub mod catalog;
 pub mod config;
 mod error;
 pub mod host;
-pub mod kafka;
 pub mod segment;
 
 pub use error::{Error, Result};

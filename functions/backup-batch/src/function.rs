@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kafka::RdKafkaSource;
 use kernel::{Deadline, clock};
 use shared::config::{BackupSettings, ConfigError, Raw};
 use shared::host::{Budget, Event, Function, Limits, Outcome};
-use shared::kafka::RdKafkaSource;
 use shared::segment::GapReason;
 use shared::{Error, Result};
 use telemetry::TopicMetrics;

@@ -27,12 +27,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
+use kafka::{SourceCluster, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use kernel::in_full;
 use shared::catalog::BackupCommit;
 use shared::config::BackupSettings;
 use shared::host::{Budget, Event};
-use shared::kafka::{SourceCluster, TopicPartition};
 use shared::segment::Lanes;
 use shared::{Error, Result};
 use store::ObjectStore;

@@ -13,10 +13,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use kernel::clock::Millis;
 use kernel::record::Record;
 use shared::catalog::{BackupCommit, Doubt, Generation, find_last};
-use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use shared::segment::{ReadOptions, SegmentReader};
 use shared::{Error, Result};
 

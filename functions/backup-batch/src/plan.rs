@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::try_join;
+use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use kernel::clock::{Millis, age, rfc3339};
 use shared::catalog::{BackupCommit, TopicIdentity};
-use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use shared::{Error, Result};
 
 use crate::report::BackupReport;

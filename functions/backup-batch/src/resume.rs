@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
 use shared::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, TopicIdentity, find_last, find_next, names};
-use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
 use shared::segment::Packing;
 use shared::{Error, Result};
 use store::{StoreError, StoreErrorKind, Version};

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
 use shared::catalog::BackupCommit;
-use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWriter};
 use shared::{Error, Result};
 use tokio::sync::watch;

@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kafka::{CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
-use shared::config::{BackupSettings, Compression, KafkaSettings};
+use shared::config::{BackupSettings, Compression};
 use shared::host::Budget;
-use shared::kafka::{CommittedOffset, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
-use shared::segment::Isolation;
 use store::testing::{Delete, MemoryStore};
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;

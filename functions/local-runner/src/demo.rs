@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use backup_batch::{Backup, Invocation as BackupInvocation};
+use kafka::{
+    Delivery, EmbeddedBroker, Isolation, Queued, RdKafkaSource, RdKafkaTarget, SourceCluster, TargetCluster, TopicPartition, WriterName,
+};
 use kernel::record::{Header, Record, TimestampType};
 use kernel::{Deadline, clock};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
 use shared::config::{BackupSettings, Compression, PartitionStrategy, RestoreSettings, Times};
 use shared::host::Budget;
-use shared::kafka::{Delivery, Queued, SourceCluster, TargetCluster, TopicPartition, WriterName};
-use shared::kafka::{EmbeddedBroker, RdKafkaSource, RdKafkaTarget};
-use shared::segment::Isolation;
 use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use kafka::TopicId;
 use serde::Serialize;
 use shared::Error;
 use shared::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of};
-use shared::kafka::TopicId;
 use shared::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use store::ObjectStore;
 

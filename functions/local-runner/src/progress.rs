@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use shared::kafka::TopicPartition;
+use kafka::TopicPartition;
 use telemetry::Sink;
 
 /// The bars of one command.

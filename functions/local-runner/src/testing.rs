@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kafka::Isolation;
 use kernel::record::{Record, TimestampType};
 use shared::catalog::{Generation, NewReason, names};
 use shared::config::Compression;
-use shared::segment::{Isolation, Packing, SegmentSpec, SegmentWriter};
+use shared::segment::{Packing, SegmentSpec, SegmentWriter};
 use store::ObjectStore;
 use store::testing::{Fault, FaultyStore, MemoryStore, Operation};
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use kafka::TopicId;
 use serde::Serialize;
 use shared::Error;
 use shared::catalog::{Generations, SegmentEntry, names};
-use shared::kafka::TopicId;
 use shared::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use store::ObjectStore;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kafka::RdKafkaTarget;
 use kernel::{Deadline, clock};
 use shared::config::{ConfigError, Raw, RestoreSettings};
 use shared::host::{Budget, Event, Function, Limits, Outcome};
-use shared::kafka::RdKafkaTarget;
 use shared::{Error, Result};
 use telemetry::TopicMetrics;
 

@@ -3,8 +3,8 @@
 //! Objects are created in this order: `restore.json` (what is restored), the target topic, the binding (which topic it is, and where it ended before),
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
+use kafka::Extent;
 use shared::catalog::{Binding, Checkpoint, Claim, Generations, RestoreIdentity, RestoreProgress, find_next, names, places_of};
-use shared::kafka::Extent;
 use shared::{Error, Result};
 use store::Version;
 

@@ -30,12 +30,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use kafka::TargetCluster;
 use kernel::clock::{Clock, Millis};
 use kernel::in_full;
 use shared::catalog::{RestoreIdentity, bucket_id};
 use shared::config::RestoreSettings;
 use shared::host::{Budget, Event};
-use shared::kafka::TargetCluster;
 use shared::segment::ReadOptions;
 use shared::{Error, Result};
 use store::ObjectStore;

@@ -1,10 +1,10 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
+use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use kernel::clock::{Millis, age};
 use kernel::in_full;
 use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair};
 use shared::config::PartitionStrategy;
-use shared::kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use shared::segment::{Gap, GapReason};
 use shared::{Error, Result};
 use store::{StoreError, StoreErrorKind, Version};

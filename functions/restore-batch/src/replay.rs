@@ -1,9 +1,9 @@
 //! A segment's records into the target: verified first, then written, then committed together with the progress.
 
+use kafka::Queued;
 use kernel::clock::Millis;
 use kernel::record::Record;
 use shared::catalog::SegmentEntry;
-use shared::kafka::Queued;
 use shared::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
 use shared::{Error, Result};
 

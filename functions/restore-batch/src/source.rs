@@ -1,8 +1,8 @@
 //! What the backup has.
 
+use kafka::{TopicId, TopicPartition};
 use shared::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
 use shared::host::Event;
-use shared::kafka::{TopicId, TopicPartition};
 use shared::{Error, Result};
 
 use crate::Restore;

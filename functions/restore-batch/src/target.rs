@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
 use kernel::clock::Millis;
 use kernel::failpoint;
 use shared::catalog::{Claim, RestoreIdentity};
 use shared::config::PartitionStrategy;
-use shared::kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
 use shared::segment::Manifest;
 use shared::{Error, Result};
 

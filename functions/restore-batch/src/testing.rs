@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kafka::{
+    ClusterFacts, CommittedOffset, Delivery, Extent, Isolation, KafkaSettings, NewTopic, Queued, RecordWriter, Result, TargetCluster,
+    TopicFacts, WriterName, Written,
+};
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
 use shared::catalog::names;
-use shared::config::{Compression, KafkaSettings, PartitionStrategy, RestoreSettings, Times};
+use shared::config::{Compression, PartitionStrategy, RestoreSettings, Times};
 use shared::host::Budget;
-use shared::kafka::{
-    ClusterFacts, CommittedOffset, Delivery, Extent, NewTopic, Queued, RecordWriter, Result, TargetCluster, TopicFacts, WriterName, Written,
-};
-use shared::segment::{Isolation, Packing, SegmentSpec, SegmentWriter};
+use shared::segment::{Packing, SegmentSpec, SegmentWriter};
 use store::testing::MemoryStore;
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;

@@ -1,6 +1,7 @@
 //! Which topic a folder of the backup is restored into: created before the first record and never replaced after it. From then on the restore
 //! goes into this topic and no other, whatever gets its name.
 
+use kafka::{Extent, TopicFacts, TopicId};
 use kernel::clock::Millis;
 use kernel::failpoint;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use store::{ObjectStore, Version};
 use crate::Result;
 use crate::catalog::identity::{check_version, read_json, write_json};
 use crate::catalog::names;
-use crate::kafka::{Extent, TopicFacts, TopicId};
 
 /// The content of `@restore/<restore id>/@topic/<folder>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::cmp::max;
 
+use kafka::CommittedOffset;
 use kernel::clock::Millis;
 use kernel::failpoint;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::Result;
 use crate::catalog::{Gaps, Run, names};
-use crate::kafka::CommittedOffset;
 
 /// Version of checkpoints and of the progress beside committed offsets.
 pub const RESTORE_FORMAT: u32 = 1;

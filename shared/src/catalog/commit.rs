@@ -1,12 +1,12 @@
 //! What stands beside a committed offset: enough to trust it, to find the segment that made it durable, and to know how old it is.
 
+use kafka::{CommittedOffset, TopicId};
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::ObjectStore;
 
 use crate::catalog::{TopicIdentity, names};
-use crate::kafka::{CommittedOffset, TopicId};
 
 /// The metadata of an offset that a backup committed. Kept short: brokers take 4,096 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

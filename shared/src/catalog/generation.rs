@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kafka::{TopicFacts, TopicId};
 use kernel::clock::Millis;
 use kernel::failpoint;
 use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::catalog::{Lineage, names};
-use crate::kafka::TopicFacts;
-use crate::kafka::TopicId;
 use crate::segment::Packing;
 use crate::{Error, Result};
 

@@ -12,7 +12,8 @@
 //! @restore/@target/<cluster id>/<topic id, else name>.json      which restore a target topic belongs to
 //! ```
 
-use crate::kafka::TopicId;
+use kafka::TopicId;
+
 use crate::segment::Packing;
 
 /// The folder of a generation of a topic: `orders`, `orders@2`. `@` is not legal in a topic name.

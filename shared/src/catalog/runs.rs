@@ -3,11 +3,11 @@
 //! Every transaction ends with a marker that takes an offset of the target, so each begins a run of its own. The newest runs stand in the
 //! checkpoint; from time to time the older ones move to an object of their own, so that a checkpoint stays small however long a restore is.
 
+use kafka::Written;
 use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use crate::catalog::{Checkpoint, names};
-use crate::kafka::Written;
 
 /// Runs in an object of their own.
 const RUNS: usize = 500;

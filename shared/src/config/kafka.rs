@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use kafka::{KafkaSettings, Login};
 use kernel::Secret;
 
 use super::raw::Origin;
 use super::read::Reader;
 use super::validate::each;
-use super::{KafkaSettings, names, properties};
-use crate::kafka::Login;
+use super::{names, properties};
 
 type Properties = BTreeMap<String, Secret>;
 

@@ -22,7 +22,6 @@
 mod json;
 mod kafka;
 mod keys;
-mod librdkafka;
 mod names;
 mod properties;
 mod raw;
@@ -34,11 +33,9 @@ mod tests;
 mod times;
 mod validate;
 
-pub(crate) use properties::is_sensitive;
-
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
-pub use settings::{BackupSettings, Compression, KafkaSettings, PartitionStrategy, RestoreSettings};
+pub use settings::{BackupSettings, Compression, PartitionStrategy, RestoreSettings};
 pub use storage::store_settings;
 pub use times::Times;
 pub use validate::{bucket_settings, log_level};

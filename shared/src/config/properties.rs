@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use kafka::{COMMON_PROPERTIES, PropertyError, check_property, is_sensitive};
 use kernel::Secret;
 use serde_json::Value;
 
 use super::raw::{Entry, Origin, Raw};
 use super::read::{Reader, nearest, quote};
-use super::{json, keys, librdkafka};
+use super::{json, keys};
 
 /// The key that holds properties as a JSON object.
 pub(super) const KEY: &str = "KAFKA_PROPERTIES";
@@ -38,12 +39,6 @@ pub(super) fn read(read: &mut Reader<'_>) -> Option<BTreeMap<String, Secret>> {
 /// Whether a variable of that name is a property; the names that other programs and Kubernetes use are not.
 pub(super) fn is_variable(name: &str) -> bool {
     name.starts_with(PREFIX) && name != PREFIX && keys::find(name).is_none() && !is_foreign(name)
-}
-
-/// Whether the value of that property must never be shown.
-pub(crate) fn is_sensitive(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["password", "passphrase", "secret", "key.pem", "ssl_key", "oauthbearer.config", "jaas"].iter().any(|part| name.contains(part))
 }
 
 /// A property as it was written, not yet judged.
@@ -88,14 +83,14 @@ impl Written {
         if let Some(fixed) = FIXED.iter().find(|fixed| fixed.name == self.name && !fixed.allowed.contains(&lower.as_str())) {
             return Err(self.problem(&fixed.refusal()));
         }
-        match librdkafka::check(&self.name, &text) {
+        match check_property(&self.name, &text) {
             Ok(()) => Ok(text),
-            Err(librdkafka::Refused::Unknown) => Err(self.unknown()),
-            Err(librdkafka::Refused::Value(_)) if self.name.contains("jaas") => {
+            Err(PropertyError::Unknown) => Err(self.unknown()),
+            Err(PropertyError::Value(_)) if self.name.contains("jaas") => {
                 Err(self.problem("is a property of Kafka's Java client; set sasl.username and sasl.password"))
             }
-            Err(librdkafka::Refused::Value(_)) if is_sensitive(&self.name) => Err(self.problem("librdkafka refuses the value")),
-            Err(librdkafka::Refused::Value(why)) => Err(self.problem(&why)),
+            Err(PropertyError::Value(_)) if is_sensitive(&self.name) => Err(self.problem("librdkafka refuses the value")),
+            Err(PropertyError::Value(why)) => Err(self.problem(&why)),
         }
     }
 
@@ -111,7 +106,7 @@ impl Written {
 
     /// Without the value, which can be a secret under a misspelt name.
     fn unknown(&self) -> String {
-        let hint = match nearest(&self.name, librdkafka::NAMES.iter().copied()) {
+        let hint = match nearest(&self.name, COMMON_PROPERTIES.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
             None => "unset it if it is meant for another program".to_owned(),
         };

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use kafka::is_sensitive;
 use kernel::Secret;
 use serde_json::Value;
 
@@ -63,7 +64,7 @@ impl Raw {
     pub fn secrets(&self) -> Vec<Secret> {
         let keys = self.entries.iter().filter(|(name, _)| keys::find(name).is_some_and(|key| key.secret && *name != properties::KEY));
         let values = keys.filter_map(|(_, entry)| json::scalar(&entry.value)).flat_map(|value| parts_of_secret(&value));
-        let properties = properties::written(self).into_iter().filter(|property| properties::is_sensitive(&property.name));
+        let properties = properties::written(self).into_iter().filter(|property| is_sensitive(&property.name));
         values.map(Secret::new).chain(properties.filter_map(|property| property.text().map(Secret::new))).collect()
     }
 

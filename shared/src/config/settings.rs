@@ -1,38 +1,12 @@
 //! Validated settings. A value of these types is known to be good; the handlers require nothing else.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kernel::Secret;
+use kafka::{Delivery, Isolation, KafkaSettings};
 use store::StoreSettings;
 use telemetry::LogLevel;
 
 use super::Times;
-use crate::kafka::{Delivery, Login};
-use crate::segment::Isolation;
-
-/// How to reach Kafka.
-#[derive(Debug, Clone, Default)]
-pub struct KafkaSettings {
-    /// BOOTSTRAP_SERVERS.
-    pub bootstrap_servers: String,
-    /// KAFKA_PROPERTIES and KAFKA_* variables: any librdkafka property, none of which contradicts what this project promises.
-    pub properties: BTreeMap<String, Secret>,
-    /// KAFKA_AUTH and KAFKA_SECRET_ARN: a login that properties alone do not say.
-    pub login: Login,
-}
-
-impl KafkaSettings {
-    /// How long brokers let a transaction be open, unless the user says otherwise. A killed one blocks readers of the target no longer than this.
-    pub const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "300000");
-
-    /// How long brokers let a transaction be open.
-    pub fn transaction_timeout(&self) -> Duration {
-        let (name, default) = Self::TRANSACTION_TIMEOUT;
-        let millis = self.properties.get(name).map_or(default, Secret::reveal).parse();
-        Duration::from_millis(millis.unwrap_or(60_000))
-    }
-}
 
 /// COMPRESSION: `gzip:3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

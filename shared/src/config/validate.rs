@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use kafka::{Delivery, Isolation};
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
 use super::raw::Raw;
 use super::read::{Reader, choice, flag, number, seconds};
 use super::{BackupSettings, Compression, ConfigError, PartitionStrategy, RestoreSettings, kafka::kafka, names, storage, times};
-use crate::kafka::Delivery;
-use crate::segment::Isolation;
 
 impl BackupSettings {
     /// Validates what `backup` reads; keys of `restore` are left alone.

@@ -104,6 +104,17 @@ mod tests {
         }
     }
 
+    /// What the tests of Kafka's client rest on.
+    #[test]
+    fn what_kafkas_client_gets_of_the_memory() {
+        let of = |mib: u64| {
+            let budget = Budget::unlimited(Some(mib << 20));
+            (budget.queue_bytes(1), budget.response_bytes(1))
+        };
+        let bytes = [(18_454_937, 18_454_937), (33_554_432, 98_985_574), (33_554_432, 362_597_580), (33_554_432, 2_139_095_040)];
+        assert_eq!([128, 512, 1769, 10_240].map(of), bytes);
+    }
+
     #[test]
     fn a_response_grows_with_the_memory_and_the_queue_does_not() {
         let of = |mib: u64, threads| {

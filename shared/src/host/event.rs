@@ -1,9 +1,8 @@
 //! The input of an invocation: what a schedule sends.
 
+use kafka::TopicPartition;
 use serde::Deserialize;
 use serde_json::Value;
-
-use crate::kafka::TopicPartition;
 
 /// Which partitions an invocation may work on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use kafka::{Isolation, TopicId};
 use kernel::record::TimestampType;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Times;
-use crate::kafka::TopicId;
 
 /// Version of the segment format. A reader refuses a higher one; additions that old readers can ignore do not raise it.
 pub const FORMAT_VERSION: u32 = 1;
@@ -119,15 +119,4 @@ impl fmt::Display for GapReason {
             Self::LogStartMoved => "log-start-moved",
         })
     }
-}
-
-/// Which records of transactions a reader sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Isolation {
-    /// Only those of committed transactions, up to the last stable offset.
-    #[default]
-    ReadCommitted,
-    /// All, up to the high watermark.
-    ReadUncommitted,
 }

@@ -37,7 +37,7 @@ impl Manifest {
         first_false([
             (self.format_version >= 1, "there is no format version 0"),
             (!self.topic.is_empty() && self.topic.len() <= 249 && self.topic.bytes().all(legal), "topic is no legal topic name"),
-            (self.topic_id.as_ref().is_none_or(|id| id.to_string().parse::<crate::kafka::TopicId>().is_ok()), "topic_id is none"),
+            (self.topic_id.as_ref().is_none_or(|id| id.to_string().parse::<kafka::TopicId>().is_ok()), "topic_id is none"),
             (self.partition >= 0, "partition is negative"),
             (self.created_at.parse::<jiff::Timestamp>().is_ok(), "created_at is no RFC 3339 time"),
         ])

@@ -41,7 +41,7 @@ pub use batch::{BatchError, BatchSummary, Records, check as check_batches};
 pub use codec::{Compressor, Decompressor};
 pub use error::{SegmentError, SegmentErrorKind};
 pub use group::{GroupRecords, RecordGroup};
-pub use manifest::{FORMAT_VERSION, Gap, GapReason, Isolation, Manifest, Member};
+pub use manifest::{FORMAT_VERSION, Gap, GapReason, Manifest, Member};
 pub use packing::Packing;
 pub use python::{PythonArchive, PythonName, PythonRecords};
 pub use reader::{ReadOptions, SegmentReader};

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kafka::TopicId;
 use sha2::{Digest, Sha256};
 use store::{ObjectStore, Part, Version};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -18,7 +19,6 @@ use super::window::{Loaded, Whole, Window};
 use super::writer::joined;
 use super::{Packing, Result, SegmentError, SegmentErrorKind};
 use crate::catalog::names;
-use crate::kafka::TopicId;
 
 /// First request: the head of nearly every segment, and all of a small one.
 const FIRST_REQUEST: u64 = 64 << 10;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use kafka::Isolation;
 use kernel::record::{Header, Record, TimestampType};
 use proptest::collection::vec;
 use proptest::option;

@@ -7,6 +7,7 @@ mod python;
 
 use std::sync::Arc;
 
+use kafka::Isolation;
 use kernel::record::TimestampType;
 use proptest::prelude::*;
 use store::StoreErrorKind;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt;
+use kafka::{Isolation, TopicId};
 use kernel::record::{NO_TIMESTAMP, Record};
 use sha2::{Digest, Sha256};
 use store::Body;
@@ -15,10 +16,9 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use super::archive;
 use super::batch::{BatchBuilder, Sized};
 use super::codec::Compressor;
-use super::manifest::{FORMAT_VERSION, Gap, Isolation, Manifest, Member};
+use super::manifest::{FORMAT_VERSION, Gap, Manifest, Member};
 use super::{GROUP_BYTES, Result, SegmentError, SegmentErrorKind, sidecar};
 use crate::config::Compression;
-use crate::kafka::TopicId;
 
 /// What is known of a segment before its first record.
 #[derive(Debug, Clone)]

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use backup_batch::{Backup, BackupReport, Invocation};
+use kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
 use kernel::clock;
 use kernel::record::{Record, TimestampType};
 use shared::catalog::{Generation, Generations, NewReason};
 use shared::config::{BackupSettings, Raw};
 use shared::host::Budget;
-use shared::kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
 use store::testing::MemoryStore;
 
 const TOPIC: &str = "orders";

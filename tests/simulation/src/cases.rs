@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use backup_batch::{BackupReport, Invocation};
+use kafka::TopicPartition;
 use kernel::clock::{Clock, Millis};
 use restore_batch::Invocation as RestoreInvocation;
 use shared::catalog::{BackupCommit, bucket_id, names};
 use shared::host::Budget;
-use shared::kafka::TopicPartition;
 use store::ObjectStore;
 use store::testing::Delete;
 

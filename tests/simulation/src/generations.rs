@@ -1,9 +1,9 @@
 //! Cases of generations: which one a topic's segments go to.
 
 use backup_batch::{BackupReport, Invocation};
+use kafka::TopicPartition;
 use shared::catalog::{Generations, names};
 use shared::host::Budget;
-use shared::kafka::TopicPartition;
 use store::ObjectStore;
 use store::testing::Delete;
 

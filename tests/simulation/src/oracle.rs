@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kafka::Delivery;
 use shared::catalog::{Checkpoint, Generation, list_segments, names};
 use shared::config::Times;
-use shared::kafka::Delivery;
 use shared::segment::{Gap, Manifest, ReadOptions, SegmentReader, Sidecar};
 use store::ObjectStore;
 use store::testing::MemoryStore;

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_batch::{Backup, Invocation as BackupInvocation};
+use kafka::{CommittedOffset, Delivery, Isolation, KafkaSettings, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
 use shared::catalog::Claim;
-use shared::config::{BackupSettings, Compression, KafkaSettings, PartitionStrategy, RestoreSettings, Times};
+use shared::config::{BackupSettings, Compression, PartitionStrategy, RestoreSettings, Times};
 use shared::host::Budget;
-use shared::kafka::{CommittedOffset, Delivery, TopicPartition};
-use shared::segment::Isolation;
 use store::testing::{Delete, MemoryStore};
 use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;

@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kafka::{CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use kernel::record::Record;
-use shared::kafka::{
-    CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition,
-};
 
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::world::{Content, Entry, Log, World};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kafka::{CommittedOffset, TopicId, TopicPartition};
 use kernel::record::{Header, Record, TimestampType};
-use shared::kafka::{CommittedOffset, TopicId, TopicPartition};
 
 /// A topic gets no more partitions than this.
 pub(crate) const MOST_PARTITIONS: usize = 5;

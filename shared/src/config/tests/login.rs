@@ -1,7 +1,8 @@
 //! Ways to log in to Kafka.
 
+use kafka::Login;
+
 use super::*;
-use crate::kafka::Login;
 
 const ARN: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_backup-AbCdEf";
 const CA: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";

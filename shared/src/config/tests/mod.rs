@@ -5,6 +5,7 @@ mod bad;
 mod docs;
 mod good;
 mod login;
+mod properties;
 
 use std::ffi::OsString;
 use std::path::Path;

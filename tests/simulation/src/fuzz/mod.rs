@@ -27,7 +27,8 @@ pub use segment::segment;
 
 use std::sync::Arc;
 
-use shared::segment::{Isolation, ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
+use kafka::Isolation;
+use shared::segment::{ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
 use store::testing::MemoryStore;
 
 /// A target: its name, which is that of its folder in `tests/fuzz/corpus`, and its function.
