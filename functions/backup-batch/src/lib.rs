@@ -26,15 +26,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use archive::catalog::BackupCommit;
+use archive::segment::Lanes;
+use archive::{Error, Result};
 use futures::StreamExt;
 use kafka::{SourceCluster, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use kernel::in_full;
-use shared::catalog::BackupCommit;
 use shared::config::BackupSettings;
 use shared::host::{Budget, Event};
-use shared::segment::Lanes;
-use shared::{Error, Result};
 use store::ObjectStore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -95,7 +95,7 @@ impl fmt::Debug for Invocation {
 impl Backup {
     /// A handler for these settings.
     pub fn new(source: Arc<dyn SourceCluster>, store: Arc<dyn ObjectStore>, settings: BackupSettings, clock: Arc<dyn Clock>) -> Self {
-        let store_id = shared::catalog::bucket_id(store.as_ref());
+        let store_id = archive::catalog::bucket_id(store.as_ref());
         let compressors = std::thread::available_parallelism().map_or(1, usize::from);
         Self { source, store, settings: Arc::new(settings), clock, store_id, compressors, lanes: Lanes::default() }
     }

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use archive::catalog::{BackupCommit, TopicIdentity};
+use archive::{Error, Result};
 use futures::try_join;
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
 use kernel::clock::{Millis, age, rfc3339};
-use shared::catalog::{BackupCommit, TopicIdentity};
-use shared::{Error, Result};
 
 use crate::report::BackupReport;
 use crate::resume::Known;

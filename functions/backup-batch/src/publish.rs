@@ -1,10 +1,10 @@
 //! Makes a segment durable, then says so: segment, `.sha256`, commit, in this order. Each step can find that another invocation took it.
 
+use archive::catalog::{BackupCommit, Generation, SegmentEntry, find_last, find_next, names};
+use archive::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
+use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, TopicPartition};
 use kernel::failpoint;
-use shared::catalog::{BackupCommit, Generation, SegmentEntry, find_last, find_next, names};
-use shared::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
-use shared::{Error, Result};
 use store::{StoreError, StoreErrorKind};
 
 use crate::Run;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use archive::Error;
+use archive::catalog::{BackupCommit, Gap, GapReason};
 use kafka::{OffsetRange, TopicPartition};
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
-use shared::Error;
-use shared::catalog::BackupCommit;
-use shared::segment::{Gap, GapReason};
 
 use crate::stretch::Stretch;
 

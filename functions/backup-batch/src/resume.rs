@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use archive::catalog::{
+    BackupCommit, Found, Generation, Generations, Lineage, NewReason, Packing, TopicIdentity, find_last, find_next, names,
+};
+use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
-use shared::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, TopicIdentity, find_last, find_next, names};
-use shared::segment::Packing;
-use shared::{Error, Result};
 use store::{StoreError, StoreErrorKind, Version};
 use tokio::sync::Mutex;
 

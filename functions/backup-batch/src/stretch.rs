@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use archive::catalog::{BackupCommit, Gap, GapReason};
+use archive::segment::{FinishedSegment, SegmentSpec, SegmentWriter};
+use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
-use shared::catalog::BackupCommit;
-use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWriter};
-use shared::{Error, Result};
 use tokio::sync::watch;
 
 use crate::plan::Candidate;

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use archive::segment::Compression;
 use async_trait::async_trait;
 use kafka::{CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
-use shared::config::{BackupSettings, Compression};
+use shared::config::BackupSettings;
 use shared::host::Budget;
 use store::testing::{Delete, MemoryStore};
 use store::{StoreKind, StoreSettings};

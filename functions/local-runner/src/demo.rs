@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use archive::Times;
+use archive::catalog::PartitionStrategy;
+use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
 use kafka::{
     Delivery, EmbeddedBroker, Isolation, Queued, RdKafkaSource, RdKafkaTarget, SourceCluster, TargetCluster, TopicPartition, WriterName,
@@ -13,7 +16,7 @@ use kafka::{
 use kernel::record::{Header, Record, TimestampType};
 use kernel::{Deadline, clock};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
-use shared::config::{BackupSettings, Compression, PartitionStrategy, RestoreSettings, Times};
+use shared::config::{BackupSettings, RestoreSettings};
 use shared::host::Budget;
 use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;

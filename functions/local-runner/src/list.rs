@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use archive::Error;
+use archive::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of};
+use archive::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use kafka::TopicId;
 use serde::Serialize;
-use shared::Error;
-use shared::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of};
-use shared::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use store::ObjectStore;
 
 use crate::cli::BucketArgs;

@@ -1,7 +1,7 @@
 //! Which errors are of one object, and which of the bucket.
 
+use archive::Error;
 use kernel::in_full;
-use shared::Error;
 use store::StoreErrorKind;
 
 /// So many objects one after another that the store does not give out, each tried often: the store is away.
@@ -48,7 +48,7 @@ impl Patience {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use shared::segment::{SegmentError, SegmentErrorKind};
+    use archive::segment::{SegmentError, SegmentErrorKind};
     use store::StoreError;
 
     use super::*;

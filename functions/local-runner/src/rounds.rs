@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use archive::Error;
 use kernel::{Deadline, clock, in_full};
-use shared::Error;
 use shared::host::{Budget, StopSignal};
 
 use crate::cli::Mode;

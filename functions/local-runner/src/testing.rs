@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use archive::catalog::{Generation, NewReason, Packing, names};
+use archive::segment::{Compression, SegmentSpec, SegmentWriter};
 use kafka::Isolation;
 use kernel::record::{Record, TimestampType};
-use shared::catalog::{Generation, NewReason, names};
-use shared::config::Compression;
-use shared::segment::{Packing, SegmentSpec, SegmentWriter};
 use store::ObjectStore;
 use store::testing::{Fault, FaultyStore, MemoryStore, Operation};
 

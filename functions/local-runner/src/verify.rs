@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use archive::Error;
+use archive::catalog::{Generations, SegmentEntry, names};
+use archive::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use kafka::TopicId;
 use serde::Serialize;
-use shared::Error;
-use shared::catalog::{Generations, SegmentEntry, names};
-use shared::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use store::ObjectStore;
 
 use crate::cli::BucketArgs;

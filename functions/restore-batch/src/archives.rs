@@ -1,9 +1,9 @@
 //! The Python tool's archives: older than our segments, without offsets, keys, headers or timestamps.
 
+use archive::catalog::{ArchiveCursor, names};
+use archive::segment::{PythonArchive, PythonName};
+use archive::{Error, Result};
 use kernel::record::Record;
-use shared::catalog::{ArchiveCursor, names};
-use shared::segment::{PythonArchive, PythonName};
-use shared::{Error, Result};
 use store::ObjectStore;
 
 use crate::Restore;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use archive::{Error, Result};
 use async_trait::async_trait;
 use kafka::RdKafkaTarget;
 use kernel::{Deadline, clock};
 use shared::config::{ConfigError, Raw, RestoreSettings};
 use shared::host::{Budget, Event, Function, Limits, Outcome};
-use shared::{Error, Result};
 use telemetry::TopicMetrics;
 
 use crate::{Invocation, Restore, RestoreReport};

@@ -30,14 +30,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use archive::catalog::{RestoreIdentity, bucket_id};
+use archive::segment::ReadOptions;
+use archive::{Error, Result};
 use kafka::TargetCluster;
 use kernel::clock::{Clock, Millis};
 use kernel::in_full;
-use shared::catalog::{RestoreIdentity, bucket_id};
 use shared::config::RestoreSettings;
 use shared::host::{Budget, Event};
-use shared::segment::ReadOptions;
-use shared::{Error, Result};
 use store::ObjectStore;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;

@@ -1,12 +1,12 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
+use archive::catalog::{
+    Checkpoint, Gap, GapReason, PartitionStrategy, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair,
+};
+use archive::{Error, Result};
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use kernel::clock::{Millis, age};
 use kernel::in_full;
-use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair};
-use shared::config::PartitionStrategy;
-use shared::segment::{Gap, GapReason};
-use shared::{Error, Result};
 use store::{StoreError, StoreErrorKind, Version};
 
 use crate::archives::Archive;

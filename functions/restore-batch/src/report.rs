@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use archive::Error;
+use archive::catalog::{Checkpoint, Gap};
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
-use shared::Error;
-use shared::catalog::Checkpoint;
-use shared::segment::Gap;
 
 use crate::Restore;
 use crate::source::Source;

@@ -1,9 +1,9 @@
 //! What the backup has.
 
+use archive::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
+use archive::{Error, Result};
 use kafka::{TopicId, TopicPartition};
-use shared::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
 use shared::host::Event;
-use shared::{Error, Result};
 
 use crate::Restore;
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use archive::catalog::{Claim, PartitionStrategy, RestoreIdentity};
+use archive::segment::Manifest;
+use archive::{Error, Result};
 use kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
 use kernel::clock::Millis;
 use kernel::failpoint;
-use shared::catalog::{Claim, RestoreIdentity};
-use shared::config::PartitionStrategy;
-use shared::segment::Manifest;
-use shared::{Error, Result};
 
 use crate::Restore;
 use crate::source::Source;

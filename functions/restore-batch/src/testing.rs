@@ -6,6 +6,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use archive::Times;
+use archive::catalog::{Packing, PartitionStrategy, names};
+use archive::segment::{Compression, SegmentSpec, SegmentWriter};
 use async_trait::async_trait;
 use kafka::{
     ClusterFacts, CommittedOffset, Delivery, Extent, Isolation, KafkaSettings, NewTopic, Queued, RecordWriter, Result, TargetCluster,
@@ -13,10 +16,8 @@ use kafka::{
 };
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
-use shared::catalog::names;
-use shared::config::{Compression, PartitionStrategy, RestoreSettings, Times};
+use shared::config::RestoreSettings;
 use shared::host::Budget;
-use shared::segment::{Packing, SegmentSpec, SegmentWriter};
 use store::testing::MemoryStore;
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;

@@ -1,7 +1,7 @@
 //! The steps of a restore one by one: where a partition goes on, what is replayed, and what is refused.
 #![allow(clippy::unwrap_used)]
 
-use shared::config::Times;
+use archive::Times;
 use shared::host::{Budget, Event};
 use store::ObjectStore;
 

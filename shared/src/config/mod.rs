@@ -35,9 +35,8 @@ mod validate;
 
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
-pub use settings::{BackupSettings, Compression, PartitionStrategy, RestoreSettings};
+pub use settings::{BackupSettings, RestoreSettings};
 pub use storage::store_settings;
-pub use times::Times;
 pub use validate::{bucket_settings, log_level};
 
 /// Everything that is wrong with a configuration, all at once.

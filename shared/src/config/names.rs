@@ -1,6 +1,6 @@
 //! Rules for names and addresses: each function gives the name back, or says what is wrong and what is right.
 
-use crate::catalog::names::parse_topic_folder;
+use archive::catalog::names::parse_topic_folder;
 
 type Checked = Result<String, String>;
 

@@ -2,20 +2,12 @@
 
 use std::time::Duration;
 
+use archive::Times;
+use archive::catalog::PartitionStrategy;
+use archive::segment::Compression;
 use kafka::{Delivery, Isolation, KafkaSettings};
 use store::StoreSettings;
 use telemetry::LogLevel;
-
-use super::Times;
-
-/// COMPRESSION: `gzip:3`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Level 1 to 12.
-    Gzip(u8),
-    /// Level 1 to 19.
-    Zstd(u8),
-}
 
 /// What `backup-batch` requires.
 #[derive(Debug, Clone)]
@@ -46,29 +38,6 @@ pub struct BackupSettings {
     pub compression: Compression,
     /// LOG_LEVEL.
     pub log_level: LogLevel,
-}
-
-/// RESTORE_PARTITION_STRATEGY.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PartitionStrategy {
-    /// Into the partition it came from.
-    Same,
-    /// Into any, evenly; the default, as in the Python tool.
-    Random,
-    /// By the hash of its key, as Kafka's own producer does (murmur2): for another partition count. Records without a key go anywhere.
-    Key,
-}
-
-impl PartitionStrategy {
-    /// As it is written in a configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Random => "random",
-            Self::Key => "key",
-        }
-    }
 }
 
 /// What `restore-batch` requires.

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use archive::catalog::PartitionStrategy;
+use archive::segment::Compression;
 use kafka::{Delivery, Isolation};
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
 use super::raw::Raw;
 use super::read::{Reader, choice, flag, number, seconds};
-use super::{BackupSettings, Compression, ConfigError, PartitionStrategy, RestoreSettings, kafka::kafka, names, storage, times};
+use super::{BackupSettings, ConfigError, RestoreSettings, kafka::kafka, names, storage, times};
 
 impl BackupSettings {
     /// Validates what `backup` reads; keys of `restore` are left alone.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use archive::{Error, Result};
 use async_trait::async_trait;
 use kernel::Deadline;
 use kernel::clock::{self, Millis};
@@ -11,7 +12,6 @@ use serde_json::json;
 use super::hosted::Hosted;
 use super::{Budget, Event, Function, Limits, Outcome, StopSignal};
 use crate::config::{BackupSettings, ConfigError, Raw};
-use crate::{Error, Result};
 use telemetry::TopicMetrics;
 
 pub(super) struct Fake {

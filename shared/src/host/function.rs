@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use archive::Result;
 use async_trait::async_trait;
 use kernel::Deadline;
 use serde_json::Value;
 
 use super::{Budget, Event};
-use crate::Result;
 use crate::config::{ConfigError, Raw};
 use telemetry::TopicMetrics;
 

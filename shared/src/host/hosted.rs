@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use archive::Error;
 use kernel::clock::{Clock, Millis};
 use kernel::{Deadline, in_full};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{BadEvent, Budget, Event, Function, Outcome, StopSignal};
-use crate::Error;
 use crate::config::{ConfigError, Raw};
 use telemetry::{InvocationMetrics, redact};
 
@@ -56,18 +56,18 @@ impl<F: Function> Hosted<F> {
     }
 
     /// Makes the clients, unless there are any.
-    pub(super) async fn connect(&self) -> Result<&F, Error> {
+    pub(super) async fn connect(&self) -> Result<&F, Failure> {
         let connect = || async {
             let settings = self.settings.clone()?;
-            F::connect(settings, self.memory, &self.deadline).await
+            Ok(F::connect(settings, self.memory, &self.deadline).await?)
         };
         self.function.get_or_try_init(connect).await
     }
 
     /// The same ahead of the first invocation; a failure is logged, and every invocation tries again and answers with it.
     pub(super) async fn warm_up(&self) {
-        if let Err(error) = self.connect().await {
-            tracing::error!(critical = true, "cannot start: {}", in_full(&error));
+        if let Err(failure) = self.connect().await {
+            tracing::error!(critical = true, "cannot start: {failure}");
         }
     }
 
@@ -192,13 +192,15 @@ impl From<BadEvent> for Failure {
     }
 }
 
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(FailureKind::BadConfiguration, error.to_string())
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let kind = match &error {
-            Error::Config(_) => FailureKind::BadConfiguration,
-            error if error.is_retryable() => FailureKind::Retryable,
-            _ => FailureKind::Refused,
-        };
+        let kind = if error.is_retryable() { FailureKind::Retryable } else { FailureKind::Refused };
         Self::new(kind, in_full(&error))
     }
 }

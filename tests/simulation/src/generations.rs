@@ -1,8 +1,8 @@
 //! Cases of generations: which one a topic's segments go to.
 
+use archive::catalog::{Generations, names};
 use backup_batch::{BackupReport, Invocation};
 use kafka::TopicPartition;
-use shared::catalog::{Generations, names};
 use shared::host::Budget;
 use store::ObjectStore;
 use store::testing::Delete;

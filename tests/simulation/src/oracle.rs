@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use archive::Times;
+use archive::catalog::{Checkpoint, Gap, Generation, list_segments, names};
+use archive::segment::{Manifest, ReadOptions, SegmentReader, Sidecar};
 use kafka::Delivery;
-use shared::catalog::{Checkpoint, Generation, list_segments, names};
-use shared::config::Times;
-use shared::segment::{Gap, Manifest, ReadOptions, SegmentReader, Sidecar};
 use store::ObjectStore;
 use store::testing::MemoryStore;
 

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use archive::Times;
+use archive::catalog::PartitionStrategy;
+use archive::segment::Compression;
 use kafka::{Delivery, Isolation};
 use serde_json::json;
 use store::{S3Store, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
 use super::*;
-use crate::config::{Compression, PartitionStrategy, Section, Times, bucket_settings, known_keys, store_settings};
+use crate::config::{Section, bucket_settings, known_keys, store_settings};
 
 /// What every command finds in its environment, for tables that are about something else.
 const SECRETS: [(&str, &str); 2] = [("MINIO_ACCESS_KEY", "minio"), ("MINIO_SECRET_KEY", "hunter2hunter2")];

@@ -5,14 +5,14 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use archive::catalog::list_segments;
+use archive::segment::{Manifest, ReadOptions, SegmentReader};
 use end_to_end::kafka::{Kafka, Read, unique};
 use end_to_end::runner::{Runner, Store, finish};
 use end_to_end::services::require_kafka;
 use kernel::Deadline;
 use serde_json::{Value, json};
-use shared::catalog::list_segments;
 use shared::config;
-use shared::segment::{Manifest, ReadOptions, SegmentReader};
 
 #[test]
 fn two_at_once_on_minio() {

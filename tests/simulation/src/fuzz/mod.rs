@@ -27,8 +27,8 @@ pub use segment::segment;
 
 use std::sync::Arc;
 
+use archive::segment::{ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
 use kafka::Isolation;
-use shared::segment::{ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
 use store::testing::MemoryStore;
 
 /// A target: its name, which is that of its folder in `tests/fuzz/corpus`, and its function.
@@ -59,7 +59,7 @@ async fn read_segment(
     workers: usize,
     from: Option<i64>,
     mut visit: impl FnMut(&kernel::record::Record<'_>),
-) -> shared::Result<Vec<String>> {
+) -> archive::Result<Vec<String>> {
     let mut reader = SegmentReader::open(Arc::new(store.clone()), name, options(workers)).await?;
     if let Some(from) = from {
         reader.seek(from);
@@ -76,7 +76,7 @@ async fn read_segment(
 }
 
 /// A writer of a segment from this offset on.
-fn writer(start: i64, compression: shared::config::Compression) -> SegmentWriter {
+fn writer(start: i64, compression: archive::segment::Compression) -> SegmentWriter {
     let spec = SegmentSpec {
         topic: "orders".to_owned(),
         topic_id: None,

@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use shared::segment::PythonArchive;
+use archive::segment::PythonArchive;
 use store::testing::MemoryStore;
 
 use super::{options, wait_for};

@@ -1,4 +1,4 @@
-use shared::catalog::names;
+use archive::catalog::names;
 use store::testing::MemoryStore;
 
 use super::parts::{Parts, hex};

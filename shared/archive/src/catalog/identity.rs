@@ -6,9 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
-use crate::catalog::{RESTORE_FORMAT, names};
-use crate::config::{PartitionStrategy, RestoreSettings, Times};
-use crate::{Error, Result};
+use crate::catalog::{PartitionStrategy, RESTORE_FORMAT, names};
+use crate::{Error, Result, Times};
 
 /// Of a restore of some time only: a program that does not know of such a one refuses it, and does not restore the rest.
 const OF_SOME_TIME: u32 = 2;
@@ -34,6 +33,23 @@ pub struct RestoreIdentity {
     pub run: String,
     /// When it began.
     pub at: Millis,
+}
+
+/// What an invocation is asked to restore.
+#[derive(Debug, Clone, Copy)]
+pub struct RestoreChoice<'a> {
+    /// RESTORE_ID.
+    pub restore_id: &'a str,
+    /// Folder of the generation.
+    pub source: &'a str,
+    /// RESTORE_TOPIC_NAME.
+    pub topic: &'a str,
+    /// The cluster that is written to, where clusters have ids.
+    pub cluster_id: Option<&'a str>,
+    /// How records are placed.
+    pub strategy: PartitionStrategy,
+    /// Which records.
+    pub times: Times,
 }
 
 impl RestoreIdentity {
@@ -71,12 +87,12 @@ impl RestoreIdentity {
     ///
     /// # Errors
     /// Which of them differs, and what to do.
-    pub fn check(&self, source: &str, cluster_id: Option<&str>, settings: &RestoreSettings) -> Result<()> {
-        let RestoreSettings { restore_topic: topic, restore_id, strategy, times, .. } = settings;
-        if (self.source.as_str(), self.topic.as_str()) != (source, topic.as_str()) {
+    pub fn check(&self, choice: &RestoreChoice<'_>) -> Result<()> {
+        let RestoreChoice { restore_id, source, topic, cluster_id, strategy, times } = choice;
+        if (self.source.as_str(), self.topic.as_str()) != (*source, *topic) {
             return other(restore_id, format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
         }
-        if let Some((then, now)) = self.cluster_id.as_deref().zip(cluster_id).filter(|(then, now)| then != now) {
+        if let Some((then, now)) = self.cluster_id.as_deref().zip(*cluster_id).filter(|(then, now)| then != now) {
             return other(
                 restore_id,
                 format!("restores into cluster {then:?}, and this is cluster {now:?}: name the brokers of the first"),

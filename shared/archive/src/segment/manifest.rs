@@ -1,12 +1,11 @@
 //! `manifest.json`, the first entry of a segment.
 
-use std::fmt;
-
 use kafka::{Isolation, TopicId};
 use kernel::record::TimestampType;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Times;
+use crate::Times;
+use crate::catalog::Gap;
 
 /// Version of the segment format. A reader refuses a higher one; additions that old readers can ignore do not raise it.
 pub const FORMAT_VERSION: u32 = 1;
@@ -88,35 +87,4 @@ pub struct Member {
     pub stored: u64,
     /// CRC-32C of the bytes in the object.
     pub crc32c: u32,
-}
-
-/// Offsets `[from, to)` at the beginning of a segment that nobody can read any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// First missing offset: the segment's start.
-    pub from: i64,
-    /// The log start offset when it was found.
-    pub to: i64,
-    /// Why.
-    pub reason: GapReason,
-}
-
-/// Why a segment opens with a gap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GapReason {
-    /// The log began later when the partition was first backed up; nothing that a backup could have had is missing.
-    BeforeFirstBackup,
-    /// Retention or DeleteRecords removed records before they were read: they are lost to the backup.
-    LogStartMoved,
-}
-
-impl fmt::Display for GapReason {
-    /// As in a manifest.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BeforeFirstBackup => "before-first-backup",
-            Self::LogStartMoved => "log-start-moved",
-        })
-    }
 }

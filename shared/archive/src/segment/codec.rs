@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use bytes::Bytes;
 
-use super::Packing;
-use crate::config::Compression;
+use super::Compression;
+use crate::catalog::Packing;
 
 /// The gzip header of every member (RFC 1952): deflate, no name, no time, no hint at the level, no operating system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];

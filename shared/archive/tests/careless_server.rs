@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use kernel::{Deadline, Secret};
-use shared::catalog::{Generation, Generations};
 use store::testing::server::{Reply, Request, Server};
 use store::{RetryPolicy, S3BucketStore, S3Store};
+
+use archive::catalog::{Generation, Generations};
 
 async fn store(endpoint: &str, tries: u32) -> S3BucketStore {
     let settings = S3Store {

@@ -1,15 +1,11 @@
 use kafka::KafkaError;
 use store::StoreError;
 
-use crate::config::ConfigError;
 use crate::segment::SegmentError;
 
 /// What an invocation can fail with. Each concern has its own error with its own hint; this one only gathers them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration was refused; nothing was started.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// The bucket refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -30,7 +26,7 @@ impl Error {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Kafka(error) => error.is_retryable(),
-            Self::Config(_) | Self::Segment(_) | Self::Refused(_) => false,
+            Self::Segment(_) | Self::Refused(_) => false,
         }
     }
 }

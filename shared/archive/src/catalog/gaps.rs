@@ -1,11 +1,42 @@
 //! What of a partition the backup never had, as its segments record it: told by a restore, for nobody else looks at a segment again.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use crate::segment::{Gap, GapReason};
+use serde::{Deserialize, Serialize};
 
 /// Gaps that are kept one by one: a checkpoint stays small however often retention was faster than the backup.
 const MOST: usize = 50;
+
+/// Offsets `[from, to)` at the beginning of a segment that nobody can read any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// First missing offset: the segment's start.
+    pub from: i64,
+    /// The log start offset when it was found.
+    pub to: i64,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why a segment opens with a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GapReason {
+    /// The log began later when the partition was first backed up; nothing that a backup could have had is missing.
+    BeforeFirstBackup,
+    /// Retention or DeleteRecords removed records before they were read: they are lost to the backup.
+    LogStartMoved,
+}
+
+impl fmt::Display for GapReason {
+    /// As in a manifest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BeforeFirstBackup => "before-first-backup",
+            Self::LogStartMoved => "log-start-moved",
+        })
+    }
+}
 
 /// The gaps of one source partition, up to some offset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -7,8 +7,11 @@
 //! | `generation.rs` | `topic.json`: one generation of a topic for each topic id |
 //! | `lineage.rs` | which generation each partition is in |
 //! | `partitions.rs` | the partitions of a generation: what is there of them, and what should be |
+//! | `packing.rs` | how a segment is packed, and so how its name ends |
+//! | `gaps.rs` | what of a partition the backup never had |
 //! | `commit.rs` | what stands beside a committed offset |
-//! | `identity.rs` | what a restore id stands for |
+//! | `identity.rs`, `strategy.rs` | what a restore id stands for, and how it places records |
+//! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `runs.rs` | where records of a restore went |
 
@@ -22,17 +25,21 @@ mod generation;
 mod identity;
 mod lineage;
 pub mod names;
+mod packing;
 mod partitions;
 mod runs;
+mod strategy;
 
 pub use binding::Binding;
 pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
-pub use gaps::Gaps;
+pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Found, Generation, Generations, NewReason, TopicIdentity};
-pub use identity::RestoreIdentity;
+pub use identity::{RestoreChoice, RestoreIdentity};
 pub use lineage::Lineage;
+pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
 pub use runs::{Run, pair};
+pub use strategy::PartitionStrategy;

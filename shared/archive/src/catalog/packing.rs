@@ -1,7 +1,5 @@
 use serde::{Deserialize, Serialize};
 
-use crate::config::Compression;
-
 /// How a segment is packed: which codec its members have, and so how its name ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,26 +19,8 @@ impl Packing {
         }
     }
 
-    /// The wanted level where the wanted codec is this packing's, else this packing's default.
-    pub fn compression(self, wanted: Compression) -> Compression {
-        match (self, wanted) {
-            (Self::Gzip, Compression::Gzip(_)) | (Self::Zstd, Compression::Zstd(_)) => wanted,
-            (Self::Gzip, Compression::Zstd(_)) => Compression::Gzip(3),
-            (Self::Zstd, Compression::Gzip(_)) => Compression::Zstd(3),
-        }
-    }
-
     /// The packing of a name that ends so.
     pub fn from_extension(extension: &str) -> Option<Self> {
         [Self::Gzip, Self::Zstd].into_iter().find(|packing| packing.extension() == extension)
-    }
-}
-
-impl From<Compression> for Packing {
-    fn from(compression: Compression) -> Self {
-        match compression {
-            Compression::Gzip(_) => Self::Gzip,
-            Compression::Zstd(_) => Self::Zstd,
-        }
     }
 }

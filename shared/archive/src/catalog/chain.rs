@@ -3,8 +3,7 @@
 use store::{Listed, ObjectStore};
 
 use crate::Result;
-use crate::catalog::names;
-use crate::segment::Packing;
+use crate::catalog::{Packing, names};
 
 /// Objects asked for in one page: as many as any store gives.
 const PAGE: usize = 1000;

@@ -9,8 +9,7 @@ use kernel::failpoint;
 use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
-use crate::catalog::{Lineage, names};
-use crate::segment::Packing;
+use crate::catalog::{Lineage, Packing, names};
 use crate::{Error, Result};
 
 /// Which topic it is, whatever its name is, as far as its cluster tells.

@@ -14,7 +14,6 @@ use store::{Body, ObjectStore};
 
 use super::*;
 use crate::catalog::names;
-use crate::config::Compression;
 
 type Bin = Vec<u8>;
 

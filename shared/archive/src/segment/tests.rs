@@ -15,7 +15,7 @@ use store::testing::{CountingStore, Fault, FaultyStore, Operation};
 
 use super::testing::*;
 use super::*;
-use crate::config::Compression;
+use crate::catalog::{Gap, GapReason};
 
 const NAME: &str = "orders/3/00000000000000000100.tar.gz";
 const GZIP: Compression = Compression::Gzip(3);

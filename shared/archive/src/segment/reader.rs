@@ -17,8 +17,8 @@ use super::manifest::Manifest;
 use super::sidecar::{self, Sidecar};
 use super::window::{Loaded, Whole, Window};
 use super::writer::joined;
-use super::{Packing, Result, SegmentError, SegmentErrorKind};
-use crate::catalog::names;
+use super::{Result, SegmentError, SegmentErrorKind};
+use crate::catalog::{Packing, names};
 
 /// First request: the head of nearly every segment, and all of a small one.
 const FIRST_REQUEST: u64 = 64 << 10;

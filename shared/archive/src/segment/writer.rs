@@ -16,9 +16,9 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use super::archive;
 use super::batch::{BatchBuilder, Sized};
 use super::codec::Compressor;
-use super::manifest::{FORMAT_VERSION, Gap, Manifest, Member};
-use super::{GROUP_BYTES, Result, SegmentError, SegmentErrorKind, sidecar};
-use crate::config::Compression;
+use super::manifest::{FORMAT_VERSION, Manifest, Member};
+use super::{Compression, GROUP_BYTES, Result, SegmentError, SegmentErrorKind, sidecar};
+use crate::catalog::Gap;
 
 /// What is known of a segment before its first record.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@
 
 use kafka::TopicId;
 
-use crate::segment::Packing;
+use crate::catalog::Packing;
 
 /// The folder of a generation of a topic: `orders`, `orders@2`. `@` is not legal in a topic name.
 pub fn topic_folder(topic: &str, generation: u32) -> String {

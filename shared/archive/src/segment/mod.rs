@@ -5,6 +5,7 @@
 //! | `manifest.rs`, `manifest_check.rs` | the first entry: what the segment holds, the index of its members; what must be true of it |
 //! | `batch/` | record batches, format v2 (Kafka protocol guide, KIP-98) |
 //! | `codec.rs` | one member, compressed and decompressed in one call |
+//! | `compression.rs` | which codec and level a new segment gets |
 //! | `archive.rs` | the tar around manifest and log |
 //! | `sidecar.rs` | the `.sha256` |
 //! | `writer.rs` | records in, the object's bytes out |
@@ -21,11 +22,11 @@
 mod archive;
 mod batch;
 mod codec;
+mod compression;
 mod error;
 mod group;
 mod manifest;
 mod manifest_check;
-mod packing;
 mod python;
 mod python_tar;
 mod reader;
@@ -39,10 +40,10 @@ mod writer;
 
 pub use batch::{BatchError, BatchSummary, Records, check as check_batches};
 pub use codec::{Compressor, Decompressor};
+pub use compression::Compression;
 pub use error::{SegmentError, SegmentErrorKind};
 pub use group::{GroupRecords, RecordGroup};
-pub use manifest::{FORMAT_VERSION, Gap, GapReason, Manifest, Member};
-pub use packing::Packing;
+pub use manifest::{FORMAT_VERSION, Manifest, Member};
 pub use python::{PythonArchive, PythonName, PythonRecords};
 pub use reader::{ReadOptions, SegmentReader};
 pub use sidecar::{Sidecar, parse as parse_sidecar};
