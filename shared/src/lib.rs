@@ -1,4 +1,3 @@
 //! What is left of it.
 
-pub mod config;
 pub mod host;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use archive::catalog::GapReason;
 use archive::{Error, Result};
 use async_trait::async_trait;
+use config::{BackupSettings, ConfigError, Raw};
 use kafka::RdKafkaSource;
 use kernel::{Deadline, clock};
-use shared::config::{BackupSettings, ConfigError, Raw};
 use shared::host::{Budget, Event, Function, Limits, Outcome};
 use telemetry::TopicMetrics;
 

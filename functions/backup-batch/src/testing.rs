@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use archive::segment::Compression;
 use async_trait::async_trait;
+use config::BackupSettings;
 use kafka::{CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
-use shared::config::BackupSettings;
 use shared::host::Budget;
 use store::testing::{Delete, MemoryStore};
 use store::{StoreKind, StoreSettings};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use archive::{Error, Result};
 use async_trait::async_trait;
+use config::{ConfigError, Raw, RestoreSettings};
 use kafka::RdKafkaTarget;
 use kernel::{Deadline, clock};
-use shared::config::{ConfigError, Raw, RestoreSettings};
 use shared::host::{Budget, Event, Function, Limits, Outcome};
 use telemetry::TopicMetrics;
 

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use archive::{Error, Result};
 use async_trait::async_trait;
+use config::{BackupSettings, ConfigError, Raw};
 use kernel::Deadline;
 use kernel::clock::{self, Millis};
 use serde_json::json;
 
 use super::hosted::Hosted;
 use super::{Budget, Event, Function, Limits, Outcome, StopSignal};
-use crate::config::{BackupSettings, ConfigError, Raw};
 use telemetry::TopicMetrics;
 
 pub(super) struct Fake {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use archive::Result;
 use async_trait::async_trait;
+use config::{ConfigError, Raw};
 use kernel::Deadline;
 use serde_json::Value;
 
 use super::{Budget, Event};
-use crate::config::{ConfigError, Raw};
 use telemetry::TopicMetrics;
 
 /// A function as its hosts see it: made from a configuration once for a process, then called any number of times, one after another:

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::Error;
+use config::{ConfigError, Raw};
 use kernel::clock::{Clock, Millis};
 use kernel::{Deadline, in_full};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{BadEvent, Budget, Event, Function, Outcome, StopSignal};
-use crate::config::{ConfigError, Raw};
 use telemetry::{InvocationMetrics, redact};
 
 /// A function, its configuration and its clients.

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use config::Raw;
 use kernel::clock;
 use telemetry::{LogLevel, LogStyle};
 use tokio::net::TcpListener;
@@ -14,7 +15,6 @@ use tracing::Instrument;
 
 use super::hosted::{FailureKind, Hosted};
 use super::{Event, Function, StopSignal, azure, keep_freed_memory, lambda, stop_on_signals};
-use crate::config::{self, Raw};
 
 /// Where this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

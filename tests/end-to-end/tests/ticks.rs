@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use backup_batch::{Backup, BackupReport, Invocation};
+use config::{BackupSettings, Raw};
 use kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
 use kernel::clock;
 use kernel::record::{Record, TimestampType};
-use shared::config::{BackupSettings, Raw};
 use shared::host::Budget;
 use store::testing::{CountingStore, MemoryStore};
 

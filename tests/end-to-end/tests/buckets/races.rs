@@ -12,7 +12,6 @@ use end_to_end::runner::{Runner, Store, finish};
 use end_to_end::services::require_kafka;
 use kernel::Deadline;
 use serde_json::{Value, json};
-use shared::config;
 
 #[test]
 fn two_at_once_on_minio() {

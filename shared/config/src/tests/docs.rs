@@ -1,9 +1,9 @@
 //! `docs/configuration.md` says what the tables say.
 
-use crate::config::properties::FIXED;
-use crate::config::{Commands, Key, Section, known_keys};
+use crate::properties::FIXED;
+use crate::{Commands, Key, Section, known_keys};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
 
 /// The generated tables with the marker that each stands behind.
 fn tables() -> Vec<(&'static str, String)> {
@@ -65,10 +65,7 @@ fn the_documentation_lists_every_key() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         return std::fs::write(FILE, generated).unwrap();
     }
-    assert!(
-        written == generated,
-        "docs/configuration.md is behind shared/src/config: UPDATE_DOCS=1 cargo test -p shared config::tests::docs"
-    );
+    assert!(written == generated, "docs/configuration.md is behind shared/config/src: UPDATE_DOCS=1 cargo test -p config tests::docs");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use telemetry::LogLevel;
 
 use super::raw::Raw;
 use super::read::{Reader, choice, flag, number, seconds};
-use super::{BackupSettings, ConfigError, RestoreSettings, kafka::kafka, names, storage, times};
+use super::{BackupSettings, ConfigError, RestoreSettings, cluster::cluster, names, storage, times};
 
 impl BackupSettings {
     /// Validates what `backup` reads; keys of `restore` are left alone.
@@ -63,7 +63,7 @@ pub fn log_level(raw: &Raw) -> LogLevel {
 fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
     const ISOLATION: [(&str, Isolation); 2] =
         [("read_committed", Isolation::ReadCommitted), ("read_uncommitted", Isolation::ReadUncommitted)];
-    let kafka = kafka(read);
+    let kafka = cluster(read);
     let topics = topics(read);
     let group = read.required("GROUP_ID", "write the consumer group that holds the progress", |group| Ok(group.to_owned()));
     let store = storage::store(read);
@@ -93,7 +93,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
 /// Every key is read before the first `?`, so that every problem is noted.
 fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     const DELIVERY: [(&str, Delivery); 2] = [("exactly-once", Delivery::ExactlyOnce), ("at-least-once", Delivery::AtLeastOnce)];
-    let kafka = kafka(read);
+    let kafka = cluster(read);
     let source = source(read);
     let restore_topic = read.required("RESTORE_TOPIC_NAME", "write the topic to restore into", names::topic);
     let restore_id = read.optional("RESTORE_ID", names::restore_id);

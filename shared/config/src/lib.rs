@@ -1,26 +1,26 @@
-//! Keys as people write them, validated into the settings that the rest of the project requires.
+//! Keys as people write them, validated into the settings that the crates below require.
 //!
 //! ```no_run
-//! # use shared::config::{BackupSettings, Raw};
-//! # fn main() -> Result<(), shared::config::ConfigError> {
+//! # use config::{BackupSettings, Raw};
+//! # fn main() -> Result<(), config::ConfigError> {
 //! let raw = Raw::load(Some("backup.json".as_ref()), std::env::vars_os())?;
 //! let settings = BackupSettings::from_raw(&raw)?;
 //! # Ok(()) }
 //! ```
-//!
-//! Lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`), strict in what it says: unknown keys, missing ones,
-//! bad values and contradictions are refused before anything starts, all of them at once.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `keys.rs` | the one table of keys, which `docs/configuration.md` shows |
 //! | `raw.rs`, `json.rs` | file and environment, laid over each other, not judged |
 //! | `read.rs` | typed getters that note every problem |
-//! | `validate.rs`, `kafka.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | what each key may say |
-//! | `settings.rs` | the validated types |
+//! | `validate.rs`, `cluster.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | what each key may say |
+//! | `settings.rs` | the validated settings of each function, made of the types of the crates below |
+//!
+//! It promises to be lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`) and strict in what it says: unknown keys, missing
+//! ones, bad values and contradictions are refused before anything starts, all of them at once. Only hosts, functions and the runner import it.
 
+mod cluster;
 mod json;
-mod kafka;
 mod keys;
 mod names;
 mod properties;

@@ -31,7 +31,7 @@ struct Row {
 
 #[test]
 fn every_bad_configuration_is_refused_with_a_message_to_act_on() {
-    let table: Table = serde_json::from_str(include_str!("../../../testdata/bad-configs.json")).unwrap();
+    let table: Table = serde_json::from_str(include_str!("../../testdata/bad-configs.json")).unwrap();
     assert!(table.bad.len() >= 25);
     for row in table.bad {
         let without: Vec<&str> = row.without.iter().map(String::as_str).collect();
@@ -51,7 +51,7 @@ fn every_bad_configuration_is_refused_with_a_message_to_act_on() {
 
 #[test]
 fn the_good_files_of_the_table_are_good() {
-    let table: Table = serde_json::from_str(include_str!("../../../testdata/bad-configs.json")).unwrap();
+    let table: Table = serde_json::from_str(include_str!("../../testdata/bad-configs.json")).unwrap();
     backup(&table.good["backup"].to_string(), &[]).unwrap();
     restore(&table.good["restore"].to_string(), &[]).unwrap();
 }

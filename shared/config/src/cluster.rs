@@ -13,7 +13,7 @@ use super::{names, properties};
 type Properties = BTreeMap<String, Secret>;
 
 /// Reads what says how to reach the cluster. `None` when a problem was noted.
-pub(super) fn kafka(read: &mut Reader<'_>) -> Option<KafkaSettings> {
+pub(super) fn cluster(read: &mut Reader<'_>) -> Option<KafkaSettings> {
     const WHY: &str = "write the brokers, for example kafka01:9092,kafka02:9092";
     if !read.is_set("BOOTSTRAP_SERVERS") {
         read.missing("BOOTSTRAP_SERVERS", WHY);

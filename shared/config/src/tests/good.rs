@@ -11,7 +11,7 @@ use store::{S3Store, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
 use super::*;
-use crate::config::{Section, bucket_settings, known_keys, store_settings};
+use crate::{Section, bucket_settings, known_keys, store_settings};
 
 /// What every command finds in its environment, for tables that are about something else.
 const SECRETS: [(&str, &str); 2] = [("MINIO_ACCESS_KEY", "minio"), ("MINIO_SECRET_KEY", "hunter2hunter2")];
