@@ -7,9 +7,9 @@ use archive::catalog::GapReason;
 use archive::{Error, Result};
 use async_trait::async_trait;
 use config::{BackupSettings, ConfigError, Raw};
+use host::{Budget, Event, Function, Limits, Outcome};
 use kafka::RdKafkaSource;
 use kernel::{Deadline, clock};
-use shared::host::{Budget, Event, Function, Limits, Outcome};
 use telemetry::TopicMetrics;
 
 use crate::{Backup, BackupReport, Invocation, PartitionReport};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use archive::catalog::{BackupCommit, GapReason};
-use shared::host::Budget;
+use host::Budget;
 use store::{ObjectStore, StoreErrorKind};
 
 use crate::Invocation;

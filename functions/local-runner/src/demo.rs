@@ -11,13 +11,13 @@ use archive::catalog::PartitionStrategy;
 use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
 use config::{BackupSettings, RestoreSettings};
+use host::Budget;
 use kafka::{
     Delivery, EmbeddedBroker, Isolation, Queued, RdKafkaSource, RdKafkaTarget, SourceCluster, TargetCluster, TopicPartition, WriterName,
 };
 use kernel::record::{Header, Record, TimestampType};
 use kernel::{Deadline, clock};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
-use shared::host::Budget;
 use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 

@@ -6,7 +6,7 @@ use clap::Parser;
 use local_runner::{Cli, run};
 
 fn main() -> ExitCode {
-    shared::host::keep_freed_memory();
+    host::keep_freed_memory();
     serve()
 }
 

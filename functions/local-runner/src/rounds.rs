@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use archive::Error;
+use host::{Budget, StopSignal};
 use kernel::{Deadline, clock, in_full};
-use shared::host::{Budget, StopSignal};
 
 use crate::cli::Mode;
 

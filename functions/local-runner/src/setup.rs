@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use backup_batch::Backup;
 use config::{BackupSettings, Raw, RestoreSettings};
+use host::{Budget, Function};
 use kernel::Deadline;
 use restore_batch::Restore;
-use shared::host::{Budget, Function};
 use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use archive::{Error, Result};
 use async_trait::async_trait;
 use config::{ConfigError, Raw, RestoreSettings};
+use host::{Budget, Event, Function, Limits, Outcome};
 use kafka::RdKafkaTarget;
 use kernel::{Deadline, clock};
-use shared::host::{Budget, Event, Function, Limits, Outcome};
 use telemetry::TopicMetrics;
 
 use crate::{Invocation, Restore, RestoreReport};

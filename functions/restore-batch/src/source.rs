@@ -2,8 +2,8 @@
 
 use archive::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
 use archive::{Error, Result};
+use host::Event;
 use kafka::{TopicId, TopicPartition};
-use shared::host::Event;
 
 use crate::Restore;
 

@@ -11,13 +11,13 @@ use archive::catalog::{Packing, PartitionStrategy, names};
 use archive::segment::{Compression, SegmentSpec, SegmentWriter};
 use async_trait::async_trait;
 use config::RestoreSettings;
+use host::Budget;
 use kafka::{
     ClusterFacts, CommittedOffset, Delivery, Extent, Isolation, KafkaSettings, NewTopic, Queued, RecordWriter, Result, TargetCluster,
     TopicFacts, WriterName, Written,
 };
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
-use shared::host::Budget;
 use store::testing::MemoryStore;
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use archive::Times;
-use shared::host::{Budget, Event};
+use host::{Budget, Event};
 use store::ObjectStore;
 
 use crate::Invocation;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use archive::catalog::{Generation, Generations, NewReason};
 use backup_batch::{Backup, BackupReport, Invocation};
 use config::{BackupSettings, Raw};
+use host::Budget;
 use kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
 use kernel::clock;
 use kernel::record::{Record, TimestampType};
-use shared::host::Budget;
 use store::testing::MemoryStore;
 
 const TOPIC: &str = "orders";

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use backup_batch::{Backup, BackupReport, Invocation};
 use config::{BackupSettings, Raw};
+use host::Budget;
 use kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
 use kernel::clock;
 use kernel::record::{Record, TimestampType};
-use shared::host::Budget;
 use store::testing::{CountingStore, MemoryStore};
 
 const TOPIC: &str = "orders";

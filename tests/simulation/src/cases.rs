@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use archive::catalog::{BackupCommit, bucket_id, names};
 use backup_batch::{BackupReport, Invocation};
+use host::Budget;
 use kafka::TopicPartition;
 use kernel::clock::{Clock, Millis};
 use restore_batch::Invocation as RestoreInvocation;
-use shared::host::Budget;
 use store::ObjectStore;
 use store::testing::Delete;
 

@@ -2,8 +2,8 @@
 
 use archive::catalog::{Generations, names};
 use backup_batch::{BackupReport, Invocation};
+use host::Budget;
 use kafka::TopicPartition;
-use shared::host::Budget;
 use store::ObjectStore;
 use store::testing::Delete;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use archive::catalog::Binding;
 use backup_batch::Invocation as BackupInvocation;
+use host::Budget;
 use restore_batch::Invocation as RestoreInvocation;
-use shared::host::Budget;
 use store::ObjectStore;
 
 use super::chaos::Chaos;

@@ -9,6 +9,9 @@
 //! | `memory.rs` | what the allocator keeps |
 //! | `stop.rs` | SIGTERM and SIGINT |
 //! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
+//!
+//! It promises that invocations of one process take turns, that each is told its deadline and memory, and that each answers: a report, or a failure
+//! whose kind says whether a retry helps. It does not know what a function does.
 
 mod azure;
 mod budget;

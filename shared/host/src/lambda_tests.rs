@@ -13,14 +13,14 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 
-use crate::host::fake::{CONFIGURATION, Fake};
-use crate::host::http::{self, Answer, Request};
+use crate::fake::{CONFIGURATION, Fake};
+use crate::http::{self, Answer, Request};
 
 /// The function, when the tests below start it; on its own it does nothing.
 #[test]
 fn function_process() {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
-        crate::host::run::<Fake>();
+        crate::run::<Fake>();
     }
 }
 
@@ -42,7 +42,7 @@ async fn invoke(events: &[&str], deadline: i64, keys: &[(&str, &str)]) -> Seen {
     tokio::spawn(http::serve(listener, move |request| api(request, waiting.clone(), answered.clone(), deadline), stopped));
 
     let mut process = Command::new(std::env::current_exe().unwrap())
-        .args(["host::lambda::tests::function_process", "--exact", "--nocapture"])
+        .args(["lambda::tests::function_process", "--exact", "--nocapture"])
         .env_clear()
         .envs(CONFIGURATION)
         .envs(keys.iter().copied())

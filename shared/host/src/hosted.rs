@@ -210,7 +210,7 @@ mod tests {
     use store::{StoreError, StoreErrorKind};
 
     use super::*;
-    use crate::host::fake::{Fake, hosted};
+    use crate::fake::{Fake, hosted};
 
     #[tokio::test]
     async fn the_earlier_deadline_counts_and_one_in_the_past_is_unknown() {

@@ -5,8 +5,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::host::StopSignal;
-use crate::host::fake::{Fake, hosted_until};
+use crate::StopSignal;
+use crate::fake::{Fake, hosted_until};
 
 /// The server over the fake function, spoken to in raw HTTP as the Functions host speaks it.
 struct Served {

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_second_signal_ends_what_the_first_asks_to_stop() {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["host::stop::tests::program_that_does_not_end", "--exact", "--nocapture"])
+            .args(["stop::tests::program_that_does_not_end", "--exact", "--nocapture"])
             .env(CHILD, "1")
             .stdout(Stdio::piped())
             .spawn()

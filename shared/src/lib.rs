@@ -1,3 +1,0 @@
-//! What is left of it.
-
-pub mod host;
