@@ -4,19 +4,11 @@ use tracing::{Level, Metadata};
 
 use crate::LogLevel;
 
-/// The crates of this project.
-const OWN: [&str; 12] = [
-    "kernel",
-    "telemetry",
-    "store",
-    "kafka",
-    "archive",
-    "config",
-    "host",
-    "shared",
-    "backup_batch",
-    "restore_batch",
-    "local_runner",
+/// The crates of this project, and its tests.
+#[rustfmt::skip] // one folder, one row
+const OWN: &[&str] = &[
+    "archive", "config", "host", "kafka", "kernel", "store", "telemetry",
+    "backup_batch", "local_runner", "restore_batch",
     "tests",
 ];
 /// librdkafka's own lines (what it says at debug level is chosen by its property `debug`), and its binding's.
@@ -59,4 +51,26 @@ fn least_of_others(target: &str, log_level: LogLevel) -> LogLevel {
 
 fn crate_of(target: &str) -> &str {
     target.split("::").next().unwrap_or(target)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::path::Path;
+
+    /// A crate that is not listed would be silent below WARNING.
+    #[test]
+    fn every_crate_is_listed() {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let packages =
+            ["functions", "shared"].into_iter().flat_map(|folder| fs::read_dir(top.join(folder)).unwrap()).map(|entry| entry.unwrap());
+        let found = packages.filter(|package| package.path().join("Cargo.toml").exists());
+        let mut names: Vec<String> = found.map(|package| package.file_name().into_string().unwrap().replace('-', "_")).collect();
+        names.push("tests".to_owned());
+        names.sort();
+        let mut listed = super::OWN.to_vec();
+        listed.sort_unstable();
+        assert_eq!(listed, names);
+    }
 }

@@ -125,7 +125,7 @@ fn levels_have_the_words_of_their_reader() {
     let level_of = |line: &String| serde_json::from_str::<Value>(line).unwrap()["level"].as_str().unwrap().to_owned();
     let words = |style| {
         lines(LogLevel::Debug, style, || {
-            all_levels!("shared");
+            all_levels!("archive");
         })
         .iter()
         .map(level_of)
@@ -186,7 +186,7 @@ fn libraries_speak_up_from_warning_on() {
     }
     assert_eq!(
         messages(LogLevel::Critical, || {
-            all_levels!("shared_by_others");
+            all_levels!("archive_of_others");
         }),
         ["critical"]
     );
