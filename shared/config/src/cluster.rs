@@ -6,8 +6,7 @@ use kafka::{KafkaSettings, Login};
 use kernel::Secret;
 
 use super::raw::Origin;
-use super::read::Reader;
-use super::validate::each;
+use super::read::{Reader, each};
 use super::{names, properties};
 
 type Properties = BTreeMap<String, Secret>;

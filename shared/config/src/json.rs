@@ -18,6 +18,15 @@ pub(super) fn parse_object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// What a value that is not a scalar looks like, without what is in it.
+pub(super) fn shape(value: &Value) -> &'static str {
+    match value {
+        Value::Object(_) => "{…}",
+        Value::Array(_) => "[…]",
+        _ => "null",
+    }
+}
+
 /// A value that is a text, a number, true or false, as text.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {

@@ -12,6 +12,8 @@
 //! |---|---|
 //! | `keys.rs` | the one table of keys, which `docs/configuration.md` shows |
 //! | `raw.rs`, `json.rs` | file and environment, laid over each other, not judged |
+//! | `secrets.rs` | what of it must never be shown |
+//! | `variables.rs` | which variables are properties of librdkafka |
 //! | `read.rs` | typed getters that note every problem |
 //! | `validate.rs`, `cluster.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | what each key may say |
 //! | `settings.rs` | the validated settings of each function, made of the types of the crates below |
@@ -26,12 +28,14 @@ mod names;
 mod properties;
 mod raw;
 mod read;
+mod secrets;
 mod settings;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod times;
 mod validate;
+mod variables;
 
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;

@@ -8,13 +8,10 @@ use kafka::{COMMON_PROPERTIES, PropertyError, check_property, is_sensitive};
 use kernel::Secret;
 use serde_json::Value;
 
+use super::json;
 use super::raw::{Entry, Origin, Raw};
 use super::read::{Reader, nearest, quote};
-use super::{json, keys};
-
-/// The key that holds properties as a JSON object.
-pub(super) const KEY: &str = "KAFKA_PROPERTIES";
-const PREFIX: &str = "KAFKA_";
+use super::variables::{KEY, is_variable, name_of};
 
 /// Reads and judges all of them. `None` when a problem was noted.
 pub(super) fn read(read: &mut Reader<'_>) -> Option<BTreeMap<String, Secret>> {
@@ -34,11 +31,6 @@ pub(super) fn read(read: &mut Reader<'_>) -> Option<BTreeMap<String, Secret>> {
         good = false;
     }
     good.then_some(properties)
-}
-
-/// Whether a variable of that name is a property; the names that other programs and Kubernetes use are not.
-pub(super) fn is_variable(name: &str) -> bool {
-    name.starts_with(PREFIX) && name != PREFIX && keys::find(name).is_none() && !is_foreign(name)
 }
 
 /// A property as it was written, not yet judged.
@@ -99,7 +91,7 @@ impl Written {
             _ if is_sensitive(&self.name) => "***".to_owned(),
             Some(text) => quote(&text),
             // A secret can stand inside, under any name: {"sasl": {"password": …}}.
-            None => shape(&self.entry.value).to_owned(),
+            None => json::shape(&self.entry.value).to_owned(),
         };
         format!("{} = {value} ({}): {what}", self.label(), self.entry.origin)
     }
@@ -136,46 +128,6 @@ fn object(value: &Value) -> Result<serde_json::Map<String, Value>, String> {
         Value::String(text) => json::parse_object(text),
         _ => Err("is not a JSON object".to_owned()),
     }
-}
-
-/// What a value that is not a scalar looks like, without what is in it.
-pub(super) fn shape(value: &Value) -> &'static str {
-    match value {
-        Value::Object(_) => "{…}",
-        Value::Array(_) => "[…]",
-        _ => "null",
-    }
-}
-
-/// `KAFKA_SASL_USERNAME` → `sasl.username`. The few names that hold an underscore keep it.
-fn name_of(variable: &str) -> String {
-    let name = variable.trim_start_matches(PREFIX).to_lowercase();
-    if ["log_level", "enabled_events"].contains(&name.as_str()) { name } else { name.replace('_', ".") }
-}
-
-/// Variables of Kafka's own scripts, of other programs and of Kubernetes' services: never properties.
-fn is_foreign(name: &str) -> bool {
-    const NAMES: [&str; 11] = [
-        "KAFKA_BOOTSTRAP_SERVERS",
-        "KAFKA_CLUSTER_ID",
-        "KAFKA_DEBUG",
-        "KAFKA_GC_LOG_OPTS",
-        "KAFKA_HEAP_OPTS",
-        "KAFKA_HOME",
-        "KAFKA_JVM_PERFORMANCE_OPTS",
-        "KAFKA_OPTS",
-        "KAFKA_PORT",
-        "KAFKA_SCALA_VERSION",
-        "KAFKA_VERSION",
-    ];
-    const PREFIXES: [&str; 5] = ["KAFKA_CFG_", "KAFKA_JMX_", "KAFKA_LOG4J", "KAFKA_PORT_", "KAFKA_SERVICE_"];
-    // A service named kafka-headless gives KAFKA_HEADLESS_SERVICE_HOST and KAFKA_HEADLESS_PORT_9092_TCP_ADDR.
-    let of_service = name.ends_with("_SERVICE_HOST")
-        || name.ends_with("_PORT")
-        || name.contains("_SERVICE_PORT")
-        || name.contains("_TCP_") && name.contains("_PORT_")
-        || name.ends_with("_TCP");
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || of_service
 }
 
 /// A property that this project sets itself.

@@ -6,11 +6,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use kafka::is_sensitive;
-use kernel::Secret;
 use serde_json::Value;
 
-use super::{ConfigError, json, keys, properties};
+use super::{ConfigError, json, keys, variables};
 
 /// A configuration before validation: what [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
 pub struct Raw {
@@ -60,14 +58,6 @@ impl Raw {
         Ok(raw)
     }
 
-    /// Every value that must never be shown, for [`telemetry::redact`]: known before anything is validated.
-    pub fn secrets(&self) -> Vec<Secret> {
-        let keys = self.entries.iter().filter(|(name, _)| keys::find(name).is_some_and(|key| key.secret && *name != properties::KEY));
-        let values = keys.filter_map(|(_, entry)| json::scalar(&entry.value)).flat_map(|value| parts_of_secret(&value));
-        let properties = properties::written(self).into_iter().filter(|property| is_sensitive(&property.name));
-        values.map(Secret::new).chain(properties.filter_map(|property| property.text().map(Secret::new))).collect()
-    }
-
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
@@ -97,7 +87,7 @@ impl Raw {
 
     fn add_variable(&mut self, name: OsString, value: OsString) {
         let Ok(name) = name.into_string() else { return };
-        if keys::find(&name).is_none() && !properties::is_variable(&name) {
+        if keys::find(&name).is_none() && !variables::is_variable(&name) {
             self.bystanders.push(name);
             return;
         }
@@ -113,16 +103,4 @@ impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.entries.keys()).finish()
     }
-}
-
-/// A secret and, of an Azure connection string, the parts that are secret on their own.
-fn parts_of_secret(value: &str) -> Vec<String> {
-    let fields = value.split(';').filter_map(|field| field.split_once('='));
-    let is_secret = |name: &str| ["AccountKey", "SharedAccessSignature"].iter().any(|secret| secret.eq_ignore_ascii_case(name.trim()));
-    let parts = fields.filter(|(name, _)| is_secret(name)).flat_map(|(_, part)| {
-        let part = part.trim();
-        let signature = part.split('&').filter_map(|pair| pair.strip_prefix("sig=")).map(str::to_owned);
-        std::iter::once(part.to_owned()).chain(signature)
-    });
-    std::iter::once(value.to_owned()).chain(parts).collect()
 }

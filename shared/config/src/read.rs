@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::raw::{Entry, Origin, Raw};
-use super::{ConfigError, json, keys, properties};
+use super::{ConfigError, json, keys, variables};
 
 /// Reads keys and gathers what is wrong with them. A getter gives `None` for a key that is absent or bad; only the latter is a problem.
 pub(super) struct Reader<'a> {
@@ -100,6 +100,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A list, each entry as `check` gives it back; every bad entry is a problem.
+pub(super) fn each(read: &mut Reader<'_>, key: &str, check: impl Fn(&str) -> Result<String, String>) -> Option<Vec<String>> {
+    let checked: Vec<Result<String, String>> = read.list(key)?.iter().map(|item| check(item)).collect();
+    checked.iter().filter_map(|item| item.as_ref().err()).for_each(|what| read.refuse(key, what));
+    checked.into_iter().map(Result::ok).collect()
+}
+
 /// A whole number in `range`.
 pub(super) fn number(range: RangeInclusive<u64>) -> impl FnOnce(&str) -> Result<u64, String> {
     move |text| match text.parse() {
@@ -165,7 +172,7 @@ fn misplaced(name: &str, entry: &Entry) -> Option<String> {
             Some(format!("{name} ({origin}): is read by the cloud's SDK, from the environment only: export it there"))
         }
         Some(_) => None,
-        None if properties::is_variable(name) => None,
+        None if variables::is_variable(name) => None,
         None if name.contains('.') => {
             Some(format!("{name} ({origin}): is not a key; librdkafka properties stand in KAFKA_PROPERTIES: {{\"{name}\": …}}"))
         }
@@ -183,7 +190,7 @@ fn shown(key: &str, value: &Value) -> String {
     match value {
         _ if keys::find(key).is_some_and(|key| key.secret) => "***".to_owned(),
         Value::String(text) => quote(&without_userinfo(text)),
-        Value::Object(_) => properties::shape(value).to_owned(),
+        Value::Object(_) => json::shape(value).to_owned(),
         Value::Array(values) => format!("[{}]", values.iter().map(|value| shown(key, value)).collect::<Vec<_>>().join(",")),
         other => other.to_string(),
     }

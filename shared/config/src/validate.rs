@@ -11,7 +11,7 @@ use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
 use super::raw::Raw;
-use super::read::{Reader, choice, flag, number, seconds};
+use super::read::{Reader, choice, each, flag, number, seconds};
 use super::{BackupSettings, ConfigError, RestoreSettings, cluster::cluster, names, storage, times};
 
 impl BackupSettings {
@@ -141,13 +141,6 @@ fn topics(read: &mut Reader<'_>) -> Option<Vec<String>> {
         }
         None => Some(topics),
     }
-}
-
-/// A list, each entry as `check` gives it back; every bad entry is a problem.
-pub(super) fn each(read: &mut Reader<'_>, key: &str, check: impl Fn(&str) -> Result<String, String>) -> Option<Vec<String>> {
-    let checked: Vec<Result<String, String>> = read.list(key)?.iter().map(|item| check(item)).collect();
-    checked.iter().filter_map(|item| item.as_ref().err()).for_each(|what| read.refuse(key, what));
-    checked.into_iter().map(Result::ok).collect()
 }
 
 /// The store and the topic's folder in it. In the seed's local example FILESYSTEM_BACKUP_DIR is that folder itself.

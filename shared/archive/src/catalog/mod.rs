@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `names.rs` | names in the bucket |
 //! | `chain.rs` | a partition's segments, found with one listing, or without a known offset in a number of listings that grows with the logarithm |
-//! | `generation.rs` | `topic.json`: one generation of a topic for each topic id |
+//! | `generation.rs`, `generations.rs` | `topic.json`: one generation of a topic for each topic id; all of them |
 //! | `lineage.rs` | which generation each partition is in |
 //! | `partitions.rs` | the partitions of a generation: what is there of them, and what should be |
 //! | `packing.rs` | how a segment is packed, and so how its name ends |
@@ -22,6 +22,7 @@ mod claim;
 mod commit;
 mod gaps;
 mod generation;
+mod generations;
 mod identity;
 mod lineage;
 pub mod names;
@@ -36,7 +37,8 @@ pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, R
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
 pub use gaps::{Gap, GapReason, Gaps};
-pub use generation::{Found, Generation, Generations, NewReason, TopicIdentity};
+pub use generation::{Generation, NewReason, TopicIdentity};
+pub use generations::{Found, Generations};
 pub use identity::{RestoreChoice, RestoreIdentity};
 pub use lineage::Lineage;
 pub use packing::Packing;

@@ -5,12 +5,6 @@
 
 use kafka::Written;
 use serde::{Deserialize, Serialize};
-use store::{ObjectStore, StoreError, StoreErrorKind};
-
-use crate::catalog::{Checkpoint, names};
-
-/// Runs in an object of their own.
-const RUNS: usize = 500;
 
 /// Source offsets `[from, to)` went to `count` target offsets from `target` on. Where `count` is `to - from` the two run in step; otherwise
 /// the source has holes in between.
@@ -33,7 +27,7 @@ impl Run {
         self.count == self.to - self.from
     }
 
-    fn continues(&self, before: &Self) -> bool {
+    pub(super) fn continues(&self, before: &Self) -> bool {
         self.partition == before.partition
             && self.from == before.to
             && self.target == before.target + before.count
@@ -42,7 +36,7 @@ impl Run {
     }
 
     /// What of it lies behind `known` source offsets. Of a run with holes nobody can say which of its records those are.
-    fn behind(self, known: i64) -> Option<Self> {
+    pub(super) fn behind(self, known: i64) -> Option<Self> {
         let ahead = known - self.from;
         match ahead {
             ..=0 => Some(self),
@@ -51,45 +45,6 @@ impl Run {
             }
             _ => None,
         }
-    }
-}
-
-impl Checkpoint {
-    /// Notes where records went. Neighbours in step are joined; what is known already, because the metadata of a commit tells of it a second
-    /// time, is not noted again.
-    pub fn note(&mut self, runs: impl IntoIterator<Item = Run>) {
-        for run in runs {
-            let Some(last) = self.runs.last_mut() else {
-                self.runs.push(run);
-                continue;
-            };
-            let Some(run) = run.behind(last.to) else { continue };
-            if run.continues(last) {
-                last.to = run.to;
-                last.count += run.count;
-            } else {
-                self.runs.push(run);
-            }
-        }
-    }
-
-    /// Moves older runs into objects of their own, which are never replaced: whoever does it finds the same runs. The last run stays, since it
-    /// may still grow.
-    ///
-    /// # Errors
-    /// What the store says; then the runs stay.
-    pub async fn put_runs_away(&mut self, store: &dyn ObjectStore, restore_id: &str) -> Result<(), StoreError> {
-        while self.runs.len() > RUNS {
-            let name = names::runs(restore_id, self.partition, self.runs[0].from);
-            let body = serde_json::to_vec(&self.runs[..RUNS])
-                .map_err(|error| StoreError::new(StoreErrorKind::Other, store.location(&name), error.to_string()))?;
-            match store.create(&name, body.into()).await {
-                Ok(_) | Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => {}
-                Err(error) => return Err(error),
-            }
-            self.runs.drain(..RUNS);
-        }
-        Ok(())
     }
 }
 
@@ -121,9 +76,6 @@ pub fn pair(sources: &[(i64, i64)], written: &[Written]) -> Vec<Run> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use store::testing::MemoryStore;
-
     use super::*;
 
     fn run(from: i64, to: i64, target: i64, count: i64) -> Run {
@@ -143,31 +95,5 @@ mod tests {
     fn a_record_whose_place_is_unknown_shifts_no_other() {
         let written = |first, count| Written { partition: 0, first, count };
         assert_eq!(pair(&[(0, 10)], &[written(100, 3), written(104, 6)]), []);
-    }
-
-    #[test]
-    fn runs_in_step_are_joined_and_none_is_noted_twice() {
-        let mut checkpoint = Checkpoint::new(0);
-        checkpoint.note([run(0, 5, 100, 5), run(5, 9, 105, 4), run(5, 9, 105, 4), run(9, 20, 110, 3), run(20, 22, 113, 2)]);
-        assert_eq!(checkpoint.runs, [run(0, 9, 100, 9), run(9, 20, 110, 3), run(20, 22, 113, 2)]);
-        checkpoint.note([run(20, 25, 113, 5), run(18, 30, 50, 4)]);
-        assert_eq!(checkpoint.runs[2..], [run(20, 25, 113, 5)], "what another invocation knew of is the beginning of this");
-    }
-
-    #[tokio::test]
-    async fn a_checkpoint_stays_small_however_many_transactions_there_were() {
-        let (store, mut checkpoint) = (MemoryStore::new(), Checkpoint::new(3));
-        for number in 0..1_234 {
-            checkpoint.note([run(number, number + 1, 2 * number, 1)]);
-            checkpoint.put_runs_away(&store, "drill").await.unwrap();
-        }
-        assert_eq!((checkpoint.runs.len(), checkpoint.runs[0].from), (234, 1000));
-        let mut all = Vec::new();
-        for from in [0, 500] {
-            let object = store.get(&names::runs("drill", 3, from)).await.unwrap();
-            all.extend(serde_json::from_slice::<Vec<Run>>(&object.body).unwrap());
-        }
-        all.extend(&checkpoint.runs);
-        assert_eq!(all, (0..1_234).map(|number| run(number, number + 1, 2 * number, 1)).collect::<Vec<_>>());
     }
 }

@@ -9,8 +9,8 @@
 //! | `archive.rs` | the tar around manifest and log |
 //! | `sidecar.rs` | the `.sha256` |
 //! | `writer.rs` | records in, the object's bytes out |
-//! | `reader.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
-//! | `python.rs`, `python_tar.rs` | the archives of the Python tool |
+//! | `reader.rs`, `object.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
+//! | `python.rs`, `python_tar.rs`, `lines.rs` | the archives of the Python tool |
 //!
 //! ```text
 //! object   = head member · log member … · trailer member          each one gzip member or zstd frame
@@ -25,8 +25,10 @@ mod codec;
 mod compression;
 mod error;
 mod group;
+mod lines;
 mod manifest;
 mod manifest_check;
+mod object;
 mod python;
 mod python_tar;
 mod reader;
@@ -44,8 +46,9 @@ pub use compression::Compression;
 pub use error::{SegmentError, SegmentErrorKind};
 pub use group::{GroupRecords, RecordGroup};
 pub use manifest::{FORMAT_VERSION, Manifest, Member};
+pub use object::ReadOptions;
 pub use python::{PythonArchive, PythonName, PythonRecords};
-pub use reader::{ReadOptions, SegmentReader};
+pub use reader::SegmentReader;
 pub use sidecar::{Sidecar, parse as parse_sidecar};
 pub use writer::{FinishedSegment, Lanes, SegmentSpec, SegmentWriter};
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::SegmentErrorKind;
-use super::python::{Lines, count_lines};
+use super::lines::{Lines, count_lines};
 
 /// An extended header holds a name and a time; a larger one is an attack on memory.
 const LARGEST_EXTENSION: u64 = 64 << 10;

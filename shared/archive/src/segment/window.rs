@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::codec::{self, Decompressor, FirstMember};
 use super::group::RecordGroup;
-use super::reader::Segment;
+use super::object::Segment;
 use super::sidecar::{self, Sidecar};
 use super::{Result, archive};
 

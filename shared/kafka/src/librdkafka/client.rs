@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kernel::Secret;
 
 use super::attend::attend;
-use super::native::{Conf, Handle, Kind};
+use super::native::{self, Conf, Handle, Kind};
 use super::observer::Observer;
 use crate::is_sensitive;
 use crate::login::Login;
@@ -176,7 +176,7 @@ fn start(
     }
     let hidden = secrets(settings).into_iter().chain(password.map(|login| login.password)).collect();
     let observer = Arc::new(Observer::new(hidden, matches!(settings.login, Login::Secret(_))));
-    let handle = Handle::start(kind, conf, observer, matches!(settings.login, Login::Tokens(_)))
+    let handle = native::start(kind, conf, observer, matches!(settings.login, Login::Tokens(_)))
         .map_err(|reason| KafkaError::new(KafkaErrorKind::Config, &settings.bootstrap_servers, reason))?;
     attend(&settings.login, &handle)?;
     Ok(handle)

@@ -6,7 +6,8 @@
 //! | `attend.rs` | renews the login of a client |
 //! | `property.rs` | librdkafka's own judgement of a property |
 //! | `source.rs`, `reader.rs` | the cluster that backup reads |
-//! | `probe.rs` | whether records of old message formats are read as they are |
+//! | `claim.rs` | that one client reads a partition once at the same time |
+//! | `probe.rs`, `signs.rs` | whether records of old message formats are read as they are |
 //! | `target.rs`, `writer.rs` | the cluster that restore writes to |
 //! | `tries.rs` | when a request is sent again |
 //! | `waiting.rs` | calls that block |
@@ -16,6 +17,7 @@
 //! | `native/` | the only unsafe code |
 
 mod attend;
+mod claim;
 mod client;
 mod embedded;
 mod errors;
@@ -24,6 +26,7 @@ mod observer;
 mod probe;
 mod property;
 mod reader;
+mod signs;
 mod source;
 mod target;
 mod tries;

@@ -9,7 +9,7 @@ use kernel::Secret;
 use tokio::sync::Notify;
 
 use super::native::{Code, Failure};
-use super::probe::Signs;
+use super::signs::Signs;
 use crate::Written;
 
 /// Refused credentials can be a broker that is just starting; this long they are given the benefit of the doubt.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use kernel::record::{Header, Record};
 
+use super::claim::Claim;
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Entry, Failure, Malformed, Stream};
 use super::probe::{self, Probe, Prober, SUSPICIOUS};
-use super::source::Claim;
 use crate::{KafkaErrorKind, PartitionReader, Result, TopicPartition};
 
 /// Bytes of records that one batch aims at.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use kernel::Deadline;
 use rdkafka::Offset;
 
+use super::claim::Claim;
 use super::client;
 use super::errors::{self, Doing};
 use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
@@ -16,8 +17,8 @@ use super::reader::Reader;
 use super::tries::{Asker, Tries};
 use super::waiting::watched;
 use crate::{
-    CommittedOffset, Isolation, KafkaError, KafkaErrorKind, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts,
-    TopicId, TopicPartition,
+    CommittedOffset, Isolation, KafkaErrorKind, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicId,
+    TopicPartition,
 };
 
 /// When fewer tries than this are left, a partition is taken to have no leader now.
@@ -350,27 +351,4 @@ fn is_absent(code: Code) -> bool {
 fn topics(partitions: &[TopicPartition]) -> String {
     let topics: BTreeSet<&str> = partitions.iter().map(|partition| partition.topic.as_str()).collect();
     topics.into_iter().collect::<Vec<_>>().join(", ")
-}
-
-/// The right to read a partition: librdkafka reads each at most once with one client.
-#[derive(Debug)]
-pub(super) struct Claim {
-    reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
-    partition: TopicPartition,
-}
-
-impl Claim {
-    fn new(reading: &Arc<Mutex<BTreeSet<TopicPartition>>>, partition: &TopicPartition) -> Result<Self> {
-        if reading.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone()) {
-            Ok(Self { reading: Arc::clone(reading), partition: partition.clone() })
-        } else {
-            Err(KafkaError::new(KafkaErrorKind::Other, partition.to_string(), "is being read already; drop the first reader before"))
-        }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.partition);
-    }
 }

@@ -13,7 +13,7 @@ use rdkafka_sys::{
 use super::code::{Code, Failure};
 use super::conf::Conf;
 use super::handle::{Handle, Kind};
-use super::text;
+use super::{start, text};
 use crate::librdkafka::observer::Observer;
 
 /// Two brokers inside this process.
@@ -32,7 +32,7 @@ unsafe impl Sync for Broker {}
 impl Broker {
     /// Starts the brokers 0 and 1. The mock cluster names broker 0 as its controller, but has it only when asked for.
     pub(crate) fn start() -> Result<Self, Failure> {
-        let handle = Handle::start(Kind::Producer, Conf::new(), Arc::new(Observer::default()), false);
+        let handle = start(Kind::Producer, Conf::new(), Arc::new(Observer::default()), false);
         let handle = handle.map_err(|reason| Failure::new(Code::FAIL, reason))?;
         // SAFETY: a valid instance, which outlives the cluster.
         unsafe {

@@ -12,7 +12,7 @@ use rdkafka_sys::{
 use super::super::observer::Observer;
 use super::code::{Code, Failure};
 use super::conf::Conf;
-use super::{layout, login, message, producer, text};
+use super::{message, text};
 
 /// What a client instance is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +36,11 @@ unsafe impl Send for Handle {}
 unsafe impl Sync for Handle {}
 
 impl Handle {
-    /// Starts an instance. It connects when there is something to do. With `tokens` it asks the observer for them and waits until it has one.
+    /// An instance of these properties; see [`start`](super::start).
     ///
     /// # Errors
-    /// librdkafka's words, when properties contradict each other or name files that cannot be read. Or it is another version of librdkafka.
-    pub(crate) fn start(kind: Kind, mut conf: Conf, observer: Arc<Observer>, tokens: bool) -> Result<Arc<Self>, String> {
-        layout::check()?;
-        if tokens {
-            login::ask_for_tokens(&mut conf);
-        }
+    /// librdkafka's words, when properties contradict each other or name files that cannot be read.
+    pub(super) fn new(kind: Kind, conf: Conf, observer: Arc<Observer>) -> Result<Self, String> {
         let native_kind = match kind {
             Kind::Consumer => rd_kafka_type_t::RD_KAFKA_CONSUMER,
             Kind::Producer => rd_kafka_type_t::RD_KAFKA_PRODUCER,
@@ -56,7 +52,6 @@ impl Handle {
             rd_kafka_conf_set_error_cb(conf.as_ptr(), Some(on_error));
             if kind == Kind::Producer {
                 rd_kafka_conf_set_dr_msg_cb(conf.as_ptr(), Some(on_delivery));
-                producer::keep_timestamp_zero(conf.as_ptr());
             }
         }
         let mut error = [0 as c_char; 512];
@@ -65,11 +60,7 @@ impl Handle {
         match NonNull::new(rk) {
             Some(rk) => {
                 conf.release();
-                let handle = Self { rk, observer };
-                if tokens {
-                    handle.ask_in_background().map_err(|failure| failure.text)?;
-                }
-                Ok(Arc::new(handle))
+                Ok(Self { rk, observer })
             }
             // SAFETY: the buffer was zeroed, and librdkafka ends what it writes in NUL.
             None => Err(unsafe { text(error.as_ptr()) }),
@@ -110,7 +101,7 @@ impl std::fmt::Debug for Handle {
 /// The observer behind the opaque pointer of an instance.
 ///
 /// # Safety
-/// `opaque` is null or the pointer that [`Handle::start`] set, of an instance that still lives.
+/// `opaque` is null or the pointer that [`Handle::new`] set, of an instance that still lives.
 pub(super) unsafe fn observer<'a>(opaque: *mut c_void) -> Option<&'a Observer> {
     // SAFETY: the caller's promise; the observer is only used by shared reference, and is `Sync`.
     unsafe { opaque.cast_const().cast::<Observer>().as_ref() }

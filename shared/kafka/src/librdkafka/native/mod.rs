@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `code.rs` | error codes and errors |
 //! | `conf.rs` | properties |
+//! | `start.rs` | from properties to a client instance |
 //! | `handle.rs` | a client instance and its callbacks |
 //! | `login.rs` | tokens and passwords that change |
 //! | `queue.rs` | a queue one can await |
@@ -31,6 +32,7 @@ mod login;
 mod message;
 mod producer;
 mod queue;
+mod start;
 mod stream;
 
 pub(crate) use admin_ops::{Committed, Entry as ConfigEntry, NativeNewTopic};
@@ -41,6 +43,7 @@ pub(crate) use handle::{Handle, Kind};
 pub(crate) use header::Malformed;
 pub(crate) use message::Entry;
 pub(crate) use producer::{INSTEAD_OF_ZERO, Producer, Sent};
+pub(crate) use start::start;
 pub(crate) use stream::Stream;
 
 use std::ffi::{CStr, c_char};
