@@ -67,7 +67,7 @@ pub struct Generation {
     pub begins: Option<BTreeSet<i32>>,
     /// When it began.
     pub at: Millis,
-    /// `false` where a store that was to refuse it took this object in the place of the first one: see [`Generations::begin`].
+    /// `false` where a store that was to refuse it took this object in the place of the first one: see [`Generations::begin`](crate::catalog::Generations::begin).
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub is_create_only: bool,
 }
