@@ -9,6 +9,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use archive::catalog::Packing;
+use archive::segment::{Compression, Compressor, Decompressor, Manifest, Records};
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -16,8 +18,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use shared::config::Compression;
-use shared::segment::{Compressor, Decompressor, Manifest, Packing, Records};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use archive::catalog::GapReason;
+use archive::{Error, Result};
 use async_trait::async_trait;
-use shared::config::{BackupSettings, ConfigError, Raw};
-use shared::host::{Budget, Event, Function, Limits, Outcome};
-use shared::kafka::RdKafkaSource;
-use shared::segment::GapReason;
-use shared::store::{self, Deadline};
-use shared::telemetry::TopicMetrics;
-use shared::{Error, Result, clock};
+use config::{BackupSettings, ConfigError, Raw};
+use host::{Budget, Event, Function, Limits, Outcome};
+use kafka::RdKafkaSource;
+use kernel::{Deadline, clock};
+use telemetry::TopicMetrics;
 
 use crate::{Backup, BackupReport, Invocation, PartitionReport};
 
@@ -84,8 +84,9 @@ impl Add for TopicMetrics {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use archive::catalog::Gap;
+
     use super::*;
-    use shared::segment::Gap;
 
     fn partition(topic: &str, number: i32) -> PartitionReport {
         PartitionReport {

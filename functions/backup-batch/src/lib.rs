@@ -26,15 +26,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use archive::catalog::BackupCommit;
+use archive::segment::Lanes;
+use archive::{Error, Result};
+use config::BackupSettings;
 use futures::StreamExt;
-use shared::catalog::BackupCommit;
-use shared::clock::{Clock, Millis};
-use shared::config::BackupSettings;
-use shared::host::{Budget, Event};
-use shared::kafka::{SourceCluster, TopicPartition};
-use shared::segment::Lanes;
-use shared::store::ObjectStore;
-use shared::{Error, Result, in_full};
+use host::{Budget, Event};
+use kafka::{SourceCluster, TopicPartition};
+use kernel::clock::{Clock, Millis};
+use kernel::in_full;
+use store::ObjectStore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -94,7 +95,7 @@ impl fmt::Debug for Invocation {
 impl Backup {
     /// A handler for these settings.
     pub fn new(source: Arc<dyn SourceCluster>, store: Arc<dyn ObjectStore>, settings: BackupSettings, clock: Arc<dyn Clock>) -> Self {
-        let store_id = shared::catalog::bucket_id(store.as_ref());
+        let store_id = archive::catalog::bucket_id(store.as_ref());
         let compressors = std::thread::available_parallelism().map_or(1, usize::from);
         Self { source, store, settings: Arc::new(settings), clock, store_id, compressors, lanes: Lanes::default() }
     }

@@ -13,12 +13,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use shared::catalog::{BackupCommit, Doubt, Generation, find_last};
-use shared::clock::Millis;
-use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
-use shared::record::Record;
-use shared::segment::{ReadOptions, SegmentReader};
-use shared::{Error, Result};
+use archive::catalog::{BackupCommit, Doubt, Generation, find_last};
+use archive::segment::{ReadOptions, SegmentReader};
+use archive::{Error, Result};
+use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
+use kernel::clock::Millis;
+use kernel::record::Record;
 
 use crate::plan::Candidate;
 use crate::publish::{ChainEnd, unsound};

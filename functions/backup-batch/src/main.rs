@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    shared::host::run::<backup_batch::Backup>()
+    host::run::<backup_batch::Backup>()
 }

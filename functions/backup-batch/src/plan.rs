@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use archive::catalog::{BackupCommit, TopicIdentity};
+use archive::{Error, Result};
 use futures::try_join;
-use shared::catalog::{BackupCommit, TopicIdentity};
-use shared::clock::{Millis, age, rfc3339};
-use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
-use shared::{Error, Result};
+use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
+use kernel::clock::{Millis, age, rfc3339};
 
 use crate::report::BackupReport;
 use crate::resume::Known;

@@ -1,10 +1,11 @@
 //! Makes a segment durable, then says so: segment, `.sha256`, commit, in this order. Each step can find that another invocation took it.
 
-use shared::catalog::{BackupCommit, Generation, SegmentEntry, find_last, find_next, names};
-use shared::kafka::{KafkaError, KafkaErrorKind, TopicPartition};
-use shared::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
-use shared::store::{StoreError, StoreErrorKind};
-use shared::{Error, Result, failpoint};
+use archive::catalog::{BackupCommit, Generation, SegmentEntry, find_last, find_next, names};
+use archive::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
+use archive::{Error, Result};
+use kafka::{KafkaError, KafkaErrorKind, TopicPartition};
+use kernel::failpoint;
+use store::{StoreError, StoreErrorKind};
 
 use crate::Run;
 use crate::resume::Resume;

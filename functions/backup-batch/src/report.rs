@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use archive::Error;
+use archive::catalog::{BackupCommit, Gap, GapReason};
+use kafka::{OffsetRange, TopicPartition};
+use kernel::clock::Millis;
+use kernel::in_full;
 use serde::Serialize;
-use shared::catalog::BackupCommit;
-use shared::clock::Millis;
-use shared::kafka::{OffsetRange, TopicPartition};
-use shared::segment::{Gap, GapReason};
-use shared::{Error, in_full};
 
 use crate::stretch::Stretch;
 

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, TopicIdentity, find_last, find_next, names};
-use shared::kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
-use shared::segment::Packing;
-use shared::store::{StoreError, StoreErrorKind, Version};
-use shared::{Error, Result};
+use archive::catalog::{
+    BackupCommit, Found, Generation, Generations, Lineage, NewReason, Packing, TopicIdentity, find_last, find_next, names,
+};
+use archive::{Error, Result};
+use kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
+use store::{StoreError, StoreErrorKind, Version};
 use tokio::sync::Mutex;
 
 use crate::Run;

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use shared::catalog::BackupCommit;
-use shared::clock::{Millis, rfc3339};
-use shared::kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
-use shared::segment::{FinishedSegment, Gap, GapReason, SegmentSpec, SegmentWriter};
-use shared::{Error, Result};
+use archive::catalog::{BackupCommit, Gap, GapReason};
+use archive::segment::{FinishedSegment, SegmentSpec, SegmentWriter};
+use archive::{Error, Result};
+use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
+use kernel::clock::{Millis, rfc3339};
 use tokio::sync::watch;
 
 use crate::plan::Candidate;

@@ -6,14 +6,16 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use archive::segment::Compression;
 use async_trait::async_trait;
-use shared::clock::{Clock, Millis};
-use shared::config::{BackupSettings, Compression, KafkaSettings, LogLevel, StoreKind, StoreSettings};
-use shared::host::Budget;
-use shared::kafka::{CommittedOffset, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
-use shared::record::{Record, TimestampType};
-use shared::segment::Isolation;
-use shared::store::{MemoryStore, ObjectStore};
+use config::BackupSettings;
+use host::Budget;
+use kafka::{CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
+use kernel::clock::{Clock, Millis};
+use kernel::record::{Record, TimestampType};
+use store::testing::{Delete, MemoryStore};
+use store::{StoreKind, StoreSettings};
+use telemetry::LogLevel;
 
 use crate::{Backup, BackupReport, Invocation};
 

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use shared::catalog::BackupCommit;
-use shared::host::Budget;
-use shared::segment::GapReason;
-use shared::store::{ObjectStore, StoreErrorKind};
+use archive::catalog::{BackupCommit, GapReason};
+use host::Budget;
+use store::{ObjectStore, StoreErrorKind};
 
 use crate::Invocation;
 use crate::testing::Fake;
@@ -258,6 +257,6 @@ async fn publish_never_commits_back() {
     fake.log().commit = before;
     fake.invoke().await;
     assert_eq!(fake.log().commit.as_ref().unwrap().next, after.next);
-    let read = BackupCommit::read(&after, &shared::catalog::bucket_id(fake.bucket.as_ref()), &Default::default()).unwrap();
+    let read = BackupCommit::read(&after, &archive::catalog::bucket_id(fake.bucket.as_ref()), &Default::default()).unwrap();
     assert_eq!((read.segment, read.next, read.folder.as_str()), (10, 20, "orders"));
 }

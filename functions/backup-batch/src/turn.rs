@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shared::kafka::{PartitionReader, TopicPartition};
+use kafka::{PartitionReader, TopicPartition};
 
 /// Bytes of record batches in one turn, about. What librdkafka has fetched by its end is fetched again in the next one, so turns are long
 /// beside that; and short enough that no partition waits for long behind another that is far behind.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use backup_batch::{BackupReport, Invocation};
-use shared::host::{Budget, stop_on_signals};
-use shared::store::Deadline;
+use host::{Budget, stop_on_signals};
+use kernel::Deadline;
 
 use crate::cli::Mode;
 use crate::output::{Output, bytes, table};

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use archive::Times;
+use archive::catalog::PartitionStrategy;
+use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
+use config::{BackupSettings, RestoreSettings};
+use host::Budget;
+use kafka::{
+    Delivery, EmbeddedBroker, Isolation, Queued, RdKafkaSource, RdKafkaTarget, SourceCluster, TargetCluster, TopicPartition, WriterName,
+};
+use kernel::record::{Header, Record, TimestampType};
+use kernel::{Deadline, clock};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
-use shared::clock;
-use shared::config::{BackupSettings, Compression, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times};
-use shared::host::Budget;
-use shared::kafka::{Delivery, Queued, SourceCluster, TargetCluster, TopicPartition, WriterName};
-use shared::kafka::{EmbeddedBroker, RdKafkaSource, RdKafkaTarget};
-use shared::record::{Header, Record, TimestampType};
-use shared::segment::Isolation;
-use shared::store::{self, Deadline, ObjectStore};
-use shared::telemetry;
+use store::{ObjectStore, StoreKind, StoreSettings};
+use telemetry::LogLevel;
 
 use crate::output::{Output, bytes};
 use crate::verify::{Verdict, Verify, verdicts_table};

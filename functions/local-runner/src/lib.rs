@@ -28,10 +28,11 @@ mod verify;
 
 use std::process::ExitCode;
 
+use config::ConfigError;
+
 pub use cli::Cli;
 use cli::Command;
 use output::Output;
-use shared::config::ConfigError;
 
 /// Exit code for bad usage or configuration; clap uses the same.
 const USAGE: u8 = 2;

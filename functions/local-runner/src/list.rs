@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use archive::Error;
+use archive::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of};
+use archive::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
+use kafka::TopicId;
 use serde::Serialize;
-use shared::Error;
-use shared::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of};
-use shared::kafka::TopicId;
-use shared::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
-use shared::store::ObjectStore;
+use store::ObjectStore;
 
 use crate::cli::BucketArgs;
 use crate::output::{Output, Rows, bytes, table, with_problems};
@@ -323,7 +323,8 @@ fn or_dash(value: Option<impl ToString>) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use shared::store::{Fault, MemoryStore, StoreErrorKind};
+    use store::StoreErrorKind;
+    use store::testing::{Delete, Fault, MemoryStore};
 
     use super::*;
     use crate::testing::{add_segment, add_topic_with, failing};

@@ -6,13 +6,13 @@ use clap::Parser;
 use local_runner::{Cli, run};
 
 fn main() -> ExitCode {
-    shared::host::keep_freed_memory();
+    host::keep_freed_memory();
     serve()
 }
 
 #[tokio::main]
 async fn serve() -> ExitCode {
     #[cfg(feature = "failpoints")]
-    shared::failpoint::set_up();
+    kernel::failpoint::set_up();
     run(Cli::parse()).await
 }

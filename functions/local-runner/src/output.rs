@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use shared::telemetry::redact;
+use telemetry::redact;
 
 /// Set once whoever read stdout has gone (`… | head`). Nobody's failure: a command goes on to its end, and says nothing more.
 static CLOSED: AtomicBool = AtomicBool::new(false);

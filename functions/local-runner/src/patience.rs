@@ -1,7 +1,8 @@
 //! Which errors are of one object, and which of the bucket.
 
-use shared::store::StoreErrorKind;
-use shared::{Error, in_full};
+use archive::Error;
+use kernel::in_full;
+use store::StoreErrorKind;
 
 /// So many objects one after another that the store does not give out, each tried often: the store is away.
 const MOST: u32 = 3;
@@ -47,8 +48,8 @@ impl Patience {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use shared::segment::{SegmentError, SegmentErrorKind};
-    use shared::store::StoreError;
+    use archive::segment::{SegmentError, SegmentErrorKind};
+    use store::StoreError;
 
     use super::*;
 

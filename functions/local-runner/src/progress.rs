@@ -5,8 +5,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use shared::kafka::TopicPartition;
-use shared::telemetry::Sink;
+use kafka::TopicPartition;
+use telemetry::Sink;
 
 /// The bars of one command.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
+use host::{Budget, stop_on_signals};
+use kernel::Deadline;
 use restore_batch::{Invocation, PartitionReport, RestoreReport};
-use shared::host::{Budget, stop_on_signals};
-use shared::store::Deadline;
 
 use crate::cli::Mode;
 use crate::output::{Output, table};

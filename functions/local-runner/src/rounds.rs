@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use shared::clock;
-use shared::host::{Budget, StopSignal};
-use shared::store::Deadline;
-use shared::{Error, in_full};
+use archive::Error;
+use host::{Budget, StopSignal};
+use kernel::{Deadline, clock, in_full};
 
 use crate::cli::Mode;
 
@@ -96,7 +95,7 @@ impl Rounds {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use shared::store::{StoreError, StoreErrorKind};
+    use store::{StoreError, StoreErrorKind};
 
     use super::*;
 

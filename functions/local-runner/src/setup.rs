@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use backup_batch::Backup;
+use config::{BackupSettings, Raw, RestoreSettings};
+use host::{Budget, Function};
+use kernel::Deadline;
 use restore_batch::Restore;
-use shared::config::{BackupSettings, LogLevel, Raw, RestoreSettings, StoreKind, StoreSettings};
-use shared::host::{Budget, Function};
-use shared::store::{self, Deadline, ObjectStore};
-use shared::telemetry;
+use store::{ObjectStore, StoreKind, StoreSettings};
+use telemetry::LogLevel;
 
 use crate::cli::BucketArgs;
 use crate::progress::Bars;
@@ -74,7 +75,7 @@ pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Buc
     let (settings, topic) = if args.bucket.is_dir() {
         (StoreSettings { kind: StoreKind::Folder(args.bucket.clone()), prefix: String::new() }, None)
     } else {
-        StoreSettings::of_bucket(&load(&args.bucket)?)?
+        config::bucket_settings(&load(&args.bucket)?)?
     };
     start_log(LogLevel::Warning, bars);
     let store = store::open(&settings, &Deadline::unset()).await?;

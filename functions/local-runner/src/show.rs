@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use archive::segment::{Manifest, ReadOptions, SegmentReader};
+use kernel::record::Record;
 use serde_json::{Map, Value, json};
-use shared::record::Record;
-use shared::segment::{Manifest, ReadOptions, SegmentReader};
 
 use crate::cli::BucketArgs;
 use crate::output::{Output, bytes, table, time};

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shared::catalog::{Generation, NewReason, names};
-use shared::config::Compression;
-use shared::record::{Record, TimestampType};
-use shared::segment::{Isolation, Packing, SegmentSpec, SegmentWriter};
-use shared::store::{Fault, FaultyStore, MemoryStore, ObjectStore, Operation};
+use archive::catalog::{Generation, NewReason, Packing, names};
+use archive::segment::{Compression, SegmentSpec, SegmentWriter};
+use kafka::Isolation;
+use kernel::record::{Record, TimestampType};
+use store::ObjectStore;
+use store::testing::{Fault, FaultyStore, MemoryStore, Operation};
 
 /// A `topic.json` in its place.
 pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use archive::Error;
+use archive::catalog::{Generations, SegmentEntry, names};
+use archive::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
+use kafka::TopicId;
 use serde::Serialize;
-use shared::Error;
-use shared::catalog::{Generations, SegmentEntry, names};
-use shared::kafka::TopicId;
-use shared::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
-use shared::store::ObjectStore;
+use store::ObjectStore;
 
 use crate::cli::BucketArgs;
 use crate::list::{places, python_archives, segments};
@@ -197,7 +197,7 @@ async fn topic_json(store: &dyn ObjectStore, folder: &str) -> Option<Flaw> {
     let (what, is_missing) = match Generations::of(store, topic).get(number).await {
         Ok(Some(_)) => return None,
         Ok(None) => (format!("{}: missing", location()), true),
-        Err(error) => (shared::in_full(&error), false),
+        Err(error) => (kernel::in_full(&error), false),
     };
     Some(Flaw { what, is_missing })
 }
@@ -261,7 +261,8 @@ fn verdict_of(one: &Verdict) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use shared::store::{Fault, MemoryStore, StoreErrorKind};
+    use store::StoreErrorKind;
+    use store::testing::{Delete, Fault, MemoryStore};
 
     use super::*;
     use crate::testing::{add_segment, add_topic, add_topic_with, failing};

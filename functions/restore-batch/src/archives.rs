@@ -1,10 +1,10 @@
 //! The Python tool's archives: older than our segments, without offsets, keys, headers or timestamps.
 
-use shared::catalog::{ArchiveCursor, names};
-use shared::record::Record;
-use shared::segment::{PythonArchive, PythonName};
-use shared::store::ObjectStore;
-use shared::{Error, Result};
+use archive::catalog::{ArchiveCursor, names};
+use archive::segment::{PythonArchive, PythonName};
+use archive::{Error, Result};
+use kernel::record::Record;
+use store::ObjectStore;
 
 use crate::Restore;
 use crate::partition::PartitionRestore;

@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use shared::Result;
-use shared::catalog::{SegmentEntry, find_following};
-use shared::config::Times;
-use shared::segment::{ReadOptions, SegmentReader};
-use shared::store::ObjectStore;
+use archive::catalog::{SegmentEntry, find_following};
+use archive::segment::{ReadOptions, SegmentReader};
+use archive::{Result, Times};
+use store::ObjectStore;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 

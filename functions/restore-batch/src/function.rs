@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use archive::{Error, Result};
 use async_trait::async_trait;
-use shared::config::{ConfigError, Raw, RestoreSettings};
-use shared::host::{Budget, Event, Function, Limits, Outcome};
-use shared::kafka::RdKafkaTarget;
-use shared::store::{self, Deadline};
-use shared::telemetry::TopicMetrics;
-use shared::{Error, Result, clock};
+use config::{ConfigError, Raw, RestoreSettings};
+use host::{Budget, Event, Function, Limits, Outcome};
+use kafka::RdKafkaTarget;
+use kernel::{Deadline, clock};
+use telemetry::TopicMetrics;
 
 use crate::{Invocation, Restore, RestoreReport};
 

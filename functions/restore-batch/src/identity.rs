@@ -3,10 +3,12 @@
 //! Objects are created in this order: `restore.json` (what is restored), the target topic, the binding (which topic it is, and where it ended before),
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
-use shared::catalog::{Binding, Checkpoint, Claim, Generations, RestoreIdentity, RestoreProgress, find_next, names, places_of};
-use shared::kafka::Extent;
-use shared::store::Version;
-use shared::{Error, Result};
+use archive::catalog::{
+    Binding, Checkpoint, Claim, Generations, RestoreChoice, RestoreIdentity, RestoreProgress, find_next, names, places_of,
+};
+use archive::{Error, Result};
+use kafka::Extent;
+use store::Version;
 
 use crate::archives::Archive;
 use crate::source::Source;
@@ -28,9 +30,20 @@ impl Restore {
     pub(crate) async fn identity(&self, source: &Source, cluster_id: Option<&str>) -> Result<Option<RestoreIdentity>> {
         let found = RestoreIdentity::load(self.store.as_ref(), &self.settings.restore_id).await?;
         if let Some(found) = &found {
-            found.check(&source.folder, cluster_id, &self.settings)?;
+            found.check(&self.choice(source, cluster_id))?;
         }
         Ok(found)
+    }
+
+    fn choice<'a>(&'a self, source: &'a Source, cluster_id: Option<&'a str>) -> RestoreChoice<'a> {
+        RestoreChoice {
+            restore_id: &self.settings.restore_id,
+            source: &source.folder,
+            topic: &self.settings.restore_topic,
+            cluster_id,
+            strategy: self.settings.strategy,
+            times: self.settings.times,
+        }
     }
 
     /// Notes what the restore id stands for from now on.
@@ -47,7 +60,7 @@ impl Restore {
             at,
         };
         let noted = now.begin(self.store.as_ref(), &self.settings.restore_id).await?;
-        noted.check(&source.folder, cluster_id, &self.settings)?;
+        noted.check(&self.choice(source, cluster_id))?;
         Ok(noted)
     }
 

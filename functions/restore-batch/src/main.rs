@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    shared::host::run::<restore_batch::Restore>()
+    host::run::<restore_batch::Restore>()
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use shared::clock::Millis;
+use kernel::clock::Millis;
 
 /// Bytes of the first transaction: within five minutes also at 60 bytes a second.
 const FIRST: usize = 16 << 10;

@@ -1,12 +1,13 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
-use shared::catalog::{Checkpoint, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair};
-use shared::clock::{Millis, age};
-use shared::config::PartitionStrategy;
-use shared::kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
-use shared::segment::{Gap, GapReason};
-use shared::store::{StoreError, StoreErrorKind, Version};
-use shared::{Error, Result, in_full};
+use archive::catalog::{
+    Checkpoint, Gap, GapReason, PartitionStrategy, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair,
+};
+use archive::{Error, Result};
+use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
+use kernel::clock::{Millis, age};
+use kernel::in_full;
+use store::{StoreError, StoreErrorKind, Version};
 
 use crate::archives::Archive;
 use crate::coming::Coming;

@@ -1,11 +1,11 @@
 //! A segment's records into the target: verified first, then written, then committed together with the progress.
 
-use shared::catalog::SegmentEntry;
-use shared::clock::Millis;
-use shared::kafka::Queued;
-use shared::record::Record;
-use shared::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
-use shared::{Error, Result};
+use archive::catalog::SegmentEntry;
+use archive::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
+use archive::{Error, Result};
+use kafka::Queued;
+use kernel::clock::Millis;
+use kernel::record::Record;
 
 use crate::pace::Pace;
 use crate::partition::{Next, PartitionRestore};
@@ -192,7 +192,7 @@ impl PartitionRestore<'_> {
         } else {
             (self.writer, self.open, self.reached) = (None, Open::default(), self.checkpoint.progress.clone());
         }
-        let after = shared::catalog::find_next(
+        let after = archive::catalog::find_next(
             self.run.restore.store.as_ref(),
             &self.run.source.folder_of(self.partition),
             self.partition,

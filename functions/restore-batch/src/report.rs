@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use archive::Error;
+use archive::catalog::{Checkpoint, Gap};
+use kernel::clock::Millis;
+use kernel::in_full;
 use serde::Serialize;
-use shared::catalog::Checkpoint;
-use shared::clock::Millis;
-use shared::segment::Gap;
-use shared::{Error, in_full};
 
 use crate::Restore;
 use crate::source::Source;

@@ -1,9 +1,9 @@
 //! What the backup has.
 
-use shared::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
-use shared::host::Event;
-use shared::kafka::{TopicId, TopicPartition};
-use shared::{Error, Result};
+use archive::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
+use archive::{Error, Result};
+use host::Event;
+use kafka::{TopicId, TopicPartition};
 
 use crate::Restore;
 

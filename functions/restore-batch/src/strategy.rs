@@ -1,6 +1,6 @@
 //! Which partition of the target a record goes to.
 
-use shared::config::PartitionStrategy;
+use archive::catalog::PartitionStrategy;
 
 use crate::identity::Begun;
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use shared::catalog::{Claim, RestoreIdentity};
-use shared::clock::Millis;
-use shared::config::PartitionStrategy;
-use shared::kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
-use shared::segment::Manifest;
-use shared::{Error, Result, failpoint};
+use archive::catalog::{Claim, PartitionStrategy, RestoreIdentity};
+use archive::segment::Manifest;
+use archive::{Error, Result};
+use kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
+use kernel::clock::Millis;
+use kernel::failpoint;
 
 use crate::Restore;
 use crate::source::Source;

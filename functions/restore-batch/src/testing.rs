@@ -6,17 +6,21 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use archive::Times;
+use archive::catalog::{Packing, PartitionStrategy, names};
+use archive::segment::{Compression, SegmentSpec, SegmentWriter};
 use async_trait::async_trait;
-use shared::catalog::names;
-use shared::clock::{Clock, Millis};
-use shared::config::{Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times};
-use shared::host::Budget;
-use shared::kafka::{
-    ClusterFacts, CommittedOffset, Delivery, Extent, NewTopic, Queued, RecordWriter, Result, TargetCluster, TopicFacts, WriterName, Written,
+use config::RestoreSettings;
+use host::Budget;
+use kafka::{
+    ClusterFacts, CommittedOffset, Delivery, Extent, Isolation, KafkaSettings, NewTopic, Queued, RecordWriter, Result, TargetCluster,
+    TopicFacts, WriterName, Written,
 };
-use shared::record::{Record, TimestampType};
-use shared::segment::{Isolation, Packing, SegmentSpec, SegmentWriter};
-use shared::store::MemoryStore;
+use kernel::clock::{Clock, Millis};
+use kernel::record::{Record, TimestampType};
+use store::testing::MemoryStore;
+use store::{StoreKind, StoreSettings};
+use telemetry::LogLevel;
 
 use crate::{Invocation, Restore, RestoreReport};
 

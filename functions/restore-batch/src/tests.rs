@@ -1,9 +1,9 @@
 //! The steps of a restore one by one: where a partition goes on, what is replayed, and what is refused.
 #![allow(clippy::unwrap_used)]
 
-use shared::config::Times;
-use shared::host::{Budget, Event};
-use shared::store::ObjectStore;
+use archive::Times;
+use host::{Budget, Event};
+use store::ObjectStore;
 
 use crate::Invocation;
 use crate::testing::Fake;

@@ -94,7 +94,7 @@ def sources(root, *folders):
     """The code without its tests."""
     for folder in folders:
         for path in sorted((root / folder).rglob("*.rs")):
-            if not {"tests", "tests.rs", "conformance"} & set(path.relative_to(root / folder).parts):
+            if not {"tests", "tests.rs", "testing"} & set(path.relative_to(root / folder).parts):
                 yield path, re.split(r"#\[cfg\(test\)\]\s*mod \w+ \{", path.read_text())[0]
 
 
@@ -106,10 +106,10 @@ def check_validations(folder, problems):
 
 def check_fixed_properties(root, module, problems):
     """The module refuses the properties that the program sets itself, but for the values that say the same; with --write its list is made first."""
-    code = (root / "shared/src/config/properties.rs").read_text()
+    code = (root / "shared/config/src/properties.rs").read_text()
     fixed = {name: re.findall(r'"([^"]*)"', allowed) for name, allowed in re.findall(r'^    fixed\("([a-z.]+)", &\[(.*?)\],', code, re.M)}
     if len(fixed) != len(re.findall(r"^    fixed\(", code, re.M)) or not fixed:
-        problems.append("shared/src/config/properties.rs: the list of fixed properties cannot be read")
+        problems.append("shared/config/src/properties.rs: the list of fixed properties cannot be read")
     path = module / "fixed-properties.json"
     if "--write" in sys.argv:
         rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(allowed)}" for name, allowed in fixed.items())
@@ -131,10 +131,10 @@ def check_lists(root, module, problems):
     """Internal topics and the checks of a restore are those of the program."""
     text = "".join(path.read_text() for path in sorted(module.glob("*.tf")))
     for name, file, constant in (("internal_topics", "names.rs", "INTERNAL"), ("restore_checks", "validate.rs", "CHECKS")):
-        code = one(rf"const {constant}: \[&str; \d+\] = \[(.*?)\];", (root / "shared/src/config" / file).read_text()) or ""
+        code = one(rf"const {constant}: \[&str; \d+\] = \[(.*?)\];", (root / "shared/config/src" / file).read_text()) or ""
         listed = re.findall(r'"([^"]+)"', one(rf"^  {name}\s+= \[(.*?)\]$", text) or "")
         if not listed or listed != re.findall(r'"([^"]+)"', code):
-            problems.append(f"{module.name}: {name} is not what {constant} in shared/src/config/{file} is")
+            problems.append(f"{module.name}: {name} is not what {constant} in shared/config/src/{file} is")
 
 
 def finish(problems):

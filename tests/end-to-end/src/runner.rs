@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
+use config::Raw;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use shared::config::Raw;
 
 use crate::kafka::Kafka;
 use crate::proxy::{Dialect, Proxy};

@@ -1,5 +1,5 @@
 //! Configurations that are refused: exit code 2, a message that says what to do, nothing started. The table is `bad-configs.json` of the
-//! shared crate. No server is needed.
+//! crate `config`. No server is needed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,7 +72,7 @@ impl Bad {
 
 #[test]
 fn each_is_refused_with_a_message_one_can_act_on() {
-    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/testdata/bad-configs.json");
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/config/testdata/bad-configs.json");
     let table: Table = serde_json::from_slice(&fs::read(table).expect("the table is there")).expect("it is a table");
     assert!(table.bad.len() >= 25);
     let dir = TempDir::new().expect("a temporary folder");

@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
+use archive::catalog::{Generation, Generations, NewReason};
 use backup_batch::{Backup, BackupReport, Invocation};
-use shared::catalog::{Generation, Generations, NewReason};
-use shared::clock;
-use shared::config::{BackupSettings, Raw};
-use shared::host::Budget;
-use shared::kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
-use shared::record::{Record, TimestampType};
-use shared::store::MemoryStore;
+use config::{BackupSettings, Raw};
+use host::Budget;
+use kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
+use kernel::clock;
+use kernel::record::{Record, TimestampType};
+use store::testing::MemoryStore;
 
 const TOPIC: &str = "orders";
 const QUEUE: usize = 4 << 20;

@@ -11,7 +11,7 @@ use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
 fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/testdata/python-archives")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/archive/testdata/python-archives")
 }
 
 /// The values of a partition as `tar` and `split` see them: the archives in the order of their times, then `current.bin`.

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use backup_batch::{Backup, BackupReport, Invocation};
-use shared::clock;
-use shared::config::{BackupSettings, Raw};
-use shared::host::Budget;
-use shared::kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
-use shared::record::{Record, TimestampType};
-use shared::store::{CountingStore, MemoryStore};
+use config::{BackupSettings, Raw};
+use host::Budget;
+use kafka::{Delivery, EmbeddedBroker, Queued, RdKafkaSource, RdKafkaTarget, TargetCluster, WriterName};
+use kernel::clock;
+use kernel::record::{Record, TimestampType};
+use store::testing::{CountingStore, MemoryStore};
 
 const TOPIC: &str = "orders";
 const QUEUE: usize = 4 << 20;

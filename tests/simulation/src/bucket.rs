@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use shared::store::{Body, MemoryStore, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version};
+use store::testing::MemoryStore;
+use store::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version};
 
 use super::chaos::{Area, Chaos, Fate, Request};
 
@@ -69,9 +70,5 @@ impl ObjectStore for SimBucket {
 
     async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
         self.read(prefix, self.store.folders(prefix)).await
-    }
-
-    async fn delete(&self, name: &str) -> Result<()> {
-        self.write(Request::write(Area::Bucket, name), self.store.delete(name)).await
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use archive::catalog::{BackupCommit, bucket_id, names};
 use backup_batch::{BackupReport, Invocation};
+use host::Budget;
+use kafka::TopicPartition;
+use kernel::clock::{Clock, Millis};
 use restore_batch::Invocation as RestoreInvocation;
-use shared::catalog::{BackupCommit, bucket_id, names};
-use shared::clock::{Clock, Millis};
-use shared::host::Budget;
-use shared::kafka::TopicPartition;
-use shared::store::ObjectStore;
+use store::ObjectStore;
+use store::testing::Delete;
 
 use super::chaos::Chaos;
 use super::quiet::TURNS;
@@ -105,7 +106,7 @@ pub fn expired() -> Result<(), String> {
 /// # Errors
 /// A hole, or another report.
 pub fn set_back() -> Result<(), String> {
-    let [first, last] = [0, 2].map(|start| names::segment(TOPIC, 0, start, shared::segment::Packing::Gzip));
+    let [first, last] = [0, 2].map(|start| names::segment(TOPIC, 0, start, archive::catalog::Packing::Gzip));
     let sidecars = [names::sidecar(&first), names::sidecar(&last)];
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();

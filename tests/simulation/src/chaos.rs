@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use kernel::clock::{Clock, Millis};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use shared::clock::{Clock, Millis};
 
 use super::gate::Gate;
 

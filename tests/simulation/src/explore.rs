@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use shared::store::MemoryStore;
+use store::testing::MemoryStore;
 use tokio::task::JoinHandle;
 
 use super::chaos::{Area, Chaos, Request};

@@ -1,10 +1,11 @@
 //! Cases of generations: which one a topic's segments go to.
 
+use archive::catalog::{Generations, names};
 use backup_batch::{BackupReport, Invocation};
-use shared::catalog::{Generations, names};
-use shared::host::Budget;
-use shared::kafka::TopicPartition;
-use shared::store::ObjectStore;
+use host::Budget;
+use kafka::TopicPartition;
+use store::ObjectStore;
+use store::testing::Delete;
 
 use super::cases::{invoke, runtime};
 use super::chaos::Chaos;

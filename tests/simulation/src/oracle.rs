@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::catalog::{Checkpoint, Generation, list_segments, names};
-use shared::config::Times;
-use shared::kafka::Delivery;
-use shared::segment::{Gap, Manifest, ReadOptions, SegmentReader, Sidecar};
-use shared::store::{MemoryStore, ObjectStore};
+use archive::Times;
+use archive::catalog::{Checkpoint, Gap, Generation, list_segments, names};
+use archive::segment::{Manifest, ReadOptions, SegmentReader, Sidecar};
+use kafka::Delivery;
+use store::ObjectStore;
+use store::testing::MemoryStore;
 
 use super::schedule::{Outcome, TOPIC, owner, restore_id, restored};
 use super::world::{Content, Entry, Log, Topic, World, time_of};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use archive::catalog::Binding;
 use backup_batch::Invocation as BackupInvocation;
+use host::Budget;
 use restore_batch::Invocation as RestoreInvocation;
-use shared::catalog::Binding;
-use shared::host::Budget;
-use shared::store::ObjectStore;
+use store::ObjectStore;
 
 use super::chaos::Chaos;
 use super::oracle;
@@ -50,8 +50,8 @@ impl Simulation {
         self.world.lock().end_transaction(APP, true);
         self.back_up_everything().await?;
         for generation in 1.. {
-            let folder = shared::catalog::names::topic_folder(TOPIC, generation);
-            if self.bucket.get(&shared::catalog::names::topic_json(&folder)).await.is_err() {
+            let folder = archive::catalog::names::topic_folder(TOPIC, generation);
+            if self.bucket.get(&archive::catalog::names::topic_json(&folder)).await.is_err() {
                 break;
             }
             self.restore_everything(&folder).await?;

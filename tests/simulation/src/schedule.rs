@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use archive::Times;
+use archive::catalog::{Claim, PartitionStrategy};
+use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
+use config::{BackupSettings, RestoreSettings};
+use host::Budget;
+use kafka::{CommittedOffset, Delivery, Isolation, KafkaSettings, TopicPartition};
+use kernel::clock::{Clock, Millis};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use restore_batch::{Invocation as RestoreInvocation, Restore};
-use shared::catalog::Claim;
-use shared::clock::{Clock, Millis};
-use shared::config::{
-    BackupSettings, Compression, KafkaSettings, LogLevel, PartitionStrategy, RestoreSettings, StoreKind, StoreSettings, Times,
-};
-use shared::host::Budget;
-use shared::kafka::{CommittedOffset, Delivery, TopicPartition};
-use shared::segment::Isolation;
-use shared::store::{MemoryStore, ObjectStore};
+use store::testing::{Delete, MemoryStore};
+use store::{ObjectStore, StoreKind, StoreSettings};
+use telemetry::LogLevel;
 use tokio::task::JoinHandle;
 
 use super::bucket::SimBucket;
@@ -316,7 +317,7 @@ impl Simulation {
     /// Number of generations in the bucket.
     pub(super) async fn generations(&self) -> u32 {
         let mut number = 0;
-        let there = |number| shared::catalog::names::topic_json(&shared::catalog::names::topic_folder(TOPIC, number));
+        let there = |number| archive::catalog::names::topic_json(&archive::catalog::names::topic_folder(TOPIC, number));
         while self.bucket.get(&there(number + 1)).await.is_ok() {
             number += 1;
         }
@@ -398,7 +399,7 @@ impl Simulation {
         if self.is_restoring() {
             return;
         }
-        let folder = shared::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
+        let folder = archive::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
         for name in self.bucket.snapshot().keys().filter(|name| name.starts_with(&format!("@restore/{}/", restore_id(&folder)))) {
             drop(self.bucket.delete(name).await);
         }
@@ -409,7 +410,7 @@ impl Simulation {
 
     /// Somebody deletes the target of a restore, and perhaps makes another topic of the same name, or an application does that writes to it.
     fn delete_target(&mut self) {
-        let folder = shared::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
+        let folder = archive::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
         let makes_another = self.rng.random_bool(0.5);
         let mut state = self.world.lock();
         if !state.topics.contains_key(&restored(&folder)) {
@@ -456,7 +457,7 @@ impl Simulation {
         }
         let chaos = self.chaos();
         let generation = self.rng.random_range(1..3);
-        let folder = shared::catalog::names::topic_folder(TOPIC, generation);
+        let folder = archive::catalog::names::topic_folder(TOPIC, generation);
         let id = if self.rng.random_bool(0.15) { rival_id(&folder) } else { restore_id(&folder) };
         let restore = self.restore(chaos.clone(), &folder, &id);
         let invocation = RestoreInvocation::new(self.budget());
@@ -543,7 +544,7 @@ pub(crate) fn rival_id(folder: &str) -> String {
 pub(crate) async fn owner(world: &World, bucket: &MemoryStore, folder: &str) -> Option<String> {
     let name = restored(folder);
     let id = world.lock().topics.get(&name)?.id.clone();
-    let object = bucket.get(&shared::catalog::names::claim(Some(CLUSTER), Some(&id), &name)).await.ok()?;
+    let object = bucket.get(&archive::catalog::names::claim(Some(CLUSTER), Some(&id), &name)).await.ok()?;
     serde_json::from_slice(&object.body).ok().map(|claim: Claim| claim.restore_id)
 }
 

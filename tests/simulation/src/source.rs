@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::clock::{Clock, Millis};
-use shared::kafka::{
-    CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition,
-};
-use shared::record::Record;
+use kafka::{CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
+use kernel::clock::{Clock, Millis};
+use kernel::record::Record;
 
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::world::{Content, Entry, Log, World};

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::clock::{Clock, Millis};
-use shared::kafka::{
+use kafka::{
     ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, NewTopic, Queued, RecordWriter, Result, TargetCluster,
     TopicFacts, TopicPartition, WriterName, Written,
 };
-use shared::record::Record;
+use kernel::clock::{Clock, Millis};
+use kernel::record::Record;
 
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::source::unavailable;

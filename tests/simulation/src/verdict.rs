@@ -1,8 +1,8 @@
 //! What an invocation may end with while things go wrong around it. Everything else, a panic first of all, is a mistake.
 
+use archive::{Error, Result};
 use backup_batch::BackupReport;
 use restore_batch::RestoreReport;
-use shared::{Error, Result};
 use tokio::task::JoinHandle;
 
 /// What is wrong with the end of an invocation.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::kafka::{CommittedOffset, TopicId, TopicPartition};
-use shared::record::{Header, Record, TimestampType};
+use kafka::{CommittedOffset, TopicId, TopicPartition};
+use kernel::record::{Header, Record, TimestampType};
 
 /// A topic gets no more partitions than this.
 pub(crate) const MOST_PARTITIONS: usize = 5;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use shared::kafka::Delivery;
+use kafka::Delivery;
 use simulation::{
     Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole,
     one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence, two_clusters, without_ids,

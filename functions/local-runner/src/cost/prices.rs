@@ -140,7 +140,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use serde_json::Value;
-    use shared::telemetry::{InvocationMetrics, TopicMetrics};
+    use telemetry::{InvocationMetrics, TopicMetrics};
 
     use super::*;
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn uploads_are_those_of_the_stores() {
         let source =
-            |file: &str| std::fs::read_to_string(format!("{}/../../shared/src/store/{file}", env!("CARGO_MANIFEST_DIR"))).expect(file);
+            |file: &str| std::fs::read_to_string(format!("{}/../../shared/store/src/{file}", env!("CARGO_MANIFEST_DIR"))).expect(file);
         let mib = |bytes: f64| format!("{} << 20", bytes / f64::from(1 << 20));
         let Prices { aws, azure, .. } = Prices::read().expect("prices");
         let s3 = format!("largest_single: {}, part: {}", mib(aws.uploads.largest_single_bytes), mib(aws.uploads.part_bytes));

@@ -9,21 +9,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use archive::catalog::{Generations, Packing, names};
+use archive::segment::{Compression, FinishedSegment, SegmentSpec, SegmentWriter};
 use backup_batch::Backup;
+use config::{BackupSettings, RestoreSettings};
 use end_to_end::kafka::{Kafka, unique};
 use end_to_end::proxy::Proxy;
 use end_to_end::runner::{Runner, Store};
 use end_to_end::services::require_kafka;
+use host::Budget;
+use kafka::{Isolation, RdKafkaSource, RdKafkaTarget, SourceCluster, TopicPartition};
+use kernel::record::{Record, TimestampType};
+use kernel::{Deadline, clock};
 use restore_batch::Restore;
 use serde_json::{Value, json};
-use shared::catalog::{Generations, names};
-use shared::clock;
-use shared::config::{BackupSettings, Compression, RestoreSettings, StoreSettings};
-use shared::host::Budget;
-use shared::kafka::{RdKafkaSource, RdKafkaTarget, SourceCluster, TopicPartition};
-use shared::record::{Record, TimestampType};
-use shared::segment::{FinishedSegment, Isolation, Packing, SegmentSpec, SegmentWriter};
-use shared::store::{self, CountingStore, Deadline, MemoryStore, ObjectStore};
+use store::ObjectStore;
+use store::testing::{CountingStore, MemoryStore};
 use tokio::task::JoinSet;
 
 /// Every partition of every test has as many records as segments are made, and some more.
@@ -90,7 +91,7 @@ struct Bucket {
 async fn behind_a_counting_proxy(kafka: &Kafka, store: &Store, folder: Option<PathBuf>) -> (Runner, Bucket) {
     let (store, proxy) = store.behind(Proxy::counting);
     let runner = Runner::on(kafka, store);
-    let settings = StoreSettings::from_raw(&runner.raw(&runner.backup_config(&["any"], Value::Null))).expect("a good configuration");
+    let settings = config::store_settings(&runner.raw(&runner.backup_config(&["any"], Value::Null))).expect("a good configuration");
     let store = store::open(&settings, &Deadline::unset()).await.expect("a good store");
     (runner, Bucket { store: Arc::new(CountingStore::new(store)), proxy: Some(proxy), folder })
 }

@@ -5,14 +5,13 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use archive::catalog::list_segments;
+use archive::segment::{Manifest, ReadOptions, SegmentReader};
 use end_to_end::kafka::{Kafka, Read, unique};
 use end_to_end::runner::{Runner, Store, finish};
 use end_to_end::services::require_kafka;
+use kernel::Deadline;
 use serde_json::{Value, json};
-use shared::catalog::list_segments;
-use shared::config::StoreSettings;
-use shared::segment::{Manifest, ReadOptions, SegmentReader};
-use shared::store::{self, Deadline};
 
 #[test]
 fn two_at_once_on_minio() {
@@ -73,7 +72,7 @@ fn stop(running: Child) -> u64 {
 
 /// Of every segment in the bucket, in order.
 fn manifests(runner: &Runner, config: &std::path::Path, topic: &str) -> Vec<Manifest> {
-    let settings = StoreSettings::from_raw(&runner.raw(config)).expect("a good configuration");
+    let settings = config::store_settings(&runner.raw(config)).expect("a good configuration");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let store = store::open(&settings, &Deadline::unset()).await.expect("a good store");

@@ -90,7 +90,7 @@ fn a_restore_keeps_to_its_time() {
 fn archives_of_the_python_tool_have_no_time() {
     let Some(kafka) = require_kafka() else { return };
     let runner = Runner::on_folder(&kafka);
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/testdata/python-archives/orders");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/archive/testdata/python-archives/orders");
     copy_folder(&samples, &runner.backups().join("orders"));
     let copy = unique("copy");
     let restore = runner.restore_config("orders", &copy, json!({"RESTORE_UNTIL": moment(LONG_AGO)}));

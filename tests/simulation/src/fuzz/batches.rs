@@ -1,5 +1,4 @@
-use shared::config::Compression;
-use shared::segment::{BatchSummary, Records, check_batches};
+use archive::segment::{BatchSummary, Compression, Records, check_batches};
 
 use super::parts::repair_batches;
 use super::{expect_same, wait_for, writer};

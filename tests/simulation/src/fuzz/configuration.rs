@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use shared::config::{BackupSettings, ConfigError, Raw, RestoreSettings};
+use config::{BackupSettings, ConfigError, Raw, RestoreSettings};
 
 /// Stands in every secret key of the environment, and must not stand in anything that is shown.
 const PLANTED: &str = "planted-s3cr3t";

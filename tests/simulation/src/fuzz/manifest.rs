@@ -1,4 +1,4 @@
-use shared::segment::Manifest;
+use archive::segment::Manifest;
 
 /// A manifest is refused, or the same after it was written again.
 pub fn manifest(input: &[u8]) {

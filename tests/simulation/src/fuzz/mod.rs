@@ -27,8 +27,9 @@ pub use segment::segment;
 
 use std::sync::Arc;
 
-use shared::segment::{Isolation, ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
-use shared::store::MemoryStore;
+use archive::segment::{ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
+use kafka::Isolation;
+use store::testing::MemoryStore;
 
 /// A target: its name, which is that of its folder in `tests/fuzz/corpus`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -57,8 +58,8 @@ async fn read_segment(
     name: &str,
     workers: usize,
     from: Option<i64>,
-    mut visit: impl FnMut(&shared::record::Record<'_>),
-) -> shared::Result<Vec<String>> {
+    mut visit: impl FnMut(&kernel::record::Record<'_>),
+) -> archive::Result<Vec<String>> {
     let mut reader = SegmentReader::open(Arc::new(store.clone()), name, options(workers)).await?;
     if let Some(from) = from {
         reader.seek(from);
@@ -75,7 +76,7 @@ async fn read_segment(
 }
 
 /// A writer of a segment from this offset on.
-fn writer(start: i64, compression: shared::config::Compression) -> SegmentWriter {
+fn writer(start: i64, compression: archive::segment::Compression) -> SegmentWriter {
     let spec = SegmentSpec {
         topic: "orders".to_owned(),
         topic_id: None,

@@ -1,9 +1,8 @@
 //! A segment out of the parts of an input: the checksums agree, whatever the parts are.
 
+use archive::segment::{Compression, Compressor, Manifest};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use shared::config::Compression;
-use shared::segment::{Compressor, Manifest};
 
 /// What a batch's CRC covers begins here, and the CRC itself stands there (Kafka documentation, "Message Format").
 const ATTRIBUTES: usize = 21;

@@ -1,7 +1,7 @@
 use std::io::Write;
 
-use shared::segment::PythonArchive;
-use shared::store::MemoryStore;
+use archive::segment::PythonArchive;
+use store::testing::MemoryStore;
 
 use super::{options, wait_for};
 

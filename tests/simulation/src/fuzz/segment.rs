@@ -1,5 +1,5 @@
-use shared::catalog::names;
-use shared::store::MemoryStore;
+use archive::catalog::names;
+use store::testing::MemoryStore;
 
 use super::parts::{Parts, hex};
 use super::{expect_same, read_segment, wait_for, writer};

@@ -1,0 +1,120 @@
+//! What stands beside a committed offset: enough to trust it, to find the segment that made it durable, and to know how old it is.
+
+use kafka::{CommittedOffset, TopicId};
+use kernel::clock::Millis;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use store::ObjectStore;
+
+use crate::catalog::{TopicIdentity, names};
+
+/// The metadata of an offset that a backup committed. Kept short: brokers take 4,096 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupCommit {
+    /// Version of this metadata.
+    #[serde(rename = "kafka-backup")]
+    pub version: u32,
+    /// The committed offset once more: metadata left over from another commit is recognised.
+    pub next: i64,
+    /// Folder of the generation.
+    pub folder: String,
+    /// Start of the segment that ends at `next`.
+    pub segment: i64,
+    /// When that segment was written.
+    pub at: Millis,
+    /// Id of the topic it was read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<TopicId>,
+    /// Id of the cluster it was read from: tools that copy groups from cluster to cluster take metadata along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    /// Names the bucket without revealing it: another bucket under the same group is another backup.
+    pub store: String,
+    /// Set while it is not sure that the log still is the one that was backed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}
+
+/// Why a log may have lost its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// When an invocation came to doubt.
+    pub at: Millis,
+    /// Where the log was cut, as the leader of a newer epoch told a reader: then there is no doubt left. `None`: it only seemed to end too low.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<i64>,
+    /// What the log has to reach, where the bucket is further than the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+}
+
+/// Names a bucket in progress that is kept outside of it, without revealing it.
+pub fn bucket_id(store: &dyn ObjectStore) -> String {
+    Sha256::digest(store.identity()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl BackupCommit {
+    /// The current version.
+    pub const VERSION: u32 = 1;
+
+    /// Reads the metadata of a committed offset. `None` when it is missing, foreign, of another bucket, or of a topic that has another id: then
+    /// the bucket decides.
+    pub fn read(committed: &CommittedOffset, store: &str, topic: &TopicIdentity) -> Option<Self> {
+        let commit: Self = serde_json::from_str(&committed.metadata).ok()?;
+        let is_ours = commit.version == Self::VERSION && commit.next == committed.next && commit.store == store;
+        (is_ours && commit.is_of(topic)).then_some(commit)
+    }
+
+    /// Number of the generation that it is of.
+    pub fn generation(&self) -> u32 {
+        names::parse_topic_folder(&self.folder).map_or(0, |(_, number)| number)
+    }
+
+    /// Whether it is what a backup into another store committed: another bucket, folder, endpoint or prefix.
+    pub fn is_of_another(committed: &CommittedOffset, store: &str) -> bool {
+        serde_json::from_str(&committed.metadata).is_ok_and(|commit: Self| commit.next == committed.next && commit.store != store)
+    }
+
+    /// Whether it can be of this topic, as far as ids are known.
+    fn is_of(&self, topic: &TopicIdentity) -> bool {
+        fn differ<T: PartialEq>(mine: Option<&T>, theirs: Option<&T>) -> bool {
+            matches!((mine, theirs), (Some(mine), Some(theirs)) if mine != theirs)
+        }
+        !differ(self.topic_id.as_ref(), topic.topic.as_ref()) && !differ(self.cluster_id.as_ref(), topic.cluster.as_ref())
+    }
+
+    /// What to commit.
+    pub fn to_committed(&self) -> CommittedOffset {
+        CommittedOffset { next: self.next, metadata: serde_json::to_string(self).unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_our_own_commit_of_this_bucket_is_believed() {
+        let commit = BackupCommit {
+            version: 1,
+            next: 10,
+            folder: "orders@2".into(),
+            segment: 4,
+            at: 1,
+            topic_id: Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()),
+            cluster_id: None,
+            store: "ab12".into(),
+            doubt: None,
+        };
+        let committed = commit.to_committed();
+        let read = |committed: &CommittedOffset, store: &str| BackupCommit::read(committed, store, &TopicIdentity::default());
+        assert_eq!(read(&committed, "ab12"), Some(commit));
+        assert_eq!(read(&committed, "other"), None);
+        let another = TopicIdentity { cluster: None, topic: Some("BBBBBBBBBBBBBBBBBBBBBB".parse().unwrap()) };
+        assert_eq!(BackupCommit::read(&committed, "ab12", &another), None, "the topic was deleted and created again");
+        assert!(BackupCommit::is_of_another(&committed, "other") && !BackupCommit::is_of_another(&committed, "ab12"));
+        assert_eq!(read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by somebody else");
+        assert_eq!(read(&CommittedOffset { metadata: String::new(), ..committed }, "ab12"), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! What is where in the bucket, and what it means.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `names.rs` | names in the bucket |
+//! | `chain.rs` | a partition's segments, found with one listing, or without a known offset in a number of listings that grows with the logarithm |
+//! | `generation.rs`, `generations.rs` | `topic.json`: one generation of a topic for each topic id; all of them |
+//! | `lineage.rs` | which generation each partition is in |
+//! | `partitions.rs` | the partitions of a generation: what is there of them, and what should be |
+//! | `packing.rs` | how a segment is packed, and so how its name ends |
+//! | `gaps.rs` | what of a partition the backup never had |
+//! | `commit.rs` | what stands beside a committed offset |
+//! | `identity.rs`, `strategy.rs` | what a restore id stands for, and how it places records |
+//! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
+//! | `checkpoint.rs` | how far a restore is |
+//! | `runs.rs` | where records of a restore went |
+
+mod binding;
+mod chain;
+mod checkpoint;
+mod claim;
+mod commit;
+mod gaps;
+mod generation;
+mod generations;
+mod identity;
+mod lineage;
+pub mod names;
+mod packing;
+mod partitions;
+mod runs;
+mod strategy;
+
+pub use binding::Binding;
+pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
+pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
+pub use claim::Claim;
+pub use commit::{BackupCommit, Doubt, bucket_id};
+pub use gaps::{Gap, GapReason, Gaps};
+pub use generation::{Generation, NewReason, TopicIdentity};
+pub use generations::{Found, Generations};
+pub use identity::{RestoreChoice, RestoreIdentity};
+pub use lineage::Lineage;
+pub use packing::Packing;
+pub use partitions::{Place, partition_folders, places_of};
+pub use runs::{Run, pair};
+pub use strategy::PartitionStrategy;

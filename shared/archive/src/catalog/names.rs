@@ -1,0 +1,171 @@
+//! Names in the bucket. All of them are made and read here and nowhere else.
+//!
+//! ```text
+//! <topic>/topic.json
+//! <topic>/<partition>/<start offset, 20 digits>.tar.gz          or .tar.zst
+//! <topic>/<partition>/<start offset, 20 digits>.tar.gz.sha256
+//! <topic>@2/…                                                   the second generation of the name
+//! @restore/<restore id>/restore.json                            what the restore id stands for
+//! @restore/<restore id>/@topic/<folder>.json                    which topic a folder is restored into
+//! @restore/<restore id>/<partition>.json                        how far one source partition is
+//! @restore/<restore id>/<partition>-runs/<source offset, 20 digits>.json
+//! @restore/@target/<cluster id>/<topic id, else name>.json      which restore a target topic belongs to
+//! ```
+
+use kafka::TopicId;
+
+use crate::catalog::Packing;
+
+/// The folder of a generation of a topic: `orders`, `orders@2`. `@` is not legal in a topic name.
+pub fn topic_folder(topic: &str, generation: u32) -> String {
+    if generation <= 1 { topic.to_owned() } else { format!("{topic}@{generation}") }
+}
+
+/// Splits the folder of a generation: `orders@2` is the second one of `orders`. `None` when it cannot be one.
+pub fn parse_topic_folder(folder: &str) -> Option<(&str, u32)> {
+    match folder.split_once('@') {
+        None => Some((folder, 1)),
+        Some(("", _)) => None,
+        Some((topic, number)) => {
+            let generation: u32 = number.parse().ok()?;
+            (generation >= 2 && topic_folder(topic, generation) == folder).then_some((topic, generation))
+        }
+    }
+}
+
+/// `topic.json` of a generation.
+pub fn topic_json(folder: &str) -> String {
+    format!("{folder}/topic.json")
+}
+
+/// The folder of a partition, with the slash at the end.
+pub fn partition_prefix(folder: &str, partition: i32) -> String {
+    format!("{folder}/{partition}/")
+}
+
+/// The partition whose folder has this name (without a slash): its number, spelled as Kafka does. `None` for `00`, `+1`, `-1` and words.
+pub fn parse_partition(folder: &str) -> Option<i32> {
+    folder.parse().ok().filter(|number: &i32| *number >= 0 && number.to_string() == folder)
+}
+
+/// The prefix that a partition's segments share and nothing else has: an offset has at most 19 digits, so a 20-digit name begins with 0,
+/// which no archive of the Python tool (`2026…`) does.
+pub fn segment_prefix(folder: &str, partition: i32) -> String {
+    format!("{folder}/{partition}/0")
+}
+
+/// A segment.
+pub fn segment(folder: &str, partition: i32, start: i64, packing: Packing) -> String {
+    format!("{folder}/{partition}/{start:020}.{}", packing.extension())
+}
+
+/// A name that sorts before every segment that starts at `start`, and after all that start below.
+pub fn before_segment(folder: &str, partition: i32, start: i64) -> String {
+    format!("{folder}/{partition}/{start:020}.")
+}
+
+/// A segment's `.sha256`.
+pub fn sidecar(segment: &str) -> String {
+    format!("{segment}.sha256")
+}
+
+/// Start offset and packing of a segment, from the last component of its name. `None` for anything else, a `.sha256` included.
+pub fn parse_segment(file: &str) -> Option<(i64, Packing)> {
+    let (digits, extension) = file.split_once('.')?;
+    if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some((digits.parse().ok()?, Packing::from_extension(extension)?))
+}
+
+/// The last component of a name.
+pub fn file_name(name: &str) -> &str {
+    name.rsplit_once('/').map_or(name, |(_, file)| file)
+}
+
+/// Where all that a restore keeps is.
+pub fn restore_prefix(restore_id: &str) -> String {
+    format!("@restore/{restore_id}/")
+}
+
+/// What a restore id stands for.
+pub fn restore_json(restore_id: &str) -> String {
+    format!("@restore/{restore_id}/restore.json")
+}
+
+/// Which topic a folder of the backup is restored into.
+pub fn binding(restore_id: &str, folder: &str) -> String {
+    format!("@restore/{restore_id}/@topic/{folder}.json")
+}
+
+/// Which restore a target topic belongs to. No RESTORE_ID begins with `@`. What a cluster calls itself is not trusted to be part of a path: all but
+/// letters, digits, `_` and `-` is written as `%` and its bytes in hex.
+pub fn claim(cluster_id: Option<&str>, topic_id: Option<&TopicId>, topic: &str) -> String {
+    let encode = |byte: u8| {
+        let legal = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if legal { char::from(byte).to_string() } else { format!("%{byte:02x}") }
+    };
+    let cluster: String = cluster_id.unwrap_or("@unknown").bytes().map(encode).collect();
+    let topic = topic_id.map_or_else(|| topic.to_owned(), ToString::to_string);
+    format!("@restore/@target/{cluster}/{topic}.json")
+}
+
+/// The checkpoint of one source partition of a restore.
+pub fn checkpoint(restore_id: &str, partition: i32) -> String {
+    format!("@restore/{restore_id}/{partition}.json")
+}
+
+/// Where the records of one source partition went, from this source offset on.
+pub fn runs(restore_id: &str, partition: i32, from: i64) -> String {
+    format!("@restore/{restore_id}/{partition}-runs/{from:020}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        assert_eq!(segment("orders", 3, 42, Packing::Gzip), "orders/3/00000000000000000042.tar.gz");
+        assert_eq!(parse_segment("00000000000000000042.tar.gz"), Some((42, Packing::Gzip)));
+        assert_eq!(parse_segment("00000000000000000042.tar.zst"), Some((42, Packing::Zstd)));
+        for other in
+            ["00000000000000000042.tar.gz.sha256", "42.tar.gz", "20261123-072346.tar.gz", "current.bin", "99999999999999999999.tar.gz"]
+        {
+            assert_eq!(parse_segment(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn partitions_have_one_spelling() {
+        assert_eq!(parse_partition("0"), Some(0));
+        assert_eq!(parse_partition("120"), Some(120));
+        for other in ["", "00", "+1", "-1", "-0", "1 ", "topic.json", "2147483648"] {
+            assert_eq!(parse_partition(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn generations_have_one_spelling() {
+        assert_eq!(parse_topic_folder("orders"), Some(("orders", 1)));
+        assert_eq!(parse_topic_folder("orders@2"), Some(("orders", 2)));
+        for other in ["orders@1", "orders@02", "orders@", "orders@x", "@restore", "a@2@3"] {
+            assert_eq!(parse_topic_folder(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_claim_stays_in_its_folder_whatever_a_cluster_calls_itself() {
+        assert_eq!(claim(Some("kafka-backup-testsAAAA"), None, "copy"), "@restore/@target/kafka-backup-testsAAAA/copy.json");
+        assert_eq!(claim(Some("../ä"), None, "copy"), "@restore/@target/%2e%2e%2f%c3%a4/copy.json");
+        let id = "AAAAAAAAAAAAAAAAAAAAAQ".parse().ok();
+        assert_eq!(claim(None, id.as_ref(), "copy"), "@restore/@target/%40unknown/AAAAAAAAAAAAAAAAAAAAAQ.json");
+    }
+
+    #[test]
+    fn a_segment_sorts_behind_its_own_mark_and_before_the_next() {
+        let mark = before_segment("t", 0, 7);
+        assert!(mark < segment("t", 0, 7, Packing::Gzip) && mark < segment("t", 0, 7, Packing::Zstd));
+        assert!(mark > sidecar(&segment("t", 0, 6, Packing::Zstd)));
+    }
+}

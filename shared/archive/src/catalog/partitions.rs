@@ -1,0 +1,50 @@
+//! The partitions of a generation: what is there of them in the bucket, and what should be.
+
+use std::collections::BTreeMap;
+
+use store::ObjectStore;
+
+use crate::Result;
+use crate::catalog::{Generation, Lineage, names};
+
+/// Where a partition is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder of its generation.
+    pub folder: String,
+    /// Whether that holds anything of it.
+    pub is_there: bool,
+    /// Whether `topic.json` says that it had a segment: then nothing of it is a loss.
+    pub has_begun: bool,
+}
+
+/// The partitions of one generation, each in the folder that it is in: those that `topic.json` counts, and those that have a folder. Without
+/// `topic.json` (`None`) these are all that is known. One request for each folder.
+///
+/// # Errors
+/// What the store says.
+pub async fn places_of(store: &dyn ObjectStore, folder: &str, lineage: Option<&Lineage>) -> Result<BTreeMap<i32, Place>> {
+    let mut places: BTreeMap<i32, Place> = BTreeMap::new();
+    for (partition, folder, has_begun) in lineage.into_iter().flat_map(Lineage::counted) {
+        places.insert(partition, Place { folder, is_there: false, has_begun });
+    }
+    for folder in lineage.map_or_else(|| vec![folder.to_owned()], |lineage| lineage.all().map(Generation::folder).collect()) {
+        for partition in partition_folders(store, &folder).await? {
+            if lineage.is_some_and(|lineage| lineage.of(partition).folder() != folder) {
+                continue;
+            }
+            let place = places.entry(partition).or_insert_with(|| Place { folder: folder.clone(), is_there: true, has_begun: false });
+            place.is_there = true;
+        }
+    }
+    Ok(places)
+}
+
+/// The partitions that have a folder in that of a topic, in order of their names.
+///
+/// # Errors
+/// What the store says.
+pub async fn partition_folders(store: &dyn ObjectStore, folder: &str) -> Result<Vec<i32>> {
+    let found = store.folders(&format!("{folder}/")).await?;
+    Ok(found.iter().filter_map(|name| names::parse_partition(names::file_name(name))).collect())
+}

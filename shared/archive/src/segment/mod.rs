@@ -1,0 +1,59 @@
+//! The segment: everything a partition held in offsets `[start, next)`, as an ordinary tar.gz (or tar.zst).
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `manifest.rs`, `manifest_check.rs` | the first entry: what the segment holds, the index of its members; what must be true of it |
+//! | `batch/` | record batches, format v2 (Kafka protocol guide, KIP-98) |
+//! | `codec.rs` | one member, compressed and decompressed in one call |
+//! | `compression.rs` | which codec and level a new segment gets |
+//! | `archive.rs` | the tar around manifest and log |
+//! | `sidecar.rs` | the `.sha256` |
+//! | `writer.rs` | records in, the object's bytes out |
+//! | `reader.rs`, `object.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
+//! | `python.rs`, `python_tar.rs`, `lines.rs` | the archives of the Python tool |
+//!
+//! ```text
+//! object   = head member · log member … · trailer member          each one gzip member or zstd frame
+//! head     = tar header of manifest.json · manifest · padding · tar header of <start>.log
+//! log      = record batches, about 1 MiB a member
+//! trailer  = padding · two empty tar blocks
+//! ```
+
+mod archive;
+mod batch;
+mod codec;
+mod compression;
+mod error;
+mod group;
+mod lines;
+mod manifest;
+mod manifest_check;
+mod object;
+mod python;
+mod python_tar;
+mod reader;
+mod sidecar;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod window;
+mod writer;
+
+pub use batch::{BatchError, BatchSummary, Records, check as check_batches};
+pub use codec::{Compressor, Decompressor};
+pub use compression::Compression;
+pub use error::{SegmentError, SegmentErrorKind};
+pub use group::{GroupRecords, RecordGroup};
+pub use manifest::{FORMAT_VERSION, Manifest, Member};
+pub use object::ReadOptions;
+pub use python::{PythonArchive, PythonName, PythonRecords};
+pub use reader::SegmentReader;
+pub use sidecar::{Sidecar, parse as parse_sidecar};
+pub use writer::{FinishedSegment, Lanes, SegmentSpec, SegmentWriter};
+
+/// Bytes of record batches that share a member: enough to compress well, little enough to hold several.
+const GROUP_BYTES: usize = 1 << 20;
+
+/// Short for results of segments.
+pub type Result<T, E = SegmentError> = std::result::Result<T, E>;

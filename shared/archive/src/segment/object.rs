@@ -1,0 +1,139 @@
+//! The object that a segment is: its head, and the bytes behind it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use store::{ObjectStore, Part, Version};
+use tokio::task::spawn_blocking;
+
+use super::codec::{self, FirstMember};
+use super::manifest::Manifest;
+use super::sidecar::{self, Sidecar};
+use super::writer::joined;
+use super::{Result, SegmentError, SegmentErrorKind, archive};
+use crate::catalog::Packing;
+
+/// First request: the head of nearly every segment, and all of a small one.
+const FIRST_REQUEST: u64 = 64 << 10;
+/// A head is never larger than this, in the object or unpacked: 600,000 members.
+const LARGEST_HEAD: u64 = 64 << 20;
+/// Compressed, the trailer is a few dozen bytes.
+const LARGEST_TRAILER: u64 = 1 << 10;
+
+/// What reading may use.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOptions {
+    /// With more than one, the next stretch is fetched and unpacked on another thread while the caller works on the last one.
+    pub workers: usize,
+    /// What is fetched and unpacked in one go, in bytes, before and after. Never less than one member.
+    pub stretch: u64,
+    /// A record larger than this, in bytes, is refused before memory is taken for it.
+    pub largest_record: u64,
+    /// Archives of the Python tool larger than this in the store, in bytes, are refused: they are held in memory.
+    pub largest_archive: u64,
+    /// They are refused, too, when they unpack to more bytes than this, though they are never unpacked in memory.
+    pub largest_unpacked: u64,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { workers: 1, stretch: 4 << 20, largest_record: 256 << 20, largest_archive: 256 << 20, largest_unpacked: 16 << 30 }
+    }
+}
+
+/// What does not change while a segment is read.
+pub(super) struct Segment {
+    store: Arc<dyn ObjectStore>,
+    name: String,
+    /// For messages.
+    pub(super) object: Arc<str>,
+    pub(super) packing: Packing,
+    pub(super) manifest: Manifest,
+    /// The beginning of the object, head included.
+    beginning: Bytes,
+    pub(super) head_bytes: u64,
+    pub(super) size: u64,
+    version: Version,
+    pub(super) options: ReadOptions,
+}
+
+impl Segment {
+    pub(super) async fn open(store: Arc<dyn ObjectStore>, name: &str, options: ReadOptions) -> crate::Result<Self> {
+        let object: Arc<str> = store.location(name).into();
+        let damaged = |what: String| SegmentError::new(SegmentErrorKind::Damaged, &*object, what);
+        let Part { mut bytes, size, version } = store.get_range(name, 0..FIRST_REQUEST).await?;
+        let packing = codec::detect(&bytes).ok_or_else(|| damaged(format!("its {size} bytes do not begin as a segment does")))?;
+        let (head, head_bytes) = loop {
+            match codec::first_member(packing, &bytes, LARGEST_HEAD).map_err(|what| damaged(format!("head: {what}")))? {
+                FirstMember::Whole(head, len) => break (head, len as u64),
+                FirstMember::Cut if (bytes.len() as u64) < size.min(LARGEST_HEAD) => {
+                    let more = bytes.len() as u64..size.min(4 * bytes.len() as u64);
+                    let part = store.get_range(name, more.clone()).await?;
+                    same_object(&part, &more, size, &version).map_err(damaged)?;
+                    bytes = [bytes, part.bytes].concat().into();
+                }
+                FirstMember::Cut => return Err(damaged(format!("its {} bytes end inside the head", bytes.len())).into()),
+            }
+        };
+        let manifest = archive::parse_head(&head, &object)?;
+        let trailer = manifest.members.iter().try_fold(size.saturating_sub(head_bytes), |rest, member| rest.checked_sub(member.stored));
+        if !trailer.is_some_and(|trailer| (1..=LARGEST_TRAILER).contains(&trailer)) {
+            let members: u64 = manifest.members.iter().map(|member| member.stored).sum();
+            let what = format!("it has {size} bytes, but its head has {head_bytes} and its members {members}, and a trailer must follow");
+            return Err(damaged(what).into());
+        }
+        Ok(Self { store, name: name.to_owned(), object, packing, manifest, beginning: bytes, head_bytes, size, version, options })
+    }
+
+    /// Refuses a segment whose records are too large to be read here; its manifest can be read all the same.
+    pub(super) fn check_limits(&self) -> Result<()> {
+        let (largest, limit) = (self.manifest.largest_record, self.options.largest_record);
+        if largest > limit {
+            let what = format!("it holds a record of {largest} bytes, and the limit is {limit}");
+            return Err(SegmentError::new(SegmentErrorKind::TooLarge, &*self.object, what));
+        }
+        Ok(())
+    }
+
+    /// Exactly the bytes of `range`.
+    pub(super) async fn fetch(&self, range: Range<u64>) -> crate::Result<Bytes> {
+        if range.end <= self.beginning.len() as u64 {
+            return Ok(self.beginning.slice(range.start as usize..range.end as usize));
+        }
+        let part = self.store.get_range(&self.name, range.clone()).await?;
+        same_object(&part, &range, self.size, &self.version).map_err(|what| self.damaged(what))?;
+        Ok(part.bytes)
+    }
+
+    /// SHA-256 of the object before the first member.
+    pub(super) fn hash_of_head(&self) -> Sha256 {
+        Sha256::new_with_prefix(&self.beginning[..self.head_bytes as usize])
+    }
+
+    /// Compares the object's SHA-256 with its sidecar.
+    pub(super) async fn compare_sidecar(&self, sha256: &str) -> crate::Result<Sidecar> {
+        sidecar::compare(&*self.store, &self.name, sha256).await
+    }
+
+    /// Runs `work` where it does not keep other tasks from running, if there is such a place.
+    pub(super) async fn offload<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        if self.options.workers > 1 { joined(spawn_blocking(work).await) } else { work() }
+    }
+
+    pub(super) fn damaged(&self, what: impl Into<String>) -> SegmentError {
+        SegmentError::new(SegmentErrorKind::Damaged, &*self.object, what)
+    }
+}
+
+/// Checks that a range was answered in full, out of the object that was opened.
+pub(super) fn same_object(part: &Part, range: &Range<u64>, size: u64, version: &Version) -> Result<(), String> {
+    if part.size != size || part.version != *version {
+        return Err("it was replaced while it was read; a segment never changes, so somebody else did this".to_owned());
+    }
+    if part.bytes.len() as u64 != range.end - range.start {
+        return Err(format!("bytes {range:?} were asked for, and {} came", part.bytes.len()));
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! A stretch of a segment that is fetched in one request, and checked and unpacked in one go.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::codec::{self, Decompressor, FirstMember};
+use super::group::RecordGroup;
+use super::object::Segment;
+use super::sidecar::{self, Sidecar};
+use super::{Result, archive};
+
+/// Some members that follow each other; the trailer belongs to the last ones.
+#[derive(Clone)]
+pub(super) struct Window {
+    members: Range<usize>,
+    /// Position in the object.
+    at: u64,
+    /// SHA-256 of the object before this; `None` when reading did not begin at the start.
+    hash: Option<Sha256>,
+}
+
+/// A stretch, checked.
+pub(super) struct Loaded {
+    pub(super) groups: VecDeque<RecordGroup>,
+    /// The one behind it; `None` after the trailer.
+    pub(super) next: Option<Window>,
+    /// Set behind the last one, when reading began at the start.
+    pub(super) whole: Option<Whole>,
+}
+
+/// An object that was read from its beginning to its end, and is sound.
+pub(super) struct Whole {
+    pub(super) sha256: String,
+    pub(super) sidecar: Sidecar,
+}
+
+impl Window {
+    /// The first one that holds records with offset `from` or above, or only the trailer.
+    pub(super) fn first(segment: &Segment, from: i64) -> Self {
+        let members = &segment.manifest.members;
+        let first = members.partition_point(|member| member.last_offset < from);
+        let skipped: u64 = members[..first].iter().map(|member| member.stored).sum();
+        Self::at(segment, first, segment.head_bytes + skipped, (first == 0).then(|| segment.hash_of_head()))
+    }
+
+    /// As many members as one stretch may hold, but at least one if there is one left.
+    fn at(segment: &Segment, first: usize, at: u64, hash: Option<Sha256>) -> Self {
+        let (mut stored, mut unpacked, mut end) = (0, 0, first);
+        for member in &segment.manifest.members[first..] {
+            stored += member.stored;
+            unpacked += member.bytes;
+            if end > first && stored.max(unpacked) > segment.options.stretch {
+                break;
+            }
+            end += 1;
+        }
+        Self { members: first..end, at, hash }
+    }
+
+    /// Whether the trailer follows it.
+    pub(super) fn is_last(&self, segment: &Segment) -> bool {
+        self.members.end == segment.manifest.members.len()
+    }
+
+    /// Fetches, checks and unpacks. At the end of the object it also compares its SHA-256, if reading began at the start.
+    pub(super) async fn load(self, segment: Arc<Segment>, from: i64) -> crate::Result<Loaded> {
+        segment.check_limits()?;
+        let members = &segment.manifest.members;
+        let last = self.is_last(&segment);
+        let end = if last { segment.size } else { self.at + members[self.members.clone()].iter().map(|m| m.stored).sum::<u64>() };
+        let stored = segment.fetch(self.at..end).await?;
+
+        let unpacking = Arc::clone(&segment);
+        let (window, groups) = segment.offload(move || self.unpack(&unpacking, &stored, from)).await?;
+        if !last {
+            let next = Some(Self::at(&segment, window.members.end, end, window.hash));
+            return Ok(Loaded { groups, next, whole: None });
+        }
+        let whole = match window.hash {
+            Some(hash) => Some(compare(&segment, hash).await?),
+            None => None,
+        };
+        Ok(Loaded { groups, next: None, whole })
+    }
+
+    fn unpack(mut self, segment: &Segment, stored: &Bytes, from: i64) -> Result<(Self, VecDeque<RecordGroup>)> {
+        let mut decompressor = Decompressor::new(segment.packing);
+        let mut groups = VecDeque::with_capacity(self.members.len());
+        if let Some(hash) = &mut self.hash {
+            hash.update(stored);
+        }
+        let mut rest = &stored[..];
+        for number in self.members.clone() {
+            let member = &segment.manifest.members[number];
+            let at = self.at + (stored.len() - rest.len()) as u64;
+            let place = format!("member {} of {}, at byte {at}", number + 1, segment.manifest.members.len());
+            let bytes = rest.split_off(..member.stored as usize).ok_or_else(|| segment.damaged(format!("{place}: it is cut")))?;
+            if crc32c::crc32c(bytes) != member.crc32c {
+                return Err(segment.damaged(format!("{place}: its CRC-32C is not the one in the manifest")));
+            }
+            let batches =
+                decompressor.decompress(bytes, member.bytes as usize).map_err(|what| segment.damaged(format!("{place}: {what}")))?;
+            groups.push_back(RecordGroup::new(batches, member, from, Arc::clone(&segment.object), place)?);
+        }
+        if self.is_last(segment) {
+            check_trailer(segment, rest)?;
+        }
+        Ok((self, groups))
+    }
+}
+
+fn check_trailer(segment: &Segment, stored: &[u8]) -> Result<()> {
+    let trailer = archive::trailer(segment.manifest.log_bytes);
+    match codec::first_member(segment.packing, stored, trailer.len() as u64) {
+        Ok(FirstMember::Whole(found, len)) if found == trailer && len == stored.len() => Ok(()),
+        Ok(FirstMember::Whole(..)) => Err(segment.damaged("trailer: it is not the end of a tar archive, or more follows it")),
+        Ok(FirstMember::Cut) => Err(segment.damaged("trailer: it is cut")),
+        Err(what) => Err(segment.damaged(format!("trailer: {what}"))),
+    }
+}
+
+async fn compare(segment: &Segment, hash: Sha256) -> crate::Result<Whole> {
+    let sha256 = sidecar::hex(hash);
+    let sidecar = segment.compare_sidecar(&sha256).await?;
+    Ok(Whole { sha256, sidecar })
+}

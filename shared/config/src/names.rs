@@ -1,0 +1,171 @@
+//! Rules for names and addresses: each function gives the name back, or says what is wrong and what is right.
+
+use archive::catalog::names::parse_topic_folder;
+
+type Checked = Result<String, String>;
+
+/// A topic's name by Kafka's rule: 1 to 249 of letters, digits, `.`, `_` and `-`, but not `.` or `..`. Not an internal topic.
+pub(super) fn topic(name: &str) -> Checked {
+    const LONGEST: usize = 249;
+    const INTERNAL: [&str; 4] = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+    if INTERNAL.contains(&name) {
+        return Err(format!("{name} is internal to Kafka and is never backed up or restored"));
+    }
+    if matches!(name, "" | "." | "..") || name.len() > LONGEST {
+        return Err(format!("a topic's name has 1 to {LONGEST} characters and is not . or .."));
+    }
+    match name.chars().find(|c| !legal_in_topic(*c)) {
+        Some(c) if "^$*+?[](){}|\\".contains(c) => Err(format!("{name} looks like a pattern: list the topics by name")),
+        Some(c) => Err(format!("{c:?} is not legal in a topic's name: letters, digits, '.', '_' and '-' are")),
+        None => Ok(name.to_owned()),
+    }
+}
+
+/// A topic's folder in the store: its name, or `name@2` for the second topic of that name.
+pub(super) fn topic_folder(folder: &str) -> Checked {
+    match parse_topic_folder(folder) {
+        Some((name, _)) => topic(name).map(|_| folder.to_owned()),
+        None => Err("must be a topic's name; behind @ stands a number from 2 on, as in orders@2".to_owned()),
+    }
+}
+
+/// A restore's id: part of object names, transactional ids and group ids, so 1 to 200 of letters, digits, `.`, `_`, `-` and `@`, which is not the
+/// first.
+pub(super) fn restore_id(id: &str) -> Checked {
+    const LONGEST: usize = 200;
+    let legal = id.chars().all(|c| legal_in_topic(c) || c == '@') && !matches!(id, "" | "." | "..");
+    if id.len() > LONGEST {
+        return Err(format!("must have at most {LONGEST} characters"));
+    }
+    if id.starts_with('@') {
+        return Err("must not begin with '@': such names in the bucket are for other objects".to_owned());
+    }
+    if legal { Ok(id.to_owned()) } else { Err("may hold letters, digits, '.', '_', '-' and '@'".to_owned()) }
+}
+
+/// One broker: `host:port`, `host` (port 9092) or `[IPv6]:port`.
+pub(super) fn broker(address: &str) -> Checked {
+    let wrong = |what: &str| Err(format!("{address:?}: {what}"));
+    if address.contains("://") {
+        return wrong("write host:port; the protocol is the property security.protocol, in KAFKA_PROPERTIES");
+    }
+    let bracketed = address.strip_prefix('[').map(|rest| rest.split_once(']').unwrap_or((rest, "?")));
+    let (host, port) = bracketed.unwrap_or_else(|| address.split_at(address.find(':').unwrap_or(address.len())));
+    let legal_host = match bracketed {
+        Some((host, _)) => host.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(legal_in_topic),
+    };
+    let legal_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    match (legal_host, legal_port) {
+        (true, true) => Ok(address.to_owned()),
+        _ if address.matches(':').count() > 1 => wrong("is not one host:port; an IPv6 address is written [2001:db8::1]:9092"),
+        (false, _) => wrong("is not a host's name or address; brokers are written host:port, separated by commas"),
+        (_, false) => wrong("the port must be a number from 1 to 65535"),
+    }
+}
+
+/// A bucket: 3 to 255 of letters, digits, `.`, `_` and `-` (S3's old rule includes its present one), or the ARN of an access point.
+pub(super) fn bucket(name: &str) -> Checked {
+    if name.contains("://") || name.contains('/') && !name.starts_with("arn:") {
+        return Err("must be the bucket's name alone, without s3:// and path; a path stands in STORAGE_PREFIX".to_owned());
+    }
+    let legal = name.starts_with("arn:") || (3..=255).contains(&name.len()) && name.chars().all(legal_in_topic);
+    if legal { Ok(name.to_owned()) } else { Err("is not a bucket's name: 3 to 63 of a-z, 0-9, '.' and '-'".to_owned()) }
+}
+
+/// An Azure container: 3 to 63 of a-z, 0-9 and `-`, which stands between two others.
+pub(super) fn container(name: &str) -> Checked {
+    let parts_legal = name.split('-').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
+    if parts_legal && (3..=63).contains(&name.len()) {
+        return Ok(name.to_owned());
+    }
+    Err("is not a container's name: 3 to 63 of a-z, 0-9 and single '-' in between".to_owned())
+}
+
+/// An Azure storage account: 3 to 24 of a-z and 0-9.
+pub(super) fn account(name: &str) -> Checked {
+    let legal = (3..=24).contains(&name.len()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if legal { Ok(name.to_owned()) } else { Err("is not a storage account's name: 3 to 24 of a-z and 0-9".to_owned()) }
+}
+
+/// A path that stands before every name in a store; slashes around it are taken off.
+pub(super) fn prefix(path: &str) -> Checked {
+    const LONGEST: usize = 400;
+    let path = path.trim_matches('/');
+    if path.len() > LONGEST {
+        return Err(format!("must have at most {LONGEST} characters"));
+    }
+    if path.contains('\\') {
+        return Err("holds a backslash; folders are separated by /".to_owned());
+    }
+    match path.split('/').find(|part| matches!(*part, "" | "." | "..")) {
+        Some(_) if !path.is_empty() => Err("must not hold //, /./ or /../".to_owned()),
+        _ => Ok(path.to_owned()),
+    }
+}
+
+/// An address `http(s)://host[:port]` without path, query or user; `scheme` is added where there is none.
+pub(super) fn endpoint(address: &str, scheme: &str) -> Checked {
+    let (scheme, rest) = address.split_once("://").unwrap_or((scheme, address));
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if !matches!(scheme, "http" | "https") {
+        return Err("must begin with http:// or https://, or with neither".to_owned());
+    }
+    if rest.contains(['/', '?', '#', '@']) {
+        return Err("must be an address alone, without user, path and query".to_owned());
+    }
+    broker(rest).map(|_| format!("{scheme}://{rest}")).map_err(|_| "must be host:port".to_owned())
+}
+
+/// A folder of this machine.
+pub(super) fn folder(path: &str) -> Result<std::path::PathBuf, String> {
+    if path.starts_with('~') {
+        return Err("~ is not expanded here: write the whole path".to_owned());
+    }
+    if path.contains("://") {
+        return Err("must be a path; for a bucket set FILESYSTEM_TYPE to S3, MINIO or AZURE".to_owned());
+    }
+    Ok(path.into())
+}
+
+fn legal_in_topic(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rule: fn(&str) -> Checked, good: &[&str], bad: &[&str]) {
+        good.iter().for_each(|name| assert_eq!(rule(name).as_deref(), Ok(*name)));
+        bad.iter().for_each(|name| assert!(rule(name).is_err(), "{name}"));
+    }
+
+    #[test]
+    fn names_that_are_legal_and_names_that_are_not() {
+        let longest = "x".repeat(249);
+        check(
+            topic,
+            &["a", "A.b_c-1", "...", "__mine", &longest],
+            &["", ".", "..", "a b", "a/b", "ü", "a@2", "__consumer_offsets", &"x".repeat(250)],
+        );
+        check(topic_folder, &["a", "a@2", "a@10"], &["a@", "a@1", "a@02", "a@+2", "@2", "a@2@3", "a@x", "..@2", "__transaction_state@2"]);
+        check(restore_id, &["a", "orders@2-to-copy", &"x".repeat(200)], &["", ".", "..", "@target", "a/b", "a b", &"x".repeat(201)]);
+        let brokers = ["a", "a:1", "a.b_c-d:65535", "10.0.0.1:9092", "[::1]:9092", "[2001:db8::1]"];
+        check(
+            broker,
+            &brokers,
+            &["", ":1", "a:", "a:0", "a:65536", "a:b", "a:1:2", "::1", "[::1", "[::1]:", "[::1]x", "[x]:1", "ssl://a:1", "a/b", "a b"],
+        );
+        let arn = "arn:aws:s3:eu-central-1:123456789012:accesspoint/backups";
+        check(bucket, &["abc", "my.bucket-1", "My_Old_Bucket", arn], &["", "ab", "a/b", "s3://abc", "a b c", &"x".repeat(256)]);
+        check(container, &["abc", "a-b-1"], &["", "ab", "Abc", "-ab", "ab-", "a--b", "a_b", "$root", &"x".repeat(64)]);
+        check(account, &["abc", "backups1"], &["", "ab", "Abc", "a-bc", &"x".repeat(25)]);
+        check(prefix, &["", "a", "a/b c/ü"], &["..", "a/..", "a//b", "./a", "a\\b", &"x".repeat(401)]);
+        check(
+            |url| endpoint(url, "https"),
+            &["http://a:1", "https://a"],
+            &["ftp://a", "http://", "http://a/b", "http://a?b", "http://u@a", "http://a:x"],
+        );
+    }
+}

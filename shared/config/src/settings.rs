@@ -1,0 +1,88 @@
+//! Validated settings. A value of these types is known to be good; the handlers require nothing else.
+
+use std::time::Duration;
+
+use archive::Times;
+use archive::catalog::PartitionStrategy;
+use archive::segment::Compression;
+use kafka::{Delivery, Isolation, KafkaSettings};
+use store::StoreSettings;
+use telemetry::LogLevel;
+
+/// What `backup-batch` requires.
+#[derive(Debug, Clone)]
+pub struct BackupSettings {
+    /// The cluster to read.
+    pub kafka: KafkaSettings,
+    /// Where to write.
+    pub store: StoreSettings,
+    /// TOPIC_NAMES, each once.
+    pub topics: Vec<String>,
+    /// GROUP_ID.
+    pub group: String,
+    /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE, at least 1.
+    pub records_per_segment: u64,
+    /// RETRY_UPLOAD_SECONDS: a part-filled segment is written only when the partition's last backup is older; also the loop's pause.
+    pub retry_upload: Duration,
+    /// NUMBER_OF_KAFKA_THREADS: partitions worked on at once, at least 1.
+    pub threads: usize,
+    /// MAX_SEGMENTS_PER_INVOCATION; `None` (0) until caught up or the deadline.
+    pub max_segments: Option<u64>,
+    /// TIME_BUDGET_SECONDS: an invocation ends in good order before this; `None` leaves it to the platform's deadline.
+    pub time_budget: Option<Duration>,
+    /// MEMORY_LIMIT_MB in bytes: what the process may use; `None` leaves it to the platform's own limit.
+    pub memory_limit: Option<u64>,
+    /// ISOLATION_LEVEL.
+    pub isolation: Isolation,
+    /// COMPRESSION.
+    pub compression: Compression,
+    /// LOG_LEVEL.
+    pub log_level: LogLevel,
+}
+
+/// What `restore-batch` requires.
+#[derive(Debug, Clone)]
+pub struct RestoreSettings {
+    /// The cluster to write to.
+    pub kafka: KafkaSettings,
+    /// Where to read.
+    pub store: StoreSettings,
+    /// BACKUP_TOPIC_NAME: the topic's folder in the store, also `orders@2` for a generation. In the seed's local example it is absent and
+    /// FILESYSTEM_BACKUP_DIR is that folder: then the validated store is the folder's parent and this is its name.
+    pub backup_topic: String,
+    /// RESTORE_TOPIC_NAME.
+    pub restore_topic: String,
+    /// RESTORE_ID: names this restore in the bucket and in Kafka; `BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME` when absent.
+    pub restore_id: String,
+    /// DELIVERY.
+    pub delivery: Delivery,
+    /// RESTORE_PARTITION_STRATEGY, or its old spelling RESTORE_PARTITION.
+    pub strategy: PartitionStrategy,
+    /// RETRY_SECONDS: the loop's pause.
+    pub retry: Duration,
+    /// NUMBER_OF_KAFKA_THREADS: source partitions worked on at once.
+    pub threads: usize,
+    /// MAX_SEGMENTS_PER_INVOCATION; `None` (0) until caught up or the deadline.
+    pub max_segments: Option<u64>,
+    /// TIME_BUDGET_SECONDS: an invocation ends in good order before this; `None` leaves it to the platform's deadline.
+    pub time_budget: Option<Duration>,
+    /// MEMORY_LIMIT_MB in bytes; `None` leaves it to the platform's own limit.
+    pub memory_limit: Option<u64>,
+    /// RESTORE_REPLICATION_FACTOR of a topic that restore creates; `None` is the broker's default.
+    pub replication_factor: Option<i16>,
+    /// RESTORE_ANYWAY: checks of the target that only warn: `retention`, `timestamps`, `compaction`, `not-empty`, `expired`, `lost-progress`.
+    pub anyway: Vec<String>,
+    /// SKIP_DAMAGED: go on behind a damaged or missing segment, and record what was skipped.
+    pub skip_damaged: bool,
+    /// RESTORE_FROM and RESTORE_UNTIL.
+    pub times: Times,
+    /// LOG_LEVEL.
+    pub log_level: LogLevel,
+}
+
+impl RestoreSettings {
+    /// Whether RESTORE_ANYWAY names this check.
+    pub fn is_allowed(&self, check: &str) -> bool {
+        self.anyway.iter().any(|one| one == check)
+    }
+}

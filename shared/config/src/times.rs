@@ -1,0 +1,39 @@
+//! RESTORE_FROM and RESTORE_UNTIL.
+
+use archive::Times;
+use jiff::Timestamp;
+use kernel::clock::Millis;
+
+use super::read::Reader;
+
+/// Both keys; `None` when one of them is bad.
+pub(super) fn times(read: &mut Reader<'_>) -> Option<Times> {
+    let [from, until] = ["RESTORE_FROM", "RESTORE_UNTIL"].map(|key| read.optional(key, moment));
+    let times = Times { from: from?, until: until? };
+    if times.part_of((Millis::MIN, Millis::MAX)).is_none() {
+        read.refuse("RESTORE_UNTIL", "must be later than RESTORE_FROM: between the two there is no record");
+        return None;
+    }
+    Some(times)
+}
+
+/// A time with its offset from UTC, so that it cannot be misread by an hour.
+fn moment(text: &str) -> Result<Millis, String> {
+    const FORM: &str = "must be a time with its offset from UTC, as in 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00";
+    text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|_| FORM.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_one_wherever_it_is_read() {
+        for same in ["2026-11-27T14:00:00Z", "2026-11-27T15:00:00+01:00", "2026-11-27T14:00:00.000Z", "2026-11-27 08:30:00-05:30"] {
+            assert_eq!(moment(same), Ok(1_795_788_000_000), "{same}");
+        }
+        for bad in ["2026-11-27T14:00:00", "2026-11-27", "14:00", "1795788000000", "yesterday", "2026-13-01T00:00:00Z"] {
+            assert!(moment(bad).is_err(), "{bad}");
+        }
+    }
+}

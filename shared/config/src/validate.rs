@@ -1,0 +1,256 @@
+//! From a [`Raw`] configuration to the settings of a command, or to everything that is wrong with it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use archive::catalog::PartitionStrategy;
+use archive::segment::Compression;
+use kafka::{Delivery, Isolation};
+use store::{StoreKind, StoreSettings};
+use telemetry::LogLevel;
+
+use super::raw::Raw;
+use super::read::{Reader, choice, each, flag, number, seconds};
+use super::{BackupSettings, ConfigError, RestoreSettings, cluster::cluster, names, storage, times};
+
+impl BackupSettings {
+    /// Validates what `backup` reads; keys of `restore` are left alone.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn from_raw(raw: &Raw) -> Result<Self, ConfigError> {
+        let mut read = Reader::new(raw);
+        let settings = backup(&mut read);
+        read.finish(settings)
+    }
+}
+
+impl RestoreSettings {
+    /// Validates what `restore` reads; keys of `backup` are left alone.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn from_raw(raw: &Raw) -> Result<Self, ConfigError> {
+        let mut read = Reader::new(raw);
+        let settings = restore(&mut read);
+        read.finish(settings)
+    }
+}
+
+/// Where the segments are, for commands that look into the bucket of a file of either command and need no Kafka; with the topic's folder when
+/// the file is for a restore from a topic's own folder.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn bucket_settings(raw: &Raw) -> Result<(StoreSettings, Option<String>), ConfigError> {
+    let mut read = Reader::new(raw);
+    let is_restore = read.is_set("RESTORE_TOPIC_NAME") && !read.is_set("TOPIC_NAMES");
+    let found = if is_restore && !read.is_set("BACKUP_TOPIC_NAME") && storage::is_folder(&read) {
+        source(&mut read).map(|(store, topic)| (store, Some(topic)))
+    } else {
+        storage::store(&mut read).map(|store| (store, None))
+    };
+    read.finish(found)
+}
+
+/// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.
+pub fn log_level(raw: &Raw) -> LogLevel {
+    level(&mut Reader::new(raw)).unwrap_or(LogLevel::Info)
+}
+
+/// Every key is read before the first `?`, so that every problem is noted.
+fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
+    const ISOLATION: [(&str, Isolation); 2] =
+        [("read_committed", Isolation::ReadCommitted), ("read_uncommitted", Isolation::ReadUncommitted)];
+    let kafka = cluster(read);
+    let topics = topics(read);
+    let group = read.required("GROUP_ID", "write the consumer group that holds the progress", |group| Ok(group.to_owned()));
+    let store = storage::store(read);
+    let records_per_segment = read.or("NUMBER_OF_MESSAGE_PER_BACKUP_FILE", 1000, number(1..=i64::MAX as u64));
+    let retry_upload = read.or("RETRY_UPLOAD_SECONDS", Duration::from_secs(60), seconds(0));
+    let isolation = read.or("ISOLATION_LEVEL", Isolation::ReadCommitted, choice(&ISOLATION));
+    let compression = read.or("COMPRESSION", Compression::Gzip(3), compression);
+    let limits = limits(read);
+    let limits = limits?;
+    Some(BackupSettings {
+        kafka: kafka?,
+        store: store?,
+        topics: topics?,
+        group: group?,
+        records_per_segment: records_per_segment?,
+        retry_upload: retry_upload?,
+        threads: limits.threads,
+        max_segments: limits.max_segments,
+        time_budget: limits.time_budget,
+        memory_limit: limits.memory_limit,
+        isolation: isolation?,
+        compression: compression?,
+        log_level: limits.log_level,
+    })
+}
+
+/// Every key is read before the first `?`, so that every problem is noted.
+fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
+    const DELIVERY: [(&str, Delivery); 2] = [("exactly-once", Delivery::ExactlyOnce), ("at-least-once", Delivery::AtLeastOnce)];
+    let kafka = cluster(read);
+    let source = source(read);
+    let restore_topic = read.required("RESTORE_TOPIC_NAME", "write the topic to restore into", names::topic);
+    let restore_id = read.optional("RESTORE_ID", names::restore_id);
+    let delivery = read.or("DELIVERY", Delivery::ExactlyOnce, choice(&DELIVERY));
+    let strategy = strategy(read);
+    let retry = read.or("RETRY_SECONDS", Duration::from_secs(60), seconds(0));
+    let replication_factor = read.optional("RESTORE_REPLICATION_FACTOR", |text| number(1..=i16::MAX as u64)(text).map(|n| n as i16));
+    let anyway = anyway(read);
+    let skip_damaged = read.or("SKIP_DAMAGED", false, flag);
+    let times = times::times(read);
+    let limits = limits(read);
+    let ((store, backup_topic), restore_topic, limits) = (source?, restore_topic?, limits?);
+    let restore_id = restore_id?.map_or_else(|| default_restore_id(read, &backup_topic, &restore_topic), Some);
+    Some(RestoreSettings {
+        kafka: kafka?,
+        store,
+        restore_id: restore_id?,
+        backup_topic,
+        restore_topic,
+        delivery: delivery?,
+        strategy: strategy?,
+        retry: retry?,
+        threads: limits.threads,
+        max_segments: limits.max_segments,
+        time_budget: limits.time_budget,
+        memory_limit: limits.memory_limit,
+        replication_factor: replication_factor?,
+        anyway: anyway?,
+        skip_damaged: skip_damaged?,
+        times: times?,
+        log_level: limits.log_level,
+    })
+}
+
+fn topics(read: &mut Reader<'_>) -> Option<Vec<String>> {
+    if !read.is_set("TOPIC_NAMES") {
+        read.missing("TOPIC_NAMES", "write the topics to back up, for example [\"orders\"]");
+    }
+    let topics = each(read, "TOPIC_NAMES", names::topic)?;
+    let mut seen = BTreeSet::new();
+    match topics.iter().find(|topic| !seen.insert(topic.as_str())) {
+        Some(twice) => {
+            read.refuse("TOPIC_NAMES", &format!("names {twice} twice"));
+            None
+        }
+        None => Some(topics),
+    }
+}
+
+/// The store and the topic's folder in it. In the seed's local example FILESYSTEM_BACKUP_DIR is that folder itself.
+fn source(read: &mut Reader<'_>) -> Option<(StoreSettings, String)> {
+    const OWN_FOLDER: &str = "without it FILESYSTEM_BACKUP_DIR must be the topic's own folder, and STORAGE_PREFIX empty";
+    let store = storage::store(read);
+    if read.is_set("BACKUP_TOPIC_NAME") {
+        let topic = read.parsed("BACKUP_TOPIC_NAME", names::topic_folder);
+        return Some((store?, topic?));
+    }
+    if !storage::is_folder(read) {
+        read.missing("BACKUP_TOPIC_NAME", "write the topic to restore from");
+    }
+    let StoreSettings { kind: StoreKind::Folder(folder), prefix } = store? else { return None };
+    let topic = folder.file_name().and_then(|name| names::topic_folder(name.to_str()?).ok()).filter(|_| prefix.is_empty());
+    let Some(topic) = topic else {
+        read.missing("BACKUP_TOPIC_NAME", OWN_FOLDER);
+        return None;
+    };
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some((StoreSettings { kind: StoreKind::Folder(parent.to_path_buf()), prefix }, topic))
+}
+
+fn default_restore_id(read: &mut Reader<'_>, backup_topic: &str, restore_topic: &str) -> Option<String> {
+    let id = format!("{backup_topic}-to-{restore_topic}");
+    names::restore_id(&id).map_err(|_| read.missing("RESTORE_ID", "the topics' names together are too long for one: write a short id")).ok()
+}
+
+fn strategy(read: &mut Reader<'_>) -> Option<PartitionStrategy> {
+    const KEYS: [&str; 2] = ["RESTORE_PARTITION_STRATEGY", "RESTORE_PARTITION"];
+    let [new, old] = KEYS.map(|key| read.optional(key, partition_strategy));
+    match (new?, old?) {
+        (Some(new), Some(old)) if new != old => {
+            read.refuse(KEYS[1], "contradicts RESTORE_PARTITION_STRATEGY, of which it is the old spelling: keep one");
+            None
+        }
+        (new, old) => Some(new.or(old).unwrap_or(PartitionStrategy::Random)),
+    }
+}
+
+fn partition_strategy(text: &str) -> Result<PartitionStrategy, String> {
+    const STRATEGIES: [PartitionStrategy; 3] = [PartitionStrategy::Same, PartitionStrategy::Random, PartitionStrategy::Key];
+    if text.contains(['/', '|']) {
+        return Err("choose one: same, random or key".to_owned());
+    }
+    choice(&STRATEGIES.map(|strategy| (strategy.name(), strategy)))(text)
+}
+
+fn anyway(read: &mut Reader<'_>) -> Option<Vec<String>> {
+    const CHECKS: [&str; 6] = ["retention", "timestamps", "compaction", "not-empty", "expired", "lost-progress"];
+    if !read.is_set("RESTORE_ANYWAY") {
+        return Some(Vec::new());
+    }
+    each(read, "RESTORE_ANYWAY", |check| choice(&CHECKS.map(|name| (name, name.to_owned())))(check))
+}
+
+/// What both commands share.
+struct Limits {
+    threads: usize,
+    max_segments: Option<u64>,
+    time_budget: Option<Duration>,
+    memory_limit: Option<u64>,
+    log_level: LogLevel,
+}
+
+fn limits(read: &mut Reader<'_>) -> Option<Limits> {
+    const MIB: u64 = 1024 * 1024;
+    let threads = read.or("NUMBER_OF_KAFKA_THREADS", 1, number(1..=1000));
+    let max_segments = read.or("MAX_SEGMENTS_PER_INVOCATION", 1, number(0..=i64::MAX as u64));
+    let time_budget = read.optional("TIME_BUDGET_SECONDS", seconds(1));
+    let memory_limit = read.optional("MEMORY_LIMIT_MB", |text| number(64..=16 * MIB)(text).map(|mib| mib * MIB));
+    let log_level = level(read);
+    Some(Limits {
+        threads: threads? as usize,
+        max_segments: max_segments.map(|most| (most > 0).then_some(most))?,
+        time_budget: time_budget?,
+        memory_limit: memory_limit?,
+        log_level: log_level?,
+    })
+}
+
+fn level(read: &mut Reader<'_>) -> Option<LogLevel> {
+    const LEVELS: [(&str, LogLevel); 10] = [
+        ("10", LogLevel::Debug),
+        ("20", LogLevel::Info),
+        ("30", LogLevel::Warning),
+        ("40", LogLevel::Error),
+        ("50", LogLevel::Critical),
+        ("DEBUG", LogLevel::Debug),
+        ("INFO", LogLevel::Info),
+        ("WARNING", LogLevel::Warning),
+        ("ERROR", LogLevel::Error),
+        ("CRITICAL", LogLevel::Critical),
+    ];
+    read.or("LOG_LEVEL", LogLevel::Info, |text| match text.to_uppercase().as_str() {
+        "WARN" => Ok(LogLevel::Warning),
+        "FATAL" => Ok(LogLevel::Critical),
+        other => choice(&LEVELS)(other),
+    })
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    let (codec, level) = text.split_once(':').map_or((text, None), |(codec, level)| (codec, Some(level)));
+    let level = |highest: u8, default: u8| match level.map_or(Ok(default), |level| level.trim().parse()) {
+        Ok(level) if (1..=highest).contains(&level) => Ok(level),
+        _ => Err(format!("the level of {codec} must be a whole number from 1 to {highest}, as in {codec}:{default}")),
+    };
+    match codec.trim().to_lowercase().as_str() {
+        "gzip" => level(12, 3).map(Compression::Gzip),
+        "zstd" => level(19, 3).map(Compression::Zstd),
+        _ => Err("must be gzip:1 to gzip:12 or zstd:1 to zstd:19".to_owned()),
+    }
+}

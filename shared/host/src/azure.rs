@@ -1,0 +1,117 @@
+//! Azure Functions: a [custom handler](https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers).
+//!
+//! The Functions host starts this program with a port, polls `/` until it answers anything, and sends `POST /{FunctionName}` at each tick of the
+//! timer. It tells no deadline: TIME_BUDGET_SECONDS does, which has to be below `functionTimeout` of host.json.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use super::hosted::{Done, FailureKind, Hosted};
+use super::http::{self, Answer, Request};
+use super::{BadEvent, Event, Function};
+use telemetry::{InvocationMetrics, TopicMetrics};
+
+/// Serves until `stop` becomes true; what was begun is ended in good order.
+pub(super) async fn serve<F: Function>(listener: TcpListener, hosted: Arc<Hosted<F>>, stop: watch::Receiver<bool>) {
+    // The host waits for the first answer, so the clients are made behind it; an invocation that comes early waits for them.
+    let warm_up = tokio::spawn({
+        let hosted = hosted.clone();
+        async move { hosted.warm_up().await }
+    });
+    http::serve(listener, move |request| answer(hosted.clone(), request), stop).await;
+    warm_up.abort();
+}
+
+async fn answer<F: Function>(hosted: Arc<Hosted<F>>, request: Request) -> Answer {
+    let path = request.target.split('?').next().unwrap_or_default();
+    if path == "/" {
+        return Answer::new(200, full_object(vec![]));
+    }
+    // Names of functions have no case on Azure.
+    if !path.trim_matches('/').eq_ignore_ascii_case(F::NAME) {
+        return Answer::new(
+            404,
+            full_object(vec![format!("{path} is not served here, only /{}: the function's folder has that name", F::NAME)]),
+        );
+    }
+    if request.method != "POST" {
+        return Answer::new(405, full_object(vec![format!("an invocation is a POST, not a {}", request.method)]));
+    }
+    let payload = serde_json::from_slice(&request.body).map_err(|error| BadEvent(format!("the body is not JSON: {error}")));
+    let span = tracing::info_span!("invocation", request_id = request_id(&request, payload.as_ref().ok()));
+    let event = payload.and_then(|payload: Value| event(&payload));
+    let done = hosted.invoke(event, None).instrument(span).await;
+    answer_of(F::NAME, &done)
+}
+
+/// What the host calls this invocation in its own log.
+fn request_id(request: &Request, payload: Option<&Value>) -> String {
+    let guid = || payload?.pointer("/Metadata/sys/RandGuid")?.as_str();
+    request.header("x-azure-functions-invocationid").or_else(guid).unwrap_or("unknown").to_owned()
+}
+
+fn answer_of(function: &str, done: &Done) -> Answer {
+    let mut logs = summary(function, &done.metrics);
+    let status = match &done.result {
+        Ok(_) => 200,
+        Err(failure) => {
+            logs.push(format!("{}: {failure}", failure.kind.name()));
+            if failure.kind == FailureKind::BadEvent { 400 } else { 500 }
+        }
+    };
+    Answer::new(status, full_object(logs))
+}
+
+/// One line a topic, for a person at the function's page. (The alarms read the log.)
+fn summary(function: &str, metrics: &InvocationMetrics) -> Vec<String> {
+    let of_topic = |one: &TopicMetrics| {
+        let lag = one.lag_records.map_or("an unknown number".to_owned(), |lag| lag.to_string());
+        format!("{function}: {}: {} records done, {lag} left to do, {} gaps, {} errors", one.topic, one.records, one.gaps, one.errors)
+    };
+    metrics.topics.iter().map(of_topic).collect()
+}
+
+/// The host never completes an invocation whose answer is not a whole object.
+fn full_object(logs: Vec<String>) -> String {
+    json!({"Outputs": {}, "Logs": logs, "ReturnValue": null}).to_string()
+}
+
+/// The event inside of an invocation: `{"Data":{"<binding>":<timer or event>},"Metadata":{…}}`. A timer asks for everything; an event of ours, sent
+/// by hand, for what it names. Either can stand in JSON text.
+fn event(payload: &Value) -> Result<Event, BadEvent> {
+    let bad = |what: &str| Err(BadEvent(what.to_owned()));
+    let Some(data) = payload.get("Data").and_then(Value::as_object) else {
+        return bad("the body has no object \"Data\" with the trigger's binding");
+    };
+    let mut bindings = data.values();
+    match (bindings.next(), bindings.next()) {
+        (Some(value), None) => event_of(value),
+        (None, _) => bad("\"Data\" is empty"),
+        (Some(_), Some(_)) => bad("\"Data\" has more than one binding"),
+    }
+}
+
+fn event_of(value: &Value) -> Result<Event, BadEvent> {
+    match value {
+        Value::String(text) if text.trim().is_empty() => Ok(Event::default()),
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(Value::String(_)) | Err(_) => Err(BadEvent(format!("the binding's text is not a JSON object: {value}"))),
+            Ok(inner) => event_of(&inner),
+        },
+        Value::Object(object) if is_timer(object) => Ok(Event::default()),
+        other => Event::parse(other),
+    }
+}
+
+fn is_timer(object: &Map<String, Value>) -> bool {
+    const FIELDS: [&str; 3] = ["schedule", "scheduleStatus", "isPastDue"];
+    !object.is_empty() && object.keys().all(|key| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(key)))
+}
+
+#[cfg(test)]
+#[path = "azure_tests.rs"]
+mod tests;

@@ -1,0 +1,64 @@
+//! AWS Lambda: events from the runtime API, the report as the answer, metrics as lines on stdout.
+//!
+//! The clients are made while the container starts and serve all its invocations.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use kernel::clock::{Clock, Millis, SystemClock};
+use lambda_runtime::tower::layer::layer_fn;
+use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
+use serde_json::Value;
+use tracing::Instrument;
+use tracing::instrument::Instrumented;
+
+use super::hosted::{Failure, Hosted};
+use super::{Event, Function, print};
+
+/// Serves invocations for as long as the container lives. An error is one of the runtime API; a function's own are answers.
+pub(super) async fn run<F: Function>(hosted: Arc<Hosted<F>>) -> Result<(), lambda_runtime::Error> {
+    hosted.warm_up().await;
+    let handler = service_fn(move |event: LambdaEvent<Value>| answer(hosted.clone(), event));
+    Runtime::new(handler).layer(layer_fn(|inner| Correlated { inner })).run().await
+}
+
+async fn answer<F: Function>(hosted: Arc<Hosted<F>>, event: LambdaEvent<Value>) -> Result<Value, Failure> {
+    let (payload, context) = event.into_parts();
+    let deadline = Millis::try_from(context.deadline).ok();
+    let done = hosted.invoke(Event::parse(&payload), deadline).await;
+    let function = &context.env_config.function_name;
+    for line in done.metrics.embedded(function, &context.request_id, SystemClock.now()) {
+        print(&line);
+    }
+    done.result
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self { error_type: failure.kind.name().to_owned(), error_message: failure.to_string() }
+    }
+}
+
+/// Puts each invocation, with all that the runtime itself says about it, into a span with Lambda's request id.
+struct Correlated<S> {
+    inner: S,
+}
+
+impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for Correlated<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Instrumented<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
+        let span = tracing::info_span!("invocation", request_id = invocation.context.request_id);
+        span.in_scope(|| self.inner.call(invocation)).instrument(span)
+    }
+}
+
+#[cfg(test)]
+#[path = "lambda_tests.rs"]
+mod tests;

@@ -1,0 +1,35 @@
+//! What starts an invocation, and the budget it gives.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `event.rs`, `budget.rs` | what an invocation is asked to do, and how much it may use |
+//! | `function.rs` | what a host runs: the one trait that the functions implement |
+//! | `run.rs` | recognises the platform; the `main` of each function |
+//! | `hosted.rs` | an invocation whatever the platform: deadline, report, metrics, failures |
+//! | `memory.rs` | what the allocator keeps |
+//! | `stop.rs` | SIGTERM and SIGINT |
+//! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
+//!
+//! It promises that invocations of one process take turns, that each is told its deadline and memory, and that each answers: a report, or a failure
+//! whose kind says whether a retry helps. It does not know what a function does.
+
+mod azure;
+mod budget;
+mod event;
+#[cfg(test)]
+mod fake;
+mod function;
+mod hosted;
+mod http;
+mod lambda;
+mod memory;
+mod run;
+mod stop;
+
+pub use budget::{Budget, StopSignal};
+pub use event::{BadEvent, Event};
+pub use function::{Function, Limits, Outcome};
+pub use memory::keep_freed_memory;
+use run::print;
+pub use run::run;
+pub use stop::stop_on_signals;

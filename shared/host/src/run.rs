@@ -1,0 +1,172 @@
+//! From the start of a process to its platform.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use config::Raw;
+use kernel::clock;
+use telemetry::{LogLevel, LogStyle};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use super::hosted::{FailureKind, Hosted};
+use super::{Event, Function, StopSignal, azure, keep_freed_memory, lambda, stop_on_signals};
+
+/// Where this process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Platform {
+    /// AWS_LAMBDA_RUNTIME_API is set.
+    Lambda {
+        /// AWS_LAMBDA_FUNCTION_MEMORY_SIZE, in bytes.
+        memory: Option<u64>,
+    },
+    /// FUNCTIONS_CUSTOMHANDLER_PORT is set.
+    AzureFunctions {
+        /// Its value.
+        port: u16,
+    },
+    /// Neither is: one invocation, then the end. So a cron job or a container runs the function too.
+    Process,
+}
+
+/// Runs a function on the platform that the environment shows. Exit code 0: done; 1: failed; 2: the configuration was refused.
+pub fn run<F: Function>() -> ExitCode {
+    keep_freed_memory();
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let variable = |name: &str| environment.iter().find(|(other, _)| other == name).and_then(|(_, value)| value.to_str());
+    let platform = match Platform::recognise(variable) {
+        Ok(platform) => platform,
+        Err(problem) => return ends_with(2, &problem),
+    };
+    if let Some(problem) = misuse(platform, F::NAME, std::env::args_os().skip(1).collect()) {
+        return ends_with(2, &problem);
+    }
+    let raw = match Raw::load(None, environment.iter().cloned()) {
+        Ok(raw) => raw,
+        Err(error) => return ends_with(2, &error.to_string()),
+    };
+    telemetry::redact::hide(&raw.secrets());
+    telemetry::init(config::log_level(&raw), platform.log_style());
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(serve::<F>(platform, &raw)),
+        Err(error) => ends_with(1, &format!("the async runtime did not start: {error}")),
+    }
+}
+
+async fn serve<F: Function>(platform: Platform, raw: &Raw) -> ExitCode {
+    let (asked, stop) = watch::channel(false);
+    let signal = match platform {
+        // Lambda ends containers between invocations; there a signal keeps its own meaning.
+        Platform::Lambda { .. } => Ok(StopSignal::default()),
+        // Servers take no more invocations either.
+        _ => stop_on_signals(move || _ = asked.send_replace(true)),
+    };
+    let signal = match signal {
+        Ok(signal) => signal,
+        Err(error) => return ends_with(1, &format!("signals cannot be handled: {error}")),
+    };
+    let memory = if let Platform::Lambda { memory } = platform { memory } else { None };
+    let hosted = Arc::new(Hosted::<F>::new(raw, memory, signal, clock::system()));
+    match platform {
+        Platform::Lambda { .. } => match lambda::run(hosted).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => ends_with(1, &format!("the runtime API failed: {error}")),
+        },
+        Platform::AzureFunctions { port } => match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => {
+                azure::serve(listener, hosted, stop).await;
+                ExitCode::SUCCESS
+            }
+            Err(error) => ends_with(1, &format!("FUNCTIONS_CUSTOMHANDLER_PORT = {port}: cannot listen: {error}")),
+        },
+        Platform::Process => once(&hosted).await,
+    }
+}
+
+/// One invocation of everything that the configuration names; its report goes to stdout.
+async fn once<F: Function>(hosted: &Arc<Hosted<F>>) -> ExitCode {
+    let span = tracing::info_span!("invocation", request_id = std::process::id());
+    let done = hosted.invoke(Ok(Event::default()), None).instrument(span).await;
+    match done.result {
+        Ok(report) => {
+            print(&report.to_string());
+            ExitCode::SUCCESS
+        }
+        Err(failure) if failure.kind == FailureKind::BadConfiguration => ExitCode::from(2),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+impl Platform {
+    fn recognise<'v>(variable: impl Fn(&str) -> Option<&'v str>) -> Result<Self, String> {
+        if variable("AWS_LAMBDA_RUNTIME_API").is_some() {
+            let memory = variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mib| mib.parse::<u64>().ok());
+            return Ok(Self::Lambda { memory: memory.map(|mib| mib << 20) });
+        }
+        match variable("FUNCTIONS_CUSTOMHANDLER_PORT").map(str::parse) {
+            None => Ok(Self::Process),
+            Some(Ok(port)) => Ok(Self::AzureFunctions { port }),
+            Some(Err(_)) => Err("FUNCTIONS_CUSTOMHANDLER_PORT is not a port".to_owned()),
+        }
+    }
+
+    fn log_style(self) -> LogStyle {
+        match self {
+            Self::Lambda { .. } => LogStyle::Lambda,
+            Self::AzureFunctions { .. } => LogStyle::AzureHost,
+            Self::Process => LogStyle::Seed,
+        }
+    }
+}
+
+/// A person who asks for `--help` must not start a backup. What a platform passes is its own business.
+fn misuse(platform: Platform, function: &str, arguments: Vec<OsString>) -> Option<String> {
+    let first = arguments.first().filter(|_| platform == Platform::Process)?;
+    Some(format!(
+        "{function} takes no arguments, not {first:?}: environment variables configure it (docs/configuration.md), and every start is an invocation; \
+         local-runner has commands and reads a file. Nothing was started"
+    ))
+}
+
+/// A line on stdout in one write. A closed stream is nobody's failure.
+pub(super) fn print(line: &str) {
+    _ = io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Logs what went wrong outside of an invocation, also when that was before the log was started.
+fn ends_with(code: u8, problem: &str) -> ExitCode {
+    telemetry::init(LogLevel::Info, LogStyle::Seed);
+    tracing::error!(critical = true, "{problem}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_environment_shows_the_platform() {
+        let recognise = |variables: &[(&'static str, &'static str)]| {
+            Platform::recognise(|name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| *value))
+        };
+        assert_eq!(recognise(&[]), Ok(Platform::Process));
+        assert_eq!(recognise(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "8123")]), Ok(Platform::AzureFunctions { port: 8123 }));
+        assert!(recognise(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "http")]).unwrap_err().contains("FUNCTIONS_CUSTOMHANDLER_PORT"));
+        let lambda = recognise(&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")]);
+        assert_eq!(lambda, Ok(Platform::Lambda { memory: Some(128 << 20) }));
+    }
+
+    #[test]
+    fn arguments_start_nothing() {
+        let misuse = |platform, arguments: &[&str]| misuse(platform, "backup-batch", arguments.iter().map(OsString::from).collect());
+        let problem = misuse(Platform::Process, &["--help", "x"]).unwrap();
+        assert!(problem.starts_with("backup-batch takes no arguments, not \"--help\": environment variables"), "{problem}");
+        assert_eq!(misuse(Platform::Process, &[]), None);
+        assert_eq!(misuse(Platform::Lambda { memory: None }, &["handler"]), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! Settings into client instances.
+//!
+//! Properties are set in three rounds, and the last one wins: defaults that fit this project's work, what the user wants, and what this
+//! project's promises rest on (the crate `config` refuses the latter from users, with the reason).
+
+use std::sync::Arc;
+
+use kernel::Secret;
+
+use super::attend::attend;
+use super::native::{self, Conf, Handle, Kind};
+use super::observer::Observer;
+use crate::is_sensitive;
+use crate::login::Login;
+use crate::{Delivery, Isolation, KafkaError, KafkaErrorKind, KafkaSettings, Result};
+
+/// Fewer requests and a quieter log. A lost connection is taken up again soon: invocations are short.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "kafka-backup"),
+    // A function lies still between its invocations, and whatever stands in between (a NAT, Azure's load balancer) forgets idle connections after
+    // 240 to 350 seconds without a word; librdkafka keeps them for ever. Before that, they are closed in good order and opened anew.
+    ("connections.max.idle.ms", "180000"),
+    ("enable.metrics.push", "false"),
+    ("log.connection.close", "false"),
+    ("reconnect.backoff.max.ms", "2000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+const READING_DEFAULTS: &[(&str, &str)] = &[
+    // What a broker waits before it says that there is nothing. The end of a partition is known only after this, and requests for other
+    // partitions of the same broker wait behind it. Nobody stays at the end of a partition for long, so asking often costs little.
+    ("fetch.wait.max.ms", "10"),
+    // How soon a full queue is looked at again. librdkafka's second would be spent idle after each emptying of a small queue.
+    ("fetch.queue.backoff.ms", "5"),
+    ("fetch.error.backoff.ms", "100"),
+    // Small records cost more memory in librdkafka's bookkeeping than in bytes, so their number is bounded too.
+    ("queued.min.messages", "20000"),
+];
+
+const READING: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", "false"),
+    ("auto.commit.enable", "false"),
+    ("auto.offset.reset", "error"),
+    ("check.crcs", "true"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("enable.partition.eof", "true"),
+    // As large as a broker can send: a record of any size is read.
+    ("receive.message.max.bytes", "2147483647"),
+];
+
+const WRITING_DEFAULTS: &[(&str, &str)] = &[
+    // A restored topic should not take several times the space and the traffic of the original; lz4 costs least of what any broker knows.
+    ("compression.codec", "lz4"),
+    // The queue is filled faster than it is emptied, so batches are full; what is left at the end is flushed without lingering.
+    ("linger.ms", "20"),
+    (KafkaSettings::TRANSACTION_TIMEOUT.0, KafkaSettings::TRANSACTION_TIMEOUT.1),
+];
+
+const WRITING: &[(&str, &str)] = &[
+    ("acks", "all"),
+    // A topic that was deleted during a restore stays deleted, also where the brokers would create it for a producer.
+    ("allow.auto.create.topics", "false"),
+    ("delivery.report.only.error", "false"),
+    ("enable.idempotence", "true"),
+    // The order of records is kept by the broker for up to five.
+    ("max.in.flight", "5"),
+    // The topic's own limit decides.
+    ("message.max.bytes", "1000000000"),
+    // The queue is bounded by bytes, here (`native/producer.rs`), so that one record that is larger still passes.
+    ("queue.buffering.max.kbytes", "2147483647"),
+    ("queue.buffering.max.messages", "0"),
+];
+
+/// Names of the properties that this project's promises rest on: the configuration refuses them from users.
+pub fn own_properties() -> impl Iterator<Item = &'static str> {
+    READING.iter().chain(WRITING).map(|(name, _)| *name)
+}
+
+/// Names of the properties that users may decide, and clients have a default of ours for.
+pub fn default_properties() -> impl Iterator<Item = &'static str> {
+    DEFAULTS.iter().chain(READING_DEFAULTS).chain(WRITING_DEFAULTS).map(|(name, _)| *name)
+}
+
+/// A client that asks about topics, and about `group` if there is one. It never joins the group.
+pub(super) fn asking(settings: &KafkaSettings, group: Option<&str>) -> Result<Arc<Handle>> {
+    let mut fixed = READING.to_vec();
+    // Offsets that a transaction is about to change are waited for.
+    fixed.push(("isolation.level", "read_committed"));
+    fixed.extend(group.map(|group| ("group.id", group)));
+    start(Kind::Consumer, settings, &[], &[], &fixed)
+}
+
+/// A client that reads records. `prefetch` bounds the bytes that are held ready for each partition, and `unpacked` those that what a broker sends of
+/// it at once becomes.
+pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: usize, unpacked: usize) -> Result<Arc<Handle>> {
+    read_with(settings, isolation, (prefetch, unpacked), &[])
+}
+
+fn read_with(
+    settings: &KafkaSettings,
+    isolation: Isolation,
+    (prefetch, unpacked): (usize, usize),
+    more: Properties<'_>,
+) -> Result<Arc<Handle>> {
+    let level = match isolation {
+        Isolation::ReadCommitted => "read_committed",
+        Isolation::ReadUncommitted => "read_uncommitted",
+    };
+    let kilobytes = (prefetch / 1000).clamp(1, 2_097_151).to_string();
+    let (fetch, response) = sizes(prefetch, unpacked);
+    let (fetch, response) = (fetch.to_string(), response.to_string());
+    let sized = [
+        ("queued.max.messages.kbytes", kilobytes.as_str()),
+        ("fetch.message.max.bytes", &fetch),
+        // The limit must not be below it.
+        ("message.max.bytes", "131072"),
+        ("fetch.max.bytes", &response),
+    ];
+    let mut fixed = READING.to_vec();
+    fixed.push(("isolation.level", level));
+    fixed.extend(more);
+    start(Kind::Consumer, settings, READING_DEFAULTS, &sized, &fixed)
+}
+
+/// A client that reads records to see how librdkafka reads them (`probe.rs`), and holds `prefetch` bytes of them.
+pub(super) fn probing(settings: &KafkaSettings, isolation: Isolation, prefetch: usize) -> Result<Arc<Handle>> {
+    read_with(settings, isolation, (prefetch, prefetch), &[("debug", "protocol")])
+}
+
+/// Bytes of what a broker sends at once: of one partition, and in all.
+fn sizes(prefetch: usize, unpacked: usize) -> (usize, usize) {
+    // Compressed: what it becomes in memory, all at once, keeps to its bound also when its records compress to a five hundredth. A batch that is
+    // larger comes alone. A broker is asked again only when it has answered, so with the way to it this is what bounds the speed.
+    let fetch = (unpacked / 512).clamp(16 << 10, 1 << 20);
+    // librdkafka doubles its requests for a partition as long as nothing comes of the answers (all of an aborted transaction), and never makes
+    // them smaller again: up to this size of a response, in which aborted records are skipped quickly.
+    (fetch, (prefetch / 64).clamp(128 << 10, 8 << 20).max(fetch))
+}
+
+/// A client that writes. `batch` is the largest batch in bytes that the topic takes.
+pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, batch: usize) -> Result<Arc<Handle>> {
+    let batch = batch.clamp(1, 1_000_000).to_string();
+    let mut fixed = WRITING.to_vec();
+    if delivery == Delivery::ExactlyOnce {
+        fixed.push(("transactional.id", id));
+    }
+    start(Kind::Producer, settings, WRITING_DEFAULTS, &[("batch.size", &batch)], &fixed)
+}
+
+type Properties<'a> = &'a [(&'a str, &'a str)];
+
+fn start(
+    kind: Kind,
+    settings: &KafkaSettings,
+    defaults: Properties<'_>,
+    sized: Properties<'_>,
+    fixed: Properties<'_>,
+) -> Result<Arc<Handle>> {
+    let mut conf = Conf::new();
+    let servers = [("bootstrap.servers", settings.bootstrap_servers.as_str())];
+    for (name, value) in [DEFAULTS, defaults, sized].into_iter().flatten() {
+        conf.set(name, value).map_err(|reason| refused(name, reason))?;
+    }
+    for (name, value) in &settings.properties {
+        conf.set(name, value.reveal()).map_err(|reason| refused(name, hide(name, reason)))?;
+    }
+    let password = settings.login.password()?;
+    if let Some(login) = &password {
+        for (name, value) in [("sasl.username", login.user.as_str()), ("sasl.password", login.password.reveal())] {
+            conf.set(name, value).map_err(|_| refused(name, "librdkafka refused its value".to_owned()))?;
+        }
+    }
+    for (name, value) in fixed.iter().chain(&servers) {
+        conf.set(name, value).map_err(|reason| refused(name, reason))?;
+    }
+    let hidden = secrets(settings).into_iter().chain(password.map(|login| login.password)).collect();
+    let observer = Arc::new(Observer::new(hidden, matches!(settings.login, Login::Secret(_))));
+    let handle = native::start(kind, conf, observer, matches!(settings.login, Login::Tokens(_)))
+        .map_err(|reason| KafkaError::new(KafkaErrorKind::Config, &settings.bootstrap_servers, reason))?;
+    attend(&settings.login, &handle)?;
+    Ok(handle)
+}
+
+fn refused(name: &str, reason: String) -> KafkaError {
+    KafkaError::new(KafkaErrorKind::Config, format!("Kafka property {name}"), reason)
+}
+
+/// librdkafka's reasons quote the value.
+fn hide(name: &str, reason: String) -> String {
+    if is_sensitive(name) { "librdkafka refused its value".to_owned() } else { reason }
+}
+
+/// Values that must not appear in a log line. Very short ones would blot out harmless text.
+fn secrets(settings: &KafkaSettings) -> Vec<Secret> {
+    let secret = |(name, value): &(&String, &Secret)| is_sensitive(name) && value.reveal().len() >= 4;
+    settings.properties.iter().filter(secret).map(|(_, value)| value.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the smallest function, where a response and the queue have the same bound; in a larger one, where the queue is as large as it gets; and where
+    /// a response is. The numbers are those that the tests of `host::Budget` show for 128, 512, 1,769 and 10,240 MiB.
+    #[test]
+    fn what_a_broker_sends_at_once_grows_with_the_memory() {
+        let of = |queue, response| {
+            let (fetch, response) = sizes(queue, response);
+            (fetch >> 10, response >> 10)
+        };
+        let found = [of(18_454_937, 18_454_937), of(33_554_432, 98_985_574), of(33_554_432, 362_597_580), of(33_554_432, 2_139_095_040)];
+        assert_eq!(found, [(35, 281), (188, 512), (691, 691), (1024, 1024)]);
+    }
+}

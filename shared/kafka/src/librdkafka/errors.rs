@@ -1,0 +1,256 @@
+//! librdkafka's codes into errors that say what to do.
+
+use super::native::{Code, Failure};
+use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
+
+/// What was being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    DescribeCluster,
+    DescribeTopic,
+    DescribeConfigs,
+    ListOffsets,
+    FetchCommitted,
+    Commit,
+    Read,
+    CreateTopic,
+    InitTransactions,
+    Write,
+    CommitTransaction,
+}
+
+impl Doing {
+    fn words(self) -> &'static str {
+        match self {
+            Self::DescribeCluster => "describing the cluster",
+            Self::DescribeTopic => "describing the topic",
+            Self::DescribeConfigs => "reading the topic's configs",
+            Self::ListOffsets => "listing offsets",
+            Self::FetchCommitted => "reading committed offsets",
+            Self::Commit => "committing an offset",
+            Self::Read => "reading",
+            Self::CreateTopic => "creating the topic",
+            Self::InitTransactions => "taking over the transactional id",
+            Self::Write => "writing",
+            Self::CommitTransaction => "committing the transaction",
+        }
+    }
+
+    /// The ACL operations that it takes.
+    fn acls(self) -> &'static str {
+        match self {
+            Self::DescribeCluster => "Describe on the cluster",
+            Self::DescribeTopic | Self::ListOffsets => "Describe on the topic",
+            Self::DescribeConfigs => "DescribeConfigs on the topic",
+            Self::FetchCommitted => "Describe on the group and on the topic",
+            Self::Commit => "Read on the group and on the topic",
+            Self::Read => "Read on the topic",
+            Self::CreateTopic => "Create on the topic or on the cluster",
+            Self::InitTransactions => "Write and Describe on the transactional id",
+            Self::Write => "Write on the topic, and IdempotentWrite on the cluster for brokers before 2.8",
+            Self::CommitTransaction => "Write on the transactional id, and Read on the group of the same name and on the topic",
+        }
+    }
+}
+
+/// Turns failures of one cluster into errors.
+#[derive(Debug, Clone)]
+pub(super) struct Errors {
+    servers: String,
+    /// What to do when the login is refused.
+    login: &'static str,
+}
+
+impl Errors {
+    /// Errors that name the brokers where none of them answers.
+    pub(super) fn new(settings: &KafkaSettings) -> Self {
+        Self { servers: settings.bootstrap_servers.clone(), login: settings.login.advice() }
+    }
+
+    /// The error for `failure`. `problem` is the last one with a broker: it tells why nobody answered.
+    pub(super) fn error(&self, subject: impl ToString, doing: Doing, failure: Failure, problem: Option<Failure>) -> KafkaError {
+        let mut kind = kind(&failure);
+        let cause = problem.filter(|_| is_silence(failure.code));
+        if let Some(cause) = &cause
+            && self::kind(cause) == KafkaErrorKind::Credentials
+        {
+            kind = KafkaErrorKind::Credentials;
+        }
+        let told = cause.as_ref().map_or(&failure.text, |cause| &cause.text);
+        let what = format!("{} failed: {}{}", doing.words(), told.trim_end_matches('.'), self.advice(kind, doing, failure.code));
+        KafkaError::new(kind, subject.to_string(), what).caused_by(failure)
+    }
+
+    fn advice(&self, kind: KafkaErrorKind, doing: Doing, code: Code) -> String {
+        let advice = match kind {
+            KafkaErrorKind::Denied => return format!(". It takes the ACL {} for this user", denied(doing, code)),
+            KafkaErrorKind::Unavailable if is_silence(code) => return format!(". Can this machine reach {}?", self.servers),
+            KafkaErrorKind::GroupInUse => "stop its members, or give the backup a GROUP_ID of its own",
+            KafkaErrorKind::Credentials => self.login,
+            KafkaErrorKind::Unsupported if doing == Doing::InitTransactions => {
+                "set DELIVERY=at-least-once for a target without transactions"
+            }
+            KafkaErrorKind::Fenced => "a newer run of the same restore goes on with its work",
+            KafkaErrorKind::RecordRefused => "compare the topic's max.message.bytes and message.timestamp.*.max.ms with the records",
+            KafkaErrorKind::UnknownTopic => "does it exist, and does it have this partition?",
+            KafkaErrorKind::Other if [Code::BAD_MSG, Code::BAD_COMPRESSION].contains(&code) => "the log of the broker is damaged here",
+            _ => return String::new(),
+        };
+        format!(". {}{}", advice[..1].to_uppercase(), &advice[1..])
+    }
+}
+
+/// The ACL that is missing: the code says of what, which can be less than what `doing` takes.
+fn denied(doing: Doing, code: Code) -> &'static str {
+    match (code, doing) {
+        (Code::GROUP_AUTHORIZATION_FAILED, Doing::FetchCommitted) => "Describe on the group",
+        (Code::GROUP_AUTHORIZATION_FAILED, _) => "Read on the group",
+        (Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, _) => "Write and Describe on the transactional id",
+        (Code::CLUSTER_AUTHORIZATION_FAILED, Doing::CreateTopic) => "Create on the cluster",
+        // Asked for when a producer begins: newer brokers take Write on any topic for it.
+        (Code::CLUSTER_AUTHORIZATION_FAILED, _) => Doing::Write.acls(),
+        (Code::TOPIC_AUTHORIZATION_FAILED, Doing::CommitTransaction) => "Read on the topic",
+        _ => doing.acls(),
+    }
+}
+
+/// The class of a failure.
+pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
+    use KafkaErrorKind as Kind;
+    match failure.code {
+        Code::UNKNOWN_TOPIC_OR_PART | Code::UNKNOWN_TOPIC | Code::UNKNOWN_PARTITION | Code::UNKNOWN_TOPIC_ID => Kind::UnknownTopic,
+        Code::TOPIC_ALREADY_EXISTS => Kind::TopicExists,
+        Code::INVALID_CONFIG => Kind::InvalidConfig,
+        Code::AUTO_OFFSET_RESET | Code::LOG_TRUNCATION if failure.text.contains(TRUNCATED) => {
+            Kind::Truncated { end: cut_at(&failure.text) }
+        }
+        Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE | Code::LOG_TRUNCATION => Kind::OffsetOutOfRange,
+        Code::FENCED | Code::PRODUCER_FENCED | Code::INVALID_PRODUCER_EPOCH => Kind::Fenced,
+        Code::UNKNOWN_MEMBER_ID
+        | Code::ILLEGAL_GENERATION
+        | Code::REBALANCE_IN_PROGRESS
+        | Code::STALE_MEMBER_EPOCH
+        | Code::FENCED_MEMBER_EPOCH
+        | Code::FENCED_INSTANCE_ID
+        | Code::NON_EMPTY_GROUP => Kind::GroupInUse,
+        Code::TOPIC_AUTHORIZATION_FAILED
+        | Code::GROUP_AUTHORIZATION_FAILED
+        | Code::CLUSTER_AUTHORIZATION_FAILED
+        | Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Kind::Denied,
+        Code::AUTHENTICATION | Code::SASL_AUTHENTICATION_FAILED | Code::SSL | Code::UNSUPPORTED_SASL_MECHANISM => Kind::Credentials,
+        Code::UNSUPPORTED_FEATURE | Code::UNSUPPORTED_VERSION | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Kind::Unsupported,
+        Code::MSG_SIZE_TOO_LARGE
+        | Code::RECORD_LIST_TOO_LARGE
+        | Code::INVALID_TIMESTAMP
+        | Code::INVALID_RECORD
+        | Code::INVALID_DIFFERENT_RECORD => Kind::RecordRefused,
+        code if is_transient(code) => Kind::Unavailable,
+        _ if failure.abort && !failure.fatal => Kind::Aborted,
+        _ => Kind::Other,
+    }
+}
+
+/// How librdkafka 2.12.1 tells of a truncation (KIP-320): the code is always that of an offset out of range, only the text tells.
+const TRUNCATED: &str = "Partition log truncation detected";
+
+/// Where the log was cut, in the same text. Where nobody knows, all of it may be another log.
+fn cut_at(text: &str) -> i64 {
+    let number = text.split_once("broker end offset is ").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
+    number.and_then(|number| number.parse().ok()).filter(|end: &i64| *end >= 0).unwrap_or(0)
+}
+
+/// Whether nobody answered, rather than answered with an error.
+fn is_silence(code: Code) -> bool {
+    let silences = [Code::ALL_BROKERS_DOWN, Code::MSG_TIMED_OUT, Code::RESOLVE, Code::TIMED_OUT, Code::TIMED_OUT_QUEUE, Code::TRANSPORT];
+    silences.contains(&code)
+}
+
+/// Whether time heals it: a broker that is down, a leader or coordinator that moves, a time-out.
+pub(super) fn is_transient(code: Code) -> bool {
+    [
+        Code::ALL_BROKERS_DOWN,
+        Code::BROKER_NOT_AVAILABLE,
+        Code::CONCURRENT_TRANSACTIONS,
+        Code::COORDINATOR_LOAD_IN_PROGRESS,
+        Code::COORDINATOR_NOT_AVAILABLE,
+        Code::FENCED_LEADER_EPOCH,
+        Code::KAFKA_STORAGE_ERROR,
+        Code::LEADER_NOT_AVAILABLE,
+        Code::LISTENER_NOT_FOUND,
+        Code::MSG_TIMED_OUT,
+        Code::NETWORK_EXCEPTION,
+        Code::NOENT,
+        Code::NOT_CONTROLLER,
+        Code::NOT_COORDINATOR,
+        Code::NOT_ENOUGH_REPLICAS,
+        Code::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        Code::NOT_LEADER_OR_FOLLOWER,
+        Code::OFFSET_NOT_AVAILABLE,
+        Code::REPLICA_NOT_AVAILABLE,
+        Code::REQUEST_TIMED_OUT,
+        Code::RESOLVE,
+        Code::THROTTLING_QUOTA_EXCEEDED,
+        Code::TIMED_OUT,
+        Code::TIMED_OUT_QUEUE,
+        Code::TRANSPORT,
+        Code::UNKNOWN_LEADER_EPOCH,
+        Code::UNSTABLE_OFFSET_COMMIT,
+        Code::WAIT_COORD,
+    ]
+    .contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(doing: Doing, code: Code, problem: Option<Failure>) -> KafkaError {
+        let settings = KafkaSettings { bootstrap_servers: "kafka-1:9092,kafka-2:9092".to_owned(), ..KafkaSettings::default() };
+        Errors::new(&settings).error("orders/0", doing, code.into(), problem)
+    }
+
+    #[test]
+    fn a_missing_acl_is_named() {
+        let denied = error(Doing::Commit, Code::GROUP_AUTHORIZATION_FAILED, None);
+        assert_eq!(denied.kind, KafkaErrorKind::Denied);
+        assert!(denied.what.ends_with("It takes the ACL Read on the group for this user"), "{denied}");
+        let denied = error(Doing::Read, Code::TOPIC_AUTHORIZATION_FAILED, None);
+        assert!(denied.to_string().starts_with("orders/0: reading failed: "), "{denied}");
+        assert!(denied.what.contains("Read on the topic"), "{denied}");
+    }
+
+    /// In librdkafka's words, of rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset of this very version (rdkafka_offset.c). Should another
+    /// one be built in: look for the words there.
+    #[test]
+    fn a_truncation_is_told_from_an_offset_out_of_range() {
+        assert_eq!(rdkafka_sys::RD_KAFKA_VERSION, 0x020c_01ff, "compare the words with this version's");
+        let told = |text: &str| kind(&Failure::new(Code::AUTO_OFFSET_RESET, text));
+        let cut = "Partition log truncation detected at offset 120 (leader epoch 3): broker end offset is 100 (offset leader epoch 2). Reset to \
+                   INVALID.: Local: Log truncation detected (broker 2)";
+        assert_eq!(told(cut), KafkaErrorKind::Truncated { end: 100 });
+        assert_eq!(told("Partition log truncation detected"), KafkaErrorKind::Truncated { end: 0 });
+        let out_of_range = "fetch failed due to requested offset not available on the broker: Broker: Offset out of range (broker 1)";
+        assert_eq!(told(out_of_range), KafkaErrorKind::OffsetOutOfRange);
+    }
+
+    #[test]
+    fn silence_is_explained_by_the_last_problem() {
+        let refused = Failure::new(Code::TRANSPORT, "kafka-1:9092: connection refused");
+        let unreachable = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(refused));
+        assert_eq!(unreachable.kind, KafkaErrorKind::Unavailable);
+        assert!(unreachable.what.contains("connection refused. Can this machine reach kafka-1:9092,kafka-2:9092?"), "{unreachable}");
+
+        let password = Failure::new(Code::AUTHENTICATION, "SASL authentication error: invalid credentials");
+        let credentials = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(password));
+        assert_eq!(credentials.kind, KafkaErrorKind::Credentials);
+        assert!(credentials.what.contains("invalid credentials. Check security.protocol"), "{credentials}");
+    }
+
+    #[test]
+    fn a_problem_elsewhere_does_not_change_a_clear_answer() {
+        let other = Failure::new(Code::TRANSPORT, "kafka-2:9092: connection refused");
+        let clear = error(Doing::CreateTopic, Code::TOPIC_ALREADY_EXISTS, Some(other));
+        assert_eq!(clear.kind, KafkaErrorKind::TopicExists);
+        assert!(!clear.what.contains("refused"), "{clear}");
+    }
+}

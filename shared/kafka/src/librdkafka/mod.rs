@@ -1,0 +1,43 @@
+//! The adapter to real clusters: librdkafka behind the traits of [`super`].
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `client.rs` | settings into client instances, with the properties this project relies on |
+//! | `attend.rs` | renews the login of a client |
+//! | `property.rs` | librdkafka's own judgement of a property |
+//! | `source.rs`, `reader.rs` | the cluster that backup reads |
+//! | `claim.rs` | that one client reads a partition once at the same time |
+//! | `probe.rs`, `signs.rs` | whether records of old message formats are read as they are |
+//! | `target.rs`, `writer.rs` | the cluster that restore writes to |
+//! | `tries.rs` | when a request is sent again |
+//! | `waiting.rs` | calls that block |
+//! | `errors.rs` | librdkafka's codes into errors that say what to do |
+//! | `observer.rs` | what librdkafka tells of its own accord |
+//! | `embedded.rs` | a broker inside this process, for the demo and for tests |
+//! | `native/` | the only unsafe code |
+
+mod attend;
+mod claim;
+mod client;
+mod embedded;
+mod errors;
+mod native;
+mod observer;
+mod probe;
+mod property;
+mod reader;
+mod signs;
+mod source;
+mod target;
+mod tries;
+mod waiting;
+mod writer;
+
+pub use client::{default_properties, own_properties};
+pub use embedded::EmbeddedBroker;
+pub use property::{COMMON_PROPERTIES, PropertyError, check_property};
+pub use source::RdKafkaSource;
+pub use target::RdKafkaTarget;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+//! Requests about topics and groups: which there are.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, c_char, c_int};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::Offset;
+use rdkafka_sys::*;
+
+use super::admin::{Options, Pending, array, c_string, commit_list, list};
+use super::code::{Code, Failure};
+use super::handle::Handle;
+use super::message::{self, Message};
+use super::text;
+use crate::{CommittedOffset, TopicPartition};
+
+// See `code.rs`.
+unsafe extern "C" {
+    fn rd_kafka_topic_result_error(result: *const rd_kafka_topic_result_t) -> c_int;
+    fn rd_kafka_ConfigResource_error(resource: *const rd_kafka_ConfigResource_t) -> c_int;
+}
+
+/// A topic as DescribeTopics has it.
+#[derive(Debug)]
+pub(crate) struct Described {
+    /// The halves of the topic id; both 0 when the broker has none.
+    pub(crate) id: (i64, i64),
+    /// Number of partitions.
+    pub(crate) partitions: usize,
+    /// Most replicas that one of them has.
+    pub(crate) replicas: usize,
+}
+
+/// A config entry of a topic.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// Set on the topic itself, rather than inherited from the broker.
+    pub(crate) own: bool,
+}
+
+/// A topic to be created.
+#[derive(Debug)]
+pub(crate) struct NativeNewTopic<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) partitions: i32,
+    /// -1 is the broker's default.
+    pub(crate) replication_factor: i32,
+    pub(crate) configs: &'a BTreeMap<String, String>,
+}
+
+/// The answer for one partition of an OffsetFetch; `None` where nothing is committed.
+pub(crate) type Committed = Result<Option<CommittedOffset>, Code>;
+
+impl Handle {
+    /// Id of the cluster, once an answer told of it. Sends nothing and does not wait.
+    pub(crate) fn cluster_id(&self) -> Option<String> {
+        // SAFETY: a valid instance; the string, if there is one, is ours, and given back once.
+        unsafe {
+            let id = rd_kafka_clusterid(self.as_ptr(), 0);
+            (!id.is_null()).then(|| {
+                let copy = text(id);
+                rd_kafka_mem_free(self.as_ptr(), id.cast());
+                copy
+            })
+        }
+    }
+
+    /// DescribeCluster: the cluster's id, where it has one, and its number of brokers. One Metadata request.
+    pub(crate) async fn describe_cluster(self: &Arc<Self>, timeout: Duration) -> Result<(Option<String>, usize), Failure> {
+        let pending = {
+            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER, timeout);
+            // SAFETY: a valid instance, options and queue.
+            Pending::send(self, &options, |rk, options, queue| unsafe { rd_kafka_DescribeCluster(rk, options, queue) })
+        };
+        let event = pending.answer().await?;
+        let mut brokers = 0;
+        // SAFETY: an event of this request; what is read belongs to it and is copied.
+        unsafe {
+            let result = rd_kafka_event_DescribeCluster_result(event.as_ptr());
+            rd_kafka_DescribeCluster_result_nodes(result, &raw mut brokers);
+            let id = text(rd_kafka_DescribeCluster_result_cluster_id(result));
+            Ok((Some(id).filter(|id| !id.is_empty()), brokers))
+        }
+    }
+
+    /// DescribeTopics: one Metadata request, which creates nothing. `topics` holds no name twice.
+    pub(crate) async fn describe_topics(
+        self: &Arc<Self>,
+        topics: &[String],
+        timeout: Duration,
+    ) -> Result<BTreeMap<String, Result<Described, Failure>>, Failure> {
+        let pending = {
+            let names = topics.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
+            let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
+            // SAFETY: an array of C strings with its length; the collection copies them, the request copies the collection.
+            Pending::send(self, &options, |rk, options, queue| unsafe {
+                let collection = rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+                rd_kafka_DescribeTopics(rk, collection, options, queue);
+                rd_kafka_TopicCollection_destroy(collection);
+            })
+        };
+        let event = pending.answer().await?;
+        let mut count = 0;
+        // SAFETY: an event of this request; what is read belongs to it and is copied.
+        unsafe {
+            let result = rd_kafka_event_DescribeTopics_result(event.as_ptr());
+            let topics = array(rd_kafka_DescribeTopics_result_topics(result, &raw mut count), count);
+            Ok(topics.iter().map(|topic| (text(rd_kafka_TopicDescription_name(*topic)), described(*topic))).collect())
+        }
+    }
+
+    /// ListOffsets at `offset` (earliest or latest): one request for each broker that leads one of the partitions. A broker that does not
+    /// answer takes the whole `timeout`; its partitions fail with [`Code::TRANSPORT`].
+    pub(crate) async fn list_offsets(
+        self: &Arc<Self>,
+        partitions: &[TopicPartition],
+        offset: Offset,
+        read_committed: bool,
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, Result<i64, Code>>, Failure> {
+        let pending = {
+            let list = list(partitions, offset)?;
+            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout).read_committed(read_committed)?;
+            // SAFETY: a valid list, which the request copies.
+            Pending::send(self, &options, |rk, options, queue| unsafe { rd_kafka_ListOffsets(rk, list.ptr(), options, queue) })
+        };
+        let event = pending.answer().await?;
+        let mut count = 0;
+        // SAFETY: an event of this request; what is read belongs to it and is copied.
+        unsafe {
+            let result = rd_kafka_event_ListOffsets_result(event.as_ptr());
+            let infos = array(rd_kafka_ListOffsets_result_infos(result, &raw mut count), count);
+            let answer = |info: &*const rd_kafka_ListOffsetsResultInfo_t| {
+                let element = rd_kafka_ListOffsetsResultInfo_topic_partition(*info);
+                // librdkafka forgets why a broker's own request failed, and leaves 'no error' beside an offset that is none.
+                let offset = code(element).check().map_err(|failure| failure.code).and_then(|()| match (*element).offset {
+                    offset if offset < 0 => Err(Code::TRANSPORT),
+                    offset => Ok(offset),
+                });
+                (name(element), offset)
+            };
+            Ok(infos.iter().map(answer).collect())
+        }
+    }
+
+    /// DescribeConfigs of one topic, without entries whose values the broker hides.
+    pub(crate) async fn describe_configs(self: &Arc<Self>, topic: &str, timeout: Duration) -> Result<Vec<Entry>, Failure> {
+        let pending = {
+            let topic = c_string(topic)?;
+            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
+            // SAFETY: a C string, copied into the resource, which the request copies.
+            Pending::send(self, &options, |rk, options, queue| unsafe {
+                let mut resource = rd_kafka_ConfigResource_new(rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, topic.as_ptr());
+                rd_kafka_DescribeConfigs(rk, &raw mut resource, 1, options, queue);
+                rd_kafka_ConfigResource_destroy(resource);
+            })
+        };
+        let event = pending.answer().await?;
+        let (mut count, mut entries) = (0, Vec::new());
+        // SAFETY: an event of this request; what is read belongs to it and is copied.
+        unsafe {
+            let result = rd_kafka_event_DescribeConfigs_result(event.as_ptr());
+            for resource in array(rd_kafka_DescribeConfigs_result_resources(result, &raw mut count), count) {
+                let code = Code(rd_kafka_ConfigResource_error(*resource));
+                if code != Code::NO_ERROR {
+                    return Err(Failure::new(code, text(rd_kafka_ConfigResource_error_string(*resource))));
+                }
+                let visible = array(rd_kafka_ConfigResource_configs(*resource, &raw mut count), count)
+                    .iter()
+                    .filter(|entry| rd_kafka_ConfigEntry_is_sensitive(**entry) == 0 && !rd_kafka_ConfigEntry_value(**entry).is_null());
+                entries.extend(visible.map(|entry| Entry {
+                    name: text(rd_kafka_ConfigEntry_name(*entry)),
+                    value: text(rd_kafka_ConfigEntry_value(*entry)),
+                    own: rd_kafka_ConfigEntry_source(*entry) == rd_kafka_ConfigSource_t::RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG,
+                }));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// CreateTopics for one topic.
+    pub(crate) async fn create_topic(self: &Arc<Self>, topic: &NativeNewTopic<'_>, timeout: Duration) -> Result<(), Failure> {
+        let pending = {
+            let name = c_string(topic.name)?;
+            let pairs = topic.configs.iter().map(|(name, value)| Ok((c_string(name)?, c_string(value)?)));
+            let configs = pairs.collect::<Result<Vec<(CString, CString)>, Failure>>()?;
+            let mut error = [0 as c_char; 512];
+            // SAFETY: a C string, and a buffer with its size.
+            let mut native = unsafe {
+                rd_kafka_NewTopic_new(name.as_ptr(), topic.partitions, topic.replication_factor, error.as_mut_ptr(), error.len())
+            };
+            if native.is_null() {
+                // SAFETY: the buffer was zeroed, and librdkafka ends what it writes in NUL.
+                return Err(Failure::new(Code::INVALID_ARG, unsafe { text(error.as_ptr()) }));
+            }
+            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout);
+            // SAFETY: a valid topic, which copies the strings, and which the request copies; destroyed once.
+            Pending::send(self, &options, |rk, options, queue| unsafe {
+                for (name, value) in &configs {
+                    rd_kafka_NewTopic_set_config(native, name.as_ptr(), value.as_ptr());
+                }
+                rd_kafka_CreateTopics(rk, &raw mut native, 1, options, queue);
+                rd_kafka_NewTopic_destroy(native);
+            })
+        };
+        let event = pending.answer().await?;
+        let mut count = 0;
+        // SAFETY: an event of this request; what is read belongs to it and is copied.
+        unsafe {
+            let result = rd_kafka_event_CreateTopics_result(event.as_ptr());
+            for topic in array(rd_kafka_CreateTopics_result_topics(result, &raw mut count), count) {
+                let code = Code(rd_kafka_topic_result_error(*topic));
+                if code != Code::NO_ERROR {
+                    return Err(Failure::new(code, text(rd_kafka_topic_result_error_string(*topic))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// OffsetFetch: what the group of this client committed. Blocks. Waits for the coordinator, and for transactions that are about to
+    /// change an offset.
+    ///
+    /// Not ListConsumerGroupOffsets, the request for any group: librdkafka crashes when that is answered by a broker which is not, or not
+    /// yet, the coordinator (its issue 5040).
+    ///
+    /// # Errors
+    /// A time-out can hide that the search for the coordinator failed, which [`Handle::group_failure`] tells.
+    pub(crate) fn committed(&self, partitions: &[TopicPartition], wait: Duration) -> Result<BTreeMap<TopicPartition, Committed>, Failure> {
+        let list = list(partitions, Offset::Invalid)?;
+        let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: a valid instance, and a valid list, which the call fills in. Its elements live until the end of this function.
+        let elements = unsafe {
+            Code(rd_kafka_committed(self.as_ptr(), list.ptr(), millis) as c_int).check()?;
+            elements(list.ptr())
+        };
+        // SAFETY: elements of a valid list.
+        Ok(elements.iter().map(|element| unsafe { (name(element), committed(element)) }).collect())
+    }
+
+    /// What went wrong in the search for the coordinator of this client's group, if something did since the last call.
+    pub(crate) fn group_failure(&self) -> Option<Failure> {
+        // SAFETY: a valid instance; the message, if there is one, is ours.
+        let next = || NonNull::new(unsafe { rd_kafka_consumer_poll(self.as_ptr(), 0) }).map(Message);
+        std::iter::from_fn(next).find_map(|message| match message.entry() {
+            message::Entry::Failed(failure) => Some(failure),
+            _ => None,
+        })
+    }
+
+    /// OffsetCommit for `group`, from outside of it.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        group: &str,
+        partition: &TopicPartition,
+        offset: &CommittedOffset,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        let pending = {
+            let group = c_string(group)?;
+            let list = commit_list(partition, offset)?;
+            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout);
+            // SAFETY: a C string and a valid list, copied into the request object, which the request copies.
+            Pending::send(self, &options, |rk, options, queue| unsafe {
+                let mut request = rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
+                rd_kafka_AlterConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
+                rd_kafka_AlterConsumerGroupOffsets_destroy(request);
+            })
+        };
+        let event = pending.answer().await?;
+        let mut count = 0;
+        // SAFETY: an event of this request; what is read belongs to it.
+        unsafe {
+            let result = rd_kafka_event_AlterConsumerGroupOffsets_result(event.as_ptr());
+            for group in array(rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &raw mut count), count) {
+                let error = rd_kafka_group_result_error(*group);
+                if !error.is_null() {
+                    return Err(Failure::read(error));
+                }
+                for element in elements(rd_kafka_group_result_partitions(*group)) {
+                    code(element).check()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// # Safety
+/// `topic` points to a description.
+unsafe fn described(topic: *const rd_kafka_TopicDescription_t) -> Result<Described, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let error = rd_kafka_TopicDescription_error(topic);
+        if !error.is_null() {
+            return Err(Failure::read(error));
+        }
+        let mut partitions = 0;
+        let infos = rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
+        let replicas = array(infos, partitions).iter().map(|info| {
+            let mut count = 0;
+            rd_kafka_TopicPartitionInfo_replicas(*info, &raw mut count);
+            count
+        });
+        let replicas = replicas.max().unwrap_or(0);
+        let id = rd_kafka_TopicDescription_topic_id(topic);
+        let halves =
+            if id.is_null() { (0, 0) } else { (rd_kafka_Uuid_most_significant_bits(id), rd_kafka_Uuid_least_significant_bits(id)) };
+        Ok(Described { id: halves, partitions, replicas })
+    }
+}
+
+/// # Safety
+/// `element` points to an element of an answered list.
+unsafe fn committed(element: *const rd_kafka_topic_partition_t) -> Committed {
+    // SAFETY: the caller's promise; the metadata of an element are null or have the size beside them.
+    unsafe {
+        code(element).check().map_err(|failure| failure.code)?;
+        let metadata = array((*element).metadata.cast::<u8>(), (*element).metadata_size);
+        let metadata = String::from_utf8_lossy(metadata).into_owned();
+        Ok(((*element).offset >= 0).then_some(CommittedOffset { next: (*element).offset, metadata }))
+    }
+}
+
+/// # Safety
+/// `list` is null or points to a list that lives, unchanged, for `'a`.
+unsafe fn elements<'a>(list: *const rd_kafka_topic_partition_list_t) -> &'a [rd_kafka_topic_partition_t] {
+    // SAFETY: the caller's promise; a list has `cnt` elements.
+    unsafe { list.as_ref().map_or(&[], |list| array(list.elems.cast_const(), usize::try_from(list.cnt).unwrap_or(0))) }
+}
+
+/// # Safety
+/// `element` points to an element of a list.
+unsafe fn name(element: *const rd_kafka_topic_partition_t) -> TopicPartition {
+    // SAFETY: the caller's promise; the topic of an element is a C string.
+    unsafe { TopicPartition::new(text((*element).topic), (*element).partition) }
+}
+
+/// The code of an element, read as the integer that C has: see `code.rs`.
+///
+/// # Safety
+/// `element` points to an element of a list.
+unsafe fn code(element: *const rd_kafka_topic_partition_t) -> Code {
+    // SAFETY: the caller's promise; the field is a C enum, an int.
+    Code(unsafe { (&raw const (*element).err).cast::<c_int>().read() })
+}

@@ -1,0 +1,61 @@
+//! The unsafe code of the project, all but one call (`host/memory.rs`): librdkafka's C interface, made safe for the rest of this folder.
+//!
+//! The `rdkafka` crate is not used for records, because its safe access to headers panics on keys that are not UTF-8, its end-of-partition
+//! error drops the offset, and it knows neither ListOffsets nor DescribeTopics. Everything here waits asynchronously: librdkafka calls back
+//! when a queue fills, so no thread sits in a blocking call while nothing happens.
+//!
+//! | file | what it makes safe |
+//! |---|---|
+//! | `code.rs` | error codes and errors |
+//! | `conf.rs` | properties |
+//! | `start.rs` | from properties to a client instance |
+//! | `handle.rs` | a client instance and its callbacks |
+//! | `login.rs` | tokens and passwords that change |
+//! | `queue.rs` | a queue one can await |
+//! | `message.rs`, `header.rs` | records as librdkafka holds them, without copies |
+//! | `layout.rs` | what is known of librdkafka's private structures |
+//! | `stream.rs` | one partition being read |
+//! | `admin.rs`, `admin_ops.rs` | requests about topics and groups |
+//! | `producer.rs` | records out, transactions |
+//! | `broker.rs` | the embedded broker |
+#![allow(unsafe_code)]
+
+mod admin;
+mod admin_ops;
+mod broker;
+mod code;
+mod conf;
+mod handle;
+mod header;
+mod layout;
+mod login;
+mod message;
+mod producer;
+mod queue;
+mod start;
+mod stream;
+
+pub(crate) use admin_ops::{Committed, Entry as ConfigEntry, NativeNewTopic};
+pub(crate) use broker::Broker;
+pub(crate) use code::{Code, Failure};
+pub(crate) use conf::Conf;
+pub(crate) use handle::{Handle, Kind};
+pub(crate) use header::Malformed;
+pub(crate) use message::Entry;
+pub(crate) use producer::{INSTEAD_OF_ZERO, Producer, Sent};
+pub(crate) use start::start;
+pub(crate) use stream::Stream;
+
+use std::ffi::{CStr, c_char};
+
+/// A copy of a C string; null gives an empty one.
+///
+/// # Safety
+/// `text` is null or points to a string that ends in NUL.
+unsafe fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}

@@ -1,0 +1,240 @@
+//! What librdkafka tells of its own accord: log lines, problems with brokers, delivery reports.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kernel::Secret;
+use tokio::sync::Notify;
+
+use super::native::{Code, Failure};
+use super::signs::Signs;
+use crate::Written;
+
+/// Refused credentials can be a broker that is just starting; this long they are given the benefit of the doubt.
+const CREDENTIALS_GRACE: Duration = Duration::from_secs(3);
+
+/// Listens to one client instance. Its methods are called from librdkafka's threads.
+#[derive(Default)]
+pub(crate) struct Observer {
+    /// Values that must not appear in a log line.
+    secrets: Vec<Secret>,
+    problem: Mutex<Option<(Failure, Instant)>>,
+    /// Whether there is one: each delivered record asks.
+    has_problem: AtomicBool,
+    reports: Mutex<Reports>,
+    /// Somebody should look after the client's login.
+    login: Notify,
+    /// A refused login is such a case too: the password may have been changed.
+    password_changes: bool,
+    /// Bytes that were queued and for which no report came yet.
+    outstanding: AtomicUsize,
+    /// What debug lines said about the reading.
+    signs: Mutex<Signs>,
+}
+
+/// Delivery reports since they were last taken.
+#[derive(Default)]
+pub(crate) struct Reports {
+    /// Where the records stand, as runs, for each partition.
+    pub(crate) written: BTreeMap<i32, Vec<Written>>,
+    /// The first record that was not delivered: its partition, and why.
+    pub(crate) failed: Option<(i32, Failure)>,
+    /// For each partition the number that the next record of a batch gets of which nobody knows where it stands.
+    unknown: BTreeMap<i32, i64>,
+}
+
+impl Observer {
+    /// An observer that keeps `secrets` out of the log. `password_changes`: a refused login is worth a look.
+    pub(crate) fn new(secrets: Vec<Secret>, password_changes: bool) -> Self {
+        Self { secrets, password_changes, ..Self::default() }
+    }
+
+    /// A log line, with syslog's levels.
+    pub(crate) fn log(&self, level: i32, facility: &str, line: &str) {
+        if level > 6 {
+            lock(&self.signs).learn(facility, line);
+        }
+        let line = self.redact(line);
+        match level {
+            // Settings are shared by readers and writers; librdkafka warns about each that is not for this kind of client.
+            _ if facility == "CONFWARN" => tracing::debug!(target: "librdkafka", facility, "{line}"),
+            ..=4 => tracing::warn!(target: "librdkafka", facility, "{line}"),
+            5..=6 => tracing::info!(target: "librdkafka", facility, "{line}"),
+            _ => tracing::debug!(target: "librdkafka", facility, "{line}"),
+        }
+    }
+
+    /// Something about the cluster as a whole, mostly a broker that cannot be reached. librdkafka goes on trying.
+    pub(crate) fn problem(&self, code: Code, reason: &str) {
+        let reason = self.redact(reason);
+        if self.password_changes && [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED].contains(&code) {
+            self.want_login();
+        }
+        tracing::debug!(target: "librdkafka", ?code, "{reason}");
+        let mut problem = lock(&self.problem);
+        // "All brokers are down" comes last and says least.
+        if code != Code::ALL_BROKERS_DOWN || problem.is_none() {
+            *problem = Some((Failure::new(code, reason), Instant::now()));
+            self.has_problem.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The client wants a token, was refused, or is gone. One wish is remembered.
+    pub(crate) fn want_login(&self) {
+        self.login.notify_one();
+    }
+
+    /// Waits for [`Observer::want_login`].
+    pub(crate) async fn login_wanted(&self) {
+        self.login.notified().await;
+    }
+
+    /// The last problem since the cluster last answered.
+    pub(crate) fn last_problem(&self) -> Option<Failure> {
+        lock(&self.problem).as_ref().map(|(problem, _)| problem.clone())
+    }
+
+    /// The cluster answered.
+    pub(crate) fn answered(&self) {
+        if self.has_problem.load(Ordering::Relaxed) {
+            self.has_problem.store(false, Ordering::Relaxed);
+            *lock(&self.problem) = None;
+        }
+    }
+
+    /// A problem that waiting does not solve, for somebody who waits since `start`. A connection that is lost while it logs in looks like a
+    /// refused login; then a new one is there soon, and the cluster answers.
+    pub(crate) fn hopeless(&self, start: Instant) -> Option<Failure> {
+        let last = lock(&self.problem).clone();
+        let hopeless = [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED, Code::SSL, Code::UNSUPPORTED_SASL_MECHANISM];
+        last.filter(|(problem, at)| hopeless.contains(&problem.code) && start.max(*at).elapsed() >= CREDENTIALS_GRACE)
+            .map(|(problem, _)| problem)
+    }
+
+    /// What debug lines said about the reading.
+    pub(crate) fn signs(&self) -> Signs {
+        *lock(&self.signs)
+    }
+
+    /// `bytes` were queued for delivery.
+    pub(crate) fn queued(&self, bytes: usize) {
+        self.outstanding.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// `bytes` were not queued after all.
+    pub(crate) fn withdrawn(&self, bytes: usize) {
+        self.outstanding.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that were queued and for which no report came yet.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// A record of `bytes` was delivered, or not. Where it stands is unknown when a retry was answered with 'I have it already': that answer
+    /// has -1 for the first record of the batch, and librdkafka counts on from there. Such records are in no run.
+    pub(crate) fn delivered(&self, partition: i32, offset: i64, bytes: usize, outcome: Result<(), Failure>) {
+        self.withdrawn(bytes);
+        if outcome.is_ok() {
+            self.answered();
+        }
+        let mut reports = lock(&self.reports);
+        match outcome {
+            Err(failure) => {
+                reports.failed.get_or_insert((partition, failure));
+            }
+            Ok(()) if offset < 0 || reports.unknown.get(&partition) == Some(&offset) => _ = reports.unknown.insert(partition, offset + 1),
+            Ok(()) => {
+                let runs = reports.written.entry(partition).or_default();
+                match runs.last_mut() {
+                    Some(run) if run.first + run.count == offset => run.count += 1,
+                    _ => runs.push(Written { partition, first: offset, count: 1 }),
+                }
+            }
+        }
+    }
+
+    /// Takes the delivery reports.
+    pub(crate) fn take_reports(&self) -> Reports {
+        std::mem::take(&mut lock(&self.reports))
+    }
+
+    fn redact(&self, line: &str) -> String {
+        let hide = |line: String, secret: &Secret| if line.contains(secret.reveal()) { line.replace(secret.reveal(), "***") } else { line };
+        self.secrets.iter().fold(line.to_owned(), hide)
+    }
+}
+
+/// These locks guard plain values, which a panic elsewhere does not break.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_become_runs_that_end_at_a_hole() {
+        let observer = Observer::default();
+        for (partition, offset) in [(0, 5), (1, 0), (0, 6), (1, 1), (0, 8), (0, -1001), (0, 9)] {
+            observer.queued(10);
+            observer.delivered(partition, offset, 10, Ok(()));
+        }
+        let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
+        let run = |partition, first, count| Written { partition, first, count };
+        assert_eq!(written, [run(0, 5, 2), run(0, 8, 2), run(1, 0, 2)]);
+        assert_eq!(observer.outstanding(), 0);
+        assert!(observer.take_reports().written.is_empty());
+    }
+
+    #[test]
+    fn a_batch_without_a_known_place_is_in_no_run() {
+        let observer = Observer::default();
+        // A batch of three that the broker had already; then one that it had not, and one of another partition.
+        for (partition, offset) in [(0, -1), (0, 0), (0, 1), (0, 90), (1, 0)] {
+            observer.delivered(partition, offset, 0, Ok(()));
+        }
+        let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
+        assert_eq!(written, [Written { partition: 0, first: 90, count: 1 }, Written { partition: 1, first: 0, count: 1 }]);
+    }
+
+    #[test]
+    fn the_first_failure_is_kept() {
+        let observer = Observer::default();
+        observer.queued(2);
+        observer.delivered(3, -1, 1, Err(Code::MSG_SIZE_TOO_LARGE.into()));
+        observer.delivered(4, -1, 1, Err(Code::TIMED_OUT.into()));
+        let (partition, failure) = observer.take_reports().failed.unwrap();
+        assert_eq!((partition, failure.code), (3, Code::MSG_SIZE_TOO_LARGE));
+    }
+
+    /// A broker that is restarted breaks connections off wherever they are, also while they log in.
+    #[test]
+    fn a_login_is_hopeless_until_the_cluster_takes_a_record() {
+        let observer = Observer::default();
+        let long_ago = Instant::now().checked_sub(2 * CREDENTIALS_GRACE).unwrap();
+        observer.problem(Code::AUTHENTICATION, "the connection ended while it logged in");
+        assert!(observer.hopeless(long_ago).is_none(), "it is too soon to tell");
+        lock(&observer.problem).as_mut().unwrap().1 = long_ago;
+        assert!(observer.hopeless(long_ago).is_some());
+        assert!(observer.hopeless(Instant::now()).is_none(), "who has just begun to wait waits");
+        observer.queued(1);
+        observer.delivered(0, 5, 1, Ok(()));
+        assert!(observer.hopeless(long_ago).is_none() && observer.last_problem().is_none());
+    }
+
+    #[test]
+    fn the_problem_that_says_most_is_kept_until_the_cluster_answers() {
+        let observer = Observer::new(vec![Secret::new("hunter2")], false);
+        observer.problem(Code::TRANSPORT, "kafka:9092: connection refused, password hunter2");
+        observer.problem(Code::ALL_BROKERS_DOWN, "1/1 brokers are down");
+        let problem = observer.last_problem().unwrap();
+        assert_eq!((problem.code, problem.text.as_str()), (Code::TRANSPORT, "kafka:9092: connection refused, password ***"));
+        observer.answered();
+        assert!(observer.last_problem().is_none());
+    }
+}

@@ -1,0 +1,354 @@
+//! The cluster that backup reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kernel::Deadline;
+use rdkafka::Offset;
+
+use super::claim::Claim;
+use super::client;
+use super::errors::{self, Doing};
+use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
+use super::probe::Prober;
+use super::reader::Reader;
+use super::tries::{Asker, Tries};
+use super::waiting::watched;
+use crate::{
+    CommittedOffset, Isolation, KafkaErrorKind, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicId,
+    TopicPartition,
+};
+
+/// When fewer tries than this are left, a partition is taken to have no leader now.
+const LEADERLESS: usize = 4;
+
+/// A cluster to be backed up, through librdkafka. One client asks, another serves all readers, so that no request waits behind a broker
+/// that waits for records.
+#[derive(Debug)]
+pub struct RdKafkaSource {
+    settings: Arc<KafkaSettings>,
+    group: String,
+    isolation: Isolation,
+    prefetch: usize,
+    unpacked: usize,
+    asker: Asker,
+    /// The client that reads, from the first reader on.
+    reader: Mutex<Option<Arc<Handle>>>,
+    /// Partitions that are being read.
+    reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
+    /// Id of the cluster that answered last.
+    cluster: Mutex<Option<String>>,
+}
+
+impl RdKafkaSource {
+    /// A client for the cluster of `settings`. Connects when there is something to ask.
+    ///
+    /// `group` is the consumer group that holds the progress. `prefetch` bounds the bytes of records that are held ready for each
+    /// partition that is read; librdkafka's bookkeeping and a response on its way come on top.
+    ///
+    /// # Errors
+    /// [`KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
+    pub fn connect(settings: &KafkaSettings, group: &str, isolation: Isolation, prefetch: usize) -> Result<Self> {
+        Ok(Self {
+            settings: Arc::new(settings.clone()),
+            group: group.to_owned(),
+            isolation,
+            prefetch,
+            unpacked: prefetch,
+            asker: Asker::new(settings, Some(group))?,
+            reader: Mutex::default(),
+            reading: Arc::default(),
+            cluster: Mutex::default(),
+        })
+    }
+
+    /// The same; what a broker sends at once for a partition may become so many bytes in memory, rather than as many as are held ready.
+    pub fn unpacking(self, bytes: usize) -> Self {
+        Self { unpacked: bytes, ..self }
+    }
+
+    /// The same; requests end in time for the invocation that `deadline` bounds.
+    pub fn until(self, deadline: &Deadline) -> Self {
+        Self { asker: self.asker.until(deadline), ..self }
+    }
+
+    fn reader(&self) -> Result<Arc<Handle>> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = match reader.take() {
+            Some(handle) => handle,
+            None => client::reading(&self.settings, self.isolation, self.prefetch, self.unpacked)?,
+        };
+        Ok(Arc::clone(reader.insert(handle)))
+    }
+
+    fn group_subject(&self) -> String {
+        format!("consumer group {}", self.group)
+    }
+}
+
+#[async_trait]
+impl SourceCluster for RdKafkaSource {
+    async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
+        let described = describe_each(&self.asker, topics).await?;
+        // A client that was renewed just now has no answer yet.
+        if let Some(id) = self.asker.cluster_id() {
+            *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        }
+        Ok(described)
+    }
+
+    fn cluster_id(&self) -> Option<String> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
+        configs(&self.asker, topic, |own| own).await
+    }
+
+    async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
+        // In this order none of the later offsets can be smaller than an earlier one. A broker that does not answer is waited for once.
+        let log_start = list_each(&self.asker, partitions, Offset::Beginning, false).await?;
+        let led: Vec<TopicPartition> = log_start.iter().filter(|(_, offset)| offset.is_ok()).map(|(led, _)| led.clone()).collect();
+        let mut end = match self.isolation {
+            Isolation::ReadCommitted => Some(list_each(&self.asker, &led, Offset::End, true).await?),
+            Isolation::ReadUncommitted => None,
+        };
+        let mut high_watermark = list_each(&self.asker, &led, Offset::End, false).await?;
+        let mut range = |partition: &TopicPartition, log_start: Result<i64>| -> Result<Option<OffsetRange>> {
+            let log_start = log_start?;
+            let Some(high_watermark) = high_watermark.remove(partition).transpose()? else { return Ok(None) };
+            let end = match &mut end {
+                Some(end) => end.remove(partition).transpose()?,
+                None => Some(high_watermark),
+            };
+            Ok(end.map(|end| OffsetRange { log_start, end, high_watermark }))
+        };
+        let ranges = log_start.into_iter().filter_map(|(partition, log_start)| {
+            let range = range(&partition, log_start).transpose()?;
+            Some((partition, range))
+        });
+        Ok(ranges.collect())
+    }
+
+    fn ask_anew(&self) -> Result<()> {
+        self.asker.renew()
+    }
+
+    async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
+        committed(&self.asker, self.group_subject(), partitions).await
+    }
+
+    async fn commit(&self, partition: &TopicPartition, offset: &CommittedOffset) -> Result<()> {
+        let mut tries = self.asker.tries(format!("{} on {partition}", self.group_subject()), Doing::Commit);
+        loop {
+            match tries.handle().commit(&self.group, partition, offset, tries.limit()).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => tries.again(failure).await?,
+            }
+        }
+    }
+
+    async fn open(&self, partition: &TopicPartition, from: i64) -> Result<Box<dyn PartitionReader>> {
+        let claim = Claim::new(&self.reading, partition)?;
+        let stream = Stream::start(&self.reader()?, &partition.topic, partition.partition, from)
+            .map_err(|failure| self.asker.errors().error(partition, Doing::Read, failure, None))?;
+        let prober = Prober { settings: Arc::clone(&self.settings), isolation: self.isolation };
+        Ok(Box::new(Reader::new(stream, partition.clone(), from, self.asker.errors().clone(), prober, claim)))
+    }
+}
+
+/// One offset of each partition, as [`list_each`] has them.
+///
+/// # Errors
+/// None of the brokers answers, or one refuses to answer for a partition.
+pub(super) async fn list(
+    asker: &Asker,
+    partitions: &[TopicPartition],
+    offset: Offset,
+    read_committed: bool,
+) -> Result<BTreeMap<TopicPartition, i64>> {
+    let each = list_each(asker, partitions, offset, read_committed).await?;
+    each.into_iter().map(|(partition, offset)| Ok((partition, offset?))).collect()
+}
+
+/// One offset of each partition, or what its leader says instead, and time does not heal. A partition whose leader is not there or does not answer
+/// is absent, after some tries, of which one that took all its time is the last.
+///
+/// # Errors
+/// None of the brokers answers.
+async fn list_each(
+    asker: &Asker,
+    partitions: &[TopicPartition],
+    offset: Offset,
+    read_committed: bool,
+) -> Result<BTreeMap<TopicPartition, Result<i64>>> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut tries = asker.tries(topics(partitions), Doing::ListOffsets);
+    let (start, limit) = (Instant::now(), tries.limit());
+    loop {
+        let answer = tries.handle().list_offsets(partitions, offset, read_committed, tries.limit()).await;
+        let is_last = tries.left() < LEADERLESS || start.elapsed() >= limit * 9 / 10;
+        let failure = match answer {
+            // None of the partitions has a leader, or exists.
+            Err(failure) if failure.code == Code::NOENT && is_last => return Ok(BTreeMap::new()),
+            Err(failure) => failure,
+            Ok(answer) => {
+                let failures: Vec<Code> = answer.values().filter_map(|offset| offset.err()).filter(|code| !is_absent(*code)).collect();
+                match failures.iter().find(|code| errors::is_transient(**code)) {
+                    Some(code) if !is_last => (*code).into(),
+                    Some(code) if failures.iter().all(|code| *code == Code::TRANSPORT) && answer.values().all(Result::is_err) => {
+                        return Err(tries.error((*code).into()));
+                    }
+                    _ => return Ok(answer.into_iter().filter_map(|(partition, offset)| of_partition(&tries, partition, offset)).collect()),
+                }
+            }
+        };
+        tries.again(failure).await?;
+    }
+}
+
+/// What a ListOffsets says of a partition. `None`: it is not there, or has no leader.
+fn of_partition(tries: &Tries<'_>, partition: TopicPartition, offset: Result<i64, Code>) -> Option<(TopicPartition, Result<i64>)> {
+    let offset = match offset {
+        Err(code) if is_absent(code) || errors::is_transient(code) => return None,
+        Err(code) => Err(tries.error_of(&partition, code.into())),
+        Ok(offset) => Ok(offset),
+    };
+    Some((partition, offset))
+}
+
+/// DescribeTopics, as [`describe_each`] has it.
+///
+/// # Errors
+/// Nobody answers, or one of the topics cannot be described.
+pub(super) async fn describe(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
+    describe_each(asker, topics).await?.into_iter().map(|(name, facts)| Ok((name, facts?))).collect()
+}
+
+/// DescribeTopics: of each topic that exists what it is, or why the cluster does not tell. What time heals is tried again for all of them.
+///
+/// # Errors
+/// Nobody answers.
+async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
+    let once: BTreeSet<&String> = topics.iter().collect();
+    let once: Vec<String> = once.into_iter().cloned().collect();
+    if once.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut tries = asker.tries(once.join(", "), Doing::DescribeTopic);
+    loop {
+        let described = match tries.handle().describe_topics(&once, tries.limit()).await {
+            Ok(described) => described,
+            Err(failure) => {
+                tries.again(failure).await?;
+                continue;
+            }
+        };
+        let mut passing = described.values().filter_map(|topic| topic.as_ref().err()).filter(|failure| errors::is_transient(failure.code));
+        if let Some(failure) = passing.next()
+            && tries.again(failure.clone()).await.is_ok()
+        {
+            continue;
+        }
+        let facts = described.into_iter().filter_map(|(name, topic)| {
+            let facts = match topic {
+                Err(failure) if errors::kind(&failure) == KafkaErrorKind::UnknownTopic => return None,
+                Err(failure) => Err(tries.error_of(&name, failure)),
+                Ok(topic) => {
+                    let partitions = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+                    let replication_factor = i32::try_from(topic.replicas).ok().filter(|replicas| *replicas > 0);
+                    Ok(TopicFacts { id: TopicId::from_halves(topic.id), partitions, replication_factor, configs: BTreeMap::new() })
+                }
+            };
+            Some((name, facts))
+        });
+        return Ok(facts.collect());
+    }
+}
+
+/// DescribeConfigs, for source and target: of the entries that are the topic's own or not, those that `wanted` wants. `None` from a cluster
+/// that does not tell, or not this user: neither backup nor restore depends on them.
+pub(super) async fn configs(asker: &Asker, topic: &str, wanted: fn(bool) -> bool) -> Result<Option<BTreeMap<String, String>>> {
+    let mut tries = asker.tries(topic, Doing::DescribeConfigs);
+    loop {
+        match tries.handle().describe_configs(topic, tries.limit()).await {
+            Ok(entries) => {
+                let some = entries.into_iter().filter(|entry| wanted(entry.own) || is_more_than_the_default(entry));
+                return Ok(Some(some.map(|entry| (entry.name, entry.value)).collect()));
+            }
+            Err(failure) => match errors::kind(&failure) {
+                KafkaErrorKind::Unsupported => return Ok(None),
+                KafkaErrorKind::Denied => {
+                    tracing::warn!("going on without the topic's configs: {}", tries.error(failure));
+                    return Ok(None);
+                }
+                _ => tries.again(failure).await?,
+            },
+        }
+    }
+}
+
+/// Whether it is how many replicas must have a record, and the cluster says more than Kafka does: with the defaults of another cluster a topic
+/// would silently be less safe.
+fn is_more_than_the_default(entry: &ConfigEntry) -> bool {
+    entry.name == "min.insync.replicas" && entry.value != "1"
+}
+
+/// OffsetFetch of the group that `asker` asks about, for source and target.
+pub(super) async fn committed(
+    asker: &Asker,
+    subject: String,
+    partitions: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut tries = asker.tries(subject, Doing::FetchCommitted);
+    loop {
+        let failure = match wait_for_committed(&tries.handle(), partitions, tries.limit()).await {
+            Err(failure) => failure,
+            Ok(answer) => match answer.values().find_map(|offset| offset.as_ref().err().filter(|code| !is_absent(**code))) {
+                Some(code) => (*code).into(),
+                None => {
+                    let some = answer.into_iter().filter_map(|(partition, offset)| Some((partition, offset.ok()??)));
+                    return Ok(some.collect());
+                }
+            },
+        };
+        tries.again(failure).await?;
+    }
+}
+
+/// Waits for the answer, and looks meanwhile for what hinders it.
+async fn wait_for_committed(
+    handle: &Arc<Handle>,
+    partitions: &[TopicPartition],
+    limit: Duration,
+) -> Result<BTreeMap<TopicPartition, Committed>, Failure> {
+    let (start, partitions) = (Instant::now(), partitions.to_vec());
+    let hinders = || {
+        let clear = handle.group_failure().filter(|failure| !errors::is_transient(failure.code));
+        clear.or_else(|| handle.observer().hopeless(start))
+    };
+    let asked = Arc::clone(handle);
+    let answer = watched(handle, hinders, move || asked.committed(&partitions, limit)).await;
+    // A search that ended just now may have said why.
+    answer.inspect(|_| handle.observer().answered()).map_err(|failure| match failure.code {
+        Code::TIMED_OUT => hinders().unwrap_or(failure),
+        _ => failure,
+    })
+}
+
+/// Whether the answer for a partition means that there is no such partition.
+fn is_absent(code: Code) -> bool {
+    errors::kind(&code.into()) == KafkaErrorKind::UnknownTopic
+}
+
+fn topics(partitions: &[TopicPartition]) -> String {
+    let topics: BTreeSet<&str> = partitions.iter().map(|partition| partition.topic.as_str()).collect();
+    topics.into_iter().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,159 @@
+//! When a request is sent again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kernel::Deadline;
+
+use super::client;
+use super::errors::{self, Doing, Errors};
+use super::native::{Code, Failure, Handle};
+use crate::{KafkaError, KafkaSettings, Result};
+
+/// How long one request may take, the search for a broker included, unless the user set `socket.timeout.ms`.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The least time that a request gets, however near the deadline is: what is durable should be committed.
+const LEAST: Duration = Duration::from_millis(500);
+/// Pauses before the second try and the following ones.
+pub(super) const PAUSES: [Duration; 6] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// Requests about topics and groups.
+#[derive(Debug)]
+pub(super) struct Asker {
+    settings: KafkaSettings,
+    group: Option<String>,
+    errors: Errors,
+    deadline: Deadline,
+    handle: Mutex<Arc<Handle>>,
+}
+
+impl Asker {
+    /// Asks about topics, and about `group` if there is one.
+    pub(super) fn new(settings: &KafkaSettings, group: Option<&str>) -> Result<Self> {
+        Ok(Self {
+            settings: settings.clone(),
+            group: group.map(str::to_owned),
+            errors: Errors::new(settings),
+            deadline: Deadline::unset(),
+            handle: Mutex::new(client::asking(settings, group)?),
+        })
+    }
+
+    /// Asks the same cluster about `group`.
+    pub(super) fn about(&self, group: &str) -> Result<Self> {
+        Ok(Self::new(&self.settings, Some(group))?.until(&self.deadline))
+    }
+
+    /// Ends requests, and gives up tries, in time for a failure to be told before the deadline.
+    pub(super) fn until(self, deadline: &Deadline) -> Self {
+        Self { deadline: deadline.clone(), ..self }
+    }
+
+    /// Tries for one request.
+    pub(super) fn tries(&self, subject: impl ToString, doing: Doing) -> Tries<'_> {
+        Tries { asker: self, subject: subject.to_string(), doing, pauses: PAUSES.iter() }
+    }
+
+    /// How long one request may take.
+    pub(super) fn limit(&self) -> Duration {
+        let wanted = self.settings.properties.get("socket.timeout.ms").and_then(|millis| millis.reveal().parse().ok());
+        let limit = wanted.map_or(LIMIT, Duration::from_millis);
+        self.deadline.remaining().map_or(limit, |left| limit.min(left * 3 / 4).max(LEAST.min(limit)))
+    }
+
+    /// How long a call may take that makes several requests, and whose coordinator writes to other brokers: twice as long as one. In time for
+    /// a failure to be told before the deadline.
+    pub(super) fn long_limit(&self) -> Duration {
+        let limit = 2 * self.limit();
+        self.left().map_or(limit, |left| limit.min((left * 3 / 5).max(LEAST)))
+    }
+
+    /// How long the invocation still has; `None` without a limit.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.deadline.remaining()
+    }
+
+    /// How failures become errors.
+    pub(super) fn errors(&self) -> &Errors {
+        &self.errors
+    }
+
+    /// Id of the cluster that answered.
+    pub(super) fn cluster_id(&self) -> Option<String> {
+        self.handle().cluster_id()
+    }
+
+    fn handle(&self) -> Arc<Handle> {
+        Arc::clone(&self.handle.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A new client, which knows nothing old: librdkafka's requests keep to a coordinator or leader that has
+    /// moved until its metadata grow old.
+    pub(super) fn renew(&self) -> Result<()> {
+        let handle = client::asking(&self.settings, self.group.as_deref())?;
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = handle;
+        Ok(())
+    }
+}
+
+/// The tries of one request. Failures that time heals are tried again, within a few seconds.
+#[derive(Debug)]
+pub(super) struct Tries<'a> {
+    asker: &'a Asker,
+    subject: String,
+    doing: Doing,
+    pauses: std::slice::Iter<'a, Duration>,
+}
+
+impl Tries<'_> {
+    /// The client for the next try.
+    pub(super) fn handle(&self) -> Arc<Handle> {
+        self.asker.handle()
+    }
+
+    /// How long the next try may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.asker.limit()
+    }
+
+    /// How many tries are left.
+    pub(super) fn left(&self) -> usize {
+        self.pauses.len()
+    }
+
+    /// Pauses before the next try.
+    ///
+    /// # Errors
+    /// The failure, when another try does not help or there were enough of them.
+    pub(super) async fn again(&mut self, failure: Failure) -> Result<()> {
+        // A time-out has used up the time of all tries.
+        let helps = errors::is_transient(failure.code) && failure.code != Code::TIMED_OUT;
+        let Some(pause) = self.pauses.next().filter(|pause| helps && self.asker.deadline.remaining().is_none_or(|left| **pause < left))
+        else {
+            return Err(self.error(failure));
+        };
+        tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "trying again");
+        tokio::time::sleep(*pause).await;
+        if [Code::NOT_COORDINATOR, Code::NOT_LEADER_OR_FOLLOWER, Code::FENCED_LEADER_EPOCH].contains(&failure.code) {
+            self.asker.renew()?;
+        }
+        Ok(())
+    }
+
+    /// The error for a failure.
+    pub(super) fn error(&self, failure: Failure) -> KafkaError {
+        self.error_of(&self.subject, failure)
+    }
+
+    /// The error for the failure of a part of what was asked about.
+    pub(super) fn error_of(&self, subject: impl ToString, failure: Failure) -> KafkaError {
+        self.asker.errors.error(subject, self.doing, failure, self.handle().observer().last_problem())
+    }
+}

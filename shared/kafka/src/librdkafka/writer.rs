@@ -1,0 +1,384 @@
+//! Records out, in batches that become visible together with their progress.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kernel::failpoint;
+use kernel::record::Record;
+
+use super::errors::{self, Doing, Errors};
+use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent};
+use super::source;
+use super::tries::Asker;
+use super::waiting::{blocking, watched};
+use crate::{CommittedOffset, Delivery, KafkaError, KafkaErrorKind, Queued, RecordWriter, Result, TopicPartition, WriterName, Written};
+
+/// One step of a call that goes on where it was when repeated: between two of them the waiting can be given up.
+const STEP: Duration = Duration::from_millis(200);
+/// The same for taking over the transactional id. librdkafka looks for a broker at once when asked again, else only every half second.
+const INIT_STEP: Duration = Duration::from_millis(50);
+/// Not in steps, but at once: a call that begins anew when repeated.
+const WHOLE: Duration = Duration::MAX;
+/// How long an abort is waited for. Without it the broker aborts at transaction.timeout.ms, or the next writer does.
+const ABORT: Duration = Duration::from_secs(5);
+/// When less than this is left of the invocation, or than a quarter of what there was, waiting for the brokers ends: giving up takes time, too.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// With no word of any record for so long it is asked whether the topic is still there: librdkafka keeps the records of one that was deleted just
+/// before they came, for ever and without an error.
+const SILENT: Duration = Duration::from_secs(15);
+
+/// How long nothing came of what is queued.
+struct Silence {
+    outstanding: usize,
+    since: Instant,
+    asked: Instant,
+}
+
+impl Silence {
+    fn of(outstanding: usize) -> Self {
+        let now = Instant::now();
+        Self { outstanding, since: now, asked: now }
+    }
+
+    /// Whether it is time to ask.
+    fn is_long(&mut self, outstanding: usize) -> bool {
+        if outstanding != self.outstanding {
+            *self = Self::of(outstanding);
+        }
+        let is_long = self.asked.elapsed() >= SILENT;
+        if is_long {
+            self.asked = Instant::now();
+        }
+        is_long
+    }
+}
+
+/// Writes to one topic through librdkafka.
+pub(super) struct Writer {
+    producer: Arc<Producer>,
+    asker: Arc<Asker>,
+    id: String,
+    /// Where the progress is kept.
+    kept: TopicPartition,
+    delivery: Delivery,
+    /// Since when a transaction is open, if one is.
+    begun: Option<Instant>,
+    /// How long brokers let one be open.
+    timeout: Duration,
+}
+
+impl Writer {
+    /// A writer; with exactly-once the only one of its name from now on.
+    pub(super) async fn open(
+        producer: Producer,
+        name: &WriterName,
+        delivery: Delivery,
+        timeout: Duration,
+        asker: Arc<Asker>,
+    ) -> Result<Self> {
+        let kept = TopicPartition::new(&name.topic, 0);
+        let writer = Self { producer: Arc::new(producer), asker, id: name.id.clone(), kept, delivery, begun: None, timeout };
+        if delivery == Delivery::ExactlyOnce {
+            failpoint!("restore::init_transactions::before");
+            let settled = writer.settle(INIT_STEP, Producer::init_transactions).await;
+            settled.map_err(|failure| writer.error(Doing::InitTransactions, failure))?;
+            failpoint!("restore::init_transactions::after");
+        }
+        Ok(writer)
+    }
+
+    /// Runs a blocking call, step by step, until it succeeds, fails for good, or has taken its time.
+    async fn settle(
+        &self,
+        step: Duration,
+        call: impl Fn(&Producer, Duration) -> Result<(), Failure> + Clone + Send + 'static,
+    ) -> Result<(), Failure> {
+        let (start, limit) = (Instant::now(), self.asker.long_limit());
+        loop {
+            let (call, producer) = (call.clone(), Arc::clone(&self.producer));
+            let wait = step.min(limit.saturating_sub(start.elapsed()));
+            // A request that is on its way is waited for by librdkafka, however long it was told to.
+            let is_over = || (start.elapsed() > limit + STEP).then(|| Failure { retriable: true, ..Code::TIMED_OUT.into() });
+            let hinders = || self.producer.handle().observer().hopeless(start).or_else(is_over);
+            let Err(failure) = watched(self.producer.handle(), hinders, move || call(&producer, wait)).await else {
+                self.producer.handle().observer().answered();
+                return Ok(());
+            };
+            if let Some(problem) = self.producer.handle().observer().hopeless(start) {
+                return Err(problem);
+            }
+            if !failure.retriable || failure.fatal || start.elapsed() >= limit {
+                return Err(failure);
+            }
+            tracing::debug!(id = self.id, %failure, "going on");
+            // A time-out has waited already; other failures that can be retried come at once.
+            if failure.code != Code::TIMED_OUT {
+                tokio::time::sleep(step.min(STEP)).await;
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if self.delivery == Delivery::ExactlyOnce && self.begun.is_none() {
+            failpoint!("restore::begin::before");
+            self.producer.begin().map_err(|failure| self.error(Doing::Write, failure))?;
+            failpoint!("restore::begin::after");
+            self.begun = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Gives the open transaction up, so that it does not stand in the way of the target's readers.
+    async fn abort(&mut self) {
+        if let Some(abort) = self.take_abort() {
+            blocking(abort).await;
+            // Records that were queued come back as purged: they belong to what was given up.
+            self.producer.handle().observer().take_reports();
+        }
+    }
+
+    /// What gives the open transaction up, if one is open. It blocks. Where it cannot, because a commit is under way, it does nothing.
+    fn take_abort(&mut self) -> Option<impl FnOnce() + Send + 'static> {
+        let (producer, id) = (Arc::clone(&self.producer), self.id.clone());
+        let wait = self.asker.left().map_or(ABORT, |left| ABORT.min(left / 2));
+        self.begun.take().map(|_| {
+            move || {
+                if let Err(failure) = producer.abort(wait) {
+                    tracing::debug!(id, %failure, "the transaction is left to its time-out");
+                }
+            }
+        })
+    }
+
+    /// Tells when waiting for the brokers has to end. Ask for it when the waiting begins.
+    fn patience(&self) -> impl Fn() -> bool + Send + use<> {
+        let asker = Arc::clone(&self.asker);
+        let margin = asker.left().map(|left| MARGIN.min(left / 4));
+        move || asker.left().zip(margin).is_some_and(|(left, margin)| left <= margin)
+    }
+
+    /// Ends the waiting for a topic that is not there any more, and for a transaction that the brokers have ended by now.
+    async fn check_silence(&mut self, silence: &mut Silence) -> Result<()> {
+        if !silence.is_long(self.producer.handle().observer().outstanding()) {
+            return Ok(());
+        }
+        // Where nobody answers, that is for librdkafka to say.
+        let topics = source::describe(&self.asker, std::slice::from_ref(&self.kept.topic)).await;
+        let is_gone = topics.is_ok_and(|topics| topics.is_empty());
+        let is_over = self.delivery == Delivery::ExactlyOnce && silence.since.elapsed() > self.timeout + SILENT;
+        let error = if is_gone {
+            KafkaError::new(KafkaErrorKind::UnknownTopic, &self.kept.topic, "was deleted while it was written to")
+        } else if is_over {
+            let what = format!("no broker has taken a record for {} s", silence.since.elapsed().as_secs());
+            given_up(self.error(Doing::Write, Failure::new(Code::TIMED_OUT, what)))
+        } else {
+            return Ok(());
+        };
+        self.abort().await;
+        Err(error)
+    }
+
+    /// The invocation ends before the brokers have everything: what is open is given up.
+    async fn too_late(&mut self) -> KafkaError {
+        let what = "the brokers had not taken all records when the invocation's time was used up";
+        let error = self.error(Doing::Write, Failure::new(Code::TIMED_OUT, what));
+        self.abort().await;
+        error
+    }
+
+    fn errors(&self) -> &Errors {
+        self.asker.errors()
+    }
+
+    fn error(&self, doing: Doing, failure: Failure) -> KafkaError {
+        let subject = match doing {
+            Doing::InitTransactions | Doing::CommitTransaction => format!("transactional id {}", self.id),
+            _ => self.kept.topic.clone(),
+        };
+        // What made the client useless says more than what every call returns from then on.
+        let failure = self.producer.fatal().unwrap_or(failure);
+        self.told_apart(self.errors().error(subject, doing, failure, self.producer.handle().observer().last_problem()))
+    }
+
+    /// A broker that ends a transaction which lasts too long, and a newer writer that takes over, look the same from here, but for the time.
+    fn told_apart(&self, error: KafkaError) -> KafkaError {
+        let is_ended = self.begun.is_some_and(|begun| begun.elapsed() >= self.timeout);
+        if error.kind != KafkaErrorKind::Fenced || !is_ended {
+            return error;
+        }
+        let what = format!(
+            "the brokers ended a transaction that was open for longer than transaction.timeout.ms ({}), and its records with it. The next run writes \
+             them again. If this comes again and again, raise transaction.timeout.ms (KAFKA_PROPERTIES)",
+            self.timeout.as_millis()
+        );
+        KafkaError { kind: KafkaErrorKind::Aborted, what, ..error }
+    }
+
+    fn refused(&self, partition: i32, record: &Record<'_>, why: &str) -> KafkaError {
+        let subject = TopicPartition::new(&self.kept.topic, partition);
+        KafkaError::new(KafkaErrorKind::RecordRefused, subject.to_string(), format!("the record of offset {}: {why}", record.offset))
+    }
+
+    /// A transaction that fails takes its queued records along: then a record's report says only that, and the transaction says why.
+    fn why_purged(&self, failure: Failure) -> Failure {
+        let is_purged = [Code::PURGE_QUEUE, Code::PURGE_INFLIGHT].contains(&failure.code);
+        if !is_purged || self.begun.is_none() {
+            return failure;
+        }
+        // To begin in the middle of a transaction is refused: by one that failed, with what made it fail. It changes nothing.
+        self.producer.begin().err().filter(|cause| cause.abort).unwrap_or(Failure { abort: true, ..failure })
+    }
+
+    /// The first record that did not arrive, as an error.
+    fn undelivered(&self, (partition, failure): (i32, Failure)) -> KafkaError {
+        let subject = TopicPartition::new(&self.kept.topic, partition);
+        let failure = self.producer.fatal().unwrap_or_else(|| self.why_purged(failure));
+        let error = self.told_apart(self.errors().error(subject, Doing::Write, failure, self.producer.handle().observer().last_problem()));
+        if self.begun.is_some() { given_up(error) } else { error }
+    }
+}
+
+#[async_trait]
+impl RecordWriter for Writer {
+    async fn progress(&mut self) -> Result<Option<CommittedOffset>> {
+        if self.delivery == Delivery::AtLeastOnce {
+            return Ok(None);
+        }
+        let subject = format!("consumer group {}", self.id);
+        let asker = self.asker.about(&self.id)?;
+        let mut committed = source::committed(&asker, subject, std::slice::from_ref(&self.kept)).await?;
+        Ok(committed.remove(&self.kept))
+    }
+
+    fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<Queued> {
+        if record.timestamp == INSTEAD_OF_ZERO {
+            return Err(self.refused(partition, record, "its timestamp cannot be written"));
+        }
+        self.begin()?;
+        match self.producer.send(partition, record) {
+            Ok(Sent::Taken) => {
+                failpoint!("restore::produce::after");
+                Ok(Queued::Taken)
+            }
+            Ok(Sent::Full) => Ok(Queued::Full),
+            Err(failure) if errors::kind(&failure) == KafkaErrorKind::RecordRefused => Err(self.refused(partition, record, &failure.text)),
+            // After a delivery failed, librdkafka takes no more records for the transaction; the delivery report says why.
+            Err(failure) => Err(match self.producer.handle().observer().take_reports().failed {
+                Some(undelivered) => self.undelivered(undelivered),
+                None if self.begun.is_some() => given_up(self.error(Doing::Write, failure)),
+                None => self.error(Doing::Write, failure),
+            }),
+        }
+    }
+
+    async fn room(&mut self) -> Result<()> {
+        let (start, is_late, observer) = (Instant::now(), self.patience(), Arc::clone(self.producer.handle().observer()));
+        let before = observer.outstanding();
+        let mut silence = Silence::of(before);
+        // Down to the half, so that each wait is followed by many records. Some progress at least: one record can be larger than the half.
+        while observer.outstanding() > 0 && (observer.outstanding() == before || observer.outstanding() > self.producer.room() / 2) {
+            self.producer.reported(STEP).await;
+            if let Some(failure) = self.producer.fatal().or_else(|| observer.hopeless(start)) {
+                return Err(self.error(Doing::Write, failure));
+            }
+            if is_late() {
+                return Err(self.too_late().await);
+            }
+            self.check_silence(&mut silence).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<Vec<Written>> {
+        let (start, is_late) = (Instant::now(), self.patience());
+        failpoint!("restore::flush::before");
+        let (producer, observer) = (Arc::clone(&self.producer), Arc::clone(self.producer.handle().observer()));
+        // This sends what lingers. It is not how to wait: as long as it lasts, librdkafka's threads for the brokers spin.
+        let mut is_done = blocking(move || producer.flush(STEP)).await;
+        let mut silence = Silence::of(observer.outstanding());
+        while !is_done {
+            if let Some(failure) = self.producer.fatal().or_else(|| observer.hopeless(start)) {
+                return Err(self.error(Doing::Write, failure));
+            }
+            if is_late() {
+                return Err(self.too_late().await);
+            }
+            self.producer.reported(STEP).await;
+            is_done = observer.outstanding() == 0;
+            if !is_done {
+                self.check_silence(&mut silence).await?;
+            }
+        }
+        let reports = self.producer.handle().observer().take_reports();
+        if let Some(undelivered) = reports.failed {
+            let error = self.undelivered(undelivered);
+            self.abort().await;
+            return Err(error);
+        }
+        failpoint!("restore::flush::after");
+        Ok(reports.written.into_values().flatten().collect())
+    }
+
+    async fn commit(&mut self, progress: &CommittedOffset) -> Result<()> {
+        if self.delivery == Delivery::AtLeastOnce {
+            return Ok(());
+        }
+        self.begin()?;
+        let (id, kept, offset) = (self.id.clone(), self.kept.clone(), progress.clone());
+        failpoint!("restore::send_offsets::before");
+        let sent = self.settle(WHOLE, move |producer, wait| producer.send_offset(&id, &kept, &offset, wait)).await;
+        let is_ending = sent.is_ok();
+        let committed = match sent {
+            Ok(()) => {
+                failpoint!("restore::send_offsets::after");
+                failpoint!("restore::commit_transaction::before");
+                self.settle(STEP, Producer::commit).await
+            }
+            Err(failure) => Err(failure),
+        };
+        let Err(failure) = committed else {
+            failpoint!("restore::commit_transaction::after");
+            self.begun = None;
+            return Ok(());
+        };
+        let error = self.error(Doing::CommitTransaction, failure.clone());
+        // A commit without an answer may have happened: the next writer learns what became of it.
+        if is_ending && !failure.abort && !failure.fatal {
+            return Err(error);
+        }
+        if !failure.fatal {
+            self.abort().await;
+        }
+        Err(given_up(error))
+    }
+}
+
+impl Drop for Writer {
+    /// Gives an open transaction up: it would keep the target's readers waiting until transaction.timeout.ms. In the background, because
+    /// nobody waits for a writer that is dropped; the end of the runtime waits for it.
+    fn drop(&mut self) {
+        if let Some(abort) = self.take_abort()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn_blocking(abort);
+        }
+    }
+}
+
+/// The error of a transaction that was given up: when time or the next writer heals it, the next invocation starts it again.
+fn given_up(error: KafkaError) -> KafkaError {
+    let kind = match error.kind {
+        KafkaErrorKind::Unavailable | KafkaErrorKind::Other => KafkaErrorKind::Aborted,
+        kind => kind,
+    };
+    KafkaError { kind, ..error }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("id", &self.id).field("topic", &self.kept.topic).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,23 @@
+//! What every crate here may use.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`record`] | a Kafka record as this project sees it: borrowed bytes, nothing interpreted |
+//! | [`clock`] | the time, injected |
+//! | `deadline.rs` | when the requests of an invocation have to be done |
+//! | `secret.rs` | a value that no log shows |
+//! | `causes.rs` | an error with its causes, in one line |
+//! | [`mod@failpoint`] | where tests kill the process; nothing in a build for users |
+//!
+//! It promises to know neither Kafka's protocol nor the bucket, and it imports no other crate of this project.
+
+mod causes;
+pub mod clock;
+mod deadline;
+pub mod failpoint;
+pub mod record;
+mod secret;
+
+pub use causes::in_full;
+pub use deadline::Deadline;
+pub use secret::Secret;

@@ -1,0 +1,254 @@
+//! What Azure's refusals mean, and what to do about each. Codes:
+//! <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::{ERROR_CODE, HeaderName, Headers};
+use azure_core::http::{Etag, RawResponse, StatusCode};
+use azure_core::time::{Duration, OffsetDateTime, parse_rfc7231};
+use kernel::in_full;
+
+use crate::{Result, StoreError, StoreErrorKind as Kind, Version};
+
+/// How far the clocks may be apart before Azure refuses a signature.
+const CLOCK_TOLERANCE: Duration = Duration::minutes(15);
+
+/// What messages say about the container.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// The container's URL, without a signature.
+    pub(super) url: String,
+    /// The account's URL.
+    pub(super) endpoint: String,
+    pub(super) account: String,
+    pub(super) container: String,
+    pub(super) sign_in: SignIn,
+    /// Whether Azure ever answered a request: then the endpoint and the identity exist, and without an answer or a token it is a passing
+    /// trouble.
+    pub(super) answered: AtomicBool,
+}
+
+/// How requests are allowed, for hints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SignIn {
+    Key,
+    /// With the end of its validity as it is written in it.
+    Sas(Option<String>),
+    Identity,
+}
+
+impl Site {
+    pub(super) fn location(&self, name: &str) -> String {
+        format!("{}/{name}", self.url)
+    }
+
+    /// The result of a request, its error explained.
+    pub(super) fn answer<T>(&self, name: &str, result: azure_core::Result<T>) -> Result<T> {
+        match result {
+            Ok(answer) => {
+                self.answered.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(error) => Err(self.explain(name, error)),
+        }
+    }
+
+    /// The version in an answer.
+    pub(super) fn version(&self, name: &str, etag: Option<Etag>) -> Result<Version> {
+        etag.map(|etag| Version(etag.into()))
+            .ok_or_else(|| StoreError::new(Kind::Other, self.location(name), "the answer does not tell the ETag"))
+    }
+
+    fn explain(&self, name: &str, error: azure_core::Error) -> StoreError {
+        let answered = self.answered.load(Ordering::Relaxed);
+        let (kind, what) = match error.kind() {
+            ErrorKind::HttpResponse { status, raw_response, .. } => return self.refused(name, *status, raw_response.as_deref()),
+            ErrorKind::Connection if !answered => (
+                Kind::WrongEndpoint,
+                format!(
+                    "cannot connect to {}: check the account's name or BlobEndpoint, and whether the network leads there",
+                    self.endpoint
+                ),
+            ),
+            ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete answer from {}", self.endpoint)),
+            ErrorKind::Credential if answered || is_passing(&error) => {
+                (Kind::Unavailable, "whoever gives out the identity's tokens did not give one".into())
+            }
+            ErrorKind::Credential => (Kind::Credentials, NO_TOKEN.into()),
+            _ => (Kind::Other, format!("the answer from {} could not be understood", self.endpoint)),
+        };
+        StoreError::new(kind, self.location(name), what).caused_by(redacted(&error))
+    }
+
+    fn refused(&self, name: &str, status: StatusCode, answer: Option<&RawResponse>) -> StoreError {
+        let nothing = Headers::new();
+        let headers = answer.map_or(&nothing, RawResponse::headers);
+        let code = headers.get_optional_str(&ERROR_CODE).unwrap_or_default();
+        let mut kind = kind(u16::from(status), code);
+        if !code.is_empty() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        if kind == Kind::Credentials && clock_difference(headers).is_some_and(|by| by.abs() > CLOCK_TOLERANCE) {
+            kind = Kind::ClockSkew;
+        }
+        let request = headers.get_optional_str(&HeaderName::from_static("x-ms-request-id")).unwrap_or("unknown");
+        let code = if code.is_empty() { "no error code" } else { code };
+        let what = format!("{} ({code}, HTTP {}, request {request})", self.advice(kind, code, headers), u16::from(status));
+        StoreError::new(kind, self.location(name), what)
+    }
+
+    fn advice(&self, kind: Kind, code: &str, headers: &Headers) -> String {
+        let Self { account, container, endpoint, .. } = self;
+        match (kind, code) {
+            (Kind::NotFound, _) => "no such object".into(),
+            (Kind::AlreadyExists, _) => "the object exists".into(),
+            (Kind::Changed, _) => "the object changed since it was read".into(),
+            (Kind::BadName, _) => "Azure does not accept the name of the container or of the object".into(),
+            (Kind::NoBucket, "ContainerBeingDeleted") => {
+                format!("the container {container} is being deleted; it can be created again in a minute")
+            }
+            (Kind::NoBucket, _) => format!("the container {container} does not exist; create it with `{}`", self.create_command()),
+            (Kind::ClockSkew, _) => {
+                let by = clock_difference(headers).unwrap_or_default().whole_minutes();
+                format!("this machine's clock is {by} minutes off from Azure's, which is too far for a signature: synchronise it")
+            }
+            (Kind::Credentials, "KeyBasedAuthenticationNotPermitted") => format!(
+                "the account {account} does not allow keys: remove AZURE_STORAGE_CONNECTION_STRING, set AZURE_STORAGE_ACCOUNT_NAME, and give the \
+                 identity of this machine the role Storage Blob Data Contributor"
+            ),
+            (Kind::Credentials, _) => self.sign_in_advice(),
+            (Kind::Denied, "BlobImmutableDueToPolicy") => "an immutability policy or a legal hold protects the object".into(),
+            (Kind::Denied, "AccountIsDisabled") => format!("the account {account} is disabled"),
+            (Kind::Denied, "AuthorizationFailure" | "AuthorizationSourceIPMismatch") => {
+                // Azurite's answer to a wrong key too.
+                format!(
+                    "not allowed: the network rules of the account {account} keep this machine out, or the key or signature is for something else"
+                )
+            }
+            (Kind::Denied, _) => self.permission_advice(),
+            (Kind::Throttled, _) => "Azure asks to slow down".into(),
+            (Kind::Damaged, _) => "the upload was damaged on its way, and refused".into(),
+            (Kind::Unavailable, _) => "Azure failed".into(),
+            (Kind::WrongEndpoint, "AccountRequiresHttps") => {
+                format!("the account {account} accepts only https: correct its endpoint {endpoint}")
+            }
+            (Kind::WrongEndpoint, _) => format!("what answers at {endpoint} is not Azure Blob Storage of the needed version"),
+            (Kind::Other, "BlobArchived" | "BlobBeingRehydrated") => {
+                "the object is archived: move it to a tier that can be read at once, which takes hours".into()
+            }
+            (Kind::Other, _) => "Azure refused the request".into(),
+        }
+    }
+
+    fn create_command(&self) -> String {
+        let Self { account, container, .. } = self;
+        let at = match self.is_public() {
+            true => String::new(),
+            false => format!(" --blob-endpoint {}", self.endpoint),
+        };
+        let mode = if self.sign_in == SignIn::Identity { " --auth-mode login" } else { "" };
+        format!("az storage container create --name {container} --account-name {account}{at}{mode}")
+    }
+
+    /// Whether the endpoint is one that an account's name leads to.
+    fn is_public(&self) -> bool {
+        self.endpoint.starts_with(&format!("https://{}.blob.", self.account))
+    }
+
+    fn sign_in_advice(&self) -> String {
+        match &self.sign_in {
+            SignIn::Key => format!(
+                "the AccountKey in AZURE_STORAGE_CONNECTION_STRING is not one of the keys of the account {} (any more)",
+                self.account
+            ),
+            SignIn::Sas(Some(end)) => format!(
+                "the SharedAccessSignature in AZURE_STORAGE_CONNECTION_STRING was refused; it is valid until {end}, unless the key that made it \
+                 was renewed: make a new one"
+            ),
+            SignIn::Sas(None) => "the SharedAccessSignature in AZURE_STORAGE_CONNECTION_STRING was refused: make a new one".into(),
+            SignIn::Identity => {
+                format!("the account {} does not accept the token of this machine's identity: is it of the same tenant?", self.account)
+            }
+        }
+    }
+
+    fn permission_advice(&self) -> String {
+        match self.sign_in {
+            SignIn::Identity => format!(
+                "the identity may not do this: give it the role Storage Blob Data Contributor on the container {} (it takes a few minutes to \
+                 take effect)",
+                self.container
+            ),
+            SignIn::Sas(_) => SAS_LACKS.into(),
+            SignIn::Key => format!("the account {} does not allow this", self.account),
+        }
+    }
+}
+
+pub(super) const SAS_LACKS: &str =
+    "the SharedAccessSignature does not allow this: it needs the permissions read, create, write and list (sp=rcwl)";
+
+const NO_TOKEN: &str = "no token could be had for a managed or workload identity: does this machine have one (AZURE_CLIENT_ID names which), or \
+                        should AZURE_STORAGE_CONNECTION_STRING be set?";
+
+fn kind(status: u16, code: &str) -> Kind {
+    match (code, status) {
+        ("BlobNotFound" | "ResourceNotFound", _) => Kind::NotFound,
+        // A signature without the permission to overwrite learns of an existing blob in this way.
+        ("BlobAlreadyExists" | "UnauthorizedBlobOverwrite", _) => Kind::AlreadyExists,
+        // The blocks of an upload go away when another writer's blob of the same name is complete.
+        ("InvalidBlockList", _) => Kind::AlreadyExists,
+        ("ConditionNotMet", _) => Kind::Changed,
+        ("ContainerNotFound" | "ContainerBeingDeleted", _) => Kind::NoBucket,
+        (
+            "AuthenticationFailed" | "InvalidAuthenticationInfo" | "NoAuthenticationInformation" | "KeyBasedAuthenticationNotPermitted",
+            _,
+        ) => Kind::Credentials,
+        ("InvalidResourceName" | "InvalidUri" | "OutOfRangeInput", _) => Kind::BadName,
+        ("Md5Mismatch" | "Crc64Mismatch", _) => Kind::Damaged,
+        ("OperationTimedOut", _) => Kind::Unavailable,
+        ("BlobImmutableDueToPolicy" | "ContainerDisabled", _) => Kind::Denied,
+        ("AccountRequiresHttps", _) => Kind::WrongEndpoint,
+        (_, 429 | 503) => Kind::Throttled,
+        (_, 408 | 500..) => Kind::Unavailable,
+        // Every refusal by Azure Blob Storage carries a code.
+        ("", _) => Kind::WrongEndpoint,
+        ("InvalidHeaderValue", 400) => Kind::WrongEndpoint,
+        (_, 401) => Kind::Credentials,
+        (_, 403) => Kind::Denied,
+        _ => Kind::Other,
+    }
+}
+
+/// How far this machine's clock is ahead of the answer's `Date`.
+fn clock_difference(headers: &Headers) -> Option<Duration> {
+    let theirs = headers.get_optional_str(&HeaderName::from_static("date"))?;
+    Some(OffsetDateTime::now_utc() - parse_rfc7231(theirs).ok()?)
+}
+
+/// Whether a token could not be had for a reason that passes: the token service answered with 5xx or 429.
+fn is_passing(error: &azure_core::Error) -> bool {
+    chain(error).filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).any(|cause| match cause.http_status().map(u16::from) {
+        Some(status) => status == 429 || status >= 500,
+        None => false,
+    })
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// An error and its causes in one line. The URL in it can carry a shared access signature: that is taken out.
+fn redacted(error: &(dyn Error + 'static)) -> String {
+    let text = in_full(error);
+    let mut parts = text.split("sig=");
+    let mut safe = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|byte: char| !(byte.is_ascii_alphanumeric() || "%+/=-_".contains(byte))).unwrap_or(part.len());
+        safe += "sig=***";
+        safe += &part[end..];
+    }
+    safe
+}

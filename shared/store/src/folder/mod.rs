@@ -1,0 +1,145 @@
+//! A local folder as a bucket: any POSIX file system with hard links.
+
+mod chain;
+#[cfg(test)]
+mod delete;
+mod list;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::io::Errno;
+
+use super::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version, names};
+
+/// The folder under the root that holds files being written and the lock of `replace`. Never listed, and no object can have a name in it.
+const PRIVATE: &str = ".@tmp";
+
+/// A store in a local folder, usable by any number of processes at once.
+///
+/// An object is written to a temporary file, made durable, and then linked to its name, so a name never shows a part of an object and never
+/// changes hands; what [`ObjectStore::list`] shows is durable too, also when its writer was killed before it could make sure of it.
+///
+/// Symbolic links below the root are not followed: listings skip them, and a name that leads through one is refused. (The root itself may be
+/// one.) As in any folder, an object and a folder cannot have the same name.
+#[derive(Debug, Clone)]
+pub struct FolderStore {
+    root: Arc<Path>,
+    swept: Arc<AtomicBool>,
+}
+
+impl FolderStore {
+    /// The store in `root`. Nothing is read or written yet: the first write makes the folder if it does not exist.
+    pub fn open(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into().into(), swept: Arc::default() }
+    }
+
+    fn check(&self, name: &str) -> Result<()> {
+        names::check(name, || self.location(name))?;
+        if name.split('/').next() == Some(PRIVATE) {
+            return Err(self.error(StoreErrorKind::BadName, name, format!("{PRIVATE} is where this store keeps unfinished files")));
+        }
+        Ok(())
+    }
+
+    fn error(&self, kind: StoreErrorKind, name: &str, what: impl Into<String>) -> StoreError {
+        StoreError::new(kind, self.location(name), what)
+    }
+
+    /// Runs `work` where it may block.
+    async fn blocking<T: Send + 'static>(&self, name: &str, work: impl FnOnce(&Path, &str) -> io::Result<T> + Send + 'static) -> Result<T> {
+        let (root, owned) = (self.root.clone(), name.to_owned());
+        let done = tokio::task::spawn_blocking(move || work(&root, &owned)).await.map_err(io::Error::other);
+        done.flatten().map_err(|cause| self.explain(name, cause))
+    }
+
+    async fn reading<T: Send + 'static>(&self, name: &str, work: impl FnOnce(&Path, &str) -> io::Result<T> + Send + 'static) -> Result<T> {
+        self.check(name)?;
+        self.blocking(name, work).await
+    }
+
+    async fn writing<T: Send + 'static>(&self, name: &str, work: impl FnOnce(&Path, &str) -> io::Result<T> + Send + 'static) -> Result<T> {
+        self.check(name)?;
+        let sweep = !self.swept.swap(true, Ordering::Relaxed);
+        self.blocking(name, move |root, name| {
+            if sweep {
+                write::sweep(root);
+            }
+            work(root, name)
+        })
+        .await
+    }
+
+    fn explain(&self, name: &str, cause: io::Error) -> StoreError {
+        use StoreErrorKind as Kind;
+        let (kind, what) = match Errno::from_io_error(&cause) {
+            Some(Errno::NOENT | Errno::NOTDIR) if !self.root.is_dir() => {
+                (Kind::NoBucket, "the folder of the backup does not exist, or is not a folder: check FILESYSTEM_BACKUP_DIR")
+            }
+            Some(Errno::NOENT) => (Kind::NotFound, "no such object"),
+            Some(Errno::EXIST) => (Kind::AlreadyExists, "the object exists"),
+            Some(Errno::NOTDIR | Errno::ISDIR) => (Kind::BadName, "a folder cannot hold an object and a folder of the same name"),
+            Some(Errno::LOOP) => (Kind::BadName, "the way there leads through a symbolic link, and none is followed: use a real folder"),
+            Some(Errno::NAMETOOLONG) => (Kind::BadName, "the name is too long for this file system"),
+            Some(Errno::ACCESS | Errno::PERM) => (Kind::Denied, "permission denied: let this user read and write the folder"),
+            Some(Errno::ROFS) => (Kind::Denied, "the file system is mounted read-only"),
+            Some(Errno::NOSPC | Errno::DQUOT) => (Kind::Other, "the disk is full, or the quota used up: make room"),
+            Some(Errno::XDEV) => (Kind::Other, "another file system is mounted below the folder: mount it over the whole folder"),
+            Some(Errno::OPNOTSUPP | Errno::MLINK) => {
+                (Kind::Other, "this file system has no hard links, which writing all or nothing needs")
+            }
+            Some(Errno::TIMEDOUT | Errno::STALE | Errno::AGAIN) => (Kind::Unavailable, "the file system does not answer"),
+            None if cause.kind() == io::ErrorKind::WouldBlock => {
+                (Kind::Unavailable, "another process has had the folder's lock (.@tmp/lock) for ten seconds: nothing was changed")
+            }
+            _ if cause.kind() == io::ErrorKind::UnexpectedEof => (Kind::Damaged, "the file became shorter while it was read"),
+            _ => (Kind::Other, "reading or writing failed"),
+        };
+        self.error(kind, name, what).caused_by(cause)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FolderStore {
+    fn location(&self, name: &str) -> String {
+        self.root.join(name).display().to_string()
+    }
+
+    async fn create(&self, name: &str, body: Body) -> Result<Version> {
+        self.writing(name, move |root, name| write::create(root, name, &body)).await
+    }
+
+    async fn replace(&self, name: &str, body: Bytes, unchanged_since: &Version) -> Result<Version> {
+        let expected = unchanged_since.clone();
+        let replaced = self.writing(name, move |root, name| write::replace(root, name, &body.into(), &expected)).await?;
+        replaced.ok_or_else(|| self.error(StoreErrorKind::Changed, name, "the object changed since it was read"))
+    }
+
+    async fn get(&self, name: &str) -> Result<Object> {
+        let part = self.get_range(name, 0..u64::MAX).await?;
+        Ok(Object { body: part.bytes, version: part.version })
+    }
+
+    async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Part> {
+        self.reading(name, move |root, name| read::range(root, name, range)).await
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Page> {
+        let Some(after) = names::start_within(prefix, after).map(str::to_owned) else { return Ok(Page::default()) };
+        self.blocking(prefix, move |root, prefix| list::list(root, prefix, &after, limit)).await
+    }
+
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
+        self.blocking(prefix, list::folders).await
+    }
+}

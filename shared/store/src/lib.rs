@@ -1,0 +1,151 @@
+//! The bucket: one small trait in domain words, its adapters and its decorators.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `settings.rs` | which bucket, and how to reach it |
+//! | `folder/`, `s3/`, `azure/` | the adapters |
+//! | `prefix.rs` | a path inside of a bucket, as if it were a bucket of its own |
+//! | `retry.rs` | how often a request is tried, and how long |
+//! | `names.rs`, `body.rs`, `error.rs` | what every adapter shares |
+//! | `testing/` | stores for tests, and the conformance suite that each adapter passes; only with the feature `testing` |
+//!
+//! It promises what [`ObjectStore`] says, whatever is killed and whoever else works on the same bucket. An SDK type never leaves an adapter, and
+//! nothing here knows what the objects mean. No adapter deletes.
+//!
+//! Names are `/`-separated paths without a leading slash, for example `orders/0/00000000000000000000.tar.gz`.
+
+mod azure;
+mod body;
+mod error;
+mod folder;
+mod names;
+mod prefix;
+mod retry;
+mod s3;
+mod settings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use azure::{AzureBlobStore, ConnectionString};
+pub use body::Body;
+pub use error::{StoreError, StoreErrorKind};
+pub use folder::FolderStore;
+pub use names::MAX_NAME;
+pub use prefix::PrefixStore;
+pub use retry::RetryPolicy;
+pub use s3::S3BucketStore;
+pub use settings::{AzureStore, S3Store, StoreKind, StoreSettings};
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use kernel::Deadline;
+
+/// Short for results of stores.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// An opaque token for one state of one object (an ETag on cloud stores). Only good for comparing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Version(pub String);
+
+/// A whole object.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its content.
+    pub body: Bytes,
+    /// The state that was read.
+    pub version: Version,
+}
+
+/// A stretch of an object.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The bytes asked for; shorter only where the object ends.
+    pub bytes: Bytes,
+    /// Size of the whole object in bytes.
+    pub size: u64,
+    /// The state that was read.
+    pub version: Version,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The object's full name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In ascending order of the names' bytes.
+    pub objects: Vec<Listed>,
+    /// Whether objects follow after the last one of this page.
+    pub more: bool,
+}
+
+/// A bucket, container or folder, with an optional prefix that callers do not see.
+///
+/// Every method is one promise that holds whatever is killed and whoever else works on the same bucket. An adapter retries what can be
+/// retried, within the invocation's deadline; an error that leaves it is final for this invocation.
+#[async_trait]
+pub trait ObjectStore: Debug + Send + Sync {
+    /// Where an object lives, for messages: `s3://bucket/prefix/name`, `/backup/name`.
+    fn location(&self, name: &str) -> String;
+
+    /// Tells this bucket, prefix included, from every other one: what progress that is kept outside of it refers to. Two spellings of one
+    /// bucket may differ.
+    fn identity(&self) -> String {
+        self.location("")
+    }
+
+    /// Creates the object, all or nothing: no reader ever sees a part of it, and an existing object is never touched.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::AlreadyExists`] when the name is taken by somebody else's object. When an answer is lost and the retry finds the
+    /// object there with the same bytes, that is success.
+    async fn create(&self, name: &str, body: Body) -> Result<Version>;
+
+    /// Replaces the object, all or nothing, if it still is in the state `unchanged_since`.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Changed`] when it is in another state or gone.
+    async fn replace(&self, name: &str, body: Bytes, unchanged_since: &Version) -> Result<Version>;
+
+    /// Reads a whole object. For small ones; segments are read with [`ObjectStore::get_range`].
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`].
+    async fn get(&self, name: &str) -> Result<Object>;
+
+    /// Reads `range` (in bytes) of an object. A range that starts at or behind the end gives no bytes, and the size.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`].
+    async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Part>;
+
+    /// Lists objects whose names start with `prefix` and are greater than `after` (empty: from the first), at most `limit` of them
+    /// (1 to 1,000), in one request where the store can.
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Page>;
+
+    /// The names of the folders directly under `prefix` (which is empty or ends in `/`), without the trailing slash, in ascending order.
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>>;
+}
+
+/// The store that the settings name, with its prefix. No request is sent yet.
+///
+/// # Errors
+/// When the settings cannot be used, each adapter's own.
+pub async fn open(settings: &StoreSettings, deadline: &Deadline) -> Result<Arc<dyn ObjectStore>> {
+    let store: Arc<dyn ObjectStore> = match &settings.kind {
+        StoreKind::Folder(root) => Arc::new(FolderStore::open(root)),
+        StoreKind::S3(bucket) => Arc::new(S3BucketStore::connect(bucket, RetryPolicy::default(), deadline).await?),
+        StoreKind::Azure(container) => Arc::new(AzureBlobStore::connect(container, RetryPolicy::default(), deadline)?),
+    };
+    Ok(PrefixStore::wrap(store, &settings.prefix))
+}

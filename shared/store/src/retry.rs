@@ -1,0 +1,266 @@
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kernel::{Deadline, in_full};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Result, StoreError, StoreErrorKind};
+
+/// How often a request is tried, how long one try may take, and how long the pauses between tries are.
+#[derive(Debug, Clone)]
+pub struct RetryPolicy {
+    /// Tries in all of a request that fails in a way that can pass.
+    pub tries: u32,
+    /// Upper bound of the first pause; it doubles with every try. Each pause is random between nothing and its bound, so that many
+    /// invocations that failed together do not come back together.
+    pub first_pause: Duration,
+    /// Upper bound of any pause.
+    pub longest_pause: Duration,
+    /// What a try may take besides moving the object's bytes.
+    pub try_time: Duration,
+    /// The slowest line that a try does not give up on, in bytes a second. All requests under way share it.
+    pub slowest_line: u64,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            tries: 8,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(10),
+            try_time: Duration::from_secs(20),
+            slowest_line: 256 << 10,
+        }
+    }
+}
+
+/// What a whole small object (`topic.json`, a checkpoint, a `.sha256`) has at most, for reckoning how long a try to read it may take.
+pub(super) const SMALL_OBJECT: u64 = 1 << 20;
+
+/// The largest stretch that a try is reckoned with, whatever was asked for: a range may be longer than its object.
+pub(super) const LARGEST_STRETCH: u64 = 64 << 20;
+
+/// Tries requests by a policy, within a deadline.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Retry {
+    pub(super) policy: RetryPolicy,
+    pub(super) deadline: Deadline,
+    /// Bytes that requests under way move.
+    moving: Arc<AtomicU64>,
+}
+
+impl Retry {
+    /// For the requests of one store.
+    pub(super) fn new(policy: RetryPolicy, deadline: &Deadline) -> Self {
+        Self { policy, deadline: deadline.clone(), moving: Arc::default() }
+    }
+
+    /// Makes the request that `call` starts, and again with the number of the try (from 1) as long as it fails in a way that can pass. `bytes`
+    /// is how much of an object it moves.
+    pub(super) async fn run<T, F>(&self, location: &str, bytes: u64, mut call: impl FnMut(u32) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut number = 1;
+        loop {
+            let error = match self.once(location, bytes, call(number)).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let pause = self.pause(number);
+            if number >= self.tries(error.kind) || self.deadline.remaining().is_some_and(|remaining| remaining <= pause) {
+                return Err(error);
+            }
+            let next = format!("trying again in {} ms, try {number} of {}", pause.as_millis(), self.policy.tries);
+            match number {
+                // Operators see that something is wrong, and not each try of it.
+                1 => tracing::warn!("{}; {next}", in_full(&error)),
+                _ => tracing::debug!("{}; {next}", in_full(&error)),
+            }
+            tokio::time::sleep(pause).await;
+            number += 1;
+        }
+    }
+
+    /// One try. It may take longer when its time is over and others are still under way: the parts of an object share a slow line, and would all
+    /// fail at the same moment, for ever. Alone on the line, it gives up.
+    async fn once<T>(&self, location: &str, bytes: u64, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let _moving = Moving::begin(&self.moving, bytes);
+        let (start, left, mut call) = (Instant::now(), self.deadline.remaining(), pin!(call));
+        let mut limit = self.limit(bytes, left);
+        loop {
+            if let Ok(answer) = timeout_at(start + limit, &mut call).await {
+                return answer;
+            }
+            let shared = self.limit(self.moving.load(Ordering::Relaxed), left);
+            if shared <= limit {
+                return Err(no_answer(location, limit));
+            }
+            limit = shared;
+        }
+    }
+
+    /// What passes by itself is tried often; what was damaged on the way, or an address that does not answer at all, a few times.
+    fn tries(&self, kind: StoreErrorKind) -> u32 {
+        match kind {
+            StoreErrorKind::Throttled | StoreErrorKind::Unavailable => self.policy.tries,
+            StoreErrorKind::Damaged | StoreErrorKind::WrongEndpoint => self.policy.tries.min(3),
+            _ => 1,
+        }
+    }
+
+    /// How long a try may take, before which so much time was left, while the line carries `bytes`.
+    fn limit(&self, bytes: u64, left: Option<Duration>) -> Duration {
+        let limit = self.policy.try_time + Duration::from_secs(bytes / self.policy.slowest_line);
+        left.map_or(limit, |left| limit.min(left))
+    }
+
+    fn pause(&self, number: u32) -> Duration {
+        let bound = self.policy.first_pause.saturating_mul(1 << (number - 1).min(16)).min(self.policy.longest_pause);
+        bound.mul_f64(rand::random())
+    }
+}
+
+/// Counts bytes as long as it lives.
+struct Moving<'a> {
+    all: &'a AtomicU64,
+    bytes: u64,
+}
+
+impl<'a> Moving<'a> {
+    fn begin(all: &'a AtomicU64, bytes: u64) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self { all, bytes }
+    }
+}
+
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+fn no_answer(location: &str, limit: Duration) -> StoreError {
+    let what = format!("no complete answer within {:.1} s, so whether the request took effect is unknown", limit.as_secs_f64());
+    StoreError::new(StoreErrorKind::Unavailable, location, what)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::cell::Cell;
+    use std::future;
+    use std::sync::Mutex;
+
+    use kernel::clock;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use telemetry::{LogLevel, LogLine, LogStyle};
+
+    fn retry() -> Retry {
+        let policy = RetryPolicy { first_pause: Duration::ZERO, ..RetryPolicy::default() };
+        Retry::new(policy, &Deadline::unset())
+    }
+
+    async fn tries(retry: &Retry, kind: StoreErrorKind) -> u32 {
+        let tries = Cell::new(0);
+        let failing = |number| {
+            tries.set(number);
+            future::ready(Err::<(), _>(StoreError::new(kind, "x", "y")))
+        };
+        assert_eq!(retry.run("x", 0, failing).await.unwrap_err().kind, kind);
+        tries.get()
+    }
+
+    #[tokio::test]
+    async fn only_what_can_pass_is_tried_again() {
+        let retry = retry();
+        assert_eq!(tries(&retry, StoreErrorKind::Throttled).await, 8);
+        assert_eq!(tries(&retry, StoreErrorKind::Unavailable).await, 8);
+        assert_eq!(tries(&retry, StoreErrorKind::WrongEndpoint).await, 3);
+        for kind in [StoreErrorKind::AlreadyExists, StoreErrorKind::Changed, StoreErrorKind::Denied, StoreErrorKind::NotFound] {
+            assert_eq!(tries(&retry, kind).await, 1, "{kind:?}");
+        }
+    }
+
+    /// One line for each request that does not go through at once, with the root cause, whatever LOG_LEVEL hides below WARNING.
+    #[tokio::test]
+    async fn the_first_failure_of_a_request_is_a_warning() {
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let memory = lines.clone();
+        let sink = Box::new(move |_, line: &str| memory.lock().unwrap().push(line.to_owned()));
+        let log = LogLine::new(LogLevel::Warning, LogStyle::Seed, clock::system(), Arc::default(), sink);
+        let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(log));
+        let failing = |_| future::ready(Err::<(), _>(StoreError::new(StoreErrorKind::Unavailable, "x", "away").caused_by("reset by peer")));
+        retry().run("x", 0, failing).await.unwrap_err();
+        let lines = lines.lock().unwrap();
+        assert!(lines.len() == 1 && lines[0].contains("x: away: reset by peer; trying again in 0 ms, try 1 of 8"), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_tried_again_after_the_deadline() {
+        let retry = retry();
+        retry.deadline.set(Some(Duration::ZERO));
+        assert_eq!(tries(&retry, StoreErrorKind::Unavailable).await, 1);
+        retry.deadline.set(None);
+        assert_eq!(tries(&retry, StoreErrorKind::Unavailable).await, 8);
+    }
+
+    #[tokio::test]
+    async fn a_try_ends_with_the_deadline() {
+        let retry = retry();
+        retry.deadline.set(Some(Duration::ZERO));
+        let error = retry.run("x", 0, |_| future::pending::<Result<()>>()).await.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_large_object_may_take_longer() {
+        let retry = retry();
+        assert_eq!(retry.limit(0, None), Duration::from_secs(20));
+        assert_eq!(retry.limit(64 << 20, None), Duration::from_secs(20 + 256));
+    }
+
+    /// A try has no time of its own here: others on the line give it time, alone it has none.
+    #[tokio::test]
+    async fn a_try_may_take_as_long_as_all_that_share_the_line() {
+        let policy = RetryPolicy { try_time: Duration::ZERO, slowest_line: 1, ..RetryPolicy::default() };
+        let retry = Retry::new(policy, &Deadline::unset());
+        let dead = async || retry.once("x", 0, future::pending::<Result<()>>()).await.unwrap_err().kind;
+        assert_eq!(dead().await, StoreErrorKind::Unavailable);
+        let _others = Moving::begin(&retry.moving, 3600);
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(())
+        };
+        retry.once("x", 0, slow).await.unwrap();
+        // The deadline does not wait for others.
+        retry.deadline.set(Some(Duration::ZERO));
+        assert_eq!(dead().await, StoreErrorKind::Unavailable);
+    }
+
+    /// What ends early, or is cancelled, is not counted any more.
+    #[tokio::test]
+    async fn only_what_is_under_way_counts() {
+        let retry = retry();
+        let seen = |_| async { Ok(retry.moving.load(Ordering::Relaxed)) };
+        assert_eq!(retry.run("x", 5, seen).await.unwrap(), 5);
+        let mut given_up = Box::pin(retry.run("x", 7, |_| future::pending::<Result<()>>()));
+        assert!(futures::poll!(&mut given_up).is_pending());
+        assert_eq!(retry.run("x", 5, seen).await.unwrap(), 12);
+        drop(given_up);
+        assert_eq!(retry.run("x", 5, seen).await.unwrap(), 5);
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        let retry = Retry::default();
+        for number in 1..100 {
+            assert!(retry.pause(number) <= Duration::from_millis(100 << (number - 1).min(10)).min(Duration::from_secs(10)));
+        }
+    }
+}

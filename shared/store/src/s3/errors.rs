@@ -1,0 +1,237 @@
+//! From S3's error codes to what a user can do about them. Codes:
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>, and those of MinIO that begin with `XMinio`.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_checksums::body::validate::Error as ChecksumError;
+
+use crate::{StoreError, StoreErrorKind};
+
+/// The bucket's address, for the words of errors.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) bucket: String,
+    pub(super) region: String,
+    pub(super) endpoint: Option<String>,
+    /// Whether anything ever answered there: when not, the address is wrong rather than the network down, and so are the credentials.
+    pub(super) answered: AtomicBool,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    /// The permission it takes, as policies name it.
+    pub(super) action: &'static str,
+    pub(super) location: String,
+    /// What it means when the request's condition does not hold.
+    pub(super) refusal: StoreErrorKind,
+}
+
+type Told = (StoreErrorKind, String);
+
+impl Site {
+    /// The result of a request, its error explained.
+    pub(super) fn answer<T, E>(&self, asked: &Asked, result: Result<T, SdkError<E>>) -> Result<T, StoreError>
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        match result {
+            Ok(answer) => {
+                self.answered.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(error) => Err(self.explain(asked, error)),
+        }
+    }
+
+    fn explain<E>(&self, asked: &Asked, error: SdkError<E>) -> StoreError
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let (kind, what) = match &error {
+            SdkError::ServiceError(failed) => {
+                self.answered.store(true, Ordering::Relaxed);
+                let raw = failed.raw();
+                let region = raw.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| region_in(raw.body().bytes()?));
+                self.refused(asked, failed.err().code().unwrap_or_default(), raw.status().as_u16(), region)
+            }
+            SdkError::ResponseError(failed) if failed.raw().body().bytes().is_some() => self.foreign(),
+            SdkError::DispatchFailure(failed) => {
+                let connecting = failed.as_connector_error().and_then(|error| find::<hyper_util::client::legacy::Error>(error));
+                self.not_sent(&error, !connecting.is_some_and(|error| error.is_connect()))
+            }
+            SdkError::ConstructionFailure(_) if find::<CredentialsError>(&error).is_none() => {
+                (StoreErrorKind::WrongEndpoint, "no request can be made of this: check BUCKET_NAME, S3_REGION and the endpoint".into())
+            }
+            _ => self.not_sent(&error, true),
+        };
+        let told = StoreError::new(kind, &asked.location, what);
+        match error.into_source() {
+            Ok(source) => told.caused_by(source),
+            Err(error) => told.caused_by(error),
+        }
+    }
+
+    /// The content of an answer that did not arrive whole, or not as it was stored.
+    pub(super) fn broken_off(&self, asked: &Asked, error: impl Error + Send + Sync + 'static) -> StoreError {
+        let (kind, what) = match find::<ChecksumError>(&error) {
+            Some(_) => (StoreErrorKind::Damaged, "what was received is not what was stored: its checksum is another"),
+            None => (StoreErrorKind::Unavailable, "the connection was lost while the object was read"),
+        };
+        StoreError::new(kind, &asked.location, what).caused_by(error)
+    }
+
+    fn refused(&self, asked: &Asked, code: &str, status: u16, region: Option<String>) -> Told {
+        use StoreErrorKind as Kind;
+        let Self { bucket, .. } = self;
+        let action = asked.action;
+        match code {
+            "PreconditionFailed" if asked.refusal == Kind::AlreadyExists => (Kind::AlreadyExists, "the object exists".into()),
+            "PreconditionFailed" => (asked.refusal, "the object changed since it was read".into()),
+            "ConditionalRequestConflict" | "OperationAborted" => {
+                (Kind::Unavailable, "another write of the same object is under way: nothing was written".into())
+            }
+            "NoSuchKey" | "NotFound" | "NoSuchVersion" => (Kind::NotFound, "no such object".into()),
+            "NoSuchUpload" => (Kind::NotFound, "the multipart upload was ended by somebody else".into()),
+            "NoSuchBucket" | "InvalidBucketName" => {
+                (Kind::NoBucket, format!("there is no bucket {bucket} at {}: check BUCKET_NAME, or create it", self.address()))
+            }
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden" => (Kind::Denied, self.denied(action)),
+            "InvalidObjectState" => (Kind::Other, "the object is archived: restore it to a class that can be read at once".into()),
+            "ExpiredToken" | "TokenRefreshRequired" | "RequestExpired" => {
+                (Kind::Credentials, "the credentials have expired: renew them, or use a role that renews itself".into())
+            }
+            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidSecurity" | "NotSignedUp" => (
+                Kind::Credentials,
+                format!("the credentials are not known to {} ({code}): check the access key and the secret key", self.address()),
+            ),
+            "RequestTimeTooSkewed" => {
+                (Kind::ClockSkew, "this machine's clock is too far off: set it by NTP, since requests are signed with the time".into())
+            }
+            "PermanentRedirect"
+            | "TemporaryRedirect"
+            | "Redirect"
+            | "AuthorizationHeaderMalformed"
+            | "IllegalLocationConstraintException" => (Kind::WrongEndpoint, self.elsewhere(region)),
+            "SlowDown"
+            | "SlowDownRead"
+            | "SlowDownWrite"
+            | "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestLimitExceeded"
+            | "TooManyRequests"
+            | "BandwidthLimitExceeded" => (Kind::Throttled, format!("{} asks to slow down ({code})", self.address())),
+            "BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch" => {
+                (Kind::Damaged, format!("the upload was damaged on its way, and refused ({code})"))
+            }
+            "RequestTimeout" | "IncompleteBody" | "InternalError" | "ServiceUnavailable" => (Kind::Unavailable, self.failing(code)),
+            "KeyTooLongError" | "InvalidURI" | "XMinioInvalidObjectName" | "XMinioObjectExistsAsDirectory" | "XMinioParentIsObject" => {
+                (Kind::BadName, format!("the bucket cannot hold an object of this name ({code})"))
+            }
+            "NotImplemented" => {
+                (Kind::Other, format!("{} lacks what safe writing needs, such as conditional requests, for {action}", self.address()))
+            }
+            "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded" => {
+                (Kind::Other, format!("{} has no room left for this bucket ({code})", self.address()))
+            }
+            _ if code.starts_with("KMS.") => {
+                (Kind::Denied, format!("the KMS key of the bucket or of S3_SSE_KMS_KEY_ID cannot be used ({code})"))
+            }
+            _ => self.by_status(asked, code, status, region),
+        }
+    }
+
+    /// For answers without a code (to a HEAD request, or from a proxy), and codes not listed above.
+    fn by_status(&self, asked: &Asked, code: &str, status: u16, region: Option<String>) -> Told {
+        use StoreErrorKind as Kind;
+        match status {
+            301 | 302 | 307 | 308 => (Kind::WrongEndpoint, self.elsewhere(region)),
+            401 => (Kind::Credentials, format!("{} does not accept the credentials", self.address())),
+            403 => (Kind::Denied, self.denied(asked.action)),
+            412 => (asked.refusal, "the condition of the request does not hold".into()),
+            429 => (Kind::Throttled, format!("{} asks to slow down", self.address())),
+            408 | 500.. => (Kind::Unavailable, self.failing(&format!("HTTP {status} {code}"))),
+            _ if code.is_empty() => self.foreign(),
+            _ => (Kind::Other, format!("{} refused {} ({code}, HTTP {status})", self.address(), asked.action)),
+        }
+    }
+
+    /// For requests that got no answer, or not a whole one.
+    fn not_sent(&self, error: &(dyn Error + 'static), connected: bool) -> Told {
+        match find::<CredentialsError>(error) {
+            Some(CredentialsError::ProviderTimedOut(_)) => {
+                return (StoreErrorKind::Unavailable, "whoever gives out the credentials did not answer in time".into());
+            }
+            // There were credentials before, so this is a passing trouble of whoever renews them.
+            Some(CredentialsError::ProviderError(_) | CredentialsError::Unhandled(_)) if self.answered.load(Ordering::Relaxed) => {
+                return (StoreErrorKind::Unavailable, "whoever gives out the credentials did not give any".into());
+            }
+            Some(_) => {
+                let what = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run with a role";
+                return (StoreErrorKind::Credentials, what.into());
+            }
+            None => {}
+        }
+        if connected || self.answered.load(Ordering::Relaxed) {
+            return (StoreErrorKind::Unavailable, format!("no complete answer from {}", self.address()));
+        }
+        let hint = match &self.endpoint {
+            Some(_) => "check MINIO_URL, IS_MINIO_SECURE or AWS_ENDPOINT_URL",
+            None => "check S3_REGION and the network (in a VPC without a way out, S3 needs a gateway endpoint)",
+        };
+        (StoreErrorKind::WrongEndpoint, format!("cannot connect to {}: {hint}", self.address()))
+    }
+
+    fn denied(&self, action: &str) -> String {
+        let hint = match action {
+            "s3:GetObject" => ". Without s3:ListBucket a missing object is answered so too",
+            "s3:PutObject" => ", and with a KMS key kms:GenerateDataKey and kms:Decrypt",
+            _ => "",
+        };
+        format!("access denied: allow {action} on the bucket {} to the identity this runs as{hint}", self.bucket)
+    }
+
+    fn elsewhere(&self, region: Option<String>) -> String {
+        let Self { bucket, region: ours, .. } = self;
+        match region {
+            Some(region) => format!("the bucket {bucket} is in region {region}, not in {ours}: set S3_REGION={region}"),
+            None => format!("the bucket {bucket} is not in region {ours}: set S3_REGION to where it is"),
+        }
+    }
+
+    fn failing(&self, how: &str) -> String {
+        format!("{} failed ({})", self.address(), how.trim_end())
+    }
+
+    fn foreign(&self) -> Told {
+        (StoreErrorKind::WrongEndpoint, format!("what answers at {} does not speak S3: check the address and the port", self.address()))
+    }
+
+    fn address(&self) -> String {
+        self.endpoint.clone().unwrap_or_else(|| format!("S3 in {}", self.region))
+    }
+}
+
+/// The element `Region` of an error document, where S3 names the bucket's region.
+fn region_in(document: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(document).ok()?;
+    let (_, rest) = text.split_once("<Region>")?;
+    Some(rest.split_once("</Region>")?.0.to_owned())
+}
+
+/// The first cause of type `T`.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,109 @@
+//! On a real server, when the environment names one: S3_TEST_ENDPOINT, S3_TEST_ACCESS_KEY, S3_TEST_SECRET_KEY and S3_TEST_BUCKET.
+
+use std::env;
+use std::io::{Write, stderr};
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::*;
+use crate::testing::{Delete, conformance};
+
+/// The bucket to test on; `None`, said on stderr, when there is none, which in CI is a failure.
+fn settings(test: &str) -> Option<S3Store> {
+    let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(endpoint) = variable("S3_TEST_ENDPOINT") else {
+        assert!(variable("CI").is_none_or(|ci| ci != "true"), "S3_TEST_ENDPOINT is not set, and in CI every test runs");
+        // Not by eprintln!, which the test harness would swallow.
+        writeln!(stderr(), "NOT RUN: {test}: S3_TEST_ENDPOINT names no server").unwrap();
+        return None;
+    };
+    let required = |name| variable(name).unwrap_or_else(|| panic!("S3_TEST_ENDPOINT is set, but {name} is not"));
+    Some(S3Store {
+        bucket: required("S3_TEST_BUCKET"),
+        endpoint: Some(endpoint),
+        region: None,
+        path_style: true,
+        credentials: Some((required("S3_TEST_ACCESS_KEY"), Secret::new(required("S3_TEST_SECRET_KEY")))),
+        kms_key: None,
+        storage_class: None,
+    })
+}
+
+async fn connect(settings: &S3Store) -> S3BucketStore {
+    S3BucketStore::connect(settings, RetryPolicy::default(), &Deadline::unset()).await.unwrap()
+}
+
+/// A folder no other run uses.
+fn folder() -> String {
+    format!("conformance-{:016x}", rand::random::<u64>())
+}
+
+async fn conforms(store: S3BucketStore) {
+    let store = Arc::new(store);
+    conformance::run(store.clone(), store, &folder()).await.unwrap_or_else(|failures| panic!("{failures}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_conforms() {
+    let Some(settings) = settings("s3::tests::real::a_bucket_conforms") else { return };
+    conforms(connect(&settings).await).await;
+}
+
+/// Uploads of `name` that were neither completed nor ended.
+async fn uploads(store: &S3BucketStore, name: &str) -> usize {
+    let listed = store.client.list_multipart_uploads().bucket(&store.site.bucket).prefix(name).send().await.unwrap();
+    listed.uploads().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_four_uploads_in_parts_one_wins_and_nothing_stays_behind() {
+    let Some(settings) = settings("s3::tests::real::of_four_uploads_in_parts_one_wins_and_nothing_stays_behind") else { return };
+    let mut store = connect(&settings).await;
+    store.part_sizes = PartSizes { largest_single: 1 << 20, part: 5 << 20 };
+    let name = format!("{}/large", folder());
+    let killed = store.client.create_multipart_upload().bucket(&store.site.bucket).key(&name).send().await.unwrap();
+    assert!(killed.upload_id.is_some());
+    assert_eq!(uploads(&store, &name).await, 1);
+
+    let bodies: Vec<Bytes> = (0..4u8).map(|creator| vec![creator; (12 << 20) + usize::from(creator)].into()).collect();
+    let tries = join_all(bodies.iter().map(|body| store.create(&name, body.clone().into()))).await;
+    let object = store.get(&name).await.unwrap();
+    let winners: Vec<usize> = (0..4).filter(|&creator| tries[creator].is_ok()).collect();
+    let [winner] = winners[..] else { panic!("{tries:?}") };
+    assert!(object.body == bodies[winner] && object.version == *tries[winner].as_ref().unwrap());
+    for lost in tries.iter().filter_map(|result| result.as_ref().err()) {
+        assert_eq!(lost.kind, StoreErrorKind::AlreadyExists, "{lost}");
+    }
+    assert_eq!(uploads(&store, &name).await, 0);
+    store.delete(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_upload_is_refused_by_the_server() {
+    let Some(settings) = settings("s3::tests::real::a_damaged_upload_is_refused_by_the_server") else { return };
+    let store = connect(&settings).await;
+    let name = format!("{}/damaged", folder());
+    let other = payload::crc32c(&Bytes::from_static(b"stored").into());
+    let request = store.client.put_object().bucket(&store.site.bucket).key(&name).checksum_crc32_c(other);
+    let sent = request.body(payload::stream(&Bytes::from_static(b"stOred").into())).send().await;
+    let asked = store.asked("s3:PutObject", &name, StoreErrorKind::Other);
+    let refused = store.site.answer(&asked, sent).unwrap_err();
+    assert_eq!(refused.kind, StoreErrorKind::Damaged, "{refused}");
+    assert_eq!(store.get(&name).await.unwrap_err().kind, StoreErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn wrong_bucket_and_wrong_keys_are_told() {
+    let Some(settings) = settings("s3::tests::real::wrong_bucket_and_wrong_keys_are_told") else { return };
+    let missing = S3Store { bucket: "no-such-bucket-0123456789".into(), ..settings.clone() };
+    let error = connect(&missing).await.create("x", Body::new()).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::NoBucket, "{error}");
+    for credentials in
+        [("wrong".to_owned(), Secret::new("wrong-secret")), (settings.credentials.clone().unwrap().0, Secret::new("wrong-secret"))]
+    {
+        let wrong = S3Store { credentials: Some(credentials), ..settings.clone() };
+        let error = connect(&wrong).await.list("", "", 1).await.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Credentials, "{error}");
+    }
+}

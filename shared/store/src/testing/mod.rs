@@ -1,0 +1,26 @@
+//! What tests need of a bucket. Nothing of it is in the product: it takes the feature `testing`, which only tests ask for.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `conformance/` | what every store must do |
+//! | `memory.rs` | a store in memory |
+//! | `fault.rs`, `careless.rs` | stores that fail, or replace what they must only create |
+//! | `counting.rs`, `operation.rs` | a store that counts its calls |
+//! | `delete.rs` | taking objects away, which the product never does |
+//! | `server.rs` | an HTTP server that answers as a test says |
+
+mod careless;
+pub mod conformance;
+mod counting;
+mod delete;
+mod fault;
+mod memory;
+mod operation;
+pub mod server;
+
+pub use careless::CarelessStore;
+pub use counting::{CountingStore, Counts};
+pub use delete::{Delete, Under};
+pub use fault::{Fault, Faults, FaultyStore};
+pub use memory::MemoryStore;
+pub use operation::Operation;
