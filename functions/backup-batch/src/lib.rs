@@ -1,50 +1,48 @@
-//! `backup-batch`: each invocation moves the next stretch of Kafka partitions into the bucket, one segment at a time, and commits the offset.
+//! `backup-batch`: each invocation moves what comes next of Kafka partitions into the bucket, one segment at a time, and commits the offset.
 //!
 //! An invocation is stateless, and safe to run twice, at the same time, or to kill at any instruction, because of the order of its steps:
 //!
-//! 1. `plan.rs`: what is there to do, most neglected partition first (a few requests for all partitions).
-//! 2. `resume.rs`: where to begin. Our own commit says it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the
-//!    log still is the one that was backed up.
-//! 3. `stretch.rs`: read `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it.
-//! 4. `publish.rs`: create the segment (never replacing one), then its `.sha256`, then commit `next`. A kill between any two steps leaves work
-//!    that the next invocation adopts. Meanwhile the next segment is read already.
+//! 1. `plan.rs`: what is there to do (a few requests for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
+//! 2. `work.rs`: workers take partitions off a queue. While one segment is made durable the next one is read.
+//! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
+//!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
+//! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it.
+//! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
+//!    that the next invocation adopts.
 
+mod candidate;
 mod function;
+mod generation;
 mod lost_end;
 mod plan;
 mod publish;
+mod read;
 mod report;
 mod resume;
-mod stretch;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod work;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use archive::catalog::BackupCommit;
 use archive::segment::Lanes;
-use archive::{Error, Result};
+use archive::Result;
 use config::BackupSettings;
 use futures::StreamExt;
 use host::{Budget, Event};
 use kafka::{SourceCluster, TopicPartition};
-use kernel::clock::{Clock, Millis};
-use kernel::in_full;
+use kernel::clock::Clock;
 use store::ObjectStore;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use plan::Candidate;
 pub use report::{BackupReport, PartitionReport};
-use resume::TopicState;
-use stretch::{Durable, Ready, Stretch, nothing_came};
-use turn::Turn;
+use work::{Run, Worker};
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
 #[derive(Debug, Clone)]
@@ -113,31 +111,18 @@ impl Backup {
     /// What concerns all partitions: Kafka cannot be reached, no topic exists.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<BackupReport> {
         let started = self.clock.now();
-        let plan = self.plan(invocation, started).await?;
-        let run = Arc::new(Run {
-            backup: self.clone(),
-            invocation: invocation.clone(),
-            started,
-            topics: plan
-                .topics
-                .into_iter()
-                .map(|(name, facts)| {
-                    (name.clone(), TopicState::new(&name, plan.cluster.clone(), facts, plan.known.get(&name).cloned().unwrap_or_default()))
-                })
-                .collect(),
-            queue: Mutex::new(plan.work.into()),
-            report: Mutex::new(plan.report),
-            cut: Mutex::default(),
-        });
+        let mut plan = self.plan(invocation, started).await?;
+        let empty = std::mem::take(&mut plan.empty);
+        let run = Arc::new(Run::new(self.clone(), invocation.clone(), started, plan));
         let note = |partition: TopicPartition| {
             let run = run.clone();
-            async move { run.note_empty(&partition).await }
+            async move { run.note_empty_topic(&partition).await }
         };
-        futures::stream::iter(plan.empty).for_each_concurrent(self.settings.threads.max(1), note).await;
+        futures::stream::iter(empty).for_each_concurrent(self.settings.threads.max(1), note).await;
         let mut workers = JoinSet::new();
         for number in 0..self.settings.threads {
             let span = tracing::info_span!("worker", thread = format!("Kafka Consumer {number}"));
-            workers.spawn(Run::work(run.clone()).instrument(span));
+            workers.spawn(Worker::new(run.clone()).work().instrument(span));
         }
         // A panic of a worker is a panic of the invocation: nothing is hidden, and nothing durable depends on it.
         while let Some(ended) = workers.join_next().await {
@@ -150,143 +135,6 @@ impl Backup {
         let mut report = lock(&run.report).clone();
         report.finish(started, self.clock.now());
         Ok(report)
-    }
-}
-
-/// One invocation under way, shared by its workers.
-#[derive(Debug)]
-struct Run {
-    backup: Backup,
-    invocation: Invocation,
-    started: Millis,
-    topics: HashMap<String, TopicState>,
-    queue: Mutex<VecDeque<Candidate>>,
-    report: Mutex<BackupReport>,
-    /// Partitions whose logs lost their ends while they were read.
-    cut: Mutex<BTreeSet<TopicPartition>>,
-}
-
-impl Run {
-    /// Writes what re-creates a topic in which nothing is yet. The commit of offset 0 remembers it, so that no further invocation asks the bucket.
-    async fn note_empty(&self, partition: &TopicPartition) {
-        if self.is_spent() {
-            return;
-        }
-        let noted = async {
-            let lineage = self.lineage(self.topic(&partition.topic)?).await?;
-            // Nothing was backed up, so the first records are due however short a while ago this is.
-            let commit = BackupCommit { at: 0, ..self.commit_of(lineage.of(partition.partition), 0, 0) };
-            self.commit(partition, commit).await
-        };
-        if let Err(error) = noted.await {
-            self.fail(partition, &error);
-        }
-    }
-
-    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written; those that
-    /// were silent come last, whatever was written. While one segment is made durable the next one is read: should that have been for nothing,
-    /// nothing durable came of it.
-    async fn work(self: Arc<Self>) {
-        let mut left = self.backup.settings.max_segments.unwrap_or(u64::MAX);
-        let (mut turn, mut again, mut ready, mut silent) = (Turn::default(), None, None::<Ready>, Vec::<Candidate>::new());
-        loop {
-            let may_read = left > u64::from(ready.as_ref().is_some_and(|ready| ready.is_segment)) && !self.is_spent();
-            let mut candidate = if may_read { again.take().or_else(|| lock(&self.queue).pop_front()) } else { None };
-            if candidate.is_none() && ready.is_none() {
-                match silent.pop() {
-                    None => return,
-                    Some(last) if self.is_spent() => {
-                        let from = last.commit.as_ref().map_or(0, |commit| commit.next);
-                        self.fail(&last.partition, &nothing_came(&last.partition, from, self.first_look()));
-                        continue;
-                    }
-                    last => candidate = last,
-                }
-            }
-            let (held, before) = watch::channel(ready.as_ref().map_or(0, Ready::bytes));
-            let settle = async {
-                let mut segment = ready.take()?;
-                let result = self.make_durable(&segment).await;
-                segment.let_go();
-                held.send_replace(0);
-                Some((segment, result, self.is_spent()))
-            };
-            let read = async { Some(self.read_segment(candidate.as_ref()?, &mut turn, before).await) };
-            let (settled, mut read) = futures::future::join(settle, read).await;
-
-            if let Some((segment, result, is_late)) = settled {
-                let result = match result {
-                    Ok(Durable::Committed(done)) => Ok(done),
-                    Ok(Durable::Others(end)) => {
-                        turn.leave(&segment.candidate.partition);
-                        self.adopt_unread(&segment, &end).await
-                    }
-                    Err(error) => Err(error),
-                };
-                let is_as_read = self.note(&segment, result, &mut left, &mut turn);
-                // What was read behind it, or was to be, does not begin where the chain ends.
-                let is_void = |other: &Candidate| !is_as_read && other.partition == segment.candidate.partition;
-                again = again.filter(|other| !is_void(other));
-                // The time that is left when it is late was for the segment before.
-                read = read.filter(|_| !is_late && !candidate.as_ref().is_some_and(is_void));
-            }
-            match (candidate, read) {
-                (_, Some(Ok(Some(mut segment)))) => {
-                    let further = segment.candidate.after(&segment.commit);
-                    match (self.is_due(&further), turn.is_over()) {
-                        (true, false) => again = Some(further),
-                        (is_due, _) => segment.returns = is_due,
-                    }
-                    ready = Some(segment);
-                }
-                (Some(candidate), Some(Ok(None))) if turn.has_ended_in_silence() => {
-                    silent.push(Candidate { is_stored: true, was_silent: true, ..candidate })
-                }
-                (Some(candidate), Some(Err(error))) => {
-                    // By now the segment before is committed, or given up.
-                    if let Err(failed) = self.note_truncation(&candidate.partition, &error).await {
-                        self.fail(&candidate.partition, &failed);
-                    }
-                    self.fail(&candidate.partition, &error);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Notes what became of a segment; its partition goes back to the queue unless it is being read on. Whether the chain ends where it does.
-    fn note(&self, segment: &Ready, result: Result<Stretch>, left: &mut u64, turn: &mut Turn) -> bool {
-        let partition = &segment.candidate.partition;
-        let done = match result {
-            Ok(done) => done,
-            Err(error) => {
-                self.fail(partition, &error);
-                return false;
-            }
-        };
-        // Where only a commit was missing nothing was written: partitions in which nothing happens do not use up the others' invocations.
-        *left = left.saturating_sub(u64::from(segment.is_segment));
-        lock(&self.report).add(partition, &done);
-        let is_as_read = (&done.commit.folder, done.commit.next) == (&segment.commit.folder, segment.commit.next);
-        if !is_as_read {
-            turn.leave(partition);
-        }
-        // Where another invocation has begun a newer generation meanwhile, the next invocation begins there; this one would go over the old one.
-        let is_overtaken = done.commit.folder != segment.commit.folder;
-        let further = segment.candidate.after(&done.commit);
-        if (segment.returns || !is_as_read) && !is_overtaken && self.is_due(&further) {
-            lock(&self.queue).push_back(further);
-        }
-        is_as_read
-    }
-
-    fn fail(&self, partition: &TopicPartition, error: &Error) {
-        tracing::error!(topic = partition.topic, partition = partition.partition, "{}", in_full(error));
-        lock(&self.report).fail(partition, error);
-    }
-
-    fn is_spent(&self) -> bool {
-        self.invocation.budget.is_spent(self.started, self.backup.clock.as_ref())
     }
 }
 

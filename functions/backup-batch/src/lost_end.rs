@@ -20,10 +20,11 @@ use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use kernel::clock::Millis;
 use kernel::record::Record;
 
-use crate::plan::Candidate;
+use crate::candidate::Candidate;
 use crate::publish::{ChainEnd, unsound};
-use crate::stretch::GIVEN_UP;
-use crate::{Backup, Run, lock};
+use crate::read::GIVEN_UP;
+use crate::work::Run;
+use crate::{Backup, lock};
 
 /// A second look counts after so long, or after RETRY_UPLOAD_SECONDS where that is shorter: a broker that is isolated is no leader any more by
 /// then, as a rule.
@@ -150,7 +151,7 @@ impl Run {
     pub(crate) async fn note_truncation(&self, partition: &TopicPartition, error: &Error) -> Result<()> {
         let Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. }) = error else { return Ok(()) };
         lock(&self.cut).insert(partition.clone());
-        let folder = self.lineage(self.topic(&partition.topic)?).await?.of(partition.partition).folder();
+        let folder = self.find_or_begin(self.topic(&partition.topic)?).await?.of(partition.partition).folder();
         match self.committed(partition).await?.filter(|commit| commit.folder == folder) {
             Some(commit) if commit.next > *end => {
                 let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(*end), next: None });
@@ -195,7 +196,7 @@ impl Run {
     async fn end_of_chain(&self, partition: &TopicPartition, commit: &BackupCommit, generation: &Generation) -> Result<Option<ChainEnd>> {
         let store = self.backup.store.as_ref();
         let Some(last) = find_last(store, &commit.folder, partition.partition, commit.segment).await? else { return Ok(None) };
-        let manifest = self.adopt_one(partition.partition, &last, generation).await?;
+        let manifest = self.read_and_mend(partition.partition, &last, generation).await?;
         Ok(Some(ChainEnd { segment: last.name, manifest, was_read: false }))
     }
 

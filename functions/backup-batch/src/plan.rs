@@ -6,58 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use archive::catalog::{BackupCommit, TopicIdentity};
 use archive::{Error, Result};
 use futures::try_join;
-use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
-use kernel::clock::{Millis, age, rfc3339};
+use kafka::{CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, TopicFacts, TopicPartition};
+use kernel::clock::{Millis, age};
 
+use crate::candidate::Candidate;
+use crate::generation::Known;
 use crate::report::BackupReport;
-use crate::resume::Known;
-use crate::{Backup, Invocation, Run};
-
-/// Brokers end a transaction of a living producer after this time at most (`transaction.max.timeout.ms`, by default).
-const LONGEST_TRANSACTION: Millis = 15 * 60_000;
-
-/// A partition of which nothing was backed up for so many RETRY_UPLOAD_SECONDS, though an open transaction holds records, does not go on by itself.
-const PAUSES_IN_PATIENCE: Millis = 3;
-
-/// A partition with something to read.
-#[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    pub(crate) partition: TopicPartition,
-    /// What the partition held when the invocation began; `end` is where it stops reading.
-    pub(crate) range: OffsetRange,
-    /// Our own last commit for this very topic. `None`: the bucket decides where to begin.
-    pub(crate) commit: Option<BackupCommit>,
-    /// This invocation has seen the commit's segment in the bucket.
-    pub(crate) is_stored: bool,
-    /// Nothing came of it for a while, and the others had their turn first.
-    pub(crate) was_silent: bool,
-}
-
-impl Candidate {
-    /// Offsets between the last backup and the end. Without a commit all of them, also those that are gone: the bucket knows what it has of
-    /// them, and a new commit saves asking it again.
-    pub(crate) fn pending(&self) -> i64 {
-        (self.range.end - self.commit.as_ref().map_or(0, |commit| commit.next)).max(0)
-    }
-
-    /// The log ends below what was committed: it is not the log that was backed up.
-    fn is_truncated(&self) -> bool {
-        self.commit.as_ref().is_some_and(|commit| self.range.high_watermark < commit.next)
-    }
-
-    /// Whether a transaction that is open now holds it back for good, as it seems: there is nothing to back up before it, and there was none for long.
-    fn is_stuck(&self, pause: Millis, now: Millis) -> bool {
-        let patience = pause.saturating_mul(PAUSES_IN_PATIENCE).max(LONGEST_TRANSACTION);
-        self.pending() == 0 && self.commit.as_ref().is_none_or(|commit| age(commit.at, now) >= patience)
-    }
-
-    /// The same partition behind a segment that was just written, or will be.
-    pub(crate) fn after(&self, commit: &BackupCommit) -> Self {
-        // Reading may have gone past what was the end when the invocation began.
-        let high_watermark = self.range.high_watermark.max(commit.next);
-        Self { commit: Some(commit.clone()), is_stored: true, range: OffsetRange { high_watermark, ..self.range }, ..self.clone() }
-    }
-}
+use crate::{Backup, Invocation};
 
 /// What an invocation found.
 pub(crate) struct Plan {
@@ -72,41 +27,21 @@ pub(crate) struct Plan {
     pub(crate) report: BackupReport,
 }
 
+/// What our own commits say.
+#[derive(Default)]
+struct Commits {
+    of: BTreeMap<TopicPartition, BackupCommit>,
+    known: BTreeMap<String, Known>,
+}
+
 impl Backup {
     /// Finds the partitions of this event that have something to read, the one longest without a backup first.
     pub(crate) async fn plan(&self, invocation: &Invocation, now: Millis) -> Result<Plan> {
-        let wanted: Vec<String> = self
-            .settings
-            .topics
-            .iter()
-            .filter(|topic| invocation.event.topic.as_ref().is_none_or(|only| only == *topic))
-            .cloned()
-            .collect();
-        if wanted.is_empty() {
-            let topic = invocation.event.topic.as_deref().unwrap_or_default();
-            return Err(Error::Refused(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
-        }
-        let described = self.source.describe(&wanted).await?;
-        let cluster = self.source.cluster_id();
+        let wanted = self.wanted(invocation)?;
         let mut report = BackupReport::new();
-        for missing in wanted.iter().filter(|topic| !described.contains_key(*topic)) {
-            let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES");
-            report.fail_topic(&Error::Refused(what));
-        }
-        let mut topics = BTreeMap::new();
-        for (name, facts) in described {
-            match facts {
-                Ok(facts) => drop(topics.insert(name, facts)),
-                Err(error) => report.fail_topic(&error.into()),
-            }
-        }
-        if let Some(up_to) = &invocation.up_to {
-            for name in topics.keys().filter(|name| !up_to.keys().any(|known| known.topic == **name)) {
-                let what =
-                    format!("topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it; run again");
-                report.fail_topic(&Error::Refused(what));
-            }
-        }
+        let topics = self.topics(&wanted, &mut report).await?;
+        let cluster = self.source.cluster_id();
+        check_known(invocation, &topics, &mut report);
         let all = partitions_of(&topics);
         if let Some(number) = invocation.event.partition
             && topics.len() == wanted.len()
@@ -123,20 +58,64 @@ impl Backup {
             .collect();
         // Commits of all partitions, those of other shards too: one of them can tell of a generation that this shard has not begun with.
         let (mut ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
-        let mut commits = BTreeMap::new();
-        let mut known: BTreeMap<String, Known> = BTreeMap::new();
-        let mut elsewhere = BTreeSet::new();
-        for (partition, committed) in committed {
-            let topic_id = topics.get(&partition.topic).and_then(|facts| facts.id.as_ref());
-            let topic = TopicIdentity { cluster: cluster.clone(), topic: topic_id.cloned() };
-            if let Some(commit) = BackupCommit::read(&committed, &self.store_id, &topic) {
-                let known = known.entry(partition.topic.clone()).or_default();
-                known.add(commit.generation());
-                // The commit of offset 0 says that topic.json is written, and names no segment.
-                if commit.next > 0 {
-                    known.begun.insert(partition.partition, commit.generation());
+        let commits = self.our_commits(committed, &topics, cluster.as_deref());
+        let mut plan = Plan { cluster, topics, known: commits.known, work: Vec::new(), empty: Vec::new(), report };
+        let mut commits = commits.of;
+        for partition in partitions {
+            match ranges.remove(&partition).unwrap_or_else(|| Err(leaderless(&partition))) {
+                Ok(range) => {
+                    let commit = commits.remove(&partition);
+                    self.look_at(partition, range, commit, invocation, now, &mut plan);
                 }
-                commits.insert(partition, commit);
+                Err(error) => plan.report.fail(&partition, &error.into()),
+            }
+        }
+        plan.work.sort_by_key(|candidate| Reverse(candidate.commit.as_ref().map_or(Millis::MAX, |commit| age(commit.at, now))));
+        Ok(plan)
+    }
+
+    /// The topics that this invocation is to look after.
+    fn wanted(&self, invocation: &Invocation) -> Result<Vec<String>> {
+        let is_wanted = |topic: &&String| invocation.event.topic.as_ref().is_none_or(|only| only == *topic);
+        let wanted: Vec<String> = self.settings.topics.iter().filter(is_wanted).cloned().collect();
+        if wanted.is_empty() {
+            let topic = invocation.event.topic.as_deref().unwrap_or_default();
+            return Err(Error::Refused(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
+        }
+        Ok(wanted)
+    }
+
+    /// Those that the cluster tells of. The others are errors in the report.
+    async fn topics(&self, wanted: &[String], report: &mut BackupReport) -> Result<BTreeMap<String, TopicFacts>> {
+        let described = self.source.describe(wanted).await?;
+        for missing in wanted.iter().filter(|topic| !described.contains_key(*topic)) {
+            let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES");
+            report.fail_topic(&Error::Refused(what));
+        }
+        let mut topics = BTreeMap::new();
+        for (name, facts) in described {
+            match facts {
+                Ok(facts) => drop(topics.insert(name, facts)),
+                Err(error) => report.fail_topic(&error.into()),
+            }
+        }
+        Ok(topics)
+    }
+
+    /// Of what the group has, what is of this backup and of these topics.
+    fn our_commits(
+        &self,
+        committed: BTreeMap<TopicPartition, CommittedOffset>,
+        topics: &BTreeMap<String, TopicFacts>,
+        cluster: Option<&str>,
+    ) -> Commits {
+        let (mut commits, mut elsewhere) = (Commits::default(), BTreeSet::new());
+        for (partition, committed) in committed {
+            let id = topics.get(&partition.topic).and_then(|facts| facts.id.clone());
+            let topic = TopicIdentity { cluster: cluster.map(str::to_owned), topic: id };
+            if let Some(commit) = BackupCommit::read(&committed, &self.store_id, &topic) {
+                commits.known.entry(partition.topic.clone()).or_default().add(partition.partition, &commit);
+                commits.of.insert(partition, commit);
             } else if BackupCommit::is_of_another(&committed, &self.store_id) && elsewhere.insert(partition.topic.clone()) {
                 tracing::warn!(
                     topic = partition.topic,
@@ -146,80 +125,33 @@ impl Backup {
                 );
             }
         }
-        let (mut work, mut empty) = (Vec::new(), Vec::new());
-        for partition in partitions {
-            let leaderless = || {
-                let what = "the partition has no leader now; the next invocation tries again";
-                Err(KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what))
-            };
-            let mut range = match ranges.remove(&partition).unwrap_or_else(leaderless) {
-                Ok(range) => range,
-                Err(error) => {
-                    report.fail(&partition, &error.into());
-                    continue;
-                }
-            };
-            let held = range.held_by_transactions();
-            if let Some(end) = invocation.up_to.as_ref().and_then(|up_to| up_to.get(&partition)) {
-                range.end = range.end.min(*end);
-            }
-            let commit = commits.remove(&partition);
-            if commit.as_ref().is_some_and(|commit| self.is_surely_cut(commit, &range, now)) {
-                known.entry(partition.topic.clone()).or_default().cut.insert(partition.partition);
-            }
-            let candidate = Candidate { partition, range, commit, is_stored: false, was_silent: false };
-            report.see(&candidate.partition, &range, held, candidate.commit.as_ref());
-            self.tell_held(&candidate, held, now);
-            if self.is_due(&candidate, invocation, now) {
-                work.push(candidate);
-            } else if candidate.partition.partition == 0 && range.end == 0 && !known.contains_key(&candidate.partition.topic) {
-                empty.push(candidate.partition);
-            }
-        }
-        work.sort_by_key(|candidate| Reverse(candidate.commit.as_ref().map_or(Millis::MAX, |commit| age(commit.at, now))));
-        Ok(Plan { cluster, topics, known, work, empty, report })
+        commits
     }
 
-    /// Whether a segment of this partition should be written now: a full one always, a part-filled one when the last is old enough.
-    fn is_due(&self, candidate: &Candidate, invocation: &Invocation, now: Millis) -> bool {
-        let pending = candidate.pending();
-        let is_old = || {
-            let pause = Millis::try_from(self.settings.retry_upload.as_millis()).unwrap_or(Millis::MAX);
-            candidate.commit.as_ref().is_none_or(|commit| age(commit.at, now) >= pause)
-        };
-        let is_full = u64::try_from(pending).unwrap_or(0) >= self.settings.records_per_segment;
-        if candidate.commit.as_ref().is_some_and(|commit| commit.doubt.is_some()) {
-            candidate.range.end > candidate.range.log_start
-        } else if candidate.is_truncated() {
-            true
-        } else {
-            pending > 0 && (is_full || invocation.flush || is_old())
+    /// Adds a partition to what there is to do, if it is due.
+    fn look_at(
+        &self,
+        partition: TopicPartition,
+        mut range: OffsetRange,
+        commit: Option<BackupCommit>,
+        invocation: &Invocation,
+        now: Millis,
+        plan: &mut Plan,
+    ) {
+        let held = range.held_by_transactions();
+        if let Some(end) = invocation.up_to.as_ref().and_then(|up_to| up_to.get(&partition)) {
+            range.end = range.end.min(*end);
         }
-    }
-
-    /// Names the offsets that an open transaction holds back: nobody who reads committed records can read them yet. Most are over in a moment. One
-    /// that hangs lets nothing of the partition be backed up any more, and in time retention deletes what waits.
-    fn tell_held(&self, candidate: &Candidate, held: i64, now: Millis) {
-        if held <= 0 {
-            return;
+        if commit.as_ref().is_some_and(|commit| self.is_surely_cut(commit, &range, now)) {
+            plan.known.entry(partition.topic.clone()).or_default().cut.insert(partition.partition);
         }
-        let Candidate { partition, range, commit, .. } = candidate;
-        let waiting = format!(
-            "offsets {} to {} wait for an open transaction. If this stays: kafka-transactions.sh find-hanging, then abort",
-            range.high_watermark - held,
-            range.high_watermark
-        );
-        let (topic, number) = (partition.topic.as_str(), partition.partition);
-        let pause = Millis::try_from(self.settings.retry_upload.as_millis()).unwrap_or(Millis::MAX);
-        if !candidate.is_stuck(pause, now) {
-            tracing::info!(topic, partition = number, "{waiting}");
-        } else {
-            let since = commit.as_ref().map_or_else(|| "yet".to_owned(), |commit| format!("since {}", rfc3339(commit.at)));
-            tracing::warn!(
-                topic,
-                partition = number,
-                "nothing of this partition was backed up {since}: {waiting}. Else retention deletes them"
-            );
+        let candidate = Candidate { partition, range, commit, is_stored: false, was_silent: false };
+        plan.report.see(&candidate.partition, &range, held, candidate.commit.as_ref());
+        self.tell_held(&candidate, held, now);
+        if self.is_due(&candidate, invocation, now) {
+            plan.work.push(candidate);
+        } else if candidate.partition.partition == 0 && range.end == 0 && !plan.known.contains_key(&candidate.partition.topic) {
+            plan.empty.push(candidate.partition);
         }
     }
 
@@ -253,41 +185,16 @@ fn partitions_of(topics: &BTreeMap<String, TopicFacts>) -> Vec<TopicPartition> {
     topics.iter().flat_map(of_topic).collect()
 }
 
-impl Run {
-    /// Whether another segment of this partition should follow in the same invocation.
-    pub(crate) fn is_due(&self, candidate: &Candidate) -> bool {
-        self.backup.is_due(candidate, &self.invocation, self.backup.clock.now())
+/// A topic of which nothing was known when the ends were asked for would be left out in silence.
+fn check_known(invocation: &Invocation, topics: &BTreeMap<String, TopicFacts>, report: &mut BackupReport) {
+    let Some(up_to) = &invocation.up_to else { return };
+    for name in topics.keys().filter(|name| !up_to.keys().any(|known| known.topic == **name)) {
+        let what = format!("topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it; run again");
+        report.fail_topic(&Error::Refused(what));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transaction_that_stays_open_is_told_from_one_that_is_just_open() {
-        const MINUTE: Millis = 60_000;
-        let stuck = |next: i64, minutes: Millis, pause: Millis| {
-            let (folder, store) = (String::from("orders"), String::new());
-            let commit = BackupCommit {
-                version: BackupCommit::VERSION,
-                next,
-                folder,
-                segment: 0,
-                at: 0,
-                cluster_id: None,
-                topic_id: None,
-                store,
-                doubt: None,
-            };
-            let range = OffsetRange { log_start: 0, end: 10, high_watermark: 20 };
-            let partition = TopicPartition::new("orders", 0);
-            let candidate = Candidate { partition, range, commit: Some(commit), is_stored: false, was_silent: false };
-            candidate.is_stuck(pause * MINUTE, minutes * MINUTE)
-        };
-        assert!(!stuck(10, 14, 1), "a producer that lives may take this long");
-        assert!(stuck(10, 15, 1) && stuck(10, 90, 30));
-        assert!(!stuck(10, 89, 30), "backups are rare");
-        assert!(!stuck(9, 90, 1), "there is something to read before it");
-    }
+fn leaderless(partition: &TopicPartition) -> KafkaError {
+    let what = "the partition has no leader now; the next invocation tries again";
+    KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what)
 }

@@ -1,14 +1,39 @@
 //! Makes a segment durable, then says so: segment, `.sha256`, commit, in this order. Each step can find that another invocation took it.
 
-use archive::catalog::{BackupCommit, Generation, SegmentEntry, find_last, find_next, names};
+use archive::catalog::{BackupCommit, Gap, GapReason, Generation, SegmentEntry, find_last, find_next, names};
 use archive::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
 use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, TopicPartition};
 use kernel::failpoint;
 use store::{StoreError, StoreErrorKind};
 
-use crate::Run;
+use crate::read::Ready;
 use crate::resume::Resume;
+use crate::work::Run;
+
+/// What is in the bucket, with its offset committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    /// Ours, or that of another invocation which is further.
+    pub(crate) commit: BackupCommit,
+    pub(crate) records: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) stored_bytes: u64,
+    pub(crate) gap: Option<Gap>,
+    /// Another invocation had written it already.
+    pub(crate) adopted: bool,
+    /// Whether the chain ends where this invocation has read to.
+    pub(crate) is_as_read: bool,
+}
+
+/// What became of what was read.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// It is in the bucket, or the same of another invocation, and the group knows.
+    Stored(Stored),
+    /// Another invocation was faster, and has what this one did not read: see [`Run::adopt_unread`].
+    Unread(ChainEnd),
+}
 
 /// The last segment of a chain.
 #[derive(Debug)]
@@ -20,9 +45,70 @@ pub(crate) struct ChainEnd {
 }
 
 impl Run {
+    /// Makes durable what was read, and commits it.
+    pub(crate) async fn make_durable(&self, ready: &Ready) -> Result<Published> {
+        let partition = &ready.candidate.partition;
+        let Some(finished) = &ready.finished else {
+            return self.commit_adopted(ready, ready.commit.clone()).await.map(Published::Stored);
+        };
+        // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
+        self.check_identity(&partition.topic).await?;
+        match self.publish(partition, &ready.resume, finished).await? {
+            None => self.commit_own(ready, finished).await.map(Published::Stored),
+            Some(end) if end.was_read => self.commit_others(ready, &end).await.map(Published::Stored),
+            Some(end) => Ok(Published::Unread(end)),
+        }
+    }
+
+    /// Goes on behind what another invocation wrote and this one did not read, once it is known that the log has it. Nobody may be reading the
+    /// partition meanwhile.
+    pub(crate) async fn adopt_unread(&self, ready: &Ready, end: &ChainEnd) -> Result<Stored> {
+        self.check_adopted(&ready.candidate, &ready.resume.generation, end).await?;
+        self.commit_others(ready, end).await
+    }
+
+    async fn commit_own(&self, ready: &Ready, finished: &FinishedSegment) -> Result<Stored> {
+        let manifest = &finished.manifest;
+        let stored = self.commit_adopted(ready, ready.commit.clone()).await?;
+        let stored = Stored {
+            records: manifest.records,
+            log_bytes: manifest.log_bytes,
+            stored_bytes: finished.body.len() as u64,
+            gap: manifest.gap.clone(),
+            adopted: false,
+            ..stored
+        };
+        if let Some(gap) = stored.gap.as_ref().filter(|gap| gap.reason == GapReason::LogStartMoved) {
+            let TopicPartition { topic, partition } = &ready.candidate.partition;
+            tracing::warn!(
+                topic,
+                partition,
+                "offsets {} to {} were deleted from the topic (retention or DeleteRecords) before they could be backed up; \
+                 the gap is recorded in the segment. Back up more often, or raise the topic's retention",
+                gap.from,
+                gap.to
+            );
+        }
+        Ok(stored)
+    }
+
+    async fn commit_others(&self, ready: &Ready, end: &ChainEnd) -> Result<Stored> {
+        let commit = self.commit_of(&ready.resume.generation, end.manifest.start, end.manifest.next);
+        self.commit_adopted(ready, commit).await
+    }
+
+    /// Commits what this invocation has not written.
+    async fn commit_adopted(&self, ready: &Ready, commit: BackupCommit) -> Result<Stored> {
+        let partition = &ready.candidate.partition;
+        let commit = self.commit(partition, commit).await?;
+        self.tell_progress(partition, commit.next, ready.candidate.range.end);
+        let is_as_read = (&commit.folder, commit.next) == (&ready.commit.folder, ready.commit.next);
+        Ok(Stored { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true, is_as_read })
+    }
+
     /// Creates the segment and its `.sha256`. Where the name is taken, what stands there is adopted, and the end of the chain behind it returned:
     /// nothing stored is ever replaced.
-    pub(crate) async fn publish(
+    async fn publish(
         &self,
         partition: &TopicPartition,
         resume: &Resume,
@@ -51,11 +137,11 @@ impl Run {
         let folder = resume.generation.folder();
         let gone = || Error::Refused(format!("{partition}: the segment at offset {} was there and is gone; run again", resume.start));
         let first = find_next(store, &folder, partition.partition, resume.start).await?.filter(|entry| entry.start == resume.start);
-        let mut manifest = self.adopt_one(partition.partition, &first.ok_or_else(gone)?, &resume.generation).await?;
+        let mut manifest = self.read_and_mend(partition.partition, &first.ok_or_else(gone)?, &resume.generation).await?;
         let last = find_last(store, &folder, partition.partition, resume.start).await?.ok_or_else(gone)?;
         let mut was_read = has_read(read, &manifest);
         if last.start != resume.start {
-            manifest = self.adopt_one(partition.partition, &last, &resume.generation).await?;
+            manifest = self.read_and_mend(partition.partition, &last, &resume.generation).await?;
             was_read = false;
         }
         tracing::info!("{} holds offsets up to {} already: another invocation wrote them", store.location(&last.name), manifest.next);
@@ -63,7 +149,7 @@ impl Run {
     }
 
     /// Reads the manifest of a segment that another invocation wrote, and repairs what a kill left missing.
-    pub(crate) async fn adopt_one(&self, partition: i32, entry: &SegmentEntry, generation: &Generation) -> Result<Manifest> {
+    pub(crate) async fn read_and_mend(&self, partition: i32, entry: &SegmentEntry, generation: &Generation) -> Result<Manifest> {
         self.read_adopted(partition, entry, generation).await.map_err(unsound)
     }
 

@@ -9,7 +9,7 @@ use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
 
-use crate::stretch::Stretch;
+use crate::publish::Stored;
 
 /// What one invocation did. Serialises to the JSON that users and platforms get.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -127,19 +127,19 @@ impl BackupReport {
         report.lag_records = (range.end - next).max(0) + held.min((range.high_watermark - next).max(0));
     }
 
-    pub(crate) fn add(&mut self, partition: &TopicPartition, done: &Stretch) {
+    pub(crate) fn add(&mut self, partition: &TopicPartition, stored: &Stored) {
         let report = self.of(partition);
-        report.segments += u64::from(!done.adopted);
-        report.adopted += u64::from(done.adopted);
-        report.records += done.records;
-        report.log_bytes += done.log_bytes;
-        report.stored_bytes += done.stored_bytes;
-        report.next = Some(done.commit.next);
-        report.folder = Some(done.commit.folder.clone());
-        report.gaps.extend(done.gap.clone());
+        report.segments += u64::from(!stored.adopted);
+        report.adopted += u64::from(stored.adopted);
+        report.records += stored.records;
+        report.log_bytes += stored.log_bytes;
+        report.stored_bytes += stored.stored_bytes;
+        report.next = Some(stored.commit.next);
+        report.folder = Some(stored.commit.folder.clone());
+        report.gaps.extend(stored.gap.clone());
         // A transaction that ended meanwhile holds nothing back any more.
-        report.held_by_transactions = report.held_by_transactions.min(report.high_watermark - done.commit.next).max(0);
-        report.lag_records = (report.end - done.commit.next).max(0) + report.held_by_transactions;
+        report.held_by_transactions = report.held_by_transactions.min(report.high_watermark - stored.commit.next).max(0);
+        report.lag_records = (report.end - stored.commit.next).max(0) + report.held_by_transactions;
         let read = i64::try_from(report.log_bytes).unwrap_or(i64::MAX);
         report.lag_bytes =
             i64::try_from(report.records).ok().filter(|records| *records > 0).map(|records| read / records * report.lag_records);
@@ -241,8 +241,8 @@ mod tests {
             store,
             doubt: None,
         };
-        let done = Stretch { commit, records: 7, log_bytes: 70, stored_bytes: 7, gap: None, adopted: false };
-        report.add(&TopicPartition::new("orders", 0), &done);
+        let stored = Stored { commit, records: 7, log_bytes: 70, stored_bytes: 7, gap: None, adopted: false, is_as_read: true };
+        report.add(&TopicPartition::new("orders", 0), &stored);
         report.finish(0, 0);
         assert_eq!((report.lag_records, report.partitions[0].held_by_transactions), (5, 5), "it ended while the partition was read");
     }

@@ -96,7 +96,7 @@ async fn resume_refuses_a_commit_whose_segment_is_gone() {
 }
 
 #[tokio::test]
-async fn stretch_ends_where_reading_ended_and_not_at_the_last_record() {
+async fn read_ends_where_reading_ended_and_not_at_the_last_record() {
     let fake = Fake::default();
     fake.write(10);
     fake.log().records.retain(|offset| offset % 4 == 0);
@@ -105,7 +105,7 @@ async fn stretch_ends_where_reading_ended_and_not_at_the_last_record() {
 }
 
 #[tokio::test]
-async fn stretch_ends_at_the_records_of_a_segment() {
+async fn read_ends_at_the_records_of_a_segment() {
     let fake = Fake::default();
     fake.write(25);
     fake.invoke().await;
@@ -113,7 +113,7 @@ async fn stretch_ends_at_the_records_of_a_segment() {
 }
 
 #[tokio::test]
-async fn stretch_notes_what_retention_took_and_begins_where_the_segment_before_ended() {
+async fn read_notes_what_retention_took_and_begins_where_the_segment_before_ended() {
     let fake = Fake::default();
     fake.write(10);
     fake.invoke().await;

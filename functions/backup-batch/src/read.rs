@@ -10,11 +10,11 @@ use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
 use tokio::sync::watch;
 
-use crate::plan::Candidate;
-use crate::publish::ChainEnd;
+use crate::candidate::Candidate;
+use crate::lock;
 use crate::resume::Resume;
 use crate::turn::Turn;
-use crate::{Run, lock};
+use crate::work::Run;
 
 /// A fetch waits so long before the budget is looked at again.
 const WAIT: Duration = Duration::from_millis(250);
@@ -37,33 +37,6 @@ const SILENT: Millis = 5_000;
 /// How often retention may overtake the reader before the partition is left to the next invocation.
 const OVERTAKEN: usize = 5;
 
-/// A segment that is in the bucket, and its offset committed.
-#[derive(Debug, Clone)]
-pub(crate) struct Stretch {
-    pub(crate) commit: BackupCommit,
-    pub(crate) records: u64,
-    pub(crate) log_bytes: u64,
-    pub(crate) stored_bytes: u64,
-    pub(crate) gap: Option<Gap>,
-    /// Another invocation had written it already.
-    pub(crate) adopted: bool,
-}
-
-impl Stretch {
-    fn adopted(commit: BackupCommit) -> Self {
-        Self { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true }
-    }
-}
-
-/// What became of a segment that was published.
-#[derive(Debug)]
-pub(crate) enum Durable {
-    /// It is in the bucket, or the same of another invocation, and the group knows.
-    Committed(Stretch),
-    /// Another invocation was faster, and has what this one did not read: see [`Run::adopt_unread`].
-    Others(ChainEnd),
-}
-
 /// Why reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
@@ -77,9 +50,9 @@ enum Ended {
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) candidate: Candidate,
-    resume: Resume,
+    pub(crate) resume: Resume,
     /// `None`: there was nothing to read, but the bucket had more than the group knew, and the group learns it.
-    finished: Option<FinishedSegment>,
+    pub(crate) finished: Option<FinishedSegment>,
     /// There is something to write. Stays true when the memory is freed.
     pub(crate) is_segment: bool,
     /// What is committed if nobody else is faster.
@@ -108,7 +81,7 @@ impl Run {
     pub(crate) async fn read_segment(&self, candidate: &Candidate, turn: &mut Turn, before: HeldBefore) -> Result<Option<Ready>> {
         tracing::info!("started polling on {}", candidate.partition.topic);
         turn.at(&candidate.partition);
-        let resume = self.resume(candidate).await?;
+        let resume = self.resume_or_begin(candidate).await?;
         let (finished, last, next) = match (self.read(candidate, &resume, turn, before).await?, resume.found) {
             (Some((finished, next)), _) => (Some(finished), resume.start, next),
             (None, Some(last)) => (None, last, resume.start),
@@ -117,58 +90,6 @@ impl Run {
         let commit = self.commit_of(&resume.generation, last, next);
         let is_segment = finished.is_some();
         Ok(Some(Ready { candidate: candidate.clone(), resume, finished, is_segment, commit, returns: false }))
-    }
-
-    /// Publishes what was read, and commits it.
-    pub(crate) async fn make_durable(&self, ready: &Ready) -> Result<Durable> {
-        let Ready { candidate, resume, finished, commit, .. } = ready;
-        let partition = &candidate.partition;
-        let Some(finished) = finished else {
-            return Ok(Durable::Committed(Stretch::adopted(self.commit(partition, commit.clone()).await?)));
-        };
-        // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
-        self.check_identity(&partition.topic).await?;
-        match self.publish(partition, resume, finished).await? {
-            None => {}
-            Some(end) if end.was_read => return self.commit_others(ready, &end).await.map(Durable::Committed),
-            Some(end) => return Ok(Durable::Others(end)),
-        }
-        let commit = self.commit(partition, commit.clone()).await?;
-        self.tell_progress(partition, commit.next, candidate.range.end);
-        let manifest = &finished.manifest;
-        let stretch = Stretch {
-            commit,
-            records: manifest.records,
-            log_bytes: manifest.log_bytes,
-            stored_bytes: finished.body.len() as u64,
-            gap: manifest.gap.clone(),
-            adopted: false,
-        };
-        if let Some(gap) = stretch.gap.as_ref().filter(|gap| gap.reason == GapReason::LogStartMoved) {
-            tracing::warn!(
-                topic = partition.topic,
-                partition = partition.partition,
-                "offsets {} to {} were deleted from the topic (retention or DeleteRecords) before they could be backed up; \
-                 the gap is recorded in the segment. Back up more often, or raise the topic's retention",
-                gap.from,
-                gap.to
-            );
-        }
-        Ok(Durable::Committed(stretch))
-    }
-
-    /// Goes on behind what another invocation wrote and this one did not read, once it is known that the log has it. Nobody may be reading the
-    /// partition meanwhile.
-    pub(crate) async fn adopt_unread(&self, ready: &Ready, end: &ChainEnd) -> Result<Stretch> {
-        self.check_adopted(&ready.candidate, &ready.resume.generation, end).await?;
-        self.commit_others(ready, end).await
-    }
-
-    async fn commit_others(&self, ready: &Ready, end: &ChainEnd) -> Result<Stretch> {
-        let (partition, manifest) = (&ready.candidate.partition, &end.manifest);
-        let commit = self.commit(partition, self.commit_of(&ready.resume.generation, manifest.start, manifest.next)).await?;
-        self.tell_progress(partition, commit.next, ready.candidate.range.end);
-        Ok(Stretch::adopted(commit))
     }
 
     /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the beginning of the segment, never a silent jump.
@@ -339,7 +260,7 @@ impl Run {
         Ok(self.backup.source.offsets(std::slice::from_ref(partition)).await?.remove(partition).transpose()?)
     }
 
-    fn tell_progress(&self, partition: &TopicPartition, position: i64, end: i64) {
+    pub(crate) fn tell_progress(&self, partition: &TopicPartition, position: i64, end: i64) {
         if let Some(progress) = &self.invocation.progress {
             progress(partition, position, end);
         }

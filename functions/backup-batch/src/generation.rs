@@ -1,0 +1,257 @@
+//! Which generation each partition is in. Finds it in the bucket, else begins one: writes `topic.json`, and keeps it up to date.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, Packing, TopicIdentity, names};
+use archive::{Error, Result};
+use kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
+use store::Version;
+use tokio::sync::Mutex;
+
+use crate::resume::Resume;
+use crate::work::Run;
+
+/// How often the number of a new generation may go to another cluster's topic.
+const NUMBERS_TAKEN: usize = 5;
+
+/// What the workers of one invocation know of a topic.
+#[derive(Debug)]
+pub(crate) struct TopicState {
+    name: String,
+    pub(crate) facts: TopicFacts,
+    identity: TopicIdentity,
+    /// What our own commits say.
+    known: Known,
+    /// Its generations in the bucket, once somebody needed them.
+    lineage: Mutex<Option<Lineage>>,
+}
+
+impl TopicState {
+    pub(crate) fn new(name: &str, cluster: Option<String>, facts: TopicFacts, known: Known) -> Self {
+        let identity = TopicIdentity { cluster, topic: facts.id.clone() };
+        Self { name: name.to_owned(), facts, identity, known, lineage: Mutex::new(None) }
+    }
+
+    pub(crate) fn identity(&self) -> &TopicIdentity {
+        &self.identity
+    }
+}
+
+/// What our own commits say of a topic.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// The oldest and the newest generation that they name: those were in the bucket before.
+    pub(crate) oldest: Option<u32>,
+    pub(crate) newest: Option<u32>,
+    /// Partitions that they name a segment of, and the generation that it is in.
+    pub(crate) begun: BTreeMap<i32, u32>,
+    /// Partitions that lost their ends, as a second look of this invocation shows.
+    pub(crate) cut: BTreeSet<i32>,
+}
+
+impl Known {
+    /// Adds a commit.
+    pub(crate) fn add(&mut self, partition: i32, commit: &BackupCommit) {
+        let number = commit.generation();
+        // The commit of offset 0 says that topic.json is written, and names no segment.
+        if commit.next > 0 {
+            self.begun.insert(partition, number);
+        }
+        self.oldest = Some(self.oldest.map_or(number, |oldest| oldest.min(number)));
+        self.newest = self.newest.max(Some(number));
+    }
+
+    /// Partitions that have a segment where `lineage` has them.
+    fn begun_in(&self, lineage: &Lineage) -> BTreeSet<i32> {
+        let begun = self.begun.iter().filter(|(partition, number)| lineage.of(**partition).generation == **number);
+        begun.map(|(partition, _)| *partition).collect()
+    }
+}
+
+impl Run {
+    /// Writes what re-creates a topic in which nothing is yet. The commit of offset 0 remembers it, so that no further invocation asks the bucket.
+    pub(crate) async fn note_empty_topic(&self, partition: &TopicPartition) {
+        if self.is_spent() {
+            return;
+        }
+        let noted = async {
+            let lineage = self.find_or_begin(self.topic(&partition.topic)?).await?;
+            // Nothing was backed up, so the first records are due however short a while ago this is.
+            let commit = BackupCommit { at: 0, ..self.commit_of(lineage.of(partition.partition), 0, 0) };
+            self.commit(partition, commit).await
+        };
+        if let Err(error) = noted.await {
+            self.fail(partition, &error);
+        }
+    }
+
+    /// The generations to write to: those of this topic, whichever numbers they have, else a new one, whose `topic.json` this writes.
+    pub(crate) async fn find_or_begin(&self, topic: &TopicState) -> Result<Lineage> {
+        let mut known = topic.lineage.lock().await;
+        if let Some(lineage) = known.as_ref() {
+            return Ok(lineage.clone());
+        }
+        let generations = Generations::of(self.backup.store.as_ref(), &topic.name);
+        let found = generations.find(&topic.identity, topic.known.oldest).await?;
+        let lineage = match found {
+            // Also where only the newest of several is missing: an older chain must not take what a newer one has.
+            Found { newest, .. } if topic.known.newest > Some(newest) => return Err(self.not_the_bucket(topic)),
+            Found { ours: Some((ours, version)), newest, .. } => {
+                let number = ours.newest().generation;
+                if number < newest {
+                    tracing::info!(
+                        topic = topic.name,
+                        "continuing generation {:?}: the newer ones of this name, up to number {newest}, are of other topics or clusters",
+                        ours.newest().folder()
+                    );
+                }
+                // A commit follows a segment: before the first one nobody knows what the store does, for whoever began may have been killed.
+                if topic.known.newest != Some(number) {
+                    generations.prove(ours.newest()).await?;
+                }
+                self.refresh_topic_json(topic, &generations, &ours, &version).await?;
+                ours
+            }
+            found => self.begin(topic, found, None).await?,
+        };
+        *known = Some(lineage.clone());
+        Ok(lineage)
+    }
+
+    /// Keeps up to date what re-creates the topic.
+    async fn refresh_topic_json(&self, topic: &TopicState, generations: &Generations<'_>, lineage: &Lineage, version: &Version) -> Result<()> {
+        let (name, now, found) = (topic.name.as_str(), topic.facts.partitions, lineage.newest());
+        if found.partitions < now {
+            tracing::warn!(
+                topic = name,
+                "partitions were added: {} before, {now} now; new ones are backed up from their beginning, and keys may have moved to others",
+                found.partitions,
+            );
+        }
+        let configs = self.backup.source.configs(name).await?;
+        let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
+        generations.refresh(found, version, &topic.identity, &facts, &topic.known.begun_in(lineage)).await
+    }
+
+    /// Going on behind what is not there would leave a hole that nobody sees before a restore.
+    fn not_the_bucket(&self, topic: &TopicState) -> Error {
+        let folder = names::topic_folder(&topic.name, topic.known.newest.unwrap_or(1));
+        let place = self.backup.store.location(&names::topic_json(&folder));
+        Error::Refused(format!(
+            "consumer group {:?} says that {:?} was backed up here, but {place} is missing; nothing was read. Is this the right bucket or folder, and \
+             is it mounted? To begin a new backup here, choose a new GROUP_ID",
+            self.backup.settings.group, topic.name
+        ))
+    }
+
+    /// Begins a partition again, in a newer generation than `old`. The partitions that lost nothing stay where they are.
+    pub(crate) async fn begin_truncated(&self, partition: &TopicPartition, old: &Generation) -> Result<Resume> {
+        let (topic, partition) = (self.topic(&partition.topic)?, partition.partition);
+        let is_newer = |lineage: &Lineage| lineage.of(partition).generation > old.generation;
+        let mut known = topic.lineage.lock().await;
+        let lineage = match known.as_ref().filter(|lineage| is_newer(lineage)) {
+            Some(lineage) => lineage.clone(),
+            None => {
+                let generations = Generations::of(self.backup.store.as_ref(), &topic.name);
+                match generations.find(&topic.identity, Some(old.generation)).await? {
+                    // Another invocation has begun it.
+                    Found { ours: Some((lineage, _)), .. } if is_newer(&lineage) => {
+                        generations.prove(lineage.of(partition)).await?;
+                        lineage
+                    }
+                    mut found => {
+                        found.reason = Some(NewReason::Truncated);
+                        self.begin(topic, found, Some(partition)).await?
+                    }
+                }
+            }
+        };
+        let generation = lineage.of(partition).clone();
+        *known = Some(lineage);
+        Ok(Resume { generation, start: 0, is_first: true, found: None })
+    }
+
+    /// Begins a generation, if the topic still is the one this invocation knows: a paused invocation that wakes late must not begin one for a
+    /// topic that is gone. With `cut`, a partition that lost its end, and with it those of which the same is known.
+    async fn begin(&self, topic: &TopicState, mut found: Found, cut: Option<i32>) -> Result<Lineage> {
+        let (backup, name) = (&self.backup, topic.name.as_str());
+        let generations = Generations::of(backup.store.as_ref(), name);
+        let reason = found.reason.unwrap_or(NewReason::First);
+        let begins: Option<BTreeSet<i32>> = cut.map(|cut| topic.known.cut.iter().copied().chain([cut]).collect());
+        for _ in 0..NUMBERS_TAKEN {
+            self.check_identity(name).await?;
+            let number = found.newest + 1;
+            // Of the partitions that stay where they are, it is known on.
+            let begun =
+                found.ours.iter().flat_map(|(lineage, _)| lineage.newest().begun.iter().copied().chain(topic.known.begun_in(lineage)));
+            let begun = begun.filter(|partition| begins.as_ref().is_some_and(|begins| !begins.contains(partition))).collect();
+            if reason != NewReason::First {
+                tracing::warn!(topic = name, "{}", why(topic, number, &reason, begins.as_ref()));
+            }
+            let generation = Generation {
+                format_version: Generation::FORMAT,
+                topic: name.to_owned(),
+                generation: number,
+                topic_id: topic.identity.topic.clone(),
+                cluster_id: topic.identity.cluster.clone(),
+                partitions: topic.facts.partitions,
+                replication_factor: topic.facts.replication_factor,
+                begun,
+                configs: backup.source.configs(name).await?.unwrap_or_default(),
+                packing: Packing::from(backup.settings.compression),
+                reason: reason.clone(),
+                begins: begins.clone(),
+                at: backup.clock.now(),
+                is_create_only: true,
+            };
+            let begun = generations.begin(generation).await?;
+            if begun.begins.is_none() && begun.is(&topic.identity) {
+                generations.prove(&begun).await?;
+                return Ok(Lineage::of_one(begun));
+            }
+            // Where it does not go on with older ones, the number went to another cluster's topic, or to other partitions, or this is another topic now.
+            found = generations.find(&topic.identity, Some(number)).await?;
+            if let Some((lineage, _)) = found.ours.take_if(|(lineage, _)| cut.is_none_or(|cut| lineage.of(cut).generation >= number)) {
+                generations.prove(lineage.newest()).await?;
+                return Ok(lineage);
+            }
+        }
+        Err(another_topic(name))
+    }
+
+    /// Checks that the topic still has the id it had when the invocation began.
+    pub(crate) async fn check_identity(&self, name: &str) -> Result<()> {
+        let topic = self.topic(name)?;
+        let mut now = self.backup.source.describe(&[name.to_owned()]).await?;
+        match now.remove(name).transpose()? {
+            Some(facts) if facts.id == topic.facts.id && self.backup.source.cluster_id() == topic.identity.cluster => Ok(()),
+            _ => Err(another_topic(name)),
+        }
+    }
+}
+
+fn another_topic(name: &str) -> Error {
+    let what =
+        "was deleted or created again during this invocation; nothing was written of it, the next invocation begins a new generation";
+    KafkaError::new(KafkaErrorKind::Unavailable, format!("topic {name:?}"), what).into()
+}
+
+fn why(topic: &TopicState, number: u32, reason: &NewReason, begins: Option<&BTreeSet<i32>>) -> String {
+    let (name, folder) = (&topic.name, names::topic_folder(&topic.name, number));
+    match reason {
+        NewReason::Truncated => format!(
+            "partitions {:?} of {name:?} end below what was backed up (unclean election, or a cluster restored to an older state): their logs are others \
+             now. They begin again in generation {folder:?}; the other partitions stay where they are, and what was backed up stays readable",
+            begins.into_iter().flatten().collect::<Vec<_>>()
+        ),
+        NewReason::AnotherCluster => format!(
+            "what is in the bucket of {name:?} is of another cluster, and this one is {:?}: beginning generation {folder:?}, the others stay as they \
+             are. Where two clusters share a place on purpose, give each a STORAGE_PREFIX of its own",
+            topic.identity.cluster.as_deref().unwrap_or("unknown")
+        ),
+        _ => format!(
+            "topic {name:?} has another topic id than the one that was backed up: it was deleted and created again; beginning generation {folder:?}, \
+             the old one stays readable"
+        ),
+    }
+}

@@ -1,0 +1,213 @@
+//! An invocation under way, and its workers. Each takes one partition after another off the queue, and while it makes one segment durable it reads the
+//! next one. Nothing durable follows from reading, so what was read for nothing is given up.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use archive::{Error, Result};
+use kafka::TopicPartition;
+use kernel::clock::Millis;
+use kernel::in_full;
+use tokio::sync::watch;
+
+use crate::candidate::Candidate;
+use crate::generation::TopicState;
+use crate::plan::Plan;
+use crate::publish::{Published, Stored};
+use crate::read::{Ready, nothing_came};
+use crate::report::BackupReport;
+use crate::turn::Turn;
+use crate::{Backup, Invocation, lock};
+
+/// One invocation under way, shared by its workers.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) backup: Backup,
+    pub(crate) invocation: Invocation,
+    pub(crate) started: Millis,
+    topics: HashMap<String, TopicState>,
+    pub(crate) queue: Mutex<VecDeque<Candidate>>,
+    pub(crate) report: Mutex<BackupReport>,
+    /// Partitions whose logs lost their ends while they were read.
+    pub(crate) cut: Mutex<BTreeSet<TopicPartition>>,
+}
+
+impl Run {
+    pub(crate) fn new(backup: Backup, invocation: Invocation, started: Millis, plan: Plan) -> Self {
+        let Plan { cluster, topics, mut known, work, report, .. } = plan;
+        let topics = topics.into_iter().map(|(name, facts)| {
+            let state = TopicState::new(&name, cluster.clone(), facts, known.remove(&name).unwrap_or_default());
+            (name, state)
+        });
+        let topics = topics.collect();
+        Self { backup, invocation, started, topics, queue: Mutex::new(work.into()), report: Mutex::new(report), cut: Mutex::default() }
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Result<&TopicState> {
+        self.topics.get(name).ok_or_else(|| Error::Refused(format!("topic {name:?} is not part of this invocation")))
+    }
+
+    pub(crate) fn fail(&self, partition: &TopicPartition, error: &Error) {
+        tracing::error!(topic = partition.topic, partition = partition.partition, "{}", in_full(error));
+        lock(&self.report).fail(partition, error);
+    }
+
+    /// Whether no time is left to begin with anything.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.invocation.budget.is_spent(self.started, self.backup.clock.as_ref())
+    }
+}
+
+/// Reads and publishes, one partition after another.
+pub(crate) struct Worker {
+    run: Arc<Run>,
+    /// Segments that it may still write (MAX_SEGMENTS_PER_INVOCATION).
+    left: u64,
+    turn: Turn,
+    /// Read, and not durable yet.
+    ready: Option<Ready>,
+    /// What to read behind it.
+    behind: Option<Candidate>,
+    /// Partitions of which nothing came. They come last, whatever was written.
+    silent: Vec<Candidate>,
+}
+
+impl Worker {
+    pub(crate) fn new(run: Arc<Run>) -> Self {
+        let left = run.backup.settings.max_segments.unwrap_or(u64::MAX);
+        Self { run, left, turn: Turn::default(), ready: None, behind: None, silent: Vec::new() }
+    }
+
+    /// Works until the queue is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written.
+    pub(crate) async fn work(mut self) {
+        loop {
+            let candidate = self.choose();
+            if candidate.is_none() && self.ready.is_none() {
+                return;
+            }
+            let (settled, mut read) = self.settle_and_read(candidate.as_ref()).await;
+            if let Some(Settled { ready, published, is_late }) = settled {
+                let partition = ready.candidate.partition.clone();
+                let is_as_read = self.note(ready, published).await;
+                // What was read behind it, or was to be, does not begin where the chain ends.
+                let is_void = |other: &mut Candidate| !is_as_read && other.partition == partition;
+                self.behind.take_if(is_void);
+                // The time that is left when it is late was for the segment before.
+                read = read.filter(|_| !is_late && !candidate.clone().is_some_and(|mut candidate| is_void(&mut candidate)));
+            }
+            if let Some((candidate, read)) = candidate.zip(read) {
+                self.keep(candidate, read).await;
+            }
+        }
+    }
+
+    /// What to read next, if anything.
+    fn choose(&mut self) -> Option<Candidate> {
+        let promised = u64::from(self.ready.as_ref().is_some_and(|ready| ready.is_segment));
+        let next = if self.left > promised && !self.run.is_spent() {
+            self.behind.take().or_else(|| lock(&self.run.queue).pop_front())
+        } else {
+            None
+        };
+        if next.is_some() || self.ready.is_some() {
+            return next;
+        }
+        while let Some(last) = self.silent.pop() {
+            if !self.run.is_spent() {
+                return Some(last);
+            }
+            let from = last.commit.as_ref().map_or(0, |commit| commit.next);
+            self.run.fail(&last.partition, &nothing_came(&last.partition, from, self.run.first_look()));
+        }
+        None
+    }
+
+    /// Makes durable what is ready, and meanwhile reads `candidate`.
+    async fn settle_and_read(&mut self, candidate: Option<&Candidate>) -> (Option<Settled>, Option<Result<Option<Ready>>>) {
+        let (run, ready) = (&self.run, self.ready.take());
+        // The memory is for both.
+        let (held, before) = watch::channel(ready.as_ref().map_or(0, Ready::bytes));
+        let settle = async {
+            let mut ready = ready?;
+            let published = run.make_durable(&ready).await;
+            ready.let_go();
+            held.send_replace(0);
+            Some(Settled { ready, published, is_late: run.is_spent() })
+        };
+        let read = async { Some(run.read_segment(candidate?, &mut self.turn, before).await) };
+        futures::future::join(settle, read).await
+    }
+
+    /// Notes what became of a segment; its partition goes back to the queue unless it is being read on. Whether the chain ends where it was read to.
+    async fn note(&mut self, ready: Ready, published: Result<Published>) -> bool {
+        let partition = &ready.candidate.partition;
+        let stored = match published {
+            Ok(Published::Stored(stored)) => Ok(stored),
+            Ok(Published::Unread(end)) => {
+                self.turn.leave(partition);
+                self.run.adopt_unread(&ready, &end).await
+            }
+            Err(error) => Err(error),
+        };
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.run.fail(partition, &error);
+                return false;
+            }
+        };
+        // Where only a commit was missing nothing was written: partitions in which nothing happens do not use up the others' invocations.
+        self.left = self.left.saturating_sub(u64::from(ready.is_segment));
+        lock(&self.run.report).add(partition, &stored);
+        self.return_to_the_queue(&ready, &stored);
+        stored.is_as_read
+    }
+
+    fn return_to_the_queue(&mut self, ready: &Ready, stored: &Stored) {
+        if !stored.is_as_read {
+            self.turn.leave(&ready.candidate.partition);
+        } else if !ready.returns {
+            return;
+        }
+        // Where another invocation has begun a newer generation meanwhile, the next invocation begins there; this one would go over the old one.
+        let is_overtaken = stored.commit.folder != ready.commit.folder;
+        let further = ready.candidate.after(&stored.commit);
+        if !is_overtaken && self.run.is_due(&further) {
+            lock(&self.run.queue).push_back(further);
+        }
+    }
+
+    /// Keeps what was read, to be made durable next.
+    async fn keep(&mut self, candidate: Candidate, read: Result<Option<Ready>>) {
+        match read {
+            Ok(Some(ready)) => self.continue_behind(ready),
+            Ok(None) if self.turn.has_ended_in_silence() => self.silent.push(Candidate { is_stored: true, was_silent: true, ..candidate }),
+            Ok(None) => {}
+            Err(error) => {
+                // By now the segment before is committed, or given up.
+                if let Err(failed) = self.run.note_truncation(&candidate.partition, &error).await {
+                    self.run.fail(&candidate.partition, &failed);
+                }
+                self.run.fail(&candidate.partition, &error);
+            }
+        }
+    }
+
+    /// The partition is read on at once as long as its turn lasts, else when it has come through the queue.
+    fn continue_behind(&mut self, mut ready: Ready) {
+        let further = ready.candidate.after(&ready.commit);
+        match (self.run.is_due(&further), self.turn.is_over()) {
+            (true, false) => self.behind = Some(further),
+            (is_due, _) => ready.returns = is_due,
+        }
+        self.ready = Some(ready);
+    }
+}
+
+/// What became of a segment.
+struct Settled {
+    ready: Ready,
+    published: Result<Published>,
+    /// Whether no time was left when it was durable.
+    is_late: bool,
+}
