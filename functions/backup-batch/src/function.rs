@@ -52,7 +52,7 @@ fn outcome(report: &BackupReport) -> Result<Outcome> {
     }
     let named = metrics.into_iter().map(|(topic, of_topic)| TopicMetrics { topic: topic.to_owned(), ..of_topic });
     Ok(Outcome {
-        report: serde_json::to_value(report).map_err(|error| Error::Refused(format!("the report cannot be written: {error}")))?,
+        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
         errors: report.errors.iter().cloned().chain(errors).collect(),
         retryable: report.is_retryable(),
         metrics: named.collect(),

@@ -119,7 +119,13 @@ impl Run {
     }
 
     /// Keeps up to date what re-creates the topic.
-    async fn refresh_topic_json(&self, topic: &TopicState, generations: &Generations<'_>, lineage: &Lineage, version: &Version) -> Result<()> {
+    async fn refresh_topic_json(
+        &self,
+        topic: &TopicState,
+        generations: &Generations<'_>,
+        lineage: &Lineage,
+        version: &Version,
+    ) -> Result<()> {
         let (name, now, found) = (topic.name.as_str(), topic.facts.partitions, lineage.newest());
         if found.partitions < now {
             tracing::warn!(
@@ -137,7 +143,7 @@ impl Run {
     fn not_the_bucket(&self, topic: &TopicState) -> Error {
         let folder = names::topic_folder(&topic.name, topic.known.newest.unwrap_or(1));
         let place = self.backup.store.location(&names::topic_json(&folder));
-        Error::Refused(format!(
+        Error::lost(format!(
             "consumer group {:?} says that {:?} was backed up here, but {place} is missing; nothing was read. Is this the right bucket or folder, and \
              is it mounted? To begin a new backup here, choose a new GROUP_ID",
             self.backup.settings.group, topic.name

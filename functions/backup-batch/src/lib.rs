@@ -30,8 +30,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use archive::segment::Lanes;
 use archive::Result;
+use archive::segment::Lanes;
 use config::BackupSettings;
 use futures::StreamExt;
 use host::{Budget, Event};

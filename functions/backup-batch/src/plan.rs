@@ -48,7 +48,7 @@ impl Backup {
             && !all.iter().any(|partition| partition.partition == number)
         {
             let what = format!("the event names partition {number}, and none of its topics has one of that number; nothing was read");
-            return Err(Error::Refused(what));
+            return Err(Error::request(what));
         }
         let partitions: Vec<TopicPartition> = all
             .iter()
@@ -80,7 +80,7 @@ impl Backup {
         let wanted: Vec<String> = self.settings.topics.iter().filter(is_wanted).cloned().collect();
         if wanted.is_empty() {
             let topic = invocation.event.topic.as_deref().unwrap_or_default();
-            return Err(Error::Refused(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
+            return Err(Error::request(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
         }
         Ok(wanted)
     }
@@ -90,7 +90,7 @@ impl Backup {
         let described = self.source.describe(wanted).await?;
         for missing in wanted.iter().filter(|topic| !described.contains_key(*topic)) {
             let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES");
-            report.fail_topic(&Error::Refused(what));
+            report.fail_topic(&Error::request(what));
         }
         let mut topics = BTreeMap::new();
         for (name, facts) in described {
@@ -189,8 +189,10 @@ fn partitions_of(topics: &BTreeMap<String, TopicFacts>) -> Vec<TopicPartition> {
 fn check_known(invocation: &Invocation, topics: &BTreeMap<String, TopicFacts>, report: &mut BackupReport) {
     let Some(up_to) = &invocation.up_to else { return };
     for name in topics.keys().filter(|name| !up_to.keys().any(|known| known.topic == **name)) {
-        let what = format!("topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it; run again");
-        report.fail_topic(&Error::Refused(what));
+        let what = format!(
+            "topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it. Start another run for it"
+        );
+        report.fail_topic(&Error::request(what));
     }
 }
 

@@ -108,12 +108,7 @@ impl Run {
 
     /// Creates the segment and its `.sha256`. Where the name is taken, what stands there is adopted, and the end of the chain behind it returned:
     /// nothing stored is ever replaced.
-    async fn publish(
-        &self,
-        partition: &TopicPartition,
-        resume: &Resume,
-        finished: &FinishedSegment,
-    ) -> Result<Option<ChainEnd>> {
+    async fn publish(&self, partition: &TopicPartition, resume: &Resume, finished: &FinishedSegment) -> Result<Option<ChainEnd>> {
         let store = self.backup.store.as_ref();
         let name = names::segment(&resume.generation.folder(), partition.partition, resume.start, resume.generation.packing);
         failpoint!("backup::segment::before");
@@ -135,7 +130,7 @@ impl Run {
     async fn adopt(&self, partition: &TopicPartition, resume: &Resume, read: &Manifest) -> Result<ChainEnd> {
         let store = self.backup.store.as_ref();
         let folder = resume.generation.folder();
-        let gone = || Error::Refused(format!("{partition}: the segment at offset {} was there and is gone; run again", resume.start));
+        let gone = || Error::raced(format!("{partition}: the segment at offset {} was there and is gone; run again", resume.start));
         let first = find_next(store, &folder, partition.partition, resume.start).await?.filter(|entry| entry.start == resume.start);
         let mut manifest = self.read_and_mend(partition.partition, &first.ok_or_else(gone)?, &resume.generation).await?;
         let last = find_last(store, &folder, partition.partition, resume.start).await?.ok_or_else(gone)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use archive::catalog::{BackupCommit, Gap, GapReason};
 use archive::segment::{FinishedSegment, SegmentSpec, SegmentWriter};
 use archive::{Error, Result};
-use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
+use kafka::{KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
 use tokio::sync::watch;
 
@@ -134,15 +134,11 @@ impl Run {
         before: &mut HeldBefore,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
-        let budget = &self.invocation.budget;
         let limit = backup.settings.records_per_segment;
-        let held_limit = budget.segment_bytes(backup.settings.threads);
+        let held_limit = self.invocation.budget.segment_bytes(backup.settings.threads);
         let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
         let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors, backup.lanes.clone());
-        let mut reader = match turn.take(from) {
-            Some(reader) => reader,
-            None => backup.source.open(partition, from).await?,
-        };
+        let mut reader = self.reader(partition, from, turn).await?;
         let mut moved = (reader.position(), backup.clock.now());
         let ended = loop {
             let mut failed = None;
@@ -205,10 +201,16 @@ impl Run {
             Ended::Full => turn.keep(reader, writer.raw_bytes()),
             Ended::CaughtUp => drop(reader),
         }
-        if next <= resume.start || (ended == Ended::CaughtUp && !self.is_due_after_reading(candidate, writer.records())) {
-            return Ok(None);
+        let is_due = ended == Ended::Full || self.is_due_after_reading(candidate, writer.records());
+        if next > resume.start && is_due { Ok(Some((writer.finish(next).await?, next))) } else { Ok(None) }
+    }
+
+    /// The one that stands there from the segment before, or a new one.
+    async fn reader(&self, partition: &TopicPartition, from: i64, turn: &mut Turn) -> Result<Box<dyn PartitionReader>> {
+        match turn.take(from) {
+            Some(reader) => Ok(reader),
+            None => Ok(self.backup.source.open(partition, from).await?),
         }
-        Ok(Some((writer.finish(next).await?, next)))
     }
 
     /// Whether what was read up to `position` is of one log, although `error` came after it.

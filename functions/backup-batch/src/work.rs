@@ -44,7 +44,7 @@ impl Run {
     }
 
     pub(crate) fn topic(&self, name: &str) -> Result<&TopicState> {
-        self.topics.get(name).ok_or_else(|| Error::Refused(format!("topic {name:?} is not part of this invocation")))
+        self.topics.get(name).ok_or_else(|| Error::bug(format!("topic {name:?} is not part of this invocation")))
     }
 
     pub(crate) fn fail(&self, partition: &TopicPartition, error: &Error) {

@@ -195,7 +195,7 @@ async fn list_partitions(store: &Arc<dyn ObjectStore>, places: Places, patience:
             Err(error) => Err(error),
         };
         let filled = filled.and_then(|()| match loss {
-            Some(loss) if row.segments == 0 => Err(Error::Refused(loss)),
+            Some(loss) if row.segments == 0 => Err(Error::lost(loss)),
             _ => Ok(()),
         });
         let settled = patience.settle(filled, |error| row.error = Some(error));
@@ -233,7 +233,7 @@ async fn list_segments_of(
             Err(error) => (format!("{folder}/"), Err(error)),
         };
         let listed = listed.and_then(|entries| match loss {
-            Some(loss) if entries.is_empty() => Err(Error::Refused(loss)),
+            Some(loss) if entries.is_empty() => Err(Error::lost(loss)),
             _ => Ok(entries),
         });
         let listed = patience.settle(listed, |error| rows.add(SegmentRow { name, error: Some(error), ..SegmentRow::default() }))?;

@@ -152,7 +152,7 @@ mod tests {
         let (ended, ()) = tokio::join!(waiting.failed(away()), async { waiting.stop.stop() });
         assert!(ended.is_err());
         assert!(rounds(Mode::UntilCaughtUp).failed(away()).await.is_err());
-        assert!(rounds(Mode::Loop).failed(Error::Refused("no".into())).await.is_err());
+        assert!(rounds(Mode::Loop).failed(Error::request("no")).await.is_err());
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Restore {
     }
 
     fn without_times(&self, archive: &Archive) -> Error {
-        Error::Refused(format!(
+        Error::request(format!(
             "{} is an archive of the Python tool, which kept no timestamps: nobody knows what of it is {}. Restore all of it, without RESTORE_FROM \
              and RESTORE_UNTIL, into a new topic with a new RESTORE_ID; or the segments alone, from a copy of the backup without archives",
             self.store.location(&archive.name),

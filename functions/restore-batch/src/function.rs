@@ -53,7 +53,7 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         ..TopicMetrics::default()
     };
     Ok(Outcome {
-        report: serde_json::to_value(report).map_err(|error| Error::Refused(format!("the report cannot be written: {error}")))?,
+        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
         errors,
         retryable: report.partitions.iter().all(|one| one.error.is_none() || one.retryable == Some(true)),
         metrics: vec![metrics],

@@ -70,7 +70,7 @@ impl Restore {
         let found = Binding::load(self.store.as_ref(), id, &source.folder).await?;
         if found.as_ref().is_some_and(|(found, _)| found.run != identity.run) {
             let location = self.store.location(&names::binding(id, &source.folder));
-            return Err(Error::Refused(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
+            return Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
         }
         Ok(found)
     }
@@ -81,7 +81,7 @@ impl Restore {
     }
 
     pub(crate) fn another_topic(&self, what: &str) -> Error {
-        Error::Refused(format!(
+        Error::taken(format!(
             "RESTORE_ID {:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written",
             self.settings.restore_id
         ))
@@ -152,9 +152,7 @@ impl Run {
             }
         }
         let topic = &settings.restore_topic;
-        Err(Error::Refused(format!(
-            "the claim on topic {topic:?} is written by others all the time: are several restores into it running?"
-        )))
+        Err(Error::raced(format!("the claim on topic {topic:?} is written by others all the time: are several restores into it running?")))
     }
 
     /// Binds the restore to the target, and claims that. `None`: another invocation was faster.
@@ -218,7 +216,7 @@ impl Run {
         if self.restore.is_finished(claim).await? {
             return Ok(());
         }
-        Err(Error::Refused(format!(
+        Err(Error::taken(format!(
             "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this one again. If nobody will, delete \
              {}; or name another RESTORE_TOPIC_NAME",
             claim.topic,
@@ -234,7 +232,7 @@ impl Run {
         }
         let id = &self.restore.settings.restore_id;
         let missing = |what: &str| {
-            Error::Refused(format!("restore {id:?} has checkpoints in the bucket but no {what} beside them; choose a new RESTORE_ID"))
+            Error::taken(format!("restore {id:?} has checkpoints in the bucket but no {what} beside them; choose a new RESTORE_ID"))
         };
         let look = || async {
             let identity = self.restore.identity(&self.source, self.target.cluster.id.as_deref()).await?;
@@ -275,7 +273,7 @@ impl Run {
         let (binding, settings) = (&begun.binding, &self.restore.settings);
         let found = self.restore.cluster.find(&binding.topic).await?;
         let lost = |what: String| {
-            Error::Refused(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", settings.restore_id))
+            Error::lost(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", settings.restore_id))
         };
         if let Some(what) = binding.differs(found.as_ref()) {
             return Err(lost(what));

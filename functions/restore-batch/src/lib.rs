@@ -152,7 +152,7 @@ impl Restore {
             }
         }
         if let Some(refusal) = run.refusal() {
-            return Err(Error::Refused(refusal.to_string()));
+            return Err(Error::unfit(refusal.to_string()));
         }
         run.confirm_at_the_end().await?;
         let mut report = lock(&run.report).clone();

@@ -35,6 +35,7 @@ pub(crate) enum Next {
 }
 
 /// The restore of one source partition under way.
+#[expect(clippy::struct_excessive_bools, reason = "2026-11-29: until its rewrite for many topics, into progress, transaction and loop")]
 pub(crate) struct PartitionRestore<'r> {
     pub(crate) run: &'r Run,
     pub(crate) partition: i32,
@@ -84,7 +85,7 @@ impl Run {
         }
         let name = names::checkpoint(&self.restore.settings.restore_id, found.partition);
         let location = self.restore.store.location(&name);
-        Err(Error::Refused(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")))
+        Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")))
     }
 
     fn writer_name(&self, partition: i32) -> WriterName {
@@ -166,7 +167,7 @@ impl<'r> PartitionRestore<'r> {
             self.skip(format!("{what}{advice}"));
             return Ok(());
         }
-        Err(Error::Refused(format!(
+        Err(Error::lost(format!(
             "{what}{advice}. Put them back, or go on without them: RESTORE_ANYWAY=expired if the bucket's rules deleted them, else SKIP_DAMAGED=true"
         )))
     }
@@ -235,7 +236,7 @@ impl<'r> PartitionRestore<'r> {
         let is_allowed = settings.skip_damaged || (in_front && settings.is_allowed("expired"));
         if !is_allowed {
             let expired = if in_front { ", or RESTORE_ANYWAY=expired if the bucket's rules delete old segments," } else { "" };
-            return Err(Error::Refused(format!(
+            return Err(Error::lost(format!(
                 "{what}. Put the missing segments back{expired} or set SKIP_DAMAGED=true to go on without them"
             )));
         }
@@ -320,7 +321,7 @@ impl<'r> PartitionRestore<'r> {
             tracing::warn!("{what}; going on there all the same (RESTORE_ANYWAY=lost-progress)");
             return Ok(());
         }
-        Err(Error::Refused(format!(
+        Err(Error::lost(format!(
             "{what}. Restore into a new topic with a new RESTORE_ID; or look at the end of the topic, and go on with RESTORE_ANYWAY=lost-progress if \
              they are not there"
         )))
@@ -343,7 +344,7 @@ impl<'r> PartitionRestore<'r> {
             self.save(false).await?;
         }
         let identity = &run.known().await?.identity;
-        let Some(writer) = self.writer.as_mut() else { return Err(Error::Refused("commit without a writer".into())) };
+        let Some(writer) = self.writer.as_mut() else { return Err(Error::bug("commit without a writer")) };
         let before = run.restore.clock.now();
         let written = writer.flush().await?;
         let open = std::mem::take(&mut self.open);
@@ -403,7 +404,7 @@ impl<'r> PartitionRestore<'r> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Error::Refused(format!(
+        Err(Error::raced(format!(
             "the checkpoint of partition {} is written by others all the time: are several restores of one RESTORE_ID running?",
             self.partition
         )))
@@ -412,7 +413,7 @@ impl<'r> PartitionRestore<'r> {
     async fn merge_newer(&mut self) -> Result<()> {
         let restore_id = &self.run.restore.settings.restore_id;
         if self.run.restore.settings.delivery == Delivery::AtLeastOnce {
-            return Err(Error::Refused(format!(
+            return Err(Error::taken(format!(
                 "another restore of {restore_id:?} works on partition {}: with DELIVERY=at-least-once two at once write records twice; this one stops",
                 self.partition
             )));

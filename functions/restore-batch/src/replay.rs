@@ -58,7 +58,7 @@ impl Run {
     /// Refuses what the target cannot take, before anything is written. Damage is found when the segment is read.
     pub(crate) async fn check(&self, next: &Next) -> Result<()> {
         if let Some(refusal) = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err()) {
-            return Err(Error::Refused(refusal.to_string()));
+            return Err(Error::unfit(refusal.to_string()));
         }
         if let Next::Segment(entry) = next
             && let Ok(reader) =
@@ -175,7 +175,7 @@ impl PartitionRestore<'_> {
     /// Writes a record, waiting where the writer's queue is full.
     pub(crate) async fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<()> {
         let clock = &self.run.restore.clock;
-        let writer = self.writer.as_mut().ok_or_else(|| Error::Refused("no writer".into()))?;
+        let writer = self.writer.as_mut().ok_or_else(|| Error::bug("no writer"))?;
         while writer.write(partition, record)? == Queued::Full {
             let before = clock.now();
             writer.room().await?;

@@ -75,9 +75,9 @@ impl Restore {
     pub(crate) async fn source(&self, event: &Event) -> Result<Source> {
         let folder = self.settings.backup_topic.clone();
         let (topic, number) = names::parse_topic_folder(&folder)
-            .ok_or_else(|| Error::Refused(format!("BACKUP_TOPIC_NAME {folder:?} is not a topic's folder")))?;
+            .ok_or_else(|| Error::request(format!("BACKUP_TOPIC_NAME {folder:?} is not a topic's folder")))?;
         if let Some(only) = event.topic.as_ref().filter(|only| **only != folder && *only != topic) {
-            return Err(Error::Refused(format!("the event names topic {only:?}, but this function restores {folder:?}; nothing was read")));
+            return Err(Error::request(format!("the event names topic {only:?}, but this function restores {folder:?}; nothing was read")));
         }
         let generations = Generations::of(self.store.as_ref(), topic);
         let mut lineage = generations.lineage(number).await?;
@@ -97,10 +97,10 @@ impl Restore {
             let there = self.store.folders("").await?;
             let there: Vec<&str> = there.iter().map(String::as_str).filter(|name| !name.starts_with('@')).collect();
             let there = if there.is_empty() { "nothing is there".to_owned() } else { format!("there are: {}", there.join(", ")) };
-            return Err(Error::Refused(format!("no backup of {folder:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
+            return Err(Error::request(format!("no backup of {folder:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
         }
         if let Some(number) = event.partition.filter(|number| !places.contains_key(number)) {
-            return Err(Error::Refused(format!("the event names partition {number}, which {folder:?} does not have; nothing was read")));
+            return Err(Error::request(format!("the event names partition {number}, which {folder:?} does not have; nothing was read")));
         }
         let partitions = all_partitions
             .iter()
@@ -129,7 +129,7 @@ impl Restore {
                 tracing::warn!("{what}");
                 return Ok(Some(what));
             }
-            return Err(Error::Refused(format!(
+            return Err(Error::lost(format!(
                 "{what}. Nothing was written. Put it back (where the bucket keeps versions, an older one). If it is gone for good: create the target \
                  topic with its partitions, and set SKIP_DAMAGED=true to restore the partitions that have a folder"
             )));

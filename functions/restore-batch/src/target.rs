@@ -293,7 +293,7 @@ impl Problems<'_> {
         if self.found.is_empty() {
             Ok(())
         } else {
-            Err(Error::Refused(format!("topic {:?} cannot take the restore: {}", self.topic, self.found.join("; "))))
+            Err(Error::unfit(format!("topic {:?} cannot take the restore: {}", self.topic, self.found.join("; "))))
         }
     }
 }

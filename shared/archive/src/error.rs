@@ -16,8 +16,35 @@ pub enum Error {
     #[error(transparent)]
     Segment(#[from] SegmentError),
     /// The state of the bucket and of Kafka contradict each other, or the request makes no sense for them.
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// What an invocation does not do, and why: nothing is broken, but it would not be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Refusal {
+    /// Of which kind it is.
+    pub kind: RefusalKind,
+    /// What happened, to what, and what to do.
+    pub what: String,
+}
+
+/// Why an invocation is refused, and so who has to do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// What was asked for is not there, or makes no sense: ask for something else.
+    Request,
+    /// What should be in the bucket, or in Kafka, is not: put it back, or accept the loss.
+    Lost,
+    /// It belongs to another topic or restore.
+    Taken,
+    /// The store or the target topic cannot keep what would be written.
+    Unfit,
+    /// Another invocation changed it at the same moment: a later one can succeed.
+    Raced,
+    /// A defect of this program.
+    Bug,
 }
 
 impl Error {
@@ -26,8 +53,43 @@ impl Error {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Kafka(error) => error.is_retryable(),
-            Self::Segment(_) | Self::Refused(_) => false,
+            Self::Refused(refusal) => refusal.kind == RefusalKind::Raced,
+            Self::Segment(_) => false,
         }
+    }
+
+    /// See [`RefusalKind::Request`].
+    pub fn request(what: impl Into<String>) -> Self {
+        Self::refused(RefusalKind::Request, what)
+    }
+
+    /// See [`RefusalKind::Lost`].
+    pub fn lost(what: impl Into<String>) -> Self {
+        Self::refused(RefusalKind::Lost, what)
+    }
+
+    /// See [`RefusalKind::Taken`].
+    pub fn taken(what: impl Into<String>) -> Self {
+        Self::refused(RefusalKind::Taken, what)
+    }
+
+    /// See [`RefusalKind::Unfit`].
+    pub fn unfit(what: impl Into<String>) -> Self {
+        Self::refused(RefusalKind::Unfit, what)
+    }
+
+    /// See [`RefusalKind::Raced`].
+    pub fn raced(what: impl Into<String>) -> Self {
+        Self::refused(RefusalKind::Raced, what)
+    }
+
+    /// See [`RefusalKind::Bug`]: says so, because nobody but us can do something.
+    pub fn bug(what: impl Into<String>) -> Self {
+        Self::refused(RefusalKind::Bug, format!("{}. This is a defect of this program: please report it", what.into()))
+    }
+
+    fn refused(kind: RefusalKind, what: impl Into<String>) -> Self {
+        Self::Refused(Refusal { kind, what: what.into() })
     }
 }
 
@@ -42,6 +104,15 @@ mod tests {
     use store::StoreErrorKind;
 
     use super::*;
+
+    #[test]
+    fn what_another_invocation_did_heals_and_what_somebody_has_to_do_does_not() {
+        assert!(Error::raced("x").is_retryable());
+        for refused in [Error::request("x"), Error::lost("x"), Error::taken("x"), Error::unfit("x"), Error::bug("x")] {
+            assert!(!refused.is_retryable(), "{refused:?}");
+        }
+        assert_eq!(Error::lost("orders/0: gone").to_string(), "orders/0: gone");
+    }
 
     #[test]
     fn causes_follow_each_once() {

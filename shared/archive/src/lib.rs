@@ -15,5 +15,5 @@ mod error;
 pub mod segment;
 mod times;
 
-pub use error::{Error, Result};
+pub use error::{Error, Refusal, RefusalKind, Result};
 pub use times::Times;

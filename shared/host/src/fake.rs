@@ -66,7 +66,7 @@ impl Function for Fake {
         let mut metrics = TopicMetrics { topic: topic.clone(), records: 3, lag_records: Some(0), ..TopicMetrics::default() };
         let mut errors = Vec::new();
         match topic.as_str() {
-            "is-refused" => return Err(Error::Refused("the topic is not what it was".to_owned())),
+            "is-refused" => return Err(Error::request("the topic is not what it was".to_owned())),
             "panics" => panic!("a defect"),
             "lingers" => {
                 assert_eq!(others, 0, "invocations of one process take turns");

@@ -153,7 +153,7 @@ impl<'a> Generations<'a> {
 
     fn incomplete(&self, newest: u32) -> Error {
         let location = self.store.location(&names::topic_json(&names::topic_folder(self.topic, newest)));
-        Error::Refused(format!(
+        Error::lost(format!(
             "{location}: only partitions whose logs lost their ends begin in this generation or those before it, and the topic.json of the one in which \
              the others are is missing. Put it back"
         ))
@@ -177,7 +177,7 @@ impl<'a> Generations<'a> {
     /// What the store says.
     pub async fn begin(&self, new: Generation) -> Result<Generation> {
         let name = names::topic_json(&new.folder());
-        let body = serde_json::to_vec_pretty(&new).map_err(|error| Error::Refused(error.to_string()))?;
+        let body = serde_json::to_vec_pretty(&new).map_err(|error| Error::bug(error.to_string()))?;
         failpoint!("backup::topic::before");
         match self.store.create(&name, body.into()).await {
             Ok(_) => {
@@ -188,7 +188,7 @@ impl<'a> Generations<'a> {
                 .get(new.generation)
                 .await?
                 .map(|(found, _)| found)
-                .ok_or_else(|| Error::Refused(format!("{}: was there and is gone; run again", self.store.location(&name)))),
+                .ok_or_else(|| Error::raced(format!("{}: was there and is gone; run again", self.store.location(&name)))),
             Err(error) => Err(error.into()),
         }
     }
@@ -202,7 +202,7 @@ impl<'a> Generations<'a> {
     pub async fn prove(&self, begun: &Generation) -> Result<()> {
         let name = names::topic_json(&begun.folder());
         let other = Generation { is_create_only: false, ..begun.clone() };
-        let body = serde_json::to_vec_pretty(&other).map_err(|error| Error::Refused(error.to_string()))?;
+        let body = serde_json::to_vec_pretty(&other).map_err(|error| Error::bug(error.to_string()))?;
         match self.store.create(&name, body.into()).await {
             Ok(_) => Err(self.replaced(&name)),
             Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => Ok(()),
@@ -211,7 +211,7 @@ impl<'a> Generations<'a> {
     }
 
     fn replaced(&self, name: &str) -> Error {
-        Error::Refused(format!(
+        Error::unfit(format!(
             "{}: the store replaced this object although it was told to create it only if it does not exist (If-None-Match: *). Two backups at once \
              would destroy segments of each other there, so nothing is backed up to it. Use a store that honours conditional writes, or a newer \
              version of this one; then delete this object, and the backup begins",
@@ -242,7 +242,7 @@ impl<'a> Generations<'a> {
         if fresh == *known {
             return Ok(());
         }
-        let body = serde_json::to_vec_pretty(&fresh).map_err(|error| Error::Refused(error.to_string()))?;
+        let body = serde_json::to_vec_pretty(&fresh).map_err(|error| Error::bug(error.to_string()))?;
         failpoint!("backup::refresh::before");
         match self.store.replace(&names::topic_json(&known.folder()), body.into(), version).await {
             Ok(_) | Err(StoreError { kind: StoreErrorKind::Changed, .. }) => {}

@@ -79,7 +79,7 @@ impl RestoreIdentity {
             failpoint!("restore::identity::after");
             return Ok(self);
         }
-        let gone = || Error::Refused(format!("{}: was there and is gone; run again", store.location(&name)));
+        let gone = || Error::raced(format!("{}: was there and is gone; run again", store.location(&name)));
         Self::load(store, restore_id).await?.ok_or_else(gone)
     }
 
@@ -131,7 +131,7 @@ pub(super) async fn write_json<T: Serialize>(
     name: &str,
     unchanged_since: Option<&Version>,
 ) -> Result<bool> {
-    let body = serde_json::to_vec_pretty(object).map_err(|error| Error::Refused(error.to_string()))?;
+    let body = serde_json::to_vec_pretty(object).map_err(|error| Error::bug(error.to_string()))?;
     let written = match unchanged_since {
         None => store.create(name, body.into()).await,
         Some(version) => store.replace(name, body.into(), version).await,
@@ -153,7 +153,5 @@ pub(super) fn check_version(store: &dyn ObjectStore, name: &str, found: u32, kno
 }
 
 fn other(restore_id: &str, what: String) -> Result<()> {
-    Err(Error::Refused(format!(
-        "RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written"
-    )))
+    Err(Error::taken(format!("RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written")))
 }
