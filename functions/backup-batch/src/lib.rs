@@ -26,19 +26,19 @@ mod tests;
 mod turn;
 mod work;
 
+use kernel::lock;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use archive::Result;
 use archive::segment::Lanes;
 use config::BackupSettings;
 use futures::StreamExt;
-use host::{Budget, Event};
+use host::{Budget, Event, work_together};
 use kafka::{SourceCluster, TopicPartition};
 use kernel::clock::Clock;
 use store::ObjectStore;
-use tokio::task::JoinSet;
 use tracing::Instrument;
 
 pub use report::{BackupReport, PartitionReport};
@@ -119,26 +119,13 @@ impl Backup {
             async move { run.note_empty_topic(&partition).await }
         };
         futures::stream::iter(empty).for_each_concurrent(self.settings.threads.max(1), note).await;
-        let mut workers = JoinSet::new();
-        for number in 0..self.settings.threads {
+        let worker = |number| {
             let span = tracing::info_span!("worker", thread = format!("Kafka Consumer {number}"));
-            workers.spawn(Worker::new(run.clone()).work().instrument(span));
-        }
-        // A panic of a worker is a panic of the invocation: nothing is hidden, and nothing durable depends on it.
-        while let Some(ended) = workers.join_next().await {
-            if let Err(error) = ended
-                && let Ok(panic) = error.try_into_panic()
-            {
-                std::panic::resume_unwind(panic);
-            }
-        }
+            Worker::new(run.clone()).work().instrument(span)
+        };
+        work_together((0..self.settings.threads).map(worker)).await;
         let mut report = lock(&run.report).clone();
         report.finish(started, self.clock.now());
         Ok(report)
     }
-}
-
-/// The state behind a mutex is only ever replaced whole, so a panic elsewhere leaves it sound.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

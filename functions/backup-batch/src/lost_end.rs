@@ -8,6 +8,7 @@
 //! * It does not: either the first answer was wrong, or the log has grown again since. The last segment in the bucket decides which.
 //! * The reader was told of the truncation by a leader of a newer epoch: it lost its end, however long it is now.
 
+use kernel::lock;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
@@ -20,11 +21,11 @@ use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use kernel::clock::Millis;
 use kernel::record::Record;
 
+use crate::Backup;
 use crate::candidate::Candidate;
 use crate::publish::{ChainEnd, unsound};
 use crate::read::GIVEN_UP;
 use crate::work::Run;
-use crate::{Backup, lock};
 
 /// A second look counts after so long, or after RETRY_UPLOAD_SECONDS where that is shorter: a broker that is isolated is no leader any more by
 /// then, as a rule.

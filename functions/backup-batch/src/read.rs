@@ -1,5 +1,6 @@
 //! Reads `[start, next)` of a partition into a segment.
 
+use kernel::lock;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use kernel::clock::{Millis, rfc3339};
 use tokio::sync::watch;
 
 use crate::candidate::Candidate;
-use crate::lock;
 use crate::resume::Resume;
 use crate::turn::Turn;
 use crate::work::Run;

@@ -1,6 +1,7 @@
 //! An invocation under way, and its workers. Each takes one partition after another off the queue, and while it makes one segment durable it reads the
 //! next one. Nothing durable follows from reading, so what was read for nothing is given up.
 
+use kernel::lock;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +18,7 @@ use crate::publish::{Published, Stored};
 use crate::read::{Ready, nothing_came};
 use crate::report::BackupReport;
 use crate::turn::Turn;
-use crate::{Backup, Invocation, lock};
+use crate::{Backup, Invocation};
 
 /// One invocation under way, shared by its workers.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ const QUEUE: usize = 16 << 20;
 
 /// Runs the demo. Whether the restored topic is the original, record for record.
 pub(crate) async fn run(output: &Output) -> Result<bool> {
-    telemetry::init(LogLevel::Warning, telemetry::LogStyle::Seed);
+    telemetry::init(LogLevel::Warning, telemetry::LogStyle::PythonTool);
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let broker = EmbeddedBroker::start()?;
     for topic in [TOPIC, RESTORED] {

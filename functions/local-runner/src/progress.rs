@@ -1,8 +1,9 @@
 //! Progress bars on a terminal, one for each partition; nothing elsewhere.
 
+use kernel::lock;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use kafka::TopicPartition;
@@ -57,7 +58,7 @@ impl Bars {
     }
 
     fn bar(&self, name: &str, template: &str) -> ProgressBar {
-        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_name = lock(&self.by_name);
         let bar = by_name.entry(name.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             self.all.add(ProgressBar::no_length().with_style(style).with_prefix(name.to_owned()))

@@ -25,8 +25,8 @@ fn load(config: &Path) -> Result<Raw> {
 /// Starts the log; its lines and the bars take turns on a terminal.
 fn start_log(level: LogLevel, bars: Option<&Bars>) {
     match bars {
-        Some(bars) => telemetry::init_with(level, telemetry::LogStyle::Seed, bars.between()),
-        None => telemetry::init(level, telemetry::LogStyle::Seed),
+        Some(bars) => telemetry::init_with(level, telemetry::LogStyle::PythonTool, bars.between()),
+        None => telemetry::init(level, telemetry::LogStyle::PythonTool),
     }
 }
 

@@ -3,6 +3,7 @@
 use archive::catalog::{ArchiveCursor, names};
 use archive::segment::{PythonArchive, PythonName};
 use archive::{Error, Result};
+use kernel::lock;
 use kernel::record::Record;
 use store::ObjectStore;
 
@@ -125,7 +126,7 @@ impl PartitionRestore<'_> {
         self.open.sources.clear();
         name.clone_into(&mut self.open.last);
         self.commit().await?;
-        crate::lock(&self.run.report).read_archive(self.partition, done);
+        lock(&self.run.report).read_archive(self.partition, done);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use archive::catalog::{
 };
 use archive::{Error, Result};
 use kafka::Extent;
+use kernel::lock;
 use store::Version;
 
 use crate::archives::Archive;
@@ -251,7 +252,7 @@ impl Run {
         if self.begun.get().or(self.found.get()).is_none() {
             return Ok(());
         }
-        let records = crate::lock(&self.report).partitions.iter().map(|one| one.records_in_all).sum();
+        let records = lock(&self.report).partitions.iter().map(|one| one.records_in_all).sum();
         self.confirm(records).await
     }
 

@@ -26,21 +26,21 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use kernel::lock;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use archive::catalog::{RestoreIdentity, bucket_id};
 use archive::segment::ReadOptions;
 use archive::{Error, Result};
 use config::RestoreSettings;
-use host::{Budget, Event};
+use host::{Budget, Event, work_together};
 use kafka::TargetCluster;
 use kernel::clock::{Clock, Millis};
 use kernel::in_full;
 use store::ObjectStore;
 use tokio::sync::OnceCell;
-use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use identity::Begun;
@@ -138,19 +138,11 @@ impl Restore {
             report: Mutex::new(report),
             refusal: OnceLock::new(),
         });
-        let mut workers = JoinSet::new();
-        for number in 0..self.settings.threads {
+        let worker = |number| {
             let thread = if number == 0 { "Kafka Producer".to_owned() } else { format!("Kafka Producer {number}") };
-            workers.spawn(Run::work(run.clone()).instrument(tracing::info_span!("worker", thread)));
-        }
-        // A panic of a worker is a panic of the invocation: nothing is hidden, and nothing durable depends on it.
-        while let Some(ended) = workers.join_next().await {
-            if let Err(error) = ended
-                && let Ok(panic) = error.try_into_panic()
-            {
-                std::panic::resume_unwind(panic);
-            }
-        }
+            Run::work(run.clone()).instrument(tracing::info_span!("worker", thread))
+        };
+        work_together((0..self.settings.threads).map(worker)).await;
         if let Some(refusal) = run.refusal() {
             return Err(Error::unfit(refusal.to_string()));
         }
@@ -213,9 +205,4 @@ impl Run {
     fn is_spent(&self) -> bool {
         self.invocation.budget.is_spent(self.started, self.restore.clock.as_ref())
     }
-}
-
-/// The state behind a mutex is only ever replaced whole, so a panic elsewhere leaves it sound.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,22 +1,21 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
-use archive::catalog::{
-    Checkpoint, Gap, GapReason, PartitionStrategy, RestoreCommit, RestoreProgress, Run as OffsetRun, SegmentEntry, names, pair,
-};
+use archive::catalog::{Checkpoint, Gap, GapReason, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Span, names, pair};
 use archive::{Error, Result};
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use kernel::clock::{Millis, age};
 use kernel::in_full;
+use kernel::lock;
 use store::{StoreError, StoreErrorKind, Version};
 
 use crate::archives::Archive;
 use crate::coming::Coming;
 use crate::pace::Pace;
 use crate::replay::Open;
-use crate::{Restore, Run, lock};
+use crate::{Restore, Run};
 
-/// A checkpoint is written when more runs than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
-const RUNS_BETWEEN_CHECKPOINTS: usize = 24;
+/// A checkpoint is written when more spans than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
+const SPANS_BETWEEN_CHECKPOINTS: usize = 24;
 
 /// With transactions, which take the progress along, a checkpoint is for those who look, and for the day that Kafka forgets the progress. (One
 /// behind each transaction where kills beside each step are tested.)
@@ -51,8 +50,8 @@ pub(crate) struct PartitionRestore<'r> {
     pub(crate) coming: Coming,
     /// The Python tool's archives are older than our segments: none comes behind the last one.
     archives_are_done: bool,
-    /// Runs that no checkpoint tells of yet.
-    pending_runs: Vec<OffsetRun>,
+    /// Spans that no checkpoint tells of yet.
+    pending_spans: Vec<Span>,
     /// Another invocation has gone further meanwhile: what is being replayed is behind.
     pub(crate) is_overtaken: bool,
     /// The last segment was of another time, and not read.
@@ -122,7 +121,7 @@ impl<'r> PartitionRestore<'r> {
                 run.restore.settings.times,
             ),
             archives_are_done: false,
-            pending_runs: Vec::new(),
+            pending_spans: Vec::new(),
             is_overtaken: false,
             went_past: false,
             is_untold: false,
@@ -292,7 +291,7 @@ impl<'r> PartitionRestore<'r> {
             Some(commit) => {
                 self.reached = before.clone().merge(commit.progress);
                 self.checkpoint.records = self.checkpoint.records.max(commit.records);
-                self.checkpoint.note(commit.runs);
+                self.checkpoint.note(commit.spans);
             }
             None if settings.delivery == Delivery::ExactlyOnce => {
                 if !self.checkpoint.settled {
@@ -349,10 +348,10 @@ impl<'r> PartitionRestore<'r> {
         let written = writer.flush().await?;
         let open = std::mem::take(&mut self.open);
         if identity.strategy == PartitionStrategy::Same {
-            self.pending_runs.extend(pair(&open.sources, &written));
+            self.pending_spans.extend(pair(&open.sources, &written));
         }
         let in_all = self.checkpoint.records + open.records;
-        let commit = RestoreCommit::new(&identity.run, self.reached.clone(), in_all, &self.pending_runs);
+        let commit = RestoreCommit::new(&identity.run, self.reached.clone(), in_all, &self.pending_spans);
         self.in_doubt = true;
         writer.commit(&commit.to_committed()).await?;
         self.in_doubt = false;
@@ -370,7 +369,7 @@ impl<'r> PartitionRestore<'r> {
         }
         // Without transactions the checkpoint is the only progress there is.
         let is_due = run.restore.settings.delivery == Delivery::AtLeastOnce
-            || self.pending_runs.len() >= RUNS_BETWEEN_CHECKPOINTS
+            || self.pending_spans.len() >= SPANS_BETWEEN_CHECKPOINTS
             || age(self.checkpoint.at, run.restore.clock.now()) >= BETWEEN_CHECKPOINTS;
         if is_due {
             self.save(false).await?;
@@ -386,8 +385,8 @@ impl<'r> PartitionRestore<'r> {
         let restore_id = &self.run.restore.settings.restore_id;
         self.checkpoint.settled = settled;
         for _ in 0..CHECKPOINT_TRIES {
-            self.checkpoint.note(std::mem::take(&mut self.pending_runs));
-            self.checkpoint.put_runs_away(store, restore_id).await?;
+            self.checkpoint.note(std::mem::take(&mut self.pending_spans));
+            self.checkpoint.put_spans_away(store, restore_id).await?;
             self.checkpoint.at = self.run.restore.clock.now();
             match self.checkpoint.save(store, restore_id, self.version.as_ref()).await {
                 Ok(version) => {
@@ -425,7 +424,7 @@ impl<'r> PartitionRestore<'r> {
             self.checkpoint.settled &= mine.settled;
             self.checkpoint.progress = self.checkpoint.progress.clone().merge(mine.progress);
             self.checkpoint.records = self.checkpoint.records.max(mine.records);
-            self.checkpoint.note(mine.runs);
+            self.checkpoint.note(mine.spans);
             self.checkpoint.gaps = std::mem::take(&mut self.checkpoint.gaps).merge(mine.gaps);
             for what in mine.skipped {
                 self.skip(what);

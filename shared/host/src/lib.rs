@@ -6,6 +6,7 @@
 //! | `function.rs` | what a host runs: the one trait that the functions implement |
 //! | `run.rs` | recognises the platform; the `main` of each function |
 //! | `hosted.rs` | an invocation whatever the platform: deadline, report, metrics, failures |
+//! | `workers.rs` | what works side by side in one invocation |
 //! | `memory.rs` | what the allocator keeps |
 //! | `stop.rs` | SIGTERM and SIGINT |
 //! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
@@ -25,6 +26,7 @@ mod lambda;
 mod memory;
 mod run;
 mod stop;
+mod workers;
 
 pub use budget::{Budget, StopSignal};
 pub use event::{BadEvent, Event};
@@ -33,3 +35,4 @@ pub use memory::keep_freed_memory;
 use run::print;
 pub use run::run;
 pub use stop::stop_on_signals;
+pub use workers::work_together;

@@ -118,7 +118,7 @@ impl Platform {
         match self {
             Self::Lambda { .. } => LogStyle::Lambda,
             Self::AzureFunctions { .. } => LogStyle::AzureHost,
-            Self::Process => LogStyle::Seed,
+            Self::Process => LogStyle::PythonTool,
         }
     }
 }
@@ -139,7 +139,7 @@ pub(super) fn print(line: &str) {
 
 /// Logs what went wrong outside of an invocation, also when that was before the log was started.
 fn ends_with(code: u8, problem: &str) -> ExitCode {
-    telemetry::init(LogLevel::Info, LogStyle::Seed);
+    telemetry::init(LogLevel::Info, LogStyle::PythonTool);
     tracing::error!(critical = true, "{problem}");
     ExitCode::from(code)
 }

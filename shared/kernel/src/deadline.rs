@@ -1,4 +1,5 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::lock;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ impl Deadline {
     pub fn set(&self, left: Option<Duration>) {
         // A time too far away to be told is as good as none.
         let at = left.and_then(|left| Instant::now().checked_add(left));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        *lock(&self.0) = at;
     }
 
     /// Sets it for an invocation that ends in so long: a tenth of that, at most a second, stays for the report, so a store that hangs is told
@@ -29,7 +30,7 @@ impl Deadline {
 
     /// How long until then, zero when it has passed; `None` when nothing is bounded.
     pub fn remaining(&self) -> Option<Duration> {
-        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = *lock(&self.0);
         at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }

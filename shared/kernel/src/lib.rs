@@ -6,6 +6,7 @@
 //! | [`clock`] | the time, injected |
 //! | `deadline.rs` | when the requests of an invocation have to be done |
 //! | `secret.rs` | a value that no log shows |
+//! | `lock.rs` | a mutex that a panic leaves usable |
 //! | `causes.rs` | an error with its causes, in one line |
 //! | [`mod@failpoint`] | where tests kill the process; nothing in a build for users |
 //!
@@ -15,9 +16,11 @@ mod causes;
 pub mod clock;
 mod deadline;
 pub mod failpoint;
+mod lock;
 pub mod record;
 mod secret;
 
 pub use causes::in_full;
 pub use deadline::Deadline;
+pub use lock::lock;
 pub use secret::Secret;

@@ -193,7 +193,7 @@ mod tests {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let memory = lines.clone();
         let sink = Box::new(move |_, line: &str| memory.lock().unwrap().push(line.to_owned()));
-        let log = LogLine::new(LogLevel::Warning, LogStyle::Seed, clock::system(), Arc::default(), sink);
+        let log = LogLine::new(LogLevel::Warning, LogStyle::PythonTool, clock::system(), Arc::default(), sink);
         let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(log));
         let failing = |_| future::ready(Err::<(), _>(StoreError::new(StoreErrorKind::Unavailable, "x", "away").caused_by("reset by peer")));
         retry().run("x", 0, failing).await.unwrap_err();

@@ -5,7 +5,7 @@
 //! ```
 //! use telemetry::{LogLevel, LogStyle};
 //!
-//! telemetry::init(LogLevel::Info, LogStyle::Seed);
+//! telemetry::init(LogLevel::Info, LogStyle::PythonTool);
 //! let _span = tracing::info_span!("consumer", thread = "Kafka Consumer 0").entered();
 //! tracing::info!(topic = "orders", "started polling on orders");
 //! // { "@timestamp": "2020-06-08 10:56:34,557","level": "INFO","thread": "Kafka Consumer 0","name": "root",
@@ -58,7 +58,7 @@ pub fn init_with(level: LogLevel, style: LogStyle, sink: Sink) {
 /// warning goes to stdout there.
 fn sink_of(style: LogStyle) -> Sink {
     match style {
-        LogStyle::Seed | LogStyle::Lambda => Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes())),
+        LogStyle::PythonTool | LogStyle::Lambda => Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes())),
         LogStyle::AzureHost => Box::new(|level, line| {
             if level >= LogLevel::Warning {
                 _ = std::io::stderr().lock().write_all(line.as_bytes());

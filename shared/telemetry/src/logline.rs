@@ -22,7 +22,7 @@ use crate::LogLevel;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStyle {
     /// The Python tool's line, on stderr.
-    Seed,
+    PythonTool,
     /// The same with the fields of Lambda's JSON logging, on stderr: `timestamp` (RFC 3339), and `level` in Lambda's words (WARN, FATAL).
     /// Lambda counts a line without a valid `timestamp` and `level` as INFO.
     Lambda,

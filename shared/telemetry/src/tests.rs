@@ -44,7 +44,7 @@ fn lines_masked(level: LogLevel, style: LogStyle, secrets: &[&str], speak: impl 
 
 fn messages(level: LogLevel, speak: impl FnOnce()) -> Vec<String> {
     let message = |line: &String| serde_json::from_str::<Value>(line).unwrap()["message"].as_str().unwrap().to_owned();
-    lines(level, LogStyle::Seed, speak).iter().map(message).collect()
+    lines(level, LogStyle::PythonTool, speak).iter().map(message).collect()
 }
 
 /// One event of each level under one target.
@@ -61,7 +61,7 @@ macro_rules! all_levels {
 
 #[test]
 fn the_line_of_the_python_tool() {
-    let lines = lines(LogLevel::Info, LogStyle::Seed, || {
+    let lines = lines(LogLevel::Info, LogStyle::PythonTool, || {
         let _span = tracing::info_span!("consumer", thread = "Kafka Consumer 0").entered();
         tracing::info!("started polling on davinder.test");
     });
@@ -72,7 +72,7 @@ fn the_line_of_the_python_tool() {
 #[test]
 fn a_line_is_json_whatever_it_holds() {
     let nasty = "\"quoted\" \\ back\nline\r\ttab \u{0} \u{1b}[31m \u{7f} \u{2028} ü 🦀 }";
-    let lines = lines(LogLevel::Info, LogStyle::Seed, || {
+    let lines = lines(LogLevel::Info, LogStyle::PythonTool, || {
         tracing::info!(thread = nasty, topic = nasty, debug = ?nasty, "{nasty}");
         tracing::info!("{}", "");
         tracing::info!(only = "a field");
@@ -86,7 +86,7 @@ fn a_line_is_json_whatever_it_holds() {
 #[test]
 fn fields_follow_behind_the_message() {
     let error = std::io::Error::other("connection reset");
-    let lines = lines(LogLevel::Info, LogStyle::Seed, || {
+    let lines = lines(LogLevel::Info, LogStyle::PythonTool, || {
         let _outer = tracing::info_span!("backup", topic = "orders", partition = 1, bytes = tracing::field::Empty).entered();
         let inner = tracing::info_span!("segment", partition = 2, thread = "Kafka Consumer 1").entered();
         tracing::Span::current().record("partition", 3);
@@ -108,7 +108,7 @@ fn an_error_brings_its_causes() {
     #[error("cannot write the segment")]
     struct Outer(#[source] std::io::Error);
     let error = Outer(std::io::Error::other("disk full"));
-    let lines = lines(LogLevel::Info, LogStyle::Seed, || tracing::error!(error = &error as &dyn std::error::Error, "failed"));
+    let lines = lines(LogLevel::Info, LogStyle::PythonTool, || tracing::error!(error = &error as &dyn std::error::Error, "failed"));
     assert!(lines[0].contains(r#""error": "cannot write the segment: disk full""#), "{lines:?}");
 }
 
@@ -131,7 +131,7 @@ fn levels_have_the_words_of_their_reader() {
         .map(level_of)
         .collect::<Vec<_>>()
     };
-    assert_eq!(words(LogStyle::Seed), ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]);
+    assert_eq!(words(LogStyle::PythonTool), ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]);
     assert_eq!(words(LogStyle::AzureHost), ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]);
     assert_eq!(words(LogStyle::Lambda), ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"]);
 }
@@ -145,7 +145,7 @@ fn lambda_gets_its_timestamp_and_every_line_its_request() {
     let line = &lines(LogLevel::Info, LogStyle::Lambda, speak)[0];
     let tail = r#""message": "slow","timestamp": "2020-06-08T10:56:34.557Z","requestId": "8286a188","topic": "orders" }"#;
     assert!(line.contains(r#""level": "WARN""#) && line.trim_end().ends_with(tail), "{line}");
-    assert!(lines(LogLevel::Info, LogStyle::Seed, speak)[0].contains(r#""message": "slow","requestId": "8286a188""#));
+    assert!(lines(LogLevel::Info, LogStyle::PythonTool, speak)[0].contains(r#""message": "slow","requestId": "8286a188""#));
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn no_level_shows_what_sdks_say_below_info() {
 
 #[test]
 fn spans_of_libraries_leave_nothing_behind() {
-    let lines = lines(LogLevel::Debug, LogStyle::Seed, || {
+    let lines = lines(LogLevel::Debug, LogStyle::PythonTool, || {
         let _span = tracing::info_span!(target: "aws_sdk_s3", "request", authorization = "AWS4-HMAC-SHA256").entered();
         tracing::info!("ours");
     });
@@ -263,7 +263,7 @@ fn spans_of_libraries_leave_nothing_behind() {
 
 #[test]
 fn fields_of_spans_stand_in_errors_at_every_level() {
-    let lines = lines(LogLevel::Error, LogStyle::Seed, || {
+    let lines = lines(LogLevel::Error, LogStyle::PythonTool, || {
         let _span = tracing::info_span!("invocation", request_id = "1", thread = "Kafka Producer").entered();
         tracing::error!("failed");
     });
@@ -272,7 +272,7 @@ fn fields_of_spans_stand_in_errors_at_every_level() {
 
 #[test]
 fn a_library_speaks_under_its_own_name() {
-    let lines = lines(LogLevel::Info, LogStyle::Seed, || tracing::warn!(target: "aws_config::imds", "slow"));
+    let lines = lines(LogLevel::Info, LogStyle::PythonTool, || tracing::warn!(target: "aws_config::imds", "slow"));
     assert!(lines[0].contains(r#""name": "aws_config.imds""#), "{lines:?}");
 }
 
@@ -280,7 +280,8 @@ fn a_library_speaks_under_its_own_name() {
 fn threads_have_names() {
     let named = |name: &str| {
         let thread = std::thread::Builder::new().name(name.to_owned());
-        let line = thread.spawn(|| lines(LogLevel::Info, LogStyle::Seed, || tracing::info!("hello"))).unwrap().join().unwrap().remove(0);
+        let line =
+            thread.spawn(|| lines(LogLevel::Info, LogStyle::PythonTool, || tracing::info!("hello"))).unwrap().join().unwrap().remove(0);
         serde_json::from_str::<Value>(&line).unwrap()["thread"].as_str().unwrap().to_owned()
     };
     assert_eq!(named("S3 Upload"), "S3 Upload");
@@ -310,7 +311,7 @@ fn lines_do_not_mix() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let memory = written.clone();
     let sink = Box::new(move |_, line: &str| memory.lock().unwrap().push(line.to_owned()));
-    let log = LogLine::new(LogLevel::Info, LogStyle::Seed, Arc::new(Then), redactor, sink);
+    let log = LogLine::new(LogLevel::Info, LogStyle::PythonTool, Arc::new(Then), redactor, sink);
     let subscriber: tracing::Dispatch = tracing_subscriber::registry().with(log).into();
     std::thread::scope(|scope| {
         for thread in 0..4 {

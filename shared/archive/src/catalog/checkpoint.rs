@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::Result;
-use crate::catalog::{Gaps, Run, names};
+use crate::catalog::{Gaps, Span, names};
 
 /// Version of checkpoints and of the progress beside committed offsets.
 pub const RESTORE_FORMAT: u32 = 1;
@@ -18,7 +18,7 @@ pub const RESTORE_FORMAT: u32 = 1;
 const LARGEST_METADATA: usize = 4000;
 
 /// Runs in an object of their own.
-const RUNS: usize = 500;
+const SPANS: usize = 500;
 
 /// What has been restored of one source partition. It only ever grows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -76,10 +76,10 @@ pub struct Checkpoint {
     /// What the backup had lost before it read it, as far as this restore is.
     #[serde(default, skip_serializing_if = "Gaps::is_none")]
     pub gaps: Gaps,
-    /// Where source offsets went, for the translation of consumer groups' offsets: the newest runs, the others stand in objects of their
+    /// Where source offsets went, for the translation of consumer groups' offsets: the newest spans, the others stand in objects of their
     /// own. Empty unless every record went to its own partition.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub runs: Vec<Run>,
+    #[serde(rename = "runs", default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
     /// When it was written.
     pub at: Millis,
 }
@@ -96,7 +96,7 @@ impl Checkpoint {
             records: 0,
             skipped: vec![],
             gaps: Gaps::default(),
-            runs: vec![],
+            spans: vec![],
             at: 0,
         }
     }
@@ -160,37 +160,37 @@ impl Checkpoint {
 
     /// Notes where records went. Neighbours in step are joined; what is known already, because the metadata of a commit tells of it a second
     /// time, is not noted again.
-    pub fn note(&mut self, runs: impl IntoIterator<Item = Run>) {
-        for run in runs {
-            let Some(last) = self.runs.last_mut() else {
-                self.runs.push(run);
+    pub fn note(&mut self, spans: impl IntoIterator<Item = Span>) {
+        for span in spans {
+            let Some(last) = self.spans.last_mut() else {
+                self.spans.push(span);
                 continue;
             };
-            let Some(run) = run.behind(last.to) else { continue };
-            if run.continues(last) {
-                last.to = run.to;
-                last.count += run.count;
+            let Some(span) = span.behind(last.to) else { continue };
+            if span.continues(last) {
+                last.to = span.to;
+                last.count += span.count;
             } else {
-                self.runs.push(run);
+                self.spans.push(span);
             }
         }
     }
 
-    /// Moves older runs into objects of their own, which are never replaced: whoever does it finds the same runs. The last run stays, since it
+    /// Moves older spans into objects of their own, which are never replaced: whoever does it finds the same spans. The last span stays, since it
     /// may still grow.
     ///
     /// # Errors
-    /// What the store says; then the runs stay.
-    pub async fn put_runs_away(&mut self, store: &dyn ObjectStore, restore_id: &str) -> Result<(), StoreError> {
-        while self.runs.len() > RUNS {
-            let name = names::runs(restore_id, self.partition, self.runs[0].from);
-            let body = serde_json::to_vec(&self.runs[..RUNS])
+    /// What the store says; then the spans stay.
+    pub async fn put_spans_away(&mut self, store: &dyn ObjectStore, restore_id: &str) -> Result<(), StoreError> {
+        while self.spans.len() > SPANS {
+            let name = names::spans(restore_id, self.partition, self.spans[0].from);
+            let body = serde_json::to_vec(&self.spans[..SPANS])
                 .map_err(|error| StoreError::new(StoreErrorKind::Other, store.location(&name), error.to_string()))?;
             match store.create(&name, body.into()).await {
                 Ok(_) | Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => {}
                 Err(error) => return Err(error),
             }
-            self.runs.drain(..RUNS);
+            self.spans.drain(..SPANS);
         }
         Ok(())
     }
@@ -210,25 +210,25 @@ pub struct RestoreCommit {
     /// Records written until then, as far as the checkpoint before it knew.
     #[serde(default)]
     pub records: u64,
-    /// Runs since the last checkpoint: a kill between the transaction and the checkpoint loses none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub runs: Vec<Run>,
+    /// Spans since the last checkpoint: a kill between the transaction and the checkpoint loses none.
+    #[serde(rename = "runs", default, skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
 }
 
 impl RestoreCommit {
-    /// Of the restore `run`, which is so far, with the runs that no checkpoint tells of yet.
-    pub fn new(run: &str, progress: RestoreProgress, records: u64, runs: &[Run]) -> Self {
-        Self { version: RESTORE_FORMAT, run: run.to_owned(), progress, records, runs: runs.to_vec() }
+    /// Of the restore `run`, which is so far, with the spans that no checkpoint tells of yet.
+    pub fn new(run: &str, progress: RestoreProgress, records: u64, spans: &[Span]) -> Self {
+        Self { version: RESTORE_FORMAT, run: run.to_owned(), progress, records, spans: spans.to_vec() }
     }
 
-    /// What to commit. Of the runs as many as fit, for they only matter when the checkpoint does not follow.
+    /// What to commit. Of the spans as many as fit, for they only matter when the checkpoint does not follow.
     pub fn to_committed(mut self) -> CommittedOffset {
         loop {
             let metadata = serde_json::to_string(&self).unwrap_or_default();
-            if metadata.len() <= LARGEST_METADATA || self.runs.is_empty() {
+            if metadata.len() <= LARGEST_METADATA || self.spans.is_empty() {
                 return CommittedOffset { next: self.progress.next, metadata };
             }
-            self.runs.truncate(self.runs.len() / 2);
+            self.spans.truncate(self.spans.len() / 2);
         }
     }
 
@@ -246,8 +246,8 @@ mod tests {
 
     use super::*;
 
-    fn run(from: i64, to: i64, target: i64, count: i64) -> Run {
-        Run { from, to, partition: 0, target, count }
+    fn span(from: i64, to: i64, target: i64, count: i64) -> Span {
+        Span { from, to, partition: 0, target, count }
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
             inside: Some(4),
             archives: Some(ArchiveCursor { archive: "current.bin".into(), lines: 3, done: false }),
         };
-        let run = Run { from: 0, to: 7, partition: 0, target: 100, count: 7 };
+        let run = Span { from: 0, to: 7, partition: 0, target: 100, count: 7 };
         let commit = RestoreCommit::new("a", progress, 5, &[run]);
         let committed = commit.clone().to_committed();
         assert_eq!(RestoreCommit::read(&committed, "a"), Some(commit));
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn no_metadata_is_larger_than_brokers_take() {
-        let run = Run { from: i64::MAX - 1, to: i64::MAX, partition: i32::MAX, target: i64::MAX - 1, count: 1 };
+        let run = Span { from: i64::MAX - 1, to: i64::MAX, partition: i32::MAX, target: i64::MAX - 1, count: 1 };
         let progress = RestoreProgress { next: i64::MAX, ..RestoreProgress::default() };
         let committed = RestoreCommit::new("run", progress.clone(), u64::MAX, &vec![run; 1000]).to_committed();
         assert!(committed.metadata.len() <= 4096, "{}", committed.metadata.len());
@@ -284,26 +284,26 @@ mod tests {
     #[test]
     fn runs_in_step_are_joined_and_none_is_noted_twice() {
         let mut checkpoint = Checkpoint::new(0);
-        checkpoint.note([run(0, 5, 100, 5), run(5, 9, 105, 4), run(5, 9, 105, 4), run(9, 20, 110, 3), run(20, 22, 113, 2)]);
-        assert_eq!(checkpoint.runs, [run(0, 9, 100, 9), run(9, 20, 110, 3), run(20, 22, 113, 2)]);
-        checkpoint.note([run(20, 25, 113, 5), run(18, 30, 50, 4)]);
-        assert_eq!(checkpoint.runs[2..], [run(20, 25, 113, 5)], "what another invocation knew of is the beginning of this");
+        checkpoint.note([span(0, 5, 100, 5), span(5, 9, 105, 4), span(5, 9, 105, 4), span(9, 20, 110, 3), span(20, 22, 113, 2)]);
+        assert_eq!(checkpoint.spans, [span(0, 9, 100, 9), span(9, 20, 110, 3), span(20, 22, 113, 2)]);
+        checkpoint.note([span(20, 25, 113, 5), span(18, 30, 50, 4)]);
+        assert_eq!(checkpoint.spans[2..], [span(20, 25, 113, 5)], "what another invocation knew of is the beginning of this");
     }
 
     #[tokio::test]
     async fn a_checkpoint_stays_small_however_many_transactions_there_were() {
         let (store, mut checkpoint) = (MemoryStore::new(), Checkpoint::new(3));
         for number in 0..1_234 {
-            checkpoint.note([run(number, number + 1, 2 * number, 1)]);
-            checkpoint.put_runs_away(&store, "drill").await.unwrap();
+            checkpoint.note([span(number, number + 1, 2 * number, 1)]);
+            checkpoint.put_spans_away(&store, "drill").await.unwrap();
         }
-        assert_eq!((checkpoint.runs.len(), checkpoint.runs[0].from), (234, 1000));
+        assert_eq!((checkpoint.spans.len(), checkpoint.spans[0].from), (234, 1000));
         let mut all = Vec::new();
         for from in [0, 500] {
-            let object = store.get(&names::runs("drill", 3, from)).await.unwrap();
-            all.extend(serde_json::from_slice::<Vec<Run>>(&object.body).unwrap());
+            let object = store.get(&names::spans("drill", 3, from)).await.unwrap();
+            all.extend(serde_json::from_slice::<Vec<Span>>(&object.body).unwrap());
         }
-        all.extend(&checkpoint.runs);
-        assert_eq!(all, (0..1_234).map(|number| run(number, number + 1, 2 * number, 1)).collect::<Vec<_>>());
+        all.extend(&checkpoint.spans);
+        assert_eq!(all, (0..1_234).map(|number| span(number, number + 1, 2 * number, 1)).collect::<Vec<_>>());
     }
 }

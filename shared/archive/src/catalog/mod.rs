@@ -13,7 +13,7 @@
 //! | `identity.rs`, `strategy.rs` | what a restore id stands for, and how it places records |
 //! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
 //! | `checkpoint.rs` | how far a restore is |
-//! | `runs.rs` | where records of a restore went |
+//! | `spans.rs` | where records of a restore went |
 
 mod binding;
 mod chain;
@@ -28,7 +28,7 @@ mod lineage;
 pub mod names;
 mod packing;
 mod partitions;
-mod runs;
+mod spans;
 mod strategy;
 
 pub use binding::Binding;
@@ -43,5 +43,5 @@ pub use identity::{RestoreChoice, RestoreIdentity};
 pub use lineage::Lineage;
 pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
-pub use runs::{Run, pair};
+pub use spans::{Span, pair};
 pub use strategy::PartitionStrategy;

@@ -116,7 +116,7 @@ pub fn checkpoint(restore_id: &str, partition: i32) -> String {
 }
 
 /// Where the records of one source partition went, from this source offset on.
-pub fn runs(restore_id: &str, partition: i32, from: i64) -> String {
+pub fn spans(restore_id: &str, partition: i32, from: i64) -> String {
     format!("@restore/{restore_id}/{partition}-runs/{from:020}.json")
 }
 

@@ -1,9 +1,10 @@
 //! Records in, the bytes of a segment's object out.
 
+use kernel::lock;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -109,7 +110,7 @@ impl Lanes {
 
     /// Lanes are only ever pushed and popped, so a panic elsewhere leaves them sound.
     fn lock(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

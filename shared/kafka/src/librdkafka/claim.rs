@@ -1,5 +1,6 @@
+use kernel::lock;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::{KafkaError, KafkaErrorKind, Result, TopicPartition};
 
@@ -12,7 +13,7 @@ pub(super) struct Claim {
 
 impl Claim {
     pub(super) fn new(reading: &Arc<Mutex<BTreeSet<TopicPartition>>>, partition: &TopicPartition) -> Result<Self> {
-        if reading.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone()) {
+        if lock(reading).insert(partition.clone()) {
             Ok(Self { reading: Arc::clone(reading), partition: partition.clone() })
         } else {
             Err(KafkaError::new(KafkaErrorKind::Other, partition.to_string(), "is being read already; drop the first reader before"))
@@ -22,6 +23,6 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.partition);
+        lock(&self.reading).remove(&self.partition);
     }
 }

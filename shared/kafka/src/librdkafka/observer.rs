@@ -1,8 +1,9 @@
 //! What librdkafka tells of its own accord: log lines, problems with brokers, delivery reports.
 
+use kernel::lock;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kernel::Secret;
@@ -165,11 +166,6 @@ impl Observer {
         let hide = |line: String, secret: &Secret| if line.contains(secret.reveal()) { line.replace(secret.reveal(), "***") } else { line };
         self.secrets.iter().fold(line.to_owned(), hide)
     }
-}
-
-/// These locks guard plain values, which a panic elsewhere does not break.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

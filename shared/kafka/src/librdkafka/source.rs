@@ -1,7 +1,8 @@
 //! The cluster that backup reads.
 
+use kernel::lock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -75,7 +76,7 @@ impl RdKafkaSource {
     }
 
     fn reader(&self) -> Result<Arc<Handle>> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = lock(&self.reader);
         let handle = match reader.take() {
             Some(handle) => handle,
             None => client::reading(&self.settings, self.isolation, self.prefetch, self.unpacked)?,
@@ -94,13 +95,13 @@ impl SourceCluster for RdKafkaSource {
         let described = describe_each(&self.asker, topics).await?;
         // A client that was renewed just now has no answer yet.
         if let Some(id) = self.asker.cluster_id() {
-            *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+            *lock(&self.cluster) = Some(id);
         }
         Ok(described)
     }
 
     fn cluster_id(&self) -> Option<String> {
-        self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.cluster).clone()
     }
 
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {

@@ -1,7 +1,8 @@
 //! The cluster that restore writes to.
 
+use kernel::lock;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use kernel::Deadline;
@@ -67,12 +68,12 @@ impl RdKafkaTarget {
     async fn configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
         let configs = source::configs(&self.asker, topic, |_| true).await?.unwrap_or_default();
         let batch = configs.get(MAX_MESSAGE_BYTES.0).and_then(|value| value.parse().ok()).unwrap_or(MAX_MESSAGE_BYTES.1);
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), batch);
+        lock(&self.batches).insert(topic.to_owned(), batch);
         Ok(configs)
     }
 
     async fn batch(&self, topic: &str) -> Result<usize> {
-        let known = || self.batches.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied();
+        let known = || lock(&self.batches).get(topic).copied();
         if known().is_none() {
             self.configs(topic).await?;
         }

@@ -1,6 +1,7 @@
 //! When a request is sent again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use kernel::lock;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kernel::Deadline;
@@ -91,14 +92,14 @@ impl Asker {
     }
 
     fn handle(&self) -> Arc<Handle> {
-        Arc::clone(&self.handle.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.handle))
     }
 
     /// A new client, which knows nothing old: librdkafka's requests keep to a coordinator or leader that has
     /// moved until its metadata grow old.
     pub(super) fn renew(&self) -> Result<()> {
         let handle = client::asking(&self.settings, self.group.as_deref())?;
-        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = handle;
+        *lock(&self.handle) = handle;
         Ok(())
     }
 }

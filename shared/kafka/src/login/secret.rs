@@ -1,7 +1,8 @@
 //! A user and password that stand in a secret of AWS Secrets Manager.
 
+use kernel::lock;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -51,7 +52,7 @@ impl SecretLogin {
 
     /// What was read last.
     pub(super) fn current(&self) -> Option<Password> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.current).clone()
     }
 
     /// Reads the secret, unless it was read.
@@ -66,7 +67,7 @@ impl SecretLogin {
     pub(crate) async fn renew(&self) -> Result<Password> {
         let password = self.read().await?;
         redact::known().hide(&password.password);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(password.clone());
+        *lock(&self.current) = Some(password.clone());
         Ok(password)
     }
 

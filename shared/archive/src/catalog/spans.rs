@@ -1,15 +1,15 @@
-//! Where records of a restore went, for the translation of consumer groups' offsets: a list of runs for each source partition.
+//! Where records of a restore went, for the translation of consumer groups' offsets: a list of spans for each source partition.
 //!
-//! Every transaction ends with a marker that takes an offset of the target, so each begins a run of its own. The newest runs stand in the
+//! Every transaction ends with a marker that takes an offset of the target, so each begins a span of its own. The newest spans stand in the
 //! checkpoint; from time to time the older ones move to an object of their own, so that a checkpoint stays small however long a restore is.
 
 use kafka::Written;
 use serde::{Deserialize, Serialize};
 
-/// Source offsets `[from, to)` went to `count` target offsets from `target` on. Where `count` is `to - from` the two run in step; otherwise
+/// Source offsets `[from, to)` went to `count` target offsets from `target` on. Where `count` is `to - from` the two go in step; otherwise
 /// the source has holes in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
+pub struct Span {
     /// First source offset.
     pub from: i64,
     /// One past the last source offset.
@@ -22,7 +22,7 @@ pub struct Run {
     pub count: i64,
 }
 
-impl Run {
+impl Span {
     fn is_in_step(&self) -> bool {
         self.count == self.to - self.from
     }
@@ -35,7 +35,7 @@ impl Run {
             && before.is_in_step()
     }
 
-    /// What of it lies behind `known` source offsets. Of a run with holes nobody can say which of its records those are.
+    /// What of it lies behind `known` source offsets. Of a span with holes nobody can say which of its records those are.
     pub(super) fn behind(self, known: i64) -> Option<Self> {
         let ahead = known - self.from;
         match ahead {
@@ -50,11 +50,11 @@ impl Run {
 
 /// Pairs source offsets, as (first, count) where they follow each other, with where they went. Both are in the order of writing. Nothing when
 /// they are not of the same number of records: then some broker did not say where a record went.
-pub fn pair(sources: &[(i64, i64)], written: &[Written]) -> Vec<Run> {
+pub fn pair(sources: &[(i64, i64)], written: &[Written]) -> Vec<Span> {
     if sources.iter().map(|(_, count)| count).sum::<i64>() != written.iter().map(|chunk| chunk.count).sum::<i64>() {
         return Vec::new();
     }
-    let mut runs = Vec::new();
+    let mut spans = Vec::new();
     let mut sources = sources.iter().copied();
     let mut open: Option<(i64, i64)> = sources.next();
     for chunk in written {
@@ -68,26 +68,26 @@ pub fn pair(sources: &[(i64, i64)], written: &[Written]) -> Vec<Run> {
             open = if take < count { Some((first + take, count - take)) } else { sources.next() };
         }
         if let Some(from) = from {
-            runs.push(Run { from, to, partition: chunk.partition, target: chunk.first, count: chunk.count });
+            spans.push(Span { from, to, partition: chunk.partition, target: chunk.first, count: chunk.count });
         }
     }
-    runs
+    spans
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn run(from: i64, to: i64, target: i64, count: i64) -> Run {
-        Run { from, to, partition: 0, target, count }
+    fn span(from: i64, to: i64, target: i64, count: i64) -> Span {
+        Span { from, to, partition: 0, target, count }
     }
 
     #[test]
     fn source_and_target_are_paired_across_holes_on_both_sides() {
         let written = |first, count| Written { partition: 0, first, count };
-        assert_eq!(pair(&[(0, 10)], &[written(100, 10)]), [run(0, 10, 100, 10)]);
-        assert_eq!(pair(&[(0, 4), (8, 2)], &[written(100, 6)]), [run(0, 10, 100, 6)]);
-        assert_eq!(pair(&[(0, 10)], &[written(100, 3), written(105, 7)]), [run(0, 3, 100, 3), run(3, 10, 105, 7)]);
+        assert_eq!(pair(&[(0, 10)], &[written(100, 10)]), [span(0, 10, 100, 10)]);
+        assert_eq!(pair(&[(0, 4), (8, 2)], &[written(100, 6)]), [span(0, 10, 100, 6)]);
+        assert_eq!(pair(&[(0, 10)], &[written(100, 3), written(105, 7)]), [span(0, 3, 100, 3), span(3, 10, 105, 7)]);
         assert_eq!(pair(&[], &[]), []);
     }
 

@@ -1,0 +1,34 @@
+//! What works side by side in one invocation.
+
+use std::future::Future;
+
+use tokio::task::JoinSet;
+
+/// Runs them all to their ends.
+///
+/// # Panics
+/// A panic of one is a panic of the invocation: nothing is hidden, and nothing durable depends on it. The others end with it.
+pub async fn work_together<W>(workers: impl IntoIterator<Item = W>)
+where
+    W: Future<Output = ()> + Send + 'static,
+{
+    let mut together: JoinSet<()> = workers.into_iter().collect();
+    while let Some(ended) = together.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "a defect")]
+    async fn a_panic_of_one_is_a_panic_of_all() {
+        work_together((0..3).map(|number| async move { assert!(number != 1, "a defect") })).await;
+    }
+}
