@@ -1,5 +1,14 @@
 //! What operators see: the log line, and that no secret is in it.
 //!
+//! | file | what it holds |
+//! |---|---|
+//! | `logline.rs`, `fields.rs` | one event as one line |
+//! | `level.rs`, `filter.rs` | LOG_LEVEL, and who may say what at which level |
+//! | [`redact`] | masks known secrets |
+//! | `metrics.rs` | an invocation in numbers |
+//!
+//! It promises that each line is one JSON object in one write, and that no secret which it was told of is in it.
+//!
 //! Everything logs through [`tracing`]; [`init`] decides once in a process what becomes of it.
 //!
 //! ```
