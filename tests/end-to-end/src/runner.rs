@@ -305,6 +305,9 @@ fn binary() -> PathBuf {
 pub(crate) fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
+        if let Some(built) = env::var_os("TEST_PROGRAMS") {
+            return PathBuf::from(built);
+        }
         let test = env::current_exe().expect("this executable has a path");
         let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
         let release = profile.ends_with("release").then_some("--release");
