@@ -26,7 +26,6 @@ mod tests;
 mod turn;
 mod work;
 
-use kernel::lock;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +37,7 @@ use futures::StreamExt;
 use host::{Budget, Event, work_together};
 use kafka::{SourceCluster, TopicPartition};
 use kernel::clock::Clock;
+use kernel::lock;
 use store::ObjectStore;
 use tracing::Instrument;
 

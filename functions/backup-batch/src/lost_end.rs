@@ -8,7 +8,6 @@
 //! * It does not: either the first answer was wrong, or the log has grown again since. The last segment in the bucket decides which.
 //! * The reader was told of the truncation by a leader of a newer epoch: it lost its end, however long it is now.
 
-use kernel::lock;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
@@ -19,6 +18,7 @@ use archive::segment::{ReadOptions, SegmentReader};
 use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
 use kernel::clock::Millis;
+use kernel::lock;
 use kernel::record::Record;
 
 use crate::Backup;

@@ -1,6 +1,5 @@
 //! Reads `[start, next)` of a partition into a segment.
 
-use kernel::lock;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use archive::segment::{FinishedSegment, SegmentSpec, SegmentWriter};
 use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
+use kernel::lock;
 use tokio::sync::watch;
 
 use crate::candidate::Candidate;

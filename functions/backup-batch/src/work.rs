@@ -1,14 +1,13 @@
 //! An invocation under way, and its workers. Each takes one partition after another off the queue, and while it makes one segment durable it reads the
 //! next one. Nothing durable follows from reading, so what was read for nothing is given up.
 
-use kernel::lock;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use archive::{Error, Result};
 use kafka::TopicPartition;
 use kernel::clock::Millis;
-use kernel::in_full;
+use kernel::{in_full, lock};
 use tokio::sync::watch;
 
 use crate::candidate::Candidate;

@@ -1,12 +1,12 @@
 //! Progress bars on a terminal, one for each partition; nothing elsewhere.
 
-use kernel::lock;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use kafka::TopicPartition;
+use kernel::lock;
 use telemetry::Sink;
 
 /// The bars of one command.

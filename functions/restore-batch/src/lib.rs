@@ -26,7 +26,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use kernel::lock;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -38,7 +37,7 @@ use config::RestoreSettings;
 use host::{Budget, Event, work_together};
 use kafka::TargetCluster;
 use kernel::clock::{Clock, Millis};
-use kernel::in_full;
+use kernel::{in_full, lock};
 use store::ObjectStore;
 use tokio::sync::OnceCell;
 use tracing::Instrument;

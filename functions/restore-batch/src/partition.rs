@@ -4,8 +4,7 @@ use archive::catalog::{Checkpoint, Gap, GapReason, PartitionStrategy, RestoreCom
 use archive::{Error, Result};
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use kernel::clock::{Millis, age};
-use kernel::in_full;
-use kernel::lock;
+use kernel::{in_full, lock};
 use store::{StoreError, StoreErrorKind, Version};
 
 use crate::archives::Archive;

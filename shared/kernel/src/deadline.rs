@@ -1,8 +1,9 @@
-use crate::lock;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::lock;
 
 /// When the requests of the running invocation have to be done. The host sets it at the start of each invocation; a store that shares it
 /// (clones do) neither waits nor tries again beyond it. Unset, as at first, it bounds nothing.

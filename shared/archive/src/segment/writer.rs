@@ -1,6 +1,5 @@
 //! Records in, the bytes of a segment's object out.
 
-use kernel::lock;
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::resume_unwind;
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use futures::FutureExt;
 use kafka::{Isolation, TopicId};
+use kernel::lock;
 use kernel::record::{NO_TIMESTAMP, Record};
 use sha2::{Digest, Sha256};
 use store::Body;

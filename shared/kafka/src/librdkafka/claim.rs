@@ -1,6 +1,7 @@
-use kernel::lock;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+
+use kernel::lock;
 
 use crate::{KafkaError, KafkaErrorKind, Result, TopicPartition};
 

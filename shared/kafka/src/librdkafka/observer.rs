@@ -1,12 +1,11 @@
 //! What librdkafka tells of its own accord: log lines, problems with brokers, delivery reports.
 
-use kernel::lock;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kernel::Secret;
+use kernel::{Secret, lock};
 use tokio::sync::Notify;
 
 use super::native::{Code, Failure};

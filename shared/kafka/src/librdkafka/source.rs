@@ -1,12 +1,11 @@
 //! The cluster that backup reads.
 
-use kernel::lock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use kernel::Deadline;
+use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
 use super::claim::Claim;

@@ -1,15 +1,15 @@
 //! The cluster that restore writes to.
 
-use kernel::lock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use kernel::Deadline;
+use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
 use super::client;
-use super::errors::Doing;
+use super::errors::{self, Doing};
 use super::native::{NativeNewTopic, Producer};
 use super::source;
 use super::tries::{Asker, PAUSES};
@@ -22,6 +22,9 @@ use crate::{
 /// The topic config that bounds a batch, and what it is where the cluster does not tell.
 const MAX_MESSAGE_BYTES: (&str, usize) = ("max.message.bytes", 1_048_588);
 
+/// How long the brokers may take to learn of a topic that was just made.
+const KNOWN_TO_ALL: Duration = Duration::from_secs(30);
+
 /// A cluster to be restored into, through librdkafka.
 #[derive(Debug)]
 pub struct RdKafkaTarget {
@@ -31,6 +34,8 @@ pub struct RdKafkaTarget {
     queue: usize,
     /// The largest batch of each topic that was described.
     batches: Mutex<BTreeMap<String, usize>>,
+    /// Topics that were made just now.
+    created: Mutex<BTreeSet<String>>,
 }
 
 impl RdKafkaTarget {
@@ -42,7 +47,7 @@ impl RdKafkaTarget {
     /// [`crate::KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
     pub fn connect(settings: &KafkaSettings, queue: usize) -> Result<Self> {
         let asker = Arc::new(Asker::new(settings, None)?);
-        Ok(Self { settings: settings.clone(), asker, queue, batches: Mutex::default() })
+        Ok(Self { settings: settings.clone(), asker, queue, batches: Mutex::default(), created: Mutex::default() })
     }
 
     /// The same; requests end in time for the invocation that `deadline` bounds. Say so before a writer is opened.
@@ -50,6 +55,17 @@ impl RdKafkaTarget {
         // Not shared yet, so it is not lost.
         let asker = Arc::into_inner(self.asker).expect("no writer was opened").until(deadline);
         Self { asker: Arc::new(asker), ..self }
+    }
+
+    /// Waits until a topic that was just created, by this client or another, is known to whichever broker is asked: each learns of it in its own time.
+    async fn wait_longer_for(&self, topic: &str) -> Result<Option<TopicFacts>> {
+        let since = Instant::now();
+        loop {
+            let found = self.wait_for(topic).await?;
+            if found.is_some() || since.elapsed() >= KNOWN_TO_ALL {
+                return Ok(found);
+            }
+        }
     }
 
     /// Waits until a topic that was just created is known to the broker that is asked: the controller answers before. For a few seconds;
@@ -94,7 +110,11 @@ impl TargetCluster for RdKafkaTarget {
     }
 
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
-        let Some(facts) = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic) else { return Ok(None) };
+        let facts = match source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic) {
+            None if lock(&self.created).contains(topic) => self.wait_longer_for(topic).await?,
+            facts => facts,
+        };
+        let Some(facts) = facts else { return Ok(None) };
         Ok(Some(TopicFacts { configs: self.configs(topic).await?, ..facts }))
     }
 
@@ -112,8 +132,16 @@ impl TargetCluster for RdKafkaTarget {
         let mut tries = self.asker.tries(&topic.name, Doing::CreateTopic);
         loop {
             match tries.handle().create_topic(&native, tries.limit()).await {
-                Ok(()) => return self.wait_for(&topic.name).await.map(drop),
-                Err(failure) => tries.again(failure).await?,
+                Ok(()) => {
+                    lock(&self.created).insert(topic.name.clone());
+                    return self.wait_for(&topic.name).await.map(drop);
+                }
+                Err(failure) => {
+                    if errors::kind(&failure) == KafkaErrorKind::TopicExists {
+                        lock(&self.created).insert(topic.name.clone());
+                    }
+                    tries.again(failure).await?;
+                }
             }
         }
     }

@@ -1,10 +1,9 @@
 //! When a request is sent again.
 
-use kernel::lock;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kernel::Deadline;
+use kernel::{Deadline, lock};
 
 use super::client;
 use super::errors::{self, Doing, Errors};

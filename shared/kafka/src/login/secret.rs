@@ -1,6 +1,5 @@
 //! A user and password that stand in a secret of AWS Secrets Manager.
 
-use kernel::lock;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::display::DisplayErrorContext;
-use kernel::Secret;
+use kernel::{Secret, lock};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
