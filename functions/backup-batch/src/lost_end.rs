@@ -69,7 +69,8 @@ impl Run {
         let is_too_low = self.ends_below(candidate, commit.next).await?;
         let Some(doubt) = &commit.doubt else {
             if is_too_low {
-                return Err(self.begin_to_doubt(partition, commit).await?);
+                self.begin_to_doubt(partition, commit, None, None).await?;
+                return Err(not_sure_yet(partition, commit.next));
             }
             return Ok(true);
         };
@@ -112,8 +113,7 @@ impl Run {
 
     /// Notes that the log is another one. The next invocation finds all partitions of which that was noted, and begins one generation for them.
     async fn leave_to_the_next(&self, partition: &TopicPartition, commit: &BackupCommit, next: i64) -> Result<Error> {
-        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(commit.next), next: None });
-        self.note_doubt(partition, &BackupCommit { doubt, ..commit.clone() }).await?;
+        self.begin_to_doubt(partition, commit, Some(commit.next), None).await?;
         Ok(another_log(partition, next))
     }
 
@@ -127,10 +127,10 @@ impl Run {
         Ok(fresh.is_some_and(|range| range.high_watermark < next))
     }
 
-    async fn begin_to_doubt(&self, partition: &TopicPartition, commit: &BackupCommit) -> Result<Error> {
-        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: None, next: None });
-        self.note_doubt(partition, &BackupCommit { doubt, ..commit.clone() }).await?;
-        Ok(not_sure_yet(partition, commit.next))
+    /// Notes a new doubt; for `cut` and `next` see [`Doubt`].
+    async fn begin_to_doubt(&self, partition: &TopicPartition, commit: &BackupCommit, cut: Option<i64>, next: Option<i64>) -> Result<()> {
+        let doubt = Some(Doubt { at: self.backup.clock.now(), cut, next });
+        self.note_doubt(partition, &BackupCommit { doubt, ..commit.clone() }).await
     }
 
     /// Notes a doubt beside the committed offset, or that there is none any more, if no other invocation has gone on meanwhile.
@@ -154,10 +154,7 @@ impl Run {
         lock(&self.cut).insert(partition.clone());
         let folder = self.find_or_begin(self.topic(&partition.topic)?).await?.of(partition.partition).folder();
         match self.committed(partition).await?.filter(|commit| commit.folder == folder) {
-            Some(commit) if commit.next > *end => {
-                let doubt = Some(Doubt { at: self.backup.clock.now(), cut: Some(*end), next: None });
-                self.note_doubt(partition, &BackupCommit { doubt, ..commit }).await
-            }
+            Some(commit) if commit.next > *end => self.begin_to_doubt(partition, &commit, Some(*end), None).await,
             _ => Ok(()),
         }
     }
@@ -188,8 +185,7 @@ impl Run {
         if !is_too_low {
             return Err(self.leave_to_the_next(partition, &commit, next).await?);
         }
-        let doubt = Some(Doubt { at: self.backup.clock.now(), cut: None, next: Some(next) });
-        self.note_doubt(partition, &BackupCommit { doubt, ..commit }).await?;
+        self.begin_to_doubt(partition, &commit, None, Some(next)).await?;
         Err(not_sure_yet(partition, next))
     }
 

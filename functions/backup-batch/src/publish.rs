@@ -49,7 +49,7 @@ impl Run {
     pub(crate) async fn make_durable(&self, ready: &Ready) -> Result<Published> {
         let partition = &ready.candidate.partition;
         let Some(finished) = &ready.finished else {
-            return self.commit_adopted(ready, ready.commit.clone()).await.map(Published::Stored);
+            return self.commit_up_to(ready, ready.commit.clone()).await.map(Published::Stored);
         };
         // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
         self.check_identity(&partition.topic).await?;
@@ -69,7 +69,7 @@ impl Run {
 
     async fn commit_own(&self, ready: &Ready, finished: &FinishedSegment) -> Result<Stored> {
         let manifest = &finished.manifest;
-        let stored = self.commit_adopted(ready, ready.commit.clone()).await?;
+        let stored = self.commit_up_to(ready, ready.commit.clone()).await?;
         let stored = Stored {
             records: manifest.records,
             log_bytes: manifest.log_bytes,
@@ -94,11 +94,11 @@ impl Run {
 
     async fn commit_others(&self, ready: &Ready, end: &ChainEnd) -> Result<Stored> {
         let commit = self.commit_of(&ready.resume.generation, end.manifest.start, end.manifest.next);
-        self.commit_adopted(ready, commit).await
+        self.commit_up_to(ready, commit).await
     }
 
-    /// Commits what this invocation has not written.
-    async fn commit_adopted(&self, ready: &Ready, commit: BackupCommit) -> Result<Stored> {
+    /// Commits, and counts nothing as written by this invocation.
+    async fn commit_up_to(&self, ready: &Ready, commit: BackupCommit) -> Result<Stored> {
         let partition = &ready.candidate.partition;
         let commit = self.commit(partition, commit).await?;
         self.tell_progress(partition, commit.next, ready.candidate.range.end);

@@ -90,10 +90,10 @@ impl Worker {
                 let partition = ready.candidate.partition.clone();
                 let is_as_read = self.note(ready, published).await;
                 // What was read behind it, or was to be, does not begin where the chain ends.
-                let is_void = |other: &mut Candidate| !is_as_read && other.partition == partition;
-                self.behind.take_if(is_void);
+                let is_void = |other: &Candidate| !is_as_read && other.partition == partition;
+                self.behind.take_if(|other| is_void(other));
                 // The time that is left when it is late was for the segment before.
-                read = read.filter(|_| !is_late && !candidate.clone().is_some_and(|mut candidate| is_void(&mut candidate)));
+                read = read.filter(|_| !is_late && !candidate.as_ref().is_some_and(is_void));
             }
             if let Some((candidate, read)) = candidate.zip(read) {
                 self.keep(candidate, read).await;
