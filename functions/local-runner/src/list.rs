@@ -120,7 +120,7 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
     }
     // What a generation counts is in its own folder or in those that it continues, whose topic.json is not kept up to date any more.
     let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
-    for (partition, folder, has_begun) in folders.iter().filter_map(|(_, found)| found.as_ref().ok()?.as_ref()).flat_map(Lineage::counted) {
+    for (partition, folder, has_begun) in folders.iter().flat_map(|(_, generation)| counted_by(generation)) {
         *counted.entry(folder).or_default().entry(partition).or_default() |= has_begun;
     }
     let mut places = Vec::new();
@@ -138,7 +138,7 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
                 let found = places_of(store, &folder, Some(lineage)).await;
                 found.map(|found| found.into_iter().map(|(partition, place)| (partition, place.folder, place.has_begun)).collect())
             }
-            _ => partitions_in(store, &folder, newest.as_ref(), counted.remove(&folder).unwrap_or_default()).await,
+            _ => partitions_in(store, &folder, counted.remove(&folder).unwrap_or_default()).await,
         };
         let known = |partition| {
             let lineage = lineage.as_ref().map(|lineage| lineage.of(partition));
@@ -159,7 +159,9 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
 }
 
 /// What topic.json says, and the generations that it continues. Where one of those is missing: the error, and topic.json alone, if that can be read.
-async fn generation(store: &dyn ObjectStore, folder: &str) -> Result<Option<Lineage>, (Error, Option<Generation>)> {
+type Known = Result<Option<Lineage>, (Error, Option<Generation>)>;
+
+async fn generation(store: &dyn ObjectStore, folder: &str) -> Known {
     let Some((topic, number)) = names::parse_topic_folder(folder) else { return Ok(None) };
     let generations = Generations::of(store, topic);
     match generations.lineage(number).await {
@@ -168,18 +170,24 @@ async fn generation(store: &dyn ObjectStore, folder: &str) -> Result<Option<Line
     }
 }
 
-/// The partitions in one folder, and those that should be there: that some generation counts there, or that began in its own.
+/// The partitions that a generation counts, each with its folder, and whether a segment of it was known. Of topic.json alone, those that began in it.
+fn counted_by(generation: &Known) -> Vec<(i32, String, bool)> {
+    match generation {
+        Ok(lineage) => lineage.iter().flat_map(Lineage::counted).collect(),
+        Err((_, None)) => Vec::new(),
+        Err((_, Some(alone))) => {
+            let begun_here = alone.all_partitions().into_iter().filter(|partition| alone.begins(*partition));
+            begun_here.map(|partition| (partition, alone.folder(), alone.begun.contains(&partition))).collect()
+        }
+    }
+}
+
+/// The partitions in one folder, and those that are `expected` there.
 async fn partitions_in(
     store: &dyn ObjectStore,
     folder: &str,
-    generation: Option<&Generation>,
     mut expected: BTreeMap<i32, bool>,
 ) -> Result<Vec<(i32, String, bool)>, Error> {
-    for partition in generation.map(Generation::all_partitions).unwrap_or_default() {
-        if generation.is_some_and(|generation| generation.begins(partition)) {
-            *expected.entry(partition).or_default() |= generation.is_some_and(|generation| generation.begun.contains(&partition));
-        }
-    }
     for partition in partition_folders(store, folder).await? {
         expected.entry(partition).or_default();
     }
