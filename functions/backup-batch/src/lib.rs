@@ -11,6 +11,7 @@
 //!    that the next invocation adopts.
 
 mod candidate;
+mod check;
 mod function;
 mod generation;
 mod lost_end;
@@ -41,6 +42,7 @@ use kernel::lock;
 use store::ObjectStore;
 use tracing::Instrument;
 
+pub use check::{CheckReport, TopicCheck};
 pub use report::{BackupReport, PartitionReport};
 pub use topics::Ends;
 use topics::Seen;

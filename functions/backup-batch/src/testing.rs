@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use config::BackupSettings;
 use host::Budget;
 use kafka::{
-    CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, Selection, SourceCluster, TopicFacts, TopicPartition,
+    CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, Rights, Selection, SourceCluster, TopicFacts,
+    TopicPartition,
 };
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
@@ -128,6 +129,10 @@ impl SourceCluster for Fake {
 
     async fn names(&self) -> Result<BTreeSet<String>> {
         Ok(self.log().others.iter().cloned().chain(["orders".to_owned()]).collect())
+    }
+
+    async fn rights(&self, _topics: &[String]) -> Result<Rights> {
+        Ok(Rights::default())
     }
 
     fn cluster_id(&self) -> Option<String> {

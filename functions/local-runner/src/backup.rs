@@ -15,7 +15,7 @@ use crate::rounds::{Round, Rounds};
 use crate::setup;
 
 /// Runs the backup. Whether everything succeeded.
-pub(crate) async fn run(config: &Path, mode: Mode, output: &Output) -> Result<bool> {
+pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> Result<bool> {
     let bars = Bars::new(output.is_json());
     let mut settings = setup::backup_settings(config, bars.as_ref())?;
     if mode != Mode::Once {
@@ -67,6 +67,10 @@ pub(crate) fn report_table(report: &BackupReport) -> String {
         ]
     });
     let mut text = table(["PARTITION", "SEGMENTS", "RECORDS", "STORED", "NEXT OFFSET", "LAG", "NOTES"], rows);
+    for note in &report.notes {
+        text.push_str("\nnote: ");
+        text.push_str(note);
+    }
     for error in &report.errors {
         text.push_str("\nerror: ");
         text.push_str(error);

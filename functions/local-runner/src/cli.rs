@@ -23,16 +23,22 @@ pub struct Cli {
 pub enum Command {
     /// Back up the topics of CONFIG; without an option again and again, every RETRY_UPLOAD_SECONDS.
     Backup {
-        /// A JSON file with the configuration; environment variables of the same names win.
-        config: PathBuf,
+        /// A JSON file with the configuration; environment variables of the same names win, and can be all of it.
+        config: Option<PathBuf>,
         /// How long.
         #[command(flatten)]
         mode: ModeArgs,
     },
+    /// Look whether a backup of CONFIG would work: which topics it takes, what this user may not do, whether the bucket refuses to replace. Reads no
+    /// record. Exit code 1 when something is missing.
+    Check {
+        /// A JSON file with the configuration; environment variables of the same names win, and can be all of it.
+        config: Option<PathBuf>,
+    },
     /// Restore a backup into a topic; without an option again and again, every RETRY_SECONDS.
     Restore {
-        /// A JSON file with the configuration; environment variables of the same names win.
-        config: PathBuf,
+        /// A JSON file with the configuration; environment variables of the same names win, and can be all of it.
+        config: Option<PathBuf>,
         /// How long.
         #[command(flatten)]
         mode: ModeArgs,
@@ -57,9 +63,10 @@ pub enum Command {
         from_oldest: bool,
     },
     /// Show what is in a segment.
+    #[command(allow_missing_positional = true)]
     Show {
-        /// A configuration file of backup or restore, or a local folder of backups.
-        bucket: PathBuf,
+        /// A configuration file of backup or restore, or a local folder of backups; without it the environment has to say all.
+        bucket: Option<PathBuf>,
         /// The segment's name in the bucket, as `list --segments` prints it: orders/0/00000000000000000000.tar.gz
         object: String,
         /// Print so many of its records, one JSON object a line.
@@ -73,8 +80,8 @@ pub enum Command {
 /// Where the bucket is.
 #[derive(Debug, Args)]
 pub struct BucketArgs {
-    /// A configuration file of backup or restore, or a local folder of backups.
-    pub bucket: PathBuf,
+    /// A configuration file of backup or restore, or a local folder of backups; without it the environment has to say all.
+    pub bucket: Option<PathBuf>,
     /// Only this topic (or generation: orders@2).
     #[arg(long)]
     pub topic: Option<String>,

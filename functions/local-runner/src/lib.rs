@@ -11,6 +11,7 @@
 //! | `output.rs`, `progress.rs` | reports on stdout, progress bars on a terminal |
 
 mod backup;
+mod check;
 mod cli;
 mod cost;
 mod demo;
@@ -42,8 +43,9 @@ pub async fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.json);
     let done = match cli.command {
         None => demo::run(&output).await,
-        Some(Command::Backup { config, mode }) => backup::run(&config, mode.into(), &output).await,
-        Some(Command::Restore { config, mode }) => restore::run(&config, mode.into(), &output).await,
+        Some(Command::Backup { config, mode }) => backup::run(config.as_deref(), mode.into(), &output).await,
+        Some(Command::Check { config }) => check::run(config.as_deref(), &output).await,
+        Some(Command::Restore { config, mode }) => restore::run(config.as_deref(), mode.into(), &output).await,
         Some(Command::List { bucket, segments }) => list::run(&bucket, segments, &output).await,
         Some(Command::Verify { bucket, from_oldest }) => verify::run(&bucket, from_oldest, &output).await,
         Some(Command::Show { bucket, object, records }) => show::run(bucket, &object, records, &output).await,

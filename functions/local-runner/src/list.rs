@@ -381,7 +381,7 @@ mod tests {
     async fn a_topic_that_is_not_there_is_an_error_with_those_that_are() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("orders/0")).unwrap();
-        let args = BucketArgs { bucket: dir.path().to_owned(), topic: Some("ordres".to_owned()) };
+        let args = BucketArgs { bucket: Some(dir.path().to_owned()), topic: Some("ordres".to_owned()) };
         let error = run(&args, false, &Output::new(true)).await.unwrap_err().to_string();
         assert!(error.contains("\"ordres\"") && error.contains("there are: \"orders\""), "{error}");
     }

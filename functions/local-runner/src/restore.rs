@@ -14,7 +14,7 @@ use crate::rounds::{Round, Rounds};
 use crate::setup;
 
 /// Runs the restore. Whether everything succeeded.
-pub(crate) async fn run(config: &Path, mode: Mode, output: &Output) -> Result<bool> {
+pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> Result<bool> {
     let bars = Bars::new(output.is_json());
     let mut settings = setup::restore_settings(config, bars.as_ref())?;
     if mode != Mode::Once {

@@ -16,8 +16,8 @@ use crate::cli::BucketArgs;
 use crate::progress::Bars;
 
 /// Reads a configuration file and the environment; from here on no log shows one of their secrets.
-fn load(config: &Path) -> Result<Raw> {
-    let raw = Raw::load(Some(config), std::env::vars_os())?;
+fn load(config: Option<&Path>) -> Result<Raw> {
+    let raw = Raw::load(config, std::env::vars_os())?;
     telemetry::redact::hide(&raw.secrets());
     Ok(raw)
 }
@@ -31,14 +31,14 @@ fn start_log(level: LogLevel, bars: Option<&Bars>) {
 }
 
 /// Settings of `backup` from a file and the environment; starts the log.
-pub(crate) fn backup_settings(config: &Path, bars: Option<&Bars>) -> Result<BackupSettings> {
+pub(crate) fn backup_settings(config: Option<&Path>, bars: Option<&Bars>) -> Result<BackupSettings> {
     let settings = BackupSettings::from_raw(&load(config)?)?;
     start_log(settings.log_level, bars);
     Ok(settings)
 }
 
 /// Settings of `restore` from a file and the environment; starts the log.
-pub(crate) fn restore_settings(config: &Path, bars: Option<&Bars>) -> Result<RestoreSettings> {
+pub(crate) fn restore_settings(config: Option<&Path>, bars: Option<&Bars>) -> Result<RestoreSettings> {
     let settings = RestoreSettings::from_raw(&load(config)?)?;
     start_log(settings.log_level, bars);
     Ok(settings)
@@ -72,10 +72,9 @@ impl Bucket {
 
 /// The store of a configuration file of either command, or a local folder.
 pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Bucket> {
-    let (settings, topic) = if args.bucket.is_dir() {
-        (StoreSettings { kind: StoreKind::Folder(args.bucket.clone()), prefix: String::new() }, None)
-    } else {
-        config::bucket_settings(&load(&args.bucket)?)?
+    let (settings, topic) = match &args.bucket {
+        Some(folder) if folder.is_dir() => (StoreSettings { kind: StoreKind::Folder(folder.clone()), prefix: String::new() }, None),
+        config => config::bucket_settings(&load(config.as_deref())?)?,
     };
     start_log(LogLevel::Warning, bars);
     let store = store::open(&settings, &Deadline::unset()).await?;

@@ -12,7 +12,7 @@ use crate::output::{Output, bytes, table, time};
 use crate::setup;
 
 /// Shows a segment's manifest, and its first records when asked.
-pub(crate) async fn run(bucket: PathBuf, object: &str, records: u64, output: &Output) -> Result<bool> {
+pub(crate) async fn run(bucket: Option<PathBuf>, object: &str, records: u64, output: &Output) -> Result<bool> {
     let store = setup::bucket(&BucketArgs { bucket, topic: None }, None).await?.store;
     let mut reader = SegmentReader::open(store, object, ReadOptions::default()).await?;
     output.result(&reader.manifest().clone(), manifest_table);

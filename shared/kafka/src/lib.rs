@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lib.rs` | the traits: backup sees a [`SourceCluster`] and its [`PartitionReader`]s, restore a [`TargetCluster`] and its [`RecordWriter`]s |
 //! | `topic.rs` | what there is to know of a topic |
+//! | `rights.rs` | what a user may do |
 //! | `selection.rs` | which topics: names, globs, regular expressions |
 //! | `settings.rs` | how to reach a cluster |
 //! | `login/` | who this program is to Kafka |
@@ -16,6 +17,7 @@
 mod error;
 mod librdkafka;
 mod login;
+mod rights;
 mod selection;
 mod settings;
 mod topic;
@@ -25,6 +27,7 @@ pub use librdkafka::{
     COMMON_PROPERTIES, EmbeddedBroker, PropertyError, RdKafkaSource, RdKafkaTarget, check_property, default_properties, own_properties,
 };
 pub use login::{Login, SecretLogin, Token, TokenSource};
+pub use rights::{Right, Rights};
 pub use selection::{Pattern, Selected, Selection, is_internal};
 pub use settings::{KafkaSettings, is_sensitive};
 pub use topic::{ClusterFacts, CommittedOffset, Extent, NewTopic, OffsetRange, TopicFacts, TopicId, TopicPartition};
@@ -51,6 +54,10 @@ pub trait SourceCluster: Debug + Send + Sync {
 
     /// Names of all topics that this user may see, Kafka's own included. One request.
     async fn names(&self) -> Result<BTreeSet<String>>;
+
+    /// What this user may do with these topics, none of which stands there twice, and with the group. A few requests for all. Topics that it may not
+    /// even see are absent.
+    async fn rights(&self, topics: &[String]) -> Result<Rights>;
 
     /// Id of the cluster that answered the last [`describe`](Self::describe); `None` where it has none, and before. No request.
     fn cluster_id(&self) -> Option<String>;

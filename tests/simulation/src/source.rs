@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kafka::{CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
+use kafka::{
+    CommittedOffset, KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, Result, Rights, SourceCluster, TopicFacts, TopicPartition,
+};
 use kernel::clock::{Clock, Millis};
 use kernel::record::Record;
 
@@ -79,6 +81,10 @@ impl SourceCluster for SimSource {
 
     async fn names(&self) -> Result<BTreeSet<String>> {
         self.read(Area::Source, || self.world.lock().topics.keys().cloned().collect()).await
+    }
+
+    async fn rights(&self, _topics: &[String]) -> Result<Rights> {
+        Ok(Rights::default())
     }
 
     fn cluster_id(&self) -> Option<String> {

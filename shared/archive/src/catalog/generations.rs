@@ -7,6 +7,7 @@ use kernel::failpoint;
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use super::generation::Likeness;
+use crate::catalog::create_only::replaced;
 use crate::catalog::{Generation, Lineage, NewReason, TopicIdentity, names};
 use crate::{Error, Result};
 
@@ -94,7 +95,7 @@ impl<'a> Generations<'a> {
             .into());
         }
         if !found.is_create_only {
-            return Err(self.replaced(&name));
+            return Err(replaced(self.store, &name));
         }
         Ok(Some((found, object.version)))
     }
@@ -204,19 +205,10 @@ impl<'a> Generations<'a> {
         let other = Generation { is_create_only: false, ..begun.clone() };
         let body = serde_json::to_vec_pretty(&other).map_err(|error| Error::bug(error.to_string()))?;
         match self.store.create(&name, body.into()).await {
-            Ok(_) => Err(self.replaced(&name)),
+            Ok(_) => Err(replaced(self.store, &name)),
             Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn replaced(&self, name: &str) -> Error {
-        Error::unfit(format!(
-            "{}: the store replaced this object although it was told to create it only if it does not exist (If-None-Match: *). Two backups at once \
-             would destroy segments of each other there, so nothing is backed up to it. Use a store that honours conditional writes, or a newer \
-             version of this one; then delete this object, and the backup begins",
-            self.store.location(name)
-        ))
     }
 
     /// Keeps what re-creates the topic up to date: partitions that were added or have `begun`, configs that were changed, ids that it got since.

@@ -9,6 +9,7 @@
 //! | `partitions.rs` | the partitions of a generation: what is there of them, and what should be |
 //! | `packing.rs` | how a segment is packed, and so how its name ends |
 //! | `gaps.rs` | what of a partition the backup never had |
+//! | `create_only.rs` | whether the store refuses to create what exists |
 //! | `commit.rs` | what stands beside a committed offset |
 //! | `identity.rs`, `strategy.rs` | what a restore id stands for, and how it places records |
 //! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
@@ -20,6 +21,7 @@ mod chain;
 mod checkpoint;
 mod claim;
 mod commit;
+mod create_only;
 mod gaps;
 mod generation;
 mod generations;
@@ -36,6 +38,7 @@ pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segment
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
+pub use create_only::check_create_only;
 pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};

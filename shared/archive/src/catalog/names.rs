@@ -5,6 +5,7 @@
 //! <topic>/<partition>/<start offset, 20 digits>.tar.gz          or .tar.zst
 //! <topic>/<partition>/<start offset, 20 digits>.tar.gz.sha256
 //! <topic>@2/…                                                   the second generation of the name
+//! @check/create-only                                            whether the store refuses to create it again
 //! @restore/<restore id>/restore.json                            what the restore id stands for
 //! @restore/<restore id>/@topic/<folder>.json                    which topic a folder is restored into
 //! @restore/<restore id>/<partition>.json                        how far one source partition is
@@ -82,6 +83,9 @@ pub fn parse_segment(file: &str) -> Option<(i64, Packing)> {
 pub fn file_name(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, file)| file)
 }
+
+/// What `check` creates, and tries to create again.
+pub const CREATE_ONLY: &str = "@check/create-only";
 
 /// Where all that a restore keeps is.
 pub fn restore_prefix(restore_id: &str) -> String {

@@ -8,6 +8,7 @@ use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
 pub(super) enum Doing {
     DescribeCluster,
     ListTopics,
+    DescribeGroup,
     DescribeTopic,
     DescribeConfigs,
     ListOffsets,
@@ -25,6 +26,7 @@ impl Doing {
         match self {
             Self::DescribeCluster => "describing the cluster",
             Self::ListTopics => "listing the topics",
+            Self::DescribeGroup => "describing the group",
             Self::DescribeTopic => "describing the topic",
             Self::DescribeConfigs => "reading the topic's configs",
             Self::ListOffsets => "listing offsets",
@@ -44,6 +46,7 @@ impl Doing {
             Self::DescribeCluster => "Describe on the cluster",
             Self::ListTopics | Self::DescribeTopic | Self::ListOffsets => "Describe on the topic",
             Self::DescribeConfigs => "DescribeConfigs on the topic",
+            Self::DescribeGroup => "Describe on the group",
             Self::FetchCommitted => "Describe on the group and on the topic",
             Self::Commit => "Read on the group and on the topic",
             Self::Read => "Read on the topic",

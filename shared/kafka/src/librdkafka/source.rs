@@ -17,8 +17,8 @@ use super::reader::Reader;
 use super::tries::{Asker, Tries};
 use super::waiting::watched;
 use crate::{
-    CommittedOffset, Isolation, KafkaErrorKind, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicId,
-    TopicPartition,
+    CommittedOffset, Isolation, KafkaErrorKind, KafkaSettings, OffsetRange, PartitionReader, Result, Right, Rights, SourceCluster,
+    TopicFacts, TopicId, TopicPartition,
 };
 
 /// When fewer tries than this are left, a partition is taken to have no leader now.
@@ -83,6 +83,31 @@ impl RdKafkaSource {
         Ok(Arc::clone(reader.insert(handle)))
     }
 
+    async fn rights_on_topics(&self, topics: &[String]) -> Result<BTreeMap<String, Option<BTreeSet<Right>>>> {
+        if topics.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut tries = self.asker.tries("all topics", Doing::DescribeTopic);
+        loop {
+            match tries.handle().rights_on_topics(topics, tries.limit()).await {
+                Ok(rights) => return Ok(rights),
+                Err(failure) => tries.again(failure).await?,
+            }
+        }
+    }
+
+    /// One that may not even be described has no right at all.
+    async fn rights_on_group(&self) -> Result<Option<BTreeSet<Right>>> {
+        let mut tries = self.asker.tries(self.group_subject(), Doing::DescribeGroup);
+        loop {
+            match tries.handle().rights_on_group(&self.group, tries.limit()).await {
+                Ok(rights) => return Ok(rights),
+                Err(failure) if errors::kind(&failure) == KafkaErrorKind::Denied => return Ok(Some(BTreeSet::new())),
+                Err(failure) => tries.again(failure).await?,
+            }
+        }
+    }
+
     fn group_subject(&self) -> String {
         format!("consumer group {}", self.group)
     }
@@ -110,6 +135,10 @@ impl SourceCluster for RdKafkaSource {
                 Err(failure) => tries.again(hinders().filter(|_| failure.code == Code::TIMED_OUT).unwrap_or(failure)).await?,
             }
         }
+    }
+
+    async fn rights(&self, topics: &[String]) -> Result<Rights> {
+        Ok(Rights { topics: self.rights_on_topics(topics).await?, group: self.rights_on_group().await? })
     }
 
     fn cluster_id(&self) -> Option<String> {

@@ -16,7 +16,7 @@
 //! | `layout.rs` | what is known of librdkafka's private structures |
 //! | `stream.rs` | one partition being read |
 //! | `admin.rs`, `admin_ops.rs` | requests about topics and groups |
-//! | `metadata.rs` | which topics there are |
+//! | `metadata.rs`, `rights.rs` | which topics there are; what this user may do |
 //! | `producer.rs` | records out, transactions |
 //! | `broker.rs` | the embedded broker |
 #![allow(unsafe_code)]
@@ -34,6 +34,7 @@ mod message;
 mod metadata;
 mod producer;
 mod queue;
+mod rights;
 mod start;
 mod stream;
 

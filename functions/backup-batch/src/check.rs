@@ -1,0 +1,149 @@
+//! Whether a backup with these settings would work, before the first one: what would be backed up, and what is missing for it.
+
+use std::collections::BTreeSet;
+
+use archive::catalog::check_create_only;
+use archive::{Error, Result};
+use kafka::{Right, Rights, Selected};
+use kernel::in_full;
+use serde::Serialize;
+
+use crate::Backup;
+
+/// What [`Backup::check`] found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct CheckReport {
+    /// Whether nothing is missing.
+    pub succeeded: bool,
+    /// The cluster's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    /// What would be backed up.
+    pub topics: Vec<TopicCheck>,
+    /// Topics that EXCLUDE_TOPIC_NAMES takes out of what a pattern takes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub excluded: BTreeSet<String>,
+    /// Where the backup goes.
+    pub bucket: String,
+    /// What concerns no single topic.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// What the reader should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// One topic that would be backed up.
+#[derive(Debug, Clone, Serialize)]
+pub struct TopicCheck {
+    /// Its name.
+    pub topic: String,
+    /// Its partitions, where it can be described.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
+    /// Why it cannot be backed up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What is lost otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Backup {
+    /// Connects to Kafka and to the bucket, and says what is missing. Reads no record, commits nothing, and writes one small object, the same each time.
+    ///
+    /// # Errors
+    /// Kafka cannot be reached, or TOPIC_NAMES takes nothing.
+    pub async fn check(&self) -> Result<CheckReport> {
+        let mut report = CheckReport { bucket: self.store.location(""), ..CheckReport::default() };
+        // Both, so that one run says all that is to be done.
+        let (topics, store) = futures::join!(self.check_topics(&mut report), check_create_only(self.store.as_ref()));
+        if let Err(error) = store {
+            report.problems.push(in_full(&error));
+        }
+        if let Err(error) = topics {
+            report.problems.push(in_full(&error));
+        }
+        report.succeeded = report.problems.is_empty() && report.topics.iter().all(|topic| topic.error.is_none());
+        Ok(report)
+    }
+
+    async fn check_topics(&self, report: &mut CheckReport) -> Result<()> {
+        let selected = self.selected().await?;
+        let names: Vec<String> = selected.names.iter().cloned().collect();
+        let mut described = self.source.describe(&names).await?;
+        let rights = self.source.rights(&names).await?;
+        report.cluster_id = self.source.cluster_id();
+        for topic in names {
+            let (partitions, error) = match described.remove(&topic) {
+                Some(Ok(facts)) => (Some(facts.partitions), None),
+                Some(Err(error)) => (None, Some(in_full(&Error::from(error)))),
+                None => (None, Some("it does not exist, or this user may not describe it".to_owned())),
+            };
+            let lacks = |right| lacks(&rights, &topic, right);
+            let error = error.or_else(|| lacks(Right::Read).then(|| "this user may not read it: Read on the topic is missing".to_owned()));
+            let note = lacks(Right::DescribeConfigs)
+                .then(|| "its configs are not saved: DescribeConfigs on the topic is missing".to_owned())
+                .filter(|_| error.is_none());
+            report.topics.push(TopicCheck { topic, partitions, error, note });
+        }
+        self.tell_selection(&selected, &rights, report);
+        report.excluded = selected.excluded;
+        Ok(())
+    }
+
+    fn tell_selection(&self, selected: &Selected, rights: &Rights, report: &mut CheckReport) {
+        let group = &self.settings.group;
+        match &rights.group {
+            Some(rights) if !rights.contains(&Right::Read) => {
+                let what = format!(
+                    "this user may not commit for consumer group {group:?}, which holds the progress: Read on the group is missing"
+                );
+                report.problems.push(what);
+            }
+            None => report.notes.push(format!("the cluster does not tell what this user may do with consumer group {group:?}")),
+            Some(_) => {}
+        }
+        if rights.topics.values().any(Option::is_none) {
+            report.notes.push(
+                "the cluster does not tell what this user may do with topics: whether it may read them, the first backup shows".to_owned(),
+            );
+        }
+        report.notes.extend(selected.idle.iter().map(|pattern| format!("{pattern} of TOPIC_NAMES takes no topic now")));
+        report.notes.extend(selected.ambiguous.iter().map(|(pattern, name)| {
+            format!("{pattern} is a glob, in which a dot is a dot: it does not take {name:?}, as the regular expression ^{pattern} would")
+        }));
+        if self.settings.topics.has_patterns() {
+            report.notes.push("topics that this user may not describe are not seen, and no pattern takes them".to_owned());
+        }
+    }
+}
+
+/// Whether the cluster says that this right is missing.
+fn lacks(rights: &Rights, topic: &str, right: Right) -> bool {
+    rights.topics.get(topic).and_then(Option::as_ref).is_some_and(|rights| !rights.contains(&right))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use kafka::{Pattern, Selection};
+
+    use crate::testing::Fake;
+
+    #[tokio::test]
+    async fn check_says_all_that_is_missing_at_once() {
+        let fake = Fake::default();
+        fake.log().others = ["orders-1", "orders-tmp"].map(str::to_owned).into();
+        let parse = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        let selection = |include: &[&str]| Selection::new(parse(include), parse(&["*-tmp"])).unwrap();
+        let report = fake.backup_of(selection(&["orders*"])).check().await.unwrap();
+        assert!(report.succeeded && report.topics.len() == 2, "{report:?}");
+        assert_eq!(report.excluded, ["orders-tmp".to_owned()].into());
+        assert_eq!(fake.bucket.snapshot().len(), 1, "one object of its own");
+        let report = fake.backup_of(selection(&["orders", "gone", "x*"])).check().await.unwrap();
+        let gone = report.topics.iter().find(|topic| topic.topic == "gone").unwrap();
+        assert!(!report.succeeded && gone.error.as_ref().unwrap().contains("does not exist"), "{report:?}");
+        assert!(report.notes.iter().any(|note| note.starts_with("x* of TOPIC_NAMES")), "{report:?}");
+    }
+}
