@@ -25,7 +25,8 @@ fn report_table(report: &CheckReport) -> String {
     let mut text = if report.topics.is_empty() {
         String::new()
     } else {
-        table(["TOPIC", "PARTITIONS", "STATE"], report.topics.iter().map(|topic| [topic.topic.clone(), partitions(topic), state(topic)])) + "\n"
+        table(["TOPIC", "PARTITIONS", "STATE"], report.topics.iter().map(|topic| [topic.topic.clone(), partitions(topic), state(topic)]))
+            + "\n"
     };
     if !report.excluded.is_empty() {
         text.push_str(&format!("left out by EXCLUDE_TOPIC_NAMES: {}\n", report.excluded.iter().cloned().collect::<Vec<_>>().join(", ")));

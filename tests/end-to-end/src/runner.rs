@@ -263,6 +263,13 @@ impl Runner {
         finish(self.spawn(arguments))
     }
 
+    /// Runs the program with these variables, and no others that it reads.
+    pub fn run_with(&self, arguments: impl IntoIterator<Item = &'static str>, variables: &[(String, String)]) -> Outcome {
+        let mut command = local_runner();
+        command.arg("--json").args(arguments).envs(variables.iter().cloned());
+        finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("local-runner starts"))
+    }
+
     /// Starts the program; its output is piped.
     pub fn spawn(&self, arguments: impl IntoIterator<Item = impl AsRef<Path>>) -> Child {
         let mut command = local_runner();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::numbered;
 
 /// The user who may do only what an ACL allows.
-const READER: &str = "User:reader";
+pub(crate) const READER: &str = "User:reader";
 
 /// What a run says while something is missing, and what is granted then.
 struct Missing<'a> {
@@ -148,7 +148,7 @@ fn grant_one_by_one(kafka: &Kafka, runner: &Runner, command: &str, config: &Path
 }
 
 /// Keys that make the program this user, with `more` keys.
-fn as_reader(sasl: &Sasl, more: Value) -> Value {
+pub(crate) fn as_reader(sasl: &Sasl, more: Value) -> Value {
     let mut keys = json!({
         "BOOTSTRAP_SERVERS": sasl.bootstrap,
         "KAFKA_PROPERTIES": {

@@ -8,6 +8,7 @@ mod groups;
 mod identities;
 mod lost;
 mod old_formats;
+mod patterns;
 mod replicas;
 mod slow;
 mod targets;
