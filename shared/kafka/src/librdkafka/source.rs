@@ -281,7 +281,7 @@ async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<Stri
     if once.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut tries = asker.tries(once.join(", "), Doing::DescribeTopic);
+    let mut tries = asker.tries(few_of(once.iter().map(String::as_str).collect()), Doing::DescribeTopic);
     loop {
         let described = match tries.handle().describe_topics(&once, tries.limit()).await {
             Ok(described) => described,
@@ -392,5 +392,14 @@ fn is_absent(code: Code) -> bool {
 
 fn topics(partitions: &[TopicPartition]) -> String {
     let topics: BTreeSet<&str> = partitions.iter().map(|partition| partition.topic.as_str()).collect();
-    topics.into_iter().collect::<Vec<_>>().join(", ")
+    few_of(topics.into_iter().collect())
+}
+
+/// Names for an error: a pattern can take thousands of topics.
+fn few_of(mut topics: Vec<&str>) -> String {
+    const FEW: usize = 5;
+    let others = topics.len().saturating_sub(FEW);
+    topics.truncate(FEW);
+    let names = topics.join(", ");
+    if others == 0 { names } else { format!("{names} and {others} other topics") }
 }
