@@ -92,12 +92,11 @@ impl Drop for Broker {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod faults {
-    use std::ffi::CStr;
     use std::time::Duration;
 
     use rdkafka_sys::{
-        rd_kafka_mock_broker_decommission, rd_kafka_mock_broker_push_request_error_rtts, rd_kafka_mock_broker_set_down,
-        rd_kafka_mock_broker_set_rtt, rd_kafka_mock_broker_set_up, rd_kafka_mock_coordinator_set, rd_kafka_mock_partition_set_leader,
+        rd_kafka_mock_broker_push_request_error_rtts, rd_kafka_mock_broker_set_down, rd_kafka_mock_broker_set_rtt,
+        rd_kafka_mock_broker_set_up, rd_kafka_mock_coordinator_set, rd_kafka_mock_partition_set_leader,
         rd_kafka_mock_push_request_errors_array, rd_kafka_resp_err_t,
     };
 
@@ -149,26 +148,11 @@ mod faults {
             unsafe { rd_kafka_mock_partition_set_leader(self.as_ptr(), topic.as_ptr(), partition, broker) };
         }
 
-        /// Takes a broker out of the cluster.
-        pub(crate) fn decommission(&self, broker: i32) {
-            // SAFETY: a valid cluster.
-            unsafe { rd_kafka_mock_broker_decommission(self.as_ptr(), broker) };
-        }
-
         /// Moves the coordinator of a transactional id.
         pub(crate) fn coordinate(&self, transactional_id: &str, broker: i32) {
-            self.move_coordinator(c"transaction", transactional_id, broker);
-        }
-
-        /// Moves the coordinator of a group.
-        pub(crate) fn coordinate_group(&self, group: &str, broker: i32) {
-            self.move_coordinator(c"group", group, broker);
-        }
-
-        fn move_coordinator(&self, of: &CStr, id: &str, broker: i32) {
-            let id = CString::new(id).unwrap();
+            let id = CString::new(transactional_id).unwrap();
             // SAFETY: a valid cluster and two C strings, which are copied.
-            unsafe { rd_kafka_mock_coordinator_set(self.as_ptr(), of.as_ptr(), id.as_ptr(), broker) };
+            unsafe { rd_kafka_mock_coordinator_set(self.as_ptr(), c"transaction".as_ptr(), id.as_ptr(), broker) };
         }
     }
 }

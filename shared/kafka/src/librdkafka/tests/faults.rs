@@ -210,21 +210,6 @@ async fn servers_that_do_not_answer_are_named() {
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
 }
 
-/// librdkafka waits for a coordinator that it knows, also when that is no part of the cluster any more.
-#[tokio::test]
-async fn a_commit_finds_the_new_coordinator_when_the_old_one_is_gone() {
-    let (broker, settings) = broker();
-    let settings = with(&settings, &[("socket.timeout.ms", "6000")]);
-    let source = source(&settings, "backup");
-    broker.broker().coordinate_group("backup", 1);
-    source.commit(&partition(), &progress(1, "")).await.unwrap();
-    broker.broker().coordinate_group("backup", 0);
-    broker.broker().lead("topic", 0, 0);
-    broker.broker().decommission(1);
-    source.describe(&["topic".to_owned()]).await.unwrap();
-    source.commit(&partition(), &progress(2, "")).await.unwrap();
-}
-
 /// Whatever a connection is stuck in: a new client has others.
 #[tokio::test]
 async fn a_commit_that_times_out_is_tried_again_with_a_new_client() {
