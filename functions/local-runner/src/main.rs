@@ -7,7 +7,9 @@ use local_runner::{Cli, run};
 
 fn main() -> ExitCode {
     host::keep_freed_memory();
-    serve()
+    let code = serve();
+    kafka::wait_until_closed(host::CLOSING);
+    code
 }
 
 #[tokio::main]

@@ -33,6 +33,6 @@ pub use event::{BadEvent, Event};
 pub use function::{Function, Limits, Outcome};
 pub use memory::keep_freed_memory;
 use run::print;
-pub use run::run;
+pub use run::{CLOSING, run};
 pub use stop::stop_on_signals;
 pub use workers::work_together;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::Raw;
 use kernel::clock;
@@ -33,6 +34,9 @@ enum Platform {
     Process,
 }
 
+/// How long the end of the process waits for Kafka clients to end, and for transactions that are given up.
+pub const CLOSING: Duration = Duration::from_secs(6);
+
 /// Runs a function on the platform that the environment shows. Exit code 0: done; 1: failed; 2: the configuration was refused.
 pub fn run<F: Function>() -> ExitCode {
     keep_freed_memory();
@@ -51,10 +55,12 @@ pub fn run<F: Function>() -> ExitCode {
     };
     telemetry::redact::hide(&raw.secrets());
     telemetry::init(config::log_level(&raw), platform.log_style());
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve::<F>(platform, &raw)),
         Err(error) => ends_with(1, &format!("the async runtime did not start: {error}")),
-    }
+    };
+    kafka::wait_until_closed(CLOSING);
+    code
 }
 
 async fn serve<F: Function>(platform: Platform, raw: &Raw) -> ExitCode {

@@ -25,6 +25,7 @@ mod topic;
 pub use error::{KafkaError, KafkaErrorKind};
 pub use librdkafka::{
     COMMON_PROPERTIES, EmbeddedBroker, PropertyError, RdKafkaSource, RdKafkaTarget, check_property, default_properties, own_properties,
+    wait_until_closed,
 };
 pub use login::{Login, SecretLogin, Token, TokenSource};
 pub use rights::{Right, Rights};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use kernel::Secret;
 
 use super::attend::attend;
-use super::native::{self, Conf, Handle, Kind};
+use super::errors::THREADS_ADVICE;
+use super::native::{self, Code, Conf, Failure, Handle, Kind};
 use super::observer::Observer;
 use crate::is_sensitive;
 use crate::login::Login;
@@ -22,6 +23,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("connections.max.idle.ms", "180000"),
     ("enable.metrics.push", "false"),
     ("log.connection.close", "false"),
+    // When the brokers cannot be reached any more, because all of them were replaced, the bootstrap servers are asked again after so long.
+    ("metadata.recovery.rebootstrap.trigger.ms", "30000"),
     ("reconnect.backoff.max.ms", "2000"),
     ("socket.keepalive.enable", "true"),
 ];
@@ -142,9 +145,12 @@ fn sizes(prefetch: usize, unpacked: usize) -> (usize, usize) {
 pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, batch: usize) -> Result<Arc<Handle>> {
     let batch = batch.clamp(1, 1_000_000).to_string();
     let mut fixed = WRITING.to_vec();
-    if delivery == Delivery::ExactlyOnce {
-        fixed.push(("transactional.id", id));
-    }
+    fixed.push(match delivery {
+        Delivery::ExactlyOnce => ("transactional.id", id),
+        // One batch at a time. With several, librdkafka answers a sequence number that a new leader refuses with a new epoch, and sends what the old
+        // leader had taken a second time (its issue 4953). In a transaction that ends in an abort.
+        Delivery::AtLeastOnce => ("max.in.flight", "1"),
+    });
     start(Kind::Producer, settings, WRITING_DEFAULTS, &[("batch.size", &batch)], &fixed)
 }
 
@@ -177,9 +183,19 @@ fn start(
     let hidden = secrets(settings).into_iter().chain(password.map(|login| login.password)).collect();
     let observer = Arc::new(Observer::new(hidden, matches!(settings.login, Login::Secret(_))));
     let handle = native::start(kind, conf, observer, matches!(settings.login, Login::Tokens(_)))
-        .map_err(|reason| KafkaError::new(KafkaErrorKind::Config, &settings.bootstrap_servers, reason))?;
+        .map_err(|failure| not_started(settings, failure))?;
     attend(&settings.login, &handle)?;
     Ok(handle)
+}
+
+/// Properties that contradict each other, or a file that cannot be read; or there are not enough threads, which time may heal.
+fn not_started(settings: &KafkaSettings, failure: Failure) -> KafkaError {
+    let kind = if failure.code == Code::CRIT_SYS_RESOURCE { KafkaErrorKind::Unavailable } else { KafkaErrorKind::Config };
+    let what = match kind {
+        KafkaErrorKind::Unavailable => format!("a client did not start: {}. {THREADS_ADVICE}", failure.text),
+        _ => failure.text.clone(),
+    };
+    KafkaError::new(kind, &settings.bootstrap_servers, what).caused_by(failure)
 }
 
 fn refused(name: &str, reason: String) -> KafkaError {

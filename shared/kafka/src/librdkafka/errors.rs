@@ -3,6 +3,10 @@
 use super::native::{Code, Failure};
 use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
 
+/// What to do when the process can start no more threads.
+pub(super) const THREADS_ADVICE: &str =
+    "Lower NUMBER_OF_KAFKA_THREADS, or raise the limit of threads of this process (ulimit -u, or the pids limit of its container)";
+
 /// What was being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
@@ -89,6 +93,7 @@ impl Errors {
     fn advice(&self, kind: KafkaErrorKind, doing: Doing, code: Code) -> String {
         let advice = match kind {
             KafkaErrorKind::Denied => return format!(". It takes the ACL {} for this user", denied(doing, code)),
+            KafkaErrorKind::Unavailable if code == Code::CRIT_SYS_RESOURCE => return format!(". {THREADS_ADVICE}"),
             KafkaErrorKind::Unavailable if is_silence(code) => return format!(". Can this machine reach {}?", self.servers),
             KafkaErrorKind::GroupInUse => "stop its members, or give the backup a GROUP_ID of its own",
             KafkaErrorKind::Credentials => self.login,
@@ -149,6 +154,7 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
         | Code::INVALID_TIMESTAMP
         | Code::INVALID_RECORD
         | Code::INVALID_DIFFERENT_RECORD => Kind::RecordRefused,
+        Code::CRIT_SYS_RESOURCE => Kind::Unavailable,
         code if is_transient(code) => Kind::Unavailable,
         _ if failure.abort && !failure.fatal => Kind::Aborted,
         _ => Kind::Other,

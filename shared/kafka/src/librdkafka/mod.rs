@@ -6,7 +6,7 @@
 //! | `attend.rs` | renews the login of a client |
 //! | `property.rs` | librdkafka's own judgement of a property |
 //! | `source.rs`, `reader.rs` | the cluster that backup reads |
-//! | `claim.rs` | that one client reads a partition once at the same time |
+//! | `reading.rs` | the client that reads, and when another one takes its place |
 //! | `probe.rs`, `signs.rs` | whether records of old message formats are read as they are |
 //! | `target.rs`, `writer.rs` | the cluster that restore writes to |
 //! | `tries.rs` | when a request is sent again |
@@ -17,7 +17,6 @@
 //! | `native/` | the only unsafe code |
 
 mod attend;
-mod claim;
 mod client;
 mod embedded;
 mod errors;
@@ -26,6 +25,7 @@ mod observer;
 mod probe;
 mod property;
 mod reader;
+mod reading;
 mod signs;
 mod source;
 mod target;
@@ -35,6 +35,7 @@ mod writer;
 
 pub use client::{default_properties, own_properties};
 pub use embedded::EmbeddedBroker;
+pub use native::wait_until_closed;
 pub use property::{COMMON_PROPERTIES, PropertyError, check_property};
 pub use source::RdKafkaSource;
 pub use target::RdKafkaTarget;

@@ -108,7 +108,14 @@ impl Observer {
     /// refused login; then a new one is there soon, and the cluster answers.
     pub(crate) fn hopeless(&self, start: Instant) -> Option<Failure> {
         let last = lock(&self.problem).clone();
-        let hopeless = [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED, Code::SSL, Code::UNSUPPORTED_SASL_MECHANISM];
+        let hopeless = [
+            Code::AUTHENTICATION,
+            // The thread for a broker could not be started.
+            Code::CRIT_SYS_RESOURCE,
+            Code::SASL_AUTHENTICATION_FAILED,
+            Code::SSL,
+            Code::UNSUPPORTED_SASL_MECHANISM,
+        ];
         last.filter(|(problem, at)| hopeless.contains(&problem.code) && start.max(*at).elapsed() >= CREDENTIALS_GRACE)
             .map(|(problem, _)| problem)
     }

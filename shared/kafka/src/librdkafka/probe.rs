@@ -34,15 +34,14 @@ impl Prober {
     /// Looks at a partition from this offset on.
     pub(super) fn start(&self, partition: &TopicPartition, from: i64) -> Result<Probe, Failure> {
         let handle = client::probing(&self.settings, self.isolation, HELD).map_err(|error| Failure::new(Code::FAIL, error.to_string()))?;
-        let stream = Stream::start(&handle, &partition.topic, partition.partition, from)?;
-        Ok(Probe { stream: Some(stream), until: Instant::now() + PATIENCE })
+        let stream = Stream::start(&handle, &partition.topic, partition.partition, from, ())?;
+        Ok(Probe { stream, until: Instant::now() + PATIENCE })
     }
 }
 
 /// A client that reads one partition only to see how.
 pub(super) struct Probe {
-    /// `None` when it is dropped.
-    stream: Option<Stream>,
+    stream: Stream,
     until: Instant,
 }
 
@@ -64,18 +63,9 @@ impl Probe {
     }
 
     fn look(&mut self) -> Signs {
-        let Some(stream) = &mut self.stream else { return Signs::default() };
-        stream.take(100);
-        stream.handle().serve();
-        stream.handle().observer().signs()
-    }
-}
-
-impl Drop for Probe {
-    fn drop(&mut self) {
-        // Its connections end where nobody waits for it. Without a thread for that it is dropped here.
-        let stream = self.stream.take();
-        _ = std::thread::Builder::new().name("kafka-probe".to_owned()).spawn(move || drop(stream));
+        self.stream.take(100);
+        self.stream.handle().serve();
+        self.stream.handle().observer().signs()
     }
 }
 

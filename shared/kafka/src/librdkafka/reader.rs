@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kernel::record::{Header, Record};
 
-use super::claim::Claim;
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Entry, Failure, Malformed, Stream};
 use super::probe::{self, Probe, Prober, SUSPICIOUS};
+use super::reading::ReadingClient;
 use crate::{KafkaErrorKind, PartitionReader, Result, TopicPartition};
 
 /// Bytes of records that one batch aims at.
@@ -24,7 +25,6 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Reads one partition, from librdkafka's memory, without copies.
 pub(super) struct Reader {
-    /// First of the fields: it ends before the claim does.
     stream: Stream,
     /// How many of the stream's messages were visited.
     visited: usize,
@@ -50,11 +50,18 @@ pub(super) struct Reader {
     told: Option<Failure>,
     partition: TopicPartition,
     errors: Errors,
-    _claim: Claim,
+    reading: Arc<ReadingClient>,
 }
 
 impl Reader {
-    pub(super) fn new(stream: Stream, partition: TopicPartition, from: i64, errors: Errors, prober: Prober, claim: Claim) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        partition: TopicPartition,
+        from: i64,
+        errors: Errors,
+        prober: Prober,
+        reading: Arc<ReadingClient>,
+    ) -> Self {
         Self {
             stream,
             visited: 0,
@@ -71,7 +78,7 @@ impl Reader {
             told: None,
             partition,
             errors,
-            _claim: claim,
+            reading,
         }
     }
 
@@ -238,6 +245,14 @@ impl PartitionReader for Reader {
 
     fn position(&self) -> i64 {
         self.position
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.failed.is_none() && self.visited == self.visitable {
+            self.reading.ended(self.stream.handle(), &self.partition, self.position, self.quiet_since.elapsed());
+        }
     }
 }
 

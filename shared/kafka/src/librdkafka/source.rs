@@ -8,12 +8,11 @@ use async_trait::async_trait;
 use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
-use super::claim::Claim;
-use super::client;
 use super::errors::{self, Doing};
 use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
 use super::probe::Prober;
 use super::reader::Reader;
+use super::reading::ReadingClient;
 use super::tries::{Asker, Tries};
 use super::waiting::watched;
 use crate::{
@@ -31,13 +30,8 @@ pub struct RdKafkaSource {
     settings: Arc<KafkaSettings>,
     group: String,
     isolation: Isolation,
-    prefetch: usize,
-    unpacked: usize,
     asker: Asker,
-    /// The client that reads, from the first reader on.
-    reader: Mutex<Option<Arc<Handle>>>,
-    /// Partitions that are being read.
-    reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
+    reading: Arc<ReadingClient>,
     /// Id of the cluster that answered last.
     cluster: Mutex<Option<String>>,
 }
@@ -51,36 +45,22 @@ impl RdKafkaSource {
     /// # Errors
     /// [`KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
     pub fn connect(settings: &KafkaSettings, group: &str, isolation: Isolation, prefetch: usize) -> Result<Self> {
-        Ok(Self {
-            settings: Arc::new(settings.clone()),
-            group: group.to_owned(),
-            isolation,
-            prefetch,
-            unpacked: prefetch,
-            asker: Asker::new(settings, Some(group))?,
-            reader: Mutex::default(),
-            reading: Arc::default(),
-            cluster: Mutex::default(),
-        })
+        let asker = Asker::new(settings, Some(group))?;
+        let settings = Arc::new(settings.clone());
+        let reading = Arc::new(ReadingClient::new(&settings, isolation, prefetch));
+        Ok(Self { settings, group: group.to_owned(), isolation, asker, reading, cluster: Mutex::default() })
     }
 
     /// The same; what a broker sends at once for a partition may become so many bytes in memory, rather than as many as are held ready.
     pub fn unpacking(self, bytes: usize) -> Self {
-        Self { unpacked: bytes, ..self }
+        // Nothing was opened yet, so nobody has it too.
+        let reading = Arc::into_inner(self.reading).expect("no reader was opened");
+        Self { reading: Arc::new(reading.unpacking(bytes)), ..self }
     }
 
     /// The same; requests end in time for the invocation that `deadline` bounds.
     pub fn until(self, deadline: &Deadline) -> Self {
         Self { asker: self.asker.until(deadline), ..self }
-    }
-
-    fn reader(&self) -> Result<Arc<Handle>> {
-        let mut reader = lock(&self.reader);
-        let handle = match reader.take() {
-            Some(handle) => handle,
-            None => client::reading(&self.settings, self.isolation, self.prefetch, self.unpacked)?,
-        };
-        Ok(Arc::clone(reader.insert(handle)))
     }
 
     async fn rights_on_topics(&self, topics: &[String]) -> Result<BTreeMap<String, Option<BTreeSet<Right>>>> {
@@ -121,6 +101,7 @@ impl SourceCluster for RdKafkaSource {
         if let Some(id) = self.asker.cluster_id() {
             *lock(&self.cluster) = Some(id);
         }
+        self.reading.described(&described);
         Ok(described)
     }
 
@@ -171,7 +152,9 @@ impl SourceCluster for RdKafkaSource {
             let range = range(&partition, log_start).transpose()?;
             Some((partition, range))
         });
-        Ok(ranges.collect())
+        let ranges = ranges.collect();
+        self.reading.listed(&ranges);
+        Ok(ranges)
     }
 
     fn ask_anew(&self) -> Result<()> {
@@ -183,7 +166,7 @@ impl SourceCluster for RdKafkaSource {
     }
 
     async fn commit(&self, partition: &TopicPartition, offset: &CommittedOffset) -> Result<()> {
-        let mut tries = self.asker.tries(format!("{} on {partition}", self.group_subject()), Doing::Commit);
+        let mut tries = self.asker.tries(format!("{} on {partition}", self.group_subject()), Doing::Commit).twice();
         loop {
             match tries.handle().commit(&self.group, partition, offset, tries.limit()).await {
                 Ok(()) => return Ok(()),
@@ -193,11 +176,11 @@ impl SourceCluster for RdKafkaSource {
     }
 
     async fn open(&self, partition: &TopicPartition, from: i64) -> Result<Box<dyn PartitionReader>> {
-        let claim = Claim::new(&self.reading, partition)?;
-        let stream = Stream::start(&self.reader()?, &partition.topic, partition.partition, from)
+        let (handle, claim) = self.reading.claim(partition).await?;
+        let stream = Stream::start(&handle, &partition.topic, partition.partition, from, claim)
             .map_err(|failure| self.asker.errors().error(partition, Doing::Read, failure, None))?;
         let prober = Prober { settings: Arc::clone(&self.settings), isolation: self.isolation };
-        Ok(Box::new(Reader::new(stream, partition.clone(), from, self.asker.errors().clone(), prober, claim)))
+        Ok(Box::new(Reader::new(stream, partition.clone(), from, self.asker.errors().clone(), prober, Arc::clone(&self.reading))))
     }
 }
 

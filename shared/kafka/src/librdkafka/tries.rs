@@ -14,6 +14,8 @@ use crate::{KafkaError, KafkaSettings, Result};
 const LIMIT: Duration = Duration::from_secs(30);
 /// The least time that a request gets, however near the deadline is: what is durable should be committed.
 const LEAST: Duration = Duration::from_millis(500);
+/// Where a new client may help, the first try gets this part of the time.
+const FIRST: u32 = 3;
 /// Pauses before the second try and the following ones.
 pub(super) const PAUSES: [Duration; 6] = [
     Duration::from_millis(50),
@@ -58,7 +60,7 @@ impl Asker {
 
     /// Tries for one request.
     pub(super) fn tries(&self, subject: impl ToString, doing: Doing) -> Tries<'_> {
-        Tries { asker: self, subject: subject.to_string(), doing, pauses: PAUSES.iter() }
+        Tries { asker: self, subject: subject.to_string(), doing, pauses: PAUSES.iter(), is_first_of_two: false }
     }
 
     /// How long one request may take.
@@ -98,7 +100,9 @@ impl Asker {
     /// moved until its metadata grow old.
     pub(super) fn renew(&self) -> Result<()> {
         let handle = client::asking(&self.settings, self.group.as_deref())?;
-        *lock(&self.handle) = handle;
+        // The old one is dropped when no other request waits for the lock.
+        let old = std::mem::replace(&mut *lock(&self.handle), handle);
+        drop(old);
         Ok(())
     }
 }
@@ -110,9 +114,17 @@ pub(super) struct Tries<'a> {
     subject: String,
     doing: Doing,
     pauses: std::slice::Iter<'a, Duration>,
+    /// When this try times out, a new client gets another one.
+    is_first_of_two: bool,
 }
 
 impl Tries<'_> {
+    /// The same for a request that can wait in vain for a coordinator which is no part of the cluster any more (librdkafka's issue 5511): the first
+    /// try gets a part of the time, and a new client the rest.
+    pub(super) fn twice(self) -> Self {
+        Self { is_first_of_two: true, ..self }
+    }
+
     /// The client for the next try.
     pub(super) fn handle(&self) -> Arc<Handle> {
         self.asker.handle()
@@ -120,7 +132,8 @@ impl Tries<'_> {
 
     /// How long the next try may take.
     pub(super) fn limit(&self) -> Duration {
-        self.asker.limit()
+        let limit = self.asker.limit();
+        if self.is_first_of_two { (limit / FIRST).max(LEAST.min(limit)) } else { limit }
     }
 
     /// How many tries are left.
@@ -133,6 +146,11 @@ impl Tries<'_> {
     /// # Errors
     /// The failure, when another try does not help or there were enough of them.
     pub(super) async fn again(&mut self, failure: Failure) -> Result<()> {
+        if self.is_first_of_two && failure.code == Code::TIMED_OUT {
+            tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "trying again with a new client");
+            self.is_first_of_two = false;
+            return self.asker.renew();
+        }
         // A time-out has used up the time of all tries.
         let helps = errors::is_transient(failure.code) && failure.code != Code::TIMED_OUT;
         let Some(pause) = self.pauses.next().filter(|pause| helps && self.asker.deadline.remaining().is_none_or(|left| **pause < left))

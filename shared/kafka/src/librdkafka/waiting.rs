@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::native::{Code, Failure, Handle};
+use super::native::{Code, Failure, Handle, elsewhere};
 
 /// How often somebody who waits looks whether waiting still makes sense.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Runs a call that soon ends where it hinders nobody.
+/// Runs a call that ends within seconds where it hinders nobody. Not in tokio's pool: at a limit of threads that never gets to it, and says nothing.
+///
+/// # Panics
+/// The call does.
 pub(super) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(call).await {
-        Ok(answer) => answer,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    let (tell, told) = oneshot::channel();
+    elsewhere(move || drop(tell.send(call())));
+    told.await.expect("the call does not panic")
 }
 
 /// Runs a call that can take long, for as long as `hinders` sees nothing. Callbacks are served meanwhile, so that it sees what happens.
@@ -31,7 +33,7 @@ pub(super) async fn watched<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let (tell, mut told) = oneshot::channel();
     let started = thread::Builder::new().name("kafka-call".to_owned()).spawn(move || drop(tell.send(call())));
-    started.map_err(|error| Failure::new(Code::FAIL, format!("no thread for a call: {error}")))?;
+    started.map_err(|error| Failure::new(Code::CRIT_SYS_RESOURCE, format!("no thread for a call: {error}")))?;
     loop {
         let answer = tokio::time::timeout(LOOK, &mut told).await;
         handle.serve();

@@ -9,7 +9,7 @@ use kernel::failpoint;
 use kernel::record::Record;
 
 use super::errors::{self, Doing, Errors};
-use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent};
+use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent, elsewhere};
 use super::source;
 use super::tries::Asker;
 use super::waiting::{blocking, watched};
@@ -358,12 +358,10 @@ impl RecordWriter for Writer {
 
 impl Drop for Writer {
     /// Gives an open transaction up: it would keep the target's readers waiting until transaction.timeout.ms. In the background, because
-    /// nobody waits for a writer that is dropped; the end of the runtime waits for it.
+    /// nobody waits for a writer that is dropped; the end of the program waits for it ([`wait_until_closed`](crate::wait_until_closed)).
     fn drop(&mut self) {
-        if let Some(abort) = self.take_abort()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn_blocking(abort);
+        if let Some(abort) = self.take_abort() {
+            elsewhere(abort);
         }
     }
 }

@@ -20,7 +20,12 @@ use crate::{CommittedOffset, TopicPartition};
 unsafe extern "C" {
     fn rd_kafka_topic_result_error(result: *const rd_kafka_topic_result_t) -> c_int;
     fn rd_kafka_ConfigResource_error(resource: *const rd_kafka_ConfigResource_t) -> c_int;
+    fn rd_kafka_ConfigEntry_source(entry: *const rd_kafka_ConfigEntry_t) -> c_int;
+    fn rd_kafka_committed(rk: *mut rd_kafka_t, partitions: *mut rd_kafka_topic_partition_list_t, timeout_ms: c_int) -> c_int;
 }
+
+/// A config entry that was set on the topic itself. Brokers know more sources than librdkafka's enum does.
+const OWN: c_int = rd_kafka_ConfigSource_t::RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG as c_int;
 
 /// A topic as DescribeTopics has it.
 #[derive(Debug)]
@@ -176,7 +181,7 @@ impl Handle {
                 entries.extend(visible.map(|entry| Entry {
                     name: text(rd_kafka_ConfigEntry_name(*entry)),
                     value: text(rd_kafka_ConfigEntry_value(*entry)),
-                    own: rd_kafka_ConfigEntry_source(*entry) == rd_kafka_ConfigSource_t::RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG,
+                    own: rd_kafka_ConfigEntry_source(*entry) == OWN,
                 }));
             }
         }
@@ -235,12 +240,10 @@ impl Handle {
         let list = list(partitions, Offset::Invalid)?;
         let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         // SAFETY: a valid instance, and a valid list, which the call fills in. Its elements live until the end of this function.
-        let elements = unsafe {
-            Code(rd_kafka_committed(self.as_ptr(), list.ptr(), millis) as c_int).check()?;
-            elements(list.ptr())
-        };
-        // SAFETY: elements of a valid list.
-        Ok(elements.iter().map(|element| unsafe { (name(element), committed(element)) }).collect())
+        unsafe {
+            Code(rd_kafka_committed(self.as_ptr(), list.ptr(), millis)).check()?;
+            Ok(elements(list.ptr()).map(|element| (name(element), committed(element))).collect())
+        }
     }
 
     /// What went wrong in the search for the coordinator of this client's group, if something did since the last call.
@@ -327,11 +330,14 @@ unsafe fn committed(element: *const rd_kafka_topic_partition_t) -> Committed {
     }
 }
 
+/// Pointers to the elements of a list, never references: the code in an element can be one that librdkafka's enum does not have.
+///
 /// # Safety
-/// `list` is null or points to a list that lives, unchanged, for `'a`.
-unsafe fn elements<'a>(list: *const rd_kafka_topic_partition_list_t) -> &'a [rd_kafka_topic_partition_t] {
-    // SAFETY: the caller's promise; a list has `cnt` elements.
-    unsafe { list.as_ref().map_or(&[], |list| array(list.elems.cast_const(), usize::try_from(list.cnt).unwrap_or(0))) }
+/// `list` is null or points to a list that lives, unchanged, as long as the pointers are used.
+unsafe fn elements(list: *const rd_kafka_topic_partition_list_t) -> impl Iterator<Item = *const rd_kafka_topic_partition_t> {
+    // SAFETY: the caller's promise; a list has `cnt` elements one after another.
+    let (first, count) = unsafe { list.as_ref().map_or((std::ptr::null(), 0), |list| (list.elems.cast_const(), list.cnt)) };
+    (0..usize::try_from(count).unwrap_or(0)).map(move |index| first.wrapping_add(index))
 }
 
 /// # Safety
@@ -348,4 +354,27 @@ unsafe fn name(element: *const rd_kafka_topic_partition_t) -> TopicPartition {
 unsafe fn code(element: *const rd_kafka_topic_partition_t) -> Code {
     // SAFETY: the caller's promise; the field is a C enum, an int.
     Code(unsafe { (&raw const (*element).err).cast::<c_int>().read() })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_librdkafka_does_not_know_is_read_as_a_number() {
+        let partitions = [TopicPartition::new("orders", 0), TopicPartition::new("orders", 1)];
+        let list = list(&partitions, Offset::Offset(7)).unwrap();
+        // SAFETY: a valid list of two elements; the code is written, and later read, as the integer that C has.
+        let found: Vec<_> = unsafe {
+            (&raw mut (*(*list.ptr()).elems).err).cast::<c_int>().write(4711);
+            let found = elements(list.ptr()).map(|element| (name(element), committed(element))).collect();
+            (&raw mut (*(*list.ptr()).elems).err).cast::<c_int>().write(0);
+            found
+        };
+        let [unknown, known] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((unknown.0.partition, unknown.1.as_ref().unwrap_err()), (0, &Code(4711)));
+        assert_eq!(unknown.1.as_ref().unwrap_err().describe(), "Err-4711?");
+        assert_eq!((known.0.partition, known.1.as_ref().unwrap().as_ref().unwrap().next), (1, 7));
+    }
 }

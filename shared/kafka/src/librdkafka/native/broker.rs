@@ -32,8 +32,7 @@ unsafe impl Sync for Broker {}
 impl Broker {
     /// Starts the brokers 0 and 1. The mock cluster names broker 0 as its controller, but has it only when asked for.
     pub(crate) fn start() -> Result<Self, Failure> {
-        let handle = start(Kind::Producer, Conf::new(), Arc::new(Observer::default()), false);
-        let handle = handle.map_err(|reason| Failure::new(Code::FAIL, reason))?;
+        let handle = start(Kind::Producer, Conf::new(), Arc::new(Observer::default()), false)?;
         // SAFETY: a valid instance, which outlives the cluster.
         unsafe {
             let cluster = NonNull::new(rd_kafka_mock_cluster_new(handle.as_ptr(), 1));
@@ -96,8 +95,9 @@ mod faults {
     use std::time::Duration;
 
     use rdkafka_sys::{
-        rd_kafka_mock_broker_set_down, rd_kafka_mock_broker_set_rtt, rd_kafka_mock_broker_set_up, rd_kafka_mock_coordinator_set,
-        rd_kafka_mock_partition_set_leader, rd_kafka_mock_push_request_errors_array, rd_kafka_resp_err_t,
+        rd_kafka_mock_broker_push_request_error_rtts, rd_kafka_mock_broker_set_down, rd_kafka_mock_broker_set_rtt,
+        rd_kafka_mock_broker_set_up, rd_kafka_mock_coordinator_set, rd_kafka_mock_partition_set_leader,
+        rd_kafka_mock_push_request_errors_array, rd_kafka_resp_err_t,
     };
 
     use super::*;
@@ -130,6 +130,15 @@ mod faults {
         pub(crate) fn delay(&self, broker: i32, by: Duration) {
             // SAFETY: a valid cluster.
             unsafe { rd_kafka_mock_broker_set_rtt(self.as_ptr(), broker, i32::try_from(by.as_millis()).unwrap()) };
+        }
+
+        /// The next answer of each broker to this kind of request comes so much later.
+        pub(crate) fn hold(&self, api: i16, by: Duration) {
+            for broker in [0, 1] {
+                let (no_error, by) = (rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR, i32::try_from(by.as_millis()).unwrap());
+                // SAFETY: a valid cluster, and one pair of an error and a time.
+                unsafe { rd_kafka_mock_broker_push_request_error_rtts(self.as_ptr(), broker, api, 1, no_error, by) };
+            }
         }
 
         /// Moves the leader of a partition; -1 leaves none.

@@ -10,6 +10,7 @@ use rdkafka_sys::{
 };
 
 use super::super::observer::Observer;
+use super::close::Later;
 use super::code::{Code, Failure};
 use super::conf::Conf;
 use super::{message, text};
@@ -23,24 +24,31 @@ pub(crate) enum Kind {
     Producer,
 }
 
-/// A client instance: connections, threads, metadata. Dropping it ends them.
-pub(crate) struct Handle {
+// As in `code.rs`.
+unsafe extern "C" {
+    fn rd_kafka_last_error() -> c_int;
+}
+
+/// A client instance: connections, threads, metadata. They end soon after it is dropped; nobody waits for that.
+pub(crate) struct Handle(Later<Instance>);
+
+struct Instance {
     rk: NonNull<rd_kafka_t>,
     /// librdkafka's callbacks hold a plain pointer to it, so it lives as long as the instance.
     observer: Arc<Observer>,
 }
 
 // SAFETY: librdkafka's functions may be called from any thread at the same time (rdkafka.h, "Thread-safety").
-unsafe impl Send for Handle {}
+unsafe impl Send for Instance {}
 // SAFETY: as above.
-unsafe impl Sync for Handle {}
+unsafe impl Sync for Instance {}
 
 impl Handle {
     /// An instance of these properties; see [`start`](super::start).
     ///
     /// # Errors
     /// librdkafka's words, when properties contradict each other or name files that cannot be read.
-    pub(super) fn new(kind: Kind, conf: Conf, observer: Arc<Observer>) -> Result<Self, String> {
+    pub(super) fn new(kind: Kind, conf: Conf, observer: Arc<Observer>) -> Result<Self, Failure> {
         let native_kind = match kind {
             Kind::Consumer => rd_kafka_type_t::RD_KAFKA_CONSUMER,
             Kind::Producer => rd_kafka_type_t::RD_KAFKA_PRODUCER,
@@ -55,21 +63,23 @@ impl Handle {
             }
         }
         let mut error = [0 as c_char; 512];
-        // SAFETY: a valid conf, and a buffer with its size. On success the instance owns the conf, which is then released.
+        // SAFETY: a valid conf, and a buffer with its size. The conf is released whatever comes.
         let rk = unsafe { rd_kafka_new(native_kind, conf.as_ptr(), error.as_mut_ptr(), error.len()) };
-        match NonNull::new(rk) {
-            Some(rk) => {
-                conf.release();
-                Ok(Self { rk, observer })
-            }
-            // SAFETY: the buffer was zeroed, and librdkafka ends what it writes in NUL.
-            None => Err(unsafe { text(error.as_ptr()) }),
-        }
+        // On success the instance owns the conf. Without success nobody knows who does: where a producer fails late, a part of it was freed already
+        // (librdkafka's issue 4142); where threads did not start within a minute, others run on with it and with the observer (4100). Neither is
+        // used or freed again.
+        conf.release();
+        let Some(rk) = NonNull::new(rk) else {
+            std::mem::forget(observer);
+            // SAFETY: no arguments; the code of this thread's last call. The buffer was zeroed, and librdkafka ends what it writes in NUL.
+            return Err(unsafe { Failure::new(Code(rd_kafka_last_error()), text(error.as_ptr())) });
+        };
+        Ok(Self(Later::new(Instance { rk, observer })))
     }
 
     /// Who listens to it.
     pub(crate) fn observer(&self) -> &Arc<Observer> {
-        &self.observer
+        &self.0.observer
     }
 
     /// Serves callbacks that wait; never blocks.
@@ -79,14 +89,14 @@ impl Handle {
     }
 
     pub(super) fn as_ptr(&self) -> *mut rd_kafka_t {
-        self.rk.as_ptr()
+        self.0.rk.as_ptr()
     }
 }
 
-impl Drop for Handle {
+impl Drop for Instance {
     fn drop(&mut self) {
-        // SAFETY: owned and destroyed once. Everything made from it keeps it alive by an `Arc`. After the call no callback comes.
-        unsafe { rd_kafka_destroy(self.as_ptr()) }
+        // SAFETY: owned and destroyed once. Everything made from it keeps its handle alive by an `Arc`. After the call no callback comes.
+        unsafe { rd_kafka_destroy(self.rk.as_ptr()) }
         // Who attends to its login finds it gone.
         self.observer.want_login();
     }
@@ -94,7 +104,7 @@ impl Drop for Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Handle").field(&self.rk).finish()
+        f.debug_tuple("Handle").field(&self.as_ptr()).finish()
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Layout {
     pub(super) raw_headers: *const u8,
 }
 
+/// Pointers and alignments as on 64 bit: on other machines the places are others.
+const _: () = assert!(size_of::<usize>() == 8 && std::mem::offset_of!(Layout, timestamp) == 96 && size_of::<Layout>() == 136);
+
 /// Whether the structure is the known one.
 ///
 /// # Errors

@@ -56,22 +56,27 @@ impl Message {
     /// Whether the record is of message format v0 or v1. librdkafka reads such a record wrongly from a broker that speaks flexible versions of
     /// Fetch (`probe.rs`). Only these formats have no headers: a record of v2 has at least their count.
     pub(crate) fn is_of_old_format(&self) -> bool {
-        self.raw_headers().is_empty()
+        self.raw_headers().is_ok_and(<[u8]>::is_empty)
     }
 
     /// Appends the record's headers to `into`.
     pub(crate) fn headers<'a>(&'a self, into: &mut Vec<Header<'a>>) -> Result<(), Malformed> {
-        header::parse(self.raw_headers(), into)
+        header::parse(self.raw_headers()?, into)
     }
 
-    fn raw_headers(&self) -> &[u8] {
-        // SAFETY: every message is a `Layout` of this version, without which no client starts. The headers are null or have the length
-        // beside them, and belong to the message, which the result borrows.
+    /// The headers as the record has them. `Malformed` when the message is not built as `layout.rs` says, by a librdkafka of the same version that
+    /// somebody changed: then its timestamp is not where it should be.
+    fn raw_headers(&self) -> Result<&[u8], Malformed> {
+        // SAFETY: a valid message. Every message is a `Layout` of this version, without which no client starts. The headers are null or have the
+        // length beside them, and belong to the message, which the result borrows.
         let raw = unsafe {
             let message = self.0.as_ptr().cast_const().cast::<Layout>();
+            if (*message).timestamp != rd_kafka_message_timestamp(self.0.as_ptr(), std::ptr::null_mut()) {
+                return Err(Malformed);
+            }
             bytes((*message).raw_headers.cast(), usize::try_from((*message).raw_headers_length).unwrap_or(0))
         };
-        raw.unwrap_or_default()
+        Ok(raw.unwrap_or_default())
     }
 
     /// The record, with its headers beside it.

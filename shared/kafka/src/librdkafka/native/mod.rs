@@ -9,6 +9,7 @@
 //! | `code.rs` | error codes and errors |
 //! | `conf.rs` | properties |
 //! | `start.rs` | from properties to a client instance |
+//! | `close.rs` | ends what takes long to end, in a thread of its own |
 //! | `handle.rs` | a client instance and its callbacks |
 //! | `login.rs` | tokens and passwords that change |
 //! | `queue.rs` | a queue one can await |
@@ -24,6 +25,7 @@
 mod admin;
 mod admin_ops;
 mod broker;
+mod close;
 mod code;
 mod conf;
 mod handle;
@@ -40,6 +42,8 @@ mod stream;
 
 pub(crate) use admin_ops::{Committed, Entry as ConfigEntry, NativeNewTopic};
 pub(crate) use broker::Broker;
+pub(crate) use close::elsewhere;
+pub use close::wait_until_closed;
 pub(crate) use code::{Code, Failure};
 pub(crate) use conf::Conf;
 pub(crate) use handle::{Handle, Kind};

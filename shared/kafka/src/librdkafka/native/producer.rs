@@ -9,6 +9,7 @@ use kernel::record::Record;
 use rdkafka_sys::*;
 
 use super::admin::{c_string, commit_list};
+use super::close::Later;
 use super::code::{Code, Failure};
 use super::handle::Handle;
 use super::header::Headers;
@@ -36,19 +37,23 @@ pub(crate) enum Sent {
     Full,
 }
 
-/// Writes to one topic.
+/// Writes to one topic. What is queued when it is dropped is given up.
 pub(crate) struct Producer {
-    topic: Topic,
-    main: Queue,
+    parts: Later<Parts>,
     handle: Arc<Handle>,
     /// Bytes that may be queued; one record is always taken.
     room: usize,
 }
 
+struct Parts {
+    topic: Topic,
+    main: Queue,
+}
+
 impl Producer {
     /// A producer whose queue holds at most `room` bytes, or a single record that is larger.
     pub(crate) fn new(handle: Arc<Handle>, topic: &str, room: usize) -> Result<Self, Failure> {
-        Ok(Self { topic: Topic::new(&handle, topic)?, main: Queue::main(&handle), handle, room })
+        Ok(Self { parts: Later::new(Parts { topic: Topic::new(&handle, topic)?, main: Queue::main(&handle) }), handle, room })
     }
 
     /// The instance it writes with.
@@ -81,7 +86,7 @@ impl Producer {
             rd_kafka_producev(
                 self.handle.as_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
-                self.topic.as_ptr(),
+                self.parts.topic.as_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
                 partition,
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
@@ -128,7 +133,7 @@ impl Producer {
 
     /// Waits until a delivery report came, at most `wait`, and serves it.
     pub(crate) async fn reported(&self, wait: Duration) {
-        self.main.filled(wait).await;
+        self.parts.main.filled(wait).await;
         self.handle.serve();
     }
 
@@ -182,11 +187,12 @@ impl Producer {
     }
 }
 
-impl Drop for Producer {
+impl Drop for Parts {
     fn drop(&mut self) {
+        let handle = self.main.handle();
         // SAFETY: a valid instance. Nobody waits for these records any more.
-        unsafe { rd_kafka_purge(self.handle.as_ptr(), (RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT) as c_int) };
-        self.handle.serve();
+        unsafe { rd_kafka_purge(handle.as_ptr(), (RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT) as c_int) };
+        handle.serve();
     }
 }
 

@@ -10,6 +10,7 @@ use rdkafka_sys::{
     rd_kafka_topic_t,
 };
 
+use super::close::Later;
 use super::code::{Code, Failure};
 use super::handle::Handle;
 use super::message::Message;
@@ -48,62 +49,73 @@ impl Drop for Topic {
     }
 }
 
-/// Messages of one partition, from a given offset on. It belongs to no consumer group. Dropping it ends the reading.
-pub(crate) struct Stream {
+/// Messages of one partition, from a given offset on. It belongs to no consumer group. The reading ends soon after this was dropped.
+pub(crate) struct Stream(Later<Reading>);
+
+struct Reading {
     /// Taken from the queue, not yet given up. First of the fields: destroyed before what they come from.
     messages: Vec<Message>,
     queue: Queue,
     topic: Topic,
     partition: i32,
+    /// Dropped when the reading has ended.
+    _until: Box<dyn Send + Sync>,
 }
 
 impl Stream {
-    /// Starts to read `partition` at `offset`. One instance reads a partition at most once at the same time.
-    pub(crate) fn start(handle: &Arc<Handle>, topic: &str, partition: i32, offset: i64) -> Result<Self, Failure> {
+    /// Starts to read `partition` at `offset`. One instance reads a partition at most once at the same time: `until` is dropped when this has ended.
+    pub(crate) fn start(
+        handle: &Arc<Handle>,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        until: impl Send + Sync + 'static,
+    ) -> Result<Self, Failure> {
         let topic = Topic::new(handle, topic)?;
         let queue = Queue::new(handle);
-        // SAFETY: a valid topic and queue of the same instance; both live as long as this value, which stops the reading when dropped.
+        // SAFETY: a valid topic and queue of the same instance; both live as long as the value below, which stops the reading when dropped.
         if unsafe { rd_kafka_consume_start_queue(topic.as_ptr(), partition, offset, queue.as_ptr()) } != 0 {
             return Err(Failure::new(Code::INVALID_ARG, format!("partition {partition} cannot be read from offset {offset}")));
         }
-        Ok(Self { messages: Vec::new(), queue, topic, partition })
+        Ok(Self(Later::new(Reading { messages: Vec::new(), queue, topic, partition, _until: Box::new(until) })))
     }
 
     /// Takes up to `limit` messages that are there, without waiting. What was taken before is given up.
     pub(crate) fn take(&mut self, limit: usize) -> &[Message] {
-        self.messages.clear();
-        self.messages.reserve(limit);
+        let Reading { messages, queue, .. } = self.0.get_mut();
+        messages.clear();
+        messages.reserve(limit);
         // SAFETY: a valid queue, and room for `limit` pointers. `Message` is a transparent wrapper of the pointer; the call writes as many
         // of them as it returns, and gives them to us.
         unsafe {
-            let taken = rd_kafka_consume_batch_queue(self.queue.as_ptr(), 0, self.messages.as_mut_ptr().cast(), limit);
-            self.messages.set_len(usize::try_from(taken).unwrap_or(0));
+            let taken = rd_kafka_consume_batch_queue(queue.as_ptr(), 0, messages.as_mut_ptr().cast(), limit);
+            messages.set_len(usize::try_from(taken).unwrap_or(0));
         }
-        &self.messages
+        messages
     }
 
     /// What [`take`](Self::take) took.
     pub(crate) fn messages(&self) -> &[Message] {
-        &self.messages
+        &self.0.messages
     }
 
     /// Gives up what was taken.
     pub(crate) fn give_up(&mut self) {
-        self.messages.clear();
+        self.0.get_mut().messages.clear();
     }
 
     /// Waits until more messages came, at most `wait`.
     pub(crate) async fn filled(&mut self, wait: Duration) {
-        self.queue.filled(wait).await;
+        self.0.get_mut().queue.filled(wait).await;
     }
 
     /// The instance it reads with.
     pub(crate) fn handle(&self) -> &Arc<Handle> {
-        self.queue.handle()
+        self.0.queue.handle()
     }
 }
 
-impl Drop for Stream {
+impl Drop for Reading {
     fn drop(&mut self) {
         // SAFETY: a valid topic whose partition was started, once, and is stopped once. Answered by librdkafka's own thread, not by a broker.
         unsafe { rd_kafka_consume_stop(self.topic.as_ptr(), self.partition) };

@@ -210,6 +210,17 @@ async fn servers_that_do_not_answer_are_named() {
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
 }
 
+/// Whatever a connection is stuck in: a new client has others.
+#[tokio::test]
+async fn a_commit_that_times_out_is_tried_again_with_a_new_client() {
+    let (broker, settings) = broker();
+    let settings = with(&settings, &[("socket.timeout.ms", "6000")]);
+    let source = source(&settings, "backup");
+    source.commit(&partition(), &progress(1, "")).await.unwrap();
+    broker.broker().hold(OFFSET_COMMIT, LONG);
+    source.commit(&partition(), &progress(2, "")).await.unwrap();
+}
+
 /// Without a deadline a request takes half a minute. Which limit ended it shows in what is left of the time: a deadline far away is not reached.
 #[tokio::test]
 async fn a_request_ends_before_the_deadline() {

@@ -4,6 +4,8 @@
 mod embedded;
 mod faults;
 mod help;
+mod limits;
 mod login;
+mod outage;
 mod real;
 mod writers;
