@@ -100,6 +100,7 @@ impl PartitionRestore<'_> {
             other => other?,
         };
         run.restore.check_largest(&run.target, contents.largest_record())?;
+        self.largest = self.largest.max(contents.largest_record());
         let chooser = Chooser::new(run.known().await?, self.partition);
         let mut line = archive.from_line;
         let mut records = contents.records_from(archive.from_line)?;

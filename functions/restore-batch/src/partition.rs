@@ -45,6 +45,8 @@ pub(crate) struct PartitionRestore<'r> {
     pub(crate) open: Open,
     /// How much the next transaction takes along.
     pub(crate) pace: Pace,
+    /// No record that was written has more bytes, in a batch of its own and without compression.
+    pub(crate) largest: u64,
     pub(crate) writer: Option<Box<dyn RecordWriter>>,
     pub(crate) coming: Coming,
     /// The Python tool's archives are older than our segments: none comes behind the last one.
@@ -73,7 +75,12 @@ impl Run {
             restore.give_up(error).await;
         }
         lock(&self.report).see(&restore.checkpoint);
-        ended
+        ended.map_err(|error| match error {
+            Error::Kafka(refused) if refused.kind == KafkaErrorKind::RecordTooLarge => {
+                self.restore.too_large(&self.target, restore.largest, refused).into()
+            }
+            error => error,
+        })
     }
 
     /// A checkpoint of another restore that had the same id tells nothing of this one.
@@ -111,6 +118,7 @@ impl<'r> PartitionRestore<'r> {
             version,
             open: Open::default(),
             pace: Pace::new(run.restore.settings.kafka.transaction_timeout()),
+            largest: 0,
             writer: None,
             coming: Coming::new(
                 store.clone(),

@@ -103,6 +103,7 @@ impl PartitionRestore<'_> {
             return self.go_past(entry, reader.manifest()).await;
         }
         run.check_segment(reader.manifest())?;
+        self.largest = self.largest.max(reader.manifest().largest_record);
         let chooser = Chooser::new(run.known().await?, self.partition);
         if self.reached.next > entry.start {
             reader.seek(self.reached.next);

@@ -91,7 +91,8 @@ impl Errors {
                 "set DELIVERY=at-least-once for a target without transactions"
             }
             KafkaErrorKind::Fenced => "a newer run of the same restore goes on with its work",
-            KafkaErrorKind::RecordRefused => "compare the topic's max.message.bytes and message.timestamp.*.max.ms with the records",
+            KafkaErrorKind::RecordRefused => "compare the topic's message.timestamp.*.max.ms with the records",
+            KafkaErrorKind::RecordTooLarge => "raise the topic's max.message.bytes",
             KafkaErrorKind::UnknownTopic => "does it exist, and does it have this partition?",
             KafkaErrorKind::Other if [Code::BAD_MSG, Code::BAD_COMPRESSION].contains(&code) => "the log of the broker is damaged here",
             _ => return String::new(),
@@ -120,7 +121,7 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
     match failure.code {
         Code::UNKNOWN_TOPIC_OR_PART | Code::UNKNOWN_TOPIC | Code::UNKNOWN_PARTITION | Code::UNKNOWN_TOPIC_ID => Kind::UnknownTopic,
         Code::TOPIC_ALREADY_EXISTS => Kind::TopicExists,
-        Code::INVALID_CONFIG => Kind::InvalidConfig,
+        Code::INVALID_CONFIG | Code::POLICY_VIOLATION => Kind::InvalidConfig,
         Code::AUTO_OFFSET_RESET | Code::LOG_TRUNCATION if failure.text.contains(TRUNCATED) => {
             Kind::Truncated { end: cut_at(&failure.text) }
         }
@@ -139,11 +140,8 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
         | Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Kind::Denied,
         Code::AUTHENTICATION | Code::SASL_AUTHENTICATION_FAILED | Code::SSL | Code::UNSUPPORTED_SASL_MECHANISM => Kind::Credentials,
         Code::UNSUPPORTED_FEATURE | Code::UNSUPPORTED_VERSION | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Kind::Unsupported,
-        Code::MSG_SIZE_TOO_LARGE
-        | Code::RECORD_LIST_TOO_LARGE
-        | Code::INVALID_TIMESTAMP
-        | Code::INVALID_RECORD
-        | Code::INVALID_DIFFERENT_RECORD => Kind::RecordRefused,
+        Code::MSG_SIZE_TOO_LARGE | Code::RECORD_LIST_TOO_LARGE => Kind::RecordTooLarge,
+        Code::INVALID_TIMESTAMP | Code::INVALID_RECORD | Code::INVALID_DIFFERENT_RECORD => Kind::RecordRefused,
         code if is_transient(code) => Kind::Unavailable,
         _ if failure.abort && !failure.fatal => Kind::Aborted,
         _ => Kind::Other,

@@ -264,7 +264,9 @@ impl RecordWriter for Writer {
                 Ok(Queued::Taken)
             }
             Ok(Sent::Full) => Ok(Queued::Full),
-            Err(failure) if errors::kind(&failure) == KafkaErrorKind::RecordRefused => Err(self.refused(partition, record, &failure.text)),
+            Err(failure) if [KafkaErrorKind::RecordRefused, KafkaErrorKind::RecordTooLarge].contains(&errors::kind(&failure)) => {
+                Err(self.refused(partition, record, &failure.text))
+            }
             // After a delivery failed, librdkafka takes no more records for the transaction; the delivery report says why.
             Err(failure) => Err(match self.producer.handle().observer().take_reports().failed {
                 Some(undelivered) => self.undelivered(undelivered),

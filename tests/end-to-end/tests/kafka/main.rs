@@ -6,6 +6,7 @@ mod claims;
 mod gaps;
 mod groups;
 mod identities;
+mod large;
 mod lost;
 mod old_formats;
 mod replicas;
