@@ -288,6 +288,7 @@ impl<'r> PartitionRestore<'r> {
         let settings = &self.run.restore.settings;
         let identity = &self.run.begin().await?.identity;
         let mut writer = self.run.restore.cluster.open(&self.run.writer_name(self.partition), settings.delivery).await?;
+        self.pace.fit(writer.transaction_timeout());
         let committed = writer.progress().await?;
         // Kafka's progress goes with the topic.
         if committed.is_none() && self.checkpoint.records > 0 {

@@ -159,6 +159,10 @@ struct Writer {
 
 #[async_trait]
 impl RecordWriter for Writer {
+    fn transaction_timeout(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+
     async fn progress(&mut self) -> Result<Option<CommittedOffset>> {
         Ok(self.fake.topic().progress.clone())
     }

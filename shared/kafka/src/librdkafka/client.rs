@@ -4,6 +4,7 @@
 //! project's promises rest on (the crate `config` refuses the latter from users, with the reason).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kernel::Secret;
 
@@ -138,12 +139,20 @@ fn sizes(prefetch: usize, unpacked: usize) -> (usize, usize) {
     (fetch, (prefetch / 64).clamp(128 << 10, 8 << 20).max(fetch))
 }
 
-/// A client that writes. `batch` is the largest batch in bytes that the topic takes.
-pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, batch: usize) -> Result<Arc<Handle>> {
-    let batch = batch.clamp(1, 1_000_000).to_string();
+/// A client that writes. `batch` is the largest batch in bytes that the topic takes. A transaction may be open for `timeout`, which is not more than
+/// the settings say.
+pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, batch: usize, timeout: Duration) -> Result<Arc<Handle>> {
+    let (batch, millis) = (batch.clamp(1, 1_000_000).to_string(), timeout.as_millis().to_string());
     let mut fixed = WRITING.to_vec();
     if delivery == Delivery::ExactlyOnce {
         fixed.push(("transactional.id", id));
+    }
+    if timeout < settings.transaction_timeout() {
+        fixed.push((KafkaSettings::TRANSACTION_TIMEOUT.0, &millis));
+        // librdkafka wants these not to be longer.
+        let is_longer = |name: &str| settings.properties.get(name).is_some_and(|set| set.reveal().parse().is_ok_and(|set: u128| set > timeout.as_millis()));
+        let longer = ["socket.timeout.ms", "message.timeout.ms", "delivery.timeout.ms"].into_iter().filter(|name| is_longer(name));
+        fixed.extend(longer.map(|name| (name, millis.as_str())));
     }
     start(Kind::Producer, settings, WRITING_DEFAULTS, &[("batch.size", &batch)], &fixed)
 }

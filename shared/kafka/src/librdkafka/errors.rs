@@ -20,7 +20,7 @@ pub(super) enum Doing {
 }
 
 impl Doing {
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::DescribeCluster => "describing the cluster",
             Self::DescribeTopic => "describing the topic",
@@ -162,6 +162,9 @@ fn is_silence(code: Code) -> bool {
     let silences = [Code::ALL_BROKERS_DOWN, Code::MSG_TIMED_OUT, Code::RESOLVE, Code::TIMED_OUT, Code::TIMED_OUT_QUEUE, Code::TRANSPORT];
     silences.contains(&code)
 }
+
+/// There is no coordinator now, or it is only just becoming one.
+pub(super) const COORDINATOR_CODES: [Code; 3] = [Code::COORDINATOR_LOAD_IN_PROGRESS, Code::COORDINATOR_NOT_AVAILABLE, Code::NOT_COORDINATOR];
 
 /// Whether time heals it: a broker that is down, a leader or coordinator that moves, a time-out.
 pub(super) fn is_transient(code: Code) -> bool {

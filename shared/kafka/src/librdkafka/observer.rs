@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kernel::{Secret, lock};
 use tokio::sync::Notify;
 
+use super::errors::COORDINATOR_CODES;
 use super::native::{Code, Failure};
 use super::signs::Signs;
 use crate::Written;
@@ -58,8 +59,9 @@ impl Observer {
         }
         let line = self.redact(line);
         match level {
-            // Settings are shared by readers and writers; librdkafka warns about each that is not for this kind of client.
-            _ if facility == "CONFWARN" => tracing::debug!(target: "librdkafka", facility, "{line}"),
+            // Settings are shared by readers and writers; librdkafka warns about each that is not for this kind of client. Coordinators that are not there
+            // yet, or move, are waited for; when that takes too long, the error says so.
+            _ if facility == "CONFWARN" || is_about_a_coordinator(&line) => tracing::debug!(target: "librdkafka", facility, "{line}"),
             ..=4 => tracing::warn!(target: "librdkafka", facility, "{line}"),
             5..=6 => tracing::info!(target: "librdkafka", facility, "{line}"),
             _ => tracing::debug!(target: "librdkafka", facility, "{line}"),
@@ -167,6 +169,11 @@ impl Observer {
     }
 }
 
+/// Whether a log line tells of a coordinator that is not there now: a cluster that has just started does so for seconds, to each client several times.
+fn is_about_a_coordinator(line: &str) -> bool {
+    COORDINATOR_CODES.iter().any(|code| line.contains(&code.describe()))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -195,6 +202,15 @@ mod tests {
         }
         let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
         assert_eq!(written, [Written { partition: 0, first: 90, count: 1 }, Written { partition: 1, first: 0, count: 1 }]);
+    }
+
+    /// Lines of librdkafka 2.12.1 that a restore into a cluster just started printed by the dozen.
+    #[test]
+    fn a_coordinator_that_starts_is_no_warning() {
+        let of = |reason: &str| format!("[thrd:main]: Failed to acquire transactional PID from broker TxnCoordinator/1: {reason}: retrying");
+        assert!(is_about_a_coordinator(&of("Broker: Not coordinator")));
+        assert!(is_about_a_coordinator(&of("Broker: Coordinator load in progress")));
+        assert!(!is_about_a_coordinator(&of("Broker: Cluster authorization failed")));
     }
 
     #[test]

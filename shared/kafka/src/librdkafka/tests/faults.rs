@@ -112,6 +112,38 @@ async fn a_target_of_which_a_part_is_away_does_not_pass_for_empty() {
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
 }
 
+/// A topic of many partitions that was just created has its leaders one after another.
+#[tokio::test]
+async fn the_leaders_of_a_target_are_waited_for() {
+    let (broker, settings) = broker();
+    let target = target(&settings);
+    broker.broker().lead("topic", 0, -1);
+    let led = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        broker.broker().lead("topic", 0, 1);
+    };
+    let (extents, ()) = tokio::join!(target.extents("topic", 1), led);
+    assert!(extents.unwrap().iter().all(Extent::is_empty));
+    broker.broker().lead("topic", 0, -1);
+    let error = target.extents("topic", 1).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("topic/0: it has no leader now"), "{error}");
+}
+
+/// A cluster that has just started takes longer than the pauses between tries.
+#[tokio::test]
+async fn a_coordinator_that_starts_is_waited_for() {
+    let (broker, settings) = broker();
+    let source = source(&settings, "backup");
+    broker.broker().fail(OFFSET_COMMIT, &[RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 8]);
+    source.commit(&partition(), &progress(2, "x")).await.unwrap();
+    let source = super::help::source(&with(&settings, &[("socket.timeout.ms", "4000")]), "backup");
+    broker.broker().fail(OFFSET_COMMIT, &[RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 50]);
+    let error = source.commit(&partition(), &progress(2, "x")).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
+    assert!(error.what.contains("Not coordinator"), "{error}");
+}
+
 #[tokio::test]
 async fn what_time_does_not_heal_is_explained() {
     let (broker, settings) = broker();
