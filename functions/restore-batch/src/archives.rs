@@ -90,7 +90,16 @@ impl PartitionRestore<'_> {
         if PythonName::parse(&file) == Some(PythonName::Current) {
             tracing::warn!("{location} is the Python tool's open file and is restored as it is now: stop that tool before a restore");
         }
-        let contents = match PythonArchive::open(store, &archive.name, run.restore.read_options(&run.invocation.budget)).await {
+        let open = async || PythonArchive::open(store, &archive.name, run.restore.read_options(&run.invocation.budget)).await;
+        let contents = match open().await {
+            // Left out for good, so one bad read is not enough.
+            Err(Error::Segment(damage)) if run.may_skip(&damage) => {
+                tracing::warn!(partition = self.partition, "{damage}; reading it once more before it is left out");
+                open().await
+            }
+            other => other,
+        };
+        let contents = match contents {
             Err(Error::Segment(damage)) if run.may_skip(&damage) => {
                 self.skip(format!("{damage}"));
                 let cursor = ArchiveCursor { archive: file, lines: archive.from_line, done: true };

@@ -150,7 +150,9 @@ pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, ba
     if timeout < settings.transaction_timeout() {
         fixed.push((KafkaSettings::TRANSACTION_TIMEOUT.0, &millis));
         // librdkafka wants these not to be longer.
-        let is_longer = |name: &str| settings.properties.get(name).is_some_and(|set| set.reveal().parse().is_ok_and(|set: u128| set > timeout.as_millis()));
+        let is_longer = |name: &str| {
+            settings.properties.get(name).is_some_and(|set| set.reveal().parse().is_ok_and(|set: u128| set > timeout.as_millis()))
+        };
         let longer = ["socket.timeout.ms", "message.timeout.ms", "delivery.timeout.ms"].into_iter().filter(|name| is_longer(name));
         fixed.extend(longer.map(|name| (name, millis.as_str())));
     }

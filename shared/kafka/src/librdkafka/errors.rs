@@ -164,7 +164,8 @@ fn is_silence(code: Code) -> bool {
 }
 
 /// There is no coordinator now, or it is only just becoming one.
-pub(super) const COORDINATOR_CODES: [Code; 3] = [Code::COORDINATOR_LOAD_IN_PROGRESS, Code::COORDINATOR_NOT_AVAILABLE, Code::NOT_COORDINATOR];
+pub(super) const COORDINATOR_CODES: [Code; 3] =
+    [Code::COORDINATOR_LOAD_IN_PROGRESS, Code::COORDINATOR_NOT_AVAILABLE, Code::NOT_COORDINATOR];
 
 /// Whether time heals it: a broker that is down, a leader or coordinator that moves, a time-out.
 pub(super) fn is_transient(code: Code) -> bool {

@@ -207,7 +207,8 @@ mod tests {
     /// Lines of librdkafka 2.12.1 that a restore into a cluster just started printed by the dozen.
     #[test]
     fn a_coordinator_that_starts_is_no_warning() {
-        let of = |reason: &str| format!("[thrd:main]: Failed to acquire transactional PID from broker TxnCoordinator/1: {reason}: retrying");
+        let of =
+            |reason: &str| format!("[thrd:main]: Failed to acquire transactional PID from broker TxnCoordinator/1: {reason}: retrying");
         assert!(is_about_a_coordinator(&of("Broker: Not coordinator")));
         assert!(is_about_a_coordinator(&of("Broker: Coordinator load in progress")));
         assert!(!is_about_a_coordinator(&of("Broker: Cluster authorization failed")));

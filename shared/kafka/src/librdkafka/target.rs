@@ -54,7 +54,14 @@ impl RdKafkaTarget {
     /// [`crate::KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
     pub fn connect(settings: &KafkaSettings, queue: usize) -> Result<Self> {
         let asker = Arc::new(Asker::new(settings, None)?);
-        Ok(Self { settings: settings.clone(), asker, queue, batches: Mutex::default(), created: Mutex::default(), timeout: Mutex::default() })
+        Ok(Self {
+            settings: settings.clone(),
+            asker,
+            queue,
+            batches: Mutex::default(),
+            created: Mutex::default(),
+            timeout: Mutex::default(),
+        })
     }
 
     /// The same; requests end in time for the invocation that `deadline` bounds. Say so before a writer is opened.
