@@ -22,7 +22,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     // 240 to 350 seconds without a word; librdkafka keeps them for ever. Before that, they are closed in good order and opened anew.
     ("connections.max.idle.ms", "180000"),
     ("enable.metrics.push", "false"),
-    ("log.connection.close", "false"),
+    // Why a connection ended is told nowhere else; see the observer, which keeps it out of the log.
+    ("log.connection.close", "true"),
     ("reconnect.backoff.max.ms", "2000"),
     ("socket.keepalive.enable", "true"),
 ];

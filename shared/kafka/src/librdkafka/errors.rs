@@ -1,5 +1,7 @@
 //! librdkafka's codes into errors that say what to do.
 
+use kernel::Secret;
+
 use super::native::{Code, Failure};
 use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
 
@@ -57,6 +59,8 @@ impl Doing {
 #[derive(Debug, Clone)]
 pub(super) struct Errors {
     servers: String,
+    /// `security.protocol`, in capitals.
+    protocol: String,
     /// What to do when the login is refused.
     login: &'static str,
 }
@@ -64,7 +68,8 @@ pub(super) struct Errors {
 impl Errors {
     /// Errors that name the brokers where none of them answers.
     pub(super) fn new(settings: &KafkaSettings) -> Self {
-        Self { servers: settings.bootstrap_servers.clone(), login: settings.login.advice() }
+        let protocol = settings.properties.get("security.protocol").map_or("PLAINTEXT", Secret::reveal).to_uppercase();
+        Self { servers: settings.bootstrap_servers.clone(), protocol, login: settings.login.advice() }
     }
 
     /// The error for `failure`. `problem` is the last one with a broker: it tells why nobody answered.
@@ -77,14 +82,45 @@ impl Errors {
             kind = KafkaErrorKind::Credentials;
         }
         let told = cause.as_ref().map_or(&failure.text, |cause| &cause.text);
-        let what = format!("{} failed: {}{}", doing.words(), told.trim_end_matches('.'), self.advice(kind, doing, failure.code));
+        let advice = match kind {
+            KafkaErrorKind::Unavailable if is_silence(failure.code) => self.silent(cause.as_ref()),
+            _ => self.advice(kind, doing, failure.code),
+        };
+        let what = format!("{} failed: {}{advice}", doing.words(), told.trim_end_matches('.'));
         KafkaError::new(kind, subject.to_string(), what).caused_by(failure)
+    }
+
+    /// What to do where no broker answers. `cause` is the last problem with one of them.
+    fn silent(&self, cause: Option<&Failure>) -> String {
+        let Some(cause) = cause else { return format!(". Can this machine reach {}?", self.servers) };
+        let servers = &self.servers;
+        // In the words of librdkafka 2.12.1, to which `faults.rs` and the end-to-end tests hold it.
+        let is_ended_in = |state: &str| cause.text.contains(": Disconnected") && cause.text.contains(state);
+        if is_ended_in("in state APIVERSION_QUERY") && !self.protocol.contains("SSL") {
+            let wanted = if self.protocol.starts_with("SASL") { "SASL_SSL" } else { "SSL or SASL_SSL" };
+            return format!(
+                ". {servers} ended the connection at the first word, as one does that wants TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)"
+            );
+        }
+        if is_ended_in("in state UP") && !self.protocol.starts_with("SASL") {
+            let wanted = if self.protocol.contains("SSL") { "SASL_SSL" } else { "SASL_SSL or SASL_PLAINTEXT" };
+            return format!(
+                ". {servers} ended the connection, as one does that wants a login: set security.protocol to {wanted} and sasl.* (KAFKA_PROPERTIES), \
+                 or KAFKA_AUTH"
+            );
+        }
+        match advertised(&cause.text).filter(|address| !servers.split(',').any(|server| server.trim() == *address)) {
+            Some(address) => format!(
+                ". {servers} answered, and named a broker at {address}, which cannot be reached from this machine. Set that broker's advertised.listeners to \
+                 an address that can, or make {address} reachable (name resolution, routes, firewalls)"
+            ),
+            None => format!(". Can this machine reach {servers}?"),
+        }
     }
 
     fn advice(&self, kind: KafkaErrorKind, doing: Doing, code: Code) -> String {
         let advice = match kind {
             KafkaErrorKind::Denied => return format!(". It takes the ACL {} for this user", denied(doing, code)),
-            KafkaErrorKind::Unavailable if is_silence(code) => return format!(". Can this machine reach {}?", self.servers),
             KafkaErrorKind::GroupInUse => "stop its members, or give the backup a GROUP_ID of its own",
             KafkaErrorKind::Credentials => self.login,
             KafkaErrorKind::Unsupported if doing == Doing::InitTransactions => {
@@ -155,6 +191,13 @@ const TRUNCATED: &str = "Partition log truncation detected";
 fn cut_at(text: &str) -> i64 {
     let number = text.split_once("broker end offset is ").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
     number.and_then(|number| number.parse().ok()).filter(|end: &i64| *end >= 0).unwrap_or(0)
+}
+
+/// The address in a problem with a broker that another one named: librdkafka calls it HOST:PORT/ID, and one of bootstrap.servers HOST:PORT/bootstrap.
+fn advertised(problem: &str) -> Option<&str> {
+    let mut names = problem.split_whitespace().filter_map(|word| word.strip_suffix(':')?.rsplit_once('/'));
+    let (address, _) = names.find(|(_, id)| !id.is_empty() && id.bytes().all(|digit| digit.is_ascii_digit()))?;
+    Some(address.rsplit_once("://").map_or(address, |(_, address)| address))
 }
 
 /// Whether nobody answered, rather than answered with an error.
@@ -246,6 +289,28 @@ mod tests {
         let credentials = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(password));
         assert_eq!(credentials.kind, KafkaErrorKind::Credentials);
         assert!(credentials.what.contains("invalid credentials. Check security.protocol"), "{credentials}");
+    }
+
+    /// In the words of librdkafka 2.12.1.
+    #[test]
+    fn silence_is_told_by_what_hinders_it() {
+        let told = |problem: &str| error(Doing::DescribeTopic, Code::TIMED_OUT, Some(Failure::new(Code::TRANSPORT, problem))).what;
+        for name in ["10.0.0.7:9092/3", "ssl://10.0.0.7:9092/3", "GroupCoordinator: 10.0.0.7:9092/3"] {
+            let what = told(&format!("{name}: Connect to ipv4#10.0.0.7:9092 failed: Connection refused (after 0ms in state CONNECT)"));
+            assert!(what.contains("kafka-1:9092,kafka-2:9092 answered, and named a broker at 10.0.0.7:9092,"), "{what}");
+            assert!(what.contains("advertised.listeners"), "{what}");
+        }
+        for name in ["kafka-1:9092/bootstrap", "kafka-2:9092/2"] {
+            let what =
+                told(&format!("{name}: Connect to ipv4#10.0.0.1:9092 failed: Connection timed out (after 30000ms in state CONNECT)"));
+            assert!(what.ends_with("Can this machine reach kafka-1:9092,kafka-2:9092?"), "{what}");
+        }
+        let ended =
+            |state: &str| told(&format!("kafka-1:9092/bootstrap: Disconnected: connection closed by peer (after 0ms in state {state})"));
+        let what = ended("APIVERSION_QUERY");
+        assert!(what.contains("set security.protocol to SSL or SASL_SSL"), "{what}");
+        let what = ended("UP");
+        assert!(what.contains("set security.protocol to SASL_SSL or SASL_PLAINTEXT"), "{what}");
     }
 
     #[test]

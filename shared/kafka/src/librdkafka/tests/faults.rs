@@ -1,5 +1,6 @@
 //! Against the embedded broker, made to fail.
 
+use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -240,6 +241,26 @@ async fn servers_that_do_not_answer_are_named() {
     let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
     let error = target(&settings).open(&name, Delivery::ExactlyOnce).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
+}
+
+/// What a server that wants TLS makes of a client that does not speak it: an alert, and the end.
+#[tokio::test]
+async fn a_port_that_wants_tls_is_told_of() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = KafkaSettings { bootstrap_servers: server.local_addr().unwrap().to_string(), ..KafkaSettings::default() };
+    std::thread::spawn(move || {
+        for mut stream in server.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(&[0x15, 3, 3, 0, 2, 2, 70]);
+        }
+    });
+    let settings = with(&settings, &[("socket.timeout.ms", "3000")]);
+    let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
+    let describing = source(&settings, "backup").describe(&["topic".to_owned()]).await.unwrap_err();
+    let writing = target(&settings).open(&name, Delivery::ExactlyOnce).await.unwrap_err();
+    for error in [describing, writing] {
+        assert!(error.what.contains(&settings.bootstrap_servers) && error.what.contains("set security.protocol to SSL"), "{error}");
+    }
 }
 
 /// Without a deadline a request takes half a minute. Which limit ended it shows in what is left of the time: a deadline far away is not reached.
