@@ -60,13 +60,14 @@ impl Run {
         if let Some(refusal) = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err()) {
             return Err(Error::unfit(refusal.to_string()));
         }
-        if let Next::Segment(entry) = next
-            && let Ok(reader) =
-                SegmentReader::open(self.restore.store.clone(), &entry.name, self.restore.read_options(&self.invocation.budget)).await
-        {
-            self.check_segment(reader.manifest())?;
+        let options = self.restore.read_options(&self.invocation.budget);
+        match next {
+            Next::Archive(archive) => self.restore.refuse_without_times(archive),
+            Next::Segment(entry) => match SegmentReader::open(self.restore.store.clone(), &entry.name, options).await {
+                Ok(reader) => self.check_segment(reader.manifest()),
+                Err(_) => Ok(()),
+            },
         }
-        Ok(())
     }
 
     /// Whether SKIP_DAMAGED covers it: what is damaged is never read again, what is only too new or too large for this program is.

@@ -120,6 +120,30 @@ async fn replay_leaves_out_records_of_other_times() {
     assert_eq!((report.records, fake.topic().records.clone()), (9, (3..12).collect()));
 }
 
+/// Three thousand partitions cost as many requests: nobody waits for those before the first record.
+#[tokio::test]
+async fn an_archive_without_times_is_refused_at_its_partitions_turn() {
+    let mut fake = Fake::new();
+    fake.settings.times = Times { from: Some(3), until: None };
+    fake.settings.strategy = archive::catalog::PartitionStrategy::Random;
+    fake.segment(0..10).await;
+    fake.bucket.overwrite("orders/1/20240101-000000.tar.gz", "an archive");
+    let report = fake.invoke().await;
+    let [first, second] = &report.partitions[..] else { panic!("{report:?}") };
+    assert!(first.error.is_none() && fake.topic().records == (3..10).collect::<Vec<_>>(), "{report:?}");
+    assert!(second.error.as_ref().unwrap().contains("kept no timestamps") && second.retryable == Some(false), "{report:?}");
+    assert!(fake.topic().writers.iter().all(|id| id.ends_with(".0")), "{:?}", fake.topic().writers);
+}
+
+#[tokio::test]
+async fn an_archive_without_times_is_refused_before_a_topic_is_created() {
+    let mut fake = Fake::new();
+    fake.settings.times = Times { from: Some(3), until: None };
+    fake.bucket.overwrite("orders/0/20240101-000000.tar.gz", "an archive");
+    let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
+    assert!(error.contains("kept no timestamps") && fake.bucket.get("@restore/drill/restore.json").await.is_err(), "{error}");
+}
+
 #[tokio::test]
 async fn replay_takes_small_segments_together() {
     let fake = Fake::new();
