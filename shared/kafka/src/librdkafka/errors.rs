@@ -102,6 +102,10 @@ impl Errors {
                 ". {servers} ended the connection at the first word, as one does that wants TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)"
             );
         }
+        if cause.text.contains("PLAINTEXT broker listener") {
+            let wanted = if self.protocol.starts_with("SASL") { "SASL_PLAINTEXT" } else { "PLAINTEXT or SASL_PLAINTEXT" };
+            return format!(". {servers} does not speak TLS, as it seems: set security.protocol to {wanted} (KAFKA_PROPERTIES)");
+        }
         if is_ended_in("in state UP") && !self.protocol.starts_with("SASL") {
             let wanted = if self.protocol.contains("SSL") { "SASL_SSL" } else { "SASL_SSL or SASL_PLAINTEXT" };
             return format!(
