@@ -97,7 +97,7 @@ impl PartitionRestore<'_> {
         let contents = match open().await {
             // Left out for good, so one bad read is not enough.
             Err(Error::Segment(damage)) if run.may_skip(&damage) => {
-                tracing::warn!(partition = self.partition, "{damage}; reading it once more before it is left out");
+                tracing::warn!(partition = self.partition, "{damage}; reading it a second time before it is skipped");
                 open().await
             }
             other => other,

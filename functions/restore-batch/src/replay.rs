@@ -105,7 +105,7 @@ impl PartitionRestore<'_> {
         if self.doubted == Some(entry.start) {
             return Err(damage.into());
         }
-        tracing::warn!(partition = self.partition, "{damage}; reading it once more before it is left out");
+        tracing::warn!(partition = self.partition, "{damage}; reading it a second time before it is skipped");
         match self.run.read_again(self.partition, entry).await {
             Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await,
             Err(error) => Err(error),

@@ -99,17 +99,17 @@ impl Errors {
         if is_ended_in("in state APIVERSION_QUERY") && !self.protocol.contains("SSL") {
             let wanted = if self.protocol.starts_with("SASL") { "SASL_SSL" } else { "SSL or SASL_SSL" };
             return format!(
-                ". {servers} ended the connection at the first word, as one does that wants TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)"
+                ". {servers} closed the connection immediately. It may require TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)"
             );
         }
         if cause.text.contains("PLAINTEXT broker listener") {
             let wanted = if self.protocol.starts_with("SASL") { "SASL_PLAINTEXT" } else { "PLAINTEXT or SASL_PLAINTEXT" };
-            return format!(". {servers} does not speak TLS, as it seems: set security.protocol to {wanted} (KAFKA_PROPERTIES)");
+            return format!(". {servers} may not use TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)");
         }
         if is_ended_in("in state UP") && !self.protocol.starts_with("SASL") {
             let wanted = if self.protocol.contains("SSL") { "SASL_SSL" } else { "SASL_SSL or SASL_PLAINTEXT" };
             return format!(
-                ". {servers} ended the connection, as one does that wants a login: set security.protocol to {wanted} and sasl.* (KAFKA_PROPERTIES), \
+                ". {servers} closed the connection without an answer. It may require a login: set security.protocol to {wanted} and sasl.* (KAFKA_PROPERTIES), \
                  or KAFKA_AUTH"
             );
         }
