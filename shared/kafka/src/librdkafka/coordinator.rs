@@ -1,9 +1,8 @@
 //! Why a coordinator is not available. Kafka keeps groups and transactions in topics of its own, which it creates when they are first needed: with three
 //! replicas, unless its configuration says otherwise. With fewer brokers it never can, and whoever asks is only told to ask again.
 
-use super::errors::Doing;
+use super::errors::{self, Doing};
 use super::native::{Code, Failure};
-use super::source;
 use super::tries::Asker;
 use crate::{KafkaError, KafkaErrorKind};
 
@@ -20,14 +19,16 @@ pub(super) async fn explained(asker: &Asker, doing: Doing, error: KafkaError) ->
         Doing::InitTransactions | Doing::CommitTransaction => "__transaction_state",
         _ => "__consumer_offsets",
     };
-    let Ok((_, brokers)) = asker.handle().describe_cluster(asker.limit()).await else { return error };
-    match source::describe(asker, &[internal.to_owned()]).await {
-        Ok(topics) if topics.is_empty() => {
-            let what = format!("{} failed: {}", doing.words(), why(internal, brokers));
-            KafkaError { kind: KafkaErrorKind::Unavailable, what, ..error }
-        }
-        _ => error,
+    let handle = asker.handle();
+    let Ok((_, brokers)) = handle.describe_cluster(asker.limit()).await else { return error };
+    let Ok(topics) = handle.describe_topics(&[internal.to_owned()], asker.limit()).await else { return error };
+    let is_missing =
+        |described: &Result<_, Failure>| described.as_ref().is_err_and(|failure| errors::kind(failure) == KafkaErrorKind::UnknownTopic);
+    if !topics.get(internal).is_some_and(is_missing) {
+        return error;
     }
+    let what = format!("{} failed: {}", doing.words(), why(internal, brokers));
+    KafkaError { kind: KafkaErrorKind::Unavailable, what, ..error }
 }
 
 fn why(internal: &str, brokers: usize) -> String {
