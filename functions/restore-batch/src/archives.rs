@@ -55,14 +55,19 @@ impl Archive {
 }
 
 impl Restore {
-    /// Before anything is written: refuses archives of which a part is asked for that nobody knows.
+    /// Before a topic is created for nothing: refuses archives of which a part is asked for that nobody knows. It looks at one partition only, because each
+    /// costs a request; the others are refused when it is their turn.
     pub(crate) async fn refuse_archives_without_times(&self, source: &Source) -> Result<()> {
-        for partition in &source.all_partitions {
-            if let Some(archive) = Archive::find_next(self.store.as_ref(), &source.folder_of(*partition), *partition, None).await? {
-                return Err(self.without_times(&archive));
-            }
+        let Some(partition) = source.partitions.first() else { return Ok(()) };
+        match Archive::find_next(self.store.as_ref(), &source.folder_of(*partition), *partition, None).await? {
+            Some(archive) => self.refuse_without_times(&archive),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Refuses an archive when only records of a time are asked for.
+    pub(crate) fn refuse_without_times(&self, archive: &Archive) -> Result<()> {
+        if self.settings.times.are_all() { Ok(()) } else { Err(self.without_times(archive)) }
     }
 
     fn without_times(&self, archive: &Archive) -> Error {
@@ -78,9 +83,7 @@ impl Restore {
 impl PartitionRestore<'_> {
     /// Replays an archive, one record for each line, from the line that comes next.
     pub(crate) async fn replay_archive(&mut self, archive: &Archive) -> Result<()> {
-        if !self.run.restore.settings.times.are_all() {
-            return Err(self.run.restore.without_times(archive));
-        }
+        self.run.restore.refuse_without_times(archive)?;
         // Lines have no offsets of the source: they do not share a transaction with records that have.
         self.commit_open().await?;
         let run = self.run;
@@ -90,7 +93,16 @@ impl PartitionRestore<'_> {
         if PythonName::parse(&file) == Some(PythonName::Current) {
             tracing::warn!("{location} is the Python tool's open file and is restored as it is now: stop that tool before a restore");
         }
-        let contents = match PythonArchive::open(store, &archive.name, run.restore.read_options(&run.invocation.budget)).await {
+        let open = async || PythonArchive::open(store, &archive.name, run.restore.read_options(&run.invocation.budget)).await;
+        let contents = match open().await {
+            // Left out for good, so one bad read is not enough.
+            Err(Error::Segment(damage)) if run.may_skip(&damage) => {
+                tracing::warn!(partition = self.partition, "{damage}; reading it a second time before it is skipped");
+                open().await
+            }
+            other => other,
+        };
+        let contents = match contents {
             Err(Error::Segment(damage)) if run.may_skip(&damage) => {
                 self.skip(format!("{damage}"));
                 let cursor = ArchiveCursor { archive: file, lines: archive.from_line, done: true };
@@ -100,6 +112,7 @@ impl PartitionRestore<'_> {
             other => other?,
         };
         run.restore.check_largest(&run.target, contents.largest_record())?;
+        self.largest = self.largest.max(contents.largest_record());
         let chooser = Chooser::new(run.known().await?, self.partition);
         let mut line = archive.from_line;
         let mut records = contents.records_from(archive.from_line)?;

@@ -37,8 +37,12 @@ pub(crate) struct Pace {
 impl Pace {
     /// For a target that nothing is known of, whose brokers abort transactions after `timeout`.
     pub(crate) fn new(timeout: Duration) -> Self {
-        let timeout = Millis::try_from(timeout.as_millis()).unwrap_or(Millis::MAX);
-        Self { bytes: FIRST.min(MOST), lasts: (timeout / PART).clamp(1, LONGEST) }
+        Self { bytes: FIRST.min(MOST), lasts: lasts(timeout) }
+    }
+
+    /// The brokers abort transactions after `timeout`: what was expected before they were asked may be longer.
+    pub(crate) fn fit(&mut self, timeout: Duration) {
+        self.lasts = lasts(timeout);
     }
 
     /// A transaction of so many bytes was committed, and this was waited for the brokers, in milliseconds.
@@ -54,6 +58,11 @@ impl Pace {
             self.bytes = fits.min(self.bytes.saturating_mul(2)).clamp(LEAST.min(MOST), MOST);
         }
     }
+}
+
+/// How long a transaction may last at most.
+fn lasts(timeout: Duration) -> Millis {
+    (Millis::try_from(timeout.as_millis()).unwrap_or(Millis::MAX) / PART).clamp(1, LONGEST)
 }
 
 #[cfg(test)]
@@ -89,6 +98,15 @@ mod tests {
             }
             assert!(time > 0 && sum > rate / 2, "{rate}");
         }
+    }
+
+    #[test]
+    fn a_transaction_fits_what_the_brokers_allow() {
+        let mut pace = Pace::new(FIVE_MINUTES);
+        pace.took(pace.bytes, 1);
+        let bytes = pace.bytes;
+        pace.fit(Duration::from_millis(4_000));
+        assert_eq!((pace.bytes, pace.lasts), (bytes, 500));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(crate) struct PartitionRestore<'r> {
     pub(crate) open: Open,
     /// How much the next transaction takes along.
     pub(crate) pace: Pace,
+    /// No record that was written has more bytes, in a batch of its own and without compression.
+    pub(crate) largest: u64,
     pub(crate) writer: Option<Box<dyn RecordWriter>>,
     pub(crate) coming: Coming,
     /// The Python tool's archives are older than our segments: none comes behind the last one.
@@ -53,8 +55,10 @@ pub(crate) struct PartitionRestore<'r> {
     pending_spans: Vec<Span>,
     /// Another invocation has gone further meanwhile: what is being replayed is behind.
     pub(crate) is_overtaken: bool,
-    /// The last segment was of another time, and not read.
-    pub(crate) went_past: bool,
+    /// The last segment does not count as one that was replayed: it was of another time, or has to be read once more.
+    pub(crate) is_uncounted: bool,
+    /// Where a segment starts that was damaged once and sound once.
+    pub(crate) doubted: Option<i64>,
     /// Whether something was left out that no checkpoint tells of yet.
     is_untold: bool,
     /// Whether the checkpoint in the bucket says that this invocation is at work.
@@ -73,7 +77,12 @@ impl Run {
             restore.give_up(error).await;
         }
         lock(&self.report).see(&restore.checkpoint);
-        ended
+        ended.map_err(|error| match error {
+            Error::Kafka(refused) if refused.kind == KafkaErrorKind::RecordTooLarge => {
+                self.restore.too_large(&self.target, restore.largest, refused).into()
+            }
+            error => error,
+        })
     }
 
     /// A checkpoint of another restore that had the same id tells nothing of this one.
@@ -86,9 +95,11 @@ impl Run {
         Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")))
     }
 
-    fn writer_name(&self, partition: i32) -> WriterName {
-        let id = format!("kafka-backup-restore.{}.{partition}", self.restore.settings.restore_id);
-        WriterName { topic: self.restore.settings.restore_topic.clone(), id }
+    /// The run is in it: whoever opens a writer fences the one before, and another restore that happens to have the same RESTORE_ID (of another bucket,
+    /// or into another topic) must not fence this one.
+    fn writer_name(&self, run: &str, partition: i32) -> WriterName {
+        let Restore { settings, .. } = &self.restore;
+        WriterName { topic: settings.restore_topic.clone(), id: format!("kafka-backup-restore.{}.{run}.{partition}", settings.restore_id) }
     }
 }
 
@@ -111,6 +122,7 @@ impl<'r> PartitionRestore<'r> {
             version,
             open: Open::default(),
             pace: Pace::new(run.restore.settings.kafka.transaction_timeout()),
+            largest: 0,
             writer: None,
             coming: Coming::new(
                 store.clone(),
@@ -122,7 +134,8 @@ impl<'r> PartitionRestore<'r> {
             archives_are_done: false,
             pending_spans: Vec::new(),
             is_overtaken: false,
-            went_past: false,
+            is_uncounted: false,
+            doubted: None,
             is_untold: false,
             has_begun: false,
             in_doubt: false,
@@ -137,13 +150,13 @@ impl<'r> PartitionRestore<'r> {
                 self.open_writer().await?;
                 continue;
             }
-            self.coming.looks_ahead = *left > 1 || self.went_past;
-            (self.is_overtaken, self.went_past) = (false, false);
+            self.coming.looks_ahead = *left > 1 || self.is_uncounted;
+            (self.is_overtaken, self.is_uncounted) = (false, false);
             match next {
                 Next::Archive(archive) => self.replay_archive(&archive).await?,
                 Next::Segment(entry) => self.replay_segment(&entry).await?,
             }
-            *left -= u64::from(!self.went_past);
+            *left -= u64::from(!self.is_uncounted);
             if *left == 0 || self.run.is_spent() {
                 return self.close().await;
             }
@@ -279,7 +292,9 @@ impl<'r> PartitionRestore<'r> {
     async fn open_writer(&mut self) -> Result<()> {
         let settings = &self.run.restore.settings;
         let identity = &self.run.begin().await?.identity;
-        let mut writer = self.run.restore.cluster.open(&self.run.writer_name(self.partition), settings.delivery).await?;
+        let name = self.run.writer_name(&identity.run, self.partition);
+        let mut writer = self.run.restore.cluster.open(&name, settings.delivery).await?;
+        self.pace.fit(writer.transaction_timeout());
         let committed = writer.progress().await?;
         // Kafka's progress goes with the topic.
         if committed.is_none() && self.checkpoint.records > 0 {
@@ -294,7 +309,7 @@ impl<'r> PartitionRestore<'r> {
             }
             None if settings.delivery == Delivery::ExactlyOnce => {
                 if !self.checkpoint.settled {
-                    self.refuse_lost_progress()?;
+                    self.refuse_lost_progress(&name.id)?;
                 }
                 writer.commit(&RestoreCommit::new(&identity.run, before.clone(), self.checkpoint.records, &[]).to_committed()).await?;
             }
@@ -307,9 +322,8 @@ impl<'r> PartitionRestore<'r> {
         self.save(false).await
     }
 
-    fn refuse_lost_progress(&self) -> Result<()> {
+    fn refuse_lost_progress(&self, group: &str) -> Result<()> {
         let run = self.run;
-        let group = run.writer_name(self.partition).id;
         let what = format!(
             "the progress of {}/{} in Kafka is gone (group {group:?}: it expired, offsets.retention.minutes, or was deleted) and the last run of \
              this restore was killed, so nobody knows which records after offset {} of the source are in {:?}",

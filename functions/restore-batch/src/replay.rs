@@ -60,13 +60,14 @@ impl Run {
         if let Some(refusal) = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err()) {
             return Err(Error::unfit(refusal.to_string()));
         }
-        if let Next::Segment(entry) = next
-            && let Ok(reader) =
-                SegmentReader::open(self.restore.store.clone(), &entry.name, self.restore.read_options(&self.invocation.budget)).await
-        {
-            self.check_segment(reader.manifest())?;
+        let options = self.restore.read_options(&self.invocation.budget);
+        match next {
+            Next::Archive(archive) => self.restore.refuse_without_times(archive),
+            Next::Segment(entry) => match SegmentReader::open(self.restore.store.clone(), &entry.name, options).await {
+                Ok(reader) => self.check_segment(reader.manifest()),
+                Err(_) => Ok(()),
+            },
         }
-        Ok(())
     }
 
     /// Whether SKIP_DAMAGED covers it: what is damaged is never read again, what is only too new or too large for this program is.
@@ -75,17 +76,45 @@ impl Run {
         self.restore.settings.skip_damaged && matches!(damage.kind, Damaged | ChecksumMismatch | Misplaced)
     }
 
+    /// Reads a whole segment with new requests, and writes nothing of it.
+    async fn read_again(&self, partition: i32, entry: &SegmentEntry) -> Result<()> {
+        let Self { restore, source, invocation, .. } = self;
+        let mut reader = SegmentReader::open(restore.store.clone(), &entry.name, restore.read_options(&invocation.budget)).await?;
+        reader.belongs_to(&source.folder_of(partition), source.topic_id_of(partition), partition, entry.start)?;
+        while let Some(group) = reader.next_group().await? {
+            let mut records = group.records();
+            while records.next()?.is_some() {}
+        }
+        Ok(())
+    }
+
     fn check_segment(&self, manifest: &Manifest) -> Result<()> {
         self.restore.check_segment(&self.target, manifest, self.restore.clock.now())
     }
 }
 
 impl PartitionRestore<'_> {
-    /// Replays a segment from the progress on. A damaged one is refused, or left out and noted when the user said so.
+    /// Replays a segment from the progress on. A damaged one is refused, or left out and noted when the user said so: for good, so one bad read is not
+    /// enough for that.
     pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {
-        match self.replay_verified(entry).await {
+        let damage = match self.replay_verified(entry).await {
+            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => damage,
+            other => return other,
+        };
+        // A segment that was read once without damage is never left out.
+        if self.doubted == Some(entry.start) {
+            return Err(damage.into());
+        }
+        tracing::warn!(partition = self.partition, "{damage}; reading it a second time before it is skipped");
+        match self.run.read_again(self.partition, entry).await {
             Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await,
-            other => other,
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.doubted = Some(entry.start);
+                self.take_back().await?;
+                self.is_uncounted = true;
+                Ok(())
+            }
         }
     }
 
@@ -103,6 +132,7 @@ impl PartitionRestore<'_> {
             return self.go_past(entry, reader.manifest()).await;
         }
         run.check_segment(reader.manifest())?;
+        self.largest = self.largest.max(reader.manifest().largest_record);
         let chooser = Chooser::new(run.known().await?, self.partition);
         if self.reached.next > entry.start {
             reader.seek(self.reached.next);
@@ -147,7 +177,7 @@ impl PartitionRestore<'_> {
         self.reached.next = manifest.next;
         self.reached.inside = None;
         self.open.left_out += manifest.records;
-        self.went_past = true;
+        self.is_uncounted = true;
         if self.open.is_full(self.pace, clock.now()) { self.commit().await } else { Ok(()) }
     }
 
@@ -185,13 +215,18 @@ impl PartitionRestore<'_> {
         Ok(())
     }
 
-    /// Goes on behind a damaged segment. What was written of it in an open transaction is given up with the writer.
-    async fn leave_out(&mut self, entry: &SegmentEntry, damage: &SegmentError) -> Result<()> {
+    /// Back to where nothing of a damaged segment waits to be committed. What was written of it in an open transaction is given up with the writer.
+    async fn take_back(&mut self) -> Result<()> {
         if self.reached.inside.is_none() {
-            self.commit_open().await?;
-        } else {
-            (self.writer, self.open, self.reached) = (None, Open::default(), self.checkpoint.progress.clone());
+            return self.commit_open().await;
         }
+        (self.writer, self.open, self.reached) = (None, Open::default(), self.checkpoint.progress.clone());
+        Ok(())
+    }
+
+    /// Goes on behind a damaged segment.
+    async fn leave_out(&mut self, entry: &SegmentEntry, damage: &SegmentError) -> Result<()> {
+        self.take_back().await?;
         let after = archive::catalog::find_next(
             self.run.restore.store.as_ref(),
             &self.run.source.folder_of(self.partition),

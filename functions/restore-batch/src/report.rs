@@ -120,6 +120,14 @@ fn retention_note(target: &str) -> String {
     )
 }
 
+fn room_note(target: &str) -> String {
+    format!(
+        "{target:?} takes records of any size (max.message.bytes=2147483647), because the restore compresses them in its own way. The backup knows no \
+         max.message.bytes of the original. For the broker's default, once the restore is complete: kafka-configs.sh --bootstrap-server … --alter \
+         --entity-type topics --entity-name {target} --delete-config max.message.bytes"
+    )
+}
+
 /// A topic that is less safe than the original was.
 fn replicas_note(source: &Source, target: &TargetTopic) -> Option<String> {
     let (before, now) = source.generation.as_ref()?.replication_factor.zip(target.facts.replication_factor)?;
@@ -142,6 +150,10 @@ impl RestoreReport {
         notes.extend(replicas_note(source, target));
         if target.keeps_for_ever() && source.generation.as_ref().is_some_and(|original| !original.configs.contains_key("retention.ms")) {
             notes.push(retention_note(&settings.restore_topic));
+        }
+        let has_own_limit = source.generation.as_ref().is_some_and(|original| original.configs.contains_key("max.message.bytes"));
+        if target.has_room() && !has_own_limit {
+            notes.push(room_note(&settings.restore_topic));
         }
         Self {
             function: "restore-batch",

@@ -23,20 +23,28 @@ pub(crate) struct TargetTopic {
     pub(crate) wanted_configs: BTreeMap<String, String>,
 }
 
-/// Configs of the original that a restored topic gets at once: they decide what it can take. All others wait until the restore is verified.
-const KEPT: [&str; 3] = ["compression.type", "max.message.bytes", MIN_INSYNC];
+/// Configs of the original that a restored topic gets immediately: they decide what it can take. All others wait until the restore is verified.
+const KEPT: [&str; 2] = ["compression.type", MIN_INSYNC];
 
 /// How many replicas must have a record before it counts as written.
 const MIN_INSYNC: &str = "min.insync.replicas";
 
+/// How large a batch may be, compressed.
+const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
+
+/// Room for every record. The original's limit is for what its producers sent, compressed as they chose. Here a record is compressed in another way, and
+/// alone.
+const ROOM: &str = "2147483647";
+
 /// What a topic needs so that old records survive in it and none is refused.
-const WHILE_RESTORING: [(&str, &str); 6] = [
+const WHILE_RESTORING: [(&str, &str); 7] = [
     ("cleanup.policy", "delete"),
     ("retention.ms", "-1"),
     ("retention.bytes", "-1"),
     ("message.timestamp.type", "CreateTime"),
     ("message.timestamp.before.max.ms", NO_LIMIT),
     ("message.timestamp.after.max.ms", NO_LIMIT),
+    (MAX_MESSAGE_BYTES, ROOM),
 ];
 
 /// One less than the largest number, which brokers from 3.6 to 3.9 take for "not set": then the cluster's
@@ -80,14 +88,7 @@ impl Restore {
         let topic = self.new_topic(source, cluster);
         let partitions = topic.partitions;
         failpoint!("restore::topic::before");
-        let created = match self.cluster.create(&topic).await {
-            Err(error) if error.kind == KafkaErrorKind::InvalidConfig => self
-                .cluster
-                .create(&without_newer_configs(topic))
-                .await
-                .map_err(|older| if older.kind == error.kind { error } else { older }),
-            created => created,
-        };
+        let created = self.create_as_allowed(topic, source).await;
         match created {
             Ok(()) => {
                 failpoint!("restore::topic::after");
@@ -101,6 +102,21 @@ impl Restore {
             KafkaError::new(KafkaErrorKind::Unavailable, name, "was just created and is not visible yet; the next invocation goes on")
                 .into()
         })
+    }
+
+    /// Creates the topic. A cluster can refuse what it does not know (older brokers), or does not allow (a policy): then without that.
+    async fn create_as_allowed(&self, topic: NewTopic, source: &Source) -> kafka::Result<()> {
+        let own_limit = source.generation.as_ref().and_then(|original| original.configs.get(MAX_MESSAGE_BYTES));
+        let older = without_newer_configs(topic.clone());
+        let (small, small_older) = (without_room(topic.clone(), own_limit), without_room(older.clone(), own_limit));
+        let mut first_refusal = None;
+        for topic in [topic, older, small, small_older] {
+            match self.cluster.create(&topic).await {
+                Err(error) if error.kind == KafkaErrorKind::InvalidConfig => _ = first_refusal.get_or_insert(error),
+                other => return other,
+            }
+        }
+        first_refusal.map_or(Ok(()), Err)
     }
 
     /// The target as it is created: as safe as the original, as far as the cluster has brokers for that.
@@ -158,19 +174,36 @@ impl Restore {
         if manifest.is_out_of(self.settings.times) {
             return Ok(());
         }
+        self.check_largest(target, manifest.largest_record)?;
         let mut problems = self.problems();
-        problems.check_largest(target, manifest.largest_record);
         if let Some((min, max)) = manifest.times().and_then(|times| self.settings.times.part_of(times)) {
             check_times(target, min, max, now, &mut problems);
         }
         problems.refuse()
     }
 
-    /// What can be known from an archive of the Python tool before any of its lines is written.
+    /// Refuses a record that is certain to be too large. The limit is for a compressed batch, so a record that is written with compression may fit all
+    /// the same: that is for the broker to say.
     pub(crate) fn check_largest(&self, target: &TargetTopic, largest: u64) -> Result<()> {
+        let limit = target.largest_batch().filter(|limit| largest > *limit && !self.settings.kafka.compresses());
+        let Some(limit) = limit else { return Ok(()) };
         let mut problems = self.problems();
-        problems.check_largest(target, largest);
+        problems.add(format!(
+            "it takes records up to {limit} bytes, one of these has {largest}, and KAFKA_PROPERTIES turn compression off: set \
+             {MAX_MESSAGE_BYTES}={largest}, or remove compression.codec=none"
+        ));
         problems.refuse()
+    }
+
+    /// What to do about a record that the broker found too large: none of those seen has more than `largest` bytes.
+    pub(crate) fn too_large(&self, target: &TargetTopic, largest: u64, refused: KafkaError) -> KafkaError {
+        let limit = target.largest_batch().map(|limit| format!(" ({limit} bytes)")).unwrap_or_default();
+        let what = format!(
+            "{}. A record has up to {largest} bytes, and compressed it is still larger than {MAX_MESSAGE_BYTES} of topic {:?}{limit}: set \
+             {MAX_MESSAGE_BYTES}={largest}. The next run continues with this record",
+            refused.what, self.settings.restore_topic
+        );
+        KafkaError { what, ..refused }
     }
 
     /// Records that this restore did not write, or does not know that it did.
@@ -213,6 +246,13 @@ fn without_newer_configs(mut topic: NewTopic) -> NewTopic {
     topic
 }
 
+/// The same with the limit of the original, or the broker's.
+fn without_room(mut topic: NewTopic, own_limit: Option<&String>) -> NewTopic {
+    topic.configs.remove(MAX_MESSAGE_BYTES);
+    topic.configs.extend(own_limit.map(|limit| (MAX_MESSAGE_BYTES.to_owned(), limit.clone())));
+    topic
+}
+
 fn check_times(target: &TargetTopic, min: Millis, max: Millis, now: Millis, problems: &mut Problems<'_>) {
     let age = now.saturating_sub(min);
     if let Some((limit, config)) = target.limit("message.timestamp.before.max.ms").filter(|(limit, _)| age > *limit) {
@@ -250,6 +290,16 @@ impl TargetTopic {
         set(newer).or_else(|| set(BOTH))
     }
 
+    /// The largest batch that it takes, where that is known.
+    fn largest_batch(&self) -> Option<u64> {
+        self.config(MAX_MESSAGE_BYTES)?.parse().ok()
+    }
+
+    /// Whether it has the room that a restore gives to the topics that it creates.
+    pub(crate) fn has_room(&self) -> bool {
+        self.config(MAX_MESSAGE_BYTES) == Some(ROOM)
+    }
+
     /// Whether time deletes nothing.
     pub(crate) fn keeps_for_ever(&self) -> bool {
         self.number("retention.ms") == Some(-1)
@@ -280,12 +330,6 @@ impl Problems<'_> {
             tracing::warn!(topic = self.topic, "{problem}; going on all the same (RESTORE_ANYWAY={check})");
         } else {
             self.add(format!("{problem}, or RESTORE_ANYWAY={check}"));
-        }
-    }
-
-    fn check_largest(&mut self, target: &TargetTopic, largest: u64) {
-        if let Some(limit) = target.number("max.message.bytes").filter(|limit| i128::from(largest) > i128::from(*limit)) {
-            self.add(format!("it takes records up to {limit} bytes and one of these has {largest}: set max.message.bytes={largest}"));
         }
     }
 

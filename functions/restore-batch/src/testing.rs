@@ -3,23 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use archive::Times;
 use archive::catalog::PartitionStrategy;
-use archive::testing::{add_generation, add_segment, generation};
+use archive::testing::{add_generation, add_segment_of, generation};
 use async_trait::async_trait;
 use config::RestoreSettings;
 use host::Budget;
 use kafka::{
-    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaSettings, NewTopic, Queued, RecordWriter, Result, TargetCluster, TopicFacts,
-    WriterName, Written,
+    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, KafkaSettings, NewTopic, Queued, RecordWriter, Result,
+    TargetCluster, TopicFacts, WriterName, Written,
 };
 use kernel::clock::{Clock, Millis};
 use kernel::record::Record;
 use store::testing::MemoryStore;
-use store::{StoreKind, StoreSettings};
+use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
 use crate::{Invocation, Restore, RestoreReport};
@@ -32,6 +33,12 @@ pub(crate) struct Topic {
     /// The sizes of its transactions.
     pub(crate) transactions: Vec<usize>,
     pub(crate) progress: Option<CommittedOffset>,
+    /// The names of its writers, which fence one another where they are the same.
+    pub(crate) writers: Vec<String>,
+    /// What it was last created with.
+    pub(crate) created: BTreeMap<String, String>,
+    /// A policy of the cluster refuses topics with this config.
+    pub(crate) refuses: Option<(&'static str, &'static str)>,
 }
 
 /// The target, and the bucket with the backup of `orders`.
@@ -40,6 +47,7 @@ pub(crate) struct Fake {
     topic: Arc<Mutex<Topic>>,
     pub(crate) bucket: Arc<MemoryStore>,
     pub(crate) settings: RestoreSettings,
+    pub(crate) clock: Arc<AtomicI64>,
 }
 
 impl Fake {
@@ -65,7 +73,7 @@ impl Fake {
             times: Times::default(),
             log_level: LogLevel::Error,
         };
-        Self { topic: Arc::default(), bucket, settings }
+        Self { topic: Arc::default(), bucket, settings, clock: Arc::default() }
     }
 
     pub(crate) fn topic(&self) -> MutexGuard<'_, Topic> {
@@ -74,12 +82,21 @@ impl Fake {
 
     /// Adds a segment with a record for each of these offsets. Its name.
     pub(crate) async fn segment(&self, offsets: Range<i64>) -> String {
-        add_segment(&self.bucket, "orders", 0, offsets, 0).await
+        self.segment_of(offsets, 1).await
+    }
+
+    /// The same with values of so many bytes at least.
+    pub(crate) async fn segment_of(&self, offsets: Range<i64>, bytes: usize) -> String {
+        add_segment_of(&self.bucket, "orders", 0, offsets, 0, bytes).await
     }
 
     pub(crate) fn restore(&self) -> Restore {
-        let restore = Restore::new(Arc::new(self.clone()), self.bucket.clone(), self.settings.clone(), Arc::new(self.clone()));
-        restore.single_threaded()
+        self.restore_from(self.bucket.clone())
+    }
+
+    /// The same out of a store that may not be as good as the bucket.
+    pub(crate) fn restore_from(&self, store: Arc<dyn ObjectStore>) -> Restore {
+        Restore::new(Arc::new(self.clone()), store, self.settings.clone(), Arc::new(self.clone())).single_threaded()
     }
 
     pub(crate) async fn invoke(&self) -> RestoreReport {
@@ -89,7 +106,7 @@ impl Fake {
 
 impl Clock for Fake {
     fn now(&self) -> Millis {
-        0
+        self.clock.load(Ordering::Relaxed)
     }
 }
 
@@ -113,8 +130,12 @@ impl TargetCluster for Fake {
         self.describe(topic).await
     }
 
-    async fn create(&self, _topic: &NewTopic) -> Result<()> {
-        self.topic().exists = true;
+    async fn create(&self, new: &NewTopic) -> Result<()> {
+        let mut topic = self.topic();
+        if let Some((name, value)) = topic.refuses.filter(|(name, value)| new.configs.get(*name).is_some_and(|set| set == value)) {
+            return Err(KafkaError::new(KafkaErrorKind::InvalidConfig, &new.name, format!("{name}={value} is too large")));
+        }
+        (topic.exists, topic.created) = (true, new.configs.clone());
         Ok(())
     }
 
@@ -123,7 +144,8 @@ impl TargetCluster for Fake {
         Ok(vec![Extent { start: 0, end }])
     }
 
-    async fn open(&self, _writer: &WriterName, _delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
+    async fn open(&self, writer: &WriterName, _delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
+        self.topic().writers.push(writer.id.clone());
         Ok(Box::new(Writer { fake: self.clone(), open: Vec::new() }))
     }
 }
@@ -136,6 +158,10 @@ struct Writer {
 
 #[async_trait]
 impl RecordWriter for Writer {
+    fn transaction_timeout(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+
     async fn progress(&mut self) -> Result<Option<CommittedOffset>> {
         Ok(self.fake.topic().progress.clone())
     }

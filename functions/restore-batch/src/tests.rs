@@ -1,12 +1,16 @@
 //! The steps of a restore one by one: where a partition goes on, what is replayed, and what is refused.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use archive::Times;
 use host::{Budget, Event};
 use store::ObjectStore;
+use store::testing::{Fault, FaultyStore, Operation};
 
-use crate::Invocation;
 use crate::testing::Fake;
+use crate::{Invocation, RestoreReport};
 
 #[tokio::test]
 async fn partition_goes_on_behind_its_progress() {
@@ -116,6 +120,30 @@ async fn replay_leaves_out_records_of_other_times() {
     assert_eq!((report.records, fake.topic().records.clone()), (9, (3..12).collect()));
 }
 
+/// Three thousand partitions cost as many requests: nobody waits for those before the first record.
+#[tokio::test]
+async fn an_archive_without_times_is_refused_at_its_partitions_turn() {
+    let mut fake = Fake::new();
+    fake.settings.times = Times { from: Some(3), until: None };
+    fake.settings.strategy = archive::catalog::PartitionStrategy::Random;
+    fake.segment(0..10).await;
+    fake.bucket.overwrite("orders/1/20240101-000000.tar.gz", "an archive");
+    let report = fake.invoke().await;
+    let [first, second] = &report.partitions[..] else { panic!("{report:?}") };
+    assert!(first.error.is_none() && fake.topic().records == (3..10).collect::<Vec<_>>(), "{report:?}");
+    assert!(second.error.as_ref().unwrap().contains("kept no timestamps") && second.retryable == Some(false), "{report:?}");
+    assert!(fake.topic().writers.iter().all(|id| id.ends_with(".0")), "{:?}", fake.topic().writers);
+}
+
+#[tokio::test]
+async fn an_archive_without_times_is_refused_before_a_topic_is_created() {
+    let mut fake = Fake::new();
+    fake.settings.times = Times { from: Some(3), until: None };
+    fake.bucket.overwrite("orders/0/20240101-000000.tar.gz", "an archive");
+    let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
+    assert!(error.contains("kept no timestamps") && fake.bucket.get("@restore/drill/restore.json").await.is_err(), "{error}");
+}
+
 #[tokio::test]
 async fn replay_takes_small_segments_together() {
     let fake = Fake::new();
@@ -138,4 +166,91 @@ async fn replay_writes_nothing_of_a_damaged_segment() {
     let report = fake.invoke().await;
     assert!(!report.succeeded, "{report:?}");
     assert!(fake.topic().records.len() <= 10, "{:?}", fake.topic().records);
+}
+
+/// A restore with SKIP_DAMAGED whose reads of this object, counted from 0, arrive damaged where `damages` says so.
+async fn with_bad_reads(fake: &Fake, name: &str, damages: fn(u32) -> bool) -> RestoreReport {
+    let (mut fake, name, reads) = (fake.clone(), name.to_owned(), AtomicU32::new(0));
+    fake.settings.skip_damaged = true;
+    let faults = move |operation, read: &str| match operation {
+        Operation::GetRange if read == name && damages(reads.fetch_add(1, Ordering::Relaxed)) => Fault::Damage,
+        _ => Fault::None,
+    };
+    let store = Arc::new(FaultyStore::new(fake.bucket.clone(), faults));
+    fake.restore_from(store).invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap()
+}
+
+/// A bit that is flipped on the way or in memory.
+#[tokio::test]
+async fn a_segment_is_left_out_only_when_it_is_damaged_twice() {
+    let (small, large) = (10, 5_000);
+    for (records, bytes) in [(small, 1), (large, 2_000)] {
+        let fake = Fake::new();
+        fake.segment(0..small).await;
+        let end = small + records;
+        let name = fake.segment_of(small..end, bytes).await;
+        fake.segment(end..end + small).await;
+        // Of what checks the target first, nothing is left out.
+        let report = with_bad_reads(&fake, &name, |read| read == 0).await;
+        assert!(report.succeeded && report.partitions[0].skipped.is_empty(), "{:?}", report.partitions);
+        assert_eq!(fake.topic().records, (0..end + small).collect::<Vec<_>>());
+        // A part of the large one was written before the damage, and is given up with its writer.
+        assert_eq!(fake.topic().writers.len(), if records == large { 2 } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn a_segment_that_stays_damaged_is_left_out() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    let name = fake.segment(10..20).await;
+    fake.segment(20..30).await;
+    let report = with_bad_reads(&fake, &name, |_| true).await;
+    let skipped = &report.partitions[0].skipped;
+    assert!(report.succeeded && skipped.len() == 1 && skipped[0].contains("offsets 10 to 20"), "{skipped:?}");
+    assert_eq!(fake.topic().records, (0..10).chain(20..30).collect::<Vec<_>>());
+}
+
+/// What was read once without damage is there: nothing of it may be left out.
+#[tokio::test]
+async fn a_segment_that_is_damaged_now_and_then_fails_and_is_not_left_out() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    let name = fake.segment(10..20).await;
+    let report = with_bad_reads(&fake, &name, |read| read.is_multiple_of(2)).await;
+    let partition = &report.partitions[0];
+    assert!(partition.error.is_some() && partition.skipped.is_empty(), "{partition:?}");
+    assert_eq!(fake.topic().records.len(), 10);
+    assert_eq!(fake.invoke().await.records, 10);
+}
+
+/// A restore with the same RESTORE_ID from another bucket, by mistake: it fences no writer of the first one.
+#[tokio::test]
+async fn only_invocations_of_one_restore_fence_each_other() {
+    let (fake, other) = (Fake::new(), Fake::new());
+    for restore in [&fake, &fake, &other] {
+        let end = i64::try_from(restore.topic().records.len()).unwrap();
+        restore.segment(end..end + 10).await;
+        // Two restores that begin within a millisecond are not told apart.
+        restore.clock.fetch_add(if std::ptr::eq(restore, &other) { 5 } else { 0 }, Ordering::Relaxed);
+        assert_eq!(restore.invoke().await.records, 10);
+    }
+    let (ours, others) = (fake.topic().writers.clone(), other.topic().writers.clone());
+    assert!(ours[0] == ours[1] && !ours.contains(&others[0]), "{ours:?} {others:?}");
+    assert!(ours[0].starts_with("kafka-backup-restore.drill."), "for ACLs that name a prefix: {ours:?}");
+}
+
+#[tokio::test]
+async fn a_target_has_room_for_records_that_compression_made_small_where_the_cluster_allows_it() {
+    for (refuses, limit) in [(None, Some("2147483647")), (Some(("max.message.bytes", "2147483647")), Some("50000"))] {
+        let fake = Fake::new();
+        fake.bucket.overwrite(
+            "orders/topic.json",
+            r#"{"format_version":1,"topic":"orders","generation":1,"partitions":1,"configs":{"max.message.bytes":"50000"},"packing":"gzip","reason":"first","at":0}"#,
+        );
+        fake.topic().refuses = refuses;
+        fake.segment(0..10).await;
+        assert_eq!(fake.invoke().await.records, 10);
+        assert_eq!(fake.topic().created.get("max.message.bytes").map(String::as_str), limit);
+    }
 }

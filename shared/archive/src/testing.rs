@@ -54,9 +54,14 @@ pub fn spec(topic: &str, partition: i32, start: i64) -> SegmentSpec {
 /// Adds a segment and its `.sha256` to a topic's first generation: a record for each of these offsets, whose value is the offset in digits and whose
 /// time is as many milliseconds after `since`. Its name.
 pub async fn add_segment(store: &MemoryStore, topic: &str, partition: i32, offsets: Range<i64>, since: Millis) -> String {
+    add_segment_of(store, topic, partition, offsets, since, 1).await
+}
+
+/// The same with values of so many bytes at least, zeros before the digits.
+pub async fn add_segment_of(store: &MemoryStore, topic: &str, partition: i32, offsets: Range<i64>, since: Millis, bytes: usize) -> String {
     let mut writer = SegmentWriter::new(spec(topic, partition, offsets.start), 1);
     for offset in offsets.clone() {
-        let value = offset.to_string();
+        let value = format!("{offset:0bytes$}");
         let (timestamp, timestamp_type) = (since + offset, TimestampType::CreateTime);
         writer.append(&Record { offset, timestamp, timestamp_type, key: None, value: Some(value.as_bytes()), headers: &[] }).unwrap();
     }

@@ -37,13 +37,15 @@ pub enum KafkaErrorKind {
     Credentials,
     /// The cluster or the client does not support this request.
     Unsupported,
-    /// A record was refused: too large, or its timestamp out of bounds.
+    /// A record was refused: its timestamp is out of bounds, for example.
     RecordRefused,
+    /// A record was refused because it is too large.
+    RecordTooLarge,
     /// Brokers cannot be reached, a leader is moving, a time-out: worth another try.
     Unavailable,
     /// The transaction must be given up; the next invocation starts it again.
     Aborted,
-    /// The brokers do not know a topic config, or refuse its value.
+    /// The brokers do not know a topic config, or refuse its value, or a policy of theirs does.
     InvalidConfig,
     /// A librdkafka property is wrong.
     Config,

@@ -169,6 +169,9 @@ pub enum Isolation {
 /// neither. Dropping a writer before `commit` leaves nothing visible; with [`Delivery::AtLeastOnce`] records are visible once written.
 #[async_trait]
 pub trait RecordWriter: Debug + Send {
+    /// How long the brokers let a transaction be open before they abort it.
+    fn transaction_timeout(&self) -> Duration;
+
     /// The progress that the last committed transaction of this name left, on partition 0 of the target. `None` at the first time, and
     /// always with [`Delivery::AtLeastOnce`].
     async fn progress(&mut self) -> Result<Option<CommittedOffset>>;

@@ -28,6 +28,12 @@ impl KafkaSettings {
         let millis = self.properties.get(name).map_or(default, Secret::reveal).parse();
         Duration::from_millis(millis.unwrap_or(60_000))
     }
+
+    /// Whether writers compress: they do, unless the user says otherwise.
+    pub fn compresses(&self) -> bool {
+        let codecs = ["compression.codec", "compression.type"].into_iter().filter_map(|name| self.properties.get(name));
+        !codecs.into_iter().any(|codec| codec.reveal() == "none")
+    }
 }
 
 /// Whether the value of that property must never be shown.

@@ -70,6 +70,18 @@ impl Kafka {
         self.admin(GROUPS, ["--delete", "--group", group]);
     }
 
+    /// Deletes all groups that hold the progress of a restore.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn forget_restore(&self, restore_id: &str) {
+        let prefix = format!("kafka-backup-restore.{restore_id}.");
+        let all = self.admin(GROUPS, ["--list"]);
+        let groups: Vec<&str> = all.lines().filter(|group| group.starts_with(&prefix)).collect();
+        assert!(!groups.is_empty(), "no group of {restore_id}: {all}");
+        self.admin(GROUPS, ["--delete"].into_iter().chain(groups.into_iter().flat_map(|group| ["--group", group])));
+    }
+
     /// Moves a group's offset in partition 0, as an administrator does: forth or back.
     pub fn move_offset(&self, group: &str, topic: &str, to: i64) {
         let (partition, to) = (format!("{topic}:0"), to.to_string());
@@ -87,10 +99,11 @@ impl Kafka {
         member
     }
 
-    /// Allows `principal` operations on a resource, which is what `kafka-acls.sh` takes for it, for example `--topic=orders`.
+    /// Allows `principal` operations on a resource, which is what `kafka-acls.sh` takes for it, for example `--topic=orders`, or
+    /// `--group=orders --resource-pattern-type=prefixed`.
     pub fn allow(&self, principal: &str, operations: &[&str], resource: &str) {
         let operations = operations.iter().flat_map(|operation| ["--operation", operation]);
-        let all = ["--add", "--allow-principal", principal, resource].into_iter().chain(operations);
+        let all = ["--add", "--allow-principal", principal].into_iter().chain(resource.split(' ')).chain(operations);
         self.admin("AclCommand", all);
     }
 }

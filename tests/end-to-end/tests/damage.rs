@@ -113,7 +113,7 @@ fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     let stopped = runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]);
     stopped.failed_with(&["offsets 6 to 9", "Put the missing segments back"]);
     assert_eq!(values(&kafka, &copy), written(0..6), "what stands before is written");
-    kafka.delete_group(&format!("kafka-backup-restore.{copy}.0"));
+    kafka.forget_restore(&copy);
     fs::write(&segments[2], missing).expect("it can be put back");
     let reports = runner.restore(&config);
     assert_eq!(reports.last().expect("a report")["partitions"][0]["records_in_all"], 12, "{reports:?}");

@@ -264,6 +264,41 @@ pub fn lost_whole() -> Result<(), String> {
     })
 }
 
+/// Two restores of one RESTORE_ID at the same time, from two buckets and into two topics, by mistake: neither hinders the other.
+///
+/// # Errors
+/// One fences the other, or takes its progress for its own.
+pub fn one_id_in_two_buckets() -> Result<(), String> {
+    runtime()?.block_on(async {
+        for seed in 0..20 {
+            let mut simulation = Simulation::small();
+            simulation.take_any_number_of_segments();
+            simulation.back_up_everything().await?;
+            let mut other = Simulation::small();
+            other.take_any_number_of_segments();
+            other.world = simulation.world.clone();
+            other.target = Some("elsewhere".to_owned());
+            other.clock.advance(1_000_000);
+            for (name, body) in simulation.bucket.snapshot() {
+                other.bucket.overwrite(&name, body);
+            }
+            let restore = |simulation: &mut Simulation, seed| {
+                simulation.restore(Chaos::new(seed, simulation.clock.clone(), None, 0), TOPIC, &restore_id(TOPIC))
+            };
+            let (one, two) = (restore(&mut simulation, seed), restore(&mut other, seed + 1_000));
+            let invocation = RestoreInvocation::new(Budget::unlimited(None));
+            let (one, two) = tokio::join!(one.invoke(&invocation), two.invoke(&invocation));
+            for report in [one, two] {
+                let report = report.map_err(|error| error.to_string())?;
+                if !report.succeeded || report.records != 4 {
+                    return Err(format!("seed {seed}: {:?}", report.partitions));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
 async fn take_away(simulation: &Simulation, names: &[&str]) -> Result<(), String> {
     for name in names {
         simulation.bucket.get(name).await.map_err(|error| error.to_string())?;

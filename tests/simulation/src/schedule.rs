@@ -142,6 +142,8 @@ pub(crate) struct Simulation {
     fixed: Option<Shape>,
     /// Partitions of which nothing comes for so long after they are opened.
     pub(super) silent: BTreeMap<TopicPartition, Millis>,
+    /// Where restores go, if not into the topic that is named after the folder.
+    pub(super) target: Option<String>,
     pub(super) outcome: Outcome,
 }
 
@@ -161,6 +163,7 @@ impl Simulation {
             times: times(schedule.seed),
             fixed: None,
             silent: BTreeMap::new(),
+            target: None,
             outcome: Outcome::default(),
         }
     }
@@ -499,7 +502,7 @@ impl Simulation {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
             store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
             backup_topic: folder.to_owned(),
-            restore_topic: restored(folder),
+            restore_topic: self.target.clone().unwrap_or_else(|| restored(folder)),
             restore_id: id.to_owned(),
             delivery: self.schedule.delivery,
             strategy: PartitionStrategy::Same,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kafka::{
@@ -202,6 +203,10 @@ impl SimWriter {
 
 #[async_trait]
 impl RecordWriter for SimWriter {
+    fn transaction_timeout(&self) -> Duration {
+        Duration::from_millis(TIMEOUT.unsigned_abs())
+    }
+
     async fn progress(&mut self) -> Result<Option<CommittedOffset>> {
         if self.delivery == Delivery::AtLeastOnce {
             return Ok(None);

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kafka::Delivery;
 use simulation::{
     Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole,
-    one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence, two_clusters, without_ids,
+    one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence, two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -141,6 +141,11 @@ fn a_partition_that_is_gone_whole_is_not_taken_for_an_empty_one() {
 #[test]
 fn a_target_that_is_deleted_meanwhile_is_not_complete() {
     deleted().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn restores_of_one_id_in_two_buckets_do_not_fence_each_other() {
+    one_id_in_two_buckets().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! project's promises rest on (the crate `config` refuses the latter from users, with the reason).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kernel::Secret;
 
@@ -22,7 +23,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     // 240 to 350 seconds without a word; librdkafka keeps them for ever. Before that, they are closed in good order and opened anew.
     ("connections.max.idle.ms", "180000"),
     ("enable.metrics.push", "false"),
-    ("log.connection.close", "false"),
+    // Why a connection ended is told nowhere else; see the observer, which keeps it out of the log.
+    ("log.connection.close", "true"),
     // When the brokers cannot be reached any more, because all of them were replaced, the bootstrap servers are asked again after so long.
     ("metadata.recovery.rebootstrap.trigger.ms", "30000"),
     ("reconnect.backoff.max.ms", "2000"),
@@ -141,9 +143,10 @@ fn sizes(prefetch: usize, unpacked: usize) -> (usize, usize) {
     (fetch, (prefetch / 64).clamp(128 << 10, 8 << 20).max(fetch))
 }
 
-/// A client that writes. `batch` is the largest batch in bytes that the topic takes.
-pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, batch: usize) -> Result<Arc<Handle>> {
-    let batch = batch.clamp(1, 1_000_000).to_string();
+/// A client that writes. `batch` is the largest batch in bytes that the topic takes. A transaction may be open for `timeout`, which is not more than
+/// the settings say.
+pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, batch: usize, timeout: Duration) -> Result<Arc<Handle>> {
+    let (batch, millis) = (batch.clamp(1, 1_000_000).to_string(), timeout.as_millis().to_string());
     let mut fixed = WRITING.to_vec();
     fixed.push(match delivery {
         Delivery::ExactlyOnce => ("transactional.id", id),
@@ -151,6 +154,15 @@ pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, ba
         // leader had taken a second time (its issue 4953). In a transaction that ends in an abort.
         Delivery::AtLeastOnce => ("max.in.flight", "1"),
     });
+    if timeout < settings.transaction_timeout() {
+        fixed.push((KafkaSettings::TRANSACTION_TIMEOUT.0, &millis));
+        // librdkafka wants these not to be longer.
+        let is_longer = |name: &str| {
+            settings.properties.get(name).is_some_and(|set| set.reveal().parse().is_ok_and(|set: u128| set > timeout.as_millis()))
+        };
+        let longer = ["socket.timeout.ms", "message.timeout.ms", "delivery.timeout.ms"].into_iter().filter(|name| is_longer(name));
+        fixed.extend(longer.map(|name| (name, millis.as_str())));
+    }
     start(Kind::Producer, settings, WRITING_DEFAULTS, &[("batch.size", &batch)], &fixed)
 }
 

@@ -1,5 +1,7 @@
 //! librdkafka's codes into errors that say what to do.
 
+use kernel::Secret;
+
 use super::native::{Code, Failure};
 use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
 
@@ -26,7 +28,7 @@ pub(super) enum Doing {
 }
 
 impl Doing {
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::DescribeCluster => "describing the cluster",
             Self::ListTopics => "listing the topics",
@@ -66,6 +68,8 @@ impl Doing {
 #[derive(Debug, Clone)]
 pub(super) struct Errors {
     servers: String,
+    /// `security.protocol`, in capitals.
+    protocol: String,
     /// What to do when the login is refused.
     login: &'static str,
 }
@@ -73,7 +77,8 @@ pub(super) struct Errors {
 impl Errors {
     /// Errors that name the brokers where none of them answers.
     pub(super) fn new(settings: &KafkaSettings) -> Self {
-        Self { servers: settings.bootstrap_servers.clone(), login: settings.login.advice() }
+        let protocol = settings.properties.get("security.protocol").map_or("PLAINTEXT", Secret::reveal).to_uppercase();
+        Self { servers: settings.bootstrap_servers.clone(), protocol, login: settings.login.advice() }
     }
 
     /// The error for `failure`. `problem` is the last one with a broker: it tells why nobody answered.
@@ -86,22 +91,58 @@ impl Errors {
             kind = KafkaErrorKind::Credentials;
         }
         let told = cause.as_ref().map_or(&failure.text, |cause| &cause.text);
-        let what = format!("{} failed: {}{}", doing.words(), told.trim_end_matches('.'), self.advice(kind, doing, failure.code));
+        let advice = match kind {
+            KafkaErrorKind::Unavailable if is_silence(failure.code) => self.silent(cause.as_ref()),
+            _ => self.advice(kind, doing, failure.code),
+        };
+        let what = format!("{} failed: {}{advice}", doing.words(), told.trim_end_matches('.'));
         KafkaError::new(kind, subject.to_string(), what).caused_by(failure)
+    }
+
+    /// What to do where no broker answers. `cause` is the last problem with one of them.
+    fn silent(&self, cause: Option<&Failure>) -> String {
+        let Some(cause) = cause else { return format!(". Can this machine reach {}?", self.servers) };
+        let servers = &self.servers;
+        // In the words of librdkafka 2.12.1, to which `faults.rs` and the end-to-end tests hold it.
+        let is_ended_in = |state: &str| cause.text.contains(": Disconnected") && cause.text.contains(state);
+        if is_ended_in("in state APIVERSION_QUERY") && !self.protocol.contains("SSL") {
+            let wanted = if self.protocol.starts_with("SASL") { "SASL_SSL" } else { "SSL or SASL_SSL" };
+            return format!(
+                ". {servers} closed the connection immediately. It may require TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)"
+            );
+        }
+        if cause.text.contains("PLAINTEXT broker listener") {
+            let wanted = if self.protocol.starts_with("SASL") { "SASL_PLAINTEXT" } else { "PLAINTEXT or SASL_PLAINTEXT" };
+            return format!(". {servers} may not use TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)");
+        }
+        if is_ended_in("in state UP") && !self.protocol.starts_with("SASL") {
+            let wanted = if self.protocol.contains("SSL") { "SASL_SSL" } else { "SASL_SSL or SASL_PLAINTEXT" };
+            return format!(
+                ". {servers} closed the connection without an answer. It may require a login: set security.protocol to {wanted} and sasl.* (KAFKA_PROPERTIES), \
+                 or KAFKA_AUTH"
+            );
+        }
+        match advertised(&cause.text).filter(|address| !servers.split(',').any(|server| server.trim() == *address)) {
+            Some(address) => format!(
+                ". {servers} answered, and named a broker at {address}, which cannot be reached from this machine. Set that broker's advertised.listeners to \
+                 an address that can, or make {address} reachable (name resolution, routes, firewalls)"
+            ),
+            None => format!(". Can this machine reach {servers}?"),
+        }
     }
 
     fn advice(&self, kind: KafkaErrorKind, doing: Doing, code: Code) -> String {
         let advice = match kind {
             KafkaErrorKind::Denied => return format!(". It takes the ACL {} for this user", denied(doing, code)),
             KafkaErrorKind::Unavailable if code == Code::CRIT_SYS_RESOURCE => return format!(". {THREADS_ADVICE}"),
-            KafkaErrorKind::Unavailable if is_silence(code) => return format!(". Can this machine reach {}?", self.servers),
             KafkaErrorKind::GroupInUse => "stop its members, or give the backup a GROUP_ID of its own",
             KafkaErrorKind::Credentials => self.login,
             KafkaErrorKind::Unsupported if doing == Doing::InitTransactions => {
                 "set DELIVERY=at-least-once for a target without transactions"
             }
             KafkaErrorKind::Fenced => "a newer run of the same restore goes on with its work",
-            KafkaErrorKind::RecordRefused => "compare the topic's max.message.bytes and message.timestamp.*.max.ms with the records",
+            KafkaErrorKind::RecordRefused => "compare the topic's message.timestamp.*.max.ms with the records",
+            KafkaErrorKind::RecordTooLarge => "raise the topic's max.message.bytes",
             KafkaErrorKind::UnknownTopic => "does it exist, and does it have this partition?",
             KafkaErrorKind::Other if [Code::BAD_MSG, Code::BAD_COMPRESSION].contains(&code) => "the log of the broker is damaged here",
             _ => return String::new(),
@@ -130,7 +171,7 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
     match failure.code {
         Code::UNKNOWN_TOPIC_OR_PART | Code::UNKNOWN_TOPIC | Code::UNKNOWN_PARTITION | Code::UNKNOWN_TOPIC_ID => Kind::UnknownTopic,
         Code::TOPIC_ALREADY_EXISTS => Kind::TopicExists,
-        Code::INVALID_CONFIG => Kind::InvalidConfig,
+        Code::INVALID_CONFIG | Code::POLICY_VIOLATION => Kind::InvalidConfig,
         Code::AUTO_OFFSET_RESET | Code::LOG_TRUNCATION if failure.text.contains(TRUNCATED) => {
             Kind::Truncated { end: cut_at(&failure.text) }
         }
@@ -149,11 +190,8 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
         | Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Kind::Denied,
         Code::AUTHENTICATION | Code::SASL_AUTHENTICATION_FAILED | Code::SSL | Code::UNSUPPORTED_SASL_MECHANISM => Kind::Credentials,
         Code::UNSUPPORTED_FEATURE | Code::UNSUPPORTED_VERSION | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Kind::Unsupported,
-        Code::MSG_SIZE_TOO_LARGE
-        | Code::RECORD_LIST_TOO_LARGE
-        | Code::INVALID_TIMESTAMP
-        | Code::INVALID_RECORD
-        | Code::INVALID_DIFFERENT_RECORD => Kind::RecordRefused,
+        Code::MSG_SIZE_TOO_LARGE | Code::RECORD_LIST_TOO_LARGE => Kind::RecordTooLarge,
+        Code::INVALID_TIMESTAMP | Code::INVALID_RECORD | Code::INVALID_DIFFERENT_RECORD => Kind::RecordRefused,
         Code::CRIT_SYS_RESOURCE => Kind::Unavailable,
         code if is_transient(code) => Kind::Unavailable,
         _ if failure.abort && !failure.fatal => Kind::Aborted,
@@ -170,11 +208,22 @@ fn cut_at(text: &str) -> i64 {
     number.and_then(|number| number.parse().ok()).filter(|end: &i64| *end >= 0).unwrap_or(0)
 }
 
+/// The address in a problem with a broker that another one named: librdkafka calls it HOST:PORT/ID, and one of bootstrap.servers HOST:PORT/bootstrap.
+fn advertised(problem: &str) -> Option<&str> {
+    let mut names = problem.split_whitespace().filter_map(|word| word.strip_suffix(':')?.rsplit_once('/'));
+    let (address, _) = names.find(|(_, id)| !id.is_empty() && id.bytes().all(|digit| digit.is_ascii_digit()))?;
+    Some(address.rsplit_once("://").map_or(address, |(_, address)| address))
+}
+
 /// Whether nobody answered, rather than answered with an error.
 fn is_silence(code: Code) -> bool {
     let silences = [Code::ALL_BROKERS_DOWN, Code::MSG_TIMED_OUT, Code::RESOLVE, Code::TIMED_OUT, Code::TIMED_OUT_QUEUE, Code::TRANSPORT];
     silences.contains(&code)
 }
+
+/// There is no coordinator now, or it is only just becoming one.
+pub(super) const COORDINATOR_CODES: [Code; 3] =
+    [Code::COORDINATOR_LOAD_IN_PROGRESS, Code::COORDINATOR_NOT_AVAILABLE, Code::NOT_COORDINATOR];
 
 /// Whether time heals it: a broker that is down, a leader or coordinator that moves, a time-out.
 pub(super) fn is_transient(code: Code) -> bool {
@@ -255,6 +304,28 @@ mod tests {
         let credentials = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(password));
         assert_eq!(credentials.kind, KafkaErrorKind::Credentials);
         assert!(credentials.what.contains("invalid credentials. Check security.protocol"), "{credentials}");
+    }
+
+    /// In the words of librdkafka 2.12.1.
+    #[test]
+    fn silence_is_told_by_what_hinders_it() {
+        let told = |problem: &str| error(Doing::DescribeTopic, Code::TIMED_OUT, Some(Failure::new(Code::TRANSPORT, problem))).what;
+        for name in ["10.0.0.7:9092/3", "ssl://10.0.0.7:9092/3", "GroupCoordinator: 10.0.0.7:9092/3"] {
+            let what = told(&format!("{name}: Connect to ipv4#10.0.0.7:9092 failed: Connection refused (after 0ms in state CONNECT)"));
+            assert!(what.contains("kafka-1:9092,kafka-2:9092 answered, and named a broker at 10.0.0.7:9092,"), "{what}");
+            assert!(what.contains("advertised.listeners"), "{what}");
+        }
+        for name in ["kafka-1:9092/bootstrap", "kafka-2:9092/2"] {
+            let what =
+                told(&format!("{name}: Connect to ipv4#10.0.0.1:9092 failed: Connection timed out (after 30000ms in state CONNECT)"));
+            assert!(what.ends_with("Can this machine reach kafka-1:9092,kafka-2:9092?"), "{what}");
+        }
+        let ended =
+            |state: &str| told(&format!("kafka-1:9092/bootstrap: Disconnected: connection closed by peer (after 0ms in state {state})"));
+        let what = ended("APIVERSION_QUERY");
+        assert!(what.contains("set security.protocol to SSL or SASL_SSL"), "{what}");
+        let what = ended("UP");
+        assert!(what.contains("set security.protocol to SASL_SSL or SASL_PLAINTEXT"), "{what}");
     }
 
     #[test]

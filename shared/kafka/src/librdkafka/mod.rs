@@ -11,6 +11,7 @@
 //! | `target.rs`, `writer.rs` | the cluster that restore writes to |
 //! | `tries.rs` | when a request is sent again |
 //! | `waiting.rs` | calls that block |
+//! | `coordinator.rs` | why a coordinator is not available |
 //! | `errors.rs` | librdkafka's codes into errors that say what to do |
 //! | `observer.rs` | what librdkafka tells of its own accord |
 //! | `embedded.rs` | a broker inside this process, for the demo and for tests |
@@ -18,6 +19,7 @@
 
 mod attend;
 mod client;
+mod coordinator;
 mod embedded;
 mod errors;
 mod native;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kernel::{Secret, lock};
 use tokio::sync::Notify;
 
+use super::errors::COORDINATOR_CODES;
 use super::native::{Code, Failure};
 use super::signs::Signs;
 use crate::Written;
@@ -56,10 +57,14 @@ impl Observer {
         if level > 6 {
             lock(&self.signs).learn(facility, line);
         }
+        if is_early_end(facility, line) {
+            // "[thrd:NAME]: NAME: Disconnected: …"
+            self.problem(Code::TRANSPORT, line.split_once("]: ").map_or(line, |(_, reason)| reason));
+        }
         let line = self.redact(line);
         match level {
             // Settings are shared by readers and writers; librdkafka warns about each that is not for this kind of client.
-            _ if facility == "CONFWARN" => tracing::debug!(target: "librdkafka", facility, "{line}"),
+            _ if facility == "CONFWARN" || is_handled(facility, &line) => tracing::debug!(target: "librdkafka", facility, "{line}"),
             ..=4 => tracing::warn!(target: "librdkafka", facility, "{line}"),
             5..=6 => tracing::info!(target: "librdkafka", facility, "{line}"),
             _ => tracing::debug!(target: "librdkafka", facility, "{line}"),
@@ -174,6 +179,20 @@ impl Observer {
     }
 }
 
+/// Whether a log line tells of what is waited for or answered by this program, which reports it where it lasts: connections that end, coordinators that
+/// are not there yet (a cluster that has just started has none for seconds), and transactions that have to be shorter.
+fn is_handled(facility: &str, line: &str) -> bool {
+    let codes = COORDINATOR_CODES.iter().chain(&[Code::INVALID_TRANSACTION_TIMEOUT]);
+    (facility == "FAIL" && line.contains(": Disconnected")) || codes.into_iter().any(|code| line.contains(&code.describe()))
+}
+
+/// Whether a log line tells of a connection that a broker ended before it was of any use: as it does to a client of another protocol.
+fn is_early_end(facility: &str, line: &str) -> bool {
+    let Some((_, after)) = line.split_once(": Disconnected").filter(|_| facility == "FAIL") else { return false };
+    let millis = |(_, rest): (&str, &str)| rest.split_once("ms in state UP").and_then(|(millis, _)| millis.parse::<u32>().ok());
+    after.contains("in state APIVERSION_QUERY") || after.rsplit_once("(after ").and_then(millis).is_some_and(|millis| millis < 2_000)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -202,6 +221,31 @@ mod tests {
         }
         let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
         assert_eq!(written, [Written { partition: 0, first: 90, count: 1 }, Written { partition: 1, first: 0, count: 1 }]);
+    }
+
+    /// Lines of librdkafka 2.12.1 that a restore into a cluster just started printed by the dozen.
+    #[test]
+    fn what_is_waited_for_is_no_warning() {
+        let is_handled = |reason: &str| {
+            is_handled("GETPID", &format!("[thrd:main]: Failed to acquire transactional PID from broker TxnCoordinator/1: {reason}"))
+        };
+        assert!(is_handled("Broker: Not coordinator: retrying"));
+        assert!(is_handled("Broker: Coordinator load in progress: retrying"));
+        assert!(is_handled(&Code::INVALID_TRANSACTION_TIMEOUT.describe()));
+        assert!(!is_handled("Broker: Cluster authorization failed"));
+    }
+
+    #[test]
+    fn a_connection_that_ends_early_is_a_problem_and_another_is_not() {
+        let observer = Observer::default();
+        let of = |state: &str| format!("kafka:9092/1: Disconnected: connection closed by peer: receive 0 after POLLIN (after {state})");
+        let log = |state: &str| observer.log(6, "FAIL", &format!("[thrd:kafka:9092/1]: {}", of(state)));
+        log("60000ms in state UP");
+        assert!(observer.last_problem().is_none());
+        for state in ["0ms in state APIVERSION_QUERY", "12ms in state UP", "3ms in state UP, 1 identical error(s) suppressed"] {
+            log(state);
+            assert_eq!(observer.last_problem().unwrap().text, of(state));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
+use super::coordinator;
 use super::errors::{self, Doing};
 use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
 use super::probe::Prober;
@@ -170,7 +171,11 @@ impl SourceCluster for RdKafkaSource {
         loop {
             match tries.handle().commit(&self.group, partition, offset, tries.limit()).await {
                 Ok(()) => return Ok(()),
-                Err(failure) => tries.again(failure).await?,
+                Err(failure) => {
+                    if let Err(error) = tries.again(failure).await {
+                        return Err(coordinator::explained(&self.asker, Doing::Commit, error).await);
+                    }
+                }
             }
         }
     }
@@ -232,7 +237,12 @@ async fn list_each(
                 }
             }
         };
+        let knows_no_leader = [Code::NOENT, Code::LEADER_NOT_AVAILABLE].contains(&failure.code);
         tries.again(failure).await?;
+        // librdkafka remembers that there was no leader, and asks no broker: the last try is one of a new client.
+        if knows_no_leader && tries.left() < LEADERLESS {
+            asker.renew()?;
+        }
     }
 }
 
@@ -344,7 +354,9 @@ pub(super) async fn committed(
                 }
             },
         };
-        tries.again(failure).await?;
+        if let Err(error) = tries.again(failure).await {
+            return Err(coordinator::explained(asker, Doing::FetchCommitted, error).await);
+        }
     }
 }
 

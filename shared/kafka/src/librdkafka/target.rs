@@ -22,8 +22,13 @@ use crate::{
 /// The topic config that bounds a batch, and what it is where the cluster does not tell.
 const MAX_MESSAGE_BYTES: (&str, usize) = ("max.message.bytes", 1_048_588);
 
-/// How long the brokers may take to learn of a topic that was just made.
+/// How long the brokers may take to learn of a topic that was just created, and to find leaders for all of its partitions.
 const KNOWN_TO_ALL: Duration = Duration::from_secs(30);
+/// The same for a topic that is not known to be new.
+const KNOWN_TO_MOST: Duration = Duration::from_secs(4);
+
+/// A shorter transaction than this is not tried.
+const SHORTEST_TRANSACTION: Duration = Duration::from_secs(1);
 
 /// A cluster to be restored into, through librdkafka.
 #[derive(Debug)]
@@ -34,8 +39,10 @@ pub struct RdKafkaTarget {
     queue: usize,
     /// The largest batch of each topic that was described.
     batches: Mutex<BTreeMap<String, usize>>,
-    /// Topics that were made just now.
+    /// Topics that were created just now, of which not all leaders have answered yet.
     created: Mutex<BTreeSet<String>>,
+    /// How long the brokers let a transaction be open, where that is less than what was asked for.
+    timeout: Mutex<Option<Duration>>,
 }
 
 impl RdKafkaTarget {
@@ -47,7 +54,14 @@ impl RdKafkaTarget {
     /// [`crate::KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
     pub fn connect(settings: &KafkaSettings, queue: usize) -> Result<Self> {
         let asker = Arc::new(Asker::new(settings, None)?);
-        Ok(Self { settings: settings.clone(), asker, queue, batches: Mutex::default(), created: Mutex::default() })
+        Ok(Self {
+            settings: settings.clone(),
+            asker,
+            queue,
+            batches: Mutex::default(),
+            created: Mutex::default(),
+            timeout: Mutex::default(),
+        })
     }
 
     /// The same; requests end in time for the invocation that `deadline` bounds. Say so before a writer is opened.
@@ -57,27 +71,54 @@ impl RdKafkaTarget {
         Self { asker: Arc::new(asker), ..self }
     }
 
-    /// Waits until a topic that was just created, by this client or another, is known to whichever broker is asked: each learns of it in its own time.
-    async fn wait_longer_for(&self, topic: &str) -> Result<Option<TopicFacts>> {
-        let since = Instant::now();
+    /// How long a topic is waited for.
+    fn wait_of(&self, topic: &str) -> Wait {
+        let is_new = lock(&self.created).contains(topic);
+        Wait::new(&self.asker, if is_new { KNOWN_TO_ALL } else { KNOWN_TO_MOST })
+    }
+
+    /// Waits until a topic is known to the broker that is asked: the controller answers first, and each broker learns of a new topic in its own time.
+    async fn wait_for(&self, topic: &str, mut wait: Wait) -> Result<Option<TopicFacts>> {
         loop {
-            let found = self.wait_for(topic).await?;
-            if found.is_some() || since.elapsed() >= KNOWN_TO_ALL {
+            let found = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic);
+            if found.is_some() || !wait.again().await {
                 return Ok(found);
             }
         }
     }
 
-    /// Waits until a topic that was just created is known to the broker that is asked: the controller answers before. For a few seconds;
-    /// a broker that takes longer makes the next request fail.
-    async fn wait_for(&self, topic: &str) -> Result<Option<TopicFacts>> {
-        let mut pauses = PAUSES.iter();
-        loop {
-            let found = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic);
-            match pauses.next() {
-                Some(pause) if found.is_none() => tokio::time::sleep(*pause).await,
-                _ => return Ok(found),
+    /// Where all these partitions begin and end, or one of them that has no leader. A broker that does not answer is waited for once.
+    async fn extents_now(&self, all: &[TopicPartition]) -> Result<Result<Vec<Extent>, TopicPartition>> {
+        let mut offsets = Vec::new();
+        for offset in [Offset::Beginning, Offset::End] {
+            let found = source::list(&self.asker, all, offset, false).await?;
+            if let Some(leaderless) = all.iter().find(|partition| !found.contains_key(partition)) {
+                return Ok(Err(leaderless.clone()));
             }
+            offsets.push(found);
+        }
+        Ok(Ok(all.iter().map(|partition| Extent { start: offsets[0][partition], end: offsets[1][partition] }).collect()))
+    }
+
+    /// Opens a writer whose transactions may last this long. `None`: the brokers do not allow that.
+    async fn open_for(&self, name: &WriterName, delivery: Delivery, timeout: Duration) -> Result<Option<Writer>> {
+        let batch = self.batch(&name.topic).await?;
+        let handle = client::writing(&self.settings, &name.id, delivery, batch, timeout)?;
+        let producer = Producer::new(handle, &name.topic, self.queue)
+            .map_err(|failure| self.asker.errors().error(&name.topic, Doing::Write, failure, None))?;
+        Writer::open(producer, name, delivery, timeout, Arc::clone(&self.asker)).await
+    }
+
+    /// Notes how long transactions may last. Writers after this one do not ask for more.
+    fn note_timeout(&self, allowed: Duration) {
+        let wanted = self.settings.transaction_timeout();
+        let is_news = lock(&self.timeout).replace(allowed).is_none_or(|before| allowed < before);
+        if is_news && allowed < wanted {
+            tracing::warn!(
+                "the target's brokers allow no transaction.timeout.ms of {} (transaction.max.timeout.ms of the brokers is smaller): using {}",
+                wanted.as_millis(),
+                allowed.as_millis()
+            );
         }
     }
 
@@ -111,7 +152,7 @@ impl TargetCluster for RdKafkaTarget {
 
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
         let facts = match source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic) {
-            None if lock(&self.created).contains(topic) => self.wait_longer_for(topic).await?,
+            None if lock(&self.created).contains(topic) => self.wait_for(topic, self.wait_of(topic)).await?,
             facts => facts,
         };
         let Some(facts) = facts else { return Ok(None) };
@@ -119,7 +160,7 @@ impl TargetCluster for RdKafkaTarget {
     }
 
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {
-        self.wait_for(topic).await
+        self.wait_for(topic, self.wait_of(topic)).await
     }
 
     async fn create(&self, topic: &NewTopic) -> Result<()> {
@@ -134,7 +175,7 @@ impl TargetCluster for RdKafkaTarget {
             match tries.handle().create_topic(&native, tries.limit()).await {
                 Ok(()) => {
                     lock(&self.created).insert(topic.name.clone());
-                    return self.wait_for(&topic.name).await.map(drop);
+                    return self.wait_for(&topic.name, Wait::new(&self.asker, KNOWN_TO_MOST)).await.map(drop);
                 }
                 Err(failure) => {
                     if errors::kind(&failure) == KafkaErrorKind::TopicExists {
@@ -148,26 +189,64 @@ impl TargetCluster for RdKafkaTarget {
 
     async fn extents(&self, topic: &str, partitions: i32) -> Result<Vec<Extent>> {
         let all: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
-        // A broker that does not answer is waited for once.
-        let list = async |offset| {
-            let found = source::list(&self.asker, &all, offset, false).await?;
-            match all.iter().find(|partition| !found.contains_key(partition)) {
-                Some(silent) => {
-                    let what = "it has no leader now, so nobody knows what it holds; the next invocation tries again";
-                    Err(KafkaError::new(KafkaErrorKind::Unavailable, silent.to_string(), what))
+        let mut wait = self.wait_of(topic);
+        loop {
+            let leaderless = match self.extents_now(&all).await? {
+                Ok(extents) => {
+                    lock(&self.created).remove(topic);
+                    return Ok(extents);
                 }
-                None => Ok(found),
+                Err(leaderless) => leaderless,
+            };
+            tracing::debug!("{leaderless} has no leader yet");
+            if !wait.again().await {
+                let what = "it has no leader now, so nobody knows what it holds; the next invocation tries again";
+                return Err(KafkaError::new(KafkaErrorKind::Unavailable, leaderless.to_string(), what));
             }
-        };
-        let (starts, ends) = (list(Offset::Beginning).await?, list(Offset::End).await?);
-        Ok(all.iter().map(|partition| Extent { start: starts[partition], end: ends[partition] }).collect())
+            // librdkafka remembers that there was no leader, or no such partition.
+            self.asker.renew()?;
+        }
     }
 
     async fn open(&self, writer: &WriterName, delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
-        let batch = self.batch(&writer.topic).await?;
-        let handle = client::writing(&self.settings, &writer.id, delivery, batch)?;
-        let producer = Producer::new(handle, &writer.topic, self.queue)
-            .map_err(|failure| self.asker.errors().error(&writer.topic, Doing::Write, failure, None))?;
-        Ok(Box::new(Writer::open(producer, writer, delivery, self.settings.transaction_timeout(), Arc::clone(&self.asker)).await?))
+        let known = *lock(&self.timeout);
+        let mut timeout = known.unwrap_or_else(|| self.settings.transaction_timeout());
+        loop {
+            if let Some(writer) = self.open_for(writer, delivery, timeout).await? {
+                self.note_timeout(timeout);
+                return Ok(Box::new(writer));
+            }
+            if timeout <= SHORTEST_TRANSACTION {
+                let what = format!(
+                    "the target's brokers allow no transaction of {} ms: raise their transaction.max.timeout.ms, or set DELIVERY=at-least-once",
+                    timeout.as_millis()
+                );
+                return Err(KafkaError::new(KafkaErrorKind::Unsupported, format!("transactional id {}", writer.id), what));
+            }
+            timeout = (timeout / 2).max(SHORTEST_TRANSACTION);
+        }
+    }
+}
+
+/// Looks again and again, with pauses, for so long.
+struct Wait {
+    asker: Arc<Asker>,
+    until: Instant,
+    pauses: std::slice::Iter<'static, Duration>,
+}
+
+impl Wait {
+    fn new(asker: &Arc<Asker>, limit: Duration) -> Self {
+        Self { asker: Arc::clone(asker), until: Instant::now() + limit, pauses: PAUSES.iter() }
+    }
+
+    /// Pauses, unless the time is over: of this waiting, or of the invocation.
+    async fn again(&mut self) -> bool {
+        let pause = self.pauses.next().copied().unwrap_or(PAUSES[PAUSES.len() - 1]);
+        let has_time = Instant::now() + pause < self.until && self.asker.left().is_none_or(|left| pause < left);
+        if has_time {
+            tokio::time::sleep(pause).await;
+        }
+        has_time
     }
 }

@@ -1,7 +1,7 @@
 //! When a request is sent again.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kernel::{Deadline, lock};
 
@@ -60,7 +60,7 @@ impl Asker {
 
     /// Tries for one request.
     pub(super) fn tries(&self, subject: impl ToString, doing: Doing) -> Tries<'_> {
-        Tries { asker: self, subject: subject.to_string(), doing, pauses: PAUSES.iter(), is_first_of_two: false }
+        Tries { asker: self, subject: subject.to_string(), doing, since: Instant::now(), pauses: PAUSES.iter(), is_first_of_two: false }
     }
 
     /// How long one request may take.
@@ -92,7 +92,8 @@ impl Asker {
         self.handle().cluster_id()
     }
 
-    fn handle(&self) -> Arc<Handle> {
+    /// The client.
+    pub(super) fn handle(&self) -> Arc<Handle> {
         Arc::clone(&lock(&self.handle))
     }
 
@@ -113,6 +114,7 @@ pub(super) struct Tries<'a> {
     asker: &'a Asker,
     subject: String,
     doing: Doing,
+    since: Instant,
     pauses: std::slice::Iter<'a, Duration>,
     /// When this try times out, a new client gets another one.
     is_first_of_two: bool,
@@ -153,12 +155,14 @@ impl Tries<'_> {
         }
         // A time-out has used up the time of all tries.
         let helps = errors::is_transient(failure.code) && failure.code != Code::TIMED_OUT;
-        let Some(pause) = self.pauses.next().filter(|pause| helps && self.asker.deadline.remaining().is_none_or(|left| **pause < left))
-        else {
+        // A cluster that has just started takes its time to get its coordinators.
+        let is_starting = errors::COORDINATOR_CODES.contains(&failure.code) && self.since.elapsed() < self.limit();
+        let pause = self.pauses.next().or_else(|| PAUSES.last().filter(|_| is_starting)).copied();
+        let Some(pause) = pause.filter(|pause| helps && self.asker.deadline.remaining().is_none_or(|left| *pause < left)) else {
             return Err(self.error(failure));
         };
         tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "trying again");
-        tokio::time::sleep(*pause).await;
+        tokio::time::sleep(pause).await;
         if [Code::NOT_COORDINATOR, Code::NOT_LEADER_OR_FOLLOWER, Code::FENCED_LEADER_EPOCH].contains(&failure.code) {
             self.asker.renew()?;
         }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use kernel::failpoint;
 use kernel::record::Record;
 
+use super::coordinator;
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent, elsewhere};
 use super::source;
@@ -71,23 +72,29 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A writer; with exactly-once the only one of its name from now on.
+    /// A writer; with exactly-once the only one of its name from now on. `None`: the brokers do not let a transaction be open for so long.
     pub(super) async fn open(
         producer: Producer,
         name: &WriterName,
         delivery: Delivery,
         timeout: Duration,
         asker: Arc<Asker>,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let kept = TopicPartition::new(&name.topic, 0);
         let writer = Self { producer: Arc::new(producer), asker, id: name.id.clone(), kept, delivery, begun: None, timeout };
         if delivery == Delivery::ExactlyOnce {
             failpoint!("restore::init_transactions::before");
-            let settled = writer.settle(INIT_STEP, Producer::init_transactions).await;
-            settled.map_err(|failure| writer.error(Doing::InitTransactions, failure))?;
+            if let Err(failure) = writer.settle(INIT_STEP, Producer::init_transactions).await {
+                let failure = writer.producer.fatal().unwrap_or(failure);
+                if failure.code == Code::INVALID_TRANSACTION_TIMEOUT {
+                    return Ok(None);
+                }
+                let error = writer.error(Doing::InitTransactions, failure);
+                return Err(coordinator::explained(&writer.asker, Doing::InitTransactions, error).await);
+            }
             failpoint!("restore::init_transactions::after");
         }
-        Ok(writer)
+        Ok(Some(writer))
     }
 
     /// Runs a blocking call, step by step, until it succeeds, fails for good, or has taken its time.
@@ -243,6 +250,10 @@ impl Writer {
 
 #[async_trait]
 impl RecordWriter for Writer {
+    fn transaction_timeout(&self) -> Duration {
+        self.timeout
+    }
+
     async fn progress(&mut self) -> Result<Option<CommittedOffset>> {
         if self.delivery == Delivery::AtLeastOnce {
             return Ok(None);
@@ -264,7 +275,9 @@ impl RecordWriter for Writer {
                 Ok(Queued::Taken)
             }
             Ok(Sent::Full) => Ok(Queued::Full),
-            Err(failure) if errors::kind(&failure) == KafkaErrorKind::RecordRefused => Err(self.refused(partition, record, &failure.text)),
+            Err(failure) if [KafkaErrorKind::RecordRefused, KafkaErrorKind::RecordTooLarge].contains(&errors::kind(&failure)) => {
+                Err(self.refused(partition, record, &failure.text))
+            }
             // After a delivery failed, librdkafka takes no more records for the transaction; the delivery report says why.
             Err(failure) => Err(match self.producer.handle().observer().take_reports().failed {
                 Some(undelivered) => self.undelivered(undelivered),

@@ -25,6 +25,8 @@ pub enum Fault {
     HangBefore,
     /// It has its effect and never ends.
     HangAfter,
+    /// It is passed on, and one bit of what was read arrives wrong.
+    Damage,
 }
 
 /// Decides the fate of every call, from the operation and the object's name (a listing's prefix).
@@ -44,9 +46,13 @@ impl FaultyStore {
     }
 
     async fn pass<T>(&self, operation: Operation, name: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.meet((self.faults)(operation, name), operation, name, call).await
+    }
+
+    async fn meet<T>(&self, fault: Fault, operation: Operation, name: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
         let failure = |kind| StoreError::new(kind, self.location(name), format!("injected fault in {operation}"));
-        match (self.faults)(operation, name) {
-            Fault::None => call.await,
+        match fault {
+            Fault::None | Fault::Damage => call.await,
             Fault::Before(kind) => Err(failure(kind)),
             Fault::After(kind) => call.await.and(Err(failure(kind))),
             Fault::Delay(pause) => {
@@ -60,6 +66,17 @@ impl FaultyStore {
             }
         }
     }
+}
+
+/// Bytes as they arrive.
+fn arrived(bytes: Bytes, fault: Fault) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    if let (Fault::Damage, middle) = (fault, bytes.len() / 2)
+        && let Some(byte) = bytes.get_mut(middle)
+    {
+        *byte ^= 1;
+    }
+    bytes.into()
 }
 
 impl fmt::Debug for FaultyStore {
@@ -87,11 +104,15 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get(&self, name: &str) -> Result<Object> {
-        self.pass(Operation::Get, name, self.inner.get(name)).await
+        let fault = (self.faults)(Operation::Get, name);
+        let object = self.meet(fault, Operation::Get, name, self.inner.get(name)).await?;
+        Ok(Object { body: arrived(object.body, fault), ..object })
     }
 
     async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Part> {
-        self.pass(Operation::GetRange, name, self.inner.get_range(name, range)).await
+        let fault = (self.faults)(Operation::GetRange, name);
+        let part = self.meet(fault, Operation::GetRange, name, self.inner.get_range(name, range)).await?;
+        Ok(Part { bytes: arrived(part.bytes, fault), ..part })
     }
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Page> {

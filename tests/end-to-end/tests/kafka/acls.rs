@@ -85,9 +85,10 @@ fn each_right_that_a_restore_lacks_is_named() {
     let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
     let (topic, runner) = backed_up(&kafka);
     let copy = unique("copy");
-    let id = format!("kafka-backup-restore.{copy}.0");
+    let id = format!("kafka-backup-restore.{copy}.");
     let config = runner.restore_config(&topic, &copy, as_reader(&sasl, json!({"RESTORE_ID": copy})));
-    let (on_topic, on_group, on_id) = (format!("--topic={copy}"), format!("--group={id}"), format!("--transactional-id={id}"));
+    let prefixed = |kind: &str| format!("--{kind}={id} --resource-pattern-type=prefixed");
+    let (on_topic, on_group, on_id) = (format!("--topic={copy}"), prefixed("group"), prefixed("transactional-id"));
     grant_one_by_one(
         &kafka,
         &runner,

@@ -124,7 +124,7 @@ fn a_restore_id_is_never_used_for_two() {
     }
     assert!(kafka.high_watermarks(&target).values().all(|end| *end == 0), "nothing was written");
     // A finished one stays finished, also when Kafka has forgotten it; and what is backed up later follows.
-    kafka.delete_group(&format!("kafka-backup-restore.drill.{}", 0));
+    kafka.forget_restore("drill");
     assert_eq!(records_in(&runner.restore(&restore)), 0);
     kafka.produce(&one, &numbered(0, 10..30));
     runner.back_up(&runner.backup_config(&[&one, &other], Value::Null));

@@ -3,9 +3,11 @@
 mod acls;
 mod brokers;
 mod claims;
+mod configured;
 mod gaps;
 mod groups;
 mod identities;
+mod large;
 mod lost;
 mod old_formats;
 mod patterns;

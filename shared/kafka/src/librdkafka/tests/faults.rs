@@ -1,5 +1,6 @@
 //! Against the embedded broker, made to fail.
 
+use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -112,6 +113,38 @@ async fn a_target_of_which_a_part_is_away_does_not_pass_for_empty() {
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
 }
 
+/// A topic of many partitions that was just created has its leaders one after another.
+#[tokio::test]
+async fn the_leaders_of_a_target_are_waited_for() {
+    let (broker, settings) = broker();
+    let target = target(&settings);
+    broker.broker().lead("topic", 0, -1);
+    let led = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        broker.broker().lead("topic", 0, 1);
+    };
+    let (extents, ()) = tokio::join!(target.extents("topic", 1), led);
+    assert!(extents.unwrap().iter().all(Extent::is_empty));
+    broker.broker().lead("topic", 0, -1);
+    let error = target.extents("topic", 1).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("topic/0: it has no leader now"), "{error}");
+}
+
+/// A cluster that has just started takes longer than the pauses between tries.
+#[tokio::test]
+async fn a_coordinator_that_starts_is_waited_for() {
+    let (broker, settings) = broker();
+    let source = source(&settings, "backup");
+    broker.broker().fail(OFFSET_COMMIT, &[RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 8]);
+    source.commit(&partition(), &progress(2, "x")).await.unwrap();
+    let source = super::help::source(&with(&settings, &[("socket.timeout.ms", "4000")]), "backup");
+    broker.broker().fail(OFFSET_COMMIT, &[RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 50]);
+    let error = source.commit(&partition(), &progress(2, "x")).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
+    assert!(error.what.contains("Not coordinator"), "{error}");
+}
+
 #[tokio::test]
 async fn what_time_does_not_heal_is_explained() {
     let (broker, settings) = broker();
@@ -219,6 +252,26 @@ async fn a_commit_that_times_out_is_tried_again_with_a_new_client() {
     source.commit(&partition(), &progress(1, "")).await.unwrap();
     broker.broker().hold(OFFSET_COMMIT, LONG);
     source.commit(&partition(), &progress(2, "")).await.unwrap();
+}
+
+/// What a server that wants TLS makes of a client that does not speak it: an alert, and the end.
+#[tokio::test]
+async fn a_port_that_wants_tls_is_told_of() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = KafkaSettings { bootstrap_servers: server.local_addr().unwrap().to_string(), ..KafkaSettings::default() };
+    std::thread::spawn(move || {
+        for mut stream in server.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(&[0x15, 3, 3, 0, 2, 2, 70]);
+        }
+    });
+    let settings = with(&settings, &[("socket.timeout.ms", "3000")]);
+    let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
+    let describing = source(&settings, "backup").describe(&["topic".to_owned()]).await.unwrap_err();
+    let writing = target(&settings).open(&name, Delivery::ExactlyOnce).await.unwrap_err();
+    for error in [describing, writing] {
+        assert!(error.what.contains(&settings.bootstrap_servers) && error.what.contains("set security.protocol to SSL"), "{error}");
+    }
 }
 
 /// Without a deadline a request takes half a minute. Which limit ended it shows in what is left of the time: a deadline far away is not reached.

@@ -96,9 +96,10 @@ async fn a_writer_says_that_its_login_is_refused() {
     let asker = Arc::new(Asker::new(&settings, None).unwrap());
     let refused = logged_in(&settings, "OAUTHBEARER", Login::Tokens(Arc::new(Without)));
     let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
-    let handle = client::writing(&refused, &name.id, Delivery::ExactlyOnce, 1_000_000).unwrap();
+    let timeout = settings.transaction_timeout();
+    let handle = client::writing(&refused, &name.id, Delivery::ExactlyOnce, 1_000_000, timeout).unwrap();
     let producer = Producer::new(handle, &name.topic, 1_000_000).unwrap();
-    let error = Writer::open(producer, &name, Delivery::ExactlyOnce, settings.transaction_timeout(), asker).await.unwrap_err();
+    let error = Writer::open(producer, &name, Delivery::ExactlyOnce, timeout, asker).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Credentials, "{error}");
     assert!(error.what.contains("no AWS credentials to sign a token with"), "{error}");
 }

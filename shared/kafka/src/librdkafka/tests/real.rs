@@ -376,7 +376,8 @@ async fn records_that_the_topic_refuses_are_refused() {
         let mut writer = open(&target, &topic, &unique("restore"), delivery).await;
         queue(&mut *writer, 0, std::slice::from_ref(refused)).await;
         let error = writer.flush().await.unwrap_err();
-        assert_eq!(error.kind, KafkaErrorKind::RecordRefused, "{error}");
+        let kind = if *refused == too_old { KafkaErrorKind::RecordRefused } else { KafkaErrorKind::RecordTooLarge };
+        assert_eq!(error.kind, kind, "{error}");
         assert!(error.to_string().starts_with(&format!("{topic}/0: ")), "{error}");
     }
     // Many that fit, each: no batch of them is too large.

@@ -184,3 +184,29 @@ async fn what_is_queued_when_the_brokers_are_gone_does_not_keep_a_writer_alive()
         broker.broker().down(false);
     }
 }
+
+/// Brokers have a limit of their own, transaction.max.timeout.ms, which can be below what is asked for by default.
+#[tokio::test]
+async fn a_transaction_is_as_long_as_the_brokers_allow() {
+    let (broker, settings) = broker();
+    let longer = with(&settings, &[("socket.timeout.ms", "300000"), ("message.timeout.ms", "290000")]);
+    for settings in [settings, longer] {
+        let target = target(&settings);
+        broker.broker().fail(INIT_PRODUCER_ID, &[RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT; 2]);
+        for partition in ["restore-0", "restore-1"] {
+            let writer = open(&target, "topic", partition, Delivery::ExactlyOnce).await;
+            assert_eq!(writer.transaction_timeout(), Duration::from_secs(75));
+        }
+    }
+}
+
+#[tokio::test]
+async fn brokers_that_allow_no_transaction_are_told_of_with_their_config() {
+    let (broker, settings) = broker();
+    let target = target(&with(&settings, &[("transaction.timeout.ms", "2000")]));
+    broker.broker().fail(INIT_PRODUCER_ID, &[RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT; 2]);
+    let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
+    let error = target.open(&name, Delivery::ExactlyOnce).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");
+    assert!(error.what.contains("no transaction of 1000 ms: raise their transaction.max.timeout.ms"), "{error}");
+}
