@@ -12,7 +12,7 @@ use store::ObjectStore;
 
 use crate::cli::BucketArgs;
 use crate::list::{places, python_archives, segments};
-use crate::output::{Output, Rows, table, with_problems};
+use crate::output::{Output, Rows, table, with_lines, with_problems};
 use crate::patience::Patience;
 use crate::progress::Bars;
 use crate::setup;
@@ -244,8 +244,8 @@ pub(crate) fn verdicts_table(verdicts: &[Verdict]) -> String {
             ]
         }),
     );
-    let warnings = verdicts.iter().flat_map(|one| &one.warnings).map(|warning| format!("\nwarning: {warning}"));
-    with_problems(text + &warnings.collect::<String>(), verdicts.iter().flat_map(|one| &one.problems))
+    let text = with_lines(text, "warning", verdicts.iter().flat_map(|one| &one.warnings));
+    with_problems(text, verdicts.iter().flat_map(|one| &one.problems))
 }
 
 fn verdict_of(one: &Verdict) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use archive::Error;
-use archive::catalog::{Checkpoint, Gap};
+use archive::catalog::{Checkpoint, Gap, names};
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct RestoreReport {
     pub succeeded: bool,
     /// RESTORE_ID.
     pub restore_id: String,
-    /// Folder of the backup.
+    /// The topic, with its generation where there are several: `orders@1`.
     pub source: String,
     /// The topic written to.
     pub target: String,
@@ -93,11 +93,28 @@ fn is_zero(number: &u64) -> bool {
 const PYTHON_NOTE: &str = "archives of the Python tool hold values only: keys, headers and timestamps were not kept, and a value with line feeds was \
                            split into several, which cannot be told from others";
 
-fn newer_note(folder: &str, newer: &str) -> String {
-    format!(
-        "a newer generation of this topic is in the bucket: {newer:?}. The topic was created again or lost its end after {folder:?}, or is of another \
-         cluster (topic.json says which). Set BACKUP_TOPIC_NAME={newer} to restore that one"
-    )
+/// Which generation is restored, where there are several.
+fn generations_note(source: &Source, asked: &str) -> Option<String> {
+    let Source { name, older, newer, .. } = source;
+    let of = source.generation.as_ref().and_then(|generation| generation.cluster_id.as_ref());
+    let of = of.map_or_else(String::new, |cluster| format!(" (of cluster {cluster:?})"));
+    if let Some(newest) = newer.last() {
+        let began = if names::parse_topic(asked).is_some_and(|(_, number)| number.is_none()) { ", with which it began" } else { "" };
+        return Some(format!(
+            "this is the restore of {name:?}{of}{began}, and newer generations of the topic are in the bucket: {}. The topic was created again, its log \
+             lost its end, or they are of another cluster (topic.json says which). To restore the newest: BACKUP_TOPIC_NAME={newest}, with a new \
+             RESTORE_ID and another RESTORE_TOPIC_NAME",
+            newer.join(", ")
+        ));
+    }
+    (!older.is_empty()).then(|| {
+        format!(
+            "this is the restore of {name:?}{of}, the newest generation of the topic. Older ones are in the bucket: {}. To restore one of them: \
+             BACKUP_TOPIC_NAME={}, with a new RESTORE_ID and another RESTORE_TOPIC_NAME",
+            older.join(", "),
+            older.first().map_or("", String::as_str)
+        )
+    })
 }
 
 fn absent_note(source: &Source) -> Option<String> {
@@ -133,7 +150,7 @@ impl RestoreReport {
         let settings = &restore.settings;
         let partitions =
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
-        let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
+        let mut notes: Vec<String> = generations_note(source, &settings.backup_topic).into_iter().collect();
         notes.extend(absent_note(source));
         notes.extend(source.accepted.clone());
         if !settings.times.are_all() {
@@ -146,7 +163,7 @@ impl RestoreReport {
         Self {
             function: "restore-batch",
             restore_id: settings.restore_id.clone(),
-            source: source.folder.clone(),
+            source: source.name.clone(),
             target: settings.restore_topic.clone(),
             partitions,
             wanted_configs: target.wanted_configs.clone(),
