@@ -12,6 +12,7 @@
 
 mod archives;
 mod coming;
+mod configs;
 mod function;
 mod identity;
 mod pace;
@@ -154,6 +155,11 @@ impl Restore {
         run.confirm_at_the_end().await?;
         let mut report = lock(&run.report).clone();
         report.finish(started, self.clock.now());
+        if report.caught_up {
+            let (commands, notes) = self.configs_to_give_back(&run.source, &run.target).await?;
+            report.commands = commands;
+            report.notes.extend(notes);
+        }
         Ok(report)
     }
 }

@@ -36,9 +36,12 @@ pub struct RestoreReport {
     pub duration_ms: Millis,
     /// Each source partition.
     pub partitions: Vec<PartitionReport>,
-    /// Configs that the original topic had and the target does not have. Set them once the restore is verified.
+    /// Configs that the original topic had and the target does not have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub wanted_configs: BTreeMap<String, String>,
+    /// Once the restore is complete and verified: what gives the target the configs of the original, for a shell. Whatever is from the bucket is quoted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// What the reader should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -129,14 +132,6 @@ fn absent_note(source: &Source) -> Option<String> {
     })
 }
 
-fn retention_note(target: &str) -> String {
-    format!(
-        "{target:?} keeps its records for ever (retention.ms=-1), so that old ones survive the restore. The backup knows no retention.ms of the \
-         original: it had the broker's default, or its configs could not be read. For the default, once the restore is verified: \
-         kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {target} --delete-config retention.ms"
-    )
-}
-
 /// A topic that is less safe than the original was.
 fn replicas_note(source: &Source, target: &TargetTopic) -> Option<String> {
     let (before, now) = source.generation.as_ref()?.replication_factor.zip(target.facts.replication_factor)?;
@@ -157,9 +152,6 @@ impl RestoreReport {
             notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", settings.times));
         }
         notes.extend(replicas_note(source, target));
-        if target.keeps_for_ever() && source.generation.as_ref().is_some_and(|original| !original.configs.contains_key("retention.ms")) {
-            notes.push(retention_note(&settings.restore_topic));
-        }
         Self {
             function: "restore-batch",
             restore_id: settings.restore_id.clone(),

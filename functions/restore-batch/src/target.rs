@@ -24,13 +24,13 @@ pub(crate) struct TargetTopic {
 }
 
 /// Configs of the original that a restored topic gets at once: they decide what it can take. All others wait until the restore is verified.
-const KEPT: [&str; 3] = ["compression.type", "max.message.bytes", MIN_INSYNC];
+pub(crate) const KEPT: [&str; 3] = ["compression.type", "max.message.bytes", MIN_INSYNC];
 
 /// How many replicas must have a record before it counts as written.
-const MIN_INSYNC: &str = "min.insync.replicas";
+pub(crate) const MIN_INSYNC: &str = "min.insync.replicas";
 
 /// What a topic needs so that old records survive in it and none is refused.
-const WHILE_RESTORING: [(&str, &str); 6] = [
+pub(crate) const WHILE_RESTORING: [(&str, &str); 6] = [
     ("cleanup.policy", "delete"),
     ("retention.ms", "-1"),
     ("retention.bytes", "-1"),
@@ -126,7 +126,10 @@ impl Restore {
         let mut problems = self.problems();
         if self.settings.strategy == PartitionStrategy::Same && has < needs {
             problems.add(format!(
-                "it has {has} partitions and the backup has {needs}: add partitions, or set RESTORE_PARTITION_STRATEGY to \"key\" or \"random\""
+                "it has {has} partitions and the backup has {needs}, and each record goes to the partition that it came from \
+                 (RESTORE_PARTITION_STRATEGY=same, the default): add partitions (kafka-topics.sh --alter --topic {} --partitions {needs}), or set \
+                 RESTORE_PARTITION_STRATEGY=key, which keeps the order of records with the same key, or random, which does not",
+                self.settings.restore_topic
             ));
         }
         if target.config("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
@@ -248,11 +251,6 @@ impl TargetTopic {
         const BOTH: &str = "message.timestamp.difference.max.ms";
         let set = |name: &'n str| self.number(name).filter(|limit| *limit != i64::MAX).map(|limit| (limit, name));
         set(newer).or_else(|| set(BOTH))
-    }
-
-    /// Whether time deletes nothing.
-    pub(crate) fn keeps_for_ever(&self) -> bool {
-        self.number("retention.ms") == Some(-1)
     }
 
     /// Whether retention applies.
