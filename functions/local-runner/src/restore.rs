@@ -84,8 +84,8 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
     text = with_lines(text, "note", &report.notes);
     if !report.commands.is_empty() {
         text.push_str(
-            "\nUntil now the topic deletes nothing and takes records of any time and size. Once the restore is verified, this gives it the configs of the \
-             original\n(where the cluster asks for a login, add --command-config FILE):",
+            "\nOnce the restore is verified, this gives the topic the configs of the original (add --command-config FILE where the cluster needs a \
+             login):",
         );
         // As they are: a command in which something is escaped would be another one, and what cannot be seen is in none.
         report.commands.iter().for_each(|command| text = format!("{text}\n  {command}"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use archive::catalog::Generation;
-use kernel::shell;
+use kernel::{in_full, shell};
 
 use crate::Restore;
 use crate::source::Source;
@@ -28,9 +28,14 @@ pub(crate) struct Change {
 
 impl Restore {
     /// What to tell about configs at the end: the commands, and notes. Asks the cluster which configs the topic has of its own.
-    pub(crate) async fn configs_to_give_back(&self, source: &Source, target: &TargetTopic) -> kafka::Result<(Vec<String>, Vec<String>)> {
+    pub(crate) async fn configs_to_give_back(&self, source: &Source, target: &TargetTopic) -> (Vec<String>, Vec<String>) {
         let name = &self.settings.restore_topic;
-        let Some(own) = self.cluster.own_configs(name).await? else { return Ok((Vec::new(), Vec::new())) };
+        let own = match self.cluster.own_configs(name).await {
+            Ok(Some(own)) => own,
+            Ok(None) => return (Vec::new(), vec![unknown(name, "the cluster does not tell them to this user")]),
+            // The records are there all the same.
+            Err(error) => return (Vec::new(), vec![unknown(name, &in_full(&error))]),
+        };
         let mut change = Change::between(source.generation.as_ref(), &own, target.facts.replication_factor);
         if !change.delete.is_empty() && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
             change.notes.push(format!(
@@ -39,8 +44,15 @@ impl Restore {
             ));
         }
         let command = change.command(&self.settings.kafka.bootstrap_servers, name);
-        Ok((command.into_iter().collect(), change.notes))
+        (command.into_iter().collect(), change.notes)
     }
+}
+
+fn unknown(topic: &str, why: &str) -> String {
+    format!(
+        "which configs {topic:?} has is not known ({why}), so there is no command that gives it those of the original. A topic that restore created \
+         has cleanup.policy=delete and no limits of age, size and timestamps: compare kafka-configs.sh --describe with topic.json in the bucket"
+    )
 }
 
 impl Change {

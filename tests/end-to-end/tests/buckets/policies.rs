@@ -38,7 +38,8 @@ fn the_roles_of_the_aws_module_suffice() {
         let own = [format!("{prefix}/@restore/{copy}/*"), format!("{prefix}/@restore/@target/*")];
         let objects = [format!("{prefix}/{folder}/*"), format!("{prefix}/@restore/*")];
         let restore = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &own));
-        restore.restore(&restore.restore_config(folder, copy, json!({"RESTORE_ID": copy})));
+        let generation = if *folder == topic { format!("{topic}@1") } else { folder.clone() };
+        restore.restore(&restore.restore_config(&generation, copy, json!({"RESTORE_ID": copy})));
         assert_identical(&dump, &kafka.dump(copy, Read::Uncommitted));
     }
 
