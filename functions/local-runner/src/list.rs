@@ -139,9 +139,11 @@ async fn folders(store: &dyn ObjectStore, only: Option<&str>) -> Result<Vec<(Str
 pub(crate) async fn older(store: &dyn ObjectStore, only: Option<&str>) -> Result<Option<String>, Error> {
     let Some((topic, None)) = only.and_then(names::parse_topic) else { return Ok(None) };
     let (all, wanted) = (folders(store, None).await?, folders(store, only).await?);
-    let left_out = all.into_iter().filter(|one| names::parse_topic_folder(&one.0).is_some_and(|(of, _)| of == topic) && !wanted.contains(one));
+    let left_out =
+        all.into_iter().filter(|one| names::parse_topic_folder(&one.0).is_some_and(|(of, _)| of == topic) && !wanted.contains(one));
     let left_out: Vec<String> = left_out.map(|(_, name)| name).collect();
-    let text = || format!("only the newest generation of {topic:?}; older ones: {}. --topic with such a name looks at it", left_out.join(", "));
+    let text =
+        || format!("only the newest generation of {topic:?}; older ones: {}. --topic with such a name looks at it", left_out.join(", "));
     Ok((!left_out.is_empty()).then(text))
 }
 

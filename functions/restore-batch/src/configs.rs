@@ -100,7 +100,8 @@ fn entry(name: &str, value: &str) -> String {
 
 /// Why a config is not set by the command. What topic.json holds is of whoever can write to the bucket.
 fn unfit(name: &str, value: &str, replicas: Option<i32>) -> Option<String> {
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'));
+    let is_name = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'));
     // What separates one config from the next in --add-config.
     let is_value = shell::quote(value).is_some() && !value.contains(['=', '[', ']']) && value.trim() == value;
     if !is_name || !is_value {
@@ -124,7 +125,8 @@ mod tests {
     use super::*;
 
     fn original(configs: &[(&str, &str)]) -> Generation {
-        let text = r#"{"format_version":1,"topic":"orders","generation":1,"partitions":1,"configs":{},"packing":"gzip","reason":"first","at":0}"#;
+        let text =
+            r#"{"format_version":1,"topic":"orders","generation":1,"partitions":1,"configs":{},"packing":"gzip","reason":"first","at":0}"#;
         Generation { configs: map(configs), ..serde_json::from_str(text).unwrap() }
     }
 

@@ -112,6 +112,13 @@ impl Restore {
             let there = what_is_there(self.store.as_ref()).await?;
             return Err(Error::request(format!("no backup of {name:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
         }
+        if asked.is_none() && noted.is_none() && all_partitions.is_empty() && !older.is_empty() {
+            return Err(Error::request(format!(
+                "the newest generation of {topic:?}, {name}, has nothing in it: the topic was created again, and no record of it was backed up. Nothing \
+                 was written. Say which one to restore: BACKUP_TOPIC_NAME={} is the one before, and BACKUP_TOPIC_NAME={name} the empty topic",
+                older.last().map_or(String::new(), |older| names::generation(topic, *older))
+            )));
+        }
         if let Some(number) = event.partition.filter(|number| !places.contains_key(number)) {
             return Err(Error::request(format!("the event names partition {number}, which {name:?} does not have; nothing was read")));
         }

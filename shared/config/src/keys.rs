@@ -60,6 +60,19 @@ pub fn known_keys() -> &'static [Key] {
     KEYS
 }
 
+/// What people look for and there is not, under names that are like those of other keys: what there is instead.
+pub(super) const NOT_KEYS: [(&str, &str); 4] = [
+    ("RESTORE_PARTITIONS", ALL_PARTITIONS),
+    ("BACKUP_PARTITIONS", ALL_PARTITIONS),
+    ("RESTORE_TOPICS", ONE_TOPIC),
+    ("BACKUP_TOPICS", ONE_TOPIC),
+];
+
+const ALL_PARTITIONS: &str = "no key chooses partitions: all of them are restored, each into its own (RESTORE_PARTITION_STRATEGY=same). A topic that \
+                              restore creates has as many as the original";
+const ONE_TOPIC: &str =
+    "a restore is of one topic: BACKUP_TOPIC_NAME says which, and RESTORE_TOPIC_NAME into which; TOPIC_NAMES is for backup";
+
 /// The key of that name. `KAFKA_SASL_USERNAME` and its like are not keys of their own: see [`super::properties`].
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)

@@ -25,7 +25,9 @@ pub(super) fn topic(name: &str) -> Checked {
 pub(super) fn generation(name: &str) -> Checked {
     match parse_topic(name) {
         Some((of, _)) => topic(of).map(|_| name.to_owned()),
-        None => Err("must be a topic's name, or one with the number of a generation: orders@1 is the first, orders@2 the second".to_owned()),
+        None => {
+            Err("must be a topic's name, or one with the number of a generation: orders@1 is the first, orders@2 the second".to_owned())
+        }
     }
 }
 
@@ -149,7 +151,11 @@ mod tests {
             &["a", "A.b_c-1", "...", "__mine", &longest],
             &["", ".", "..", "a b", "a/b", "ü", "a@2", "__consumer_offsets", &"x".repeat(250)],
         );
-        check(generation, &["a", "a@1", "a@2", "a@10"], &["a@", "a@0", "a@01", "a@02", "a@+2", "@2", "a@2@3", "a@x", "..@2", "__transaction_state@2"]);
+        check(
+            generation,
+            &["a", "a@1", "a@2", "a@10"],
+            &["a@", "a@0", "a@01", "a@02", "a@+2", "@2", "a@2@3", "a@x", "..@2", "__transaction_state@2"],
+        );
         check(restore_id, &["a", "orders@2-to-copy", &"x".repeat(200)], &["", ".", "..", "@target", "a/b", "a b", &"x".repeat(201)]);
         let brokers = ["a", "a:1", "a.b_c-d:65535", "10.0.0.1:9092", "[::1]:9092", "[2001:db8::1]"];
         check(

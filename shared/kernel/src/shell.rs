@@ -10,7 +10,8 @@ pub fn quote(text: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     // Nothing of a shell's, not even at the beginning of a word.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':' | b',' | b'=' | b'@' | b'%' | b'+');
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':' | b',' | b'=' | b'@' | b'%' | b'+');
     if !text.is_empty() && text.bytes().all(is_plain) && !text.starts_with('=') {
         return Some(Cow::Borrowed(text));
     }

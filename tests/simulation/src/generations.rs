@@ -293,7 +293,8 @@ pub fn newest() -> Result<(), String> {
             }
             let second = [0, 1].map(|partition| values(&simulation.world, TOPIC, partition));
             let expected = if noted.is_some() { &first } else { &second[0] };
-            for (asked, id, expected) in [(TOPIC, "drill", expected), ("orders@1", "of-the-first", &first), (TOPIC, "another", &second[0])] {
+            for (asked, id, expected) in [(TOPIC, "drill", expected), ("orders@1", "of-the-first", &first), (TOPIC, "another", &second[0])]
+            {
                 let report = whole(&mut simulation, asked, id).await.map_err(|problem| format!("{asked} as {id}: {problem}"))?;
                 let there = values(&simulation.world, id, 0);
                 if there != *expected || report.notes.iter().all(|note| !note.contains("orders@1") && !note.contains("orders@2")) {
@@ -322,7 +323,8 @@ pub fn newest_of_two_clusters() -> Result<(), String> {
         simulation.back_up_everything().await?;
         let quiet = Chaos::new(1, simulation.clock.clone(), None, 0);
         match restore(&mut simulation, quiet, TOPIC, "drill").await {
-            Err(error) if !error.is_retryable() && error.to_string().contains("of 2 clusters") && error.to_string().contains("orders@1 of") => {}
+            Err(error)
+                if !error.is_retryable() && error.to_string().contains("of 2 clusters") && error.to_string().contains("orders@1 of") => {}
             other => return Err(format!("{other:?}")),
         }
         whole(&mut simulation, "orders@1", "drill").await?;

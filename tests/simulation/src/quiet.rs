@@ -100,6 +100,10 @@ impl Simulation {
                 Ok(report) => report.partitions.iter().filter_map(|one| one.error.as_deref()).any(is_spoilt),
                 Err(error) => is_spoilt(error),
             };
+            if folder == NEWEST && report.as_ref().is_err_and(|error| error.contains(verdict::NEWEST_IS_EMPTY)) {
+                self.bury(folder);
+                return Ok(());
+            }
             // An invocation wrote to the topic that followed a deleted target, before it noticed.
             if spoilt {
                 self.bury(folder);

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka::Delivery;
 use simulation::{
-    Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest, newest_of_two_clusters,
-    one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence, two_clusters, without_ids,
+    Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest,
+    newest_of_two_clusters, one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence, two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {

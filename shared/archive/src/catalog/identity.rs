@@ -92,7 +92,9 @@ impl RestoreIdentity {
     pub fn check(&self, choice: &RestoreChoice<'_>) -> Result<()> {
         let RestoreChoice { restore_id, source, asked, topic, cluster_id, strategy, times } = choice;
         let of = names::parse_topic_folder(&self.source);
-        if self.source != *source && names::parse_topic(asked).is_some_and(|(asked, number)| number.is_none() && of.is_some_and(|of| of.0 == asked)) {
+        if self.source != *source
+            && names::parse_topic(asked).is_some_and(|(asked, number)| number.is_none() && of.is_some_and(|of| of.0 == asked))
+        {
             return Err(Error::raced(format!(
                 "another invocation began restore {restore_id:?} a moment ago, with the generation in {:?}; the next invocation continues it",
                 self.source

@@ -27,7 +27,8 @@ fn the_printed_command_gives_the_target_the_configs_of_the_original() {
     for (configs, has_retention) in [(&some[..], true), (&some[1..2], false), (&[], false)] {
         let topic = kafka.create_topic("configured", 1, configs);
         if !has_retention {
-            kafka.admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", &topic, "--delete-config", "retention.ms"]);
+            kafka
+                .admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", &topic, "--delete-config", "retention.ms"]);
         }
         kafka.produce(&topic, &[Record::new(0, crate::LONG_AGO).key("a").value("1")]);
         let runner = Runner::on_folder(&kafka);
