@@ -159,6 +159,7 @@ impl Restore {
             let (commands, notes) = self.configs_to_give_back(&run.source, &run.target).await;
             report.commands = commands;
             report.notes.extend(notes);
+            report.tell_of_groups();
         }
         Ok(report)
     }

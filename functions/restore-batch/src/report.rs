@@ -96,6 +96,10 @@ fn is_zero(number: &u64) -> bool {
 const PYTHON_NOTE: &str = "archives of the Python tool hold values only: keys, headers and timestamps were not kept, and a value with line feeds was \
                            split into several, which cannot be told from others";
 
+const GROUPS_NOTE: &str = "consumer groups are not restored, and their old offsets are not those of this topic. Reset each group on its own, with a time \
+                           that is not later than the timestamp of any record that it has still to read, or to the earliest offset: \
+                           docs/consumer-groups.md. A later time skips records in silence";
+
 /// Which generation is restored, where there are several.
 fn generations_note(source: &Source, asked: &str) -> Option<String> {
     let Source { name, older, newer, .. } = source;
@@ -204,6 +208,13 @@ impl RestoreReport {
         if let Some(report) = self.of(partition) {
             report.error = Some(in_full(error));
             report.retryable = Some(error.is_retryable());
+        }
+    }
+
+    /// At the end of a restore that put records into the target.
+    pub(crate) fn tell_of_groups(&mut self) {
+        if self.partitions.iter().any(|one| one.records_in_all > 0) {
+            self.notes.push(GROUPS_NOTE.to_owned());
         }
     }
 
