@@ -2,7 +2,7 @@
 //!
 //! An invocation is stateless, and safe to run twice, at the same time, or to kill at any instruction, because of the order of its steps:
 //!
-//! 1. `plan.rs`: what is there to do (a few requests for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
+//! 1. `topics.rs`: which topics TOPIC_NAMES takes. `plan.rs`: what is there to do (a few requests for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
 //! 2. `work.rs`: workers take partitions off a queue. While one segment is made durable the next one is read.
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
 //!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
@@ -23,12 +23,12 @@ mod resume;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod turn;
 mod work;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use archive::Result;
 use archive::segment::Lanes;
@@ -42,6 +42,8 @@ use store::ObjectStore;
 use tracing::Instrument;
 
 pub use report::{BackupReport, PartitionReport};
+pub use topics::Ends;
+use topics::Seen;
 use work::{Run, Worker};
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -57,6 +59,8 @@ pub struct Backup {
     compressors: usize,
     /// Their buffers, from segment to segment.
     lanes: Lanes,
+    /// What earlier invocations saw.
+    seen: Arc<Mutex<Seen>>,
 }
 
 /// What one invocation is asked to do.
@@ -69,7 +73,7 @@ pub struct Invocation {
     /// Write part-filled segments however young the last one is.
     pub flush: bool,
     /// Read no further than these offsets, as [`Backup::ends`] gave them; partitions that are not named are left alone.
-    pub up_to: Option<Arc<BTreeMap<TopicPartition, i64>>>,
+    pub up_to: Option<Arc<Ends>>,
     /// Told of every step forward.
     pub progress: Option<ProgressFn>,
 }
@@ -95,7 +99,7 @@ impl Backup {
     pub fn new(source: Arc<dyn SourceCluster>, store: Arc<dyn ObjectStore>, settings: BackupSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = archive::catalog::bucket_id(store.as_ref());
         let compressors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { source, store, settings: Arc::new(settings), clock, store_id, compressors, lanes: Lanes::default() }
+        Self { source, store, settings: Arc::new(settings), clock, store_id, compressors, lanes: Lanes::default(), seen: Arc::default() }
     }
 
     /// Compresses in place, on the calling thread: for simulations that must repeat themselves exactly.

@@ -12,6 +12,7 @@ use kernel::clock::{Millis, age};
 use crate::candidate::Candidate;
 use crate::generation::Known;
 use crate::report::BackupReport;
+use crate::topics::partitions_of;
 use crate::{Backup, Invocation};
 
 /// What an invocation found.
@@ -37,11 +38,10 @@ struct Commits {
 impl Backup {
     /// Finds the partitions of this event that have something to read, the one longest without a backup first.
     pub(crate) async fn plan(&self, invocation: &Invocation, now: Millis) -> Result<Plan> {
-        let wanted = self.wanted(invocation)?;
         let mut report = BackupReport::new();
-        let topics = self.topics(&wanted, &mut report).await?;
+        let wanted = self.wanted(invocation, &mut report).await?;
+        let topics = self.described(&wanted, invocation, &mut report).await?;
         let cluster = self.source.cluster_id();
-        check_known(invocation, &topics, &mut report);
         let all = partitions_of(&topics);
         if let Some(number) = invocation.event.partition
             && topics.len() == wanted.len()
@@ -53,7 +53,7 @@ impl Backup {
         let partitions: Vec<TopicPartition> = all
             .iter()
             .filter(|partition| invocation.event.includes(partition))
-            .filter(|partition| invocation.up_to.as_ref().is_none_or(|up_to| up_to.contains_key(*partition)))
+            .filter(|partition| invocation.up_to.as_ref().is_none_or(|up_to| up_to.offsets.contains_key(*partition)))
             .cloned()
             .collect();
         // Commits of all partitions, those of other shards too: one of them can tell of a generation that this shard has not begun with.
@@ -72,34 +72,6 @@ impl Backup {
         }
         plan.work.sort_by_key(|candidate| Reverse(candidate.commit.as_ref().map_or(Millis::MAX, |commit| age(commit.at, now))));
         Ok(plan)
-    }
-
-    /// The topics that this invocation is to look after.
-    fn wanted(&self, invocation: &Invocation) -> Result<Vec<String>> {
-        let is_wanted = |topic: &&String| invocation.event.topic.as_ref().is_none_or(|only| only == *topic);
-        let wanted: Vec<String> = self.settings.topics.iter().filter(is_wanted).cloned().collect();
-        if wanted.is_empty() {
-            let topic = invocation.event.topic.as_deref().unwrap_or_default();
-            return Err(Error::request(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
-        }
-        Ok(wanted)
-    }
-
-    /// Those that the cluster tells of. The others are errors in the report.
-    async fn topics(&self, wanted: &[String], report: &mut BackupReport) -> Result<BTreeMap<String, TopicFacts>> {
-        let described = self.source.describe(wanted).await?;
-        for missing in wanted.iter().filter(|topic| !described.contains_key(*topic)) {
-            let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES");
-            report.fail_topic(&Error::request(what));
-        }
-        let mut topics = BTreeMap::new();
-        for (name, facts) in described {
-            match facts {
-                Ok(facts) => drop(topics.insert(name, facts)),
-                Err(error) => report.fail_topic(&error.into()),
-            }
-        }
-        Ok(topics)
     }
 
     /// Of what the group has, what is of this backup and of these topics.
@@ -139,7 +111,7 @@ impl Backup {
         plan: &mut Plan,
     ) {
         let held = range.held_by_transactions();
-        if let Some(end) = invocation.up_to.as_ref().and_then(|up_to| up_to.get(&partition)) {
+        if let Some(end) = invocation.up_to.as_ref().and_then(|up_to| up_to.offsets.get(&partition)) {
             range.end = range.end.min(*end);
         }
         if commit.as_ref().is_some_and(|commit| self.is_surely_cut(commit, &range, now)) {
@@ -153,46 +125,6 @@ impl Backup {
         } else if candidate.partition.partition == 0 && range.end == 0 && !plan.known.contains_key(&candidate.partition.topic) {
             plan.empty.push(candidate.partition);
         }
-    }
-
-    /// Where each partition ends now, for [`Invocation::up_to`]. One without a leader has no known end: it stays in the invocation, which says so.
-    /// So does a topic that cannot be described, but its partitions are not known.
-    ///
-    /// # Errors
-    /// As [`Backup::invoke`], and where time heals why a topic cannot be described: it must not come back unseen.
-    pub async fn ends(&self) -> Result<BTreeMap<TopicPartition, i64>> {
-        let mut topics = BTreeMap::new();
-        for (name, facts) in self.source.describe(&self.settings.topics).await? {
-            match facts {
-                Ok(facts) => drop(topics.insert(name, facts)),
-                Err(error) if error.is_retryable() => return Err(error.into()),
-                Err(_) => {}
-            }
-        }
-        let partitions = partitions_of(&topics);
-        let ranges = self.source.offsets(&partitions).await?;
-        let known = |partition: &TopicPartition| ranges.get(partition)?.as_ref().ok();
-        let end = |partition: &TopicPartition| known(partition).map_or(i64::MAX, |range| range.end);
-        Ok(partitions.into_iter().map(|partition| (partition.clone(), end(&partition))).collect())
-    }
-}
-
-fn partitions_of(topics: &BTreeMap<String, TopicFacts>) -> Vec<TopicPartition> {
-    let of_topic = |(topic, facts): (&String, &TopicFacts)| {
-        let topic = topic.clone();
-        (0..facts.partitions).map(move |partition| TopicPartition::new(topic.as_str(), partition))
-    };
-    topics.iter().flat_map(of_topic).collect()
-}
-
-/// A topic of which nothing was known when the ends were asked for would be left out in silence.
-fn check_known(invocation: &Invocation, topics: &BTreeMap<String, TopicFacts>, report: &mut BackupReport) {
-    let Some(up_to) = &invocation.up_to else { return };
-    for name in topics.keys().filter(|name| !up_to.keys().any(|known| known.topic == **name)) {
-        let what = format!(
-            "topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it. Start another run for it"
-        );
-        report.fail_topic(&Error::request(what));
     }
 }
 

@@ -37,6 +37,9 @@ pub struct BackupReport {
     /// What concerns whole topics.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// What the reader should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// How many of those time heals.
     #[serde(skip)]
     passing_errors: usize,

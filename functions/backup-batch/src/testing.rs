@@ -1,7 +1,7 @@
 //! One topic of one partition in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,9 @@ use archive::segment::Compression;
 use async_trait::async_trait;
 use config::BackupSettings;
 use host::Budget;
-use kafka::{CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, SourceCluster, TopicFacts, TopicPartition};
+use kafka::{
+    CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, Selection, SourceCluster, TopicFacts, TopicPartition,
+};
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
 use store::testing::{Delete, MemoryStore};
@@ -31,6 +33,8 @@ pub(crate) struct Log {
     /// From this offset on it is another log than it was.
     pub(crate) is_other_from: Option<i64>,
     now: Millis,
+    /// Topics beside `orders`, each with one partition and no record.
+    pub(crate) others: BTreeSet<String>,
 }
 
 /// The cluster, its bucket, and a backup of 10 records a segment, each minute.
@@ -59,10 +63,14 @@ impl Fake {
     }
 
     pub(crate) fn backup(&self) -> Backup {
+        self.backup_of(Selection::of_names(["orders"]))
+    }
+
+    pub(crate) fn backup_of(&self, topics: Selection) -> Backup {
         let settings = BackupSettings {
             kafka: KafkaSettings::default(),
             store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
-            topics: vec!["orders".to_owned()],
+            topics,
             group: "backup".to_owned(),
             records_per_segment: 10,
             retry_upload: Duration::from_secs(60),
@@ -113,7 +121,13 @@ impl SourceCluster for Fake {
             replication_factor: None,
             configs: BTreeMap::new(),
         };
-        Ok(topics.iter().filter(|topic| *topic == "orders").map(|topic| (topic.clone(), Ok(facts.clone()))).collect())
+        let others = self.log().others.clone();
+        let is_there = |topic: &&String| *topic == "orders" || others.contains(*topic);
+        Ok(topics.iter().filter(is_there).map(|topic| (topic.clone(), Ok(facts.clone()))).collect())
+    }
+
+    async fn names(&self) -> Result<BTreeSet<String>> {
+        Ok(self.log().others.iter().cloned().chain(["orders".to_owned()]).collect())
     }
 
     fn cluster_id(&self) -> Option<String> {
@@ -131,16 +145,19 @@ impl SourceCluster for Fake {
     async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
         let log = self.log();
         let range = OffsetRange { log_start: log.start, end: log.end, high_watermark: log.high_watermark };
-        Ok(partitions.iter().map(|partition| (partition.clone(), Ok(range))).collect())
+        let empty = OffsetRange { log_start: 0, end: 0, high_watermark: 0 };
+        Ok(partitions.iter().map(|one| (one.clone(), Ok(if one.topic == "orders" { range } else { empty }))).collect())
     }
 
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
         let log = self.log();
-        Ok(partitions.iter().filter_map(|partition| Some((partition.clone(), log.commit.clone()?))).collect())
+        Ok(partitions.iter().filter(|one| one.topic == "orders").filter_map(|one| Some((one.clone(), log.commit.clone()?))).collect())
     }
 
-    async fn commit(&self, _partition: &TopicPartition, offset: &CommittedOffset) -> Result<()> {
-        self.log().commit = Some(offset.clone());
+    async fn commit(&self, partition: &TopicPartition, offset: &CommittedOffset) -> Result<()> {
+        if partition.topic == "orders" {
+            self.log().commit = Some(offset.clone());
+        }
         Ok(())
     }
 

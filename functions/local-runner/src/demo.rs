@@ -13,7 +13,8 @@ use backup_batch::{Backup, Invocation as BackupInvocation};
 use config::{BackupSettings, RestoreSettings};
 use host::Budget;
 use kafka::{
-    Delivery, EmbeddedBroker, Isolation, Queued, RdKafkaSource, RdKafkaTarget, SourceCluster, TargetCluster, TopicPartition, WriterName,
+    Delivery, EmbeddedBroker, Isolation, Queued, RdKafkaSource, RdKafkaTarget, Selection, SourceCluster, TargetCluster, TopicPartition,
+    WriterName,
 };
 use kernel::record::{Header, Record, TimestampType};
 use kernel::{Deadline, clock};
@@ -110,7 +111,7 @@ async fn back_up(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, to: &Stor
     let settings = BackupSettings {
         kafka: broker.settings(),
         store: to.clone(),
-        topics: vec![TOPIC.to_owned()],
+        topics: Selection::of_names([TOPIC]),
         group: "kafka-backup-demo".to_owned(),
         records_per_segment: 1000,
         retry_upload: Duration::from_secs(60),

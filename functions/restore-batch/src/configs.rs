@@ -1,4 +1,4 @@
-//! From the configs that a topic has while it is restored to those that the original had: Kafka's own command, for whoever has verified the restore.
+//! From the configs that a topic has while it is restored to those that the original had: Kafka's own command, for the time after the restore is verified.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +98,7 @@ fn entry(name: &str, value: &str) -> String {
     if value.contains(',') { format!("{name}=[{value}]") } else { format!("{name}={value}") }
 }
 
-/// Why a config is not set by the command. What topic.json holds is of whoever can write to the bucket.
+/// Why a config is not set by the command. Everyone who can write to the bucket can change topic.json.
 fn unfit(name: &str, value: &str, replicas: Option<i32>) -> Option<String> {
     let is_name = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'));

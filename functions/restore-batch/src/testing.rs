@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use archive::Times;
-use archive::catalog::{Packing, PartitionStrategy, names};
-use archive::segment::{Compression, SegmentSpec, SegmentWriter};
+use archive::catalog::PartitionStrategy;
+use archive::testing::{add_generation, add_segment, generation};
 use async_trait::async_trait;
 use config::RestoreSettings;
 use host::Budget;
 use kafka::{
-    ClusterFacts, CommittedOffset, Delivery, Extent, Isolation, KafkaSettings, NewTopic, Queued, RecordWriter, Result, TargetCluster,
-    TopicFacts, WriterName, Written,
+    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaSettings, NewTopic, Queued, RecordWriter, Result, TargetCluster, TopicFacts,
+    WriterName, Written,
 };
 use kernel::clock::{Clock, Millis};
-use kernel::record::{Record, TimestampType};
+use kernel::record::Record;
 use store::testing::MemoryStore;
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;
@@ -45,10 +45,7 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn new() -> Self {
         let bucket = Arc::new(MemoryStore::new());
-        bucket.overwrite(
-            "orders/topic.json",
-            r#"{"format_version":1,"topic":"orders","generation":1,"partitions":1,"configs":{},"packing":"gzip","reason":"first","at":0}"#,
-        );
+        add_generation(&bucket, &generation("orders"));
         let settings = RestoreSettings {
             kafka: KafkaSettings::default(),
             store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
@@ -77,27 +74,7 @@ impl Fake {
 
     /// Adds a segment with a record for each of these offsets. Its name.
     pub(crate) async fn segment(&self, offsets: Range<i64>) -> String {
-        let spec = SegmentSpec {
-            topic: "orders".to_owned(),
-            topic_id: None,
-            partition: 0,
-            start: offsets.start,
-            isolation: Isolation::ReadCommitted,
-            gap: None,
-            compression: Compression::Gzip(1),
-            created_at: "2026-11-23T00:00:00Z".to_owned(),
-        };
-        let mut writer = SegmentWriter::new(spec, 1);
-        for offset in offsets.clone() {
-            let value = offset.to_string();
-            let (timestamp, timestamp_type) = (offset, TimestampType::CreateTime);
-            writer.append(&Record { offset, timestamp, timestamp_type, key: None, value: Some(value.as_bytes()), headers: &[] }).unwrap();
-        }
-        let finished = writer.finish(offsets.end).await.unwrap();
-        let name = names::segment("orders", 0, offsets.start, Packing::Gzip);
-        self.bucket.overwrite(&name, finished.body.to_bytes());
-        self.bucket.overwrite(&names::sidecar(&name), finished.sha256);
-        name
+        add_segment(&self.bucket, "orders", 0, offsets, 0).await
     }
 
     pub(crate) fn restore(&self) -> Restore {

@@ -1,24 +1,43 @@
 //! Rules for names and addresses: each function gives the name back, or says what is wrong and what is right.
 
 use archive::catalog::names::parse_topic;
+use kafka::{Pattern, is_internal};
 
 type Checked = Result<String, String>;
 
 /// A topic's name by Kafka's rule: 1 to 249 of letters, digits, `.`, `_` and `-`, but not `.` or `..`. Not an internal topic.
 pub(super) fn topic(name: &str) -> Checked {
     const LONGEST: usize = 249;
-    const INTERNAL: [&str; 4] = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
-    if INTERNAL.contains(&name) {
+    if is_internal(name) {
         return Err(format!("{name} is internal to Kafka and is never backed up or restored"));
     }
     if matches!(name, "" | "." | "..") || name.len() > LONGEST {
         return Err(format!("a topic's name has 1 to {LONGEST} characters and is not . or .."));
     }
     match name.chars().find(|c| !legal_in_topic(*c)) {
-        Some(c) if "^$*+?[](){}|\\".contains(c) => Err(format!("{name} looks like a pattern: list the topics by name")),
+        Some(c) if "^$*+?[](){}|\\".contains(c) => Err(format!(
+            "{name}: {c:?} is not legal in a topic's name. In TOPIC_NAMES a regular expression begins with ^, a glob has * and ?"
+        )),
         Some(c) => Err(format!("{c:?} is not legal in a topic's name: letters, digits, '.', '_' and '-' are")),
         None => Ok(name.to_owned()),
     }
+}
+
+/// Topics: a name, a glob or a regular expression.
+pub(super) fn topic_pattern(text: &str) -> Result<Pattern, String> {
+    let pattern = Pattern::parse(text).map_err(|what| {
+        if text.contains('{') { format!("{what}. One with a comma takes the array form: [\"^a{{1,2}}\"]") } else { what }
+    })?;
+    if pattern.is_name() {
+        topic(text)?;
+    } else if let Some(c) = text.chars().find(|c| !text.starts_with('^') && !legal_in_topic(*c) && !matches!(c, '*' | '?')) {
+        let place = text.chars().take_while(|other| *other != c).count() + 1;
+        let hint = if "$+[](){}|\\".contains(c) { "; a regular expression begins with ^" } else { "" };
+        return Err(format!(
+            "{text}: {c:?}, character {place}, is not legal in a topic's name, and a glob has only * and ? beside those{hint}"
+        ));
+    }
+    Ok(pattern)
 }
 
 /// A topic, which means its newest generation, or one generation: `orders@1` is the first.

@@ -101,8 +101,8 @@ impl<'a> Reader<'a> {
 }
 
 /// A list, each entry as `check` gives it back; every bad entry is a problem.
-pub(super) fn each(read: &mut Reader<'_>, key: &str, check: impl Fn(&str) -> Result<String, String>) -> Option<Vec<String>> {
-    let checked: Vec<Result<String, String>> = read.list(key)?.iter().map(|item| check(item)).collect();
+pub(super) fn each<T>(read: &mut Reader<'_>, key: &str, check: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+    let checked: Vec<Result<T, String>> = read.list(key)?.iter().map(|item| check(item)).collect();
     checked.iter().filter_map(|item| item.as_ref().err()).for_each(|what| read.refuse(key, what));
     checked.into_iter().map(Result::ok).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use archive::Times;
 use archive::catalog::PartitionStrategy;
 use archive::segment::Compression;
-use kafka::{Delivery, Isolation, KafkaSettings};
+use kafka::{Delivery, Isolation, KafkaSettings, Selection};
 use store::StoreSettings;
 use telemetry::LogLevel;
 
@@ -16,8 +16,8 @@ pub struct BackupSettings {
     pub kafka: KafkaSettings,
     /// Where to write.
     pub store: StoreSettings,
-    /// TOPIC_NAMES, each once.
-    pub topics: Vec<String>,
+    /// TOPIC_NAMES less EXCLUDE_TOPIC_NAMES.
+    pub topics: Selection,
     /// GROUP_ID.
     pub group: String,
     /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE, at least 1.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use archive::catalog::PartitionStrategy;
 use archive::segment::Compression;
-use kafka::{Delivery, Isolation};
+use kafka::{Delivery, Isolation, Pattern, Selection};
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
@@ -128,18 +128,25 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     })
 }
 
-fn topics(read: &mut Reader<'_>) -> Option<Vec<String>> {
+fn topics(read: &mut Reader<'_>) -> Option<Selection> {
     if !read.is_set("TOPIC_NAMES") {
         read.missing("TOPIC_NAMES", "write the topics to back up, for example [\"orders\"]");
     }
-    let topics = each(read, "TOPIC_NAMES", names::topic)?;
+    let include = patterns(read, "TOPIC_NAMES");
+    let exclude = if read.is_set("EXCLUDE_TOPIC_NAMES") { patterns(read, "EXCLUDE_TOPIC_NAMES") } else { Some(Vec::new()) };
+    Selection::new(include?, exclude?).map_err(|what| read.refuse("EXCLUDE_TOPIC_NAMES", &what)).ok()
+}
+
+/// Topics by name, glob or regular expression, each once.
+fn patterns(read: &mut Reader<'_>, key: &str) -> Option<Vec<Pattern>> {
+    let patterns = each(read, key, names::topic_pattern)?;
     let mut seen = BTreeSet::new();
-    match topics.iter().find(|topic| !seen.insert(topic.as_str())) {
+    match patterns.iter().find(|pattern| !seen.insert(pattern.as_str())) {
         Some(twice) => {
-            read.refuse("TOPIC_NAMES", &format!("names {twice} twice"));
+            read.refuse(key, &format!("names {} twice", twice.as_str()));
             None
         }
-        None => Some(topics),
+        None => Some(patterns),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn serve<F: Function>(listener: TcpListener, hosted: Arc<Hosted
 }
 
 async fn answer<F: Function>(hosted: Arc<Hosted<F>>, request: Request) -> Answer {
-    let path = request.target.split('?').next().unwrap_or_default();
+    let path = request.path.as_str();
     if path == "/" {
         return Answer::new(200, full_object(vec![]));
     }

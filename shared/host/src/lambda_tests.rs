@@ -68,7 +68,7 @@ async fn invoke(events: &[&str], deadline: i64, keys: &[(&str, &str)]) -> Seen {
 type Answered = mpsc::UnboundedSender<(String, Option<String>, Value)>;
 
 async fn api(request: Request, waiting: Arc<Mutex<VecDeque<String>>>, answered: Answered, deadline: i64) -> Answer {
-    if request.target.ends_with("/invocation/next") {
+    if request.path.ends_with("/invocation/next") {
         let event = waiting.lock().unwrap().pop_front();
         let Some(event) = event else { return std::future::pending().await };
         let headers = vec![
@@ -78,7 +78,7 @@ async fn api(request: Request, waiting: Arc<Mutex<VecDeque<String>>>, answered: 
         ];
         return Answer { headers, ..Answer::new(200, event) };
     }
-    let kind = request.target.rsplit('/').next().unwrap().to_owned();
+    let kind = request.path.rsplit('/').next().unwrap().to_owned();
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let error_type = body["errorType"].as_str().map(str::to_owned);
     answered.send((kind, error_type, body)).unwrap();

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lib.rs` | the traits: backup sees a [`SourceCluster`] and its [`PartitionReader`]s, restore a [`TargetCluster`] and its [`RecordWriter`]s |
 //! | `topic.rs` | what there is to know of a topic |
+//! | `selection.rs` | which topics: names, globs, regular expressions |
 //! | `settings.rs` | how to reach a cluster |
 //! | `login/` | who this program is to Kafka |
 //! | `error.rs` | what Kafka refused, and whether a retry helps |
@@ -15,6 +16,7 @@
 mod error;
 mod librdkafka;
 mod login;
+mod selection;
 mod settings;
 mod topic;
 
@@ -23,10 +25,11 @@ pub use librdkafka::{
     COMMON_PROPERTIES, EmbeddedBroker, PropertyError, RdKafkaSource, RdKafkaTarget, check_property, default_properties, own_properties,
 };
 pub use login::{Login, SecretLogin, Token, TokenSource};
+pub use selection::{Pattern, Selected, Selection, is_internal};
 pub use settings::{KafkaSettings, is_sensitive};
 pub use topic::{ClusterFacts, CommittedOffset, Extent, NewTopic, OffsetRange, TopicFacts, TopicId, TopicPartition};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -45,6 +48,9 @@ pub trait SourceCluster: Debug + Send + Sync {
     /// Partition count and topic id of each of `topics` that exists, or why the cluster does not tell them of this one; those that do not exist
     /// are absent. One request for all.
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>>;
+
+    /// Names of all topics that this user may see, Kafka's own included. One request.
+    async fn names(&self) -> Result<BTreeSet<String>>;
 
     /// Id of the cluster that answered the last [`describe`](Self::describe); `None` where it has none, and before. No request.
     fn cluster_id(&self) -> Option<String>;

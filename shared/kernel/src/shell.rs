@@ -1,4 +1,4 @@
-//! Values in a command that somebody pastes into a shell.
+//! Values in a command that is pasted into a shell.
 
 use std::borrow::Cow;
 

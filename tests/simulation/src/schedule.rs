@@ -10,7 +10,7 @@ use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
 use config::{BackupSettings, RestoreSettings};
 use host::Budget;
-use kafka::{CommittedOffset, Delivery, Isolation, KafkaSettings, TopicPartition};
+use kafka::{CommittedOffset, Delivery, Isolation, KafkaSettings, Selection, TopicPartition};
 use kernel::clock::{Clock, Millis};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -484,7 +484,7 @@ impl Simulation {
         let settings = BackupSettings {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
             store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
-            topics: vec![TOPIC.to_owned()],
+            topics: Selection::of_names([TOPIC]),
             group: GROUP.to_owned(),
             records_per_segment: shape.records_per_segment,
             retry_upload: Duration::from_secs(60),

@@ -77,6 +77,10 @@ impl SourceCluster for SimSource {
         .await
     }
 
+    async fn names(&self) -> Result<BTreeSet<String>> {
+        self.read(Area::Source, || self.world.lock().topics.keys().cloned().collect()).await
+    }
+
     fn cluster_id(&self) -> Option<String> {
         Some(self.world.lock().cluster.clone())
     }

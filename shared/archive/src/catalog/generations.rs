@@ -247,35 +247,19 @@ impl<'a> Generations<'a> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use store::testing::{CarelessStore, Delete, Fault, FaultyStore, MemoryStore, Operation};
 
     use super::*;
-    use crate::catalog::Packing;
 
     fn identity(cluster: Option<&str>, topic: Option<u32>) -> TopicIdentity {
         TopicIdentity { cluster: cluster.map(str::to_owned), topic: topic.map(|id| format!("{id:022}").parse().unwrap()) }
     }
 
     fn generation(number: u32, of: &TopicIdentity) -> Generation {
-        Generation {
-            format_version: Generation::FORMAT,
-            topic: "orders".to_owned(),
-            generation: number,
-            topic_id: of.topic.clone(),
-            cluster_id: of.cluster.clone(),
-            partitions: 1,
-            replication_factor: None,
-            begun: BTreeSet::new(),
-            configs: BTreeMap::new(),
-            packing: Packing::Gzip,
-            reason: NewReason::First,
-            at: 0,
-            begins: None,
-            is_create_only: true,
-        }
+        let (topic_id, cluster_id) = (of.topic.clone(), of.cluster.clone());
+        Generation { generation: number, topic_id, cluster_id, ..crate::testing::generation("orders") }
     }
 
     async fn find(all: &[TopicIdentity], topic: &TopicIdentity, known: Option<u32>) -> (Option<u32>, Option<NewReason>) {

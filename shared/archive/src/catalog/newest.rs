@@ -90,8 +90,8 @@ fn of_cluster(generation: &Generation) -> String {
     generation.cluster_id.as_ref().map_or_else(|| format!("{name} of an unknown one"), |cluster| format!("{name} of {cluster:?}"))
 }
 
-/// What somebody who asked for a topic that is not there can ask for instead, or that the place is a topic's own folder. Names in a bucket can be
-/// anything, so they are quoted.
+/// The topics to ask for instead of one that is missing, or that the place is a topic's own folder. Names in a bucket can be anything, so they are
+/// quoted.
 ///
 /// # Errors
 /// What the store says.
@@ -117,8 +117,8 @@ async fn own_folder(store: &dyn ObjectStore, folders: &[String]) -> Result<Optio
         && store.list(&format!("{first}/"), "", 1).await?.objects.iter().any(|object| object.name.matches('/').count() == 1);
     let are_all_partitions = folders.iter().all(|folder| names::parse_partition(folder).is_some());
     Ok((has_topic_json || (has_files && are_all_partitions)).then(|| {
-        "this place is the folder of one topic (partitions are directly in it), and not the one above, in which topics are. Take its last part out of \
-         FILESYSTEM_BACKUP_DIR (with LINUX) or of STORAGE_PREFIX, and set BACKUP_TOPIC_NAME to it. With LINUX, a restore also takes it without \
+        "this place is the folder of one topic (it contains partitions), not the folder that contains topics. Remove the last part of \
+         FILESYSTEM_BACKUP_DIR (with LINUX) or of STORAGE_PREFIX, and set BACKUP_TOPIC_NAME to that part. With LINUX, a restore also works without \
          BACKUP_TOPIC_NAME"
             .to_owned()
     }))

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use kafka::Isolation;
 use kernel::record::{Header, Record, TimestampType};
 use proptest::collection::vec;
 use proptest::option;
@@ -79,16 +78,8 @@ pub(super) fn any_records() -> impl Strategy<Value = Vec<Owned>> {
 }
 
 pub(super) fn spec(start: i64, compression: Compression) -> SegmentSpec {
-    SegmentSpec {
-        topic: "orders".to_owned(),
-        topic_id: Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()),
-        partition: 3,
-        start,
-        isolation: Isolation::ReadCommitted,
-        gap: None,
-        compression,
-        created_at: "2026-11-23T07:24:01Z".to_owned(),
-    }
+    let topic_id = Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap());
+    SegmentSpec { topic_id, compression, ..crate::testing::spec("orders", 3, start) }
 }
 
 pub(super) async fn write(spec: SegmentSpec, workers: usize, records: &[Owned], next: i64) -> FinishedSegment {

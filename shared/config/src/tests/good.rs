@@ -35,7 +35,7 @@ fn the_local_backup_example_of_the_python_tool() {
     let settings = backup(BACKUP, &[]).unwrap();
     assert_eq!(settings.kafka.bootstrap_servers, "kafka01:9092,kafka02:9092,kafka03:9092");
     assert!(settings.kafka.properties.is_empty());
-    assert_eq!(settings.topics, ["davinder.test"]);
+    assert_eq!(settings.topics.names().collect::<Vec<_>>(), ["davinder.test"]);
     assert_eq!(settings.group, "Kafka-BackUp-Consumer-Group");
     assert_eq!(folder(&settings.store), Path::new("/tmp/"));
     assert_eq!(settings.store.prefix, "");
@@ -192,9 +192,30 @@ fn one_value_is_written_in_many_ways() {
 }
 
 #[test]
+fn topics_are_names_globs_and_regular_expressions() {
+    let settings = |include: Value, exclude: Value| {
+        backup(&changed(BACKUP, &json!({"TOPIC_NAMES": include, "EXCLUDE_TOPIC_NAMES": exclude}), &[]), &[]).unwrap().topics
+    };
+    let topics = settings(json!(["orders", "pay*", r"^users-\d{1,3}"]), json!("*-test, ^.*-tmp"));
+    for (name, taken) in [
+        ("orders", true),
+        ("orders-1", false),
+        ("payments", true),
+        ("payments-test", false),
+        ("users-12", true),
+        ("users-1234", false),
+        ("pay-tmp", false),
+        ("__pay", false),
+    ] {
+        assert_eq!(topics.takes(name), taken, "{name}");
+    }
+    assert!(settings(json!("ALL"), json!("x")).takes("ALL"), "a name like any other");
+}
+
+#[test]
 fn the_environment_wins_and_needs_no_file() {
     let settings = backup(BACKUP, &[("GROUP_ID", "other"), ("TOPIC_NAMES", "x,y")]).unwrap();
-    assert_eq!((settings.group.as_str(), settings.topics), ("other", vec!["x".to_owned(), "y".to_owned()]));
+    assert_eq!((settings.group.as_str(), settings.topics.names().collect::<Vec<_>>()), ("other", vec!["x", "y"]));
 
     let all = [("BOOTSTRAP_SERVERS", "k"), ("TOPIC_NAMES", "t"), ("GROUP_ID", "g"), ("FILESYSTEM_TYPE", "S3"), ("BUCKET_NAME", "b-1")];
     let raw = Raw::load(None, all.map(|(name, value)| (name.into(), value.into()))).unwrap();

@@ -7,6 +7,7 @@ use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
     DescribeCluster,
+    ListTopics,
     DescribeTopic,
     DescribeConfigs,
     ListOffsets,
@@ -23,6 +24,7 @@ impl Doing {
     fn words(self) -> &'static str {
         match self {
             Self::DescribeCluster => "describing the cluster",
+            Self::ListTopics => "listing the topics",
             Self::DescribeTopic => "describing the topic",
             Self::DescribeConfigs => "reading the topic's configs",
             Self::ListOffsets => "listing offsets",
@@ -40,7 +42,7 @@ impl Doing {
     fn acls(self) -> &'static str {
         match self {
             Self::DescribeCluster => "Describe on the cluster",
-            Self::DescribeTopic | Self::ListOffsets => "Describe on the topic",
+            Self::ListTopics | Self::DescribeTopic | Self::ListOffsets => "Describe on the topic",
             Self::DescribeConfigs => "DescribeConfigs on the topic",
             Self::FetchCommitted => "Describe on the group and on the topic",
             Self::Commit => "Read on the group and on the topic",

@@ -99,6 +99,19 @@ impl SourceCluster for RdKafkaSource {
         Ok(described)
     }
 
+    async fn names(&self) -> Result<BTreeSet<String>> {
+        let mut tries = self.asker.tries("all topics", Doing::ListTopics);
+        loop {
+            let (handle, limit, start) = (tries.handle(), tries.limit(), Instant::now());
+            let asked = Arc::clone(&handle);
+            let hinders = || handle.observer().hopeless(start);
+            match watched(&handle, hinders, move || asked.topic_names(limit)).await {
+                Ok(names) => return Ok(names),
+                Err(failure) => tries.again(hinders().filter(|_| failure.code == Code::TIMED_OUT).unwrap_or(failure)).await?,
+            }
+        }
+    }
+
     fn cluster_id(&self) -> Option<String> {
         lock(&self.cluster).clone()
     }

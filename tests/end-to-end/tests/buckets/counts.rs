@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use archive::catalog::{Generations, Packing, names};
 use archive::segment::{Compression, FinishedSegment, SegmentSpec, SegmentWriter};
+use archive::testing;
 use backup_batch::Backup;
 use config::{BackupSettings, RestoreSettings};
 use end_to_end::kafka::{Kafka, unique};
@@ -18,7 +19,7 @@ use end_to_end::proxy::Proxy;
 use end_to_end::runner::{Runner, Store};
 use end_to_end::services::require_kafka;
 use host::Budget;
-use kafka::{Isolation, RdKafkaSource, RdKafkaTarget, SourceCluster, TopicPartition};
+use kafka::{RdKafkaSource, RdKafkaTarget, SourceCluster, TopicPartition};
 use kernel::record::{Record, TimestampType};
 use kernel::{Deadline, clock};
 use restore_batch::Restore;
@@ -256,16 +257,7 @@ impl Bucket {
 
     async fn writer(&self, topic: &str, start: i64) -> SegmentWriter {
         let (generation, _) = Generations::of(self.store.as_ref(), topic).get(1).await.expect("a whole one").expect("it is there");
-        let spec = SegmentSpec {
-            topic: topic.to_owned(),
-            topic_id: generation.topic_id,
-            partition: 0,
-            start,
-            isolation: Isolation::ReadCommitted,
-            gap: None,
-            compression: Compression::Gzip(3),
-            created_at: "2026-01-01T00:00:00Z".to_owned(),
-        };
+        let spec = SegmentSpec { topic_id: generation.topic_id, compression: Compression::Gzip(3), ..testing::spec(topic, 0, start) };
         SegmentWriter::new(spec, 1)
     }
 }

@@ -28,7 +28,6 @@ pub use segment::segment;
 use std::sync::Arc;
 
 use archive::segment::{ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
-use kafka::Isolation;
 use store::testing::MemoryStore;
 
 /// A target: its name, which is that of its folder in `tests/fuzz/corpus`, and its function.
@@ -77,17 +76,7 @@ async fn read_segment(
 
 /// A writer of a segment from this offset on.
 fn writer(start: i64, compression: archive::segment::Compression) -> SegmentWriter {
-    let spec = SegmentSpec {
-        topic: "orders".to_owned(),
-        topic_id: None,
-        partition: 0,
-        start,
-        isolation: Isolation::ReadCommitted,
-        gap: None,
-        compression,
-        created_at: "2026-11-23T07:24:01Z".to_owned(),
-    };
-    SegmentWriter::new(spec, 1)
+    SegmentWriter::new(SegmentSpec { compression, ..archive::testing::spec("orders", 0, start) }, 1)
 }
 
 /// Ends a segment, reads it, and compares its records with those that were written.

@@ -16,6 +16,7 @@
 //! | `layout.rs` | what is known of librdkafka's private structures |
 //! | `stream.rs` | one partition being read |
 //! | `admin.rs`, `admin_ops.rs` | requests about topics and groups |
+//! | `metadata.rs` | which topics there are |
 //! | `producer.rs` | records out, transactions |
 //! | `broker.rs` | the embedded broker |
 #![allow(unsafe_code)]
@@ -30,6 +31,7 @@ mod header;
 mod layout;
 mod login;
 mod message;
+mod metadata;
 mod producer;
 mod queue;
 mod start;

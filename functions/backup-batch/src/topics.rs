@@ -1,0 +1,286 @@
+//! Which topics an invocation looks after: those of the event, or all that TOPIC_NAMES takes of what the cluster has now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::{Error, Result};
+use kafka::{Selected, TopicFacts, TopicPartition};
+use kernel::lock;
+
+use crate::report::BackupReport;
+use crate::{Backup, Invocation};
+
+/// What the cluster tells of each topic.
+type Described = BTreeMap<String, kafka::Result<TopicFacts>>;
+
+/// Where each partition ended when a run began, for [`Invocation::up_to`].
+#[derive(Debug, Clone, Default)]
+pub struct Ends {
+    /// The end of each partition; the largest number for one whose end could not be told.
+    pub(crate) offsets: BTreeMap<TopicPartition, i64>,
+    /// All topics that were looked at, those included that could not be described.
+    pub(crate) topics: BTreeSet<String>,
+}
+
+/// What earlier invocations of this process saw, so that what changes is said once.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    topics: BTreeSet<String>,
+    said: BTreeSet<String>,
+}
+
+impl Seen {
+    /// Whether this was not said before.
+    fn is_news(&mut self, what: &str) -> bool {
+        self.said.insert(what.to_owned())
+    }
+}
+
+impl Backup {
+    /// The topics that this invocation is to look after. Those that are written out need not be there.
+    ///
+    /// # Errors
+    /// The event names another topic, or there is none.
+    pub(crate) async fn wanted(&self, invocation: &Invocation, report: &mut BackupReport) -> Result<BTreeSet<String>> {
+        let selection = &self.settings.topics;
+        if let Some(topic) = &invocation.event.topic {
+            if selection.takes(topic) {
+                return Ok([topic.clone()].into());
+            }
+            return Err(Error::request(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
+        }
+        let selected = self.selected().await?;
+        if selection.has_patterns() {
+            self.tell(&selected, report);
+        }
+        Ok(selected.names)
+    }
+
+    /// What TOPIC_NAMES takes now. One request when it has patterns.
+    ///
+    /// # Errors
+    /// Nothing.
+    pub(crate) async fn selected(&self) -> Result<Selected> {
+        let selection = &self.settings.topics;
+        let all = if selection.has_patterns() { self.source.names().await? } else { BTreeSet::new() };
+        let selected = selection.of(&all);
+        if selected.names.is_empty() {
+            let what = if selected.excluded.is_empty() {
+                format!("none of the {} topics that this user may see", all.len())
+            } else {
+                format!("only topics that EXCLUDE_TOPIC_NAMES leaves out, {} of them", selected.excluded.len())
+            };
+            return Err(Error::request(format!(
+                "TOPIC_NAMES ({}) takes {what}; nothing was read. Topics that this user may not describe are not seen",
+                selected.idle.join(", ")
+            )));
+        }
+        Ok(selected)
+    }
+
+    /// Says what came, what went, and what takes nothing: in the log once for each process.
+    fn tell(&self, selected: &Selected, report: &mut BackupReport) {
+        let mut seen = lock(&self.seen);
+        for pattern in &selected.idle {
+            let what = format!("{pattern} of TOPIC_NAMES takes no topic now");
+            if seen.is_news(&what) {
+                tracing::warn!("{what}; topics that this user may not describe are not seen");
+            }
+            report.notes.push(what);
+        }
+        for (pattern, name) in &selected.ambiguous {
+            let what = format!(
+                "{pattern} of TOPIC_NAMES is a glob, in which a dot is a dot: it does not take {name:?}, as the regular expression ^{pattern} would"
+            );
+            if seen.is_news(&what) {
+                tracing::warn!("{what}");
+            }
+        }
+        for gone in seen.topics.difference(&selected.names) {
+            let what =
+                format!("topic {gone:?} is gone, or this user may not see it any more: nothing more is read of it. Its backup stays");
+            tracing::warn!(topic = gone, "{what}");
+            report.notes.push(what);
+        }
+        if !seen.topics.is_empty() {
+            for name in selected.names.difference(&seen.topics) {
+                let what = format!("topic {name:?} is new: it is backed up from now on");
+                tracing::info!(topic = name, "{what}");
+                report.notes.push(what);
+            }
+        }
+        seen.topics.clone_from(&selected.names);
+    }
+
+    /// Those of `wanted` that the cluster tells of. The others are errors in the report, unless a pattern took them and they went meanwhile.
+    pub(crate) async fn described(
+        &self,
+        wanted: &BTreeSet<String>,
+        invocation: &Invocation,
+        report: &mut BackupReport,
+    ) -> Result<BTreeMap<String, TopicFacts>> {
+        let names: Vec<String> = wanted.iter().cloned().collect();
+        let described = self.source.describe(&names).await?;
+        let by_name = |topic: &String| self.settings.topics.has_name(topic) || invocation.event.topic.as_ref() == Some(topic);
+        for missing in wanted.iter().filter(|topic| !described.contains_key(*topic) && by_name(topic)) {
+            let all = if missing.eq_ignore_ascii_case("all") { ". For all topics, did you mean \"*\"?" } else { "" };
+            let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES{all}");
+            report.fail_topic(&Error::request(what));
+        }
+        self.compare_with_start(invocation, &described, report);
+        let mut topics = BTreeMap::new();
+        for (name, facts) in described {
+            match facts {
+                Ok(facts) => drop(topics.insert(name, facts)),
+                Err(error) => report.fail_topic(&error.into()),
+            }
+        }
+        Ok(topics)
+    }
+
+    /// A topic of which nothing was known when the ends were asked for, or of which nothing is known any more, would be left out in silence.
+    fn compare_with_start(&self, invocation: &Invocation, described: &Described, report: &mut BackupReport) {
+        let Some(up_to) = &invocation.up_to else { return };
+        let known = described.iter().filter(|(_, facts)| facts.is_ok()).map(|(name, _)| name);
+        for name in known.filter(|name| !up_to.offsets.keys().any(|known| known.topic == **name)) {
+            if self.settings.topics.has_name(name) || up_to.topics.contains(name) {
+                let what = format!(
+                    "topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it. Start another run for it"
+                );
+                report.fail_topic(&Error::request(what));
+            } else {
+                report.notes.push(format!("topic {name:?} came after this run began: the next run reads it"));
+            }
+        }
+        let is_gone = |name: &&String| !described.contains_key(*name) && !self.settings.topics.has_name(name);
+        for name in up_to.topics.iter().filter(is_gone).filter(|_| invocation.event.topic.is_none()) {
+            let what = format!(
+                "topic {name:?} was there when this run began, and is gone or may not be seen any more: what was not read of it by then is not in the \
+                 backup"
+            );
+            report.fail_topic(&Error::request(what));
+        }
+    }
+
+    /// Where each partition ends now, for [`Invocation::up_to`]. One without a leader has no known end: it stays in the invocation, which says so.
+    /// So does a topic that cannot be described, but its partitions are not known.
+    ///
+    /// # Errors
+    /// As [`Backup::invoke`], and where time heals why a topic cannot be described: it must not come back unseen.
+    pub async fn ends(&self) -> Result<Ends> {
+        let selected = self.selected().await?.names;
+        let names: Vec<String> = selected.iter().cloned().collect();
+        let mut topics = BTreeMap::new();
+        for (name, facts) in self.source.describe(&names).await? {
+            match facts {
+                Ok(facts) => drop(topics.insert(name, facts)),
+                Err(error) if error.is_retryable() => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        let partitions = partitions_of(&topics);
+        let ranges = self.source.offsets(&partitions).await?;
+        let known = |partition: &TopicPartition| ranges.get(partition)?.as_ref().ok();
+        let end = |partition: &TopicPartition| known(partition).map_or(i64::MAX, |range| range.end);
+        let offsets = partitions.into_iter().map(|partition| (partition.clone(), end(&partition))).collect();
+        Ok(Ends { offsets, topics: selected })
+    }
+}
+
+/// All partitions of these topics.
+pub(crate) fn partitions_of(topics: &BTreeMap<String, TopicFacts>) -> Vec<TopicPartition> {
+    let of_topic = |(topic, facts): (&String, &TopicFacts)| {
+        let topic = topic.clone();
+        (0..facts.partitions).map(move |partition| TopicPartition::new(topic.as_str(), partition))
+    };
+    topics.iter().flat_map(of_topic).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use host::Budget;
+    use kafka::{Pattern, Selection};
+
+    use super::*;
+    use crate::testing::Fake;
+
+    fn backup_of(fake: &Fake, include: &[&str], exclude: &[&str]) -> Backup {
+        let parse = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        fake.backup_of(Selection::new(parse(include), parse(exclude)).unwrap())
+    }
+
+    fn all() -> Invocation {
+        Invocation::new(Budget::unlimited(None))
+    }
+
+    fn topics_of(report: &BackupReport) -> Vec<&str> {
+        report.partitions.iter().map(|one| one.topic.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_comes_and_goes_is_found_anew_in_each_invocation_and_said_once() {
+        let fake = Fake::default();
+        fake.log().others = ["orders-1", "orders-tmp", "users", "__consumer_offsets"].map(str::to_owned).into();
+        let backup = backup_of(&fake, &["orders*"], &["*-tmp"]);
+        let report = backup.invoke(&all()).await.unwrap();
+        assert_eq!((topics_of(&report), report.succeeded, report.notes.is_empty()), (vec!["orders", "orders-1"], true, true), "{report:?}");
+        fake.log().others = ["orders-2".to_owned()].into();
+        let report = backup.invoke(&all()).await.unwrap();
+        assert_eq!((topics_of(&report), report.succeeded), (vec!["orders", "orders-2"], true));
+        let notes = report.notes.join("\n");
+        assert!(notes.contains("\"orders-1\" is gone") && notes.contains("\"orders-2\" is new") && report.notes.len() == 2, "{notes}");
+        assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pattern_that_takes_nothing_is_told_and_nothing_at_all_is_refused() {
+        let fake = Fake::default();
+        let report = backup_of(&fake, &["orders", "pay*"], &[]).invoke(&all()).await.unwrap();
+        assert!(report.succeeded && report.notes == ["pay* of TOPIC_NAMES takes no topic now"], "{report:?}");
+        for (include, exclude, says) in [("pay*", &[][..], "none of the 1 topics"), ("*", &["*"][..], "EXCLUDE_TOPIC_NAMES leaves out")] {
+            let error = backup_of(&fake, &[include], exclude).invoke(&all()).await.unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_is_a_name_and_may_be_meant_as_a_pattern() {
+        let report = backup_of(&Fake::default(), &["orders", "ALL"], &[]).invoke(&all()).await.unwrap();
+        assert!(!report.succeeded && report.errors[0].contains("did you mean \"*\"?"), "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn an_event_names_a_topic_that_a_pattern_takes() {
+        let fake = Fake::default();
+        fake.log().others = ["orders-1", "users"].map(str::to_owned).into();
+        let backup = backup_of(&fake, &["orders*"], &["orders-tmp"]);
+        let mut invocation = all();
+        invocation.event.topic = Some("orders-1".to_owned());
+        assert_eq!(topics_of(&backup.invoke(&invocation).await.unwrap()), ["orders-1"]);
+        invocation.event.topic = Some("orders-9".to_owned());
+        assert!(!backup.invoke(&invocation).await.unwrap().succeeded, "it is not there");
+        for other in ["users", "orders-tmp"] {
+            invocation.event.topic = Some(other.to_owned());
+            let error = backup.invoke(&invocation).await.unwrap_err().to_string();
+            assert!(error.contains("TOPIC_NAMES does not have"), "{error}");
+        }
+    }
+
+    /// Whoever waits for "everything that was there at the start" must not miss a topic of it.
+    #[tokio::test]
+    async fn a_run_knows_which_topics_were_there_when_it_began() {
+        let fake = Fake::default();
+        fake.log().others = ["orders-1".to_owned()].into();
+        let backup = backup_of(&fake, &["orders*"], &[]);
+        let run = Invocation { up_to: Some(Arc::new(backup.ends().await.unwrap())), ..all() };
+        assert!(backup.invoke(&run).await.unwrap().succeeded);
+        fake.log().others = ["orders-1", "orders-2"].map(str::to_owned).into();
+        let report = backup.invoke(&run).await.unwrap();
+        assert!(report.succeeded && report.notes.iter().any(|note| note.contains("\"orders-2\" came after this run began")), "{report:?}");
+        fake.log().others.clear();
+        let report = backup.invoke(&run).await.unwrap();
+        assert!(!report.succeeded && report.errors[0].contains("\"orders-1\" was there when this run began"), "{report:?}");
+    }
+}

@@ -1,0 +1,246 @@
+//! Which topics: by name, by glob, by regular expression, less those that are excluded.
+//!
+//! `*`, `?` and `^` are not legal in a topic's name, so what an entry is can be seen from itself: one that begins with `^` is a regular expression, one
+//! with `*` or `?` a glob, any other a name. Globs and regular expressions are of whole names.
+
+use std::collections::BTreeSet;
+
+use regex_lite::Regex;
+use regex_syntax::ast::parse::Parser;
+
+/// What Kafka itself writes, and nobody restores.
+const NEVER: [&str; 4] = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+
+/// Whether a topic is Kafka's own, and never backed up.
+pub fn is_internal(topic: &str) -> bool {
+    NEVER.contains(&topic)
+}
+
+/// One entry of a selection.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    /// `None`: a name.
+    regex: Option<Regex>,
+}
+
+impl Pattern {
+    /// Reads an entry. Whether a name is legal is not looked at.
+    ///
+    /// # Errors
+    /// What is wrong, and at which character of the pattern.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let regex = match text.strip_prefix('^') {
+            Some(_) => {
+                check_syntax(text)?;
+                Some(whole(text)?)
+            }
+            None if text.contains(['*', '?']) => {
+                let parts = text.chars().map(|c| match c {
+                    '*' => ".*".to_owned(),
+                    '?' => ".".to_owned(),
+                    c => regex_lite::escape(c.encode_utf8(&mut [0; 4])),
+                });
+                Some(whole(&parts.collect::<String>())?)
+            }
+            None => None,
+        };
+        Ok(Self { text: text.to_owned(), regex })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is a name, which stands for itself.
+    pub fn is_name(&self) -> bool {
+        self.regex.is_none()
+    }
+
+    /// Whether this name is meant. Names that begin with `__` are meant only by themselves.
+    fn takes(&self, name: &str) -> bool {
+        match &self.regex {
+            None => self.text == name,
+            Some(regex) => !name.starts_with("__") && regex.is_match(name),
+        }
+    }
+
+    /// Of a glob what it would be for `kafka-topics.sh`, which reads `payments.*` as a regular expression.
+    fn as_kafkas_tools_read_it(&self) -> Option<Regex> {
+        self.text.contains('*').then_some(&self.text).filter(|text| !text.starts_with('^')).and_then(|text| whole(text).ok())
+    }
+}
+
+/// A regular expression of whole names.
+fn whole(text: &str) -> Result<Regex, String> {
+    Regex::new(&format!("^(?:{text})$")).map_err(|error| format!("{text} is not a regular expression: {error}"))
+}
+
+/// `regex_lite` does not say where a mistake is; the parser of its bigger brother does.
+fn check_syntax(text: &str) -> Result<(), String> {
+    let Err(error) = Parser::new().parse(text) else { return Ok(()) };
+    let place = text.char_indices().take_while(|(at, _)| *at <= error.span().start.offset).count();
+    let near = text.chars().nth(place - 1).map_or_else(|| "the end".to_owned(), |c| format!("{c:?}"));
+    Err(format!("{text} is not a regular expression: {} (character {place}, {near})", error.kind()))
+}
+
+/// Which topics are meant.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+}
+
+/// What a selection takes of what there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// The names that are written out, whether they are there or not, and all that a pattern takes.
+    pub names: BTreeSet<String>,
+    /// What an exclusion takes out.
+    pub excluded: BTreeSet<String>,
+    /// Patterns that take nothing of what is there.
+    pub idle: Vec<String>,
+    /// Patterns that look like globs and would take more as the regular expressions that Kafka's own tools read: pattern, and a name of those.
+    pub ambiguous: Vec<(String, String)>,
+}
+
+impl Selection {
+    /// These, less those.
+    ///
+    /// # Errors
+    /// A name that is written out and excluded as well: one of the two is a mistake.
+    pub fn new(include: Vec<Pattern>, exclude: Vec<Pattern>) -> Result<Self, String> {
+        for name in include.iter().filter(|pattern| pattern.is_name()) {
+            if let Some(pattern) = exclude.iter().find(|pattern| pattern.takes(&name.text)) {
+                return Err(format!("{} leaves out {}, which is asked for by name", pattern.text, name.text));
+            }
+        }
+        Ok(Self { include, exclude })
+    }
+
+    /// These topics and no others.
+    pub fn of_names<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        let include = names.into_iter().map(|name| Pattern { text: name.into(), regex: None }).collect();
+        Self { include, exclude: Vec::new() }
+    }
+
+    /// Those that are written out.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.include.iter().filter(|pattern| pattern.is_name()).map(|pattern| pattern.text.as_str())
+    }
+
+    /// Whether one has to ask which topics there are.
+    pub fn has_patterns(&self) -> bool {
+        self.include.iter().any(|pattern| !pattern.is_name())
+    }
+
+    /// Whether a topic is meant by its name.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names().any(|own| own == name)
+    }
+
+    /// Whether a topic of this name is meant, if there is one.
+    pub fn takes(&self, name: &str) -> bool {
+        !is_internal(name) && self.include.iter().any(|pattern| pattern.takes(name)) && !self.excludes(name)
+    }
+
+    fn excludes(&self, name: &str) -> bool {
+        self.exclude.iter().any(|pattern| pattern.takes(name))
+    }
+
+    /// What it takes of these.
+    pub fn of(&self, all: &BTreeSet<String>) -> Selected {
+        let mut selected = Selected { names: self.names().map(str::to_owned).collect(), ..Selected::default() };
+        for pattern in self.include.iter().filter(|pattern| !pattern.is_name()) {
+            let taken: BTreeSet<&String> = all.iter().filter(|name| !is_internal(name) && pattern.takes(name)).collect();
+            if taken.is_empty() {
+                selected.idle.push(pattern.text.clone());
+            }
+            let tools = pattern.as_kafkas_tools_read_it();
+            let other = |name: &&String| {
+                !name.starts_with("__") && !taken.contains(name) && tools.as_ref().is_some_and(|regex| regex.is_match(name))
+            };
+            if let Some(more) = all.iter().find(other) {
+                selected.ambiguous.push((pattern.text.clone(), more.clone()));
+            }
+            for name in taken {
+                let side = if self.excludes(name) { &mut selected.excluded } else { &mut selected.names };
+                side.insert(name.clone());
+            }
+        }
+        selected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn selection(include: &[&str], exclude: &[&str]) -> Result<Selection, String> {
+        let parse = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>();
+        Selection::new(parse(include)?, parse(exclude)?)
+    }
+
+    fn of(include: &[&str], exclude: &[&str], all: &[&str]) -> Selected {
+        selection(include, exclude).unwrap().of(&all.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    fn names(include: &[&str], exclude: &[&str], all: &[&str]) -> Vec<String> {
+        of(include, exclude, all).names.into_iter().collect()
+    }
+
+    #[test]
+    fn patterns_are_of_whole_names() {
+        let all = ["orders", "orders-1", "orders-22", "orders.dlq", "my-orders", "Orders"];
+        assert_eq!(names(&["orders"], &[], &all), ["orders"]);
+        assert_eq!(names(&["orders-?"], &[], &all), ["orders-1"]);
+        assert_eq!(names(&["orders*"], &["*.dlq"], &all), ["orders", "orders-1", "orders-22"]);
+        assert_eq!(names(&[r"^orders-\d+"], &[], &all), ["orders-1", "orders-22"]);
+        assert_eq!(names(&["^orders|my"], &[], &all), ["orders"], "both sides are of whole names");
+        assert_eq!(names(&["^orders$"], &[], &all), ["orders"]);
+        assert_eq!(names(&["orders.*"], &[], &all), ["orders.dlq"], "a dot is a dot");
+    }
+
+    #[test]
+    fn what_begins_with_two_underscores_is_meant_only_by_name() {
+        let all = ["__consumer_offsets", "__transaction_state", "__mine", "_schemas", "a"];
+        assert_eq!(names(&["*"], &[], &all), ["_schemas", "a"]);
+        assert_eq!(names(&["^.*"], &[], &all), ["_schemas", "a"]);
+        assert_eq!(names(&["*", "__mine"], &[], &all), ["__mine", "_schemas", "a"]);
+        assert!(!selection(&["__consumer_offsets"], &[]).unwrap().takes("__consumer_offsets"));
+    }
+
+    #[test]
+    fn names_that_are_written_out_need_not_be_there() {
+        let found = of(&["gone", "a*", "b?"], &["a-*"], &["a1", "a-2", "b"]);
+        assert_eq!(found.names, ["a1", "gone"].map(str::to_owned).into());
+        assert_eq!((found.excluded, found.idle), (["a-2".to_owned()].into(), vec!["b?".to_owned()]));
+    }
+
+    #[test]
+    fn a_name_cannot_be_asked_for_and_left_out() {
+        let refused = selection(&["orders", "b"], &["x", "ord*"]).unwrap_err();
+        assert!(refused.contains("ord*") && refused.contains("orders"), "{refused}");
+    }
+
+    #[test]
+    fn a_glob_that_kafkas_tools_would_read_as_more_is_told() {
+        let all = ["payments", "payments.eu", "payments-us"];
+        assert_eq!(of(&["payments.*"], &[], &all).ambiguous, [("payments.*".to_owned(), "payments".to_owned())]);
+        assert_eq!(of(&["payments*"], &[], &["payments", "payments-us"]).ambiguous, []);
+        assert_eq!(of(&["*"], &[], &all).ambiguous, []);
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place() {
+        for (pattern, place) in
+            [("^orders-(\\d+", "character 9"), ("^a{2", "character 3"), ("^[z-a]", "character 3"), ("^a)b", "character 3")]
+        {
+            let refused = Pattern::parse(pattern).unwrap_err();
+            assert!(refused.contains(place) && refused.contains(pattern), "{refused}");
+        }
+        assert!(Pattern::parse(r"^\p{L}+").unwrap_err().contains(r"\p{L}"), "what only the big parser knows is refused, too");
+    }
+}
