@@ -82,7 +82,7 @@ pub enum Command {
 pub struct BucketArgs {
     /// A configuration file of backup or restore, or a local folder of backups; without it the environment has to say all.
     pub bucket: Option<PathBuf>,
-    /// Only this topic (or generation: orders@2).
+    /// Only this topic: the newest generation, of each cluster; orders@1 is the first.
     #[arg(long)]
     pub topic: Option<String>,
 }

@@ -1,11 +1,11 @@
 //! `local-runner list`: what is in the bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
 use archive::Error;
-use archive::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of};
+use archive::catalog::{Generation, Generations, Lineage, SegmentEntry, list_segments, names, partition_folders, places_of, what_is_there};
 use archive::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use kafka::TopicId;
 use serde::Serialize;
@@ -20,6 +20,8 @@ use crate::setup;
 #[derive(Debug, Default, Serialize)]
 struct Row {
     folder: String,
+    /// The generation as `--topic` and BACKUP_TOPIC_NAME take it: `orders` where it is the only one, else `orders@1`.
+    name: String,
     /// Absent where the partitions of a topic cannot be listed.
     partition: Option<i32>,
     segments: u64,
@@ -53,6 +55,8 @@ struct SegmentRow {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) folder: String,
+    /// The generation that the folder is of, as people name it: the first one with its number, too, once there are several.
+    pub(crate) name: String,
     /// Or why those of a topic cannot be listed.
     pub(crate) partition: Result<i32, Error>,
     /// The topic's `topic.json` says that there were segments.
@@ -63,8 +67,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn unreadable(folder: &str, error: Error) -> Self {
-        Self { folder: folder.to_owned(), partition: Err(error), has_begun: false, is_compacted: false, topic_id: None }
+    fn unreadable(folder: &str, name: String, error: Error) -> Self {
+        Self { folder: folder.to_owned(), name, partition: Err(error), has_begun: false, is_compacted: false, topic_id: None }
     }
 
     /// What to say when there is nothing.
@@ -83,8 +87,9 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
     let store = &bucket.store;
     let places = places(store.as_ref(), bucket.topic.as_deref()).await?;
     if places.is_empty() {
-        anyhow::ensure!(bucket.topic.is_none(), "no backup{}; {}", bucket.place(), what_is_there(store.as_ref()).await?);
-        output.say(&format!("no backups{}", bucket.place()));
+        let there = what_is_there(store.as_ref()).await?;
+        anyhow::ensure!(bucket.topic.is_none(), "no backup{}; {there}", bucket.place());
+        output.say(&format!("no backups{}; {there}", bucket.place()));
     }
     let mut patience = Patience::default();
     if segments {
@@ -98,38 +103,70 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
         rows.end(rows_table);
         ended?;
     }
+    if let Some(older) = older(store.as_ref(), bucket.topic.as_deref()).await? {
+        output.say(&older);
+    }
     Ok(patience.is_untried())
 }
 
-/// The topics that one can ask for. Names in a bucket can be anything, so they are quoted.
-async fn what_is_there(store: &dyn ObjectStore) -> Result<String, Error> {
-    let folders = store.folders("").await?;
-    let topics: Vec<String> =
-        folders.iter().filter(|folder| names::parse_topic_folder(folder).is_some()).map(|folder| format!("{folder:?}")).collect();
-    Ok(if topics.is_empty() { "nothing is there".to_owned() } else { format!("there are: {}", topics.join(", ")) })
+/// The folders of all topics, or those that a topic's name means: of one with a number this generation, else the newest of each cluster. With the
+/// name that people give each of them.
+async fn folders(store: &dyn ObjectStore, only: Option<&str>) -> Result<Vec<(String, String)>, Error> {
+    let mut folders = store.folders("").await?;
+    let mut generations: BTreeMap<String, usize> = BTreeMap::new();
+    for (topic, _) in folders.iter().filter_map(|folder| names::parse_topic_folder(folder)) {
+        *generations.entry(topic.to_owned()).or_default() += 1;
+    }
+    if let Some((topic, number)) = only.and_then(names::parse_topic) {
+        let wanted = match number {
+            Some(number) => BTreeSet::from([number]),
+            None => Generations::of(store, topic).newest_of_each_cluster().await?,
+        };
+        folders.retain(|folder| names::parse_topic_folder(folder).is_some_and(|(of, number)| of == topic && wanted.contains(&number)));
+    } else if only.is_some() {
+        folders.clear();
+    }
+    let named = folders.into_iter().filter_map(|folder| {
+        let (topic, number) = names::parse_topic_folder(&folder)?;
+        let is_alone = number == 1 && generations.get(topic) == Some(&1);
+        let name = if is_alone { topic.to_owned() } else { names::generation(topic, number) };
+        Some((folder, name))
+    });
+    Ok(named.collect())
 }
 
-/// All of them, or those of one generation, each partition in the folder that it is in. Partitions that topic.json counts are among them, whether
-/// there is anything of them or not.
+/// Which generations a topic's name without a number leaves out, in words.
+pub(crate) async fn older(store: &dyn ObjectStore, only: Option<&str>) -> Result<Option<String>, Error> {
+    let Some((topic, None)) = only.and_then(names::parse_topic) else { return Ok(None) };
+    let (all, wanted) = (folders(store, None).await?, folders(store, only).await?);
+    let left_out =
+        all.into_iter().filter(|one| names::parse_topic_folder(&one.0).is_some_and(|(of, _)| of == topic) && !wanted.contains(one));
+    let left_out: Vec<String> = left_out.map(|(_, name)| name).collect();
+    let text =
+        || format!("only the newest generation of {topic:?}; older ones: {}. --topic with such a name looks at it", left_out.join(", "));
+    Ok((!left_out.is_empty()).then(text))
+}
+
+/// All of them, or those that a topic's name means, each partition in the folder that it is in. Partitions that topic.json counts are among them,
+/// whether there is anything of them or not.
 pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Result<Places, Error> {
-    let is_wanted = |folder: &str| names::parse_topic_folder(folder).is_some() && only.is_none_or(|only| only == folder);
     let mut folders = Vec::new();
-    for folder in store.folders("").await?.into_iter().filter(|folder| is_wanted(folder)) {
+    for (folder, name) in self::folders(store, only).await? {
         let generation = generation(store, &folder).await;
-        folders.push((folder, generation));
+        folders.push((folder, name, generation));
     }
     // What a generation counts is in its own folder or in those that it continues, whose topic.json is not kept up to date any more.
     let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
-    for (partition, folder, has_begun) in folders.iter().flat_map(|(_, generation)| counted_by(generation)) {
+    for (partition, folder, has_begun) in folders.iter().flat_map(|(_, _, generation)| counted_by(generation)) {
         *counted.entry(folder).or_default().entry(partition).or_default() |= has_begun;
     }
     let mut places = Vec::new();
-    for (folder, generation) in folders {
+    for (folder, name, generation) in folders {
         let (lineage, newest) = match generation {
             Ok(lineage) => (lineage.clone(), lineage.map(|lineage| lineage.newest().clone())),
             // The one in which the others are is missing.
             Err((error, newest)) => {
-                places.push(Place::unreadable(&folder, error));
+                places.push(Place::unreadable(&folder, name.clone(), error));
                 (None, newest)
             }
         };
@@ -144,15 +181,21 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>) -> Resul
             let lineage = lineage.as_ref().map(|lineage| lineage.of(partition));
             lineage.or(newest.as_ref()).filter(|generation| generation.begins(partition))
         };
+        // A partition can be in the folder of an older generation.
+        let name_of = |of: &str| match names::parse_topic_folder(of) {
+            Some((topic, number)) if of != folder => names::generation(topic, number),
+            _ => name.clone(),
+        };
         match found {
             Ok(found) => places.extend(found.into_iter().map(|(partition, folder, has_begun)| Place {
+                name: name_of(&folder),
                 folder,
                 partition: Ok(partition),
                 has_begun,
                 is_compacted: newest.as_ref().is_some_and(Generation::is_compacted),
                 topic_id: known(partition).and_then(|generation| generation.topic_id.clone()),
             })),
-            Err(error) => places.push(Place::unreadable(&folder, error)),
+            Err(error) => places.push(Place::unreadable(&folder, name, error)),
         }
     }
     Ok(places)
@@ -197,7 +240,7 @@ async fn partitions_in(
 async fn list_partitions(store: &Arc<dyn ObjectStore>, places: Places, patience: &mut Patience, rows: &mut Rows<Row>) -> Result<(), Error> {
     for place in places {
         let loss = place.loss();
-        let mut row = Row { folder: place.folder, partition: place.partition.as_ref().ok().copied(), ..Row::default() };
+        let mut row = Row { folder: place.folder, name: place.name, partition: place.partition.as_ref().ok().copied(), ..Row::default() };
         let filled = match place.partition {
             Ok(partition) => fill(store, partition, &mut row).await,
             Err(error) => Err(error),
@@ -302,7 +345,7 @@ fn rows_table(rows: &[Row]) -> String {
         ["PARTITION", "SEGMENTS", "STORED", "FROM", "NEXT OFFSET", "LAST BACKUP", "PYTHON ARCHIVES"],
         rows.iter().map(|row| {
             [
-                row.partition.map_or_else(|| row.folder.clone(), |partition| format!("{}/{partition}", row.folder)),
+                row.partition.map_or_else(|| row.name.clone(), |partition| format!("{}/{partition}", row.name)),
                 row.segments.to_string(),
                 bytes(row.stored_bytes),
                 or_dash(row.from),
@@ -414,8 +457,14 @@ mod tests {
             places.into_iter().map(|place| format!("{}/{}", place.folder, place.partition.unwrap())).collect::<Vec<_>>()
         };
         assert_eq!(listed(Some("a@2")).await, ["a/0", "a@2/1"]);
-        assert_eq!(listed(Some("a")).await, ["a/0", "a/1"]);
+        assert_eq!(listed(Some("a@1")).await, ["a/0", "a/1"]);
+        assert_eq!(listed(Some("a")).await, ["a/0", "a@2/1"], "without a number it is the newest");
+        let named = places(&store, Some("a")).await.unwrap();
+        assert_eq!(named.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(), ["a@1", "a@2"]);
         assert_eq!(listed(None).await, ["a/0", "a/1", "a@2/1"]);
+        let told = older(&store, Some("a")).await.unwrap().unwrap();
+        assert!(told.contains("older ones: a@1."), "{told}");
+        assert_eq!(older(&store, Some("a@2")).await.unwrap(), None);
         store.delete("a/topic.json").await.unwrap();
         let without = places(&store, Some("a@2")).await.unwrap();
         let [one, other] = &without[..] else { panic!("{without:?}") };

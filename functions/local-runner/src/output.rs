@@ -1,9 +1,12 @@
-//! Reports on stdout: a table for people, one JSON object a line with `--json`. Errors on stderr. No known secret is in either.
+//! Reports on stdout: a table for people, one JSON object a line with `--json`. Errors on stderr. No known secret is in either, and whatever names
+//! and messages of others hold acts on no terminal: all of it goes through here.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use config::ConfigError;
+use kernel::{visible, visible_json, visible_lines};
 use serde::Serialize;
 use telemetry::redact;
 
@@ -33,36 +36,30 @@ impl Output {
     /// A result: the object itself, or what `table` makes of it.
     pub(crate) fn result<T: Serialize>(self, result: &T, table: impl FnOnce(&T) -> String) {
         if !self.json {
-            return print(&redact::known().mask(&table(result)));
+            return print(&visible_lines(&redact::known().mask(&table(result))));
         }
         match serde_json::to_string(result) {
-            Ok(line) => print(&redact::known().mask_json(&line)),
+            Ok(line) => print(&visible_json(&redact::known().mask_json(&line))),
             Err(error) => self.error(&error.into()),
         }
     }
 
     /// One JSON object in either way, as it is: data of the user's, not a message of ours.
     pub(crate) fn data(self, object: &serde_json::Value) {
-        print(&object.to_string());
+        print(&visible_json(&object.to_string()));
     }
 
     /// A line for people; not part of the JSON.
     pub(crate) fn say(self, line: &str) {
         if !self.json {
-            print(&redact::known().mask(line));
+            print(&visible_lines(&redact::known().mask(line)));
         }
     }
 
     /// What went wrong, with its causes.
     pub(crate) fn error(self, error: &anyhow::Error) {
-        let mut text = format!("error: {error}");
-        for cause in error.chain().skip(1).map(ToString::to_string) {
-            if !text.contains(&cause) {
-                text = format!("{text}\n  because: {cause}");
-            }
-        }
         // A closed stderr is nobody's failure.
-        _ = writeln!(io::stderr().lock(), "{}", redact::known().mask(&text));
+        _ = writeln!(io::stderr().lock(), "{}", text_of(error));
     }
 }
 
@@ -99,6 +96,21 @@ impl<T: Serialize> Rows<T> {
     }
 }
 
+/// What went wrong, a line each, of which others' text is a part only where it is quoted already: in what is wrong with a configuration.
+fn text_of(error: &anyhow::Error) -> String {
+    let line = |text: String| {
+        let text = redact::known().mask(&text);
+        if error.is::<ConfigError>() { visible_lines(&text).into_owned() } else { visible(&text).into_owned() }
+    };
+    let mut text = format!("error: {}", line(error.to_string()));
+    for cause in error.chain().skip(1).map(|cause| line(cause.to_string())) {
+        if !text.contains(&cause) {
+            text = format!("{text}\n  because: {cause}");
+        }
+    }
+    text
+}
+
 fn print(text: &str) {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
@@ -114,14 +126,24 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headings);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| in_line(&cell)));
     }
     table.to_string()
 }
 
 /// A table with what is wrong below it, a line each.
 pub(crate) fn with_problems<'p>(table: String, problems: impl Iterator<Item = &'p String>) -> String {
-    problems.fold(table, |text, problem| text + "\nproblem: " + problem)
+    with_lines(table, "problem", problems)
+}
+
+/// Text with lines below it of which each begins with `what`.
+pub(crate) fn with_lines<'l>(text: String, what: &str, lines: impl IntoIterator<Item = &'l String>) -> String {
+    lines.into_iter().fold(text, |text, line| format!("{text}\n{what}: {}", in_line(line)))
+}
+
+/// Part of a line. Known secrets are masked before anything of them is escaped.
+fn in_line(text: &str) -> String {
+    visible(&redact::known().mask(text)).into_owned()
 }
 
 /// Bytes for people: 1.4 GiB.
@@ -133,4 +155,23 @@ pub(crate) fn bytes(count: u64) -> String {
 pub(crate) fn time(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .map_or_else(|_| format!("{millis} ms"), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_others_begin_no_line_and_move_no_cursor() {
+        let hostile = "\u{1b}[2Ja\nproblem: none\r\u{9b}8m".to_owned();
+        let text = with_problems(table(["NAME"], [[hostile.clone()]]), std::iter::once(&hostile));
+        assert_eq!(text.lines().count(), 3, "{text}");
+        let error = text_of(&anyhow::anyhow!("{hostile}").context(hostile.clone()));
+        assert_eq!(error.lines().count(), 1, "{error}");
+        for text in [text, error] {
+            assert!(!text.contains(|c: char| c != '\n' && c.is_control()), "{text:?}");
+        }
+        let error = text_of(&ConfigError { problems: vec!["one".to_owned(), "two".to_owned()] }.into());
+        assert!(error.lines().count() > 1, "{error}");
+    }
 }

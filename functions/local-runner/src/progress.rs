@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use kafka::TopicPartition;
-use kernel::lock;
+use kernel::{lock, visible};
 use telemetry::Sink;
 
 /// The bars of one command.
@@ -40,7 +40,7 @@ impl Bars {
         Arc::new(move |partition, records, object| {
             let bar = bars.bar(&partition.to_string(), "partition {prefix:4} {spinner} {pos} records {per_sec} {msg}");
             bar.inc(records);
-            bar.set_message(object.to_owned());
+            bar.set_message(visible(object).into_owned());
         })
     }
 
@@ -61,7 +61,7 @@ impl Bars {
         let mut by_name = lock(&self.by_name);
         let bar = by_name.entry(name.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            self.all.add(ProgressBar::no_length().with_style(style).with_prefix(name.to_owned()))
+            self.all.add(ProgressBar::no_length().with_style(style).with_prefix(visible(name).into_owned()))
         });
         bar.clone()
     }

@@ -8,7 +8,7 @@ use kernel::Deadline;
 use restore_batch::{Invocation, PartitionReport, RestoreReport};
 
 use crate::cli::Mode;
-use crate::output::{Output, table};
+use crate::output::{Output, table, with_lines};
 use crate::progress::Bars;
 use crate::rounds::{Round, Rounds};
 use crate::setup;
@@ -81,21 +81,14 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
         ]
     });
     let mut text = table(["FROM", "TO", "RECORDS", "IN ALL", "NEXT OFFSET", "STATE"], rows);
-    for note in &report.notes {
-        text.push_str("\nnote: ");
-        text.push_str(note);
-    }
-    if report.caught_up && !report.wanted_configs.is_empty() {
-        // kafka-configs.sh takes a value with commas in brackets.
-        let config =
-            |(key, value): (&String, &String)| if value.contains(',') { format!("{key}=[{value}]") } else { format!("{key}={value}") };
-        let configs: Vec<String> = report.wanted_configs.iter().map(config).collect();
-        text.push_str(&format!(
-            "\nThe original topic had other configs. Once the restore is verified:\n  kafka-configs.sh --bootstrap-server … --alter --entity-type topics \
-             --entity-name {} --add-config '{}'",
-            report.target,
-            configs.join(",")
-        ));
+    text = with_lines(text, "note", &report.notes);
+    if !report.commands.is_empty() {
+        text.push_str(
+            "\nOnce the restore is verified, this gives the topic the configs of the original (add --command-config FILE where the cluster needs a \
+             login):",
+        );
+        // As they are: a command in which something is escaped would be another one, and what cannot be seen is in none.
+        report.commands.iter().for_each(|command| text = format!("{text}\n  {command}"));
     }
     text
 }

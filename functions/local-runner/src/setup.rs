@@ -58,7 +58,7 @@ pub(crate) async fn restore(settings: RestoreSettings, budget: &Budget, deadline
 #[derive(Debug)]
 pub(crate) struct Bucket {
     pub(crate) store: Arc<dyn ObjectStore>,
-    /// Only this topic's folder.
+    /// Only this topic, as people name it.
     pub(crate) topic: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! `local-runner show`: what is in a segment.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -14,7 +15,7 @@ use crate::setup;
 /// Shows a segment's manifest, and its first records when asked.
 pub(crate) async fn run(bucket: Option<PathBuf>, object: &str, records: u64, output: &Output) -> Result<bool> {
     let store = setup::bucket(&BucketArgs { bucket, topic: None }, None).await?.store;
-    let mut reader = SegmentReader::open(store, object, ReadOptions::default()).await?;
+    let mut reader = SegmentReader::open(store, &in_bucket(object), ReadOptions::default()).await?;
     output.result(&reader.manifest().clone(), manifest_table);
     let mut left = records;
     while left > 0 && !output.is_closed() {
@@ -28,6 +29,14 @@ pub(crate) async fn run(bucket: Option<PathBuf>, object: &str, records: u64, out
         }
     }
     Ok(true)
+}
+
+/// The name in the bucket: the folder of the first generation has no number.
+fn in_bucket(object: &str) -> Cow<'_, str> {
+    match object.split_once("@1/") {
+        Some((topic, rest)) if !topic.is_empty() && !topic.contains(['@', '/']) => Cow::Owned(format!("{topic}/{rest}")),
+        _ => Cow::Borrowed(object),
+    }
 }
 
 /// A record for people and scripts. Bytes that are not UTF-8 stand in hexadecimal, under another name.
@@ -78,4 +87,17 @@ fn manifest_table(manifest: &Manifest) -> String {
         rows.push(["gap".to_owned(), format!("offsets {} to {}: {:?}", gap.from, gap.to, gap.reason)]);
     }
     table(["WHAT", "VALUE"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_generation_can_be_named_with_its_number() {
+        assert_eq!(in_bucket("orders@1/0/00000000000000000000.tar.gz"), "orders/0/00000000000000000000.tar.gz");
+        for other in ["orders/0/00000000000000000000.tar.gz", "orders@2/0/00000000000000000000.tar.gz", "@restore/a@1/0.json"] {
+            assert_eq!(in_bucket(other), other);
+        }
+    }
 }

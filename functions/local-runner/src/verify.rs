@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use archive::Error;
-use archive::catalog::{Generations, SegmentEntry, names};
+use archive::catalog::{Generations, SegmentEntry, names, what_is_there};
 use archive::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use kafka::TopicId;
 use serde::Serialize;
 use store::ObjectStore;
 
 use crate::cli::BucketArgs;
-use crate::list::{places, python_archives, segments};
-use crate::output::{Output, Rows, table, with_problems};
+use crate::list::{older, places, python_archives, segments};
+use crate::output::{Output, Rows, table, with_lines, with_problems};
 use crate::patience::Patience;
 use crate::progress::Bars;
 use crate::setup;
@@ -21,6 +21,8 @@ use crate::setup;
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) folder: String,
+    /// The generation as `--topic` and BACKUP_TOPIC_NAME take it.
+    pub(crate) name: String,
     /// Absent where the partitions of a topic cannot be listed.
     pub(crate) partition: Option<i32>,
     pub(crate) segments: u64,
@@ -51,7 +53,13 @@ pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, output: &Output) -
     }
     rows.end(verdicts_table);
     ended?;
-    anyhow::ensure!(found, "there is no backup{}: nothing was verified", bucket.place());
+    if !found {
+        let there = what_is_there(bucket.store.as_ref()).await?;
+        anyhow::bail!("there is no backup{}: nothing was verified; {there}", bucket.place());
+    }
+    if let Some(older) = older(bucket.store.as_ref(), bucket.topic.as_deref()).await? {
+        output.say(&older);
+    }
     Ok(sound)
 }
 
@@ -79,7 +87,8 @@ impl<'a> Verify<'a> {
         let mut of_topic: (String, Option<Flaw>) = Default::default();
         for place in places(self.store.as_ref(), only).await? {
             let loss = place.loss();
-            let mut verdict = Verdict { partition: place.partition.as_ref().ok().copied(), folder: place.folder, ..Verdict::default() };
+            let partition = place.partition.as_ref().ok().copied();
+            let mut verdict = Verdict { partition, folder: place.folder, name: place.name, ..Verdict::default() };
             let verified = match place.partition {
                 Ok(partition) => {
                     let expected = Expected { loss, is_compacted: place.is_compacted, topic_id: place.topic_id };
@@ -235,7 +244,7 @@ pub(crate) fn verdicts_table(verdicts: &[Verdict]) -> String {
         ["PARTITION", "SEGMENTS", "PYTHON ARCHIVES", "RECORDS", "RECORDED GAPS", "VERDICT"],
         verdicts.iter().map(|one| {
             [
-                one.partition.map_or_else(|| one.folder.clone(), |partition| format!("{}/{partition}", one.folder)),
+                one.partition.map_or_else(|| one.name.clone(), |partition| format!("{}/{partition}", one.name)),
                 one.segments.to_string(),
                 one.python_archives.to_string(),
                 one.records.to_string(),
@@ -244,8 +253,8 @@ pub(crate) fn verdicts_table(verdicts: &[Verdict]) -> String {
             ]
         }),
     );
-    let warnings = verdicts.iter().flat_map(|one| &one.warnings).map(|warning| format!("\nwarning: {warning}"));
-    with_problems(text + &warnings.collect::<String>(), verdicts.iter().flat_map(|one| &one.problems))
+    let text = with_lines(text, "warning", verdicts.iter().flat_map(|one| &one.warnings));
+    with_problems(text, verdicts.iter().flat_map(|one| &one.problems))
 }
 
 fn verdict_of(one: &Verdict) -> String {

@@ -27,19 +27,21 @@ pub(crate) struct Begun {
 }
 
 impl Restore {
-    /// What the restore id stands for already, if this invocation may go on with it.
-    pub(crate) async fn identity(&self, source: &Source, cluster_id: Option<&str>) -> Result<Option<RestoreIdentity>> {
-        let found = RestoreIdentity::load(self.store.as_ref(), &self.settings.restore_id).await?;
-        if let Some(found) = &found {
-            found.check(&self.choice(source, cluster_id))?;
-        }
-        Ok(found)
+    /// What the restore id stands for already. Says nothing of whether this invocation may go on with it.
+    pub(crate) async fn noted(&self) -> Result<Option<RestoreIdentity>> {
+        RestoreIdentity::load(self.store.as_ref(), &self.settings.restore_id).await
+    }
+
+    /// Refuses to go on with another restore than this one.
+    pub(crate) fn check_identity(&self, noted: &RestoreIdentity, source: &Source, cluster_id: Option<&str>) -> Result<()> {
+        noted.check(&self.choice(source, cluster_id))
     }
 
     fn choice<'a>(&'a self, source: &'a Source, cluster_id: Option<&'a str>) -> RestoreChoice<'a> {
         RestoreChoice {
             restore_id: &self.settings.restore_id,
             source: &source.folder,
+            asked: &self.settings.backup_topic,
             topic: &self.settings.restore_topic,
             cluster_id,
             strategy: self.settings.strategy,
@@ -61,7 +63,7 @@ impl Restore {
             at,
         };
         let noted = now.begin(self.store.as_ref(), &self.settings.restore_id).await?;
-        noted.check(&self.choice(source, cluster_id))?;
+        self.check_identity(&noted, source, cluster_id)?;
         Ok(noted)
     }
 
@@ -236,8 +238,8 @@ impl Run {
             Error::taken(format!("restore {id:?} has checkpoints in the bucket but no {what} beside them; choose a new RESTORE_ID"))
         };
         let look = || async {
-            let identity = self.restore.identity(&self.source, self.target.cluster.id.as_deref()).await?;
-            let identity = identity.ok_or_else(|| missing("restore.json"))?;
+            let identity = self.restore.noted().await?.ok_or_else(|| missing("restore.json"))?;
+            self.restore.check_identity(&identity, &self.source, self.target.cluster.id.as_deref())?;
             let binding = self.restore.binding(&self.source, &identity).await?;
             let (binding, _) = binding.ok_or_else(|| missing("@topic"))?;
             self.restore.check_binding(&binding, &self.target)?;

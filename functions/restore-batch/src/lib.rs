@@ -12,6 +12,7 @@
 
 mod archives;
 mod coming;
+mod configs;
 mod function;
 mod identity;
 mod pace;
@@ -116,14 +117,20 @@ impl Restore {
     /// What concerns all partitions: there is no such backup, the target cannot take it, Kafka or the bucket cannot be reached.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
         let started = self.clock.now();
-        let source = self.source(&invocation.event).await?;
+        let identity = self.noted().await?;
+        let source = self.source(&invocation.event, identity.as_ref()).await?;
         let cluster = self.cluster.cluster().await?;
-        let identity = self.identity(&source, cluster.id.as_deref()).await?;
+        if let Some(identity) = &identity {
+            self.check_identity(identity, &source, cluster.id.as_deref())?;
+        }
         if identity.is_none() && !self.settings.times.are_all() {
             self.refuse_archives_without_times(&source).await?;
         }
         let (target, identity) = self.target(&source, cluster, identity).await?;
         let report = RestoreReport::new(self, &source, &target);
+        if let Some(newest) = source.newer.last() {
+            tracing::warn!(topic = self.settings.backup_topic, "restoring {}, and {newest} is newer", source.name);
+        }
         let run = Arc::new(Run {
             restore: self.clone(),
             invocation: invocation.clone(),
@@ -148,6 +155,12 @@ impl Restore {
         run.confirm_at_the_end().await?;
         let mut report = lock(&run.report).clone();
         report.finish(started, self.clock.now());
+        if report.caught_up {
+            let (commands, notes) = self.configs_to_give_back(&run.source, &run.target).await;
+            report.commands = commands;
+            report.notes.extend(notes);
+            report.tell_of_groups();
+        }
         Ok(report)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use archive::Error;
-use archive::catalog::{Checkpoint, Gap};
+use archive::catalog::{Checkpoint, Gap, names};
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct RestoreReport {
     pub succeeded: bool,
     /// RESTORE_ID.
     pub restore_id: String,
-    /// Folder of the backup.
+    /// The topic, with its generation where there are several: `orders@1`.
     pub source: String,
     /// The topic written to.
     pub target: String,
@@ -36,9 +36,12 @@ pub struct RestoreReport {
     pub duration_ms: Millis,
     /// Each source partition.
     pub partitions: Vec<PartitionReport>,
-    /// Configs that the original topic had and the target does not have. Set them once the restore is verified.
+    /// Configs that the original topic had and the target does not have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub wanted_configs: BTreeMap<String, String>,
+    /// Once the restore is complete and verified: what gives the target the configs of the original, for a shell. Whatever is from the bucket is quoted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// What the reader should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -93,11 +96,32 @@ fn is_zero(number: &u64) -> bool {
 const PYTHON_NOTE: &str = "archives of the Python tool hold values only: keys, headers and timestamps were not kept, and a value with line feeds was \
                            split into several, which cannot be told from others";
 
-fn newer_note(folder: &str, newer: &str) -> String {
-    format!(
-        "a newer generation of this topic is in the bucket: {newer:?}. The topic was created again or lost its end after {folder:?}, or is of another \
-         cluster (topic.json says which). Set BACKUP_TOPIC_NAME={newer} to restore that one"
-    )
+const GROUPS_NOTE: &str = "consumer groups are not restored, and their old offsets are not those of this topic. Reset each group on its own, with a time \
+                           that is not later than the timestamp of any record that it has still to read, or to the earliest offset: \
+                           docs/consumer-groups.md. A later time skips records in silence";
+
+/// Which generation is restored, where there are several.
+fn generations_note(source: &Source, asked: &str) -> Option<String> {
+    let Source { name, older, newer, .. } = source;
+    let of = source.generation.as_ref().and_then(|generation| generation.cluster_id.as_ref());
+    let of = of.map_or_else(String::new, |cluster| format!(" (of cluster {cluster:?})"));
+    if let Some(newest) = newer.last() {
+        let began = if names::parse_topic(asked).is_some_and(|(_, number)| number.is_none()) { ", with which it began" } else { "" };
+        return Some(format!(
+            "this is the restore of {name:?}{of}{began}, and newer generations of the topic are in the bucket: {}. The topic was created again, its log \
+             lost its end, or they are of another cluster (topic.json says which). To restore the newest: BACKUP_TOPIC_NAME={newest}, with a new \
+             RESTORE_ID and another RESTORE_TOPIC_NAME",
+            newer.join(", ")
+        ));
+    }
+    (!older.is_empty()).then(|| {
+        format!(
+            "this is the restore of {name:?}{of}, the newest generation of the topic. Older ones are in the bucket: {}. To restore one of them: \
+             BACKUP_TOPIC_NAME={}, with a new RESTORE_ID and another RESTORE_TOPIC_NAME",
+            older.join(", "),
+            older.first().map_or("", String::as_str)
+        )
+    })
 }
 
 fn absent_note(source: &Source) -> Option<String> {
@@ -110,22 +134,6 @@ fn absent_note(source: &Source) -> Option<String> {
             absent.join(", ")
         )
     })
-}
-
-fn retention_note(target: &str) -> String {
-    format!(
-        "{target:?} keeps its records for ever (retention.ms=-1), so that old ones survive the restore. The backup knows no retention.ms of the \
-         original: it had the broker's default, or its configs could not be read. For the default, once the restore is verified: \
-         kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name {target} --delete-config retention.ms"
-    )
-}
-
-fn room_note(target: &str) -> String {
-    format!(
-        "{target:?} takes records of any size (max.message.bytes=2147483647), because the restore compresses them in its own way. The backup knows no \
-         max.message.bytes of the original. For the broker's default, once the restore is complete: kafka-configs.sh --bootstrap-server … --alter \
-         --entity-type topics --entity-name {target} --delete-config max.message.bytes"
-    )
 }
 
 /// A topic that is less safe than the original was.
@@ -141,24 +149,17 @@ impl RestoreReport {
         let settings = &restore.settings;
         let partitions =
             source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
-        let mut notes: Vec<String> = source.newer.iter().map(|newer| newer_note(&source.folder, newer)).collect();
+        let mut notes: Vec<String> = generations_note(source, &settings.backup_topic).into_iter().collect();
         notes.extend(absent_note(source));
         notes.extend(source.accepted.clone());
         if !settings.times.are_all() {
             notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", settings.times));
         }
         notes.extend(replicas_note(source, target));
-        if target.keeps_for_ever() && source.generation.as_ref().is_some_and(|original| !original.configs.contains_key("retention.ms")) {
-            notes.push(retention_note(&settings.restore_topic));
-        }
-        let has_own_limit = source.generation.as_ref().is_some_and(|original| original.configs.contains_key("max.message.bytes"));
-        if target.has_room() && !has_own_limit {
-            notes.push(room_note(&settings.restore_topic));
-        }
         Self {
             function: "restore-batch",
             restore_id: settings.restore_id.clone(),
-            source: source.folder.clone(),
+            source: source.name.clone(),
             target: settings.restore_topic.clone(),
             partitions,
             wanted_configs: target.wanted_configs.clone(),
@@ -207,6 +208,13 @@ impl RestoreReport {
         if let Some(report) = self.of(partition) {
             report.error = Some(in_full(error));
             report.retryable = Some(error.is_retryable());
+        }
+    }
+
+    /// At the end of a restore that put records into the target.
+    pub(crate) fn tell_of_groups(&mut self) {
+        if self.partitions.iter().any(|one| one.records_in_all > 0) {
+            self.notes.push(GROUPS_NOTE.to_owned());
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the backup has.
 
-use archive::catalog::{Generation, Generations, Lineage, find_next, names, places_of};
+use std::collections::BTreeSet;
+
+use archive::catalog::{Generation, Generations, Lineage, RestoreIdentity, find_next, names, places_of, what_is_there};
 use archive::{Error, Result};
 use host::Event;
 use kafka::{TopicId, TopicPartition};
@@ -12,14 +14,17 @@ use crate::Restore;
 pub(crate) struct Source {
     /// Its folder: `orders`, `orders@2`.
     pub(crate) folder: String,
+    /// As people name it: `orders` where it is the only one, `orders@1`.
+    pub(crate) name: String,
     /// What `topic.json` says; the Python tool wrote none.
     pub(crate) generation: Option<Generation>,
     /// The same with the older generations that some partitions are in.
     lineage: Option<Lineage>,
     /// What is known to be missing, and was accepted.
     pub(crate) accepted: Option<String>,
-    /// The folder of the generation behind it, when there is one: the topic was created again, or its log lost its end.
-    pub(crate) newer: Option<String>,
+    /// The other generations of the topic, as people name them: it was created again, its log lost its end, or they are of other clusters.
+    pub(crate) older: Vec<String>,
+    pub(crate) newer: Vec<String>,
     /// Partitions that `topic.json` counts, and of which nothing is in the bucket.
     pub(crate) absent: Vec<i32>,
     /// Every partition that has a folder or should have one, in order.
@@ -71,17 +76,27 @@ impl Source {
 }
 
 impl Restore {
-    /// Finds the backup in the bucket.
-    pub(crate) async fn source(&self, event: &Event) -> Result<Source> {
-        let folder = self.settings.backup_topic.clone();
-        let (topic, number) = names::parse_topic_folder(&folder)
-            .ok_or_else(|| Error::request(format!("BACKUP_TOPIC_NAME {folder:?} is not a topic's folder")))?;
-        if let Some(only) = event.topic.as_ref().filter(|only| **only != folder && *only != topic) {
-            return Err(Error::request(format!("the event names topic {only:?}, but this function restores {folder:?}; nothing was read")));
-        }
+    /// Finds the backup in the bucket: the generation that BACKUP_TOPIC_NAME names, the one with which this restore began (`noted`), or the newest.
+    pub(crate) async fn source(&self, event: &Event, noted: Option<&RestoreIdentity>) -> Result<Source> {
+        let wanted = &self.settings.backup_topic;
+        let (topic, asked) =
+            names::parse_topic(wanted).ok_or_else(|| Error::request(format!("BACKUP_TOPIC_NAME {wanted:?} is not the name of a topic")))?;
         let generations = Generations::of(self.store.as_ref(), topic);
+        let later = generations.later().await?;
+        let began_with = noted.and_then(|noted| names::parse_topic_folder(&noted.source)).filter(|(of, _)| *of == topic);
+        let number = match asked.or(began_with.map(|(_, number)| number)) {
+            Some(number) => number,
+            None => generations.newest(&later).await?,
+        };
+        let folder = names::topic_folder(topic, number);
+        let (name, others) = (names::generation(topic, number), self.others(&generations, number, &later).await?);
+        if let Some(only) = event.topic.as_ref().filter(|only| ![wanted, topic, &folder, &name].contains(&only.as_str())) {
+            return Err(Error::request(format!("the event names topic {only:?}, but this function restores {wanted:?}; nothing was read")));
+        }
+        let (older, newer): (Vec<u32>, Vec<u32>) = others.into_iter().partition(|other| *other < number);
+        let name = if number == 1 && newer.is_empty() { topic.to_owned() } else { name };
+        let named = |numbers: Vec<u32>| numbers.into_iter().map(|other| names::generation(topic, other)).collect::<Vec<_>>();
         let mut lineage = generations.lineage(number).await?;
-        let newer = generations.has(number + 1).await?.then(|| names::topic_folder(topic, number + 1));
         let mut places = places_of(self.store.as_ref(), &folder, lineage.as_ref()).await?;
         if lineage.is_none() && !places.is_empty() {
             // A backup may have begun just now.
@@ -94,20 +109,36 @@ impl Restore {
         let all_partitions: Vec<i32> =
             places.iter().filter(|(_, place)| place.is_there || place.has_begun).map(|(partition, _)| *partition).collect();
         if all_partitions.is_empty() && generation.is_none() {
-            let there = self.store.folders("").await?;
-            let there: Vec<&str> = there.iter().map(String::as_str).filter(|name| !name.starts_with('@')).collect();
-            let there = if there.is_empty() { "nothing is there".to_owned() } else { format!("there are: {}", there.join(", ")) };
-            return Err(Error::request(format!("no backup of {folder:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
+            let there = what_is_there(self.store.as_ref()).await?;
+            return Err(Error::request(format!("no backup of {name:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
+        }
+        if asked.is_none() && noted.is_none() && all_partitions.is_empty() && !older.is_empty() {
+            return Err(Error::request(format!(
+                "the newest generation of {topic:?}, {name}, has nothing in it: the topic was created again, and no record of it was backed up. Nothing \
+                 was written. Say which one to restore: BACKUP_TOPIC_NAME={} is the one before, and BACKUP_TOPIC_NAME={name} the empty topic",
+                older.last().map_or(String::new(), |older| names::generation(topic, *older))
+            )));
         }
         if let Some(number) = event.partition.filter(|number| !places.contains_key(number)) {
-            return Err(Error::request(format!("the event names partition {number}, which {folder:?} does not have; nothing was read")));
+            return Err(Error::request(format!("the event names partition {number}, which {name:?} does not have; nothing was read")));
         }
         let partitions = all_partitions
             .iter()
             .copied()
             .filter(|partition| Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder.as_str(), *partition)))
             .collect();
-        Ok(Source { folder, generation, lineage, accepted, newer, absent, all_partitions, partitions })
+        let (older, newer) = (named(older), named(newer));
+        Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions })
+    }
+
+    /// The other generations that are in the bucket.
+    async fn others(&self, generations: &Generations<'_>, number: u32, later: &BTreeSet<u32>) -> Result<BTreeSet<u32>> {
+        let mut others = later.clone();
+        others.remove(&number);
+        if number > 1 && generations.has_first().await? {
+            others.insert(1);
+        }
+        Ok(others)
     }
 
     /// Segments have a `topic.json` beside them; the Python tool's archives have none. Without it nobody knows which partitions the topic had: what

@@ -24,10 +24,10 @@ pub(crate) struct TargetTopic {
 }
 
 /// Configs of the original that a restored topic gets immediately: they decide what it can take. All others wait until the restore is verified.
-const KEPT: [&str; 2] = ["compression.type", MIN_INSYNC];
+pub(crate) const KEPT: [&str; 2] = ["compression.type", MIN_INSYNC];
 
 /// How many replicas must have a record before it counts as written.
-const MIN_INSYNC: &str = "min.insync.replicas";
+pub(crate) const MIN_INSYNC: &str = "min.insync.replicas";
 
 /// How large a batch may be, compressed.
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
@@ -37,7 +37,7 @@ const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const ROOM: &str = "2147483647";
 
 /// What a topic needs so that old records survive in it and none is refused.
-const WHILE_RESTORING: [(&str, &str); 7] = [
+pub(crate) const WHILE_RESTORING: [(&str, &str); 7] = [
     ("cleanup.policy", "delete"),
     ("retention.ms", "-1"),
     ("retention.bytes", "-1"),
@@ -142,7 +142,10 @@ impl Restore {
         let mut problems = self.problems();
         if self.settings.strategy == PartitionStrategy::Same && has < needs {
             problems.add(format!(
-                "it has {has} partitions and the backup has {needs}: add partitions, or set RESTORE_PARTITION_STRATEGY to \"key\" or \"random\""
+                "it has {has} partitions and the backup has {needs}, and each record goes to the partition that it came from \
+                 (RESTORE_PARTITION_STRATEGY=same, the default): add partitions (kafka-topics.sh --alter --topic {} --partitions {needs}), or set \
+                 RESTORE_PARTITION_STRATEGY=key, which keeps the order of records with the same key, or random, which does not",
+                self.settings.restore_topic
             ));
         }
         if target.config("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
@@ -293,16 +296,6 @@ impl TargetTopic {
     /// The largest batch that it takes, where that is known.
     fn largest_batch(&self) -> Option<u64> {
         self.config(MAX_MESSAGE_BYTES)?.parse().ok()
-    }
-
-    /// Whether it has the room that a restore gives to the topics that it creates.
-    pub(crate) fn has_room(&self) -> bool {
-        self.config(MAX_MESSAGE_BYTES) == Some(ROOM)
-    }
-
-    /// Whether time deletes nothing.
-    pub(crate) fn keeps_for_ever(&self) -> bool {
-        self.number("retention.ms") == Some(-1)
     }
 
     /// Whether retention applies.

@@ -82,6 +82,62 @@ async fn a_target_is_not_taken_over_before_all_that_its_restore_continues_is_the
     assert_eq!(other.invoke().await.records, 15);
 }
 
+/// The second generation has one partition more, and nothing of the first.
+fn begin_again(fake: &Fake) {
+    fake.bucket.overwrite(
+        "orders@2/topic.json",
+        r#"{"format_version":1,"topic":"orders","generation":2,"partitions":2,"configs":{},"packing":"gzip","reason":"recreated","at":0}"#,
+    );
+}
+
+#[tokio::test]
+async fn a_restore_names_its_generation_once_there_are_two() {
+    let mut fake = Fake::new();
+    fake.segment(0..10).await;
+    assert_eq!(fake.invoke().await.source, "orders");
+    begin_again(&fake);
+    let report = fake.invoke().await;
+    assert_eq!(report.source, "orders@1", "it goes on with the one that it began with");
+    assert!(report.notes[0].contains("\"orders@1\"") && report.notes[0].contains("BACKUP_TOPIC_NAME=orders@2"), "{:?}", report.notes);
+    fake.settings.backup_topic = "orders@1".to_owned();
+    assert!(fake.invoke().await.succeeded, "the same by its number");
+    fake.settings.backup_topic = "orders@2".to_owned();
+    let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
+    assert!(error.contains("is the restore of \"orders@1\" into \"restored\""), "{error}");
+    (fake.settings.backup_topic, fake.settings.restore_id) = ("orders".to_owned(), "another".to_owned());
+    let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
+    assert!(error.contains("orders@2, has nothing in it") && error.contains("BACKUP_TOPIC_NAME=orders@1"), "{error}");
+    fake.settings.backup_topic = "orders@2".to_owned();
+    let report = fake.invoke().await;
+    assert_eq!((report.source.as_str(), report.partitions.len()), ("orders@2", 0), "the empty topic, as asked for");
+    assert!(report.notes[0].contains("Older ones are in the bucket: orders@1"), "{:?}", report.notes);
+}
+
+#[tokio::test]
+async fn two_that_begin_at_once_restore_one_generation() {
+    let fake = Fake::new();
+    fake.segment(0..10).await;
+    let late = fake.restore();
+    let source = late.source(&Event::default(), None).await.unwrap();
+    begin_again(&fake);
+    let mut other = fake.clone();
+    other.settings.backup_topic = "orders@2".to_owned();
+    other.invoke().await;
+    // The other one had looked before there was a second generation.
+    let error = late.note_identity(&source, Some("memory")).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("orders@2"), "{error}");
+}
+
+#[tokio::test]
+async fn the_folder_of_a_topic_is_told_from_a_place_of_backups() {
+    let mut fake = Fake::new();
+    fake.bucket.overwrite("topic.json", "{}");
+    fake.bucket.overwrite("0/00000000000000000000.tar.gz", "a segment");
+    fake.settings.backup_topic = "0".to_owned();
+    let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
+    assert!(error.contains("folder of one topic") && error.contains("FILESYSTEM_BACKUP_DIR") && !error.contains("there are"), "{error}");
+}
+
 #[tokio::test]
 async fn where_the_target_ended_before_the_first_record_is_never_forgotten() {
     let mut fake = Fake::new();

@@ -60,6 +60,19 @@ pub fn known_keys() -> &'static [Key] {
     KEYS
 }
 
+/// What people look for and there is not, under names that are like those of other keys: what there is instead.
+pub(super) const NOT_KEYS: [(&str, &str); 4] = [
+    ("RESTORE_PARTITIONS", ALL_PARTITIONS),
+    ("BACKUP_PARTITIONS", ALL_PARTITIONS),
+    ("RESTORE_TOPICS", ONE_TOPIC),
+    ("BACKUP_TOPICS", ONE_TOPIC),
+];
+
+const ALL_PARTITIONS: &str = "no key chooses partitions: all of them are restored, each into its own (RESTORE_PARTITION_STRATEGY=same). A topic that \
+                              restore creates has as many as the original";
+const ONE_TOPIC: &str =
+    "a restore is of one topic: BACKUP_TOPIC_NAME says which, and RESTORE_TOPIC_NAME into which; TOPIC_NAMES is for backup";
+
 /// The key of that name. `KAFKA_SASL_USERNAME` and its like are not keys of their own: see [`super::properties`].
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
@@ -92,12 +105,12 @@ const KEYS: &[Key] = &[
     key("ISOLATION_LEVEL", Backup, Section::Backup, "read_committed", "read_committed",
         "read_committed (records of committed transactions only) or read_uncommitted"),
     key("BACKUP_TOPIC_NAME", Restore, Section::Restore, "required", "davinder.test",
-        "topic to restore from, also orders@2; with LINUX it may be absent: then FILESYSTEM_BACKUP_DIR is the topic's own folder"),
+        "topic to restore from: orders is its newest generation, orders@1 the first; with LINUX it may be absent: then FILESYSTEM_BACKUP_DIR is the topic's own folder"),
     key("RESTORE_TOPIC_NAME", Restore, Section::Restore, "required", "davinder-restore.test",
         "topic to restore into; created from the backup's topic.json when it does not exist"),
     key("RESTORE_ID", Restore, Section::Restore, "BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME", "drill-2026-11",
         "names this restore in the bucket and in Kafka, and does not begin with @; a new id starts from the beginning"),
-    key("RESTORE_PARTITION_STRATEGY", Restore, Section::Restore, "random", "same",
+    key("RESTORE_PARTITION_STRATEGY", Restore, Section::Restore, "same", "same",
         "same (the partition it came from), random (any, evenly) or key (by the key's hash, for another partition count)"),
     key("RESTORE_PARTITION", Restore, Section::Restore, "none", "same",
         "old spelling of RESTORE_PARTITION_STRATEGY"),

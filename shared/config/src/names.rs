@@ -1,6 +1,6 @@
 //! Rules for names and addresses: each function gives the name back, or says what is wrong and what is right.
 
-use archive::catalog::names::parse_topic_folder;
+use archive::catalog::names::parse_topic;
 use kafka::{Pattern, is_internal};
 
 type Checked = Result<String, String>;
@@ -40,11 +40,13 @@ pub(super) fn topic_pattern(text: &str) -> Result<Pattern, String> {
     Ok(pattern)
 }
 
-/// A topic's folder in the store: its name, or `name@2` for the second topic of that name.
-pub(super) fn topic_folder(folder: &str) -> Checked {
-    match parse_topic_folder(folder) {
-        Some((name, _)) => topic(name).map(|_| folder.to_owned()),
-        None => Err("must be a topic's name; behind @ stands a number from 2 on, as in orders@2".to_owned()),
+/// A topic, which means its newest generation, or one generation: `orders@1` is the first.
+pub(super) fn generation(name: &str) -> Checked {
+    match parse_topic(name) {
+        Some((of, _)) => topic(of).map(|_| name.to_owned()),
+        None => {
+            Err("must be a topic's name, or one with the number of a generation: orders@1 is the first, orders@2 the second".to_owned())
+        }
     }
 }
 
@@ -168,7 +170,11 @@ mod tests {
             &["a", "A.b_c-1", "...", "__mine", &longest],
             &["", ".", "..", "a b", "a/b", "ü", "a@2", "__consumer_offsets", &"x".repeat(250)],
         );
-        check(topic_folder, &["a", "a@2", "a@10"], &["a@", "a@1", "a@02", "a@+2", "@2", "a@2@3", "a@x", "..@2", "__transaction_state@2"]);
+        check(
+            generation,
+            &["a", "a@1", "a@2", "a@10"],
+            &["a@", "a@0", "a@01", "a@02", "a@+2", "@2", "a@2@3", "a@x", "..@2", "__transaction_state@2"],
+        );
         check(restore_id, &["a", "orders@2-to-copy", &"x".repeat(200)], &["", ".", "..", "@target", "a/b", "a b", &"x".repeat(201)]);
         let brokers = ["a", "a:1", "a.b_c-d:65535", "10.0.0.1:9092", "[::1]:9092", "[2001:db8::1]"];
         check(

@@ -176,13 +176,20 @@ fn misplaced(name: &str, entry: &Entry) -> Option<String> {
         None if name.contains('.') => {
             Some(format!("{name} ({origin}): is not a key; librdkafka properties stand in KAFKA_PROPERTIES: {{\"{name}\": …}}"))
         }
-        None => {
-            let hint = match nearest(name, keys::known_keys().iter().map(|key| key.name)) {
-                Some(near) => format!("did you mean {near}?"),
-                None => "docs/configuration.md lists all".to_owned(),
-            };
-            Some(format!("{name} ({origin}): is not a key; {hint}"))
-        }
+        None => Some(format!("{name} ({origin}): is not a key; {}", instead_of(name))),
+    }
+}
+
+/// What to write in place of a key that does not exist. An old spelling is never proposed, and what a key means is said, because similar names can
+/// mean quite different things.
+fn instead_of(name: &str) -> String {
+    if let Some((_, why)) = keys::NOT_KEYS.iter().find(|(not_key, _)| name.eq_ignore_ascii_case(not_key)) {
+        return (*why).to_owned();
+    }
+    let known = keys::known_keys().iter().filter(|key| !key.help.starts_with("old spelling"));
+    match nearest(name, known.map(|key| key.name)).and_then(keys::find) {
+        Some(near) => format!("did you mean {}? ({})", near.name, near.help),
+        None => "docs/configuration.md lists all".to_owned(),
     }
 }
 

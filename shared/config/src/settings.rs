@@ -47,8 +47,8 @@ pub struct RestoreSettings {
     pub kafka: KafkaSettings,
     /// Where to read.
     pub store: StoreSettings,
-    /// BACKUP_TOPIC_NAME: the topic's folder in the store, also `orders@2` for a generation. In the seed's local example it is absent and
-    /// FILESYSTEM_BACKUP_DIR is that folder: then the validated store is the folder's parent and this is its name.
+    /// BACKUP_TOPIC_NAME: `orders` is the newest generation, `orders@1` the first. In the seed's local example it is absent and
+    /// FILESYSTEM_BACKUP_DIR is the topic's folder: then the validated store is the folder's parent and this is its name.
     pub backup_topic: String,
     /// RESTORE_TOPIC_NAME.
     pub restore_topic: String,

@@ -155,14 +155,16 @@ fn source(read: &mut Reader<'_>) -> Option<(StoreSettings, String)> {
     const OWN_FOLDER: &str = "without it FILESYSTEM_BACKUP_DIR must be the topic's own folder, and STORAGE_PREFIX empty";
     let store = storage::store(read);
     if read.is_set("BACKUP_TOPIC_NAME") {
-        let topic = read.parsed("BACKUP_TOPIC_NAME", names::topic_folder);
+        let topic = read.parsed("BACKUP_TOPIC_NAME", names::generation);
         return Some((store?, topic?));
     }
     if !storage::is_folder(read) {
         read.missing("BACKUP_TOPIC_NAME", "write the topic to restore from");
     }
     let StoreSettings { kind: StoreKind::Folder(folder), prefix } = store? else { return None };
-    let topic = folder.file_name().and_then(|name| names::topic_folder(name.to_str()?).ok()).filter(|_| prefix.is_empty());
+    let topic = folder.file_name().and_then(|name| names::generation(name.to_str()?).ok());
+    // The first generation's folder has no number.
+    let topic = topic.filter(|topic| prefix.is_empty() && !topic.ends_with("@1"));
     let Some(topic) = topic else {
         read.missing("BACKUP_TOPIC_NAME", OWN_FOLDER);
         return None;
@@ -184,7 +186,7 @@ fn strategy(read: &mut Reader<'_>) -> Option<PartitionStrategy> {
             read.refuse(KEYS[1], "contradicts RESTORE_PARTITION_STRATEGY, of which it is the old spelling: keep one");
             None
         }
-        (new, old) => Some(new.or(old).unwrap_or(PartitionStrategy::Random)),
+        (new, old) => Some(new.or(old).unwrap_or(PartitionStrategy::Same)),
     }
 }
 

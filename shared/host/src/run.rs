@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Raw;
-use kernel::clock;
+use kernel::{clock, visible_json};
 use telemetry::{LogLevel, LogStyle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -140,7 +140,7 @@ fn misuse(platform: Platform, function: &str, arguments: Vec<OsString>) -> Optio
 
 /// A line on stdout in one write. A closed stream is nobody's failure.
 pub(super) fn print(line: &str) {
-    _ = io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+    _ = io::stdout().lock().write_all(format!("{}\n", visible_json(line)).as_bytes());
 }
 
 /// Logs what went wrong outside of an invocation, also when that was before the log was started.

@@ -115,7 +115,12 @@ pub trait TargetCluster: Debug + Send + Sync {
     /// Partition count, id and configs (defaults included) of a topic, if it exists.
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>>;
 
-    /// The same without configs, of a topic that has to be there: it is waited for, as whoever created it may have been answered before the broker
+    /// The configs that were set for this topic, and not for the cluster. `None` when the cluster does not tell, or not this user.
+    async fn own_configs(&self, _topic: &str) -> Result<Option<BTreeMap<String, String>>> {
+        Ok(None)
+    }
+
+    /// What [`describe`](Self::describe) gives without configs, of a topic that has to be there: it is waited for, as whoever created it may have been answered before the broker
     /// that is asked here learned of it.
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>>;
 

@@ -7,6 +7,7 @@
 //! | `deadline.rs` | when the requests of an invocation have to be done |
 //! | `secret.rs` | a value that no log shows |
 //! | `lock.rs` | a mutex that a panic leaves usable |
+//! | `terminal.rs`, [`shell`] | text of others on a terminal, and in a command that somebody pastes |
 //! | `causes.rs` | an error with its causes, in one line |
 //! | [`mod@failpoint`] | where tests kill the process; nothing in a build for users |
 //!
@@ -19,8 +20,11 @@ pub mod failpoint;
 mod lock;
 pub mod record;
 mod secret;
+pub mod shell;
+mod terminal;
 
 pub use causes::in_full;
 pub use deadline::Deadline;
 pub use lock::lock;
 pub use secret::Secret;
+pub use terminal::{visible, visible_json, visible_lines};

@@ -1,10 +1,12 @@
 //! The log line: the Python tool's, as valid JSON.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kernel::clock::{Clock, Millis};
+use kernel::visible_json;
 use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
@@ -36,7 +38,7 @@ pub type Sink = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 /// A [`Layer`] that writes
 /// `{ "@timestamp": "2020-06-08 10:56:34,557","level": "INFO","thread": "Kafka Consumer 0","name": "root","message": "…" }`.
 ///
-/// Every line is one JSON object, whatever its message holds. Times are UTC (the Python tool wrote local time). `name` is `root` for this
+/// Every line is one JSON object, whatever its message holds, and acts on no terminal. Times are UTC (the Python tool wrote local time). `name` is `root` for this
 /// project and the module's path for a library. Fields follow behind the message; none can hide one of the line's own.
 pub struct LogLine {
     level: LogLevel,
@@ -150,7 +152,10 @@ impl Line {
 
     fn finish(mut self) -> String {
         self.0.push_str(" }\n");
-        self.0
+        match visible_json(&self.0) {
+            Cow::Owned(visible) => visible,
+            Cow::Borrowed(_) => self.0,
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Cases of generations: which one a topic's segments go to.
 
-use archive::catalog::{Generations, names};
+use std::sync::Arc;
+
+use archive::catalog::{Generations, RestoreIdentity, names};
 use backup_batch::{BackupReport, Invocation};
 use host::Budget;
 use kafka::TopicPartition;
+use restore_batch::{Invocation as RestoreInvocation, RestoreReport};
 use store::ObjectStore;
 use store::testing::Delete;
 
@@ -11,7 +14,7 @@ use super::cases::{invoke, runtime};
 use super::chaos::Chaos;
 use super::quiet::{LOOKS_AGAIN, SECOND_LOOK};
 use super::schedule::{Handler, Simulation, TOPIC};
-use super::world::{State, World};
+use super::world::{Entry, State, World};
 
 /// Two clusters with a topic of the same name share a place, as when an old cluster comes back with its schedule: each goes on with its own
 /// generation, and copies nothing twice.
@@ -256,4 +259,108 @@ fn cut(state: &mut State, to: i64) {
     if let Some(log) = state.log(&TopicPartition::new(TOPIC, 0)) {
         log.cut(to);
     }
+}
+
+/// A topic is created again after it was lost, or its log loses its end, while a restore of it is under way: that one goes on with the generation
+/// that it began, killed or not, and the next one takes the newest, all of it.
+///
+/// # Errors
+/// A restore has another generation than it should, or not all of it.
+pub fn newest() -> Result<(), String> {
+    for (is_truncated, kill_at) in [true, false].into_iter().flat_map(|how| (0..50).map(Some).chain([None]).map(move |at| (how, at))) {
+        runtime()?.block_on(async {
+            let mut simulation = Simulation::small();
+            simulation.take_segments(1);
+            simulation.add_full_partition();
+            simulation.back_up_everything().await?;
+            let first = values(&simulation.world, TOPIC, 0);
+            let began = Chaos::new(1, simulation.clock.clone(), kill_at, 0);
+            drop(restore(&mut simulation, began, TOPIC, "drill").await);
+            let noted = RestoreIdentity::load(simulation.bucket.as_ref(), "drill").await.map_err(|error| error.to_string())?;
+            if is_truncated {
+                cut(&mut simulation.world.lock(), 1);
+                refused(&invoke(&mut simulation, None).await?)?;
+                simulation.clock.advance(SECOND_LOOK);
+            } else {
+                simulation.world.lock().create(TOPIC, 2);
+                simulation.write(1, 4);
+            }
+            simulation.back_up_everything().await?;
+            simulation.write(0, 3);
+            simulation.back_up_everything().await?;
+            if simulation.generations().await != 2 {
+                return Err("no second generation".to_owned());
+            }
+            let second = [0, 1].map(|partition| values(&simulation.world, TOPIC, partition));
+            let expected = if noted.is_some() { &first } else { &second[0] };
+            for (asked, id, expected) in [(TOPIC, "drill", expected), ("orders@1", "of-the-first", &first), (TOPIC, "another", &second[0])]
+            {
+                let report = whole(&mut simulation, asked, id).await.map_err(|problem| format!("{asked} as {id}: {problem}"))?;
+                let there = values(&simulation.world, id, 0);
+                if there != *expected || report.notes.iter().all(|note| !note.contains("orders@1") && !note.contains("orders@2")) {
+                    return Err(format!("killed at {kill_at:?}, {asked} as {id}: {there:?}, not {expected:?}; {:?}", report.notes));
+                }
+            }
+            let other = values(&simulation.world, "another", 1);
+            if other == second[1] { Ok(()) } else { Err(format!("the partition that is in the first: {other:?}, not {:?}", second[1])) }
+        })?;
+    }
+    Ok(())
+}
+
+/// Where generations are of two clusters, none of them is the newest: a restore says which there are, and takes the one that it is told.
+///
+/// # Errors
+/// It takes one by itself, or another one than it is told.
+pub fn newest_of_two_clusters() -> Result<(), String> {
+    runtime()?.block_on(async {
+        let mut simulation = Simulation::small();
+        simulation.back_up_everything().await?;
+        let first = values(&simulation.world, TOPIC, 0);
+        simulation.world.lock().cluster = "another".to_owned();
+        simulation.world.lock().create(TOPIC, 1);
+        simulation.write(0, 3);
+        simulation.back_up_everything().await?;
+        let quiet = Chaos::new(1, simulation.clock.clone(), None, 0);
+        match restore(&mut simulation, quiet, TOPIC, "drill").await {
+            Err(error)
+                if !error.is_retryable() && error.to_string().contains("of 2 clusters") && error.to_string().contains("orders@1 of") => {}
+            other => return Err(format!("{other:?}")),
+        }
+        whole(&mut simulation, "orders@1", "drill").await?;
+        let there = values(&simulation.world, "drill", 0);
+        if there == first { Ok(()) } else { Err(format!("{there:?}, not {first:?}")) }
+    })
+}
+
+async fn restore(simulation: &mut Simulation, chaos: Arc<Chaos>, asked: &str, id: &str) -> Result<RestoreReport, archive::Error> {
+    let restore = simulation.restore_into(chaos.clone(), asked, id, id);
+    let under_way = tokio::spawn(async move { restore.invoke(&RestoreInvocation::new(Budget::unlimited(None))).await });
+    while !under_way.is_finished() && !chaos.is_killed() {
+        tokio::task::yield_now().await;
+    }
+    under_way.abort();
+    under_way.await.unwrap_or_else(|_| Err(archive::Error::raced("killed")))
+}
+
+/// Invocations until all is there.
+async fn whole(simulation: &mut Simulation, asked: &str, id: &str) -> Result<RestoreReport, String> {
+    for _ in 0..50 {
+        let quiet = Chaos::new(1, simulation.clock.clone(), None, 0);
+        let report = restore(simulation, quiet, asked, id).await.map_err(|error| error.to_string())?;
+        if !report.succeeded {
+            return Err(format!("{:?}", report.partitions));
+        }
+        if report.caught_up {
+            return Ok(report);
+        }
+    }
+    Err("it never catches up".to_owned())
+}
+
+/// The records of a partition.
+fn values(world: &World, topic: &str, partition: usize) -> Vec<u64> {
+    let state = world.lock();
+    let entries = state.topics.get(topic).and_then(|topic| topic.logs.get(partition)).map(|log| log.entries.as_slice());
+    entries.unwrap_or_default().iter().filter_map(|entry| if let Entry::Record(value) = entry { Some(*value) } else { None }).collect()
 }

@@ -33,5 +33,7 @@ mod world;
 
 pub use cases::{ahead, deleted, expired, lost_whole, one_id_in_two_buckets, overtaken, set_back, silence, without_ids};
 pub use explore::{Explored, Instance, explore};
-pub use generations::{cut_while_read, empty_topic, lost_end, one_of_two_lost_its_end, set_back_with_its_group, two_clusters};
+pub use generations::{
+    cut_while_read, empty_topic, lost_end, newest, newest_of_two_clusters, one_of_two_lost_its_end, set_back_with_its_group, two_clusters,
+};
 pub use schedule::{Outcome, Schedule, run};

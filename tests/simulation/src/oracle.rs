@@ -11,7 +11,7 @@ use kafka::Delivery;
 use store::ObjectStore;
 use store::testing::MemoryStore;
 
-use super::schedule::{Outcome, TOPIC, owner, restore_id, restored};
+use super::schedule::{NEWEST, Outcome, TOPIC, folder_of, owner, restore_id, restored};
 use super::world::{Content, Entry, Log, Topic, World, time_of};
 
 type Check = Result<(), String>;
@@ -63,13 +63,15 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
                 times.from.is_none_or(|from| from <= time_of(*value)) && times.until.is_none_or(|until| time_of(*value) < until)
             });
             outcome.left_out += stored - values.len();
-            if world.lock().dead.contains(&life.folder) {
-                continue;
-            }
-            let is_whole = check_restored(world, &life.folder, partition, &values, delivery, outcome)?;
-            if is_whole && delivery == Delivery::ExactlyOnce {
-                let id = owner(world, bucket, &life.folder).await.unwrap_or_else(|| restore_id(&life.folder));
-                check_told(bucket, &id, &life.folder, partition, values.len() as u64, &gaps).await?;
+            for restored in [life.folder.as_str(), NEWEST] {
+                if world.lock().dead.contains(restored) || folder_of(bucket, restored).await.as_ref() != Some(&life.folder) {
+                    continue;
+                }
+                let is_whole = check_restored(world, restored, partition, &values, delivery, outcome)?;
+                if is_whole && delivery == Delivery::ExactlyOnce {
+                    let id = owner(world, bucket, restored).await.unwrap_or_else(|| restore_id(restored));
+                    check_told(bucket, &id, restored, partition, values.len() as u64, &gaps).await?;
+                }
             }
         }
     }

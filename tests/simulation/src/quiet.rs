@@ -10,7 +10,7 @@ use store::ObjectStore;
 
 use super::chaos::Chaos;
 use super::oracle;
-use super::schedule::{APP, Outcome, Simulation, TOPIC, owner, restore_id, restored, rival_id};
+use super::schedule::{APP, NEWEST, Outcome, Simulation, TOPIC, folder_of, owner, restore_id, restored, rival_id};
 use super::verdict;
 
 /// Invocations until everything is caught up; a run that needs more never ends.
@@ -56,7 +56,7 @@ impl Simulation {
             }
             self.restore_everything(&folder).await?;
         }
-        Ok(())
+        self.restore_everything(NEWEST).await
     }
 
     pub(crate) async fn back_up_everything(&mut self) -> Result<(), String> {
@@ -100,6 +100,10 @@ impl Simulation {
                 Ok(report) => report.partitions.iter().filter_map(|one| one.error.as_deref()).any(is_spoilt),
                 Err(error) => is_spoilt(error),
             };
+            if folder == NEWEST && report.as_ref().is_err_and(|error| error.contains(verdict::NEWEST_IS_EMPTY)) {
+                self.bury(folder);
+                return Ok(());
+            }
             // An invocation wrote to the topic that followed a deleted target, before it noticed.
             if spoilt {
                 self.bury(folder);
@@ -126,8 +130,12 @@ impl Simulation {
     /// complete.
     async fn who_goes_on(&mut self, folder: &str) -> Result<Option<String>, String> {
         let mut able = owner(&self.world, &self.bucket, folder).await;
-        for id in [restore_id(folder), rival_id(folder)] {
-            let bound = Binding::load(self.bucket.as_ref(), &id, folder).await.map_err(|error| error.to_string())?;
+        // Without one nothing is bound.
+        let bound_as = folder_of(&self.bucket, folder).await.unwrap_or_else(|| folder.to_owned());
+        // Another restore of the newest generation can be of another one.
+        let rival = (folder != NEWEST).then(|| rival_id(folder));
+        for id in std::iter::once(restore_id(folder)).chain(rival) {
+            let bound = Binding::load(self.bucket.as_ref(), &id, &bound_as).await.map_err(|error| error.to_string())?;
             let now = self.world.lock().topics.get(&restored(folder)).map(|topic| topic.id.clone());
             if bound.is_none_or(|(bound, _)| bound.topic_id == now) {
                 able = able.or(Some(id));

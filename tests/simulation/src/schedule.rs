@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::Times;
-use archive::catalog::{Claim, PartitionStrategy};
+use archive::catalog::{Claim, PartitionStrategy, RestoreIdentity};
 use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
 use config::{BackupSettings, RestoreSettings};
@@ -402,7 +402,7 @@ impl Simulation {
         if self.is_restoring() {
             return;
         }
-        let folder = archive::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
+        let folder = self.some_restored();
         for name in self.bucket.snapshot().keys().filter(|name| name.starts_with(&format!("@restore/{}/", restore_id(&folder)))) {
             drop(self.bucket.delete(name).await);
         }
@@ -413,7 +413,7 @@ impl Simulation {
 
     /// Somebody deletes the target of a restore, and perhaps makes another topic of the same name, or an application does that writes to it.
     fn delete_target(&mut self) {
-        let folder = archive::catalog::names::topic_folder(TOPIC, self.rng.random_range(1..3));
+        let folder = self.some_restored();
         let makes_another = self.rng.random_bool(0.5);
         let mut state = self.world.lock();
         if !state.topics.contains_key(&restored(&folder)) {
@@ -459,12 +459,20 @@ impl Simulation {
             return;
         }
         let chaos = self.chaos();
-        let generation = self.rng.random_range(1..3);
-        let folder = archive::catalog::names::topic_folder(TOPIC, generation);
-        let id = if self.rng.random_bool(0.15) { rival_id(&folder) } else { restore_id(&folder) };
+        let folder = self.some_restored();
+        // Two restores of the newest generation can be of different ones.
+        let id = if folder != NEWEST && self.rng.random_bool(0.15) { rival_id(&folder) } else { restore_id(&folder) };
         let restore = self.restore(chaos.clone(), &folder, &id);
         let invocation = RestoreInvocation::new(self.budget());
         self.alive.push((tokio::spawn(async move { verdict::of_restore(restore.invoke(&invocation).await) }), chaos, Handler::Restore));
+    }
+
+    /// What a restore is asked for: one of the first two generations, or whichever is the newest.
+    fn some_restored(&mut self) -> String {
+        match self.rng.random_range(1..4) {
+            3 => NEWEST.to_owned(),
+            generation => archive::catalog::names::topic_folder(TOPIC, generation),
+        }
     }
 
     fn budget(&mut self) -> Budget {
@@ -495,14 +503,20 @@ impl Simulation {
     }
 
     pub(super) fn restore(&mut self, chaos: Arc<Chaos>, folder: &str, id: &str) -> Restore {
+        let topic = self.target.clone().unwrap_or_else(|| restored(folder));
+        self.restore_into(chaos, &asked(folder), &topic, id)
+    }
+
+    /// The restore of what is asked for into a topic.
+    pub(super) fn restore_into(&mut self, chaos: Arc<Chaos>, asked: &str, topic: &str, id: &str) -> Restore {
         let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
         let bucket = SimBucket { store: self.bucket.clone(), chaos };
         let shape = self.shape();
         let settings = RestoreSettings {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
             store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
-            backup_topic: folder.to_owned(),
-            restore_topic: self.target.clone().unwrap_or_else(|| restored(folder)),
+            backup_topic: asked.to_owned(),
+            restore_topic: topic.to_owned(),
             restore_id: id.to_owned(),
             delivery: self.schedule.delivery,
             strategy: PartitionStrategy::Same,
@@ -531,6 +545,23 @@ fn times(seed: u64) -> Times {
     let until = from + rng.random_range(1..120);
     let moment = |value| world::EPOCH + value;
     Times { from: rng.random_bool(0.7).then(|| moment(from)), until: rng.random_bool(0.7).then(|| moment(until)) }
+}
+
+/// In place of a folder: the restore of the topic, without the number of a generation.
+pub(crate) const NEWEST: &str = "newest";
+
+/// BACKUP_TOPIC_NAME of the restore of a folder.
+fn asked(folder: &str) -> String {
+    let generation = archive::catalog::names::parse_topic_folder(folder).filter(|_| folder != NEWEST);
+    generation.map_or_else(|| TOPIC.to_owned(), |(topic, number)| archive::catalog::names::generation(topic, number))
+}
+
+/// The folder that a restore is of: that of the newest generation as it began.
+pub(crate) async fn folder_of(bucket: &MemoryStore, restored: &str) -> Option<String> {
+    if restored != NEWEST {
+        return Some(restored.to_owned());
+    }
+    RestoreIdentity::load(bucket, &restore_id(NEWEST)).await.ok().flatten().map(|identity| identity.source)
 }
 
 /// Of the restore of a generation.

@@ -5,13 +5,17 @@ use backup_batch::BackupReport;
 use restore_batch::RestoreReport;
 use tokio::task::JoinHandle;
 
+/// Words of a restore that does not take an empty topic for the state that is wanted.
+pub(super) const NEWEST_IS_EMPTY: &str = "has nothing in it";
+
 /// What is wrong with the end of an invocation.
 pub(crate) type Verdict = std::result::Result<(), String>;
 
 /// What no time heals, and a schedule can bring about all the same.
-const ALLOWED: [&str; 7] = [
-    // A restore of a generation that is not backed up yet.
+const ALLOWED: [&str; 8] = [
+    // A restore of a generation that is not backed up yet, or of whichever is the newest.
     "no backup of ",
+    NEWEST_IS_EMPTY,
     // Offsets of a restore that was killed are forgotten before it goes on.
     "RESTORE_ANYWAY=lost-progress",
     // Another restore has the target.

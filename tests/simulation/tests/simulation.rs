@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka::Delivery;
 use simulation::{
-    Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole,
-    one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence, two_clusters, without_ids,
+    Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest,
+    newest_of_two_clusters, one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence,
+    two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -170,4 +171,14 @@ fn every_order(instance: Instance) {
         Ok(explored) => println!("{instance:?}, two invocations, two segments, at most one kill: {explored:?}"),
         Err(problem) => panic!("{problem}"),
     }
+}
+
+#[test]
+fn a_restore_takes_the_newest_generation_and_stays_with_it() {
+    newest().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn of_two_clusters_no_generation_is_the_newest() {
+    newest_of_two_clusters().unwrap_or_else(|problem| panic!("{problem}"));
 }

@@ -24,11 +24,13 @@ locals {
       transactions = []
     }
     restore = var.restore == null ? null : {
-      objects = [
-        "${local.bucket_arn}/${local.prefix}${var.restore.backup_topic}/*",
-        # Its own objects, which restore a topic belongs to, and whether that one is finished.
-        "${local.bucket_arn}/${local.prefix}@restore/*",
-      ]
+      # The generations of the topic, to find the newest, and because one can continue another. Then its own objects, which restore a topic belongs
+      # to, and whether that one is finished.
+      objects = concat(
+        ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}/*"],
+        endswith(var.restore.backup_topic, "@1") ? [] : ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}@*/*"],
+        ["${local.bucket_arn}/${local.prefix}@restore/*"],
+      )
       checkpoints = [
         "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
         "${local.bucket_arn}/${local.prefix}@restore/@target/*",

@@ -157,7 +157,7 @@ variable "restore" {
   description = <<-EOT
     The function that replays a backup into a topic; null makes none, and nothing here can write to Kafka.
     - package_path: zip with the program as `bootstrap`, built for `architecture`.
-    - backup_topic: the topic in the bucket, also orders@2 for a generation (BACKUP_TOPIC_NAME).
+    - backup_topic: the topic in the bucket: orders is its newest generation, orders@1 the first (BACKUP_TOPIC_NAME).
     - restore_topic: the topic to restore into; created from the backup when it does not exist (RESTORE_TOPIC_NAME).
     - id: names the restore in the bucket and in Kafka; a new one starts from the beginning (RESTORE_ID). Default: BACKUP-to-RESTORE.
     - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
@@ -200,8 +200,8 @@ variable "restore" {
     error_message = "restore.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@([2-9]|[1-9][0-9]+))?$", var.restore.backup_topic)) && !contains(concat([".", ".."], local.internal_topics), split("@", var.restore.backup_topic)[0])
-    error_message = "restore.backup_topic must be a topic's name, or one with a generation: orders@2 is the second, the first has no number."
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@[1-9][0-9]*)?$", var.restore.backup_topic)) && !contains(concat([".", ".."], local.internal_topics), split("@", var.restore.backup_topic)[0])
+    error_message = "restore.backup_topic must be a topic's name, or one with the number of a generation: orders@1 is the first."
   }
   validation {
     condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}$", var.restore.restore_topic)) && !contains(concat([".", ".."], local.internal_topics), var.restore.restore_topic)

@@ -66,7 +66,7 @@ variable "backup" {
 variable "restore" {
   description = <<-EOT
     The restore function; null (the default) makes none, and nothing here can write to Kafka.
-    - backup_topic: the topic's folder in the container: its name, or orders@2 for the second generation of a topic that was deleted and created again.
+    - backup_topic: the topic in the container: orders is its newest generation, orders@1 the first, where it was deleted and created again.
     - restore_topic: the topic to write to.
     - schedule, time_budget_seconds, instance_memory_mb, max_segments: as in backup.
     - kafka: another cluster than the one that is backed up, in the form of the variable kafka.
@@ -105,8 +105,8 @@ variable "restore" {
   default = null
 
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@([2-9]|[1-9][0-9]+))?$", var.restore.backup_topic)) && !endswith(var.restore.backup_topic, ".") && !contains(local.internal_topics, split("@", var.restore.backup_topic)[0])
-    error_message = "restore.backup_topic must be the name of a topic, or of a generation of it (orders@2). It does not end with a dot, which Azure would drop."
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@[1-9][0-9]*)?$", var.restore.backup_topic)) && !endswith(trimsuffix(var.restore.backup_topic, "@1"), ".") && !contains(local.internal_topics, split("@", var.restore.backup_topic)[0])
+    error_message = "restore.backup_topic must be the name of a topic, or of a generation of it (orders@1 is the first). It does not end with a dot, which Azure would drop."
   }
   validation {
     condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}$", var.restore.restore_topic)) && !contains(concat([".", ".."], local.internal_topics), var.restore.restore_topic)

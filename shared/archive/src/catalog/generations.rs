@@ -61,8 +61,8 @@ impl Found {
 /// The generations of one topic in the bucket.
 #[derive(Debug, Clone, Copy)]
 pub struct Generations<'a> {
-    store: &'a dyn ObjectStore,
-    topic: &'a str,
+    pub(super) store: &'a dyn ObjectStore,
+    pub(super) topic: &'a str,
 }
 
 impl<'a> Generations<'a> {
@@ -98,16 +98,6 @@ impl<'a> Generations<'a> {
             return Err(replaced(self.store, &name));
         }
         Ok(Some((found, object.version)))
-    }
-
-    /// Whether there is one of that number. Asks for its name only, so that nobody needs the right to read it.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn has(&self, generation: u32) -> Result<bool> {
-        let name = names::topic_json(&names::topic_folder(self.topic, generation));
-        let page = self.store.list(&name, "", 1).await?;
-        Ok(page.objects.iter().any(|object| object.name == name))
     }
 
     /// Finds the generation of a topic among all of its name. `known` is one of the same topic, whose commits name it: older ones need not be

@@ -42,6 +42,8 @@ pub struct RestoreChoice<'a> {
     pub restore_id: &'a str,
     /// Folder of the generation.
     pub source: &'a str,
+    /// BACKUP_TOPIC_NAME. Without a number it goes with whichever generation the restore began.
+    pub asked: &'a str,
     /// RESTORE_TOPIC_NAME.
     pub topic: &'a str,
     /// The cluster that is written to, where clusters have ids.
@@ -88,9 +90,20 @@ impl RestoreIdentity {
     /// # Errors
     /// Which of them differs, and what to do.
     pub fn check(&self, choice: &RestoreChoice<'_>) -> Result<()> {
-        let RestoreChoice { restore_id, source, topic, cluster_id, strategy, times } = choice;
+        let RestoreChoice { restore_id, source, asked, topic, cluster_id, strategy, times } = choice;
+        let of = names::parse_topic_folder(&self.source);
+        if self.source != *source
+            && names::parse_topic(asked).is_some_and(|(asked, number)| number.is_none() && of.is_some_and(|of| of.0 == asked))
+        {
+            return Err(Error::raced(format!(
+                "another invocation began restore {restore_id:?} a moment ago, with the generation in {:?}; the next invocation continues it",
+                self.source
+            )));
+        }
         if (self.source.as_str(), self.topic.as_str()) != (*source, *topic) {
-            return other(restore_id, format!("is the restore of {:?} into {:?}: name these two", self.source, self.topic));
+            let of = of.map_or_else(|| self.source.clone(), |(topic, number)| names::generation(topic, number));
+            let what = format!("is the restore of {of:?} into {:?}: name these two (BACKUP_TOPIC_NAME, RESTORE_TOPIC_NAME)", self.topic);
+            return other(restore_id, what);
         }
         if let Some((then, now)) = self.cluster_id.as_deref().zip(*cluster_id).filter(|(then, now)| then != now) {
             return other(

@@ -5,6 +5,7 @@
 //! | `names.rs` | names in the bucket |
 //! | `chain.rs` | a partition's segments, found with one listing, or without a known offset in a number of listings that grows with the logarithm |
 //! | `generation.rs`, `generations.rs` | `topic.json`: one generation of a topic for each topic id; all of them |
+//! | `newest.rs` | which generation a name without a number means |
 //! | `lineage.rs` | which generation each partition is in |
 //! | `partitions.rs` | the partitions of a generation: what is there of them, and what should be |
 //! | `packing.rs` | how a segment is packed, and so how its name ends |
@@ -28,6 +29,7 @@ mod generations;
 mod identity;
 mod lineage;
 pub mod names;
+mod newest;
 mod packing;
 mod partitions;
 mod spans;
@@ -44,6 +46,7 @@ pub use generation::{Generation, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
 pub use identity::{RestoreChoice, RestoreIdentity};
 pub use lineage::Lineage;
+pub use newest::what_is_there;
 pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
 pub use spans::{Span, pair};

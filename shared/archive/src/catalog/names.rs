@@ -34,6 +34,31 @@ pub fn parse_topic_folder(folder: &str) -> Option<(&str, u32)> {
     }
 }
 
+/// Splits a topic as people name it: `orders` is its newest generation (`None`), `orders@1` the first, whose folder is `orders`. `None` when it is
+/// no name.
+pub fn parse_topic(name: &str) -> Option<(&str, Option<u32>)> {
+    match name.split_once('@') {
+        None => Some((name, None)),
+        Some((topic, "1")) => (!topic.is_empty()).then_some((topic, Some(1))),
+        Some(_) => parse_topic_folder(name).map(|(topic, number)| (topic, Some(number))),
+    }
+}
+
+/// A generation as people name it, the first one with its number, too: `orders@1`.
+pub fn generation(topic: &str, number: u32) -> String {
+    format!("{topic}@{number}")
+}
+
+/// What the names of all generations but the first begin with.
+pub fn generation_prefix(topic: &str) -> String {
+    format!("{topic}@")
+}
+
+/// A name that sorts after all that is in a folder, and before all that is in the folders after it.
+pub fn after_folder(folder: &str) -> String {
+    format!("{folder}0") // '0' follows '/'
+}
+
 /// `topic.json` of a generation.
 pub fn topic_json(folder: &str) -> String {
     format!("{folder}/topic.json")
@@ -155,6 +180,16 @@ mod tests {
         assert_eq!(parse_topic_folder("orders@2"), Some(("orders", 2)));
         for other in ["orders@1", "orders@02", "orders@", "orders@x", "@restore", "a@2@3"] {
             assert_eq!(parse_topic_folder(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_topic_without_a_number_is_its_newest_generation() {
+        assert_eq!(parse_topic("orders"), Some(("orders", None)));
+        assert_eq!(parse_topic("orders@1"), Some(("orders", Some(1))));
+        assert_eq!(parse_topic("orders@10"), Some(("orders", Some(10))));
+        for other in ["orders@0", "orders@01", "orders@", "@1", "@2", "orders@x", "a@1@2"] {
+            assert_eq!(parse_topic(other), None, "{other}");
         }
     }
 

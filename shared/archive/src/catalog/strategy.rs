@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PartitionStrategy {
-    /// Into the partition it came from.
+    /// Into the partition it came from, in its order; the default.
     Same,
-    /// Into any, evenly; the default, as in the Python tool.
+    /// Into any, evenly, as in the Python tool: records with the same key lose their order.
     Random,
     /// By the hash of its key, as Kafka's own producer does (murmur2): for another partition count. Records without a key go anywhere.
     Key,

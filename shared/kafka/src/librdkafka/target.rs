@@ -159,6 +159,10 @@ impl TargetCluster for RdKafkaTarget {
         Ok(Some(TopicFacts { configs: self.configs(topic).await?, ..facts }))
     }
 
+    async fn own_configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
+        source::configs(&self.asker, topic, |own| own).await
+    }
+
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {
         self.wait_for(topic, self.wait_of(topic)).await
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// Each action beside what it is for; `iam.tf` makes the policies of it.
 const ACTIONS: &str = include_str!("../../../../infra/terraform/modules/aws/actions.json");
 
-/// The topic is deleted and created again, and both of its generations are restored: each by a role for it alone.
+/// The topic is deleted and created again, and both of its generations are restored: each by a role for it alone, and the newest without its number.
 #[test]
 fn the_roles_of_the_aws_module_suffice() {
     let (Some(kafka), Some(minio)) = (require_kafka(), require_minio()) else { return };
@@ -34,13 +34,22 @@ fn the_roles_of_the_aws_module_suffice() {
     let after = kafka.dump(&topic, Read::Committed);
 
     let folders = [topic.clone(), format!("{topic}@2")];
-    for ((folder, copy), dump) in folders.iter().zip(&copies).zip([before, after]) {
+    for ((folder, copy), dump) in folders.iter().zip(&copies).zip([&before, &after]) {
         let own = [format!("{prefix}/@restore/{copy}/*"), format!("{prefix}/@restore/@target/*")];
         let objects = [format!("{prefix}/{folder}/*"), format!("{prefix}/@restore/*")];
         let restore = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &own));
-        restore.restore(&restore.restore_config(folder, copy, json!({"RESTORE_ID": copy})));
-        assert_identical(&dump, &kafka.dump(copy, Read::Uncommitted));
+        let generation = if *folder == topic { format!("{topic}@1") } else { folder.clone() };
+        restore.restore(&restore.restore_config(&generation, copy, json!({"RESTORE_ID": copy})));
+        assert_identical(dump, &kafka.dump(copy, Read::Uncommitted));
     }
+
+    // As iam.tf has it for a topic without a number.
+    let copy = unique("copy");
+    let own = [format!("{prefix}/@restore/{copy}/*"), format!("{prefix}/@restore/@target/*")];
+    let objects = [format!("{prefix}/{topic}/*"), format!("{prefix}/{topic}@*/*"), format!("{prefix}/@restore/*")];
+    let restore = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &own));
+    restore.restore(&restore.restore_config(&topic, &copy, json!({"RESTORE_ID": copy})));
+    assert_identical(&after, &kafka.dump(&copy, Read::Uncommitted));
 
     // The policies are looked at: this role is not for the other generation.
     let other = Runner::on(&kafka, role(&minio, &prefix, "restore", &[format!("{prefix}/{topic}/*")], &[]));

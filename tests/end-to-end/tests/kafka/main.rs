@@ -3,6 +3,7 @@
 mod acls;
 mod brokers;
 mod claims;
+mod configs;
 mod configured;
 mod gaps;
 mod groups;

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use end_to_end::compare::assert_identical;
 use end_to_end::kafka::{Kafka, Read, unique};
 use end_to_end::record::Record;
-use end_to_end::runner::{Runner, local_runner};
+use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
@@ -119,37 +119,6 @@ fn a_target_that_takes_them_gets_them() {
     let target = kafka.create_topic("taking", 1, &ANYTHING);
     runner.restore(&runner.restore_config(&topic, &target, Value::Null));
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&target, Read::Uncommitted));
-}
-
-/// The topic that restore makes keeps everything; the report ends with what makes it like the original, and Kafka's own tool takes that.
-#[test]
-fn the_printed_commands_give_the_target_its_old_configs() {
-    let Some(kafka) = require_kafka() else { return };
-    let topic = kafka.create_topic("configured", 1, &[("cleanup.policy", "compact,delete"), ("segment.ms", "600000")]);
-    kafka.admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", &topic, "--delete-config", "retention.ms"]);
-    kafka.produce(&topic, &[Record::new(0, now()).key("a").value("1")]);
-    let runner = Runner::on_folder(&kafka);
-    runner.back_up(&runner.backup_config(&[&topic], Value::Null));
-    let target = unique("copy");
-    let restore = runner.restore_config(&topic, &target, Value::Null);
-    let output = local_runner().arg("restore").arg(&restore).arg("--until-caught-up").output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let of_target = ["--entity-type", "topics", "--entity-name", &target];
-    let describe = || kafka.admin("ConfigCommand", ["--describe"].iter().chain(&of_target).copied());
-    assert!(describe().contains("retention.ms=-1"), "nothing is deleted before the restore is verified");
-
-    let commands: Vec<&str> =
-        text.lines().filter_map(|line| line.split_once("kafka-configs.sh --bootstrap-server … ")).map(|it| it.1).collect();
-    assert_eq!(commands.len(), 3, "{text}");
-    for command in commands {
-        kafka.admin("ConfigCommand", command.split_whitespace().map(|word| word.trim_matches('\'')));
-    }
-    let configs = describe();
-    assert!(configs.contains("cleanup.policy=compact,delete") && configs.contains("segment.ms=600000"), "{configs}");
-    assert!(!configs.contains("retention.ms=-1") && !configs.contains("max.message.bytes"), "{configs}");
-    // Nothing is left to write, so nothing is asked of the topic: a schedule that is still there finds all done.
-    let reports = runner.restore(&restore);
-    assert!(reports.iter().all(|report| report["caught_up"] == true && report["records"] == 0), "{reports:?}");
 }
 
 /// Somebody deletes the restored topic, and the schedule of the restore is still there: it stays deleted, and nobody is told that all is well.

@@ -1,11 +1,12 @@
 //! Topics that are deleted and created again, or that grow in width.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use end_to_end::cluster::Cluster;
 use end_to_end::compare::assert_identical;
-use end_to_end::kafka::Kafka;
+use end_to_end::kafka::{Kafka, Read, unique};
 use end_to_end::record::Record;
 use end_to_end::runner::{Runner, finish};
 use end_to_end::services::require_kafka;
@@ -26,9 +27,48 @@ fn a_topic_created_again_is_a_new_generation_and_each_can_be_restored() {
     create_again(&kafka, &topic);
     let larger = back_up(&kafka, &runner, &backup, &topic, 2000..2300);
     runner.verify(&backup).succeeded();
-    for (folder, records) in [(topic.clone(), first), (format!("{topic}@2"), smaller), (format!("{topic}@3"), larger)] {
-        assert_identical(&records, &restored(&kafka, &runner, &folder));
+    let all = [(format!("{topic}@1"), &first), (format!("{topic}@2"), &smaller), (format!("{topic}@3"), &larger), (topic.clone(), &larger)];
+    for (generation, records) in all {
+        assert_identical(records, &restored(&kafka, &runner, &generation));
     }
+    // What is printed can be asked for: the newest, or all of them by their numbers.
+    let named = |more: &[&str]| {
+        let outcome = runner.run([Path::new("list"), &backup].into_iter().chain(more.iter().map(Path::new))).succeeded();
+        outcome.reports().iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect::<BTreeSet<String>>()
+    };
+    let numbered: Vec<String> = (1..=3).map(|number| format!("{topic}@{number}")).collect();
+    assert_eq!(named(&[]), numbered.iter().cloned().collect());
+    assert_eq!(named(&["--topic", &topic]), numbered[2..].iter().cloned().collect());
+    assert_eq!(named(&["--topic", &numbered[0]]), numbered[..1].iter().cloned().collect());
+}
+
+/// A restore that began with the only generation there was is not another one when its topic is created again.
+#[test]
+fn a_restore_goes_on_with_the_generation_that_it_began_with() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("goes-on", 1, &[]);
+    let runner = Runner::on_folder(&kafka);
+    let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 10}));
+    let first = numbered(0, 0..30);
+    kafka.produce(&topic, &first);
+    runner.back_up(&backup);
+    let copy = unique("copy");
+    let restore = runner.restore_config(&topic, &copy, Value::Null);
+    runner.run([Path::new("restore"), &restore, Path::new("--once")]).succeeded();
+    assert!(kafka.dump(&copy, Read::Uncommitted).len() < first.len(), "there is something left");
+    kafka.delete_topic(&topic);
+    kafka.create_topic_named(&topic, 1, &[]);
+    let second = numbered(0, 500..505);
+    kafka.produce(&topic, &second);
+    runner.back_up(&backup);
+
+    let outcome = runner.run([Path::new("restore"), &restore, Path::new("--until-caught-up")]).succeeded();
+    assert_identical(&first, &kafka.dump(&copy, Read::Uncommitted));
+    let report = outcome.reports().pop().expect("a report");
+    let note = report["notes"].to_string();
+    assert!(report["source"] == format!("{topic}@1") && note.contains(&format!("BACKUP_TOPIC_NAME={topic}@2")), "{report}");
+    assert!(outcome.stderr.contains(&format!("{topic}@2 is newer")), "{}", outcome.stderr);
+    assert_identical(&second, &restored(&kafka, &runner, &topic));
 }
 
 /// Each restart of the broker raises the leader epoch, which begins at 0 again with the new topic: librdkafka takes that for old news. A process that goes

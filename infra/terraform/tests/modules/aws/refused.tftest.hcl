@@ -841,10 +841,10 @@ run "half_a_minute" {
   expect_failures = [var.schedule]
 }
 
-run "first_generation_has_no_number" {
+run "generation_with_a_leading_zero" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders@1", restore_topic = "copy" }
+    restore = { package_path = "tests/package.zip", backup_topic = "orders@01", restore_topic = "copy" }
   }
   expect_failures = [var.restore]
 }

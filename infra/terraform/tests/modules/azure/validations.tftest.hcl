@@ -323,10 +323,10 @@ run "level_out_of_range" {
   expect_failures = [var.backup]
 }
 
-run "first_generation_has_no_number" {
+run "generation_with_a_leading_zero" {
   command = plan
   variables {
-    restore = { backup_topic = "orders@1", restore_topic = "restored" }
+    restore = { backup_topic = "orders@01", restore_topic = "restored" }
   }
   expect_failures = [var.restore]
 }
