@@ -24,6 +24,24 @@ fn a_reader_that_goes_away_is_nobodys_failure() {
     }
 }
 
+/// A script that reads the file afterwards would take a part of the answer for all of it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_written_is_a_failure_of_every_command() {
+    let dir = backed_up_by_the_python_tool();
+    let folder = dir.path().to_str().expect("a path");
+    let commands = [&["list", folder][..], &["verify", folder], &["cost"], &["--help"], &["--version"]];
+    for arguments in commands {
+        for json in [&["--json"][..], &[]] {
+            let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+            let output = local_runner().args(json).args(arguments).stdout(full).output().expect("local-runner starts");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let said = stderr.matches("error: stdout cannot be written").count();
+            assert_eq!((output.status.code(), said), (Some(1), 1), "{arguments:?} {json:?}: {stderr}");
+        }
+    }
+}
+
 /// What is printed and not logged is masked as well.
 #[test]
 fn no_secret_is_in_an_error_of_the_runner() {
@@ -45,6 +63,19 @@ fn a_function_takes_no_arguments_and_starts_nothing() {
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(output.stdout.is_empty() && stderr.contains("environment variables configure it"), "{stderr}");
     }
+}
+
+/// A folder with one archive of the Python tool's, as whole as the tool left it.
+fn backed_up_by_the_python_tool() -> TempDir {
+    let dir = TempDir::new().expect("a temporary folder");
+    let archives = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/archive/testdata/python-archives/orders/1");
+    let folder = dir.path().join("orders/1");
+    fs::create_dir_all(&folder).expect("a folder");
+    for entry in fs::read_dir(archives).expect("the test data") {
+        let path = entry.expect("a file").path();
+        fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("a copy");
+    }
+    dir
 }
 
 /// In the Python tool's restore.json FILESYSTEM_BACKUP_DIR is the topic's own folder.

@@ -95,7 +95,11 @@ impl Site {
         }
         let request = headers.get_optional_str(&HeaderName::from_static("x-ms-request-id")).unwrap_or("unknown");
         let code = if code.is_empty() { "no error code" } else { code };
-        let what = format!("{} ({code}, HTTP {}, request {request})", self.advice(kind, code, headers), u16::from(status));
+        let mut advice = self.advice(kind, code, headers);
+        if kind == Kind::Other {
+            advice += &answer.map(|answer| named_in(answer.body().as_ref())).unwrap_or_default();
+        }
+        let what = format!("{advice} ({code}, HTTP {}, request {request})", u16::from(status));
         StoreError::new(kind, self.location(name), what)
     }
 
@@ -138,7 +142,7 @@ impl Site {
             (Kind::Other, "BlobArchived" | "BlobBeingRehydrated") => {
                 "the object is archived: move it to a tier that can be read at once, which takes hours".into()
             }
-            (Kind::Other, _) => "Azure refused the request".into(),
+            (Kind::Other, _) => format!("what answers at {endpoint} refused the request, and would refuse it again"),
         }
     }
 
@@ -211,6 +215,12 @@ fn kind(status: u16, code: &str) -> Kind {
         ("OperationTimedOut", _) => Kind::Unavailable,
         ("BlobImmutableDueToPolicy" | "ContainerDisabled", _) => Kind::Denied,
         ("AccountRequiresHttps", _) => Kind::WrongEndpoint,
+        // What is lacking now is lacking the next time too.
+        (
+            "FeatureVersionMismatch" | "FeatureNotSupported" | "UnsupportedHeader" | "UnsupportedQueryParameter" | "UnsupportedHttpVerb",
+            _,
+        ) => Kind::Other,
+        (_, 501 | 505) => Kind::Other,
         (_, 429 | 503) => Kind::Throttled,
         (_, 408 | 500..) => Kind::Unavailable,
         // Every refusal by Azure Blob Storage carries a code.
@@ -220,6 +230,20 @@ fn kind(status: u16, code: &str) -> Kind {
         (_, 403) => Kind::Denied,
         _ => Kind::Other,
     }
+}
+
+/// What an error document says that it is about: the header or the query parameter.
+fn named_in(document: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    let text = String::from_utf8_lossy(document);
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0.chars().take(LONGEST).collect::<String>())
+    };
+    let named = [("header", "HeaderName"), ("parameter", "QueryParameterName")]
+        .into_iter()
+        .find_map(|(what, name)| Some(format!(", because of the {what} {:?}", element(name)?)));
+    named.unwrap_or_default()
 }
 
 /// How far this machine's clock is ahead of the answer's `Date`.

@@ -1,6 +1,7 @@
 //! S3 and MinIO, on Amazon's SDK.
 
 mod errors;
+mod feature;
 mod list;
 mod multipart;
 mod payload;
@@ -89,7 +90,7 @@ impl S3BucketStore {
     }
 
     fn asked(&self, action: &'static str, name: &str, refusal: StoreErrorKind) -> Asked {
-        Asked { action, location: self.url(name), refusal }
+        Asked { action, location: self.url(name), refusal, special: Vec::new() }
     }
 
     fn check(&self, name: &str) -> Result<()> {
