@@ -6,7 +6,8 @@
 //! 2. `work.rs`: workers take partitions off a queue. While one segment is made durable the next one is read.
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
 //!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
-//! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it.
+//! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
+//!    says when it has to end so that the upload is done in time.
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts.
 
@@ -24,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod uploads;
 mod work;
 
 use std::collections::BTreeMap;
@@ -42,6 +44,7 @@ use store::ObjectStore;
 use tracing::Instrument;
 
 pub use report::{BackupReport, PartitionReport};
+use uploads::Uploads;
 use work::{Run, Worker};
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -57,6 +60,8 @@ pub struct Backup {
     compressors: usize,
     /// Their buffers, from segment to segment.
     lanes: Lanes,
+    /// How fast the bucket takes segments.
+    uploads: Uploads,
 }
 
 /// What one invocation is asked to do.
@@ -95,7 +100,16 @@ impl Backup {
     pub fn new(source: Arc<dyn SourceCluster>, store: Arc<dyn ObjectStore>, settings: BackupSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = archive::catalog::bucket_id(store.as_ref());
         let compressors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { source, store, settings: Arc::new(settings), clock, store_id, compressors, lanes: Lanes::default() }
+        Self {
+            source,
+            store,
+            settings: Arc::new(settings),
+            clock,
+            store_id,
+            compressors,
+            lanes: Lanes::default(),
+            uploads: Uploads::default(),
+        }
     }
 
     /// Compresses in place, on the calling thread: for simulations that must repeat themselves exactly.

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::candidate::Candidate;
 use crate::resume::Resume;
 use crate::turn::Turn;
+use crate::uploads::Share;
 use crate::work::Run;
 
 /// A fetch waits so long before the budget is looked at again.
@@ -59,6 +60,8 @@ pub(crate) struct Ready {
     pub(crate) commit: BackupCommit,
     /// When it is durable the partition goes back to the queue.
     pub(crate) returns: bool,
+    /// Its part of what is held.
+    share: Share,
 }
 
 impl Ready {
@@ -70,11 +73,18 @@ impl Ready {
     /// Frees them.
     pub(crate) fn let_go(&mut self) {
         self.finished = None;
+        self.share.set(0);
     }
 }
 
 /// Bytes of the segment before, until it is durable.
 pub(crate) type HeldBefore = watch::Receiver<usize>;
+
+/// What a segment shares the memory and the line with.
+struct Room {
+    before: HeldBefore,
+    share: Share,
+}
 
 impl Run {
     /// Reads the partition's next segment. `None` when it turned out that none is due. Nothing durable follows from it.
@@ -82,14 +92,17 @@ impl Run {
         tracing::info!("started polling on {}", candidate.partition.topic);
         turn.at(&candidate.partition);
         let resume = self.resume_or_begin(candidate).await?;
-        let (finished, last, next) = match (self.read(candidate, &resume, turn, before).await?, resume.found) {
+        let mut room = Room { before, share: self.held.share() };
+        let (finished, last, next) = match (self.read(candidate, &resume, turn, &mut room).await?, resume.found) {
             (Some((finished, next)), _) => (Some(finished), resume.start, next),
             (None, Some(last)) => (None, last, resume.start),
             (None, None) => return Ok(None),
         };
         let commit = self.commit_of(&resume.generation, last, next);
         let is_segment = finished.is_some();
-        Ok(Some(Ready { candidate: candidate.clone(), resume, finished, is_segment, commit, returns: false }))
+        let Room { mut share, .. } = room;
+        share.set(finished.as_ref().map_or(0, |finished| finished.body.len() as u64));
+        Ok(Some(Ready { candidate: candidate.clone(), resume, finished, is_segment, commit, returns: false, share }))
     }
 
     /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the beginning of the segment, never a silent jump.
@@ -98,7 +111,7 @@ impl Run {
         candidate: &Candidate,
         resume: &Resume,
         turn: &mut Turn,
-        mut before: HeldBefore,
+        room: &mut Room,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let mut range = candidate.range;
         for _ in 0..OVERTAKEN {
@@ -107,7 +120,7 @@ impl Run {
                 to: range.log_start,
                 reason: if resume.is_first { GapReason::BeforeFirstBackup } else { GapReason::LogStartMoved },
             });
-            match self.read_from(candidate, resume, gap, turn, &mut before).await {
+            match self.read_from(candidate, resume, gap, turn, room).await {
                 Err(Error::Kafka(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange, .. })) => {
                     range = self.fresh_range(&candidate.partition).await?.unwrap_or(range);
                     if range.high_watermark < resume.start {
@@ -131,7 +144,7 @@ impl Run {
         resume: &Resume,
         gap: Option<Gap>,
         turn: &mut Turn,
-        before: &mut HeldBefore,
+        Room { before, share }: &mut Room,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
         let limit = backup.settings.records_per_segment;
@@ -143,14 +156,16 @@ impl Run {
         let ended = loop {
             let mut failed = None;
             let room = held_limit.saturating_sub(*before.borrow());
-            reader.drain(&mut |record| {
-                if let Err(error) = writer.append(record) {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-                let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
-                if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
+            if writer.held_bytes() < room {
+                reader.drain(&mut |record| {
+                    if let Err(error) = writer.append(record) {
+                        failed = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                    let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
+                    if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+            }
             if let Some(error) = failed {
                 return Err(error.into());
             }
@@ -159,7 +174,8 @@ impl Run {
                 moved = (position, backup.clock.now());
                 self.tell_progress(partition, position, end);
             }
-            if writer.records() >= limit || writer.held_bytes() >= held_limit {
+            share.set(writer.expected_bytes());
+            if writer.records() >= limit || (writer.held_bytes() >= held_limit && !writer.can_shrink()) {
                 break Ended::Full;
             }
             if position >= end {
@@ -174,6 +190,10 @@ impl Run {
             }
             if writer.is_busy() {
                 writer.settle().await;
+                continue;
+            }
+            if writer.held_bytes() >= room && writer.can_shrink() {
+                writer.shrink().await;
                 continue;
             }
             if writer.held_bytes() >= room {

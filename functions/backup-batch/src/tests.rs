@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use archive::catalog::{BackupCommit, GapReason};
+use config::BackupSettings;
 use host::Budget;
 use store::{ObjectStore, StoreErrorKind};
 
@@ -110,6 +111,23 @@ async fn read_ends_at_the_records_of_a_segment() {
     fake.write(25);
     fake.invoke().await;
     assert_eq!(fake.segments(), [0, 10], "the rest is neither full nor old enough");
+}
+
+/// What is being compressed shrinks: reading waits for it, and a segment holds as much as the memory does.
+#[tokio::test]
+async fn read_waits_for_what_is_being_compressed() {
+    for compressors in [1, 3] {
+        let fake = Fake::default();
+        fake.write(10);
+        fake.log().size = 5 << 20;
+        let mut backup = fake.backup();
+        // The README's three threads, at 128 MB.
+        (backup.compressors, backup.settings) = (compressors, Arc::new(BackupSettings { threads: 3, ..(*backup.settings).clone() }));
+        let report = backup.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+        let limit = Budget::unlimited(None).segment_bytes(3) as u64;
+        assert!(report.records >= 5 && report.stored_bytes >= limit * 2 / 3, "{compressors}: {report:?}");
+        assert!(report.stored_bytes < limit + (5 << 20), "{compressors}: {report:?}");
+    }
 }
 
 #[tokio::test]

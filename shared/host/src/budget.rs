@@ -50,13 +50,18 @@ impl Budget {
         Self { deadline: None, memory: memory.unwrap_or(Self::DEFAULT_MEMORY), stop: StopSignal::default() }
     }
 
-    /// Whether reading has to end now, so that what was read is durable before the deadline. A third of the time, and at most ten seconds,
-    /// is left for upload and commit.
+    /// Whether nothing may begin any more, so that what was read is durable before the deadline. A third of the time, and at most ten seconds,
+    /// is left for that.
     pub fn is_spent(&self, started: Millis, clock: &dyn Clock) -> bool {
+        self.is_spent_with(started, clock, 0)
+    }
+
+    /// The same when what was read takes `upload` more milliseconds to be in the bucket.
+    pub fn is_spent_with(&self, started: Millis, clock: &dyn Clock, upload: Millis) -> bool {
         self.stop.is_set()
             || self.deadline.is_some_and(|deadline| {
                 let margin = ((deadline - started) / 3).clamp(0, 10_000);
-                clock.now() >= deadline - margin
+                clock.now().saturating_add(upload) >= deadline - margin
             })
     }
 

@@ -20,7 +20,7 @@ use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 use tokio::task::JoinHandle;
 
-use super::bucket::SimBucket;
+use super::bucket::{Line, SimBucket};
 use super::chaos::{Chaos, SimClock};
 use super::source::SimSource;
 use super::target::{CLUSTER, SimTarget};
@@ -142,6 +142,9 @@ pub(crate) struct Simulation {
     fixed: Option<Shape>,
     /// Partitions of which nothing comes for so long after they are opened.
     pub(super) silent: BTreeMap<TopicPartition, Millis>,
+    pub(super) line: Line,
+    /// Bytes that records have besides those that the oracle knows.
+    pub(super) padding: usize,
     pub(super) outcome: Outcome,
 }
 
@@ -161,6 +164,8 @@ impl Simulation {
             times: times(schedule.seed),
             fixed: None,
             silent: BTreeMap::new(),
+            line: Line::default(),
+            padding: 0,
             outcome: Outcome::default(),
         }
     }
@@ -470,8 +475,8 @@ impl Simulation {
     }
 
     pub(super) fn backup(&mut self, chaos: Arc<Chaos>) -> Backup {
-        let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP, self.silent.clone());
-        let bucket = SimBucket { store: self.bucket.clone(), chaos };
+        let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP, self.silent.clone()).with_padding(self.padding);
+        let bucket = SimBucket { store: self.bucket.clone(), chaos, line: self.line.clone() };
         let shape = self.shape();
         let settings = BackupSettings {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
@@ -493,7 +498,7 @@ impl Simulation {
 
     pub(super) fn restore(&mut self, chaos: Arc<Chaos>, folder: &str, id: &str) -> Restore {
         let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
-        let bucket = SimBucket { store: self.bucket.clone(), chaos };
+        let bucket = SimBucket { store: self.bucket.clone(), chaos, line: self.line.clone() };
         let shape = self.shape();
         let settings = RestoreSettings {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },

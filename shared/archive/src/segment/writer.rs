@@ -211,6 +211,30 @@ impl SegmentWriter {
         self.stored.len() + 2 * (self.pressing_bytes + self.batches.len())
     }
 
+    /// Whether [`shrink`](Self::shrink) frees some of them: groups are being compressed, or one record is larger than a group.
+    pub fn can_shrink(&self) -> bool {
+        !self.pressing.is_empty() || self.batches.len() > GROUP_BYTES
+    }
+
+    /// Compresses what is not yet, a group at a time, and waits for it.
+    pub async fn shrink(&mut self) {
+        if self.pressing.is_empty() {
+            self.hand_over();
+        }
+        self.await_oldest().await;
+    }
+
+    /// Bytes that the segment would have if it ended now, as far as they are known: what waits for compression is taken to shrink as the rest did.
+    pub fn expected_bytes(&self) -> u64 {
+        let (stored, waiting) = (self.stored.len() as u64, (self.pressing_bytes + self.batches.len()) as u64);
+        let compressed = self.manifest.log_bytes - self.pressing_bytes as u64;
+        if compressed == 0 {
+            return waiting;
+        }
+        let ratio = stored as f64 / compressed as f64;
+        stored + (waiting as f64 * ratio) as u64
+    }
+
     /// Number of records so far.
     pub fn records(&self) -> u64 {
         self.manifest.records
