@@ -117,7 +117,7 @@ const KEYS: &[Key] = &[
         "partitions worked on at once, 1 to 1000"),
     key("MAX_SEGMENTS_PER_INVOCATION", Both, Section::Invocation, "1", "0",
         "segments of one invocation, for each of NUMBER_OF_KAFKA_THREADS; 0: until caught up or out of time. Those of other times than a restore asks for do not count"),
-    key("TIME_BUDGET_SECONDS", Both, Section::Invocation, "none", "240",
+    key("TIME_BUDGET_SECONDS", Both, Section::Invocation, "none; 300 in the loop of `local-runner backup`", "240",
         "an invocation ends in good order before this, at least 1; on Azure below functionTimeout; on Lambda its own deadline also holds"),
     key("MEMORY_LIMIT_MB", Both, Section::Invocation, "Lambda's limit, else 128", "256",
         "memory the process may use in MiB, at least 64"),
