@@ -30,17 +30,28 @@ fn start_log(level: LogLevel, bars: Option<&Bars>) {
     }
 }
 
+/// Names what of the file does not hold: a later error names only the values that do.
+fn warn_of_replaced(raw: &Raw) {
+    if let Some(line) = raw.replaced_by_environment() {
+        tracing::warn!("{line}");
+    }
+}
+
 /// Settings of `backup` from a file and the environment; starts the log.
 pub(crate) fn backup_settings(config: &Path, bars: Option<&Bars>) -> Result<BackupSettings> {
-    let settings = BackupSettings::from_raw(&load(config)?)?;
+    let raw = load(config)?;
+    let settings = BackupSettings::from_raw(&raw)?;
     start_log(settings.log_level, bars);
+    warn_of_replaced(&raw);
     Ok(settings)
 }
 
 /// Settings of `restore` from a file and the environment; starts the log.
 pub(crate) fn restore_settings(config: &Path, bars: Option<&Bars>) -> Result<RestoreSettings> {
-    let settings = RestoreSettings::from_raw(&load(config)?)?;
+    let raw = load(config)?;
+    let settings = RestoreSettings::from_raw(&raw)?;
     start_log(settings.log_level, bars);
+    warn_of_replaced(&raw);
     Ok(settings)
 }
 
@@ -72,12 +83,13 @@ impl Bucket {
 
 /// The store of a configuration file of either command, or a local folder.
 pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Bucket> {
-    let (settings, topic) = if args.bucket.is_dir() {
-        (StoreSettings { kind: StoreKind::Folder(args.bucket.clone()), prefix: String::new() }, None)
-    } else {
-        config::bucket_settings(&load(&args.bucket)?)?
+    let raw = if args.bucket.is_dir() { None } else { Some(load(&args.bucket)?) };
+    let (settings, topic) = match &raw {
+        None => (StoreSettings { kind: StoreKind::Folder(args.bucket.clone()), prefix: String::new() }, None),
+        Some(raw) => config::bucket_settings(raw)?,
     };
     start_log(LogLevel::Warning, bars);
+    raw.iter().for_each(warn_of_replaced);
     let store = store::open(&settings, &Deadline::unset()).await?;
     Ok(Bucket { store, topic: args.topic.clone().or(topic) })
 }

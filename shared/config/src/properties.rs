@@ -64,9 +64,10 @@ pub(super) fn written(raw: &Raw) -> Vec<Written> {
 }
 
 impl Written {
-    /// The value as librdkafka takes it.
+    /// The value as librdkafka takes it. A line break at its end is that of a file (`$(cat password)` in YAML, a mounted secret), as with every
+    /// other secret; spaces can be part of a password.
     pub(super) fn text(&self) -> Option<String> {
-        json::scalar(&self.entry.value)
+        Some(json::scalar(&self.entry.value)?.trim_end_matches(['\r', '\n']).to_owned())
     }
 
     fn check(&self) -> Result<String, String> {
@@ -122,7 +123,7 @@ fn check_key(read: &mut Reader<'_>) -> bool {
     }
 }
 
-fn object(value: &Value) -> Result<serde_json::Map<String, Value>, String> {
+pub(super) fn object(value: &Value) -> Result<serde_json::Map<String, Value>, String> {
     match value {
         Value::Object(object) => Ok(object.clone()),
         Value::String(text) => json::parse_object(text),

@@ -55,6 +55,20 @@ fn no_secret_is_in_an_error_of_the_runner() {
     assert!(stderr.contains("error: /nowhere/***") && !stderr.contains("hunter2"), "{stderr}");
 }
 
+/// A container platform sets CONTAINER_NAME, and the error that follows names only that one.
+#[test]
+fn a_variable_that_replaces_a_value_of_the_file_is_named_at_the_start() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = dir.path().join("config.json");
+    let keys = json!({"FILESYSTEM_TYPE": "LINUX", "FILESYSTEM_BACKUP_DIR": dir.path(), "STORAGE_PREFIX": "mine"});
+    fs::write(&config, keys.to_string()).expect("a file");
+    let list = |prefix: &str| local_runner().arg("list").arg(&config).env("STORAGE_PREFIX", prefix).output().expect("local-runner starts");
+    let stderr = String::from_utf8_lossy(&list("theirs").stderr).into_owned();
+    let named = stderr.contains("environment variables take precedence over") && stderr.contains("STORAGE_PREFIX = ") && stderr.contains("theirs");
+    assert!(named && stderr.contains("mine") && stderr.lines().count() == 1, "{stderr}");
+    assert!(list("mine").stderr.is_empty());
+}
+
 #[test]
 fn a_function_takes_no_arguments_and_starts_nothing() {
     for function in [Function::Backup, Function::Restore] {
