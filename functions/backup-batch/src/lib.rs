@@ -7,11 +7,12 @@
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
 //!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
 //! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
-//!    says when it has to end so that the upload is done in time.
+//!    says when it has to end so that the upload is done in time, `compressors.rs` how much memory compression takes.
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts.
 
 mod candidate;
+mod compressors;
 mod function;
 mod generation;
 mod lost_end;
@@ -34,7 +35,8 @@ use std::sync::Arc;
 
 use archive::Result;
 use archive::segment::Lanes;
-use config::BackupSettings;
+use compressors::Compressors;
+use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
 use host::{Budget, Event, work_together};
 use kafka::{SourceCluster, TopicPartition};
@@ -56,8 +58,8 @@ pub struct Backup {
     clock: Arc<dyn Clock>,
     /// Stands in commits for the bucket.
     store_id: String,
-    /// Members compressed at once; 1 compresses in place.
-    compressors: usize,
+    /// Members compressed at once.
+    compressors: Compressors,
     /// Their buffers, from segment to segment.
     lanes: Lanes,
     /// How fast the bucket takes segments.
@@ -95,11 +97,16 @@ impl fmt::Debug for Invocation {
     }
 }
 
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 impl Backup {
     /// A handler for these settings.
     pub fn new(source: Arc<dyn SourceCluster>, store: Arc<dyn ObjectStore>, settings: BackupSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = archive::catalog::bucket_id(store.as_ref());
-        let compressors = std::thread::available_parallelism().map_or(1, usize::from);
+        let memory = settings.memory_limit.unwrap_or(Budget::DEFAULT_MEMORY);
+        let compressors = Compressors::fitting(&settings, processors(), memory);
         Self {
             source,
             store,
@@ -112,10 +119,18 @@ impl Backup {
         }
     }
 
+    /// Whether a backup with these settings has room for records in so many bytes of memory.
+    ///
+    /// # Errors
+    /// The tables of the compression leave none.
+    pub fn check_memory(settings: &BackupSettings, memory: u64) -> Result<(), ConfigError> {
+        Compressors::fitting(settings, processors(), memory).check(settings, memory)
+    }
+
     /// Compresses in place, on the calling thread: for simulations that must repeat themselves exactly.
     #[must_use]
     pub fn single_threaded(mut self) -> Self {
-        self.compressors = 1;
+        self.compressors = Compressors::new(self.settings.compression, self.settings.threads, 1);
         self
     }
 

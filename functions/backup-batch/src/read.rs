@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use archive::catalog::{BackupCommit, Gap, GapReason};
-use archive::segment::{FinishedSegment, SegmentSpec, SegmentWriter};
+use archive::segment::{FinishedSegment, SegmentErrorKind, SegmentSpec, SegmentWriter};
 use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
@@ -45,6 +45,8 @@ enum Ended {
     Full,
     /// The partition's end.
     CaughtUp,
+    /// Before this offset: its record cannot be stored. The next segment, which begins with it, says so.
+    Before(i64),
 }
 
 /// A segment that was read, and is not durable yet.
@@ -148,9 +150,9 @@ impl Run {
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
         let limit = backup.settings.records_per_segment;
-        let held_limit = self.invocation.budget.segment_bytes(backup.settings.threads);
+        let held_limit = self.invocation.budget.without(backup.compressors.tables).segment_bytes(backup.settings.threads);
         let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
-        let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors, backup.lanes.clone());
+        let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors.each, backup.lanes.clone());
         let mut reader = self.reader(partition, from, turn).await?;
         let mut moved = (reader.position(), backup.clock.now());
         let ended = loop {
@@ -159,15 +161,18 @@ impl Run {
             if writer.held_bytes() < room {
                 reader.drain(&mut |record| {
                     if let Err(error) = writer.append(record) {
-                        failed = Some(error);
+                        failed = Some((record.offset, error));
                         return ControlFlow::Break(());
                     }
                     let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
                     if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
             }
-            if let Some(error) = failed {
-                return Err(error.into());
+            match failed {
+                // What comes before it is worth more than an error.
+                Some((offset, error)) if error.kind == SegmentErrorKind::TooLarge && writer.records() > 0 => break Ended::Before(offset),
+                Some((_, error)) => return Err(error.into()),
+                None => {}
             }
             let position = reader.position();
             if position != moved.0 {
@@ -217,11 +222,12 @@ impl Run {
             }
         };
         let next = reader.position();
+        let next = if let Ended::Before(offset) = ended { offset } else { next };
         match ended {
             Ended::Full => turn.keep(reader, writer.raw_bytes()),
-            Ended::CaughtUp => drop(reader),
+            Ended::CaughtUp | Ended::Before(_) => drop(reader),
         }
-        let is_due = ended == Ended::Full || self.is_due_after_reading(candidate, writer.records());
+        let is_due = ended != Ended::CaughtUp || self.is_due_after_reading(candidate, writer.records());
         if next > resume.start && is_due { Ok(Some((writer.finish(next).await?, next))) } else { Ok(None) }
     }
 

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use archive::segment::Compression;
+use archive::segment::{Compression, LARGEST_RECORD};
 use async_trait::async_trait;
 use config::BackupSettings;
 use host::Budget;
@@ -32,6 +32,8 @@ pub(crate) struct Log {
     pub(crate) is_other_from: Option<i64>,
     /// Bytes that a record has more, of which a codec makes less than half.
     pub(crate) size: usize,
+    /// The offset of a record that no backup takes.
+    pub(crate) giant: Option<i64>,
     now: Millis,
 }
 
@@ -184,6 +186,9 @@ impl PartitionReader for Reader {
             let is_other = self.fake.log().is_other_from.is_some_and(|from| offset >= from);
             let mut value = format!("{offset}{}", if is_other { ", another" } else { "" }).into_bytes();
             value.extend(self.fake.padding(offset));
+            if self.fake.log().giant == Some(offset) {
+                value.resize(LARGEST_RECORD as usize, 0);
+            }
             self.position = offset + 1;
             let record =
                 Record { offset, timestamp: 0, timestamp_type: TimestampType::CreateTime, key: None, value: Some(&value), headers: &[] };

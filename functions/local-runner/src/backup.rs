@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use backup_batch::{BackupReport, Invocation, PartitionReport};
 use host::{Budget, stop_on_signals};
-use kernel::clock::{self, Millis};
 use kernel::Deadline;
+use kernel::clock::{self, Millis};
 
 use crate::cli::Mode;
 use crate::output::{Output, bytes, table, time};

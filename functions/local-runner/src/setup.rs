@@ -57,6 +57,7 @@ pub(crate) fn restore_settings(config: &Path, bars: Option<&Bars>) -> Result<Res
 
 /// A backup handler on the configured cluster and store.
 pub(crate) async fn backup(settings: BackupSettings, budget: &Budget, deadline: &Deadline) -> Result<Backup> {
+    Backup::check_memory(&settings, budget.memory)?;
     Ok(Backup::connect(settings, budget.memory, deadline).await?)
 }
 

@@ -86,7 +86,7 @@ const KEYS: &[Key] = &[
     key("RETRY_UPLOAD_SECONDS", Backup, Section::Backup, "60", "100",
         "a segment that is not full is written when the partition's last one is older than this; also the local loop's pause"),
     key("COMPRESSION", Backup, Section::Backup, "gzip:3", "gzip:6",
-        "codec and level of segments: gzip:1 to gzip:12, zstd:1 to zstd:19"),
+        "codec and level of segments: gzip:1 to gzip:12, zstd:1 to zstd:19; the tables of high levels take memory (docs/platforms.md)"),
     key("ISOLATION_LEVEL", Backup, Section::Backup, "read_committed", "read_committed",
         "read_committed (records of committed transactions only) or read_uncommitted"),
     key("BACKUP_TOPIC_NAME", Restore, Section::Restore, "required", "davinder.test",

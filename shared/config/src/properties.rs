@@ -64,10 +64,12 @@ pub(super) fn written(raw: &Raw) -> Vec<Written> {
 }
 
 impl Written {
-    /// The value as librdkafka takes it. A line break at its end is that of a file (`$(cat password)` in YAML, a mounted secret), as with every
-    /// other secret; spaces can be part of a password.
+    /// The value as librdkafka takes it. A line break at the end of one line is that of a file (a mounted secret), as with every other secret. A
+    /// certificate keeps its own, and a password its spaces.
     pub(super) fn text(&self) -> Option<String> {
-        Some(json::scalar(&self.entry.value)?.trim_end_matches(['\r', '\n']).to_owned())
+        let text = json::scalar(&self.entry.value)?;
+        let line = text.trim_end_matches(['\r', '\n']);
+        Some(if line.contains('\n') { text } else { line.to_owned() })
     }
 
     fn check(&self) -> Result<String, String> {

@@ -50,6 +50,17 @@ impl Budget {
         Self { deadline: None, memory: memory.unwrap_or(Self::DEFAULT_MEMORY), stop: StopSignal::default() }
     }
 
+    /// The same less so many bytes of memory, which are for something else than records.
+    #[must_use]
+    pub fn without(&self, bytes: u64) -> Self {
+        Self { memory: self.memory.saturating_sub(bytes), ..self.clone() }
+    }
+
+    /// Bytes of memory for records and what works on them.
+    pub fn for_records(&self) -> u64 {
+        self.memory.saturating_sub(Self::BASE_MEMORY)
+    }
+
     /// Whether nothing may begin any more, so that what was read is durable before the deadline. A third of the time, and at most ten seconds,
     /// is left for that.
     pub fn is_spent(&self, started: Millis, clock: &dyn Clock) -> bool {
@@ -88,7 +99,7 @@ impl Budget {
 
     /// One part of the memory for records, if so many are made of what each of `threads` workers has of it.
     fn part_of_one(&self, parts: u64, threads: usize) -> usize {
-        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
+        let left = self.for_records().max(8 << 20);
         usize::try_from(left / parts / threads.max(1) as u64).unwrap_or(usize::MAX)
     }
 }

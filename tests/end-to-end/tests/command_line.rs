@@ -64,9 +64,37 @@ fn a_variable_that_replaces_a_value_of_the_file_is_named_at_the_start() {
     fs::write(&config, keys.to_string()).expect("a file");
     let list = |prefix: &str| local_runner().arg("list").arg(&config).env("STORAGE_PREFIX", prefix).output().expect("local-runner starts");
     let stderr = String::from_utf8_lossy(&list("theirs").stderr).into_owned();
-    let named = stderr.contains("environment variables take precedence over") && stderr.contains("STORAGE_PREFIX = ") && stderr.contains("theirs");
+    let named =
+        stderr.contains("environment variables take precedence over") && stderr.contains("STORAGE_PREFIX = ") && stderr.contains("theirs");
     assert!(named && stderr.contains("mine") && stderr.lines().count() == 1, "{stderr}");
     assert!(list("mine").stderr.is_empty());
+}
+
+/// Both SDKs read the variables of proxies, so a proxy that is down would be told as a store that is down.
+#[test]
+fn a_proxy_that_is_down_is_named_and_not_the_store() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = dir.path().join("config.json");
+    let minio = json!({"FILESYSTEM_TYPE": "MINIO", "MINIO_URL": "http://minio.invalid:9000", "BUCKET_NAME": "backups",
+        "MINIO_ACCESS_KEY": "key", "MINIO_SECRET_KEY": "secret"});
+    let azure = json!({"FILESYSTEM_TYPE": "AZURE", "CONTAINER_NAME": "backups",
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountName=acme;AccountKey=c2VjcmV0;BlobEndpoint=https://acme.invalid"});
+    for (keys, variable) in [(minio, "HTTP_PROXY"), (azure, "HTTPS_PROXY")] {
+        fs::write(&config, keys.to_string()).expect("a file");
+        let list = |no_proxy: &str| {
+            let mut command = local_runner();
+            for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+                command.env_remove(name);
+            }
+            // Nothing listens there.
+            command.arg("list").arg(&config).env(variable, "http://user:hunter22@127.0.0.1:9").env("NO_PROXY", no_proxy);
+            String::from_utf8_lossy(&command.output().expect("local-runner starts").stderr).into_owned()
+        };
+        let stderr = list("elsewhere");
+        assert!(stderr.contains(&format!("through the proxy http://127.0.0.1:9 ({variable}): check that proxy")), "{stderr}");
+        assert!(!stderr.contains("hunter22"), "{stderr}");
+        assert!(!list("invalid").contains("proxy"), "NO_PROXY holds");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::archive;
 use super::batch::{BatchBuilder, Sized};
 use super::codec::Compressor;
 use super::manifest::{FORMAT_VERSION, Manifest, Member};
-use super::{Compression, GROUP_BYTES, Result, SegmentError, SegmentErrorKind, sidecar};
+use super::{Compression, GROUP_BYTES, LARGEST_RECORD, Result, SegmentError, SegmentErrorKind, sidecar};
 use crate::catalog::Gap;
 
 /// What is known of a segment before its first record.
@@ -172,8 +172,8 @@ impl SegmentWriter {
     /// Appends a record. Does not wait.
     ///
     /// # Errors
-    /// [`SegmentErrorKind::Unstorable`]: its offset is not above the last one or outside of the segment, or it has more than 2 GiB.
-    /// The segment is as it was.
+    /// [`SegmentErrorKind::TooLarge`]: no reader would take it. [`SegmentErrorKind::Unstorable`]: its offset is not above the last one or outside
+    /// of the segment. The segment is as it was.
     ///
     /// # Panics
     /// With more than one worker, outside of a tokio runtime.
@@ -183,6 +183,9 @@ impl SegmentWriter {
             return Err(self.unstorable(format!("the record at offset {} is below {begins}, where the segment begins", record.offset)));
         }
         let sized = Sized::new(record);
+        if sized.alone() as u64 > LARGEST_RECORD {
+            return Err(self.too_large(record.offset, sized.alone()));
+        }
         if self.batches.len() > 0 && self.batches.len() + sized.alone() > GROUP_BYTES {
             self.hand_over();
         }
@@ -327,6 +330,17 @@ impl SegmentWriter {
         self.manifest.members.push(member);
         self.stored.push(stored);
         self.lanes.put(lane);
+    }
+
+    fn too_large(&self, offset: i64, bytes: usize) -> SegmentError {
+        let Manifest { topic, partition, .. } = &self.manifest;
+        let what = format!(
+            "the record at offset {offset} has {bytes} bytes before compression, and a backup takes {LARGEST_RECORD} (256 MiB): it could not be \
+             restored. This partition is backed up as far as that record, and no further; others are not affected. To pass it, delete the \
+             records up to offset {} (kafka-delete-records.sh), or leave the topic out of TOPIC_NAMES",
+            offset + 1
+        );
+        SegmentError::new(SegmentErrorKind::TooLarge, format!("{topic}/{partition}"), what)
     }
 
     fn unstorable(&self, what: String) -> SegmentError {

@@ -89,7 +89,8 @@ impl SecretLogin {
             Some(_) => (KafkaErrorKind::Credentials, "cannot be read"),
             None => (
                 KafkaErrorKind::Unavailable,
-                "cannot be read: Secrets Manager did not answer. In a VPC it needs an interface endpoint or a NAT gateway",
+                "cannot be read: Secrets Manager did not answer. In a VPC it needs an interface endpoint or a NAT gateway; where HTTPS_PROXY or \
+                 ALL_PROXY is set, the request goes through that proxy unless NO_PROXY names the host",
             ),
         };
         KafkaError::new(kind, &self.arn, format!("the secret {what}: {}", DisplayErrorContext(&error)))

@@ -10,7 +10,7 @@ use azure_core::http::{Etag, RawResponse, StatusCode};
 use azure_core::time::{Duration, OffsetDateTime, parse_rfc7231};
 use kernel::in_full;
 
-use crate::{Result, StoreError, StoreErrorKind as Kind, Version};
+use crate::{Result, StoreError, StoreErrorKind as Kind, Version, proxy};
 
 /// How far the clocks may be apart before Azure refuses a signature.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(15);
@@ -22,6 +22,8 @@ pub(super) struct Site {
     pub(super) url: String,
     /// The account's URL.
     pub(super) endpoint: String,
+    /// The proxy that requests go through.
+    pub(super) proxy: Option<String>,
     pub(super) account: String,
     pub(super) container: String,
     pub(super) sign_in: SignIn,
@@ -55,6 +57,12 @@ impl Site {
         }
     }
 
+    /// The account's URL, with the proxy in front of it.
+    fn way(&self) -> String {
+        let proxy = self.proxy.as_ref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
+        format!("{}{proxy}", self.endpoint)
+    }
+
     /// The version in an answer.
     pub(super) fn version(&self, name: &str, etag: Option<Etag>) -> Result<Version> {
         etag.map(|etag| Version(etag.into()))
@@ -65,6 +73,9 @@ impl Site {
         let answered = self.answered.load(Ordering::Relaxed);
         let (kind, what) = match error.kind() {
             ErrorKind::HttpResponse { status, raw_response, .. } => return self.refused(name, *status, raw_response.as_deref()),
+            ErrorKind::Connection if !answered && self.proxy.is_some() => {
+                (Kind::WrongEndpoint, format!("cannot connect to {}: {}", self.way(), proxy::HINT))
+            }
             ErrorKind::Connection if !answered => (
                 Kind::WrongEndpoint,
                 format!(
@@ -72,7 +83,7 @@ impl Site {
                     self.endpoint
                 ),
             ),
-            ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete answer from {}", self.endpoint)),
+            ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete answer from {}", self.way())),
             ErrorKind::Credential if answered || is_passing(&error) => {
                 (Kind::Unavailable, "whoever gives out the identity's tokens did not give one".into())
             }
@@ -138,7 +149,7 @@ impl Site {
             (Kind::WrongEndpoint, "AccountRequiresHttps") => {
                 format!("the account {account} accepts only https: correct its endpoint {endpoint}")
             }
-            (Kind::WrongEndpoint, _) => format!("what answers at {endpoint} is not Azure Blob Storage of the needed version"),
+            (Kind::WrongEndpoint, _) => format!("what answers at {} is not Azure Blob Storage of the needed version", self.way()),
             (Kind::Other, "BlobArchived" | "BlobBeingRehydrated") => {
                 "the object is archived: move it to a tier that can be read at once, which takes hours".into()
             }

@@ -9,6 +9,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_checksums::body::validate::Error as ChecksumError;
 
 use super::feature;
+use crate::proxy;
 use crate::{StoreError, StoreErrorKind};
 
 /// The bucket's address, for the words of errors.
@@ -17,6 +18,8 @@ pub(super) struct Site {
     pub(super) bucket: String,
     pub(super) region: String,
     pub(super) endpoint: Option<String>,
+    /// The proxy that requests go through.
+    pub(super) proxy: Option<String>,
     /// Whether anything ever answered there: when not, the address is wrong rather than the network down, and so are the credentials.
     pub(super) answered: AtomicBool,
 }
@@ -197,13 +200,14 @@ impl Site {
             None => {}
         }
         if connected || self.answered.load(Ordering::Relaxed) {
-            return (StoreErrorKind::Unavailable, format!("no complete answer from {}", self.address()));
+            return (StoreErrorKind::Unavailable, format!("no complete answer from {}", self.way()));
         }
         let hint = match &self.endpoint {
+            _ if self.proxy.is_some() => proxy::HINT,
             Some(_) => "check MINIO_URL, IS_MINIO_SECURE or AWS_ENDPOINT_URL",
             None => "check S3_REGION and the network (in a VPC without a way out, S3 needs a gateway endpoint)",
         };
-        (StoreErrorKind::WrongEndpoint, format!("cannot connect to {}: {hint}", self.address()))
+        (StoreErrorKind::WrongEndpoint, format!("cannot connect to {}: {hint}", self.way()))
     }
 
     fn denied(&self, action: &str) -> String {
@@ -224,11 +228,17 @@ impl Site {
     }
 
     fn failing(&self, how: &str) -> String {
-        format!("{} failed ({})", self.address(), how.trim_end())
+        format!("{} failed ({})", self.way(), how.trim_end())
     }
 
     fn foreign(&self) -> Told {
-        (StoreErrorKind::WrongEndpoint, format!("what answers at {} does not speak S3: check the address and the port", self.address()))
+        (StoreErrorKind::WrongEndpoint, format!("what answers at {} does not speak S3: check the address and the port", self.way()))
+    }
+
+    /// The address, with the proxy in front of it.
+    fn way(&self) -> String {
+        let proxy = self.proxy.as_ref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
+        self.address() + &proxy
     }
 
     fn address(&self) -> String {

@@ -29,7 +29,7 @@ use self::errors::{Asked, Site};
 use self::multipart::PartSizes;
 use self::put::Condition;
 use super::retry::{LARGEST_STRETCH, Retry, SMALL_OBJECT};
-use super::{Body, Object, ObjectStore, Page, Part, Result, RetryPolicy, StoreError, StoreErrorKind, Version, names};
+use super::{Body, Object, ObjectStore, Page, Part, Result, RetryPolicy, StoreError, StoreErrorKind, Version, names, proxy};
 use crate::S3Store;
 
 /// A general purpose bucket of S3, or one of MinIO or another server that speaks S3 with conditional writes.
@@ -68,6 +68,9 @@ impl S3BucketStore {
             bucket: settings.bucket.clone(),
             region: region.to_string(),
             endpoint: settings.endpoint.clone(),
+            proxy: proxy::of(
+                &settings.endpoint.clone().unwrap_or_else(|| format!("https://{}.s3.{region}.amazonaws.com", settings.bucket)),
+            ),
             answered: AtomicBool::new(false),
         };
         let config = aws_sdk_s3::config::Builder::from(shared)
