@@ -83,6 +83,10 @@ impl Site {
                     self.endpoint
                 ),
             ),
+            // The SDK does not tell a proxy that is down from a connection that is lost.
+            ErrorKind::Connection | ErrorKind::Io if !answered && self.proxy.is_some() => {
+                (Kind::Unavailable, format!("no complete answer from {}: {}", self.way(), proxy::HINT))
+            }
             ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete answer from {}", self.way())),
             ErrorKind::Credential if answered || is_passing(&error) => {
                 (Kind::Unavailable, "whoever gives out the identity's tokens did not give one".into())

@@ -91,6 +91,13 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
     }
 }
 
+/// A listing that was not even sent is no answer.
+#[tokio::test]
+async fn a_listing_tells_a_wrong_endpoint_as_a_read_does() {
+    let error = Script::replies(vec![Reply::NoConnection]).store(sas()).list("orders/", "", 10).await.unwrap_err();
+    assert_eq!(error.kind, Kind::WrongEndpoint, "{error}");
+}
+
 #[tokio::test]
 async fn an_endpoint_that_answered_before_is_not_wrong() {
     let script = Script::replies(vec![refusal(404, "BlobNotFound"), Reply::NoConnection]);
