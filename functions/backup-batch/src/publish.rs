@@ -132,8 +132,8 @@ impl Run {
         let upload = backup.uploads.begin(backup.clock.as_ref());
         let created = backup.store.create(name, body.clone()).await;
         match &created {
-            Ok(_) => upload.is_done(bytes),
-            Err(error) if error.is_retryable() => upload.is_given_up(bytes),
+            Ok(_) => upload.done(bytes),
+            Err(error) if error.is_retryable() => upload.given_up(bytes),
             Err(_) => {}
         }
         created.map(drop)

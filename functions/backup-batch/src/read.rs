@@ -49,6 +49,13 @@ enum Ended {
     Before(i64),
 }
 
+impl Ended {
+    /// Where the segment ends, when the reader stands at `position`.
+    fn next(self, position: i64) -> i64 {
+        if let Self::Before(offset) = self { offset } else { position }
+    }
+}
+
 /// A segment that was read, and is not durable yet.
 #[derive(Debug)]
 pub(crate) struct Ready {
@@ -193,17 +200,7 @@ impl Run {
                 }
                 break Ended::Full;
             }
-            if writer.is_busy() {
-                writer.settle().await;
-                continue;
-            }
-            if writer.held_bytes() >= room && writer.can_shrink() {
-                writer.shrink().await;
-                continue;
-            }
-            if writer.held_bytes() >= room {
-                // The memory is for both. An error says that nobody holds anything any more.
-                _ = before.wait_for(|held| *held == 0).await;
+            if wait_for_room(&mut writer, room, before).await {
                 moved.1 = backup.clock.now();
                 continue;
             }
@@ -221,8 +218,7 @@ impl Run {
                 Err(error) => return Err(error.into()),
             }
         };
-        let next = reader.position();
-        let next = if let Ended::Before(offset) = ended { offset } else { next };
+        let next = ended.next(reader.position());
         match ended {
             Ended::Full => turn.keep(reader, writer.raw_bytes()),
             Ended::CaughtUp | Ended::Before(_) => drop(reader),
@@ -293,6 +289,21 @@ impl Run {
             progress(partition, position, end);
         }
     }
+}
+
+/// Waits for what holds memory: groups that are being compressed, then the segment before. Whether there was anything to wait for.
+async fn wait_for_room(writer: &mut SegmentWriter, room: usize, before: &mut HeldBefore) -> bool {
+    if writer.is_busy() {
+        writer.settle().await;
+    } else if writer.held_bytes() < room {
+        return false;
+    } else if writer.can_shrink() {
+        writer.shrink().await;
+    } else {
+        // The memory is for both. An error says that nobody holds anything any more.
+        _ = before.wait_for(|held| *held == 0).await;
+    }
+    true
 }
 
 fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {

@@ -54,7 +54,7 @@ impl Uploads {
 
 impl Upload<'_> {
     /// All of it is in the bucket.
-    pub(crate) fn is_done(self, bytes: u64) {
+    pub(crate) fn done(self, bytes: u64) {
         let (sample, is_telling) = self.sample(bytes);
         let mut measured = lock(&self.uploads.0);
         measured.rate = match (measured.rate, is_telling) {
@@ -68,7 +68,7 @@ impl Upload<'_> {
     }
 
     /// It was not done in this time: the line is slower than that, and nobody knows how much. Half is tried next.
-    pub(crate) fn is_given_up(self, bytes: u64) {
+    pub(crate) fn given_up(self, bytes: u64) {
         if self.time() >= TELLING_TIME {
             let sample = self.sample(bytes).0 / 2.0;
             let mut measured = lock(&self.uploads.0);
@@ -166,7 +166,7 @@ mod tests {
     fn upload(uploads: &Uploads, clock: &Now, bytes: u64, millis: Millis) {
         let upload = uploads.begin(clock);
         clock.pass(millis);
-        upload.is_done(bytes);
+        upload.done(bytes);
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         let (uploads, clock) = (Uploads::default(), Now::default());
         let (one, other) = (uploads.begin(&clock), uploads.begin(&clock));
         clock.pass(1_000);
-        one.is_done(5_000_000);
+        one.done(5_000_000);
         assert_eq!(uploads.time_for(10_000_000), 1_000);
         drop(other);
         upload(&uploads, &clock, 5_000_000, 1_000);
@@ -217,7 +217,7 @@ mod tests {
         for (millis, time) in [(1_000, 4_000), (100_000, 200_000)] {
             let upload = uploads.begin(&clock);
             clock.pass(millis);
-            upload.is_given_up(1 << 20);
+            upload.given_up(1 << 20);
             assert_eq!(uploads.time_for(1 << 20), time, "a failure at once says nothing");
         }
     }

@@ -126,7 +126,6 @@ fn tables_take_no_more_memory_than_is_reckoned_with() {
         for raw in [&noise[..GROUP_BYTES], &noise] {
             compressor.compress(raw);
             let (taken, reckoned) = (compressor.table_bytes(), Compression::Zstd(level).table_bytes());
-            println!("zstd:{level} {} {taken}", raw.len());
             assert!(taken <= reckoned && reckoned <= 2 * taken.max(1 << 20), "zstd:{level}: {taken} bytes, not {reckoned}");
         }
     }
