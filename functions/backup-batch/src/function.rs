@@ -12,7 +12,8 @@ use kafka::RdKafkaSource;
 use kernel::{Deadline, clock};
 use telemetry::TopicMetrics;
 
-use crate::{Backup, BackupReport, Invocation, PartitionReport};
+use crate::compressors::Compressors;
+use crate::{Backup, BackupReport, Invocation, PartitionReport, processors};
 
 #[async_trait]
 impl Function for Backup {
@@ -28,13 +29,15 @@ impl Function for Backup {
     }
 
     async fn connect(settings: BackupSettings, memory: u64, deadline: &Deadline) -> Result<Self> {
+        Self::check_memory(&settings, memory).map_err(|refused| Error::request(refused.to_string()))?;
+        let compressors = Compressors::fitting(&settings, processors(), memory);
         let store = store::open(&settings.store, deadline).await?;
         settings.kafka.login.prepare().await?;
-        let budget = Budget::unlimited(Some(memory));
+        let budget = Budget::unlimited(Some(memory)).without(compressors.tables);
         let (queue, response) = (budget.queue_bytes(settings.threads), budget.response_bytes(settings.threads));
         let source = RdKafkaSource::connect(&settings.kafka, &settings.group, settings.isolation, queue)?;
         let source = source.unpacking(response).until(deadline);
-        Ok(Self::new(Arc::new(source), store, settings, clock::system()))
+        Ok(Self { compressors, ..Self::new(Arc::new(source), store, settings, clock::system()) })
     }
 
     async fn handle(&self, event: Event, budget: Budget) -> Result<Outcome> {

@@ -6,12 +6,14 @@
 //! 2. `work.rs`: workers take partitions off a queue. While one segment is made durable the next one is read.
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
 //!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
-//! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it.
+//! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
+//!    says when it has to end so that the upload is done in time, `compressors.rs` how much memory compression takes.
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts.
 
 mod candidate;
 mod check;
+mod compressors;
 mod function;
 mod generation;
 mod lost_end;
@@ -26,6 +28,7 @@ mod testing;
 mod tests;
 mod topics;
 mod turn;
+mod uploads;
 mod work;
 
 use std::fmt;
@@ -33,7 +36,8 @@ use std::sync::{Arc, Mutex};
 
 use archive::Result;
 use archive::segment::Lanes;
-use config::BackupSettings;
+use compressors::Compressors;
+use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
 use host::{Budget, Event, work_together};
 use kafka::{SourceCluster, TopicPartition};
@@ -46,6 +50,7 @@ pub use check::{CheckReport, TopicCheck};
 pub use report::{BackupReport, PartitionReport};
 pub use topics::Ends;
 use topics::Seen;
+use uploads::Uploads;
 use work::{Run, Worker};
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -57,12 +62,14 @@ pub struct Backup {
     clock: Arc<dyn Clock>,
     /// Stands in commits for the bucket.
     store_id: String,
-    /// Members compressed at once; 1 compresses in place.
-    compressors: usize,
+    /// Members compressed at once.
+    compressors: Compressors,
     /// Their buffers, from segment to segment.
     lanes: Lanes,
     /// What earlier invocations saw.
     seen: Arc<Mutex<Seen>>,
+    /// How fast the bucket takes segments.
+    uploads: Uploads,
 }
 
 /// What one invocation is asked to do.
@@ -96,18 +103,41 @@ impl fmt::Debug for Invocation {
     }
 }
 
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 impl Backup {
     /// A handler for these settings.
     pub fn new(source: Arc<dyn SourceCluster>, store: Arc<dyn ObjectStore>, settings: BackupSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = archive::catalog::bucket_id(store.as_ref());
-        let compressors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { source, store, settings: Arc::new(settings), clock, store_id, compressors, lanes: Lanes::default(), seen: Arc::default() }
+        let memory = settings.memory_limit.unwrap_or(Budget::DEFAULT_MEMORY);
+        let compressors = Compressors::fitting(&settings, processors(), memory);
+        Self {
+            source,
+            store,
+            settings: Arc::new(settings),
+            clock,
+            store_id,
+            compressors,
+            lanes: Lanes::default(),
+            seen: Arc::default(),
+            uploads: Uploads::default(),
+        }
+    }
+
+    /// Whether a backup with these settings has room for records in so many bytes of memory.
+    ///
+    /// # Errors
+    /// The tables of the compression leave none.
+    pub fn check_memory(settings: &BackupSettings, memory: u64) -> Result<(), ConfigError> {
+        Compressors::fitting(settings, processors(), memory).check(settings, memory)
     }
 
     /// Compresses in place, on the calling thread: for simulations that must repeat themselves exactly.
     #[must_use]
     pub fn single_threaded(mut self) -> Self {
-        self.compressors = 1;
+        self.compressors = Compressors::new(self.settings.compression, self.settings.threads, 1);
         self
     }
 

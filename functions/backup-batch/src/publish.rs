@@ -5,7 +5,7 @@ use archive::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, Seg
 use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, TopicPartition};
 use kernel::failpoint;
-use store::{StoreError, StoreErrorKind};
+use store::{Body, StoreError, StoreErrorKind};
 
 use crate::read::Ready;
 use crate::resume::Resume;
@@ -112,8 +112,8 @@ impl Run {
         let store = self.backup.store.as_ref();
         let name = names::segment(&resume.generation.folder(), partition.partition, resume.start, resume.generation.packing);
         failpoint!("backup::segment::before");
-        match store.create(&name, finished.body.clone()).await {
-            Ok(_) => {
+        match self.upload(&name, &finished.body).await {
+            Ok(()) => {
                 failpoint!("backup::segment::after");
                 tracing::info!("Created Successful Backupfile {}", store.location(&name));
                 self.create_sidecar(&name, &finished.sha256).await?;
@@ -124,6 +124,19 @@ impl Run {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Creates an object, and measures how long that takes.
+    async fn upload(&self, name: &str, body: &Body) -> store::Result<()> {
+        let (backup, bytes) = (&self.backup, body.len() as u64);
+        let upload = backup.uploads.begin(backup.clock.as_ref());
+        let created = backup.store.create(name, body.clone()).await;
+        match &created {
+            Ok(_) => upload.done(bytes),
+            Err(error) if error.is_retryable() => upload.given_up(bytes),
+            Err(_) => {}
+        }
+        created.map(drop)
     }
 
     /// Walks to the end of the chain that somebody else wrote. `read` is what this invocation would have written.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use archive::catalog::{BackupCommit, Gap, GapReason};
-use archive::segment::{FinishedSegment, SegmentSpec, SegmentWriter};
+use archive::segment::{FinishedSegment, SegmentErrorKind, SegmentSpec, SegmentWriter};
 use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::candidate::Candidate;
 use crate::resume::Resume;
 use crate::turn::Turn;
+use crate::uploads::Share;
 use crate::work::Run;
 
 /// A fetch waits so long before the budget is looked at again.
@@ -44,6 +45,15 @@ enum Ended {
     Full,
     /// The partition's end.
     CaughtUp,
+    /// Before this offset: its record cannot be stored. The next segment, which begins with it, says so.
+    Before(i64),
+}
+
+impl Ended {
+    /// Where the segment ends, when the reader stands at `position`.
+    fn next(self, position: i64) -> i64 {
+        if let Self::Before(offset) = self { offset } else { position }
+    }
 }
 
 /// A segment that was read, and is not durable yet.
@@ -59,6 +69,8 @@ pub(crate) struct Ready {
     pub(crate) commit: BackupCommit,
     /// When it is durable the partition goes back to the queue.
     pub(crate) returns: bool,
+    /// Its part of what is held.
+    share: Share,
 }
 
 impl Ready {
@@ -70,11 +82,18 @@ impl Ready {
     /// Frees them.
     pub(crate) fn let_go(&mut self) {
         self.finished = None;
+        self.share.set(0);
     }
 }
 
 /// Bytes of the segment before, until it is durable.
 pub(crate) type HeldBefore = watch::Receiver<usize>;
+
+/// What a segment shares the memory and the line with.
+struct Room {
+    before: HeldBefore,
+    share: Share,
+}
 
 impl Run {
     /// Reads the partition's next segment. `None` when it turned out that none is due. Nothing durable follows from it.
@@ -82,14 +101,17 @@ impl Run {
         tracing::info!("started polling on {}", candidate.partition.topic);
         turn.at(&candidate.partition);
         let resume = self.resume_or_begin(candidate).await?;
-        let (finished, last, next) = match (self.read(candidate, &resume, turn, before).await?, resume.found) {
+        let mut room = Room { before, share: self.held.share() };
+        let (finished, last, next) = match (self.read(candidate, &resume, turn, &mut room).await?, resume.found) {
             (Some((finished, next)), _) => (Some(finished), resume.start, next),
             (None, Some(last)) => (None, last, resume.start),
             (None, None) => return Ok(None),
         };
         let commit = self.commit_of(&resume.generation, last, next);
         let is_segment = finished.is_some();
-        Ok(Some(Ready { candidate: candidate.clone(), resume, finished, is_segment, commit, returns: false }))
+        let Room { mut share, .. } = room;
+        share.set(finished.as_ref().map_or(0, |finished| finished.body.len() as u64));
+        Ok(Some(Ready { candidate: candidate.clone(), resume, finished, is_segment, commit, returns: false, share }))
     }
 
     /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the beginning of the segment, never a silent jump.
@@ -98,7 +120,7 @@ impl Run {
         candidate: &Candidate,
         resume: &Resume,
         turn: &mut Turn,
-        mut before: HeldBefore,
+        room: &mut Room,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let mut range = candidate.range;
         for _ in 0..OVERTAKEN {
@@ -107,7 +129,7 @@ impl Run {
                 to: range.log_start,
                 reason: if resume.is_first { GapReason::BeforeFirstBackup } else { GapReason::LogStartMoved },
             });
-            match self.read_from(candidate, resume, gap, turn, &mut before).await {
+            match self.read_from(candidate, resume, gap, turn, room).await {
                 Err(Error::Kafka(KafkaError { kind: KafkaErrorKind::OffsetOutOfRange, .. })) => {
                     range = self.fresh_range(&candidate.partition).await?.unwrap_or(range);
                     if range.high_watermark < resume.start {
@@ -131,35 +153,41 @@ impl Run {
         resume: &Resume,
         gap: Option<Gap>,
         turn: &mut Turn,
-        before: &mut HeldBefore,
+        Room { before, share }: &mut Room,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
         let limit = backup.settings.records_per_segment;
-        let held_limit = self.invocation.budget.segment_bytes(backup.settings.threads);
+        let held_limit = self.invocation.budget.without(backup.compressors.tables).segment_bytes(backup.settings.threads);
         let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
-        let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors, backup.lanes.clone());
+        let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors.each, backup.lanes.clone());
         let mut reader = self.reader(partition, from, turn).await?;
         let mut moved = (reader.position(), backup.clock.now());
         let ended = loop {
             let mut failed = None;
             let room = held_limit.saturating_sub(*before.borrow());
-            reader.drain(&mut |record| {
-                if let Err(error) = writer.append(record) {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-                let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
-                if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
-            if let Some(error) = failed {
-                return Err(error.into());
+            if writer.held_bytes() < room {
+                reader.drain(&mut |record| {
+                    if let Err(error) = writer.append(record) {
+                        failed = Some((record.offset, error));
+                        return ControlFlow::Break(());
+                    }
+                    let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
+                    if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+            }
+            match failed {
+                // What comes before it is worth more than an error.
+                Some((offset, error)) if error.kind == SegmentErrorKind::TooLarge && writer.records() > 0 => break Ended::Before(offset),
+                Some((_, error)) => return Err(error.into()),
+                None => {}
             }
             let position = reader.position();
             if position != moved.0 {
                 moved = (position, backup.clock.now());
                 self.tell_progress(partition, position, end);
             }
-            if writer.records() >= limit || writer.held_bytes() >= held_limit {
+            share.set(writer.expected_bytes());
+            if writer.records() >= limit || (writer.held_bytes() >= held_limit && !writer.can_shrink()) {
                 break Ended::Full;
             }
             if position >= end {
@@ -172,13 +200,7 @@ impl Run {
                 }
                 break Ended::Full;
             }
-            if writer.is_busy() {
-                writer.settle().await;
-                continue;
-            }
-            if writer.held_bytes() >= room {
-                // The memory is for both. An error says that nobody holds anything any more.
-                _ = before.wait_for(|held| *held == 0).await;
+            if wait_for_room(&mut writer, room, before).await {
                 moved.1 = backup.clock.now();
                 continue;
             }
@@ -196,12 +218,12 @@ impl Run {
                 Err(error) => return Err(error.into()),
             }
         };
-        let next = reader.position();
+        let next = ended.next(reader.position());
         match ended {
             Ended::Full => turn.keep(reader, writer.raw_bytes()),
-            Ended::CaughtUp => drop(reader),
+            Ended::CaughtUp | Ended::Before(_) => drop(reader),
         }
-        let is_due = ended == Ended::Full || self.is_due_after_reading(candidate, writer.records());
+        let is_due = ended != Ended::CaughtUp || self.is_due_after_reading(candidate, writer.records());
         if next > resume.start && is_due { Ok(Some((writer.finish(next).await?, next))) } else { Ok(None) }
     }
 
@@ -267,6 +289,21 @@ impl Run {
             progress(partition, position, end);
         }
     }
+}
+
+/// Waits for what holds memory: groups that are being compressed, then the segment before. Whether there was anything to wait for.
+async fn wait_for_room(writer: &mut SegmentWriter, room: usize, before: &mut HeldBefore) -> bool {
+    if writer.is_busy() {
+        writer.settle().await;
+    } else if writer.held_bytes() < room {
+        return false;
+    } else if writer.can_shrink() {
+        writer.shrink().await;
+    } else {
+        // The memory is for both. An error says that nobody holds anything any more.
+        _ = before.wait_for(|held| *held == 0).await;
+    }
+    true
 }
 
 fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {

@@ -188,7 +188,14 @@ impl BackupReport {
 
     /// Whether this invocation wrote or adopted anything.
     pub fn has_moved(&self) -> bool {
-        self.partitions.iter().any(|one| one.segments + one.adopted > 0)
+        self.partitions.iter().any(PartitionReport::has_moved)
+    }
+}
+
+impl PartitionReport {
+    /// Whether this invocation wrote or adopted anything of it.
+    pub fn has_moved(&self) -> bool {
+        self.segments + self.adopted > 0
     }
 }
 

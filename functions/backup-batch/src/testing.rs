@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use archive::segment::Compression;
+use archive::segment::{Compression, LARGEST_RECORD};
 use async_trait::async_trait;
 use config::BackupSettings;
 use host::Budget;
@@ -33,6 +33,10 @@ pub(crate) struct Log {
     pub(crate) commit: Option<CommittedOffset>,
     /// From this offset on it is another log than it was.
     pub(crate) is_other_from: Option<i64>,
+    /// Bytes that a record has more, of which a codec makes less than half.
+    pub(crate) size: usize,
+    /// The offset of a record that no backup takes.
+    pub(crate) giant: Option<i64>,
     now: Millis,
     /// Topics beside `orders`, each with one partition and no record.
     pub(crate) others: BTreeSet<String>,
@@ -57,6 +61,18 @@ impl Fake {
         log.records.extend(from..from + count);
         log.high_watermark += count;
         log.end = log.high_watermark;
+    }
+
+    fn padding(&self, offset: i64) -> Vec<u8> {
+        let mut state = offset as u64 + 1;
+        let mut noise = || {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        };
+        (0..self.log().size).map(|at| if at % 5 < 2 { noise() } else { 0 }).collect()
     }
 
     pub(crate) fn advance(&self, millis: Millis) {
@@ -190,16 +206,14 @@ impl PartitionReader for Reader {
             self.fake.log().records.iter().copied().filter(|at| (self.position..self.fetched_to).contains(at)).collect();
         for offset in offsets {
             let is_other = self.fake.log().is_other_from.is_some_and(|from| offset >= from);
-            let value = format!("{offset}{}", if is_other { ", another" } else { "" });
+            let mut value = format!("{offset}{}", if is_other { ", another" } else { "" }).into_bytes();
+            value.extend(self.fake.padding(offset));
+            if self.fake.log().giant == Some(offset) {
+                value.resize(LARGEST_RECORD as usize, 0);
+            }
             self.position = offset + 1;
-            let record = Record {
-                offset,
-                timestamp: 0,
-                timestamp_type: TimestampType::CreateTime,
-                key: None,
-                value: Some(value.as_bytes()),
-                headers: &[],
-            };
+            let record =
+                Record { offset, timestamp: 0, timestamp_type: TimestampType::CreateTime, key: None, value: Some(&value), headers: &[] };
             if visit(&record).is_break() {
                 return;
             }

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use archive::catalog::{BackupCommit, GapReason};
+use config::BackupSettings;
 use host::Budget;
 use store::{ObjectStore, StoreErrorKind};
 
 use crate::Invocation;
+use crate::compressors::Compressors;
 use crate::testing::Fake;
 
 #[tokio::test]
@@ -110,6 +112,46 @@ async fn read_ends_at_the_records_of_a_segment() {
     fake.write(25);
     fake.invoke().await;
     assert_eq!(fake.segments(), [0, 10], "the rest is neither full nor old enough");
+}
+
+/// What is being compressed shrinks: reading waits for it, and a segment holds as much as the memory does.
+#[tokio::test]
+async fn read_waits_for_what_is_being_compressed() {
+    for compressors in [1, 3] {
+        let fake = Fake::default();
+        fake.write(10);
+        fake.log().size = 5 << 20;
+        let mut backup = fake.backup();
+        // The README's three threads, at 128 MB.
+        let compressors = Compressors { each: compressors, tables: 0 };
+        (backup.compressors, backup.settings) = (compressors, Arc::new(BackupSettings { threads: 3, ..(*backup.settings).clone() }));
+        let report = backup.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+        let limit = Budget::unlimited(None).segment_bytes(3) as u64;
+        assert!(report.records >= 5 && report.stored_bytes >= limit * 2 / 3, "{compressors:?}: {report:?}");
+        assert!(report.stored_bytes < limit + (5 << 20), "{compressors:?}: {report:?}");
+    }
+}
+
+/// What could not be restored is not stored, and is said to be so; what comes before it is backed up.
+#[tokio::test]
+async fn read_ends_before_a_record_that_could_not_be_restored() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.log().giant = Some(4);
+    let report = fake.invoke().await;
+    assert_eq!((fake.segments(), report.partitions[0].next), (vec![0], Some(4)), "{report:?}");
+    for _ in 0..2 {
+        fake.advance(60_000);
+        let report = fake.invoke().await;
+        let error = report.partitions[0].error.clone().unwrap();
+        assert!(error.contains("orders/0: the record at offset 4 has") && error.contains("up to offset 5"), "{error}");
+        assert_eq!((report.succeeded, report.partitions[0].retryable, fake.segments()), (false, Some(false), vec![0]));
+    }
+    // As it says: the records up to the next offset are deleted.
+    fake.log().start = 5;
+    fake.log().records.retain(|offset| *offset >= 5);
+    let report = fake.invoke().await;
+    assert_eq!((report.succeeded, report.records, fake.segments()), (true, 5, vec![0, 4]), "{report:?}");
 }
 
 #[tokio::test]

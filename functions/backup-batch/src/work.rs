@@ -17,6 +17,7 @@ use crate::publish::{Published, Stored};
 use crate::read::{Ready, nothing_came};
 use crate::report::BackupReport;
 use crate::turn::Turn;
+use crate::uploads::Held;
 use crate::{Backup, Invocation};
 
 /// One invocation under way, shared by its workers.
@@ -30,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) report: Mutex<BackupReport>,
     /// Partitions whose logs lost their ends while they were read.
     pub(crate) cut: Mutex<BTreeSet<TopicPartition>>,
+    /// What all workers hold.
+    pub(crate) held: Held,
 }
 
 impl Run {
@@ -40,7 +43,8 @@ impl Run {
             (name, state)
         });
         let topics = topics.collect();
-        Self { backup, invocation, started, topics, queue: Mutex::new(work.into()), report: Mutex::new(report), cut: Mutex::default() }
+        let (queue, report) = (Mutex::new(work.into()), Mutex::new(report));
+        Self { backup, invocation, started, topics, queue, report, cut: Mutex::default(), held: Held::default() }
     }
 
     pub(crate) fn topic(&self, name: &str) -> Result<&TopicState> {
@@ -52,8 +56,14 @@ impl Run {
         lock(&self.report).fail(partition, error);
     }
 
-    /// Whether no time is left to begin with anything.
+    /// Whether no time is left to read anything: what all workers hold takes the rest of it to be in the bucket.
     pub(crate) fn is_spent(&self) -> bool {
+        let upload = self.backup.uploads.time_for(self.held.bytes());
+        self.invocation.budget.is_spent_with(self.started, self.backup.clock.as_ref(), upload)
+    }
+
+    /// Whether no time is left for what was read, either.
+    fn is_late(&self) -> bool {
         self.invocation.budget.is_spent(self.started, self.backup.clock.as_ref())
     }
 }
@@ -132,7 +142,7 @@ impl Worker {
             let published = run.make_durable(&ready).await;
             ready.let_go();
             held.send_replace(0);
-            Some(Settled { ready, published, is_late: run.is_spent() })
+            Some(Settled { ready, published, is_late: run.is_late() })
         };
         let read = async { Some(run.read_segment(candidate?, &mut self.turn, before).await) };
         futures::future::join(settle, read).await

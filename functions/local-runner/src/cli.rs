@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -107,6 +108,17 @@ pub(crate) enum Mode {
     UntilCaughtUp,
 }
 
+impl Mode {
+    /// The time of one invocation of a loop, where TIME_BUDGET_SECONDS says nothing: a partition that returns no records holds its worker for no
+    /// longer.
+    const OF_A_LOOP: Duration = Duration::from_secs(300);
+
+    /// How long one invocation of a backup may take.
+    pub(crate) fn time_budget(self, configured: Option<Duration>) -> Option<Duration> {
+        configured.or((self == Self::Loop).then_some(Self::OF_A_LOOP))
+    }
+}
+
 impl From<ModeArgs> for Mode {
     fn from(args: ModeArgs) -> Self {
         match args {
@@ -114,5 +126,17 @@ impl From<ModeArgs> for Mode {
             ModeArgs { until_caught_up: true, .. } => Self::UntilCaughtUp,
             _ => Self::Loop,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_loop_has_a_time_budget_of_its_own() {
+        let [some, five_minutes] = [7, 300].map(|seconds| Some(Duration::from_secs(seconds)));
+        let budgets = [Mode::Loop, Mode::Once, Mode::UntilCaughtUp].map(|mode| [mode.time_budget(None), mode.time_budget(some)]);
+        assert_eq!(budgets, [[five_minutes, some], [None, some], [None, some]]);
     }
 }

@@ -29,6 +29,7 @@ mod verify;
 
 use std::process::ExitCode;
 
+use clap::Parser;
 use config::ConfigError;
 
 pub use cli::Cli;
@@ -37,6 +38,23 @@ use output::Output;
 
 /// Exit code for bad usage or configuration; clap uses the same.
 const USAGE: u8 = 2;
+
+/// Reads the command line, or returns the exit code that ends the program: after `--help`, `--version` and bad usage.
+///
+/// # Errors
+/// There is nothing to run.
+pub fn parse() -> Result<Cli, ExitCode> {
+    let told = match Cli::try_parse() {
+        Ok(cli) => return Ok(cli),
+        Err(told) => told,
+    };
+    let printed = told.print();
+    if told.use_stderr() {
+        return Err(ExitCode::from(USAGE)); // A closed stderr is no failure.
+    }
+    output::note(printed);
+    Err(if Output::new(false).is_unwritable() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
 
 /// Runs a command. 0: done; 1: failed; 2: bad usage or configuration, and nothing was started.
 pub async fn run(cli: Cli) -> ExitCode {
@@ -52,7 +70,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Cost(args)) => cost::run(&args, &output),
     };
     match done {
-        Ok(true) => ExitCode::SUCCESS,
+        Ok(true) if !output.is_unwritable() => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             output.error(&error);

@@ -2,19 +2,21 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use local_runner::{Cli, run};
+use local_runner::{Cli, parse, run};
 
 fn main() -> ExitCode {
     host::keep_freed_memory();
-    let code = serve();
+    let code = match parse() {
+        Ok(cli) => serve(cli),
+        Err(ended) => ended,
+    };
     kafka::wait_until_closed(host::CLOSING);
     code
 }
 
 #[tokio::main]
-async fn serve() -> ExitCode {
+async fn serve(cli: Cli) -> ExitCode {
     #[cfg(feature = "failpoints")]
     kernel::failpoint::set_up();
-    run(Cli::parse()).await
+    run(cli).await
 }

@@ -10,8 +10,11 @@ use kernel::{visible, visible_json, visible_lines};
 use serde::Serialize;
 use telemetry::redact;
 
-/// Set once whoever read stdout has gone (`… | head`). Nobody's failure: a command goes on to its end, and says nothing more.
+/// Set once the reader of stdout has gone (`… | head`). That is no failure: the command continues to its end and prints nothing more.
 static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Set once a result could not be written (a full disk). That is a failure of every command: its caller would read an answer that is not whole.
+static UNWRITABLE: AtomicBool = AtomicBool::new(false);
 
 /// Where results go.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +31,14 @@ impl Output {
         self.json
     }
 
-    /// Whether nobody reads any more: a command that only prints can end.
+    /// Whether no result arrives any more: a command that only prints can end.
     pub(crate) fn is_closed(self) -> bool {
-        CLOSED.load(Ordering::Relaxed)
+        CLOSED.load(Ordering::Relaxed) || self.is_unwritable()
+    }
+
+    /// Whether a result was lost because stdout could not be written.
+    pub(crate) fn is_unwritable(self) -> bool {
+        UNWRITABLE.load(Ordering::Relaxed)
     }
 
     /// A result: the object itself, or what `table` makes of it.
@@ -113,11 +121,18 @@ fn text_of(error: &anyhow::Error) -> String {
 
 fn print(text: &str) {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    note(stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()));
+}
+
+/// Notes what writing to stdout came to. A failure is said once: a loop prints often.
+pub(crate) fn note(written: io::Result<()>) {
     match written {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => CLOSED.store(true, Ordering::Relaxed),
-        Err(error) => _ = writeln!(io::stderr().lock(), "error: stdout cannot be written: {error}"),
+        Err(error) if !UNWRITABLE.swap(true, Ordering::Relaxed) => {
+            _ = writeln!(io::stderr().lock(), "error: stdout cannot be written, so the results are not complete: {error}");
+        }
+        Err(_) => {}
     }
 }
 

@@ -30,22 +30,34 @@ fn start_log(level: LogLevel, bars: Option<&Bars>) {
     }
 }
 
+/// Names what of the file does not hold: a later error names only the values that do.
+fn warn_of_replaced(raw: &Raw) {
+    if let Some(line) = raw.replaced_by_environment() {
+        tracing::warn!("{line}");
+    }
+}
+
 /// Settings of `backup` from a file and the environment; starts the log.
 pub(crate) fn backup_settings(config: Option<&Path>, bars: Option<&Bars>) -> Result<BackupSettings> {
-    let settings = BackupSettings::from_raw(&load(config)?)?;
+    let raw = load(config)?;
+    let settings = BackupSettings::from_raw(&raw)?;
     start_log(settings.log_level, bars);
+    warn_of_replaced(&raw);
     Ok(settings)
 }
 
 /// Settings of `restore` from a file and the environment; starts the log.
 pub(crate) fn restore_settings(config: Option<&Path>, bars: Option<&Bars>) -> Result<RestoreSettings> {
-    let settings = RestoreSettings::from_raw(&load(config)?)?;
+    let raw = load(config)?;
+    let settings = RestoreSettings::from_raw(&raw)?;
     start_log(settings.log_level, bars);
+    warn_of_replaced(&raw);
     Ok(settings)
 }
 
 /// A backup handler on the configured cluster and store.
 pub(crate) async fn backup(settings: BackupSettings, budget: &Budget, deadline: &Deadline) -> Result<Backup> {
+    Backup::check_memory(&settings, budget.memory)?;
     Ok(Backup::connect(settings, budget.memory, deadline).await?)
 }
 
@@ -72,11 +84,16 @@ impl Bucket {
 
 /// The store of a configuration file of either command, or a local folder.
 pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Bucket> {
-    let (settings, topic) = match &args.bucket {
-        Some(folder) if folder.is_dir() => (StoreSettings { kind: StoreKind::Folder(folder.clone()), prefix: String::new() }, None),
-        config => config::bucket_settings(&load(config.as_deref())?)?,
+    let (settings, topic, raw) = match &args.bucket {
+        Some(folder) if folder.is_dir() => (StoreSettings { kind: StoreKind::Folder(folder.clone()), prefix: String::new() }, None, None),
+        config => {
+            let raw = load(config.as_deref())?;
+            let (settings, topic) = config::bucket_settings(&raw)?;
+            (settings, topic, Some(raw))
+        }
     };
     start_log(LogLevel::Warning, bars);
+    raw.iter().for_each(warn_of_replaced);
     let store = store::open(&settings, &Deadline::unset()).await?;
     Ok(Bucket { store, topic: args.topic.clone().or(topic) })
 }

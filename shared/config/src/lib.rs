@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `keys.rs` | the one table of keys, which `docs/configuration.md` shows |
 //! | `raw.rs`, `json.rs` | file and environment, laid over each other, not judged |
+//! | `precedence.rs` | what of a file the environment replaces |
 //! | `secrets.rs` | what of it must never be shown |
 //! | `variables.rs` | which variables are properties of librdkafka |
 //! | `read.rs` | typed getters that note every problem |
@@ -25,6 +26,7 @@ mod cluster;
 mod json;
 mod keys;
 mod names;
+mod precedence;
 mod properties;
 mod raw;
 mod read;

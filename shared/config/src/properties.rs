@@ -64,9 +64,12 @@ pub(super) fn written(raw: &Raw) -> Vec<Written> {
 }
 
 impl Written {
-    /// The value as librdkafka takes it.
+    /// The value as librdkafka takes it. A line break at the end of one line is that of a file (a mounted secret), as with every other secret. A
+    /// certificate keeps its own, and a password its spaces.
     pub(super) fn text(&self) -> Option<String> {
-        json::scalar(&self.entry.value)
+        let text = json::scalar(&self.entry.value)?;
+        let line = text.trim_end_matches(['\r', '\n']);
+        Some(if line.contains('\n') { text } else { line.to_owned() })
     }
 
     fn check(&self) -> Result<String, String> {
@@ -122,7 +125,7 @@ fn check_key(read: &mut Reader<'_>) -> bool {
     }
 }
 
-fn object(value: &Value) -> Result<serde_json::Map<String, Value>, String> {
+pub(super) fn object(value: &Value) -> Result<serde_json::Map<String, Value>, String> {
     match value {
         Value::Object(object) => Ok(object.clone()),
         Value::String(text) => json::parse_object(text),

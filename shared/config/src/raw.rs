@@ -13,6 +13,8 @@ use super::{ConfigError, json, keys, variables};
 /// A configuration before validation: what [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
 pub struct Raw {
     entries: BTreeMap<String, Entry>,
+    /// What the file says of keys that the environment says too.
+    replaced: BTreeMap<String, Entry>,
     /// Variables of the environment that are no keys; only their names, for hints.
     bystanders: Vec<String>,
     problems: Vec<String>,
@@ -48,7 +50,7 @@ impl Raw {
     /// # Errors
     /// The file cannot be read (with its path) or is not a JSON object (with line and column). Keys and values are judged later.
     pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
-        let mut raw = Self { entries: BTreeMap::new(), bystanders: Vec::new(), problems: Vec::new() };
+        let mut raw = Self { entries: BTreeMap::new(), replaced: BTreeMap::new(), bystanders: Vec::new(), problems: Vec::new() };
         if let Some(path) = file {
             raw.add_file(path).map_err(|problem| ConfigError { problems: vec![format!("{}: {problem}", path.display())] })?;
         }
@@ -64,6 +66,11 @@ impl Raw {
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// What the file says of a key for which the environment's value holds.
+    pub(super) fn replaced(&self, name: &str) -> Option<&Entry> {
+        self.replaced.get(name)
     }
 
     /// Names of variables that are set and were not read.
@@ -92,7 +99,10 @@ impl Raw {
             return;
         }
         match value.into_string() {
-            Ok(value) => _ = self.entries.insert(name, Entry { value: value.into(), origin: Origin::Environment }),
+            Ok(value) => {
+                let of_file = self.entries.insert(name.clone(), Entry { value: value.into(), origin: Origin::Environment });
+                self.replaced.extend(of_file.map(|of_file| (name, of_file)));
+            }
             Err(_) => self.problems.push(format!("{name} (environment): is not UTF-8")),
         }
     }

@@ -193,9 +193,10 @@ fn instead_of(name: &str) -> String {
     }
 }
 
-fn shown(key: &str, value: &Value) -> String {
+/// A value for messages.
+pub(super) fn shown(key: &str, value: &Value) -> String {
     match value {
-        _ if keys::find(key).is_some_and(|key| key.secret) => "***".to_owned(),
+        _ if is_secret(key) => "***".to_owned(),
         Value::String(text) => quote(&without_userinfo(text)),
         Value::Object(_) => json::shape(value).to_owned(),
         Value::Array(values) => format!("[{}]", values.iter().map(|value| shown(key, value)).collect::<Vec<_>>().join(",")),
@@ -224,7 +225,12 @@ fn text_of(value: &Value) -> Result<String, String> {
     }
 }
 
-fn items_of(value: &Value) -> Result<Vec<String>, String> {
+/// Whether a key's value must never be shown.
+pub(super) fn is_secret(key: &str) -> bool {
+    keys::find(key).map_or_else(|| kafka::is_sensitive(&variables::name_of(key)), |key| key.secret)
+}
+
+pub(super) fn items_of(value: &Value) -> Result<Vec<String>, String> {
     match value {
         Value::Array(values) if values.is_empty() => Err("is an empty list".to_owned()),
         Value::Array(values) => values.iter().map(|value| text_of(value).map_err(|what| format!("one entry {what}"))).collect(),

@@ -50,13 +50,29 @@ impl Budget {
         Self { deadline: None, memory: memory.unwrap_or(Self::DEFAULT_MEMORY), stop: StopSignal::default() }
     }
 
-    /// Whether reading has to end now, so that what was read is durable before the deadline. A third of the time, and at most ten seconds,
-    /// is left for upload and commit.
+    /// The same less so many bytes of memory, which are for something else than records.
+    #[must_use]
+    pub fn without(&self, bytes: u64) -> Self {
+        Self { memory: self.memory.saturating_sub(bytes), ..self.clone() }
+    }
+
+    /// Bytes of memory for records and what works on them.
+    pub fn for_records(&self) -> u64 {
+        self.memory.saturating_sub(Self::BASE_MEMORY)
+    }
+
+    /// Whether nothing may begin any more, so that what was read is durable before the deadline. A third of the time, and at most ten seconds,
+    /// is left for that.
     pub fn is_spent(&self, started: Millis, clock: &dyn Clock) -> bool {
+        self.is_spent_with(started, clock, 0)
+    }
+
+    /// The same when what was read takes `upload` more milliseconds to be in the bucket.
+    pub fn is_spent_with(&self, started: Millis, clock: &dyn Clock, upload: Millis) -> bool {
         self.stop.is_set()
             || self.deadline.is_some_and(|deadline| {
                 let margin = ((deadline - started) / 3).clamp(0, 10_000);
-                clock.now() >= deadline - margin
+                clock.now().saturating_add(upload) >= deadline - margin
             })
     }
 
@@ -83,7 +99,7 @@ impl Budget {
 
     /// One part of the memory for records, if so many are made of what each of `threads` workers has of it.
     fn part_of_one(&self, parts: u64, threads: usize) -> usize {
-        let left = self.memory.saturating_sub(Self::BASE_MEMORY).max(8 << 20);
+        let left = self.for_records().max(8 << 20);
         usize::try_from(left / parts / threads.max(1) as u64).unwrap_or(usize::MAX)
     }
 }

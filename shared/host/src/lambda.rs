@@ -28,7 +28,9 @@ async fn answer<F: Function>(hosted: Arc<Hosted<F>>, event: LambdaEvent<Value>) 
     let done = hosted.invoke(Event::parse(&payload), deadline).await;
     let function = &context.env_config.function_name;
     for line in done.metrics.embedded(function, &context.request_id, SystemClock.now()) {
-        print(&line);
+        if let Err(error) = print(&line) {
+            tracing::warn!("the metrics of this invocation are lost: stdout cannot be written: {error}");
+        }
     }
     done.result
 }

@@ -98,10 +98,10 @@ async fn once<F: Function>(hosted: &Arc<Hosted<F>>) -> ExitCode {
     let span = tracing::info_span!("invocation", request_id = std::process::id());
     let done = hosted.invoke(Ok(Event::default()), None).instrument(span).await;
     match done.result {
-        Ok(report) => {
-            print(&report.to_string());
-            ExitCode::SUCCESS
-        }
+        Ok(report) => match print(&report.to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => ends_with(1, &format!("stdout cannot be written, so the report is lost; what it reports is done: {error}")),
+        },
         Err(failure) if failure.kind == FailureKind::BadConfiguration => ExitCode::from(2),
         Err(_) => ExitCode::FAILURE,
     }
@@ -138,9 +138,16 @@ fn misuse(platform: Platform, function: &str, arguments: Vec<OsString>) -> Optio
     ))
 }
 
-/// A line on stdout in one write. A closed stream is nobody's failure.
-pub(super) fn print(line: &str) {
-    _ = io::stdout().lock().write_all(format!("{}\n", visible_json(line)).as_bytes());
+/// A line on stdout in one write. A reader that has gone is no failure.
+///
+/// # Errors
+/// The line is lost: the disk is full, for example.
+pub(super) fn print(line: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(format!("{}\n", visible_json(line)).as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Logs what went wrong outside of an invocation, also when that was before the log was started.

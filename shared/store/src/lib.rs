@@ -20,6 +20,7 @@ mod error;
 mod folder;
 mod names;
 mod prefix;
+mod proxy;
 mod retry;
 mod s3;
 mod settings;

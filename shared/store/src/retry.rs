@@ -24,6 +24,11 @@ pub struct RetryPolicy {
     pub slowest_line: u64,
 }
 
+impl RetryPolicy {
+    /// The slowest line that uploads are reckoned with as long as nothing was measured, in bytes a second.
+    pub const SLOWEST_LINE: u64 = 256 << 10;
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
@@ -31,7 +36,7 @@ impl Default for RetryPolicy {
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(10),
             try_time: Duration::from_secs(20),
-            slowest_line: 256 << 10,
+            slowest_line: Self::SLOWEST_LINE,
         }
     }
 }

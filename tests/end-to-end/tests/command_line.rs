@@ -24,6 +24,24 @@ fn a_reader_that_goes_away_is_nobodys_failure() {
     }
 }
 
+/// A script that reads the file afterwards would take a part of the answer for all of it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_written_is_a_failure_of_every_command() {
+    let dir = backed_up_by_the_python_tool();
+    let folder = dir.path().to_str().expect("a path");
+    let commands = [&["list", folder][..], &["verify", folder], &["cost"], &["--help"], &["--version"]];
+    for arguments in commands {
+        for json in [&["--json"][..], &[]] {
+            let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+            let output = local_runner().args(json).args(arguments).stdout(full).output().expect("local-runner starts");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let said = stderr.matches("error: stdout cannot be written").count();
+            assert_eq!((output.status.code(), said), (Some(1), 1), "{arguments:?} {json:?}: {stderr}");
+        }
+    }
+}
+
 /// What is printed and not logged is masked as well.
 #[test]
 fn no_secret_is_in_an_error_of_the_runner() {
@@ -37,6 +55,45 @@ fn no_secret_is_in_an_error_of_the_runner() {
     assert!(stderr.contains("error: /nowhere/***") && !stderr.contains("hunter2"), "{stderr}");
 }
 
+/// A container platform sets CONTAINER_NAME, and the error that follows names only that one.
+#[test]
+fn a_variable_that_replaces_a_value_of_the_file_is_named_at_the_start() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = dir.path().join("config.json");
+    let keys = json!({"FILESYSTEM_TYPE": "LINUX", "FILESYSTEM_BACKUP_DIR": dir.path(), "STORAGE_PREFIX": "mine"});
+    fs::write(&config, keys.to_string()).expect("a file");
+    let list = |prefix: &str| local_runner().arg("list").arg(&config).env("STORAGE_PREFIX", prefix).output().expect("local-runner starts");
+    let stderr = String::from_utf8_lossy(&list("theirs").stderr).into_owned();
+    let named =
+        stderr.contains("environment variables take precedence over") && stderr.contains("STORAGE_PREFIX = ") && stderr.contains("theirs");
+    assert!(named && stderr.contains("mine") && stderr.lines().count() == 1, "{stderr}");
+    assert!(list("mine").stderr.is_empty());
+}
+
+/// Both SDKs read the variables of proxies, so a proxy that is down would be told as a store that is down.
+#[test]
+fn a_proxy_that_is_down_is_named_and_not_the_store() {
+    let dir = TempDir::new().expect("a temporary folder");
+    let config = dir.path().join("config.json");
+    let minio = json!({"FILESYSTEM_TYPE": "MINIO", "MINIO_URL": "http://minio.invalid:9000", "BUCKET_NAME": "backups",
+        "MINIO_ACCESS_KEY": "key", "MINIO_SECRET_KEY": "secret"});
+    let azure = json!({"FILESYSTEM_TYPE": "AZURE", "CONTAINER_NAME": "backups",
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountName=acme;AccountKey=c2VjcmV0;BlobEndpoint=https://acme.invalid"});
+    for (keys, variable) in [(minio, "HTTP_PROXY"), (azure, "HTTPS_PROXY")] {
+        fs::write(&config, keys.to_string()).expect("a file");
+        let list = |no_proxy: &str| {
+            let mut command = local_runner();
+            // Nothing listens there.
+            command.arg("list").arg(&config).env(variable, "http://user:hunter22@127.0.0.1:9").env("NO_PROXY", no_proxy);
+            String::from_utf8_lossy(&command.output().expect("local-runner starts").stderr).into_owned()
+        };
+        let stderr = list("elsewhere");
+        assert!(stderr.contains(&format!("through the proxy http://127.0.0.1:9 ({variable}): check that proxy")), "{stderr}");
+        assert!(!stderr.contains("hunter22"), "{stderr}");
+        assert!(!list("invalid").contains("proxy"), "NO_PROXY holds");
+    }
+}
+
 #[test]
 fn a_function_takes_no_arguments_and_starts_nothing() {
     for function in [Function::Backup, Function::Restore] {
@@ -45,6 +102,19 @@ fn a_function_takes_no_arguments_and_starts_nothing() {
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(output.stdout.is_empty() && stderr.contains("environment variables configure it"), "{stderr}");
     }
+}
+
+/// A folder with one archive of the Python tool's, as whole as the tool left it.
+fn backed_up_by_the_python_tool() -> TempDir {
+    let dir = TempDir::new().expect("a temporary folder");
+    let archives = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/archive/testdata/python-archives/orders/1");
+    let folder = dir.path().join("orders/1");
+    fs::create_dir_all(&folder).expect("a folder");
+    for entry in fs::read_dir(archives).expect("the test data") {
+        let path = entry.expect("a file").path();
+        fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("a copy");
+    }
+    dir
 }
 
 /// In the Python tool's restore.json FILESYSTEM_BACKUP_DIR is the topic's own folder.

@@ -1,19 +1,58 @@
 //! The bucket of the simulation: a store in memory, reached with the same luck as Kafka.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use kernel::clock::{Clock, Millis};
+use kernel::lock;
 use store::testing::MemoryStore;
 use store::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version};
 
-use super::chaos::{Area, Chaos, Fate, Request};
+use super::chaos::{Area, Chaos, Fate, Request, SimClock};
 
 #[derive(Debug)]
 pub(crate) struct SimBucket {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) chaos: Arc<Chaos>,
+    pub(crate) line: Line,
+}
+
+/// The line to the bucket. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Line(Arc<Mutex<Speed>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Speed {
+    /// What uploads go at; `None`: in no time.
+    pub(crate) bytes_a_second: Option<u64>,
+    /// When requests are given up, as the store's adapters do at the end of an invocation.
+    pub(crate) deadline: Option<Millis>,
+}
+
+impl Line {
+    /// Of uploads so small it is the request that takes the time.
+    const SMALL: usize = 1000;
+    /// Whoever works beside an upload comes to do so this often.
+    const STEP: Millis = 20;
+
+    pub(crate) fn set(&self, speed: Speed) {
+        *lock(&self.0) = speed;
+    }
+
+    /// An upload's time passes, or that until the deadline. Whether it arrived.
+    async fn carry(&self, bytes: usize, clock: &SimClock) -> bool {
+        let Speed { bytes_a_second, deadline } = *lock(&self.0);
+        let Some(rate) = bytes_a_second.filter(|_| bytes > Self::SMALL) else { return true };
+        let takes = Millis::try_from(bytes as u64 * 1000 / rate).unwrap_or(Millis::MAX);
+        let (arrives, deadline) = (clock.now() + takes, deadline.unwrap_or(Millis::MAX));
+        while clock.now() < arrives.min(deadline) {
+            clock.advance(Self::STEP.min(arrives.min(deadline) - clock.now()));
+            tokio::task::yield_now().await;
+        }
+        arrives <= deadline
+    }
 }
 
 impl SimBucket {
@@ -49,6 +88,9 @@ impl ObjectStore for SimBucket {
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {
+        if !self.line.carry(body.len(), &self.chaos.clock).await {
+            return Err(self.unavailable(name));
+        }
         self.write(Request::create(Area::Bucket, name), self.store.create(name, body)).await
     }
 

@@ -10,6 +10,7 @@
 //! | `explore`, `gate` | a small instance with every order of requests and at most one kill |
 //! | `generations` | scripted cases: two clusters, logs that lose their ends, empty topics |
 //! | `cases` | scripted cases that random schedules do not reach |
+//! | `slow_line` | a scripted case: uploads that take longer than the margin at the deadline |
 //! | `verdict` | what an invocation may end with |
 //! | `oracle` | what must be true at the end |
 //! | [`fuzz`] | what must hold for any bytes in the bucket or a configuration |
@@ -26,6 +27,7 @@ mod generations;
 mod oracle;
 mod quiet;
 mod schedule;
+mod slow_line;
 mod source;
 mod target;
 mod verdict;
@@ -37,3 +39,4 @@ pub use generations::{
     cut_while_read, empty_topic, lost_end, newest, newest_of_two_clusters, one_of_two_lost_its_end, set_back_with_its_group, two_clusters,
 };
 pub use schedule::{Outcome, Schedule, run};
+pub use slow_line::slow_line;

@@ -20,7 +20,7 @@ use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;
 use tokio::task::JoinHandle;
 
-use super::bucket::SimBucket;
+use super::bucket::{Line, SimBucket};
 use super::chaos::{Chaos, SimClock};
 use super::source::SimSource;
 use super::target::{CLUSTER, SimTarget};
@@ -144,6 +144,9 @@ pub(crate) struct Simulation {
     pub(super) silent: BTreeMap<TopicPartition, Millis>,
     /// Where restores go, if not into the topic that is named after the folder.
     pub(super) target: Option<String>,
+    pub(super) line: Line,
+    /// Bytes that records have besides those that the oracle knows.
+    pub(super) padding: usize,
     pub(super) outcome: Outcome,
 }
 
@@ -164,6 +167,8 @@ impl Simulation {
             fixed: None,
             silent: BTreeMap::new(),
             target: None,
+            line: Line::default(),
+            padding: 0,
             outcome: Outcome::default(),
         }
     }
@@ -481,8 +486,8 @@ impl Simulation {
     }
 
     pub(super) fn backup(&mut self, chaos: Arc<Chaos>) -> Backup {
-        let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP, self.silent.clone());
-        let bucket = SimBucket { store: self.bucket.clone(), chaos };
+        let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP, self.silent.clone()).with_padding(self.padding);
+        let bucket = SimBucket { store: self.bucket.clone(), chaos, line: self.line.clone() };
         let shape = self.shape();
         let settings = BackupSettings {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
@@ -510,7 +515,7 @@ impl Simulation {
     /// The restore of what is asked for into a topic.
     pub(super) fn restore_into(&mut self, chaos: Arc<Chaos>, asked: &str, topic: &str, id: &str) -> Restore {
         let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
-        let bucket = SimBucket { store: self.bucket.clone(), chaos };
+        let bucket = SimBucket { store: self.bucket.clone(), chaos, line: self.line.clone() };
         let shape = self.shape();
         let settings = RestoreSettings {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },

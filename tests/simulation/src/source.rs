@@ -11,6 +11,8 @@ use kafka::{
 };
 use kernel::clock::{Clock, Millis};
 use kernel::record::Record;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::world::{Content, Entry, Log, World};
@@ -27,6 +29,8 @@ pub(crate) struct SimSource {
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
     /// Partitions of which nothing comes for so long after they are opened.
     silent: BTreeMap<TopicPartition, Millis>,
+    /// Bytes that no codec makes smaller, behind each record's value.
+    padding: usize,
 }
 
 pub(crate) fn unavailable(what: &str) -> KafkaError {
@@ -35,7 +39,12 @@ pub(crate) fn unavailable(what: &str) -> KafkaError {
 
 impl SimSource {
     pub(crate) fn new(world: World, chaos: Arc<Chaos>, group: &str, silent: BTreeMap<TopicPartition, Millis>) -> Self {
-        Self { world, chaos, group: group.to_owned(), reading: Arc::default(), silent }
+        Self { world, chaos, group: group.to_owned(), reading: Arc::default(), silent, padding: 0 }
+    }
+
+    /// The same with larger records than the oracle knows.
+    pub(crate) fn with_padding(self, padding: usize) -> Self {
+        Self { padding, ..self }
     }
 
     /// One offset of each partition, at this moment. Now and then a partition has no leader.
@@ -152,6 +161,7 @@ impl SourceCluster for SimSource {
             fetched_to: from,
             epoch: None,
             told: None,
+            padding: self.padding,
         };
         Ok(Box::new(reader))
     }
@@ -180,6 +190,7 @@ struct SimReader {
     epoch: Option<usize>,
     /// The end that was told last: it is told once.
     told: Option<i64>,
+    padding: usize,
 }
 
 impl Drop for SimReader {
@@ -244,7 +255,9 @@ impl PartitionReader for SimReader {
                 Fetched::Record(..) if enough => return,
                 Fetched::Record(offset, value) => {
                     self.position = offset + 1;
-                    enough = Content::of(value).lend(offset, |record| visit(record).is_break());
+                    let mut content = Content::of(value);
+                    pad(&mut content, value, self.padding);
+                    enough = content.lend(offset, |record| visit(record).is_break());
                 }
                 Fetched::End(end) => self.position = end.max(self.position),
             }
@@ -254,5 +267,13 @@ impl PartitionReader for SimReader {
 
     fn position(&self) -> i64 {
         self.position
+    }
+}
+
+fn pad(content: &mut Content, value: u64, padding: usize) {
+    if padding > 0 {
+        let mut noise = vec![0; padding];
+        SmallRng::seed_from_u64(value).fill(&mut noise[..]);
+        content.value.get_or_insert_default().extend(noise);
     }
 }

@@ -13,7 +13,7 @@ use kafka::Delivery;
 use simulation::{
     Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest,
     newest_of_two_clusters, one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence,
-    two_clusters, without_ids,
+    slow_line, two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -87,6 +87,11 @@ fn an_invocation_that_is_overtaken_by_a_newer_generation_ends() {
 #[test]
 fn a_silent_partition_waits_for_the_others_and_they_do_not_wait_for_it() {
     silence().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_backup_over_a_slow_line_gets_ahead_in_each_invocation() {
+    slow_line().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

@@ -40,6 +40,15 @@ impl Compressor {
         Self { codec, out: Vec::new() }
     }
 
+    /// Bytes of memory of its tables, as far as the codec knows: zstd's.
+    #[cfg(test)]
+    pub(super) fn table_bytes(&mut self) -> usize {
+        match &mut self.codec {
+            CompressorCodec::Gzip(_) => 0,
+            CompressorCodec::Zstd(zstd) => zstd.context_mut().sizeof(),
+        }
+    }
+
     /// `raw` as one gzip member or zstd frame.
     pub fn compress(&mut self, raw: &[u8]) -> Bytes {
         let len = match &mut self.codec {
@@ -62,8 +71,16 @@ impl Compressor {
     }
 }
 
+/// Window of what we compress: that of a group. Levels from 3 on have a larger one for larger input, with tables to match it: up to 100 MB for
+/// each giant record.
+const OUR_WINDOW_LOG: u32 = super::GROUP_BYTES.ilog2();
+const FIRST_LEVEL_BEYOND: u8 = 3;
+
 fn zstd_compressor(level: u8) -> io::Result<zstd::bulk::Compressor<'static>> {
     let mut zstd = zstd::bulk::Compressor::new(level.into())?;
+    if level >= FIRST_LEVEL_BEYOND {
+        zstd.set_parameter(zstd::zstd_safe::CParameter::WindowLog(OUR_WINDOW_LOG))?;
+    }
     zstd.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
     zstd.set_parameter(zstd::zstd_safe::CParameter::ContentSizeFlag(true))?;
     Ok(zstd)

@@ -9,6 +9,24 @@ pub enum Compression {
     Zstd(u8),
 }
 
+impl Compression {
+    /// Bytes of memory that the tables of one compressor take, as measured for each level from 1 on and rounded up.
+    pub fn table_bytes(self) -> usize {
+        /// libdeflate's, in KiB: what it allocates.
+        const GZIP: [usize; 12] = [199, 653, 653, 653, 653, 653, 653, 653, 653, 8801, 8801, 8801];
+        /// zstd's, in KiB, with the window of a group.
+        #[rustfmt::skip] // a level, a number
+        const ZSTD: [usize; 19] = [
+            570, 762, 1274, 2554, 3066, 3066, 5626, 5626, 10_746, 10_746, 10_746, 10_746, 16_890, 16_890, 16_890, 17_035, 17_035, 17_665, 17_665,
+        ];
+        let (table, level) = match self {
+            Self::Gzip(level) => (&GZIP[..], level),
+            Self::Zstd(level) => (&ZSTD[..], level),
+        };
+        table[usize::from(level).clamp(1, table.len()) - 1] << 10
+    }
+}
+
 impl Packing {
     /// The wanted level where the wanted codec is this packing's, else this packing's default.
     pub fn compression(self, wanted: Compression) -> Compression {

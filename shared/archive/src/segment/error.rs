@@ -24,7 +24,7 @@ pub enum SegmentErrorKind {
     UnknownVersion,
     /// It unpacks to more than it may.
     TooLarge,
-    /// A record cannot be stored in a segment (offsets that go back, more than 2 GiB in one).
+    /// A record cannot be stored in a segment (offsets that go back).
     Unstorable,
 }
 

@@ -9,7 +9,7 @@ const LARGEST_GROUP: u64 = 4 * GROUP_BYTES as u64;
 /// A batch header and the smallest record.
 const SMALLEST_RECORD: u64 = BATCH_HEADER as u64 + 7;
 /// A broker cannot store a larger batch.
-const LARGEST_RECORD: u64 = i32::MAX as u64 + 12;
+const LARGEST_BATCH: u64 = i32::MAX as u64 + 12;
 
 impl Manifest {
     /// Checks that the manifest agrees with itself: whoever goes by it can rely on sums, order and bounds.
@@ -62,7 +62,7 @@ impl Manifest {
         let empty = self.records == 0;
         let mut types = self.timestamp_types.clone();
         types.dedup();
-        let largest = if empty { 0..=0 } else { SMALLEST_RECORD..=LARGEST_RECORD };
+        let largest = if empty { 0..=0 } else { SMALLEST_RECORD..=LARGEST_BATCH };
         first_false([
             (self.min_timestamp.is_none() == self.max_timestamp.is_none(), "one of min_timestamp and max_timestamp is missing"),
             (!empty || self.min_timestamp.is_none(), "timestamps need a record"),

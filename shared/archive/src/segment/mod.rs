@@ -55,5 +55,8 @@ pub use writer::{FinishedSegment, Lanes, SegmentSpec, SegmentWriter};
 /// Bytes of record batches that share a member: enough to compress well, little enough to hold several.
 const GROUP_BYTES: usize = 1 << 20;
 
+/// The largest record that a segment may hold, in bytes before compression, as the only one of its batch: writers refuse what readers would refuse.
+pub const LARGEST_RECORD: u64 = 256 << 20;
+
 /// Short for results of segments.
 pub type Result<T, E = SegmentError> = std::result::Result<T, E>;

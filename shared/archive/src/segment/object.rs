@@ -12,7 +12,7 @@ use super::codec::{self, FirstMember};
 use super::manifest::Manifest;
 use super::sidecar::{self, Sidecar};
 use super::writer::joined;
-use super::{Result, SegmentError, SegmentErrorKind, archive};
+use super::{LARGEST_RECORD, Result, SegmentError, SegmentErrorKind, archive};
 use crate::catalog::Packing;
 
 /// First request: the head of nearly every segment, and all of a small one.
@@ -39,7 +39,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { workers: 1, stretch: 4 << 20, largest_record: 256 << 20, largest_archive: 256 << 20, largest_unpacked: 16 << 30 }
+        Self { workers: 1, stretch: 4 << 20, largest_record: LARGEST_RECORD, largest_archive: 256 << 20, largest_unpacked: 16 << 30 }
     }
 }
 

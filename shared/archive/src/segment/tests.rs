@@ -8,7 +8,7 @@ mod python;
 use std::sync::Arc;
 
 use kafka::Isolation;
-use kernel::record::TimestampType;
+use kernel::record::{Record, TimestampType};
 use proptest::prelude::*;
 use store::StoreErrorKind;
 use store::testing::{CountingStore, Fault, FaultyStore, Operation};
@@ -102,6 +102,33 @@ async fn a_record_larger_than_a_group_has_a_member_of_its_own() {
     let limited = ReadOptions { largest_record: 5 << 20, ..options(1) };
     let error = read(Arc::new(stored(&segment, NAME)), NAME, limited, None).await.unwrap_err();
     assert!(matches!(&error, crate::Error::Segment(error) if error.kind == SegmentErrorKind::TooLarge), "{error}");
+}
+
+/// What readers refuse is refused by writers, before memory is taken for it.
+#[test]
+fn what_could_not_be_read_is_not_written() {
+    let mut writer = SegmentWriter::new(spec(100, GZIP), 1);
+    let value = vec![0; LARGEST_RECORD as usize];
+    let record =
+        Record { offset: 100, timestamp: 0, timestamp_type: TimestampType::CreateTime, key: None, value: Some(&value), headers: &[] };
+    let error = writer.append(&record).unwrap_err();
+    assert_eq!(error.kind, SegmentErrorKind::TooLarge, "{error}");
+    assert_eq!((writer.records(), writer.held_bytes()), (0, 0));
+    assert_eq!(ReadOptions::default().largest_record, LARGEST_RECORD);
+}
+
+/// The memory that budgets reckon with is what the codec takes, also for a record much larger than a group.
+#[test]
+fn tables_take_no_more_memory_than_is_reckoned_with() {
+    let noise: Vec<u8> = (0..5 * GROUP_BYTES as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    for level in 1..=19 {
+        let mut compressor = Compressor::new(Compression::Zstd(level));
+        for raw in [&noise[..GROUP_BYTES], &noise] {
+            compressor.compress(raw);
+            let (taken, reckoned) = (compressor.table_bytes(), Compression::Zstd(level).table_bytes());
+            assert!(taken <= reckoned && reckoned <= 2 * taken.max(1 << 20), "zstd:{level}: {taken} bytes, not {reckoned}");
+        }
+    }
 }
 
 #[tokio::test]

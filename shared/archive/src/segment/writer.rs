@@ -18,7 +18,7 @@ use super::archive;
 use super::batch::{BatchBuilder, Sized};
 use super::codec::Compressor;
 use super::manifest::{FORMAT_VERSION, Manifest, Member};
-use super::{Compression, GROUP_BYTES, Result, SegmentError, SegmentErrorKind, sidecar};
+use super::{Compression, GROUP_BYTES, LARGEST_RECORD, Result, SegmentError, SegmentErrorKind, sidecar};
 use crate::catalog::Gap;
 
 /// What is known of a segment before its first record.
@@ -172,8 +172,8 @@ impl SegmentWriter {
     /// Appends a record. Does not wait.
     ///
     /// # Errors
-    /// [`SegmentErrorKind::Unstorable`]: its offset is not above the last one or outside of the segment, or it has more than 2 GiB.
-    /// The segment is as it was.
+    /// [`SegmentErrorKind::TooLarge`]: no reader would take it. [`SegmentErrorKind::Unstorable`]: its offset is not above the last one or outside
+    /// of the segment. The segment is as it was.
     ///
     /// # Panics
     /// With more than one worker, outside of a tokio runtime.
@@ -183,6 +183,9 @@ impl SegmentWriter {
             return Err(self.unstorable(format!("the record at offset {} is below {begins}, where the segment begins", record.offset)));
         }
         let sized = Sized::new(record);
+        if sized.alone() as u64 > LARGEST_RECORD {
+            return Err(self.too_large(record.offset, sized.alone()));
+        }
         if self.batches.len() > 0 && self.batches.len() + sized.alone() > GROUP_BYTES {
             self.hand_over();
         }
@@ -209,6 +212,30 @@ impl SegmentWriter {
     /// Bytes of memory that grow with the segment: what is compressed, and twice what is not yet (for the result needs room, too).
     pub fn held_bytes(&self) -> usize {
         self.stored.len() + 2 * (self.pressing_bytes + self.batches.len())
+    }
+
+    /// Whether [`shrink`](Self::shrink) frees some of them: groups are being compressed, or one record is larger than a group.
+    pub fn can_shrink(&self) -> bool {
+        !self.pressing.is_empty() || self.batches.len() > GROUP_BYTES
+    }
+
+    /// Compresses what is not yet, a group at a time, and waits for it.
+    pub async fn shrink(&mut self) {
+        if self.pressing.is_empty() {
+            self.hand_over();
+        }
+        self.await_oldest().await;
+    }
+
+    /// Bytes that the segment would have if it ended now, as far as they are known: what waits for compression is taken to shrink as the rest did.
+    pub fn expected_bytes(&self) -> u64 {
+        let (stored, waiting) = (self.stored.len() as u64, (self.pressing_bytes + self.batches.len()) as u64);
+        let compressed = self.manifest.log_bytes - self.pressing_bytes as u64;
+        if compressed == 0 {
+            return waiting;
+        }
+        let ratio = stored as f64 / compressed as f64;
+        stored + (waiting as f64 * ratio) as u64
     }
 
     /// Number of records so far.
@@ -303,6 +330,17 @@ impl SegmentWriter {
         self.manifest.members.push(member);
         self.stored.push(stored);
         self.lanes.put(lane);
+    }
+
+    fn too_large(&self, offset: i64, bytes: usize) -> SegmentError {
+        let Manifest { topic, partition, .. } = &self.manifest;
+        let what = format!(
+            "the record at offset {offset} has {bytes} bytes before compression, and a backup takes {LARGEST_RECORD} (256 MiB): it could not be \
+             restored. This partition is backed up as far as that record, and no further; others are not affected. To pass it, delete the \
+             records up to offset {} (kafka-delete-records.sh), or leave the topic out of TOPIC_NAMES",
+            offset + 1
+        );
+        SegmentError::new(SegmentErrorKind::TooLarge, format!("{topic}/{partition}"), what)
     }
 
     fn unstorable(&self, what: String) -> SegmentError {

@@ -5,6 +5,7 @@ mod bad;
 mod docs;
 mod good;
 mod login;
+mod precedence;
 mod properties;
 
 use std::ffi::OsString;

@@ -89,7 +89,8 @@ impl SecretLogin {
             Some(_) => (KafkaErrorKind::Credentials, "cannot be read"),
             None => (
                 KafkaErrorKind::Unavailable,
-                "cannot be read: Secrets Manager did not answer. In a VPC it needs an interface endpoint or a NAT gateway",
+                "cannot be read: Secrets Manager did not answer. In a VPC it needs an interface endpoint or a NAT gateway; where HTTPS_PROXY or \
+                 ALL_PROXY is set, the request goes through that proxy unless NO_PROXY names the host",
             ),
         };
         KafkaError::new(kind, &self.arn, format!("the secret {what}: {}", DisplayErrorContext(&error)))
@@ -108,6 +109,8 @@ async fn connect(arn: &str) -> Client {
 fn parse(content: &str) -> std::result::Result<Password, String> {
     let shape = r#"the secret must hold the text {"username": "…", "password": "…"}"#;
     let Content { username, password } = serde_json::from_str(content).map_err(|_| format!("{shape}, and it does not"))?;
+    // A line break at the end is that of the file which the secret was made of.
+    let [username, password] = [username, password].map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
     if username.is_empty() || password.is_empty() || username.contains('\0') || password.contains('\0') {
         return Err(format!("{shape}; one of them is empty or holds a NUL"));
     }
@@ -134,6 +137,8 @@ mod tests {
     fn a_secret_holds_user_and_password_and_is_never_shown() {
         let login = parse(r#"{"username": "backup", "password": "hunter22", "engine": "kafka"}"#).unwrap();
         assert_eq!((login.user.as_str(), login.password.reveal()), ("backup", "hunter22"));
+        let login = parse("{\"username\": \"backup\\n\", \"password\": \" hunter22 \\r\\n\"}").unwrap();
+        assert_eq!((login.user.as_str(), login.password.reveal()), ("backup", " hunter22 "), "spaces can be part of it");
         for bad in ["", "hunter22", r#"{"user": "backup", "password": "hunter22"}"#, r#"{"username": "", "password": "hunter22"}"#] {
             let what = parse(bad).unwrap_err();
             assert!(what.contains(r#"{"username": "…", "password": "…"}"#) && !what.contains("hunter22"), "{what}");

@@ -16,7 +16,7 @@ use super::extras::ExtrasPolicy;
 use super::failure::{SignIn, Site};
 use super::shared_key::SharedKeyPolicy;
 use crate::retry::Retry;
-use crate::{AzureStore, Result, RetryPolicy, StoreError, StoreErrorKind};
+use crate::{AzureStore, Result, RetryPolicy, StoreError, StoreErrorKind, proxy};
 
 /// What requests are allowed with.
 pub(super) enum Login {
@@ -102,6 +102,7 @@ fn site(account_url: &Url, url: &Url, container: &str, login: &Login) -> Site {
     Site {
         url: url.to_string(),
         endpoint: account_url.as_str().trim_end_matches('/').to_owned(),
+        proxy: proxy::of(account_url.as_str()),
         account,
         container: container.to_owned(),
         sign_in,

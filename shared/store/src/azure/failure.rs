@@ -10,7 +10,7 @@ use azure_core::http::{Etag, RawResponse, StatusCode};
 use azure_core::time::{Duration, OffsetDateTime, parse_rfc7231};
 use kernel::in_full;
 
-use crate::{Result, StoreError, StoreErrorKind as Kind, Version};
+use crate::{Result, StoreError, StoreErrorKind as Kind, Version, proxy};
 
 /// How far the clocks may be apart before Azure refuses a signature.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(15);
@@ -22,6 +22,8 @@ pub(super) struct Site {
     pub(super) url: String,
     /// The account's URL.
     pub(super) endpoint: String,
+    /// The proxy that requests go through.
+    pub(super) proxy: Option<String>,
     pub(super) account: String,
     pub(super) container: String,
     pub(super) sign_in: SignIn,
@@ -55,6 +57,12 @@ impl Site {
         }
     }
 
+    /// The account's URL, with the proxy in front of it.
+    fn way(&self) -> String {
+        let proxy = self.proxy.as_ref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
+        format!("{}{proxy}", self.endpoint)
+    }
+
     /// The version in an answer.
     pub(super) fn version(&self, name: &str, etag: Option<Etag>) -> Result<Version> {
         etag.map(|etag| Version(etag.into()))
@@ -65,6 +73,9 @@ impl Site {
         let answered = self.answered.load(Ordering::Relaxed);
         let (kind, what) = match error.kind() {
             ErrorKind::HttpResponse { status, raw_response, .. } => return self.refused(name, *status, raw_response.as_deref()),
+            ErrorKind::Connection if !answered && self.proxy.is_some() => {
+                (Kind::WrongEndpoint, format!("cannot connect to {}: {}", self.way(), proxy::HINT))
+            }
             ErrorKind::Connection if !answered => (
                 Kind::WrongEndpoint,
                 format!(
@@ -72,7 +83,11 @@ impl Site {
                     self.endpoint
                 ),
             ),
-            ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete answer from {}", self.endpoint)),
+            // The SDK does not tell a proxy that is down from a connection that is lost.
+            ErrorKind::Connection | ErrorKind::Io if !answered && self.proxy.is_some() => {
+                (Kind::Unavailable, format!("no complete answer from {}: {}", self.way(), proxy::HINT))
+            }
+            ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete answer from {}", self.way())),
             ErrorKind::Credential if answered || is_passing(&error) => {
                 (Kind::Unavailable, "whoever gives out the identity's tokens did not give one".into())
             }
@@ -95,7 +110,11 @@ impl Site {
         }
         let request = headers.get_optional_str(&HeaderName::from_static("x-ms-request-id")).unwrap_or("unknown");
         let code = if code.is_empty() { "no error code" } else { code };
-        let what = format!("{} ({code}, HTTP {}, request {request})", self.advice(kind, code, headers), u16::from(status));
+        let mut advice = self.advice(kind, code, headers);
+        if kind == Kind::Other {
+            advice += &answer.map(|answer| named_in(answer.body().as_ref())).unwrap_or_default();
+        }
+        let what = format!("{advice} ({code}, HTTP {}, request {request})", u16::from(status));
         StoreError::new(kind, self.location(name), what)
     }
 
@@ -134,11 +153,11 @@ impl Site {
             (Kind::WrongEndpoint, "AccountRequiresHttps") => {
                 format!("the account {account} accepts only https: correct its endpoint {endpoint}")
             }
-            (Kind::WrongEndpoint, _) => format!("what answers at {endpoint} is not Azure Blob Storage of the needed version"),
+            (Kind::WrongEndpoint, _) => format!("what answers at {} is not Azure Blob Storage of the needed version", self.way()),
             (Kind::Other, "BlobArchived" | "BlobBeingRehydrated") => {
                 "the object is archived: move it to a tier that can be read at once, which takes hours".into()
             }
-            (Kind::Other, _) => "Azure refused the request".into(),
+            (Kind::Other, _) => format!("what answers at {endpoint} refused the request, and would refuse it again"),
         }
     }
 
@@ -211,6 +230,12 @@ fn kind(status: u16, code: &str) -> Kind {
         ("OperationTimedOut", _) => Kind::Unavailable,
         ("BlobImmutableDueToPolicy" | "ContainerDisabled", _) => Kind::Denied,
         ("AccountRequiresHttps", _) => Kind::WrongEndpoint,
+        // What is lacking now is lacking the next time too.
+        (
+            "FeatureVersionMismatch" | "FeatureNotSupported" | "UnsupportedHeader" | "UnsupportedQueryParameter" | "UnsupportedHttpVerb",
+            _,
+        ) => Kind::Other,
+        (_, 501 | 505) => Kind::Other,
         (_, 429 | 503) => Kind::Throttled,
         (_, 408 | 500..) => Kind::Unavailable,
         // Every refusal by Azure Blob Storage carries a code.
@@ -220,6 +245,20 @@ fn kind(status: u16, code: &str) -> Kind {
         (_, 403) => Kind::Denied,
         _ => Kind::Other,
     }
+}
+
+/// What an error document says that it is about: the header or the query parameter.
+fn named_in(document: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    let text = String::from_utf8_lossy(document);
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0.chars().take(LONGEST).collect::<String>())
+    };
+    let named = [("header", "HeaderName"), ("parameter", "QueryParameterName")]
+        .into_iter()
+        .find_map(|(what, name)| Some(format!(", because of the {what} {:?}", element(name)?)));
+    named.unwrap_or_default()
 }
 
 /// How far this machine's clock is ahead of the answer's `Date`.

@@ -76,8 +76,11 @@ impl AzureBlobStore {
     async fn answer(&self, prefix: &str, context: &Context<'static>, options: &Options) -> Result<Response<ListBlobsResponse, XmlFormat>> {
         let once = |_| async move {
             let method_options = PagerOptions { context: context.clone(), ..Default::default() };
-            let pages = self.container.list_blobs(Some(Options { method_options, ..options.clone() }));
-            let page = self.site.answer(prefix, pages)?.into_pages().try_next().await;
+            // Nothing is sent before the first page is asked for, so that there are pages is no answer yet.
+            let page = match self.container.list_blobs(Some(Options { method_options, ..options.clone() })) {
+                Ok(pages) => pages.into_pages().try_next().await,
+                Err(error) => Err(error),
+            };
             self.site.answer(prefix, page)?.ok_or_else(|| self.incomplete(prefix))
         };
         self.retry.run(&self.site.location(prefix), 0, once).await

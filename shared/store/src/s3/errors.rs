@@ -8,6 +8,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_checksums::body::validate::Error as ChecksumError;
 
+use super::feature;
+use crate::proxy;
 use crate::{StoreError, StoreErrorKind};
 
 /// The bucket's address, for the words of errors.
@@ -16,6 +18,8 @@ pub(super) struct Site {
     pub(super) bucket: String,
     pub(super) region: String,
     pub(super) endpoint: Option<String>,
+    /// The proxy that requests go through.
+    pub(super) proxy: Option<String>,
     /// Whether anything ever answered there: when not, the address is wrong rather than the network down, and so are the credentials.
     pub(super) answered: AtomicBool,
 }
@@ -28,6 +32,16 @@ pub(super) struct Asked {
     pub(super) location: String,
     /// What it means when the request's condition does not hold.
     pub(super) refusal: StoreErrorKind,
+    /// The headers of the request that not every store knows.
+    pub(super) special: Vec<&'static str>,
+}
+
+impl Asked {
+    /// The same with the headers of the request that not every store knows.
+    pub(super) fn carrying(mut self, headers: impl IntoIterator<Item = &'static str>) -> Self {
+        self.special.extend(headers);
+        self
+    }
 }
 
 type Told = (StoreErrorKind, String);
@@ -56,7 +70,11 @@ impl Site {
                 self.answered.store(true, Ordering::Relaxed);
                 let raw = failed.raw();
                 let region = raw.headers().get("x-amz-bucket-region").map(str::to_owned).or_else(|| region_in(raw.body().bytes()?));
-                self.refused(asked, failed.err().code().unwrap_or_default(), raw.status().as_u16(), region)
+                let (code, status) = (failed.err().code().unwrap_or_default(), raw.status().as_u16());
+                match feature::is_lacking(code, status) {
+                    true => (StoreErrorKind::Other, self.lacking(asked, code, status, raw.body().bytes().unwrap_or_default())),
+                    false => self.refused(asked, code, status, region),
+                }
             }
             SdkError::ResponseError(failed) if failed.raw().body().bytes().is_some() => self.foreign(),
             SdkError::DispatchFailure(failed) => {
@@ -133,9 +151,6 @@ impl Site {
             "KeyTooLongError" | "InvalidURI" | "XMinioInvalidObjectName" | "XMinioObjectExistsAsDirectory" | "XMinioParentIsObject" => {
                 (Kind::BadName, format!("the bucket cannot hold an object of this name ({code})"))
             }
-            "NotImplemented" => {
-                (Kind::Other, format!("{} lacks what safe writing needs, such as conditional requests, for {action}", self.address()))
-            }
             "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded" => {
                 (Kind::Other, format!("{} has no room left for this bucket ({code})", self.address()))
             }
@@ -144,6 +159,13 @@ impl Site {
             }
             _ => self.by_status(asked, code, status, region),
         }
+    }
+
+    /// For a store that cannot do what was asked. That never changes, so it is not tried again.
+    fn lacking(&self, asked: &Asked, code: &str, status: u16, answer: &[u8]) -> String {
+        let code = if code.is_empty() { String::new() } else { format!("{code}, ") };
+        let what = feature::lacking(&asked.special, answer);
+        format!("{} cannot do this {} request ({code}HTTP {status}): it lacks {what}", self.address(), asked.action)
     }
 
     /// For answers without a code (to a HEAD request, or from a proxy), and codes not listed above.
@@ -178,13 +200,14 @@ impl Site {
             None => {}
         }
         if connected || self.answered.load(Ordering::Relaxed) {
-            return (StoreErrorKind::Unavailable, format!("no complete answer from {}", self.address()));
+            return (StoreErrorKind::Unavailable, format!("no complete answer from {}", self.way()));
         }
         let hint = match &self.endpoint {
+            _ if self.proxy.is_some() => proxy::HINT,
             Some(_) => "check MINIO_URL, IS_MINIO_SECURE or AWS_ENDPOINT_URL",
             None => "check S3_REGION and the network (in a VPC without a way out, S3 needs a gateway endpoint)",
         };
-        (StoreErrorKind::WrongEndpoint, format!("cannot connect to {}: {hint}", self.address()))
+        (StoreErrorKind::WrongEndpoint, format!("cannot connect to {}: {hint}", self.way()))
     }
 
     fn denied(&self, action: &str) -> String {
@@ -205,11 +228,17 @@ impl Site {
     }
 
     fn failing(&self, how: &str) -> String {
-        format!("{} failed ({})", self.address(), how.trim_end())
+        format!("{} failed ({})", self.way(), how.trim_end())
     }
 
     fn foreign(&self) -> Told {
-        (StoreErrorKind::WrongEndpoint, format!("what answers at {} does not speak S3: check the address and the port", self.address()))
+        (StoreErrorKind::WrongEndpoint, format!("what answers at {} does not speak S3: check the address and the port", self.way()))
+    }
+
+    /// The address, with the proxy in front of it.
+    fn way(&self) -> String {
+        let proxy = self.proxy.as_ref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
+        self.address() + &proxy
     }
 
     fn address(&self) -> String {

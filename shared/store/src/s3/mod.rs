@@ -1,6 +1,7 @@
 //! S3 and MinIO, on Amazon's SDK.
 
 mod errors;
+mod feature;
 mod list;
 mod multipart;
 mod payload;
@@ -28,7 +29,7 @@ use self::errors::{Asked, Site};
 use self::multipart::PartSizes;
 use self::put::Condition;
 use super::retry::{LARGEST_STRETCH, Retry, SMALL_OBJECT};
-use super::{Body, Object, ObjectStore, Page, Part, Result, RetryPolicy, StoreError, StoreErrorKind, Version, names};
+use super::{Body, Object, ObjectStore, Page, Part, Result, RetryPolicy, StoreError, StoreErrorKind, Version, names, proxy};
 use crate::S3Store;
 
 /// A general purpose bucket of S3, or one of MinIO or another server that speaks S3 with conditional writes.
@@ -67,6 +68,9 @@ impl S3BucketStore {
             bucket: settings.bucket.clone(),
             region: region.to_string(),
             endpoint: settings.endpoint.clone(),
+            proxy: proxy::of(
+                &settings.endpoint.clone().unwrap_or_else(|| format!("https://{}.s3.{region}.amazonaws.com", settings.bucket)),
+            ),
             answered: AtomicBool::new(false),
         };
         let config = aws_sdk_s3::config::Builder::from(shared)
@@ -89,7 +93,7 @@ impl S3BucketStore {
     }
 
     fn asked(&self, action: &'static str, name: &str, refusal: StoreErrorKind) -> Asked {
-        Asked { action, location: self.url(name), refusal }
+        Asked { action, location: self.url(name), refusal, special: Vec::new() }
     }
 
     fn check(&self, name: &str) -> Result<()> {

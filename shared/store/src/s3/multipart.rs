@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUploa
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::put::{WRITE_ID, new_write_id};
-use super::{S3BucketStore, payload, version};
+use super::{S3BucketStore, feature, payload, version};
 use crate::{Body, Result, StoreError, StoreErrorKind, Version};
 
 /// Parts an upload can have.
@@ -98,7 +98,9 @@ impl S3BucketStore {
 
 impl<'a> Upload<'a> {
     async fn begin(store: &'a S3BucketStore, name: &'a str, body: &'a Body, write_id: &'a str, is_first: bool) -> Result<Self> {
-        let asked = store.asked("s3:PutObject", name, StoreErrorKind::Other);
+        let storage_class = store.storage_class(body);
+        let special = [feature::CHECKSUM_ALGORITHM, feature::CHECKSUM_TYPE].into_iter().chain(store.special(storage_class.as_ref()));
+        let asked = store.asked("s3:PutObject", name, StoreErrorKind::Other).carrying(special);
         let begin = |_| async {
             let request = store
                 .client
@@ -110,7 +112,7 @@ impl<'a> Upload<'a> {
                 .metadata(WRITE_ID, write_id)
                 .set_server_side_encryption(store.encryption())
                 .set_ssekms_key_id(store.kms_key.clone())
-                .set_storage_class(store.storage_class(body));
+                .set_storage_class(storage_class.clone());
             let begun = store.site.answer(&asked, request.send().await)?;
             begun.upload_id.ok_or_else(|| StoreError::new(StoreErrorKind::Other, &asked.location, "S3 gave the upload no id"))
         };
@@ -150,7 +152,7 @@ impl<'a> Upload<'a> {
 
     async fn send_part(&self, part: Body, number: i32) -> Result<CompletedPart> {
         let store = self.store;
-        let asked = store.asked("s3:PutObject", self.name, StoreErrorKind::Other);
+        let asked = store.asked("s3:PutObject", self.name, StoreErrorKind::Other).carrying([feature::CHECKSUM]);
         let checksum = payload::crc32c(&part);
         let send = |_| async {
             let request = store
@@ -171,7 +173,8 @@ impl<'a> Upload<'a> {
 
     async fn complete(&self, parts: Vec<CompletedPart>) -> Result<End> {
         let store = self.store;
-        let asked = store.asked("s3:PutObject", self.name, StoreErrorKind::AlreadyExists);
+        let special = [feature::IF_NONE_MATCH, feature::CHECKSUM, feature::CHECKSUM_TYPE];
+        let asked = store.asked("s3:PutObject", self.name, StoreErrorKind::AlreadyExists).carrying(special);
         let (asked, parts) = (&asked, &CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
         let checksum = &payload::crc32c(self.body);
         let complete = |number: u32| async move {

@@ -1,6 +1,6 @@
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 
-use super::{S3BucketStore, payload, version};
+use super::{S3BucketStore, feature, payload, version};
 use crate::{Body, Result, StoreErrorKind, Version};
 
 /// The metadata that holds a number no two writes share: by it, one whose answer was lost is recognised.
@@ -20,6 +20,13 @@ impl Condition<'_> {
         match self {
             Self::Absent => StoreErrorKind::AlreadyExists,
             Self::Still(_) => StoreErrorKind::Changed,
+        }
+    }
+
+    fn header(self) -> &'static str {
+        match self {
+            Self::Absent => feature::IF_NONE_MATCH,
+            Self::Still(_) => feature::IF_MATCH,
         }
     }
 }
@@ -44,7 +51,12 @@ impl S3BucketStore {
     }
 
     async fn put(&self, name: &str, body: &Body, id: &str, condition: Condition<'_>) -> Result<Version> {
-        let asked = self.asked("s3:PutObject", name, condition.refusal());
+        let storage_class = match condition {
+            Condition::Absent => self.storage_class(body),
+            Condition::Still(_) => None,
+        };
+        let special = [condition.header(), feature::CHECKSUM].into_iter().chain(self.special(storage_class.as_ref()));
+        let asked = self.asked("s3:PutObject", name, condition.refusal()).carrying(special);
         let request = self
             .client
             .put_object()
@@ -57,7 +69,7 @@ impl S3BucketStore {
             .set_ssekms_key_id(self.kms_key.clone())
             .body(payload::stream(body));
         let request = match condition {
-            Condition::Absent => request.if_none_match("*").set_storage_class(self.storage_class(body)),
+            Condition::Absent => request.if_none_match("*").set_storage_class(storage_class),
             Condition::Still(version) => request.if_match(&version.0),
         };
         match self.site.answer(&asked, request.send().await) {
@@ -83,6 +95,12 @@ impl S3BucketStore {
             Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The headers that settings ask for, and that not every store knows.
+    pub(super) fn special(&self, storage_class: Option<&StorageClass>) -> impl Iterator<Item = &'static str> {
+        let encryption = self.kms_key.as_ref().map(|_| feature::ENCRYPTION);
+        encryption.into_iter().chain(storage_class.map(|_| feature::STORAGE_CLASS))
     }
 
     pub(super) fn encryption(&self) -> Option<ServerSideEncryption> {

@@ -70,6 +70,14 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
         (key(), refusal(400, "InvalidResourceName"), Kind::BadName, "name"),
         (key(), refusal(409, "BlobArchived"), Kind::Other, "archived"),
         (key(), refusal(400, "SomethingNew"), Kind::Other, "SomethingNew"),
+        (key(), refusal(409, "FeatureVersionMismatch"), Kind::Other, "would refuse it again"),
+        (key(), ok(501, &[], ""), Kind::Other, "HTTP 501"),
+        (
+            key(),
+            ok(501, &[("x-ms-error-code", "UnsupportedHeader")], "<Error><HeaderName>x-ms-content-crc64</HeaderName></Error>"),
+            Kind::Other,
+            "because of the header \"x-ms-content-crc64\"",
+        ),
         (key(), refusal(400, "InvalidHeaderValue"), Kind::WrongEndpoint, "https://acme.blob.core.windows.net"),
         (key(), ok(404, &[], "<html>not found</html>"), Kind::WrongEndpoint, "is not Azure Blob Storage"),
         (key(), ok(301, &[("location", "https://example.com")], ""), Kind::WrongEndpoint, "is not Azure Blob Storage"),
@@ -81,6 +89,13 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(error.location, "https://acme.blob.core.windows.net/backups/orders/topic.json");
     }
+}
+
+/// A listing that was not even sent is no answer.
+#[tokio::test]
+async fn a_listing_tells_a_wrong_endpoint_as_a_read_does() {
+    let error = Script::replies(vec![Reply::NoConnection]).store(sas()).list("orders/", "", 10).await.unwrap_err();
+    assert_eq!(error.kind, Kind::WrongEndpoint, "{error}");
 }
 
 #[tokio::test]

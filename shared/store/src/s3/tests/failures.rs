@@ -39,6 +39,9 @@ async fn codes_become_kinds() {
         (400, "KeyTooLongError", Kind::BadName),
         (507, "XMinioStorageFull", Kind::Other),
         (501, "NotImplemented", Kind::Other),
+        (501, "SomethingNew", Kind::Other),
+        (501, "", Kind::Other),
+        (400, "FeatureNotSupported", Kind::Other),
         (403, "InvalidObjectState", Kind::Other),
         (418, "SomethingNew", Kind::Other),
     ] {
@@ -61,6 +64,42 @@ async fn an_error_says_what_to_do() {
     let body = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-north-1</Region></Error>";
     let error = read(Reply::Answer(400, vec![], body.into())).await;
     assert!(error.what.contains("set S3_REGION=eu-north-1"), "{error}");
+}
+
+/// A store that lacks something lacks it the next time too: it is asked once, and the message names the header and the setting.
+#[tokio::test]
+async fn what_a_store_lacks_is_asked_for_once_and_named() {
+    let error = |header: &str, message: &str| {
+        let header = if header.is_empty() { String::new() } else { format!("<Header>{header}</Header>") };
+        let body = format!("<Error><Code>NotImplemented</Code><Message>{message}</Message>{header}</Error>");
+        Reply::Answer(501, vec![("content-type", "application/xml".into())], body)
+    };
+    let general = "A header you provided implies functionality that is not implemented";
+    let with_key = |url: &str| S3Store { kms_key: Some("key".into()), storage_class: Some("GLACIER_IR".into()), ..settings(url) };
+    for (reply, says, says_not) in [
+        (error("x-amz-checksum-crc32c", general), "lacks the header x-amz-checksum-crc32c: a checksum", "conditional"),
+        (
+            error("", "Header 'x-amz-checksum-crc32c' with value 'x' not implemented"),
+            "lacks the header x-amz-checksum-crc32c",
+            "conditional",
+        ),
+        (error("If-None-Match", general), "lacks the header If-None-Match: conditional requests keep two runs apart", "checksum-crc32c"),
+        (error("x-amz-server-side-encryption", general), "remove S3_SSE_KMS_KEY_ID", "conditional"),
+        (error("x-amz-storage-class", general), "remove S3_STORAGE_CLASS", "conditional"),
+        (error("x-amz-\u{1b}[31m", general), "lacks the header \"x-amz-\\u{1b}[31m\"", "\u{1b}"),
+        (error("", general), "If-None-Match (conditional requests keep two runs apart", "the header If"),
+        (Reply::Answer(501, vec![], String::new()), "x-amz-checksum-crc32c (a checksum", "its answer"),
+    ] {
+        let server = Server::start(move |_, _| reply.clone()).await;
+        let store = S3BucketStore::connect(&with_key(&server.url), policy(8), &Deadline::unset()).await.unwrap();
+        let error = store.create("x", vec![0; 200 << 10].into()).await.unwrap_err();
+        assert_eq!((error.kind, server.requests().len()), (StoreErrorKind::Other, 1), "{error}");
+        assert!(error.what.contains(says) && !error.what.contains(says_not), "{says}: {error}");
+    }
+    let server = Server::start(|_, _| Reply::Answer(501, vec![], String::new())).await;
+    let error = store(&server.url, 8).await.list("", "", 10).await.unwrap_err();
+    assert_eq!(server.requests().len(), 1, "{error}");
+    assert!(error.what.contains("cannot do this s3:ListBucket request (HTTP 501): it lacks the request itself"), "{error}");
 }
 
 #[tokio::test]
