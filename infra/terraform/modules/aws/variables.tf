@@ -18,7 +18,7 @@ variable "tags" {
 }
 
 variable "topics" {
-  description = "Topics to back up: names, globs (payments-*) and regular expressions of whole names (^orders-[0-9]+), found anew in each run (TOPIC_NAMES). With patterns bucket.expire_days is refused."
+  description = "Topics to back up: names, globs (payments-*) and regular expressions of whole names (^orders-[0-9]+), looked up again in each run (TOPIC_NAMES). With patterns bucket.expire_days is refused."
   type        = list(string)
   nullable    = false
 
@@ -28,11 +28,11 @@ variable "topics" {
   }
   validation {
     condition     = alltrue([for entry in var.topics : can(regex(local.legal_entry, entry)) && !contains([".", ".."], entry)])
-    error_message = "topics takes names of topics (1 to 249 letters, digits, dots, underscores and hyphens), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
+    error_message = "topics must hold names of topics (1 to 249 letters, digits, dots, underscores and hyphens), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
   }
   validation {
     condition     = alltrue([for entry in var.topics : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true])
-    error_message = "topics holds what is no regular expression: ${join(", ", [for entry in var.topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Classes such as \\p{L} and quotes (\\Q) are unknown to the program."
+    error_message = "topics has entries that are not regular expressions: ${join(", ", [for entry in var.topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Correct them; the program knows no classes such as \\p{L} and no quotes (\\Q)."
   }
   validation {
     condition     = length(distinct(var.topics)) == length(var.topics)
@@ -52,11 +52,11 @@ variable "exclude_topics" {
 
   validation {
     condition     = alltrue([for entry in var.exclude_topics : can(regex(local.legal_entry, entry)) && !contains([".", ".."], entry)])
-    error_message = "exclude_topics takes names of topics (1 to 249 letters, digits, dots, underscores and hyphens), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
+    error_message = "exclude_topics must hold names of topics (1 to 249 letters, digits, dots, underscores and hyphens), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
   }
   validation {
     condition     = alltrue([for entry in var.exclude_topics : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true])
-    error_message = "exclude_topics holds what is no regular expression: ${join(", ", [for entry in var.exclude_topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Classes such as \\p{L} and quotes (\\Q) are unknown to the program."
+    error_message = "exclude_topics has entries that are not regular expressions: ${join(", ", [for entry in var.exclude_topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Correct them; the program knows no classes such as \\p{L} and no quotes (\\Q)."
   }
   validation {
     condition     = length(distinct(var.exclude_topics)) == length(var.exclude_topics)
@@ -72,7 +72,7 @@ variable "exclude_topics" {
         startswith(pair[0], "^") ? "^(?:${pair[0]})$" : "^${replace(replace(replace(pair[0], ".", "[.]"), "?", "."), "*", ".*")}$", pair[1]
       ))
     ])
-    error_message = "exclude_topics leaves out what topics asks for by name (${join(", ", local.topic_names)}). Take it out of one of the two."
+    error_message = "exclude_topics excludes a topic that topics names (${join(", ", local.topic_names)}). Remove it from one of the two."
   }
 }
 
