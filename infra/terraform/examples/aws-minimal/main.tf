@@ -12,10 +12,17 @@ resource "aws_secretsmanager_secret" "kafka" {
   description = "{\"username\": …, \"password\": …} of the Kafka user that kafka-backup logs in as"
 }
 
+locals {
+  has_patterns = anytrue([for entry in var.topics : can(regex("^\\^|[*?]", entry))])
+  drill_topic  = "${var.topics[0]}.restored"
+}
+
 module "kafka_backup" {
   source = "../../modules/aws"
 
   topics = var.topics
+  # What the drill restores would be backed up again where a pattern takes it.
+  exclude_topics = distinct(concat(var.exclude_topics, local.has_patterns ? [local.drill_topic] : []))
   kafka = {
     bootstrap_servers = var.bootstrap_servers
     auth              = var.sasl_mechanism
@@ -30,7 +37,7 @@ module "kafka_backup" {
   restore = {
     package_path  = "${var.packages}/restore-batch-arm64.zip"
     backup_topic  = var.topics[0]
-    restore_topic = "${var.topics[0]}.restored"
+    restore_topic = local.drill_topic
   }
 
   # Short, so that what a first try leaves behind can be deleted tomorrow. Leave it out in earnest.

@@ -34,13 +34,29 @@ variable "sasl_mechanism" {
 }
 
 variable "topics" {
-  description = "Topics to back up. The first one is what the restore drill restores."
+  description = "Topics to back up: names, and patterns such as payments-*. The first one is a name: the restore drill restores it."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = length(var.topics) > 0
     error_message = "topics must name at least one topic."
+  }
+  validation {
+    condition     = !can(regex("^\\^|[*?]", try(var.topics[0], "")))
+    error_message = "topics must begin with the name of a topic, which the restore drill restores. Write it before the patterns: [\"orders\", \"*\"]."
+  }
+}
+
+variable "exclude_topics" {
+  description = "Topics that patterns of topics do not take."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for entry in var.exclude_topics : entry != ""])
+    error_message = "exclude_topics must not hold an empty entry."
   }
 }
 

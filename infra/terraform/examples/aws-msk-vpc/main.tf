@@ -35,6 +35,9 @@ module "kafka_backup" {
   name   = var.name
   topics = var.topics
 
+  exclude_topics     = var.exclude_topics
+  msk_topic_patterns = var.msk_topic_patterns
+
   kafka = {
     bootstrap_servers = data.aws_msk_cluster.this.bootstrap_brokers_sasl_iam
     auth              = "MSK_IAM"
@@ -67,7 +70,7 @@ module "kafka_backup" {
     lock_mode       = "GOVERNANCE"
     lock_days       = 30
     transition_days = 30
-    expire_days     = 400
+    expire_days     = var.expire_days
   }
 
   alarms = {

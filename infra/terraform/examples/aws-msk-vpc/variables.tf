@@ -62,13 +62,47 @@ variable "broker_security_group_id" {
 }
 
 variable "topics" {
-  description = "Topics to back up."
+  description = "Topics to back up: names, and patterns such as payments-* (with expire_days = null)."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = length(var.topics) > 0
     error_message = "topics must name at least one topic."
+  }
+}
+
+variable "exclude_topics" {
+  description = "Topics that patterns of topics do not take."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for entry in var.exclude_topics : entry != ""])
+    error_message = "exclude_topics must not hold an empty entry."
+  }
+}
+
+variable "msk_topic_patterns" {
+  description = "Topics that the backup may read, with * and ? as in ARNs, where topics holds a regular expression. Null: exactly topics."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.msk_topic_patterns == null ? true : length(var.msk_topic_patterns) > 0
+    error_message = "msk_topic_patterns must hold a pattern, or be null."
+  }
+}
+
+variable "expire_days" {
+  description = "Days until segments are deleted. Null: never, which patterns in topics need."
+  type        = number
+  default     = 400
+
+  validation {
+    condition     = var.expire_days == null || !anytrue([for entry in var.topics : can(regex("^\\^|[*?]", entry))])
+    error_message = "expire_days works by the names of topics: with a pattern in topics set expire_days = null, or name the topics."
   }
 }
 

@@ -16,5 +16,7 @@ module "kafka_backup" {
   topics  = var.topics
   restore = var.restore
 
+  exclude_topics = var.exclude_topics
+
   alarms = { emails = var.emails }
 }

@@ -38,13 +38,25 @@ variable "kafka" {
 }
 
 variable "topics" {
-  description = "The topics to back up, by their full names."
+  description = "The topics to back up: names, and patterns such as payments-*."
   type        = set(string)
   nullable    = false
 
   validation {
     condition     = length(var.topics) > 0
     error_message = "topics must name at least one topic."
+  }
+}
+
+variable "exclude_topics" {
+  description = "Topics that patterns of topics do not take."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for entry in var.exclude_topics : entry != ""])
+    error_message = "exclude_topics must not hold an empty entry."
   }
 }
 

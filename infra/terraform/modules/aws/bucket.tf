@@ -9,7 +9,7 @@ locals {
 
   # A partition's folder begins with a digit, topic.json beside the folders does not: it must outlive the segments.
   expiring_prefixes = var.bucket.expire_days == null ? [] : [
-    for pair in setproduct(var.topics, range(10)) : "${local.prefix}${pair[0]}/${pair[1]}"
+    for pair in setproduct(local.topic_names, range(10)) : "${local.prefix}${pair[0]}/${pair[1]}"
   ]
 }
 

@@ -47,7 +47,8 @@ locals {
   }
 
   backup_environment = { for key, value in merge(local.store_environment, local.kafka_environment.backup, {
-    TOPIC_NAMES                       = join(",", var.topics)
+    TOPIC_NAMES                       = local.topic_lists.topics
+    EXCLUDE_TOPIC_NAMES               = length(var.exclude_topics) == 0 ? null : local.topic_lists.excluded
     GROUP_ID                          = var.group_id
     NUMBER_OF_MESSAGE_PER_BACKUP_FILE = tostring(var.backup.records_per_segment)
     RETRY_UPLOAD_SECONDS              = tostring(var.backup.retry_upload_seconds)

@@ -58,7 +58,7 @@ resource "aws_lambda_function" "this" {
   lifecycle {
     precondition {
       condition     = length(join("", [for key, value in each.value.environment : "${key}${value}"])) <= 4096
-      error_message = "The environment of ${local.function_names[each.key]} is longer than the 4096 bytes that Lambda allows. Spread the topics over several deployments of this module (each with its own name and group_id), or leave out ca_pem."
+      error_message = "The environment of ${local.function_names[each.key]} is longer than the 4096 bytes that Lambda allows. Take topics by patterns, or spread them over several deployments of this module (each with its own name and group_id), or leave out ca_pem."
     }
   }
 

@@ -14,7 +14,7 @@ locals {
     for role, name in local.function_names : role => "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${name}"
   }
 
-  # Everything that the policies of the two functions name, by role.
+  # Everything that the policies of the two functions name, by role. `*` and `?` of a glob are wildcards of IAM, too.
   grants = {
     backup = {
       objects      = ["${local.bucket_arn}/${local.prefix}*"]

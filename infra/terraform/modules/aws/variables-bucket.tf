@@ -10,7 +10,7 @@ variable "bucket" {
     - storage_class: of new segments (S3_STORAGE_CLASS). Default: STANDARD.
     - transition_days: days until objects move to transition_class. Default: never.
     - transition_class: GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING: classes that answer at once.
-    - expire_days: days until segments are deleted. Default: never. topic.json, restore checkpoints and later generations (orders@2) are kept. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
+    - expire_days: days until segments are deleted. Default: never. topic.json, restore checkpoints and later generations (orders@2) are kept. Only where `topics` are names. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
     - noncurrent_expire_days: days that overwritten and deleted versions stay.
     - access_log: bucket that gets the access log. Default: no log.
     - force_destroy: true: destroy deletes the backups too.
@@ -76,6 +76,10 @@ variable "bucket" {
   validation {
     condition     = var.bucket.expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.expire_days >= var.bucket.lock_days, false)
     error_message = "bucket.expire_days must not be less than bucket.lock_days: a locked segment cannot be deleted."
+  }
+  validation {
+    condition     = var.bucket.expire_days == null || !local.has_patterns
+    error_message = "bucket.expire_days takes lifecycle rules for each topic by its name: what a pattern of topics finds would never expire. Name the topics that expire (in a deployment of their own, where a pattern takes the others), or leave expire_days out and use a bucket with lifecycle rules of your own (bucket.create = false)."
   }
   validation {
     condition     = var.bucket.expire_days == null || length(var.topics) <= 90

@@ -118,12 +118,25 @@ variable "restore_kafka" {
 }
 
 variable "msk_topic_patterns" {
-  description = "Topics that the backup role may read through MSK IAM, as names or with * at the end. Default: exactly `topics`. Needed only with so many topics that the policy gets too long."
+  description = "Topics that the backup role may read through MSK IAM, as names, or with * and ? as in ARNs. Default: exactly `topics`. Needed where `topics` holds a regular expression, which no ARN can say, or so many topics that the policy gets too long. It must cover all of `topics`: what the role may not describe, a pattern does not find."
   type        = list(string)
   default     = null
 
   validation {
-    condition     = var.msk_topic_patterns == null ? true : length(var.msk_topic_patterns) > 0 && alltrue([for pattern in var.msk_topic_patterns : can(regex("^[a-zA-Z0-9._-]+[*]?$", pattern))])
-    error_message = "msk_topic_patterns must hold topics' names, or the beginnings of names followed by *."
+    condition     = var.msk_topic_patterns == null ? true : length(var.msk_topic_patterns) > 0 && alltrue([for pattern in var.msk_topic_patterns : can(regex("^[a-zA-Z0-9._*?-]+$", pattern))])
+    error_message = "msk_topic_patterns must hold topics' names, or patterns of names with * and ?."
+  }
+  validation {
+    condition     = var.msk_topic_patterns != null || var.kafka.auth != "MSK_IAM" || length(local.topic_regexes) == 0
+    error_message = "IAM knows no regular expressions: with ${join(", ", local.topic_regexes)} in topics, say in msk_topic_patterns which topics the role may read, for example [\"orders-*\"]. What it may not describe is not found, without an error."
+  }
+  validation {
+    # A `?` stands for one character, which may be the `?` of a glob in topics, but not its `*`.
+    condition = var.msk_topic_patterns == null || var.kafka.auth != "MSK_IAM" ? true : alltrue([
+      for glob in local.topic_globs : anytrue([
+        for pattern in var.msk_topic_patterns : can(regex("^${replace(replace(replace(pattern, ".", "[.]"), "*", ".*"), "?", "[^*]")}$", glob))
+      ])
+    ])
+    error_message = "msk_topic_patterns must have an entry that covers each of ${join(", ", local.topic_globs)}: what the role may not describe is not found, without an error. Add it there, or write in topics what is meant."
   }
 }

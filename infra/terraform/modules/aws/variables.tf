@@ -18,7 +18,7 @@ variable "tags" {
 }
 
 variable "topics" {
-  description = "Topics to back up (TOPIC_NAMES)."
+  description = "Topics to back up: names, globs (payments-*) and regular expressions of whole names (^orders-[0-9]+), looked up again in each run (TOPIC_NAMES). With patterns bucket.expire_days is refused."
   type        = list(string)
   nullable    = false
 
@@ -27,8 +27,12 @@ variable "topics" {
     error_message = "topics must name at least one topic."
   }
   validation {
-    condition     = alltrue([for topic in var.topics : can(regex("^[a-zA-Z0-9._-]{1,249}$", topic)) && !contains([".", ".."], topic)])
-    error_message = "A topic's name has 1 to 249 letters, digits, dots, underscores and hyphens."
+    condition     = alltrue([for entry in var.topics : can(regex(local.legal_entry, entry)) && !contains([".", ".."], entry)])
+    error_message = "topics must hold names of topics (1 to 249 letters, digits, dots, underscores and hyphens), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
+  }
+  validation {
+    condition     = alltrue([for entry in var.topics : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true])
+    error_message = "topics has entries that are not regular expressions: ${join(", ", [for entry in var.topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Correct them; the program knows no classes such as \\p{L} and no quotes (\\Q)."
   }
   validation {
     condition     = length(distinct(var.topics)) == length(var.topics)
@@ -37,6 +41,38 @@ variable "topics" {
   validation {
     condition     = length(setintersection(var.topics, local.internal_topics)) == 0
     error_message = "Kafka's internal topics are not backed up: they mean nothing to another cluster."
+  }
+}
+
+variable "exclude_topics" {
+  description = "Topics that patterns of `topics` do not take, written in the same way (EXCLUDE_TOPIC_NAMES)."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for entry in var.exclude_topics : can(regex(local.legal_entry, entry)) && !contains([".", ".."], entry)])
+    error_message = "exclude_topics must hold names of topics (1 to 249 letters, digits, dots, underscores and hyphens), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
+  }
+  validation {
+    condition     = alltrue([for entry in var.exclude_topics : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true])
+    error_message = "exclude_topics has entries that are not regular expressions: ${join(", ", [for entry in var.exclude_topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Correct them; the program knows no classes such as \\p{L} and no quotes (\\Q)."
+  }
+  validation {
+    condition     = length(distinct(var.exclude_topics)) == length(var.exclude_topics)
+    error_message = "exclude_topics names a topic twice."
+  }
+  validation {
+    condition     = length(setintersection(var.exclude_topics, local.internal_topics)) == 0
+    error_message = "Kafka's internal topics are never backed up, also where a pattern would take them: leave them out of exclude_topics."
+  }
+  validation {
+    condition = !anytrue([
+      for pair in setproduct(var.exclude_topics, local.topic_names) : pair[0] == pair[1] || !startswith(pair[1], "__") && can(regex(
+        startswith(pair[0], "^") ? "^(?:${pair[0]})$" : "^${replace(replace(replace(pair[0], ".", "[.]"), "?", "."), "*", ".*")}$", pair[1]
+      ))
+    ])
+    error_message = "exclude_topics excludes a topic that topics names (${join(", ", local.topic_names)}). Remove it from one of the two."
   }
 }
 
@@ -208,8 +244,12 @@ variable "restore" {
     error_message = "restore.restore_topic must have 1 to 249 letters, digits, dots, underscores and hyphens, and not be one of Kafka's own."
   }
   validation {
-    condition     = var.restore_kafka != null || try(!contains(var.topics, var.restore.restore_topic), true)
-    error_message = "restore.restore_topic is one of the topics that are backed up from the same cluster: what is restored would be backed up again. Restore into another name."
+    condition = var.restore == null ? true : (
+      var.restore_kafka != null
+      || !(contains(var.topics, var.restore.restore_topic) || !startswith(var.restore.restore_topic, "__") && anytrue([for pattern in local.whole_names.topics : can(regex(pattern, var.restore.restore_topic))]))
+      || contains(var.exclude_topics, var.restore.restore_topic) || anytrue([for pattern in local.whole_names.excluded : can(regex(pattern, var.restore.restore_topic)) if !startswith(var.restore.restore_topic, "__")])
+    )
+    error_message = "restore.restore_topic is one of the topics that are backed up from the same cluster: what is restored would be backed up again. Restore into another name, or where a pattern takes it, name it in exclude_topics."
   }
   validation {
     condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-][a-zA-Z0-9._@-]{0,199}$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}"))) && !contains([".", ".."], coalesce(var.restore.id, "-"))

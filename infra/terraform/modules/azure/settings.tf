@@ -26,7 +26,8 @@ locals {
 
   function_settings = {
     backup = {
-      TOPIC_NAMES                       = join(",", sort(var.topics))
+      TOPIC_NAMES                       = local.topic_lists.topics
+      EXCLUDE_TOPIC_NAMES               = length(var.exclude_topics) == 0 ? null : local.topic_lists.excluded
       GROUP_ID                          = var.group_id
       NUMBER_OF_MESSAGE_PER_BACKUP_FILE = tostring(var.backup.records_per_segment)
       RETRY_UPLOAD_SECONDS              = tostring(var.backup.retry_upload_seconds)

@@ -81,7 +81,7 @@ locals {
   container_path = "${azurerm_storage_container.backup.name}/${local.prefix}"
 
   # A rule takes ten prefixes: a topic's partition folders begin with a digit, and its topic.json does not.
-  expiring_topics = var.storage.delete_after_days == null ? toset([]) : var.topics
+  expiring_topics = var.storage.delete_after_days == null ? toset([]) : toset(local.topic_names)
 }
 
 resource "azurerm_storage_management_policy" "backup" {

@@ -114,8 +114,12 @@ variable "restore" {
   }
   validation {
     # Backing up the topic that is being restored would fill the container with copies of itself, and a same-named target doubles its records.
-    condition     = var.restore == null ? true : var.restore.kafka != null || !contains(var.topics, var.restore.restore_topic)
-    error_message = "restore.restore_topic is one of topics: restoring into a topic that is backed up doubles its records and backs the copies up. Name another topic, or another cluster in restore.kafka."
+    condition = var.restore == null ? true : (
+      var.restore.kafka != null
+      || !(contains(var.topics, var.restore.restore_topic) || !startswith(var.restore.restore_topic, "__") && anytrue([for pattern in local.whole_names.topics : can(regex(pattern, var.restore.restore_topic))]))
+      || contains(var.exclude_topics, var.restore.restore_topic) || anytrue([for pattern in local.whole_names.excluded : can(regex(pattern, var.restore.restore_topic)) if !startswith(var.restore.restore_topic, "__")])
+    )
+    error_message = "restore.restore_topic is one of topics: restoring into a topic that is backed up doubles its records and backs the copies up. Name another topic, or another cluster in restore.kafka, or where a pattern takes it, name it in exclude_topics."
   }
   validation {
     condition     = var.restore == null ? true : can(regex(local.ncrontab, var.restore.schedule))

@@ -43,21 +43,53 @@ variable "kafka" {
 }
 
 variable "topics" {
-  description = "The topics to back up, by their full names."
+  description = "The topics to back up: names, globs (payments-*) and regular expressions of whole names (^orders-[0-9]+), looked up again in each run (TOPIC_NAMES). With patterns storage.delete_after_days is refused."
   type        = set(string)
   nullable    = false
 
   validation {
-    condition     = length(var.topics) > 0 && length(var.topics) <= 95
-    error_message = "topics must name 1 to 95 topics: a storage account takes 100 lifecycle rules, and each topic has one."
+    condition     = length(var.topics) > 0
+    error_message = "topics must name at least one topic."
   }
   validation {
-    condition     = alltrue([for topic in var.topics : can(regex("^[a-zA-Z0-9._-]{1,249}$", topic)) && !endswith(topic, ".")])
-    error_message = "topics must be legal names of Kafka topics (letters, digits, '.', '_', '-'), without a dot at the end, which Azure would drop. Patterns are not supported."
+    condition     = alltrue([for entry in var.topics : can(regex(local.legal_entry, entry)) && !contains([".", ".."], entry) && (startswith(entry, "^") || !endswith(entry, "."))])
+    error_message = "topics must hold names of topics (1 to 249 letters, digits, dots, underscores and hyphens, no dot at the end, which Azure would drop), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
+  }
+  validation {
+    condition     = alltrue([for entry in var.topics : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true])
+    error_message = "topics has entries that are not regular expressions: ${join(", ", [for entry in var.topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Correct them; the program knows no classes such as \\p{L} and no quotes (\\Q)."
   }
   validation {
     condition     = length(setintersection(var.topics, local.internal_topics)) == 0
     error_message = "Kafka's internal topics are not backed up: they mean nothing to another cluster."
+  }
+}
+
+variable "exclude_topics" {
+  description = "Topics that patterns of `topics` do not take, written in the same way (EXCLUDE_TOPIC_NAMES)."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for entry in var.exclude_topics : can(regex(local.legal_entry, entry)) && !contains([".", ".."], entry)])
+    error_message = "exclude_topics must hold names of topics (1 to 249 letters, digits, dots, underscores and hyphens), globs (the same with * and ?), and regular expressions of whole names, which begin with ^ and hold no space."
+  }
+  validation {
+    condition     = alltrue([for entry in var.exclude_topics : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true])
+    error_message = "exclude_topics has entries that are not regular expressions: ${join(", ", [for entry in var.exclude_topics : entry if startswith(entry, "^") ? !can(regexall(entry, "")) || can(regex(local.unknown_class, entry)) : false])}. Correct them; the program knows no classes such as \\p{L} and no quotes (\\Q)."
+  }
+  validation {
+    condition     = length(setintersection(var.exclude_topics, local.internal_topics)) == 0
+    error_message = "Kafka's internal topics are never backed up, also where a pattern would take them: leave them out of exclude_topics."
+  }
+  validation {
+    condition = !anytrue([
+      for pair in setproduct(var.exclude_topics, local.topic_names) : pair[0] == pair[1] || !startswith(pair[1], "__") && can(regex(
+        startswith(pair[0], "^") ? "^(?:${pair[0]})$" : "^${replace(replace(replace(pair[0], ".", "[.]"), "?", "."), "*", ".*")}$", pair[1]
+      ))
+    ])
+    error_message = "exclude_topics excludes a topic that topics names (${join(", ", local.topic_names)}). Remove it from one of the two."
   }
 }
 

@@ -5,7 +5,7 @@ variable "storage" {
     - prefix: STORAGE_PREFIX: a path before all names, without a slash at either end.
     - replication: ZRS (three zones), or GZRS, RAGZRS, GRS, RAGRS (a second region), or LRS (one data centre).
     - cool_after_days, cold_after_days: days from writing until a segment moves to a cheaper tier that still answers at once; null is never. Early deletion costs 30 and 90 days.
-    - delete_after_days: days from writing until a segment is deleted; null keeps all. It applies to the partitions' folders of a topic's first generation: topic.json, restore checkpoints and later generations (orders@2) are kept. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
+    - delete_after_days: days from writing until a segment is deleted; null keeps all. It applies to the partitions' folders of a topic's first generation: topic.json, restore checkpoints and later generations (orders@2) are kept. Only where `topics` are names. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
     - recover_days: how long a deleted or overwritten object can be brought back, by soft delete and versions.
   EOT
   type = object({
@@ -41,6 +41,14 @@ variable "storage" {
   validation {
     condition     = coalesce(var.storage.cool_after_days, 0) < coalesce(var.storage.cold_after_days, 100000) && max(coalesce(var.storage.cool_after_days, 0), coalesce(var.storage.cold_after_days, 0)) < coalesce(var.storage.delete_after_days, 100000)
     error_message = "storage: cool_after_days must come before cold_after_days, and both before delete_after_days."
+  }
+  validation {
+    condition     = var.storage.delete_after_days == null || !local.has_patterns
+    error_message = "storage.delete_after_days takes a lifecycle rule for each topic by its name: what a pattern of topics finds would never be deleted. Name the topics that expire (in a deployment of their own, where a pattern takes the others), or leave delete_after_days out: then all is kept."
+  }
+  validation {
+    condition     = var.storage.delete_after_days == null || length(var.topics) <= 95
+    error_message = "storage.delete_after_days takes one of an account's 100 lifecycle rules for each topic: at most 95 topics."
   }
   validation {
     condition     = var.storage.recover_days >= 7 && var.storage.recover_days <= 365 && floor(var.storage.recover_days) == var.storage.recover_days

@@ -18,6 +18,10 @@ run "apply" {
     error_message = "bucket: ${output.bucket}"
   }
   assert {
+    condition     = module.kafka_backup.environment["backup"].TOPIC_NAMES == "orders,payments" && !contains(keys(module.kafka_backup.environment["backup"]), "EXCLUDE_TOPIC_NAMES")
+    error_message = "the topics by name, and nothing else"
+  }
+  assert {
     condition     = module.kafka_backup.environment["backup"].KAFKA_SECRET_ARN == aws_secretsmanager_secret.kafka.arn && module.kafka_backup.environment["backup"].KAFKA_SASL_MECHANISM == "PLAIN"
     error_message = "logs in with the secret"
   }
@@ -29,6 +33,34 @@ run "apply" {
     condition     = strcontains(module.kafka_backup.policies["backup"], aws_secretsmanager_secret.kafka.arn)
     error_message = "may read the secret"
   }
+}
+
+run "topics_by_pattern" {
+  variables {
+    topics         = ["orders", "*"]
+    exclude_topics = ["*-test"]
+  }
+
+  assert {
+    condition     = module.kafka_backup.environment["backup"].TOPIC_NAMES == "orders,*" && module.kafka_backup.environment["backup"].EXCLUDE_TOPIC_NAMES == "*-test,orders.restored"
+    error_message = "what the drill restores is not backed up: ${jsonencode(module.kafka_backup.environment["backup"])}"
+  }
+}
+
+run "pattern_first" {
+  command = plan
+  variables {
+    topics = ["*", "orders"]
+  }
+  expect_failures = [var.topics]
+}
+
+run "empty_exclusion" {
+  command = plan
+  variables {
+    exclude_topics = [""]
+  }
+  expect_failures = [var.exclude_topics]
 }
 
 run "nobody_to_tell" {

@@ -40,6 +40,41 @@ run "drill" {
   }
 }
 
+run "topics_by_pattern" {
+  variables {
+    topics             = ["^orders-[0-9]+", "payments-*"]
+    exclude_topics     = ["*-test"]
+    msk_topic_patterns = ["orders-*", "payments-*"]
+    expire_days        = null
+  }
+
+  assert {
+    condition     = module.kafka_backup.environment["backup"].TOPIC_NAMES == "^orders-[0-9]+,payments-*" && module.kafka_backup.environment["backup"].EXCLUDE_TOPIC_NAMES == "*-test"
+    error_message = "patterns, less what is excluded"
+  }
+  assert {
+    condition     = strcontains(module.kafka_backup.policies["backup"], "/orders-*") && !strcontains(module.kafka_backup.policies["backup"], "/^orders")
+    error_message = "may read what the patterns say"
+  }
+}
+
+run "expiry_of_a_pattern" {
+  command = plan
+  variables {
+    topics = ["payments-*"]
+  }
+  expect_failures = [var.expire_days]
+}
+
+run "no_pattern_for_the_role" {
+  command = plan
+  variables {
+    exclude_topics     = [""]
+    msk_topic_patterns = []
+  }
+  expect_failures = [var.exclude_topics, var.msk_topic_patterns]
+}
+
 run "somebody_on_call" {
   variables {
     alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:oncall"

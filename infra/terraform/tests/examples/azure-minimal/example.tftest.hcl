@@ -72,6 +72,28 @@ run "another_name_and_place" {
   }
 }
 
+run "topics_by_pattern" {
+  command = plan
+  variables {
+    topics         = ["*"]
+    exclude_topics = ["*-drill"]
+    restore        = { backup_topic = "orders", restore_topic = "orders-drill", id = "drill-1" }
+  }
+
+  assert {
+    condition     = contains(module.kafka_backup.configuration_keys["backup"], "EXCLUDE_TOPIC_NAMES")
+    error_message = "what the drill restores is not backed up"
+  }
+}
+
+run "empty_exclusion" {
+  command = plan
+  variables {
+    exclude_topics = [""]
+  }
+  expect_failures = [var.exclude_topics]
+}
+
 run "restore_onto_itself" {
   command = plan
   variables {

@@ -98,6 +98,19 @@ run "backup_alone" {
   }
 }
 
+run "topics_by_pattern" {
+  variables {
+    topics             = ["audit", "payments-*", "^orders-[0-9]{1,4}"]
+    exclude_topics     = ["*-test", "tmp?"]
+    msk_topic_patterns = ["audit", "payments-*", "orders-*"]
+  }
+
+  assert {
+    condition     = output.environment["backup"].TOPIC_NAMES == "[\"audit\",\"payments-*\",\"^orders-[0-9]{1,4}\"]" && output.environment["backup"].EXCLUDE_TOPIC_NAMES == "*-test,tmp?"
+    error_message = "topics of the backup: ${jsonencode(output.environment["backup"])}"
+  }
+}
+
 run "sharded" {
   variables {
     architecture        = "x86_64"

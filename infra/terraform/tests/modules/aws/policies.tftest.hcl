@@ -204,6 +204,54 @@ run "topics_by_pattern" {
   }
 }
 
+run "globs_are_wildcards_of_arns" {
+  variables {
+    topics         = ["audit", "shop.*", "eu-??"]
+    exclude_topics = ["shop.test"]
+  }
+
+  assert {
+    condition = jsonencode([for statement in jsondecode(output.policies["backup"]).Statement : sort(statement.Resource) if statement.Sid == "Topics"]) == jsonencode([[
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/audit",
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/eu-??",
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/shop.*",
+    ]])
+    error_message = "names and globs stand for themselves"
+  }
+}
+
+run "regular_expression_with_arns_for_it" {
+  variables {
+    topics             = ["^orders-[0-9]+", "shop.*"]
+    msk_topic_patterns = ["orders-*", "sh?p*"]
+  }
+
+  assert {
+    condition = jsonencode([for statement in jsondecode(output.policies["backup"]).Statement : sort(statement.Resource) if statement.Sid == "Topics"]) == jsonencode([[
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/orders-*",
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/sh?p*",
+    ]])
+    error_message = "msk_topic_patterns say what a regular expression cannot say to IAM"
+  }
+}
+
+run "regular_expression_without_arns" {
+  command = plan
+  variables {
+    topics = ["orders", "^orders-[0-9]+"]
+  }
+  expect_failures = [var.msk_topic_patterns]
+}
+
+run "glob_that_the_role_does_not_cover" {
+  command = plan
+  variables {
+    topics             = ["orders", "shop*"]
+    msk_topic_patterns = ["orders", "shop?", "shop.*"]
+  }
+  expect_failures = [var.msk_topic_patterns]
+}
+
 run "key_that_is_made" {
   variables {
     kms_key = null

@@ -202,7 +202,7 @@ run "property_that_the_restore_decides" {
 run "pattern_in_the_middle" {
   command = plan
   variables {
-    msk_topic_patterns = ["*.orders"]
+    msk_topic_patterns = ["^orders"]
   }
   expect_failures = [var.msk_topic_patterns]
 }

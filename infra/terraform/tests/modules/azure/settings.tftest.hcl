@@ -177,6 +177,34 @@ run "settings_of_backup" {
   }
 }
 
+run "topics_by_pattern" {
+  command = plan
+
+  variables {
+    topics         = ["payments-*", "audit", "^orders-[0-9]+"]
+    exclude_topics = ["tmp?", "*-test"]
+  }
+
+  assert {
+    condition     = { for setting in azapi_resource.function["backup"].body.properties.siteConfig.appSettings : setting.name => setting.value if endswith(setting.name, "TOPIC_NAMES") } == { TOPIC_NAMES = "^orders-[0-9]+,audit,payments-*", EXCLUDE_TOPIC_NAMES = "*-test,tmp?" }
+    error_message = "Without a comma in them they are joined with commas."
+  }
+}
+
+run "regular_expressions_with_commas" {
+  command = plan
+
+  variables {
+    topics         = ["audit", "^a{1,2}\\d"]
+    exclude_topics = ["^b{3,}"]
+  }
+
+  assert {
+    condition     = { for setting in azapi_resource.function["backup"].body.properties.siteConfig.appSettings : setting.name => setting.value if endswith(setting.name, "TOPIC_NAMES") } == { TOPIC_NAMES = "[\"^a{1,2}\\\\d\",\"audit\"]", EXCLUDE_TOPIC_NAMES = "[\"^b{3,}\"]" }
+    error_message = "A comma in an entry needs the array."
+  }
+}
+
 run "settings_of_restore" {
   command = plan
 

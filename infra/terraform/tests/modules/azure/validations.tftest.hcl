@@ -195,26 +195,10 @@ run "no_topics" {
   expect_failures = [var.topics]
 }
 
-run "topic_pattern" {
-  command = plan
-  variables {
-    topics = ["orders.*"]
-  }
-  expect_failures = [var.topics]
-}
-
 run "topic_dots" {
   command = plan
   variables {
     topics = [".."]
-  }
-  expect_failures = [var.topics]
-}
-
-run "too_many_topics" {
-  command = plan
-  variables {
-    topics = [for n in range(96) : "topic-${n}"]
   }
   expect_failures = [var.topics]
 }

@@ -1,0 +1,25 @@
+# The entries of topics and exclude_topics, told apart as the program does: names, globs (`*`, `?`), and regular expressions, which begin with `^`.
+
+locals {
+  legal_entry = "^([a-zA-Z0-9._-]{1,249}|[a-zA-Z0-9._-]*[*?][a-zA-Z0-9._*?-]*|\\^[!-~]+)$"
+  # What Terraform's regular expressions have and the program's do not.
+  unknown_class = "\\\\[pPQEC]"
+
+  topic_names   = [for entry in var.topics : entry if !can(regex("^\\^|[*?]", entry))]
+  topic_globs   = [for entry in var.topics : entry if !startswith(entry, "^") && can(regex("[*?]", entry))]
+  topic_regexes = [for entry in var.topics : entry if startswith(entry, "^")]
+  has_patterns  = length(local.topic_names) < length(var.topics)
+
+  # Joined with commas; as JSON where a regular expression holds a comma itself.
+  topic_lists = {
+    for list, entries in { topics = var.topics, excluded = var.exclude_topics } :
+    list => anytrue([for entry in entries : strcontains(entry, ",")]) ? jsonencode(entries) : join(",", entries)
+  }
+
+  # Each entry as a regular expression of whole names. Names that begin with __ are taken only by themselves.
+  whole_names = {
+    for list, entries in { topics = var.topics, excluded = var.exclude_topics } : list => [
+      for entry in entries : startswith(entry, "^") ? "^(?:${entry})$" : "^${replace(replace(replace(entry, ".", "[.]"), "?", "."), "*", ".*")}$"
+    ]
+  }
+}
