@@ -26,35 +26,23 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> R
     let rounds = Rounds { mode, pause, time_budget, stop: stop_on_signals(|| ())?, deadline: Deadline::unset() };
     let budget = Budget { stop: rounds.stop.clone(), ..Budget::unlimited(settings.memory_limit) };
     let backup = setup::backup(settings, &budget, &rounds.deadline).await?;
-    let mut invocation = Invocation::new(budget);
+    let mut invocation = Invocation::new(budget.clone());
     invocation.progress = bars.as_ref().map(Bars::of_backup);
     if mode == Mode::UntilCaughtUp {
         invocation.flush = true;
         invocation.up_to = Some(Arc::new(backup.ends().await?));
     }
-    loop {
-        rounds.begin(&mut invocation.budget);
-        let report = backup.invoke(&invocation).await;
-        if let Some(bars) = &bars {
-            bars.clear();
-        }
-        let report = match report {
-            Ok(report) => report,
-            Err(error) => {
-                rounds.failed(error).await?;
-                continue;
-            }
-        };
+    let invoke = async |budget| backup.invoke(&Invocation { budget, ..invocation.clone() }).await;
+    let tell = |report: BackupReport| {
         let round = Round { succeeded: report.succeeded, moved: report.has_moved(), caught_up: report.is_caught_up() };
         match (mode, round) {
             (Mode::Loop, Round { moved: false, succeeded: true, .. }) => output.say(&idle_line(&report, clock::system().now())),
             (Mode::Loop, _) => output.result(&report, changes_table),
             _ => output.result(&report, report_table),
         }
-        if let Some(succeeded) = rounds.after(round).await? {
-            return Ok(succeeded);
-        }
-    }
+        round
+    };
+    rounds.run(&budget, bars.as_ref(), invoke, tell).await
 }
 
 pub(crate) fn report_table(report: &BackupReport) -> String {
@@ -142,6 +130,6 @@ mod tests {
         assert!(text.ends_with("and 120 other partitions without a change, 120 records behind"), "{text}");
         assert_eq!(text.lines().count(), 4, "{text}");
         let line = idle_line(&report(false), 1_700_000_000_000);
-        assert_eq!(line, "2023-11-14 22:13:20Z  nothing was due: 122 partitions, 122 records behind");
+        assert_eq!(line, "2023-11-14T22:13:20Z  nothing was due: 122 partitions, 122 records behind");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use config::ConfigError;
+use kernel::clock::{Millis, rfc3339};
 use kernel::{visible, visible_json, visible_lines};
 use serde::Serialize;
 use telemetry::redact;
@@ -166,10 +167,9 @@ pub(crate) fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
-/// Time for people: UTC, to the second.
-pub(crate) fn time(millis: i64) -> String {
-    jiff::Timestamp::from_millisecond(millis)
-        .map_or_else(|_| format!("{millis} ms"), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+/// Time for people: UTC, to the second, as RESTORE_FROM takes it.
+pub(crate) fn time(millis: Millis) -> String {
+    rfc3339(millis.div_euclid(1000) * 1000)
 }
 
 #[cfg(test)]

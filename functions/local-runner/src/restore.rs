@@ -24,31 +24,19 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> R
     let rounds = Rounds { mode, pause, time_budget, stop: stop_on_signals(|| ())?, deadline: Deadline::unset() };
     let budget = Budget { stop: rounds.stop.clone(), ..Budget::unlimited(settings.memory_limit) };
     let restore = setup::restore(settings, &budget, &rounds.deadline).await?;
-    let mut invocation = Invocation::new(budget);
+    let mut invocation = Invocation::new(budget.clone());
     invocation.progress = bars.as_ref().map(Bars::of_restore);
     let mut reached = Vec::new();
-    loop {
-        rounds.begin(&mut invocation.budget);
-        let report = restore.invoke(&invocation).await;
-        if let Some(bars) = &bars {
-            bars.clear();
-        }
-        let report = match report {
-            Ok(report) => report,
-            Err(error) => {
-                rounds.failed(error).await?;
-                continue;
-            }
-        };
+    let invoke = async |budget| restore.invoke(&Invocation { budget, ..invocation.clone() }).await;
+    let tell = |report: RestoreReport| {
         if report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded {
             output.result(&report, report_table);
         }
         let before = std::mem::replace(&mut reached, report.partitions.iter().map(progress_of).collect());
         let moved = report.succeeded && !report.caught_up && reached != before;
-        if let Some(succeeded) = rounds.after(Round { succeeded: report.succeeded, moved, caught_up: report.caught_up }).await? {
-            return Ok(succeeded);
-        }
-    }
+        Round { succeeded: report.succeeded, moved, caught_up: report.caught_up }
+    };
+    rounds.run(&budget, bars.as_ref(), invoke, tell).await
 }
 
 /// What grows with every step of a partition.

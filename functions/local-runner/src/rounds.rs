@@ -8,6 +8,7 @@ use host::{Budget, StopSignal};
 use kernel::{Deadline, clock, in_full};
 
 use crate::cli::Mode;
+use crate::progress::Bars;
 
 /// What decides whether another invocation follows.
 #[derive(Debug, Clone)]
@@ -34,8 +35,37 @@ pub(crate) struct Round {
 }
 
 impl Rounds {
+    /// One invocation after another, each with a budget of its own, until there is to be none any more: whether all succeeded. `tell` prints a report.
+    ///
+    /// # Errors
+    /// As [`Rounds::after`] and [`Rounds::failed`].
+    pub(crate) async fn run<R>(
+        &self,
+        budget: &Budget,
+        bars: Option<&Bars>,
+        mut invoke: impl AsyncFnMut(Budget) -> archive::Result<R>,
+        mut tell: impl FnMut(R) -> Round,
+    ) -> Result<bool> {
+        loop {
+            let mut budget = budget.clone();
+            self.begin(&mut budget);
+            let done = invoke(budget).await;
+            if let Some(bars) = bars {
+                bars.clear();
+            }
+            match done {
+                Ok(report) => {
+                    if let Some(succeeded) = self.after(tell(report)).await? {
+                        return Ok(succeeded);
+                    }
+                }
+                Err(error) => self.failed(error).await?,
+            }
+        }
+    }
+
     /// Begins an invocation: its time runs from now on.
-    pub(crate) fn begin(&self, budget: &mut Budget) {
+    fn begin(&self, budget: &mut Budget) {
         budget.deadline = self.time_budget.map(|length| Budget::end(clock::system().now(), length));
         self.deadline.set_for_invocation(self.time_budget);
     }
@@ -44,7 +74,7 @@ impl Rounds {
     ///
     /// # Errors
     /// `--until-caught-up` ends with something left: exit code 0 would say that there is nothing.
-    pub(crate) async fn after(&self, round: Round) -> Result<Option<bool>> {
+    async fn after(&self, round: Round) -> Result<Option<bool>> {
         match self.mode {
             Mode::Once => return Ok(Some(round.succeeded)),
             Mode::UntilCaughtUp if !round.succeeded => return Ok(Some(false)),
@@ -64,7 +94,7 @@ impl Rounds {
     ///
     /// # Errors
     /// The error, when nothing follows.
-    pub(crate) async fn failed(&self, error: Error) -> Result<()> {
+    async fn failed(&self, error: Error) -> Result<()> {
         if self.mode != Mode::Loop || !error.is_retryable() || self.stop.is_set() {
             return Err(error.into());
         }
