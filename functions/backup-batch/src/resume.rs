@@ -109,11 +109,12 @@ impl Run {
     fn not_stored(&self, partition: &TopicPartition, commit: &BackupCommit, segment: &str) -> Error {
         let (group, place) = (&self.backup.settings.group, self.backup.store.location(segment));
         let word = kernel::shell::quote(group).unwrap_or("GROUP_ID".into());
+        let servers = kernel::shell::quote(&self.backup.settings.kafka.bootstrap_servers).unwrap_or("BOOTSTRAP_SERVERS".into());
         Error::lost(format!(
             "consumer group {group:?} says that {partition} is backed up to offset {}, but the segment that ends there is missing: {place}. Others of \
              this partition are there; nothing was read, since behind a hole it would be lost in a restore. Was the bucket or folder set back to an \
              older state? Put the segment and its .sha256 back. If they are gone for good, take the group's offset away: kafka-consumer-groups.sh \
-             --delete-offsets --group {word} --topic {}:{}. Then the bucket decides where to go on, and what Kafka still holds is backed up again",
+             --bootstrap-server {servers} --delete-offsets --group {word} --topic {}:{}. Then the bucket decides where to go on, and what Kafka still holds is backed up again",
             commit.next, partition.topic, partition.partition
         ))
     }

@@ -38,6 +38,8 @@ pub(crate) struct Log {
     /// The offset of a record that no backup takes.
     pub(crate) giant: Option<i64>,
     now: Millis,
+    /// Of all topics, less one.
+    pub(crate) id: u64,
     /// Topics beside `orders`, each with one partition and no record.
     pub(crate) others: BTreeSet<String>,
 }
@@ -133,7 +135,7 @@ impl Clock for Fake {
 impl SourceCluster for Fake {
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
         let facts = TopicFacts {
-            id: Some("0000000000000000000001".parse().unwrap()),
+            id: Some(format!("{:022}", self.log().id + 1).parse().unwrap()),
             partitions: 1,
             replication_factor: None,
             configs: BTreeMap::new(),

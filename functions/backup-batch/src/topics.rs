@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use archive::catalog::names::parse_topic_folder;
 use archive::{Error, Result};
-use kafka::{Selected, TopicFacts, TopicPartition};
+use kafka::{Selected, TopicFacts, TopicId, TopicPartition};
 use kernel::lock;
 
 use crate::report::BackupReport;
@@ -17,14 +18,16 @@ type Described = BTreeMap<String, kafka::Result<TopicFacts>>;
 pub struct Ends {
     /// The end of each partition; the largest number for one whose end could not be told.
     pub(crate) offsets: BTreeMap<TopicPartition, i64>,
-    /// All topics that were looked at, those included that could not be described.
-    pub(crate) topics: BTreeSet<String>,
+    /// All topics that were looked at, with their ids where they could be described and have one.
+    pub(crate) topics: BTreeMap<String, Option<TopicId>>,
 }
 
-/// What earlier invocations of this process saw, so that what changes is said once.
+/// What earlier invocations saw, so that what changes is said once.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
+    /// Of this process, or, before its first invocation, what has a backup: a function can be a new process each time.
     topics: BTreeSet<String>,
+    is_begun: bool,
     said: BTreeSet<String>,
 }
 
@@ -50,6 +53,7 @@ impl Backup {
         }
         let selected = self.selected().await?;
         if selection.has_patterns() {
+            self.remember_stored().await;
             self.tell(&selected, report);
         }
         Ok(selected.names)
@@ -75,6 +79,21 @@ impl Backup {
             )));
         }
         Ok(selected)
+    }
+
+    /// The first time: what TOPIC_NAMES takes of the topics that are in the bucket. One listing.
+    async fn remember_stored(&self) {
+        if std::mem::replace(&mut lock(&self.seen).is_begun, true) {
+            return;
+        }
+        match self.store.folders("").await {
+            Ok(folders) => {
+                let topics = folders.iter().filter_map(|folder| parse_topic_folder(folder)).map(|(topic, _)| topic);
+                lock(&self.seen).topics.extend(topics.filter(|topic| self.settings.topics.takes(topic)).map(str::to_owned));
+            }
+            // The backup of what is there does not depend on it.
+            Err(error) => tracing::warn!("which topics have a backup could not be listed, so none that is gone is named: {error}"),
+        }
     }
 
     /// Says what came, what went, and what takes nothing: in the log once for each process.
@@ -142,7 +161,7 @@ impl Backup {
         let Some(up_to) = &invocation.up_to else { return };
         let known = described.iter().filter(|(_, facts)| facts.is_ok()).map(|(name, _)| name);
         for name in known.filter(|name| !up_to.offsets.keys().any(|known| known.topic == **name)) {
-            if self.settings.topics.has_name(name) || up_to.topics.contains(name) {
+            if self.settings.topics.has_name(name) || up_to.topics.contains_key(name) {
                 let what = format!(
                     "topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it. Start another run for it"
                 );
@@ -152,12 +171,23 @@ impl Backup {
             }
         }
         let is_gone = |name: &&String| !described.contains_key(*name) && !self.settings.topics.has_name(name);
-        for name in up_to.topics.iter().filter(is_gone).filter(|_| invocation.event.topic.is_none()) {
+        for name in up_to.topics.keys().filter(is_gone).filter(|_| invocation.event.topic.is_none()) {
             let what = format!(
                 "topic {name:?} was there when this run began, and is gone or may not be seen any more: what was not read of it by then is not in the \
                  backup"
             );
             report.fail_topic(&Error::request(what));
+        }
+        for (name, facts) in described.iter().filter_map(|(name, facts)| Some((name, facts.as_ref().ok()?))) {
+            let before = up_to.topics.get(name).and_then(Option::as_ref);
+            let is_another = before.zip(facts.id.as_ref()).is_some_and(|(before, now)| before != now);
+            let has_fewer = up_to.offsets.keys().any(|known| known.topic == *name && known.partition >= facts.partitions);
+            if is_another || has_fewer {
+                let what = format!(
+                    "topic {name:?} was created again after this run began: what was not read of the old one by then is not in the backup"
+                );
+                report.fail_topic(&Error::request(what));
+            }
         }
     }
 
@@ -182,7 +212,8 @@ impl Backup {
         let known = |partition: &TopicPartition| ranges.get(partition)?.as_ref().ok();
         let end = |partition: &TopicPartition| known(partition).map_or(i64::MAX, |range| range.end);
         let offsets = partitions.into_iter().map(|partition| (partition.clone(), end(&partition))).collect();
-        Ok(Ends { offsets, topics: selected })
+        let id = |name: &String| topics.get(name).and_then(|facts| facts.id.clone());
+        Ok(Ends { offsets, topics: selected.into_iter().map(|name| (name.clone(), id(&name))).collect() })
     }
 }
 
@@ -234,6 +265,19 @@ mod tests {
         assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
     }
 
+    /// A function is a new process at each cold start, and would never see that a topic is gone.
+    #[tokio::test]
+    async fn what_has_a_backup_and_is_gone_is_named_by_a_new_process_too() {
+        let fake = Fake::default();
+        fake.log().others = ["orders-1".to_owned()].into();
+        backup_of(&fake, &["orders*"], &[]).invoke(&all()).await.unwrap();
+        fake.log().others = ["users".to_owned()].into();
+        let backup = backup_of(&fake, &["orders*", "users"], &[]);
+        let report = backup.invoke(&all()).await.unwrap();
+        assert!(report.succeeded && report.notes[0].contains("\"orders-1\" is gone"), "{report:?}");
+        assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
+    }
+
     #[tokio::test]
     async fn a_pattern_that_takes_nothing_is_told_and_nothing_at_all_is_refused() {
         let fake = Fake::default();
@@ -282,5 +326,12 @@ mod tests {
         fake.log().others.clear();
         let report = backup.invoke(&run).await.unwrap();
         assert!(!report.succeeded && report.errors[0].contains("\"orders-1\" was there when this run began"), "{report:?}");
+        fake.log().others = ["orders-1".to_owned()].into();
+        fake.log().id = 2;
+        let report = backup.invoke(&run).await.unwrap();
+        assert!(
+            !report.succeeded && report.errors.iter().all(|error| error.contains("was created again after this run began")),
+            "{report:?}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use kernel::Deadline;
 use kernel::clock::{self, Millis};
 
 use crate::cli::Mode;
-use crate::output::{Output, bytes, table, time};
+use crate::output::{Output, bytes, table, time, with_lines};
 use crate::progress::Bars;
 use crate::rounds::{Round, Rounds};
 use crate::setup;
@@ -79,16 +79,8 @@ fn table_of(report: &BackupReport, partitions: &[&PartitionReport]) -> String {
             notes(one),
         ]
     });
-    let mut text = table(["PARTITION", "SEGMENTS", "RECORDS", "STORED", "NEXT OFFSET", "LAG", "NOTES"], rows);
-    for note in &report.notes {
-        text.push_str("\nnote: ");
-        text.push_str(note);
-    }
-    for error in &report.errors {
-        text.push_str("\nerror: ");
-        text.push_str(error);
-    }
-    text
+    let text = table(["PARTITION", "SEGMENTS", "RECORDS", "STORED", "NEXT OFFSET", "LAG", "NOTES"], rows);
+    with_lines(with_lines(text, "note", &report.notes), "error", &report.errors)
 }
 
 fn notes(one: &PartitionReport) -> String {

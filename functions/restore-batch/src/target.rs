@@ -143,9 +143,10 @@ impl Restore {
         if self.settings.strategy == PartitionStrategy::Same && has < needs {
             problems.add(format!(
                 "it has {has} partitions and the backup has {needs}, and each record goes to the partition that it came from \
-                 (RESTORE_PARTITION_STRATEGY=same, the default): add partitions (kafka-topics.sh --alter --topic {} --partitions {needs}), or set \
+                 (RESTORE_PARTITION_STRATEGY=same, the default): add partitions (kafka-topics.sh --bootstrap-server {} --alter --topic {} --partitions {needs}), or set \
                  RESTORE_PARTITION_STRATEGY=key, which keeps the order of records with the same key, or random, which does not",
-                self.settings.restore_topic
+                kernel::shell::quote(&self.settings.kafka.bootstrap_servers).unwrap_or("BOOTSTRAP_SERVERS".into()),
+                kernel::shell::quote(&self.settings.restore_topic).unwrap_or("RESTORE_TOPIC_NAME".into())
             ));
         }
         if target.config("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
@@ -200,6 +201,16 @@ impl Restore {
 
     /// What to do about a record that the broker found too large: none of those seen has more than `largest` bytes.
     pub(crate) fn too_large(&self, target: &TargetTopic, largest: u64, refused: KafkaError) -> KafkaError {
+        if let Some(file) = target.number("segment.bytes").and_then(|bytes| u64::try_from(bytes).ok()).filter(|file| *file < largest) {
+            let what = format!(
+                "{}. A record has up to {largest} bytes, and a file of the log of topic {:?} has at most {file} (segment.bytes): set \
+                 segment.bytes={}. The next run continues with this record",
+                refused.what,
+                self.settings.restore_topic,
+                largest.saturating_mul(2)
+            );
+            return KafkaError { what, ..refused };
+        }
         let limit = target.largest_batch().map(|limit| format!(" ({limit} bytes)")).unwrap_or_default();
         let what = format!(
             "{}. A record has up to {largest} bytes, and compressed it is still larger than {MAX_MESSAGE_BYTES} of topic {:?}{limit}: set \

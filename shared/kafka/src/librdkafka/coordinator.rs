@@ -27,6 +27,10 @@ pub(super) async fn explained(asker: &Asker, doing: Doing, error: KafkaError) ->
     if !topics.get(internal).is_some_and(is_missing) {
         return error;
     }
+    // Some services that speak Kafka's protocol never show that topic: then a time-out has its own cause.
+    if code == Some(Code::TIMED_OUT) && brokers >= DEFAULT_REPLICAS {
+        return KafkaError { what: format!("{}. (The cluster shows no internal topic {internal}, either)", error.what), ..error };
+    }
     let what = format!("{} failed: {}", doing.words(), why(internal, brokers));
     KafkaError { kind: KafkaErrorKind::Unavailable, what, ..error }
 }

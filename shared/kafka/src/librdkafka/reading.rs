@@ -66,9 +66,9 @@ impl ReadingClient {
             if start.elapsed() >= LIMIT {
                 self.leave(&handle);
                 return Err(KafkaError::new(
-                    KafkaErrorKind::Other,
+                    KafkaErrorKind::Unavailable,
                     partition.to_string(),
-                    "is being read already; drop the first reader before",
+                    "its last reader has not ended yet; the next invocation tries again",
                 ));
             }
             tokio::time::sleep(LOOK).await;

@@ -124,7 +124,9 @@ impl RdKafkaTarget {
 
     async fn configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
         let configs = source::configs(&self.asker, topic, |_| true).await?.unwrap_or_default();
-        let batch = configs.get(MAX_MESSAGE_BYTES.0).and_then(|value| value.parse().ok()).unwrap_or(MAX_MESSAGE_BYTES.1);
+        let number = |name: &str| configs.get(name).and_then(|value| value.parse::<usize>().ok());
+        // A batch must also fit into one file of the log.
+        let batch = number(MAX_MESSAGE_BYTES.0).unwrap_or(MAX_MESSAGE_BYTES.1).min(number("segment.bytes").unwrap_or(usize::MAX));
         lock(&self.batches).insert(topic.to_owned(), batch);
         Ok(configs)
     }
