@@ -111,7 +111,8 @@ impl Errors {
                 ". {servers} closed the connection immediately. It may require TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)"
             );
         }
-        if cause.text.contains("PLAINTEXT broker listener") {
+        let is_answered_in_plain = cause.text.contains("PLAINTEXT broker listener") || is_ended_in("in state SSL_HANDSHAKE");
+        if is_answered_in_plain && self.protocol.contains("SSL") {
             let wanted = if self.protocol.starts_with("SASL") { "SASL_PLAINTEXT" } else { "PLAINTEXT or SASL_PLAINTEXT" };
             return format!(". {servers} may not use TLS: set security.protocol to {wanted} (KAFKA_PROPERTIES)");
         }
@@ -208,10 +209,16 @@ fn cut_at(text: &str) -> i64 {
     number.and_then(|number| number.parse().ok()).filter(|end: &i64| *end >= 0).unwrap_or(0)
 }
 
-/// The address in a problem with a broker that another one named: librdkafka calls it HOST:PORT/ID, and one of bootstrap.servers HOST:PORT/bootstrap.
+/// The address in a problem with a broker that another one named: librdkafka calls it HOST:PORT/ID, and one of bootstrap.servers HOST:PORT/bootstrap. A
+/// coordinator it calls `GroupCoordinator: HOST:PORT`.
 fn advertised(problem: &str) -> Option<&str> {
     let mut names = problem.split_whitespace().filter_map(|word| word.strip_suffix(':')?.rsplit_once('/'));
-    let (address, _) = names.find(|(_, id)| !id.is_empty() && id.bytes().all(|digit| digit.is_ascii_digit()))?;
+    let named = names.find(|(_, id)| !id.is_empty() && id.bytes().all(|digit| digit.is_ascii_digit())).map(|(address, _)| address);
+    let of_coordinator = || {
+        let rest = ["GroupCoordinator: ", "TxnCoordinator: "].iter().find_map(|of| problem.strip_prefix(of))?;
+        rest.split_whitespace().next()?.strip_suffix(':')
+    };
+    let address = named.or_else(of_coordinator)?;
     Some(address.rsplit_once("://").map_or(address, |(_, address)| address))
 }
 
@@ -310,7 +317,7 @@ mod tests {
     #[test]
     fn silence_is_told_by_what_hinders_it() {
         let told = |problem: &str| error(Doing::DescribeTopic, Code::TIMED_OUT, Some(Failure::new(Code::TRANSPORT, problem))).what;
-        for name in ["10.0.0.7:9092/3", "ssl://10.0.0.7:9092/3", "GroupCoordinator: 10.0.0.7:9092/3"] {
+        for name in ["10.0.0.7:9092/3", "ssl://10.0.0.7:9092/3", "GroupCoordinator: 10.0.0.7:9092/3", "GroupCoordinator: 10.0.0.7:9092"] {
             let what = told(&format!("{name}: Connect to ipv4#10.0.0.7:9092 failed: Connection refused (after 0ms in state CONNECT)"));
             assert!(what.contains("kafka-1:9092,kafka-2:9092 answered, and named a broker at 10.0.0.7:9092,"), "{what}");
             assert!(what.contains("advertised.listeners"), "{what}");
