@@ -114,6 +114,9 @@ fn each_right_that_a_restore_without_transactions_lacks_is_named() {
     let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
     let (topic, runner) = backed_up(&kafka);
     let copy = kafka.create_topic("copy", 1, &[]);
+    // A producer may begin when it may write to any topic at all; without that it is told of the cluster.
+    let other = kafka.create_topic("other", 1, &[]);
+    kafka.allow(READER, &["Write"], &format!("--topic={other}"));
     let on_topic = format!("--topic={copy}");
     let config = runner.restore_config(&topic, &copy, as_reader(&sasl, json!({"DELIVERY": "at-least-once"})));
     grant_one_by_one(
