@@ -98,18 +98,8 @@ impl Handle {
         topics: &[String],
         timeout: Duration,
     ) -> Result<BTreeMap<String, Result<Described, Failure>>, Failure> {
-        let pending = {
-            let names = topics.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
-            let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
-            // SAFETY: an array of C strings with its length; the collection copies them, the request copies the collection.
-            Pending::send(self, &options, |rk, options, queue| unsafe {
-                let collection = rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-                rd_kafka_DescribeTopics(rk, collection, options, queue);
-                rd_kafka_TopicCollection_destroy(collection);
-            })
-        };
-        let event = pending.answer().await?;
+        let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
+        let event = self.ask_about_topics(topics, options)?.answer().await?;
         let mut count = 0;
         // SAFETY: an event of this request; what is read belongs to it and is copied.
         unsafe {
@@ -117,6 +107,18 @@ impl Handle {
             let topics = array(rd_kafka_DescribeTopics_result_topics(result, &raw mut count), count);
             Ok(topics.iter().map(|topic| (text(rd_kafka_TopicDescription_name(*topic)), described(*topic))).collect())
         }
+    }
+
+    /// Sends a DescribeTopics with these options.
+    pub(super) fn ask_about_topics(self: &Arc<Self>, topics: &[String], options: Options) -> Result<Pending, Failure> {
+        let names = topics.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
+        let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: an array of C strings with its length; the collection copies them, the request copies the collection.
+        Ok(Pending::send(self, &options, |rk, options, queue| unsafe {
+            let collection = rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+            rd_kafka_DescribeTopics(rk, collection, options, queue);
+            rd_kafka_TopicCollection_destroy(collection);
+        }))
     }
 
     /// ListOffsets at `offset` (earliest or latest): one request for each broker that leads one of the partitions. A broker that does not

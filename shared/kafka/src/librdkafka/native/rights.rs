@@ -1,7 +1,7 @@
 //! Requests that also tell what the user of this client may do (KIP-430).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::c_int;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,18 +29,8 @@ impl Handle {
         topics: &[String],
         timeout: Duration,
     ) -> Result<BTreeMap<String, Option<BTreeSet<Right>>>, Failure> {
-        let pending = {
-            let names = topics.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
-            let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout).with_rights()?;
-            // SAFETY: an array of C strings with its length; the collection copies them, the request copies the collection.
-            Pending::send(self, &options, |rk, options, queue| unsafe {
-                let collection = rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-                rd_kafka_DescribeTopics(rk, collection, options, queue);
-                rd_kafka_TopicCollection_destroy(collection);
-            })
-        };
-        let event = pending.answer().await?;
+        let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout).with_rights()?;
+        let event = self.ask_about_topics(topics, options)?.answer().await?;
         let mut count = 0;
         // SAFETY: an event of this request; what is read belongs to it and is copied.
         unsafe {
