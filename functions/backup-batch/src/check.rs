@@ -9,6 +9,7 @@ use kernel::in_full;
 use serde::Serialize;
 
 use crate::Backup;
+use crate::topics::{is_a_glob, takes_nothing};
 
 /// What [`Backup::check`] found.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -109,10 +110,8 @@ impl Backup {
                 "the cluster does not tell what this user may do with topics: whether it may read them, the first backup shows".to_owned(),
             );
         }
-        report.notes.extend(selected.idle.iter().map(|pattern| format!("{pattern} of TOPIC_NAMES takes no topic now")));
-        report.notes.extend(selected.ambiguous.iter().map(|(pattern, name)| {
-            format!("{pattern} is a glob, in which a dot is a dot: it does not take {name:?}, as the regular expression ^{pattern} would")
-        }));
+        report.notes.extend(selected.idle.iter().map(|pattern| takes_nothing(pattern)));
+        report.notes.extend(selected.ambiguous.iter().map(|(pattern, name)| is_a_glob(pattern, name)));
         if self.settings.topics.has_patterns() {
             report.notes.push("topics that this user may not describe are not seen, and no pattern takes them".to_owned());
         }

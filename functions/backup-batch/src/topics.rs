@@ -26,8 +26,7 @@ pub struct Ends {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Of this process, or, before its first invocation, what has a backup: a function can be a new process each time.
-    topics: BTreeSet<String>,
-    is_begun: bool,
+    topics: Option<BTreeSet<String>>,
     said: BTreeSet<String>,
 }
 
@@ -62,7 +61,7 @@ impl Backup {
     /// What TOPIC_NAMES takes now. One request when it has patterns.
     ///
     /// # Errors
-    /// Nothing.
+    /// It takes none of the topics that there are.
     pub(crate) async fn selected(&self) -> Result<Selected> {
         let selection = &self.settings.topics;
         let all = if selection.has_patterns() { self.source.names().await? } else { BTreeSet::new() };
@@ -83,51 +82,49 @@ impl Backup {
 
     /// The first time: what TOPIC_NAMES takes of the topics that are in the bucket. One listing.
     async fn remember_stored(&self) {
-        if std::mem::replace(&mut lock(&self.seen).is_begun, true) {
+        if lock(&self.seen).topics.is_some() {
             return;
         }
-        match self.store.folders("").await {
-            Ok(folders) => {
-                let topics = folders.iter().filter_map(|folder| parse_topic_folder(folder)).map(|(topic, _)| topic);
-                lock(&self.seen).topics.extend(topics.filter(|topic| self.settings.topics.takes(topic)).map(str::to_owned));
-            }
+        let folders = self.store.folders("").await.unwrap_or_else(|error| {
             // The backup of what is there does not depend on it.
-            Err(error) => tracing::warn!("which topics have a backup could not be listed, so none that is gone is named: {error}"),
-        }
+            tracing::warn!("which topics have a backup could not be listed, so none that is gone is named: {error}");
+            Vec::new()
+        });
+        let topics = folders.iter().filter_map(|folder| parse_topic_folder(folder)).map(|(topic, _)| topic);
+        let topics = topics.filter(|topic| self.settings.topics.takes(topic)).map(str::to_owned).collect();
+        lock(&self.seen).topics.get_or_insert(topics);
     }
 
     /// Says what came, what went, and what takes nothing: in the log once for each process.
     fn tell(&self, selected: &Selected, report: &mut BackupReport) {
         let mut seen = lock(&self.seen);
         for pattern in &selected.idle {
-            let what = format!("{pattern} of TOPIC_NAMES takes no topic now");
+            let what = takes_nothing(pattern);
             if seen.is_news(&what) {
                 tracing::warn!("{what}; topics that this user may not describe are not seen");
             }
             report.notes.push(what);
         }
         for (pattern, name) in &selected.ambiguous {
-            let what = format!(
-                "{pattern} of TOPIC_NAMES is a glob, in which a dot is a dot: it does not take {name:?}, as the regular expression ^{pattern} would"
-            );
+            let what = is_a_glob(pattern, name);
             if seen.is_news(&what) {
                 tracing::warn!("{what}");
             }
         }
-        for gone in seen.topics.difference(&selected.names) {
+        let before = seen.topics.replace(selected.names.clone()).unwrap_or_default();
+        for gone in before.difference(&selected.names) {
             let what =
                 format!("topic {gone:?} is gone, or this user may not see it any more: nothing more is read of it. Its backup stays");
             tracing::warn!(topic = gone, "{what}");
             report.notes.push(what);
         }
-        if !seen.topics.is_empty() {
-            for name in selected.names.difference(&seen.topics) {
+        if !before.is_empty() {
+            for name in selected.names.difference(&before) {
                 let what = format!("topic {name:?} is new: it is backed up from now on");
                 tracing::info!(topic = name, "{what}");
                 report.notes.push(what);
             }
         }
-        seen.topics.clone_from(&selected.names);
     }
 
     /// Those of `wanted` that the cluster tells of. The others are errors in the report, unless a pattern took them and they went meanwhile.
@@ -215,6 +212,18 @@ impl Backup {
         let id = |name: &String| topics.get(name).and_then(|facts| facts.id.clone());
         Ok(Ends { offsets, topics: selected.into_iter().map(|name| (name.clone(), id(&name))).collect() })
     }
+}
+
+/// What to say of a pattern of TOPIC_NAMES that takes nothing of what is there.
+pub(crate) fn takes_nothing(pattern: &str) -> String {
+    format!("{pattern} of TOPIC_NAMES takes no topic now")
+}
+
+/// What to say of a glob that Kafka's own tools would read as a regular expression, which takes this topic, too.
+pub(crate) fn is_a_glob(pattern: &str, topic: &str) -> String {
+    format!(
+        "{pattern} of TOPIC_NAMES is a glob, in which a dot is a dot: it does not take {topic:?}, as the regular expression ^{pattern} would"
+    )
 }
 
 /// All partitions of these topics.
