@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lib.rs` | the traits: backup sees a [`SourceCluster`] and its [`PartitionReader`]s, restore a [`TargetCluster`] and its [`RecordWriter`]s |
 //! | `topic.rs` | what there is to know of a topic |
+//! | `administration.rs` | what there is in a cluster beside records: groups, configs, access control lists, users |
 //! | `rights.rs` | what a user may do |
 //! | `selection.rs` | which topics: names, globs, regular expressions |
 //! | `settings.rs` | how to reach a cluster |
@@ -14,6 +15,7 @@
 //! It promises that no type of librdkafka leaves its folder, and that nothing in here joins a consumer group. It knows neither the bucket nor a
 //! segment.
 
+mod administration;
 mod error;
 mod librdkafka;
 mod login;
@@ -22,6 +24,9 @@ mod selection;
 mod settings;
 mod topic;
 
+pub use administration::{
+    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffset, GroupOffsets, Groups, ScramUser, TopicConfigs,
+};
 pub use error::{KafkaError, KafkaErrorKind};
 pub use librdkafka::{
     COMMON_PROPERTIES, EmbeddedBroker, PropertyError, RdKafkaSource, RdKafkaTarget, check_property, default_properties, own_properties,

@@ -14,6 +14,7 @@
 //! | `commit.rs` | what stands beside a committed offset |
 //! | `identity.rs`, `strategy.rs` | what a restore id stands for, and how it places records |
 //! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
+//! | `snapshot.rs` | what a cluster was at one moment, and how far its backup was |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `spans.rs` | where records of a restore went |
 
@@ -32,6 +33,7 @@ pub mod names;
 mod newest;
 mod packing;
 mod partitions;
+mod snapshot;
 mod spans;
 mod strategy;
 
@@ -49,5 +51,6 @@ pub use lineage::Lineage;
 pub use newest::what_is_there;
 pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
+pub use snapshot::{GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, Snapshot, Told, TopicSnapshot};
 pub use spans::{Span, pair};
 pub use strategy::PartitionStrategy;

@@ -5,6 +5,7 @@
 //! <topic>/<partition>/<start offset, 20 digits>.tar.gz          or .tar.zst
 //! <topic>/<partition>/<start offset, 20 digits>.tar.gz.sha256
 //! <topic>@2/…                                                   the second generation of the name
+//! @cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz   a snapshot of the cluster
 //! @check/create-only                                            whether the store refuses to create it again
 //! @restore/<restore id>/restore.json                            what the restore id stands for
 //! @restore/<restore id>/@topic/<folder>.json                    which topic a folder is restored into
@@ -14,6 +15,7 @@
 //! ```
 
 use kafka::TopicId;
+use kernel::clock::{Millis, rfc3339};
 
 use crate::catalog::Packing;
 
@@ -112,6 +114,22 @@ pub fn file_name(name: &str) -> &str {
 /// What `check` creates, and tries to create again.
 pub const CREATE_ONLY: &str = "@check/create-only";
 
+/// Where snapshots of all clusters are.
+pub const SNAPSHOTS: &str = "@cluster/";
+
+/// What the names of a cluster's snapshots by the backup with this GROUP_ID begin with.
+pub fn snapshot_prefix(cluster_id: Option<&str>, group_id: &str) -> String {
+    format!("{SNAPSHOTS}{}/{}/", encoded(cluster_id.unwrap_or(NO_ID)), encoded(group_id))
+}
+
+/// The snapshot of this time, in whole seconds.
+pub fn snapshot(prefix: &str, at: Millis) -> String {
+    let time = rfc3339(at); // 2026-11-29T13:05:00Z
+    let (date, clock) = time.split_once('T').unwrap_or((&time, ""));
+    let clock = clock.get(..8).unwrap_or_default();
+    format!("{prefix}{}/{}Z.json.gz", date.replace('-', "/"), clock.replace(':', ""))
+}
+
 /// Where all that a restore keeps is.
 pub fn restore_prefix(restore_id: &str) -> String {
     format!("@restore/{restore_id}/")
@@ -127,16 +145,24 @@ pub fn binding(restore_id: &str, folder: &str) -> String {
     format!("@restore/{restore_id}/@topic/{folder}.json")
 }
 
-/// Which restore a target topic belongs to. No RESTORE_ID begins with `@`. What a cluster calls itself is not trusted to be part of a path: all but
-/// letters, digits, `_` and `-` is written as `%` and its bytes in hex.
+/// Which restore a target topic belongs to. No RESTORE_ID begins with `@`.
 pub fn claim(cluster_id: Option<&str>, topic_id: Option<&TopicId>, topic: &str) -> String {
+    let cluster = encoded(cluster_id.unwrap_or(NO_ID));
+    let topic = topic_id.map_or_else(|| topic.to_owned(), ToString::to_string);
+    format!("@restore/@target/{cluster}/{topic}.json")
+}
+
+/// Instead of the id of a cluster that has none.
+const NO_ID: &str = "@unknown";
+
+/// What a cluster or a group calls itself is not trusted to be part of a path: all but letters, digits, `_` and `-` is written as `%` and its bytes in
+/// hex.
+fn encoded(name: &str) -> String {
     let encode = |byte: u8| {
         let legal = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if legal { char::from(byte).to_string() } else { format!("%{byte:02x}") }
     };
-    let cluster: String = cluster_id.unwrap_or("@unknown").bytes().map(encode).collect();
-    let topic = topic_id.map_or_else(|| topic.to_owned(), ToString::to_string);
-    format!("@restore/@target/{cluster}/{topic}.json")
+    name.bytes().map(encode).collect()
 }
 
 /// The checkpoint of one source partition of a restore.
@@ -199,6 +225,12 @@ mod tests {
         assert_eq!(claim(Some("../ä"), None, "copy"), "@restore/@target/%2e%2e%2f%c3%a4/copy.json");
         let id = "AAAAAAAAAAAAAAAAAAAAAQ".parse().ok();
         assert_eq!(claim(None, id.as_ref(), "copy"), "@restore/@target/%40unknown/AAAAAAAAAAAAAAAAAAAAAQ.json");
+    }
+
+    #[test]
+    fn a_snapshot_is_named_by_its_time() {
+        let prefix = snapshot_prefix(Some("kafka-1"), "Backup.Group/é");
+        assert_eq!(snapshot(&prefix, 1_795_957_500_000), "@cluster/kafka-1/Backup%2eGroup%2f%c3%a9/2026/11/29/130500Z.json.gz");
     }
 
     #[test]

@@ -17,8 +17,9 @@ const SMALLEST: u64 = 128;
 /// is larger itself, and slower than what comes in (20 to 30 measured).
 const UNOPTIMISED: u64 = 32;
 
-/// Three seconds are not enough for the topic: each invocation ends in time, before Lambda ends it, and what it read is durable and committed,
-/// so the next one goes on from there.
+/// Six seconds are not enough for the topic: each invocation ends in time, before Lambda ends it, and what it read is durable and committed,
+/// so the next one goes on from there. How long an upload takes is measured and not known, so on a machine that stops for a while one may give up what
+/// it read; it says so in time, too, and nothing is lost.
 #[test]
 fn each_invocation_ends_before_its_deadline() {
     let Some((kafka, runner)) = on_minio() else { return };
@@ -27,18 +28,27 @@ fn each_invocation_ends_before_its_deadline() {
     // One segment could take all of it: only the deadline ends it.
     let backup =
         runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 10_000_000, "MAX_SEGMENTS_PER_INVOCATION": 0}));
-    let lambda = Lambda::start(StandIn::start(Duration::from_secs(3)), Function::Backup, &runner.variables(&backup), 1, 1769);
-    let mut next = 0;
-    let reports = lambda.invoke_until("{}", |report| {
+    let lambda = Lambda::start(StandIn::start(Duration::from_secs(6)), Function::Backup, &runner.variables(&backup), 1, 1769);
+    let (mut next, mut invocations, mut given_up) = (0, 0, 0);
+    loop {
+        invocations += 1;
+        let answer = lambda.invoke("{}");
+        // RETRY_UPLOAD_SECONDS is 1: a segment that the deadline ended is not full, and the next one waits so long.
+        thread::sleep(Duration::from_secs(1));
+        if answer.error.as_deref() == Some("Retryable") && given_up == 0 {
+            given_up += 1;
+            continue;
+        }
+        let report = answer.report();
         let now = report["partitions"][0]["next"].as_i64().expect("an offset");
         assert!(now > next, "a durable segment each: {report}");
         assert_eq!(runner.list(&backup)[0]["next"], now, "what the report says is in the bucket");
         next = now;
-        // RETRY_UPLOAD_SECONDS is 1: a segment that the deadline ended is not full, and the next one waits so long.
-        thread::sleep(Duration::from_secs(1));
-        is_backed_up(report)
-    });
-    println!("deadline of 3 s: {} invocations for 100 MB", reports.len());
+        if is_backed_up(&report) {
+            break;
+        }
+    }
+    println!("deadline of 6 s: {invocations} invocations for 100 MB, {given_up} given up");
     let copy = unique("copy");
     runner.restore(&runner.restore_config(&topic, &copy, Value::Null));
     assert_eq!(kafka.digest(&topic), kafka.digest(&copy));

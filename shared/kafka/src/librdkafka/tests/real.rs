@@ -93,7 +93,7 @@ async fn a_reader_stopped_anywhere_goes_on_there() {
     drop(reader);
     // Dropped, so the partition can be read again with the same client.
     let mut again = source.open(&partition, 5).await.unwrap();
-    assert_eq!(source.open(&partition, 5).await.unwrap_err().kind, KafkaErrorKind::Other);
+    assert_eq!(source.open(&partition, 5).await.unwrap_err().kind, KafkaErrorKind::Unavailable);
     assert_eq!(read_to(&mut *again, 14).await, at(5, &odd_records()[5..]));
 }
 

@@ -1,0 +1,186 @@
+//! A snapshot: what a cluster was at one moment, and how far its backup was. It is the inventory that later commands compare the bucket with.
+
+use std::collections::BTreeMap;
+
+use kafka::{Acl, Broker, ScramUser, TopicId};
+use kernel::clock::Millis;
+use serde::{Deserialize, Serialize};
+
+/// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created once, never replaced.
+///
+/// It was read in this order: groups, our own commits, the logs' offsets, topic ids once more, groups once more. So what a group had committed is at
+/// most what the log then held, and what was backed up is at most the log's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// See [`Snapshot::FORMAT`].
+    pub format_version: u32,
+    /// Name and version of the program that took it.
+    pub program: String,
+    /// Id of the cluster; `None` where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    /// GROUP_ID of the backup.
+    pub group_id: String,
+    /// TOPIC_NAMES and EXCLUDE_TOPIC_NAMES, as they were written.
+    pub topic_names: Vec<String>,
+    /// See `topic_names`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_topic_names: Vec<String>,
+    /// When it was begun: before the first request.
+    pub from: Millis,
+    /// When all offsets had been read. The time that its name has is this one, rounded up.
+    pub until: Millis,
+    /// SNAPSHOT_SECONDS.
+    pub interval_seconds: u64,
+    /// Every topic of the selection that there was, by name.
+    pub topics: BTreeMap<String, TopicSnapshot>,
+    /// Consumer groups but those of backups and restores, by name.
+    pub groups: Told<BTreeMap<String, GroupSnapshot>>,
+    /// Brokers that were up.
+    pub brokers: Told<Vec<Broker>>,
+    /// Access control lists.
+    pub acls: Told<Vec<Acl>>,
+    /// SCRAM users.
+    pub users: Told<Vec<ScramUser>>,
+}
+
+/// What the cluster told, or why it did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told<T> {
+    /// All there is.
+    All(T),
+    /// What this user could see.
+    Partial {
+        /// What was told.
+        known: T,
+        /// Why there can be more.
+        why: String,
+    },
+    /// Nothing, for this reason.
+    Absent(String),
+}
+
+impl<T> Told<T> {
+    /// What was told.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::All(known) | Self::Partial { known, .. } => Some(known),
+            Self::Absent(_) => None,
+        }
+    }
+
+    /// Why there can be more.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::All(_) => None,
+            Self::Partial { why, .. } | Self::Absent(why) => Some(why),
+        }
+    }
+}
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicSnapshot {
+    /// Folder of the generation that its commits are of, the newest where they differ; `None`: nothing of it is known to be in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// `None` on brokers older than 2.8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<TopicId>,
+    /// Number of partitions.
+    pub partition_count: i32,
+    /// Replicas of each partition, where the cluster told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<i32>,
+    /// Configs that differ from the brokers' defaults.
+    pub configs: Told<BTreeMap<String, String>>,
+    /// The values that hold of those configs that delete or refuse records, wherever they are set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub effective: BTreeMap<String, String>,
+    /// By number. Empty with `why`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<i32, PartitionSnapshot>,
+    /// Why there are no numbers of it, or not of each partition: it was deleted, or created again, while they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionSnapshot {
+    /// Folder that `backed_up` is of, where it is not the topic's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// Everything below this offset was in the bucket; `None`: nothing that a commit told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backed_up: Option<i64>,
+    /// Log start, end and high watermark; `None` with `why`.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogSnapshot>,
+    /// Its log ended below what was backed up: it lost its end, and the two numbers are of different logs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub diverged: bool,
+    /// Why the log is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What a log held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSnapshot {
+    /// The first offset that was still there.
+    pub log_start: i64,
+    /// Where a reader of ISOLATION_LEVEL stops: the last stable offset, or the high watermark.
+    pub end: i64,
+    /// High watermark.
+    pub high_watermark: i64,
+}
+
+/// A consumer group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSnapshot {
+    /// `Stable`, `Empty`, …
+    pub state: String,
+    /// `Classic`, `Consumer`, …
+    pub kind: String,
+    /// Its commits are of clients that assign partitions to themselves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub simple: bool,
+    /// By topic and partition, of every topic, whether it is backed up or not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub offsets: BTreeMap<String, BTreeMap<i32, OffsetSnapshot>>,
+    /// Why its offsets, or some of them, are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What a group had committed on a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetSnapshot {
+    /// The next offset to be read.
+    pub offset: i64,
+    /// What stood beside it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub metadata: String,
+    /// A transactional commit was under way: this is the offset before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pending: bool,
+    /// It had another value when it was read once more, behind the logs' ends.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub moved: bool,
+    /// It was committed under another id of the topic than the one that the logs' numbers are of, or is above the high watermark: a topic that was
+    /// created again, or lost its end.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub foreign: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Snapshot {
+    /// The current version.
+    pub const FORMAT: u32 = 1;
+}
