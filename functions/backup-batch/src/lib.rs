@@ -3,6 +3,7 @@
 //! An invocation is stateless, and safe to run twice, at the same time, or to kill at any instruction, because of the order of its steps:
 //!
 //! 1. `topics.rs`: which topics TOPIC_NAMES takes. `plan.rs`: what is there to do (a few requests for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
+//!    `snapshot.rs`: takes a snapshot of the cluster, when one is due.
 //! 2. `work.rs`: workers take partitions off a queue. While one segment is made durable the next one is read.
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
 //!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
@@ -22,6 +23,7 @@ mod publish;
 mod read;
 mod report;
 mod resume;
+mod snapshot;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -40,7 +42,7 @@ use compressors::Compressors;
 use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
 use host::{Budget, Event, work_together};
-use kafka::{SourceCluster, TopicPartition};
+use kafka::{ClusterAdministration, SourceCluster, TopicPartition};
 use kernel::clock::Clock;
 use kernel::lock;
 use store::ObjectStore;
@@ -48,6 +50,7 @@ use tracing::Instrument;
 
 pub use check::{CheckReport, TopicCheck};
 pub use report::{BackupReport, PartitionReport};
+use snapshot::Taken;
 pub use topics::Ends;
 use topics::Seen;
 use uploads::Uploads;
@@ -70,6 +73,10 @@ pub struct Backup {
     seen: Arc<Mutex<Seen>>,
     /// How fast the bucket takes segments.
     uploads: Uploads,
+    /// What snapshots are read from; `None`: none are taken.
+    administration: Option<Arc<dyn ClusterAdministration>>,
+    /// The snapshots that are known to be there.
+    taken: Arc<Mutex<Taken>>,
 }
 
 /// What one invocation is asked to do.
@@ -123,7 +130,16 @@ impl Backup {
             lanes: Lanes::default(),
             seen: Arc::default(),
             uploads: Uploads::default(),
+            administration: None,
+            taken: Arc::default(),
         }
+    }
+
+    /// The same; takes snapshots of the cluster, as far as the settings have any.
+    #[must_use]
+    pub fn with_snapshots_of(mut self, administration: Arc<dyn ClusterAdministration>) -> Self {
+        self.administration = Some(administration);
+        self
     }
 
     /// Whether a backup with these settings has room for records in so many bytes of memory.

@@ -12,6 +12,7 @@ use kernel::clock::{Millis, age};
 use crate::candidate::Candidate;
 use crate::generation::Known;
 use crate::report::BackupReport;
+use crate::snapshot::Scope;
 use crate::topics::partitions_of;
 use crate::{Backup, Invocation};
 
@@ -30,8 +31,8 @@ pub(crate) struct Plan {
 
 /// What our own commits say.
 #[derive(Default)]
-struct Commits {
-    of: BTreeMap<TopicPartition, BackupCommit>,
+pub(crate) struct Commits {
+    pub(crate) of: BTreeMap<TopicPartition, BackupCommit>,
     known: BTreeMap<String, Known>,
 }
 
@@ -42,6 +43,8 @@ impl Backup {
         let wanted = self.wanted(invocation, &mut report).await?;
         let topics = self.described(&wanted, invocation, &mut report).await?;
         let cluster = self.source.cluster_id();
+        let scope = Scope { cluster: cluster.as_deref(), wanted: &wanted, topics: &topics };
+        self.take_snapshot(invocation, now, scope, &mut report).await;
         let all = partitions_of(&topics);
         if let Some(number) = invocation.event.partition
             && topics.len() == wanted.len()
@@ -75,7 +78,7 @@ impl Backup {
     }
 
     /// Of what the group has, what is of this backup and of these topics.
-    fn our_commits(
+    pub(crate) fn our_commits(
         &self,
         committed: BTreeMap<TopicPartition, CommittedOffset>,
         topics: &BTreeMap<String, TopicFacts>,

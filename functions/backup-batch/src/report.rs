@@ -32,6 +32,9 @@ pub struct BackupReport {
     pub gap_records: i64,
     /// How long it took, in milliseconds.
     pub duration_ms: Millis,
+    /// The snapshot of the cluster that this invocation stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
     /// Each partition that this invocation was to look after.
     pub partitions: Vec<PartitionReport>,
     /// What concerns whole topics.
@@ -158,6 +161,14 @@ impl BackupReport {
         let error_in_full = in_full(error);
         tracing::error!("{error_in_full}");
         self.errors.push(error_in_full);
+        self.passing_errors += usize::from(error.is_retryable());
+    }
+
+    /// No snapshot of the cluster, for this reason.
+    pub(crate) fn fail_snapshot(&mut self, error: &Error) {
+        let what = format!("no snapshot of the cluster was stored: {}", in_full(error));
+        tracing::error!("{what}");
+        self.errors.push(what);
         self.passing_errors += usize::from(error.is_retryable());
     }
 

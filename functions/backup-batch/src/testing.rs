@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use config::BackupSettings;
 use host::Budget;
 use kafka::{
-    CommittedOffset, Isolation, KafkaSettings, OffsetRange, PartitionReader, Result, Rights, Selection, SourceCluster, TopicFacts,
+    Acl, ClusterAdministration, ClusterDescription, CommittedOffset, GroupListing, GroupOffset, GroupOffsets, Groups, Isolation,
+    KafkaSettings, OffsetRange, PartitionReader, Result, Right, Rights, ScramUser, Selection, SourceCluster, TopicConfigs, TopicFacts,
     TopicPartition,
 };
 use kernel::clock::{Clock, Millis};
@@ -20,6 +21,7 @@ use store::testing::{Delete, MemoryStore};
 use store::{StoreKind, StoreSettings};
 use telemetry::LogLevel;
 
+use crate::snapshot::tests::{broker, denied};
 use crate::{Backup, BackupReport, Invocation};
 
 /// What the cluster has.
@@ -37,11 +39,22 @@ pub(crate) struct Log {
     pub(crate) size: usize,
     /// The offset of a record that no backup takes.
     pub(crate) giant: Option<i64>,
-    now: Millis,
+    pub(crate) now: Millis,
     /// Of all topics, less one.
     pub(crate) id: u64,
     /// Topics beside `orders`, each with one partition and no record.
     pub(crate) others: BTreeSet<String>,
+    /// Consumer groups beside the backup's, with what they committed.
+    pub(crate) groups: BTreeMap<String, (GroupListing, BTreeMap<TopicPartition, GroupOffset>)>,
+    /// Of this user on the cluster; `None`: all.
+    pub(crate) rights: Option<BTreeSet<Right>>,
+    /// Lists and users are not for this user.
+    pub(crate) refuses: bool,
+    /// Requests for the sake of a snapshot.
+    pub(crate) asked: usize,
+    /// Milliseconds that each of them takes.
+    pub(crate) each_request_takes: Millis,
+    pub(crate) created_again_when_committed_is_asked: bool,
 }
 
 /// The cluster, its bucket, and a backup of 10 records a segment, each minute.
@@ -91,6 +104,7 @@ impl Fake {
             store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
             topics,
             group: "backup".to_owned(),
+            snapshots: None,
             records_per_segment: 10,
             retry_upload: Duration::from_secs(60),
             threads: 1,
@@ -173,7 +187,8 @@ impl SourceCluster for Fake {
     }
 
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
-        let log = self.log();
+        let mut log = self.log();
+        log.id += u64::from(std::mem::take(&mut log.created_again_when_committed_is_asked));
         Ok(partitions.iter().filter(|one| one.topic == "orders").filter_map(|one| Some((one.clone(), log.commit.clone()?))).collect())
     }
 
@@ -186,6 +201,47 @@ impl SourceCluster for Fake {
 
     async fn open(&self, _partition: &TopicPartition, from: i64) -> Result<Box<dyn PartitionReader>> {
         Ok(Box::new(Reader { fake: self.clone(), position: from, fetched_to: from }))
+    }
+}
+
+impl Fake {
+    fn answer(&self) -> MutexGuard<'_, Log> {
+        let mut log = self.log();
+        log.asked += 1;
+        log.now += log.each_request_takes;
+        log
+    }
+}
+
+#[async_trait]
+impl ClusterAdministration for Fake {
+    async fn cluster(&self) -> Result<ClusterDescription> {
+        let rights = self.answer().rights.clone().unwrap_or_else(|| [Right::Describe].into());
+        Ok(ClusterDescription { id: Some("memory".to_owned()), brokers: vec![broker()], rights: Some(rights) })
+    }
+
+    async fn groups(&self) -> Result<Groups> {
+        let groups = self.answer().groups.iter().map(|(name, (listing, _))| (name.clone(), listing.clone())).collect();
+        Ok(Groups { groups, missing: Vec::new() })
+    }
+
+    async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
+        let log = self.answer();
+        let offsets = |name: &String| log.groups[name].1.iter().map(|(partition, offset)| (partition.clone(), Ok(offset.clone()))).collect();
+        Ok(groups.iter().map(|name| (name.clone(), Ok(offsets(name)))).collect())
+    }
+
+    async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
+        self.answer();
+        Ok(topics.iter().map(|name| (name.clone(), Ok(TopicConfigs::default()))).collect())
+    }
+
+    async fn acls(&self) -> Result<Vec<Acl>> {
+        if self.answer().refuses { Err(denied("access control lists")) } else { Ok(Vec::new()) }
+    }
+
+    async fn users(&self) -> Result<Vec<ScramUser>> {
+        if self.answer().refuses { Err(denied("SCRAM users")) } else { Ok(Vec::new()) }
     }
 }
 

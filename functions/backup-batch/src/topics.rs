@@ -32,7 +32,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Whether this was not said before.
-    fn is_news(&mut self, what: &str) -> bool {
+    pub(crate) fn is_news(&mut self, what: &str) -> bool {
         self.said.insert(what.to_owned())
     }
 }

@@ -113,6 +113,7 @@ async fn back_up(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, to: &Stor
         store: to.clone(),
         topics: Selection::of_names([TOPIC]),
         group: "kafka-backup-demo".to_owned(),
+        snapshots: None,
         records_per_segment: 1000,
         retry_upload: Duration::from_secs(60),
         threads: 2,

@@ -20,6 +20,8 @@ pub struct BackupSettings {
     pub topics: Selection,
     /// GROUP_ID.
     pub group: String,
+    /// Snapshots of the cluster; `None`: none.
+    pub snapshots: Option<SnapshotSettings>,
     /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE, at least 1.
     pub records_per_segment: u64,
     /// RETRY_UPLOAD_SECONDS: a part-filled segment is written only when the partition's last backup is older; also the loop's pause.
@@ -38,6 +40,15 @@ pub struct BackupSettings {
     pub compression: Compression,
     /// LOG_LEVEL.
     pub log_level: LogLevel,
+}
+
+/// Which snapshots of the cluster `backup-batch` takes.
+#[derive(Debug, Clone)]
+pub struct SnapshotSettings {
+    /// SNAPSHOT_SECONDS, at least 1.
+    pub every: Duration,
+    /// CONSUMER_GROUPS less EXCLUDE_CONSUMER_GROUPS.
+    pub groups: Selection,
 }
 
 /// What `restore-batch` requires.

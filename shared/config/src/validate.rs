@@ -12,7 +12,7 @@ use telemetry::LogLevel;
 
 use super::raw::Raw;
 use super::read::{Reader, choice, each, flag, number, seconds};
-use super::{BackupSettings, ConfigError, RestoreSettings, cluster::cluster, names, storage, times};
+use super::{BackupSettings, ConfigError, RestoreSettings, SnapshotSettings, cluster::cluster, names, storage, times};
 
 impl BackupSettings {
     /// Validates what `backup` reads; keys of `restore` are left alone.
@@ -66,6 +66,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
     let kafka = cluster(read);
     let topics = topics(read);
     let group = read.required("GROUP_ID", "write the consumer group that holds the progress", |group| Ok(group.to_owned()));
+    let snapshots = snapshots(read);
     let store = storage::store(read);
     let records_per_segment = read.or("NUMBER_OF_MESSAGE_PER_BACKUP_FILE", 1000, number(1..=i64::MAX as u64));
     let retry_upload = read.or("RETRY_UPLOAD_SECONDS", Duration::from_secs(60), seconds(0));
@@ -78,6 +79,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
         store: store?,
         topics: topics?,
         group: group?,
+        snapshots: snapshots?,
         records_per_segment: records_per_segment?,
         retry_upload: retry_upload?,
         threads: limits.threads,
@@ -132,14 +134,37 @@ fn topics(read: &mut Reader<'_>) -> Option<Selection> {
     if !read.is_set("TOPIC_NAMES") {
         read.missing("TOPIC_NAMES", "write the topics to back up, for example [\"orders\"]");
     }
-    let include = patterns(read, "TOPIC_NAMES");
-    let exclude = if read.is_set("EXCLUDE_TOPIC_NAMES") { patterns(read, "EXCLUDE_TOPIC_NAMES") } else { Some(Vec::new()) };
+    let include = patterns(read, "TOPIC_NAMES", names::topic_pattern);
+    let exclude = match read.is_set("EXCLUDE_TOPIC_NAMES") {
+        true => patterns(read, "EXCLUDE_TOPIC_NAMES", names::topic_pattern),
+        false => Some(Vec::new()),
+    };
     Selection::new(include?, exclude?).map_err(|what| read.refuse("EXCLUDE_TOPIC_NAMES", &what)).ok()
 }
 
-/// Topics by name, glob or regular expression, each once.
-fn patterns(read: &mut Reader<'_>, key: &str) -> Option<Vec<Pattern>> {
-    let patterns = each(read, key, names::topic_pattern)?;
+/// The outer `None`: something is wrong. Every key is read, whatever another one says.
+fn snapshots(read: &mut Reader<'_>) -> Option<Option<SnapshotSettings>> {
+    let every = read.or("SNAPSHOT_SECONDS", Duration::from_secs(300), seconds(0));
+    let include = match read.is_set("CONSUMER_GROUPS") {
+        true => patterns(read, "CONSUMER_GROUPS", Pattern::parse),
+        false => Pattern::parse("*").ok().map(|all| vec![all]),
+    };
+    let exclude = match read.is_set("EXCLUDE_CONSUMER_GROUPS") {
+        true => patterns(read, "EXCLUDE_CONSUMER_GROUPS", Pattern::parse),
+        false => Some(Vec::new()),
+    };
+    let (every, include, exclude) = (every?, include?, exclude?);
+    if every > Duration::from_secs(24 * 60 * 60) {
+        read.refuse("SNAPSHOT_SECONDS", "must be at most 86400: a day");
+        return None;
+    }
+    let groups = Selection::new(include, exclude).map_err(|what| read.refuse("EXCLUDE_CONSUMER_GROUPS", &what)).ok()?;
+    Some((!every.is_zero()).then_some(SnapshotSettings { every, groups }))
+}
+
+/// Names, globs and regular expressions, each once.
+fn patterns(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
+    let patterns = each(read, key, one)?;
     let mut seen = BTreeSet::new();
     match patterns.iter().find(|pattern| !seen.insert(pattern.as_str())) {
         Some(twice) => {

@@ -58,12 +58,13 @@ impl Pattern {
         self.regex.is_none()
     }
 
-    /// Whether this name is meant. Names that begin with `__` are meant only by themselves.
+    /// Whether a topic of this name is meant. Names that begin with `__` are meant only by themselves.
     fn takes(&self, name: &str) -> bool {
-        match &self.regex {
-            None => self.text == name,
-            Some(regex) => !name.starts_with("__") && regex.is_match(name),
-        }
+        self.matches(name) && (self.is_name() || !name.starts_with("__"))
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        self.regex.as_ref().map_or(self.text == name, |regex| regex.is_match(name))
     }
 
     /// Of a glob what it would be for `kafka-topics.sh`, which reads `payments.*` as a regular expression.
@@ -145,6 +146,18 @@ impl Selection {
         !is_internal(name) && self.include.iter().any(|pattern| pattern.takes(name)) && !self.excludes(name)
     }
 
+    /// Whether a consumer group of this name is meant. No name of a group is special.
+    pub fn takes_group(&self, name: &str) -> bool {
+        let has = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
+        has(&self.include) && !has(&self.exclude)
+    }
+
+    /// The entries as they were written: what is taken, and what is left out of that.
+    pub fn entries(&self) -> (Vec<String>, Vec<String>) {
+        let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.text.clone()).collect();
+        (texts(&self.include), texts(&self.exclude))
+    }
+
     fn excludes(&self, name: &str) -> bool {
         self.exclude.iter().any(|pattern| pattern.takes(name))
     }
@@ -217,6 +230,14 @@ mod tests {
         let found = of(&["gone", "a*", "b?"], &["a-*"], &["a1", "a-2", "b"]);
         assert_eq!(found.names, ["a1", "gone"].map(str::to_owned).into());
         assert_eq!((found.excluded, found.idle), (["a-2".to_owned()].into(), vec!["b?".to_owned()]));
+    }
+
+    #[test]
+    fn no_name_of_a_group_is_special() {
+        let groups = selection(&["*"], &["tmp-*", "^x[0-9]"]).unwrap();
+        let taken = |name: &&str| groups.takes_group(name);
+        assert_eq!(["__connect", "a group/é", "tmp-1", "x1", "x12"].into_iter().filter(taken).collect::<Vec<_>>(), ["__connect", "a group/é", "x12"]);
+        assert_eq!(groups.entries(), (vec!["*".to_owned()], vec!["tmp-*".to_owned(), "^x[0-9]".to_owned()]));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub const NAMES: &[&str] = &[
     "backup::sidecar::after",
     "backup::commit::before",
     "backup::commit::after",
+    "backup::snapshot::before",
+    "backup::snapshot::after",
     "folder::create::written",
     "folder::create::linked",
     "folder::replace::written",

@@ -494,6 +494,7 @@ impl Simulation {
             store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
             topics: Selection::of_names([TOPIC]),
             group: GROUP.to_owned(),
+            snapshots: None,
             records_per_segment: shape.records_per_segment,
             retry_upload: Duration::from_secs(60),
             threads: shape.threads,

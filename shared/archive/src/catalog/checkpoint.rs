@@ -232,6 +232,16 @@ impl RestoreCommit {
         }
     }
 
+    /// Whether these are the metadata of a restore's progress, of any version.
+    pub fn is_one(metadata: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Mark {
+            #[serde(rename = "kafka-restore")]
+            _version: u32,
+        }
+        serde_json::from_str::<Mark>(metadata).is_ok()
+    }
+
     /// Reads what [`to_committed`](Self::to_committed) wrote. `None` when it is not of the restore `run`.
     pub fn read(committed: &CommittedOffset, run: &str) -> Option<Self> {
         let commit: Self = serde_json::from_str(&committed.metadata).ok()?;

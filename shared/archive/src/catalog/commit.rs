@@ -75,6 +75,16 @@ impl BackupCommit {
         serde_json::from_str(&committed.metadata).is_ok_and(|commit: Self| commit.next == committed.next && commit.store != store)
     }
 
+    /// Whether these are the metadata of a backup's offset, of any version.
+    pub fn is_one(metadata: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Mark {
+            #[serde(rename = "kafka-backup")]
+            _version: u32,
+        }
+        serde_json::from_str::<Mark>(metadata).is_ok()
+    }
+
     /// Whether it can be of this topic, as far as ids are known.
     fn is_of(&self, topic: &TopicIdentity) -> bool {
         fn differ<T: PartialEq>(mine: Option<&T>, theirs: Option<&T>) -> bool {

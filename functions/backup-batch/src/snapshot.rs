@@ -1,0 +1,153 @@
+//! Takes a snapshot of the cluster, once in each SNAPSHOT_SECONDS.
+//!
+//! The order of reads is what makes its numbers fit each other: groups, our own commits, the logs' offsets, topic ids once more, groups once more.
+//! A group can have gone on behind what was read of it, and a log, too, never the other way round.
+
+mod assemble;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::catalog::{Snapshot, names};
+use archive::Result;
+use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, TopicFacts};
+use kernel::clock::Millis;
+use kernel::{failpoint, lock};
+
+use crate::report::BackupReport;
+use crate::{Backup, Invocation};
+
+/// What this process knows of the snapshots that there are.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// The time of the newest one that is known to be there, and what the names of its series begin with.
+    newest: Option<(Millis, String)>,
+}
+
+/// What there is to know before anything is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) cluster: Option<&'a str>,
+    /// All that TOPIC_NAMES takes.
+    pub(crate) wanted: &'a BTreeSet<String>,
+    /// Those of them that the cluster told of.
+    pub(crate) topics: &'a BTreeMap<String, TopicFacts>,
+}
+
+impl Backup {
+    /// Stores a snapshot if this invocation is to, and none of this time is there. What goes wrong stands in the report, and the backup goes on.
+    pub(crate) async fn take_snapshot(&self, invocation: &Invocation, started: Millis, scope: Scope<'_>, report: &mut BackupReport) {
+        let Some((administration, every)) = self.is_to_take_snapshots(invocation) else { return };
+        let prefix = names::snapshot_prefix(scope.cluster, &self.settings.group);
+        match self.snapshot_if_due(administration, invocation, started, (every, &prefix), scope, report).await {
+            Ok(name) => report.snapshot = name,
+            Err(error) => report.fail_snapshot(&error),
+        }
+    }
+
+    /// Only invocations of everything, and of several shards only the first one's.
+    fn is_to_take_snapshots(&self, invocation: &Invocation) -> Option<(&dyn ClusterAdministration, Millis)> {
+        let event = &invocation.event;
+        let is_of_all = event.topic.is_none() && event.partition.is_none() && event.shard.is_none_or(|(shard, _)| shard == 0);
+        let every = Millis::try_from(self.settings.snapshots.as_ref()?.every.as_millis()).ok()?;
+        self.administration.as_deref().filter(|_| is_of_all).map(|administration| (administration, every))
+    }
+
+    /// The name of the one that was stored.
+    async fn snapshot_if_due(
+        &self,
+        administration: &dyn ClusterAdministration,
+        invocation: &Invocation,
+        started: Millis,
+        (every, prefix): (Millis, &str),
+        scope: Scope<'_>,
+        report: &mut BackupReport,
+    ) -> Result<Option<String>> {
+        let now = round_up(self.clock.now(), every);
+        if self.knows_snapshot(now, prefix) {
+            return Ok(None);
+        }
+        let name = names::snapshot(prefix, now);
+        if self.store.list(&name, "", 1).await?.objects.iter().any(|object| object.name == name) {
+            self.remember_snapshot(now, prefix);
+            return Ok(None);
+        }
+        let pace = Pace { backup: self, started, deadline: invocation.budget.deadline };
+        let answers = self.read_cluster(administration, &pace, scope).await?;
+        let snapshot = self.assemble(scope, answers, every);
+        self.tell_what_is_absent(&snapshot, report);
+        let at = round_up(snapshot.until, every);
+        let name = names::snapshot(prefix, at);
+        failpoint!("backup::snapshot::before");
+        let is_ours = snapshot.write(self.store.as_ref(), &name).await?;
+        failpoint!("backup::snapshot::after");
+        self.remember_snapshot(at, prefix);
+        // Another invocation may have been faster: one is enough.
+        Ok(is_ours.then_some(name))
+    }
+
+    fn knows_snapshot(&self, at: Millis, prefix: &str) -> bool {
+        lock(&self.taken).newest.as_ref().is_some_and(|(newest, of)| *newest >= at && of == prefix)
+    }
+
+    fn remember_snapshot(&self, at: Millis, prefix: &str) {
+        let mut taken = lock(&self.taken);
+        let newest = taken.newest.take().filter(|(newest, of)| *newest > at && of == prefix);
+        taken.newest = Some(newest.unwrap_or((at, prefix.to_owned())));
+    }
+
+    /// What the names of this backup's snapshots begin with, once one is known to be there.
+    pub(crate) fn snapshots_taken(&self) -> Option<String> {
+        lock(&self.taken).newest.as_ref().map(|(_, prefix)| prefix.clone())
+    }
+
+    /// What could not be read is said once for each process.
+    fn tell_what_is_absent(&self, snapshot: &Snapshot, report: &mut BackupReport) {
+        let parts = [
+            ("consumer groups", snapshot.groups.why()),
+            ("brokers", snapshot.brokers.why()),
+            ("access control lists", snapshot.acls.why()),
+            ("SCRAM users", snapshot.users.why()),
+        ];
+        let absent: Vec<String> = parts.iter().filter_map(|(part, why)| Some(format!("{part}: {}", (*why)?))).collect();
+        let what = format!("snapshots of the cluster do not have all of it. {}", absent.join("; "));
+        if !absent.is_empty() && lock(&self.seen).is_news(&what) {
+            tracing::warn!("{what}");
+            report.notes.push(what);
+        }
+    }
+}
+
+/// A snapshot must not take the time that the records need.
+pub(crate) struct Pace<'a> {
+    backup: &'a Backup,
+    started: Millis,
+    deadline: Option<Millis>,
+}
+
+impl Pace<'_> {
+    /// # Errors
+    /// Half of the invocation's time is over.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Some(deadline) = self.deadline else { return Ok(()) };
+        let (now, half) = (self.backup.clock.now(), (deadline - self.started) / 2);
+        if now - self.started < half {
+            return Ok(());
+        }
+        let what = format!(
+            "it is not complete after half of the {} s that this invocation has, and was given up, for the records need the rest. Give an invocation \
+             more time, leave out groups (EXCLUDE_CONSUMER_GROUPS), or take no snapshots (SNAPSHOT_SECONDS=0)",
+            (deadline - self.started) / 1000
+        );
+        Err(KafkaError::new(KafkaErrorKind::Unavailable, "the snapshot of the cluster", what).into())
+    }
+}
+
+/// The next full step of `every` milliseconds at or after `at`.
+fn round_up(at: Millis, every: Millis) -> Millis {
+    let every = every.max(1);
+    at.saturating_add(every - 1).div_euclid(every).saturating_mul(every)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

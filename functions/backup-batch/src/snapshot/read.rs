@@ -1,0 +1,119 @@
+//! Asks the cluster, in the order that the numbers of a snapshot stand on.
+
+use std::collections::BTreeMap;
+
+use archive::Result;
+use archive::catalog::{BackupCommit, Told};
+use kafka::{
+    Acl, Broker, ClusterAdministration, GroupListing, GroupOffsets, KafkaError, KafkaErrorKind, OffsetRange, Right, ScramUser,
+    TopicConfigs, TopicFacts, TopicPartition,
+};
+use kernel::clock::Millis;
+use kernel::in_full;
+
+use super::{Pace, Scope};
+use crate::Backup;
+use crate::topics::partitions_of;
+
+/// What [`Backup::read_cluster`] learned.
+pub(super) struct Answers {
+    /// Before the first request about groups.
+    pub(super) from: Millis,
+    /// Behind the last one about logs and topics.
+    pub(super) until: Millis,
+    pub(super) brokers: Told<Vec<Broker>>,
+    pub(super) acls: Told<Vec<Acl>>,
+    pub(super) users: Told<Vec<ScramUser>>,
+    /// Of the topics that the cluster told of.
+    pub(super) configs: kafka::Result<BTreeMap<String, kafka::Result<TopicConfigs>>>,
+    /// Those that are to be in the snapshot, as far as their names tell.
+    pub(super) groups: Told<BTreeMap<String, GroupListing>>,
+    pub(super) offsets: BTreeMap<String, kafka::Result<GroupOffsets>>,
+    pub(super) commits: BTreeMap<TopicPartition, BackupCommit>,
+    pub(super) ranges: BTreeMap<TopicPartition, kafka::Result<OffsetRange>>,
+    /// The topics as they are behind the offsets.
+    pub(super) topics: BTreeMap<String, kafka::Result<TopicFacts>>,
+    /// The groups' offsets once more.
+    pub(super) offsets_again: BTreeMap<String, kafka::Result<GroupOffsets>>,
+}
+
+impl Backup {
+    /// # Errors
+    /// What concerns commits, logs and topics, without which there is no snapshot. What is missing of anything else stands in the answers.
+    pub(super) async fn read_cluster(
+        &self,
+        administration: &dyn ClusterAdministration,
+        pace: &Pace<'_>,
+        scope: Scope<'_>,
+    ) -> Result<Answers> {
+        let names: Vec<String> = scope.topics.keys().cloned().collect();
+        let (cluster, acls, users, configs) = futures::join!(
+            administration.cluster(),
+            administration.acls(),
+            administration.users(),
+            administration.topic_configs(&names)
+        );
+        pace.check()?;
+
+        let from = self.clock.now();
+        let sees_all = cluster.as_ref().ok().and_then(|cluster| cluster.rights.as_ref()).map(|rights| rights.contains(&Right::Describe));
+        let groups = self.groups_to_ask(administration, sees_all).await;
+        let asked: Vec<String> = groups.known().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        let offsets = administration.group_offsets(&asked).await?;
+        pace.check()?;
+
+        let partitions = partitions_of(scope.topics);
+        let committed = self.source.committed(&partitions).await?;
+        let commits = self.our_commits(committed, scope.topics, scope.cluster).of;
+        let ranges = self.source.offsets(&partitions).await?;
+        let topics = self.source.describe(&names).await?;
+        if self.source.cluster_id().as_deref() != scope.cluster {
+            let what = "another cluster answers under its addresses than did a moment ago; the next invocation looks again";
+            return Err(KafkaError::new(KafkaErrorKind::Unavailable, "the snapshot of the cluster", what).into());
+        }
+        let until = self.clock.now();
+        pace.check()?;
+
+        let offsets_again = administration.group_offsets(&asked).await?;
+        Ok(Answers {
+            from,
+            until,
+            brokers: told(cluster.map(|cluster| cluster.brokers)),
+            acls: told(acls),
+            users: told(users),
+            configs,
+            groups,
+            offsets,
+            commits,
+            ranges,
+            topics,
+            offsets_again,
+        })
+    }
+
+    /// Those of CONSUMER_GROUPS, without the one that holds the progress of this backup.
+    async fn groups_to_ask(&self, administration: &dyn ClusterAdministration, sees_all: Option<bool>) -> Told<BTreeMap<String, GroupListing>> {
+        let listed = match administration.groups().await {
+            Ok(listed) => listed,
+            Err(error) => return Told::Absent(in_full(&error)),
+        };
+        let is_wanted = |name: &str| {
+            *name != self.settings.group && self.settings.snapshots.as_ref().is_some_and(|settings| settings.groups.takes_group(name))
+        };
+        let known = listed.groups.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+        let mut why = listed.missing;
+        match sees_all {
+            Some(true) => {}
+            Some(false) => why.push(
+                "a cluster leaves out those that this user may not describe, without a word; with the right Describe on the cluster it shows all"
+                    .to_owned(),
+            ),
+            None => why.push("this cluster does not tell whether it shows all of them to this user".to_owned()),
+        }
+        if why.is_empty() { Told::All(known) } else { Told::Partial { known, why: why.join("; ") } }
+    }
+}
+
+fn told<T>(answer: kafka::Result<T>) -> Told<T> {
+    answer.map_or_else(|error| Told::Absent(in_full(&error)), Told::All)
+}

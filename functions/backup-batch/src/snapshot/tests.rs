@@ -1,0 +1,203 @@
+#![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+use std::time::Duration;
+
+use archive::catalog::{OffsetSnapshot, Told};
+use config::SnapshotSettings;
+use host::Budget;
+use kafka::{Broker, GroupListing, GroupOffset, KafkaError, Pattern, Right, Selection, TopicPartition};
+
+use super::*;
+use crate::testing::Fake;
+
+/// A snapshot every five minutes.
+fn backup(fake: &Fake, selection: Selection, groups: Selection) -> Backup {
+    let mut backup = fake.backup_of(selection).with_snapshots_of(Arc::new(fake.clone()));
+    Arc::get_mut(&mut backup.settings).unwrap().snapshots = Some(SnapshotSettings { every: Duration::from_secs(300), groups });
+    backup
+}
+
+fn patterns(include: &[&str], exclude: &[&str]) -> Selection {
+    let parse = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+    Selection::new(parse(include), parse(exclude)).unwrap()
+}
+
+fn orders(fake: &Fake) -> Backup {
+    backup(fake, patterns(&["*"], &[]), patterns(&["*"], &["tmp-*"]))
+}
+
+fn all() -> Invocation {
+    Invocation::new(Budget::unlimited(None))
+}
+
+/// The names of all snapshots.
+fn names_of(fake: &Fake) -> Vec<String> {
+    fake.bucket.snapshot().into_keys().filter(|name| name.starts_with("@cluster/")).collect()
+}
+
+async fn read(fake: &Fake, name: &str) -> Snapshot {
+    Snapshot::read(fake.bucket.as_ref(), name).await.unwrap()
+}
+
+fn add_group(fake: &Fake, name: &str, offsets: &[(&str, i64, &str)]) {
+    let offsets = offsets.iter().map(|(topic, offset, metadata)| {
+        let offset = GroupOffset { offset: *offset, metadata: (*metadata).to_owned(), pending: false };
+        (TopicPartition::new(*topic, 0), offset)
+    });
+    let listing = GroupListing { state: "Empty".into(), kind: "Classic".into(), is_simple: false };
+    fake.log().groups.insert(name.to_owned(), (listing, offsets.collect()));
+}
+
+#[tokio::test]
+async fn there_is_one_in_each_slot_named_by_its_end_rounded_up() {
+    let fake = Fake::default();
+    fake.advance(7_000);
+    fake.write(25);
+    let backup = orders(&fake);
+    let report = backup.invoke(&all()).await.unwrap();
+    assert!(report.succeeded, "{report:?}");
+    assert_eq!(names_of(&fake), ["@cluster/memory/backup/1970/01/01/000500Z.json.gz"]);
+    assert_eq!(report.snapshot.as_ref(), names_of(&fake).first());
+    for (now, count) in [(100_000, 1), (300_000, 1), (300_001, 2), (600_000, 2), (901_000, 3)] {
+        fake.log().now = now;
+        backup.invoke(&all()).await.unwrap();
+        assert_eq!(names_of(&fake).len(), count, "{now}");
+    }
+    let taken = read(&fake, "@cluster/memory/backup/1970/01/01/000500Z.json.gz").await;
+    let partition = &taken.topics["orders"].partitions[&0];
+    assert_eq!((partition.backed_up, partition.log.unwrap().end), (None, 25), "before the work");
+    let later = read(&fake, "@cluster/memory/backup/1970/01/01/001000Z.json.gz").await;
+    let topic = &later.topics["orders"];
+    assert_eq!((topic.folder.as_deref(), topic.partitions[&0].backed_up), (Some("orders"), Some(25)));
+    assert_eq!((topic.partitions[&0].diverged, topic.partitions[&0].folder.is_none()), (false, true));
+}
+
+/// The memory of the process is asked first, then the bucket, and only then Kafka.
+#[tokio::test]
+async fn one_that_is_there_is_not_taken_again_by_another_process() {
+    let fake = Fake::default();
+    orders(&fake).invoke(&all()).await.unwrap();
+    let asked = fake.log().asked;
+    assert!(asked > 0);
+    let other = orders(&fake);
+    for _ in 0..2 {
+        assert_eq!(other.invoke(&all()).await.unwrap().snapshot, None);
+    }
+    assert_eq!((fake.log().asked, names_of(&fake).len()), (asked, 1));
+    assert!(other.snapshots_taken().is_some());
+}
+
+#[tokio::test]
+async fn it_is_always_of_everything() {
+    let fake = Fake::default();
+    fake.log().others = ["users".to_owned()].into();
+    let backup = orders(&fake);
+    for (topic, partition, shard) in [(Some("orders"), None, None), (None, Some(0), None), (None, None, Some((1, 2)))] {
+        let mut invocation = all();
+        invocation.event = host::Event { topic: topic.map(str::to_owned), partition, shard };
+        assert!(backup.invoke(&invocation).await.unwrap().succeeded);
+        assert_eq!(names_of(&fake), [""; 0]);
+    }
+    let mut first = all();
+    first.event.shard = Some((0, 2));
+    backup.invoke(&first).await.unwrap();
+    assert_eq!(read(&fake, &names_of(&fake)[0]).await.topics.into_keys().collect::<Vec<_>>(), ["orders", "users"]);
+}
+
+#[tokio::test]
+async fn groups_are_there_with_what_they_committed_and_our_own_are_not() {
+    let fake = Fake::default();
+    fake.write(10);
+    add_group(&fake, "billing", &[("orders", 7, "here"), ("elsewhere", 3, "")]);
+    add_group(&fake, "ahead", &[("orders", 11, "")]);
+    add_group(&fake, "idle", &[]);
+    add_group(&fake, "tmp-1", &[("orders", 1, "")]);
+    add_group(&fake, "backup", &[("orders", 1, "")]);
+    add_group(&fake, "another-backup", &[("orders", 10, r#"{"kafka-backup":1,"next":10}"#)]);
+    add_group(&fake, "a-restore", &[("orders", 10, r#"{"kafka-restore":2,"run":"x"}"#)]);
+    orders(&fake).invoke(&all()).await.unwrap();
+    let Told::All(groups) = read(&fake, &names_of(&fake)[0]).await.groups else { panic!("all were told") };
+    assert_eq!(groups.keys().collect::<Vec<_>>(), ["ahead", "billing", "idle"]);
+    let offset = |offset, metadata: &str| OffsetSnapshot { offset, metadata: metadata.into(), pending: false, moved: false, foreign: false };
+    assert_eq!(groups["billing"].offsets["orders"][&0], offset(7, "here"));
+    assert_eq!(groups["billing"].offsets["elsewhere"][&0], offset(3, ""), "of topics that are not backed up, too");
+    assert_eq!(groups["ahead"].offsets["orders"][&0], OffsetSnapshot { foreign: true, ..offset(11, "") });
+    assert!(groups["idle"].offsets.is_empty() && groups["idle"].why.is_none());
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_is_marked() {
+    let fake = Fake::default();
+    fake.write(20);
+    orders(&fake).invoke(&all()).await.unwrap();
+    fake.advance(400_000);
+    {
+        let mut log = fake.log();
+        (log.end, log.high_watermark) = (12, 12);
+        log.records.truncate(12);
+    }
+    _ = orders(&fake).invoke(&all()).await.unwrap();
+    let partition = read(&fake, &names_of(&fake)[1]).await.topics.remove("orders").unwrap().partitions.remove(&0).unwrap();
+    assert!(partition.diverged && partition.backed_up == Some(20), "{partition:?}");
+}
+
+/// A topic that is created again while it is read has no numbers, and what groups had committed on it is not of any log that is known.
+#[tokio::test]
+async fn no_numbers_stand_under_an_id_that_they_are_not_of() {
+    let fake = Fake::default();
+    fake.write(10);
+    add_group(&fake, "billing", &[("orders", 7, "")]);
+    fake.log().created_again_when_committed_is_asked = true;
+    _ = orders(&fake).invoke(&all()).await.unwrap();
+    let snapshot = read(&fake, &names_of(&fake)[0]).await;
+    let topic = &snapshot.topics["orders"];
+    assert!(topic.partitions.is_empty() && topic.why.as_ref().is_some_and(|why| why.contains("created again")), "{topic:?}");
+    assert!(snapshot.groups.known().unwrap()["billing"].offsets["orders"][&0].foreign);
+}
+
+#[tokio::test]
+async fn what_this_user_may_not_read_is_absent_with_its_reason_and_said_once() {
+    let fake = Fake::default();
+    add_group(&fake, "billing", &[]);
+    fake.log().rights = Some([Right::DescribeConfigs].into());
+    fake.log().refuses = true;
+    let backup = orders(&fake);
+    let report = backup.invoke(&all()).await.unwrap();
+    assert!(report.succeeded && report.notes.len() == 1, "{report:?}");
+    for part in ["consumer groups", "access control lists", "SCRAM users"] {
+        assert!(report.notes[0].contains(part), "{report:?}");
+    }
+    let snapshot = read(&fake, &names_of(&fake)[0]).await;
+    assert!(matches!(snapshot.groups, Told::Partial { .. }), "{:?}", snapshot.groups);
+    assert!(matches!((&snapshot.acls, &snapshot.users), (Told::Absent(_), Told::Absent(_))));
+    assert_eq!(snapshot.brokers, Told::All(vec![broker()]));
+    fake.advance(400_000);
+    assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
+}
+
+/// The records come first.
+#[tokio::test]
+async fn a_snapshot_that_takes_half_of_the_time_is_given_up_and_the_backup_goes_on() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.log().each_request_takes = 1_300;
+    let mut invocation = all();
+    invocation.budget.deadline = Some(10_000);
+    let report = orders(&fake).invoke(&invocation).await.unwrap();
+    assert!(!report.succeeded && report.is_retryable() && report.errors[0].contains("SNAPSHOT_SECONDS=0"), "{report:?}");
+    assert_eq!((names_of(&fake), report.records), (vec![], 10));
+}
+
+#[test]
+fn times_are_rounded_up() {
+    assert_eq!([0, 1, 299_999, 300_000, 300_001].map(|at| round_up(at, 300_000)), [0, 300_000, 300_000, 300_000, 600_000]);
+}
+
+pub(crate) fn broker() -> Broker {
+    Broker { id: 1, host: "kafka-1".into(), port: 9092, rack: None }
+}
+
+/// What a user gets who may not.
+pub(crate) fn denied(what: &str) -> KafkaError {
+    KafkaError::new(KafkaErrorKind::Denied, what, "this user may not")
+}
