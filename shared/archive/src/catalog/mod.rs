@@ -15,6 +15,7 @@
 //! | `identity.rs`, `strategy.rs` | what a restore id stands for, and how it places records |
 //! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
 //! | `snapshot.rs` | what a cluster was at one moment, and how far its backup was |
+//! | `snapshot_object.rs` | how that is written and read, within bounds |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `spans.rs` | where records of a restore went |
 
@@ -34,6 +35,7 @@ mod newest;
 mod packing;
 mod partitions;
 mod snapshot;
+mod snapshot_object;
 mod spans;
 mod strategy;
 
@@ -52,5 +54,6 @@ pub use newest::what_is_there;
 pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
 pub use snapshot::{GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, Snapshot, Told, TopicSnapshot};
+pub use snapshot_object::SnapshotTimes;
 pub use spans::{Span, pair};
 pub use strategy::PartitionStrategy;
