@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-//! What tests put into a bucket: a `topic.json` and segments, as a backup writes them.
+//! What tests put into a bucket: a `topic.json`, segments and snapshots, as a backup writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -7,9 +7,10 @@ use std::ops::Range;
 use kafka::Isolation;
 use kernel::clock::Millis;
 use kernel::record::{Record, TimestampType};
+use store::ObjectStore;
 use store::testing::MemoryStore;
 
-use crate::catalog::{Generation, NewReason, Packing, names};
+use crate::catalog::{Generation, NewReason, Packing, PartitionSnapshot, Snapshot, Told, TopicSnapshot, names};
 use crate::segment::{Compression, SegmentSpec, SegmentWriter};
 
 /// The first generation of a topic with one partition and no ids.
@@ -28,6 +29,7 @@ pub fn generation(topic: &str) -> Generation {
         reason: NewReason::First,
         at: 0,
         begins: None,
+        snapshots: None,
         is_create_only: true,
     }
 }
@@ -69,5 +71,52 @@ pub async fn add_segment_of(store: &MemoryStore, topic: &str, partition: i32, of
     let name = names::segment(topic, partition, offsets.start, Packing::Gzip);
     store.overwrite(&name, finished.body.to_bytes());
     store.overwrite(&names::sidecar(&name), finished.sha256);
+    name
+}
+
+/// A snapshot of cluster `kafka-1` by the backup with GROUP_ID `backup`, taken at this time: for each topic, folder and partition the offset below which
+/// everything was in the bucket.
+pub fn snapshot<const N: usize>(until: Millis, backed_up: [(&str, &str, i32, i64); N]) -> Snapshot {
+    let mut topics: BTreeMap<String, TopicSnapshot> = BTreeMap::new();
+    for (topic, folder, partition, backed_up) in backed_up {
+        let topic = topics.entry(topic.to_owned()).or_insert_with(|| TopicSnapshot {
+            folder: Some(folder.to_owned()),
+            id: None,
+            partition_count: 0,
+            replication_factor: None,
+            configs: Told::All(BTreeMap::new()),
+            effective: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            why: None,
+        });
+        topic.partition_count = topic.partition_count.max(partition + 1);
+        let folder = topic.folder.as_deref().is_some_and(|of| of != folder).then(|| folder.to_owned());
+        let of = PartitionSnapshot { folder, backed_up: Some(backed_up), log: None, diverged: false, why: None };
+        topic.partitions.insert(partition, of);
+    }
+    Snapshot {
+        format_version: Snapshot::FORMAT,
+        program: "test".to_owned(),
+        cluster_id: Some("kafka-1".to_owned()),
+        group_id: "backup".to_owned(),
+        topic_names: vec!["*".to_owned()],
+        exclude_topic_names: vec![],
+        from: until - 1_000,
+        until,
+        interval_seconds: 300,
+        topics,
+        groups: Told::All(BTreeMap::new()),
+        brokers: Told::All(vec![]),
+        acls: Told::Absent("not asked for".to_owned()),
+        users: Told::Absent("not asked for".to_owned()),
+    }
+}
+
+/// Writes a snapshot where backup would. Its name.
+pub async fn add_snapshot(store: &dyn ObjectStore, snapshot: &Snapshot) -> String {
+    let interval = i64::try_from(snapshot.interval_seconds).unwrap() * 1_000;
+    let at = (snapshot.until + interval - 1).div_euclid(interval) * interval;
+    let name = names::snapshot(&names::snapshot_prefix(snapshot.cluster_id.as_deref(), &snapshot.group_id), at);
+    assert!(snapshot.write(store, &name).await.unwrap(), "{name} is taken");
     name
 }
