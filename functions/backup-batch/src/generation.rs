@@ -208,7 +208,8 @@ impl Run {
                 reason: reason.clone(),
                 begins: begins.clone(),
                 at: backup.clock.now(),
-                is_create_only: true,
+                snapshots: None,
+        is_create_only: true,
             };
             let begun = generations.begin(generation).await?;
             if begun.begins.is_none() && begun.is(&topic.identity) {
