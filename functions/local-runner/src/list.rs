@@ -304,7 +304,7 @@ async fn list_segments_of(
     Ok(())
 }
 
-async fn manifest(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry) -> Result<Manifest, Error> {
+pub(crate) async fn manifest(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry) -> Result<Manifest, Error> {
     Ok(SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?.manifest().clone())
 }
 

@@ -54,6 +54,11 @@ pub fn bucket_settings(raw: &Raw) -> Result<(StoreSettings, Option<String>), Con
     read.finish(found)
 }
 
+/// GROUP_ID alone, where there is one.
+pub fn group(raw: &Raw) -> Option<String> {
+    Reader::new(raw).optional("GROUP_ID", |group| Ok(group.to_owned())).flatten()
+}
+
 /// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.
 pub fn log_level(raw: &Raw) -> LogLevel {
     level(&mut Reader::new(raw)).unwrap_or(LogLevel::Info)

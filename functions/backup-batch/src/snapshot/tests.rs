@@ -118,7 +118,8 @@ async fn groups_are_there_with_what_they_committed_and_our_own_are_not() {
     orders(&fake).invoke(&all()).await.unwrap();
     let Told::All(groups) = read(&fake, &names_of(&fake)[0]).await.groups else { panic!("all were told") };
     assert_eq!(groups.keys().collect::<Vec<_>>(), ["ahead", "billing", "idle"]);
-    let offset = |offset, metadata: &str| OffsetSnapshot { offset, metadata: metadata.into(), pending: false, moved: false, foreign: false };
+    let offset =
+        |offset, metadata: &str| OffsetSnapshot { offset, metadata: metadata.into(), pending: false, moved: false, foreign: false };
     assert_eq!(groups["billing"].offsets["orders"][&0], offset(7, "here"));
     assert_eq!(groups["billing"].offsets["elsewhere"][&0], offset(3, ""), "of topics that are not backed up, too");
     assert_eq!(groups["ahead"].offsets["orders"][&0], OffsetSnapshot { foreign: true, ..offset(11, "") });
