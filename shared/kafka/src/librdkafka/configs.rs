@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::errors::{self, Doing};
+use super::errors::{self, Doing, few_of};
 use super::native::{Code, ConfigEntry, Failure};
-use super::source::few_of;
 use super::tries::Asker;
 use crate::{KafkaErrorKind, Result, TopicConfigs};
 

@@ -237,6 +237,15 @@ fn is_silence(code: Code) -> bool {
     silences.contains(&code)
 }
 
+/// Names for an error: a pattern can take thousands of topics.
+pub(super) fn few_of(mut topics: Vec<&str>) -> String {
+    const FEW: usize = 5;
+    let others = topics.len().saturating_sub(FEW);
+    topics.truncate(FEW);
+    let names = topics.join(", ");
+    if others == 0 { names } else { format!("{names} and {others} other topics") }
+}
+
 /// There is no coordinator now, or it is only just becoming one.
 pub(super) const COORDINATOR_CODES: [Code; 3] =
     [Code::COORDINATOR_LOAD_IN_PROGRESS, Code::COORDINATOR_NOT_AVAILABLE, Code::NOT_COORDINATOR];

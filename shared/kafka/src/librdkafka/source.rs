@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
-use super::errors::{self, Doing};
+use super::errors::{self, Doing, few_of};
 use super::native::{Code, Committed, Failure, Handle, Stream};
 use super::probe::Prober;
 use super::reader::Reader;
@@ -369,13 +369,4 @@ fn is_absent(code: Code) -> bool {
 fn topics(partitions: &[TopicPartition]) -> String {
     let topics: BTreeSet<&str> = partitions.iter().map(|partition| partition.topic.as_str()).collect();
     few_of(topics.into_iter().collect())
-}
-
-/// Names for an error: a pattern can take thousands of topics.
-pub(super) fn few_of(mut topics: Vec<&str>) -> String {
-    const FEW: usize = 5;
-    let others = topics.len().saturating_sub(FEW);
-    topics.truncate(FEW);
-    let names = topics.join(", ");
-    if others == 0 { names } else { format!("{names} and {others} other topics") }
 }
