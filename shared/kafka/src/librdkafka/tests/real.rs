@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The real Kafka. Without one the test says that it did not run; under `CI=true` it fails.
-fn real() -> Option<KafkaSettings> {
+pub(super) fn real() -> Option<KafkaSettings> {
     named_by("KAFKA_BOOTSTRAP_SERVERS")
 }
 
@@ -40,12 +40,13 @@ fn named_by(variable: &str) -> Option<KafkaSettings> {
 
 macro_rules! real {
     () => {
-        match real() {
+        match $crate::librdkafka::tests::real::real() {
             Some(settings) => settings,
             None => return,
         }
     };
 }
+pub(super) use real;
 
 fn admin(settings: &KafkaSettings) -> AdminClient<DefaultClientContext> {
     plain(settings, &[]).create().unwrap()
