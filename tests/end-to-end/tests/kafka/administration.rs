@@ -44,7 +44,7 @@ fn commit(kafka: &Kafka, group: &str, topic: &str) {
 }
 
 /// The entries that `kafka-acls.sh --list` prints, each as the line in which it prints one.
-fn listed_acls(kafka: &Kafka) -> BTreeSet<String> {
+pub(crate) fn listed_acls(kafka: &Kafka) -> BTreeSet<String> {
     let printed = kafka.admin("AclCommand", ["--list"]);
     let (mut found, mut resource) = (BTreeSet::new(), "");
     for line in printed.lines().map(str::trim) {
@@ -58,7 +58,7 @@ fn listed_acls(kafka: &Kafka) -> BTreeSet<String> {
 }
 
 /// The same of an entry that we read.
-fn as_listed(acl: &Acl) -> String {
+pub(crate) fn as_listed(acl: &Acl) -> String {
     let Acl { resource, name, pattern, principal, host, operation, permission } = acl;
     format!(
         "ResourcePattern(resourceType={resource}, name={name}, patternType={pattern}) \

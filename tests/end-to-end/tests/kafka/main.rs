@@ -15,6 +15,7 @@ mod old_formats;
 mod patterns;
 mod replicas;
 mod slow;
+mod snapshots;
 mod targets;
 mod times;
 mod topics;
