@@ -63,7 +63,8 @@ fn pending_commit(kafka: &Kafka, group: &str, topic: &str, offset: i64) -> BaseP
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &kafka.bootstrap);
     let member: BaseConsumer = config.clone().set("group.id", group).create().expect("a consumer");
-    let producer: BaseProducer = config.set("transactional.id", group).create().expect("a producer");
+    let producer: BaseProducer =
+        config.set("transactional.id", group).set("transaction.timeout.ms", "600000").create().expect("a producer");
     producer.init_transactions(A_MINUTE).expect("a transactional producer");
     producer.begin_transaction().expect("a transaction");
     let mut list = TopicPartitionList::new();
@@ -109,6 +110,11 @@ fn one_command_backs_up_a_cluster_and_its_snapshot_is_what_kafkas_tools_list() {
     let live = kafka.subscribe(&group("live"), &orders);
     kafka.subscribe(&group("left"), &orders).leave();
     let newer = kafka.subscribe_with(&group("newer"), &orders, &["group.protocol=consumer"]);
+    // Consumers commit a few seconds after they came.
+    let members: BTreeSet<String> = [group("live"), group("newer")].into();
+    while described(&kafka, &members).len() < 2 {
+        sleep(Duration::from_millis(200));
+    }
     let pending = pending_commit(&kafka, &group("pending"), &orders, 8);
     kafka.allow("User:alice", &["Read"], &format!("--topic={ours}"));
     kafka.allow("User:alice", &["Read"], &format!("--group={ours} --resource-pattern-type=prefixed"));
