@@ -70,7 +70,7 @@ impl ClusterAdministration for RdKafkaSource {
             }
         };
         if !acls.is_empty() {
-            return Ok(acls.into_iter().collect());
+            return Ok(acls);
         }
         // None at all: librdkafka would say the same of a refusal, and of a cluster that has no authorizer.
         let what = match has_authorizer(&self.asker, cluster.brokers.first()).await? {
