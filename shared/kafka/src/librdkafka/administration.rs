@@ -13,8 +13,8 @@ use super::tries::Asker;
 use super::waiting::watched;
 use super::{configs, group_offsets};
 use crate::{
-    Acl, Broker, ClusterAdministration, ClusterDescription, GroupOffsets, Groups, KafkaError, KafkaErrorKind, Result, Right, ScramUser,
-    TopicConfigs,
+    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffsets, Groups, KafkaError, KafkaErrorKind, Result, Right,
+    ScramUser, TopicConfigs,
 };
 
 /// How long groups of other kinds are looked for.
@@ -34,15 +34,21 @@ impl ClusterAdministration for RdKafkaSource {
     }
 
     async fn groups(&self) -> Result<Groups> {
-        let Listed { mut groups, failures } = list_consumer_groups(&self.asker).await?;
-        let mut missing: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
-        if missing.is_empty() {
+        let mut is_last = false;
+        loop {
+            let Listed { mut groups, failures } = list_consumer_groups(&self.asker).await?;
+            let mut missing: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
             match all_groups(&self.asker, &groups).await {
                 Ok(others) => groups.extend(others),
+                // A group may have gone between the two lists.
+                Err(_) if missing.is_empty() && !is_last => {
+                    is_last = true;
+                    continue;
+                }
                 Err(failure) => missing.push(format!("Streams groups and share groups could not be looked for: {}", failure.text)),
             }
+            return Ok(Groups { groups, missing });
         }
-        Ok(Groups { groups, missing })
     }
 
     async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
@@ -64,7 +70,7 @@ impl ClusterAdministration for RdKafkaSource {
             }
         };
         if !acls.is_empty() {
-            return Ok(acls.into_iter().collect());
+            return Ok(acls);
         }
         // None at all: librdkafka would say the same of a refusal, and of a cluster that has no authorizer.
         let what = match has_authorizer(&self.asker, cluster.brokers.first()).await? {
@@ -145,31 +151,20 @@ async fn list_consumer_groups(asker: &Asker) -> Result<Listed> {
     }
 }
 
-/// All groups, whatever their kind, without those that are `known`. A list that lacks some of these is not whole, unless they are gone meanwhile.
-async fn all_groups<T>(asker: &Asker, known: &BTreeMap<String, T>) -> Result<BTreeMap<String, crate::GroupListing>, Failure> {
-    let mut is_last = false;
-    loop {
-        let (handle, limit, start) = (asker.handle(), asker.limit().min(OTHERS), Instant::now());
-        let asked = Arc::clone(&handle);
-        let call = move || {
-            let (groups, outcome) = asked.list_all_groups(limit);
-            outcome.map(|()| groups)
-        };
-        let outcome = match watched(&handle, || handle.observer().hopeless(start), call).await {
-            Ok(mut groups) => match known.keys().find(|group| !groups.contains_key(*group)) {
-                None => {
-                    groups.retain(|group, _| !known.contains_key(group));
-                    return Ok(groups);
-                }
-                Some(group) => Err(Failure::new(Code::FAIL, format!("a second list of all groups lacks {group}"))),
-            },
-            Err(failure) => Err(failure),
-        };
-        if is_last {
-            return outcome;
-        }
-        is_last = true;
+/// All groups, whatever their kind, without those that are `known`. A list that lacks some of these is not whole.
+async fn all_groups(asker: &Asker, known: &BTreeMap<String, GroupListing>) -> Result<BTreeMap<String, GroupListing>, Failure> {
+    let (handle, limit, start) = (asker.handle(), asker.limit().min(OTHERS), Instant::now());
+    let asked = Arc::clone(&handle);
+    let call = move || {
+        let (groups, outcome) = asked.list_all_groups(limit);
+        outcome.map(|()| groups)
+    };
+    let mut groups = watched(&handle, || handle.observer().hopeless(start), call).await?;
+    if let Some(group) = known.keys().find(|group| !groups.contains_key(*group)) {
+        return Err(Failure::new(Code::FAIL, format!("the list of all groups lacks {group}")));
     }
+    groups.retain(|group, _| !known.contains_key(group));
+    Ok(groups)
 }
 
 /// Whether the cluster has an authorizer, as one of its brokers says. `None` where it does not.

@@ -1,6 +1,5 @@
 //! DescribeAcls.
 
-use std::collections::BTreeSet;
 use std::ffi::{c_char, c_int};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -47,8 +46,8 @@ const PERMISSIONS: &[&str] = &["UNKNOWN", "ANY", "DENY", "ALLOW"];
 
 impl Handle {
     /// DescribeAcls of all entries: one request. librdkafka drops the error of the answer: a refusal, and a cluster without an authorizer, look like
-    /// one that has no entry.
-    pub(crate) async fn acls(self: &Arc<Self>, timeout: Duration) -> Result<BTreeSet<Acl>, Failure> {
+    /// one that has no entry. Entries of which it does not know the words are there, each as often as it stands in the answer.
+    pub(crate) async fn acls(self: &Arc<Self>, timeout: Duration) -> Result<Vec<Acl>, Failure> {
         let pending = {
             let all = all()?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBEACLS, timeout);
@@ -63,7 +62,10 @@ impl Handle {
         // SAFETY: an event of this request; what is read belongs to it and is copied.
         unsafe {
             let result = rd_kafka_event_DescribeAcls_result(event.as_ptr());
-            Ok(array(rd_kafka_DescribeAcls_result_acls(result, &raw mut count), count).iter().map(|entry| acl(*entry)).collect())
+            let mut acls: Vec<Acl> =
+                array(rd_kafka_DescribeAcls_result_acls(result, &raw mut count), count).iter().map(|entry| acl(*entry)).collect();
+            acls.sort();
+            Ok(acls)
         }
     }
 }

@@ -8,10 +8,11 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::help::*;
-use super::real::real;
+use crate::librdkafka::errors::Doing;
 use crate::librdkafka::native::Code;
 use crate::{
-    ClusterAdministration, EmbeddedBroker, GroupOffset, KafkaErrorKind, KafkaSettings, RdKafkaSource, SourceCluster, TopicPartition,
+    ClusterAdministration, CommittedOffset, EmbeddedBroker, GroupOffset, KafkaErrorKind, KafkaSettings, RdKafkaSource, SourceCluster,
+    TopicPartition,
 };
 
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -21,6 +22,14 @@ async fn commit(settings: &KafkaSettings, group: &str, topic: &str, offsets: &[(
     let source = source(settings, group);
     for (partition, (offset, metadata)) in (0..).zip(offsets) {
         source.commit(&TopicPartition::new(topic, partition), &progress(*offset, metadata)).await.unwrap();
+    }
+}
+
+/// Commits for any group, with one client.
+async fn commit_for(source: &RdKafkaSource, group: &str, partition: &TopicPartition, offset: &CommittedOffset) {
+    let mut tries = source.asker.tries(group, Doing::Commit);
+    while let Err(failure) = tries.handle().commit(group, partition, offset, LONG).await {
+        tries.again(failure).await.unwrap();
     }
 }
 
@@ -127,8 +136,7 @@ async fn many_groups_are_told_at_once_and_those_that_are_not_there_have_nothing(
     let mut groups: Vec<String> = (0..200).map(|number| format!("{of}-{number}")).collect();
     for (offset, group) in (0..).zip(&groups) {
         let partition = TopicPartition::new(&topic, 0);
-        let handle = source.asker.handle();
-        handle.commit(group, &partition, &progress(offset, group), LONG).await.unwrap();
+        commit_for(&source, group, &partition, &progress(offset, group)).await;
     }
     let listed = source.groups().await.unwrap();
     assert!(groups.iter().all(|group| listed.groups[group].is_simple));
@@ -155,7 +163,7 @@ async fn a_thousand_groups_of_ten_partitions() {
     for group in &groups {
         for partition in 0..10 {
             let partition = TopicPartition::new(&topic, partition);
-            source.asker.handle().commit(group, &partition, &progress(partition.partition.into(), group), LONG).await.unwrap();
+            commit_for(&source, group, &partition, &progress(partition.partition.into(), group)).await;
         }
     }
     for _ in 0..2 {

@@ -38,16 +38,6 @@ fn named_by(variable: &str) -> Option<KafkaSettings> {
     None
 }
 
-macro_rules! real {
-    () => {
-        match $crate::librdkafka::tests::real::real() {
-            Some(settings) => settings,
-            None => return,
-        }
-    };
-}
-pub(super) use real;
-
 fn admin(settings: &KafkaSettings) -> AdminClient<DefaultClientContext> {
     plain(settings, &[]).create().unwrap()
 }
