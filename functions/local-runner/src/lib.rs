@@ -5,6 +5,7 @@
 //! | `cli.rs` | the command line |
 //! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
 //! | `list.rs`, `verify.rs`, `show.rs` | what is in the bucket; is it whole; what is in a segment |
+//! | `places.rs` | where something is, and where something should be, as topic.json and snapshots say |
 //! | `patience.rs` | which errors of those are noted, and which end them |
 //! | `cost/` | what a month costs: prices, formula, command |
 //! | `demo.rs` | everything once, on an embedded broker and a temporary folder |
@@ -18,6 +19,7 @@ mod demo;
 mod list;
 mod output;
 mod patience;
+mod places;
 mod progress;
 mod restore;
 mod rounds;

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use archive::Error;
-use archive::catalog::{Generations, SegmentEntry, names, what_is_there};
+use archive::catalog::{Generations, Inventory, SegmentEntry, names, what_is_there};
 use archive::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use kafka::TopicId;
 use serde::Serialize;
 use store::ObjectStore;
 
 use crate::cli::BucketArgs;
-use crate::list::{older, places, python_archives, segments};
+use crate::list::{python_archives, segments};
 use crate::output::{Output, Rows, table, with_lines, with_problems};
 use crate::patience::Patience;
+use crate::places::{inventory, older, places};
 use crate::progress::Bars;
 use crate::setup;
 
@@ -85,19 +86,26 @@ impl<'a> Verify<'a> {
     pub(crate) async fn each(&mut self, only: Option<&str>, tell: &mut impl FnMut(Verdict)) -> Result<(), Error> {
         // What is wrong with the topic.json of the folder under way, until it is told.
         let mut of_topic: (String, Option<Flaw>) = Default::default();
-        for place in places(self.store.as_ref(), only).await? {
-            let loss = place.loss();
+        let (inventory, unreadable) = inventory(self.store.as_ref(), only).await;
+        let places = places(self.store.as_ref(), only, inventory.as_ref()).await?;
+        for place in places.into_iter().chain(unreadable) {
+            let loss = place.loss(inventory.as_ref());
             let partition = place.partition.as_ref().ok().copied();
             let mut verdict = Verdict { partition, folder: place.folder, name: place.name, ..Verdict::default() };
             let verified = match place.partition {
                 Ok(partition) => {
-                    let expected = Expected { loss, is_compacted: place.is_compacted, topic_id: place.topic_id };
+                    let expected =
+                        Expected { loss, is_compacted: place.is_compacted, topic_id: place.topic_id, inventory: inventory.as_ref() };
                     self.partition(partition, expected, &mut verdict).await
+                }
+                Err(gone) if place.is_gone && self.from_oldest => {
+                    verdict.warnings.push(gone.to_string());
+                    Ok(())
                 }
                 Err(error) => Err(error),
             };
             let settled = self.patience.settle(verified, |problem| verdict.problems.push(problem));
-            if settled.is_ok() && of_topic.0 != verdict.folder {
+            if settled.is_ok() && !place.is_gone && of_topic.0 != verdict.folder {
                 of_topic = (verdict.folder.clone(), topic_json(self.store.as_ref(), &verdict.folder).await);
             }
             // The Python tool wrote none, so where only its archives are, none is missing.
@@ -113,8 +121,8 @@ impl<'a> Verify<'a> {
         Ok(())
     }
 
-    async fn partition(&mut self, partition: i32, expected_of: Expected, verdict: &mut Verdict) -> Result<(), Error> {
-        let Expected { loss, is_compacted, topic_id } = expected_of;
+    async fn partition(&mut self, partition: i32, expected_of: Expected<'_>, verdict: &mut Verdict) -> Result<(), Error> {
+        let Expected { loss, is_compacted, topic_id, inventory } = expected_of;
         let entries = segments(self.store.as_ref(), &verdict.folder, partition).await?;
         let first = entries.first().map(|entry| entry.start);
         self.check_sidecars(partition, first, verdict).await?;
@@ -129,6 +137,11 @@ impl<'a> Verify<'a> {
                 bar.inc(1);
             }
         }
+        let end = expected.filter(|_| verdict.segments > 0);
+        let missing = end.and_then(|end| inventory?.missing(&verdict.folder, partition, Some(end)));
+        verdict.problems.extend(
+            missing.map(|missing| format!("{}. Put the segments back; a restore without them: RESTORE_ANYWAY=missing", missing.what)),
+        );
         for name in python_archives(self.store.as_ref(), &verdict.folder, partition).await? {
             verdict.python_archives += 1;
             let opened = PythonArchive::open(self.store.as_ref(), &name, ReadOptions::default()).await;
@@ -186,12 +199,13 @@ impl<'a> Verify<'a> {
     }
 }
 
-/// What topic.json says of a partition.
-struct Expected {
+/// What topic.json and the inventory say of a partition.
+struct Expected<'i> {
     /// What to say when there is nothing.
     loss: Option<String>,
     is_compacted: bool,
     topic_id: Option<TopicId>,
+    inventory: Option<&'i Inventory>,
 }
 
 /// What is wrong with a topic.json.
