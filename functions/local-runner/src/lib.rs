@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cli.rs` | the command line |
 //! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
-//! | `list.rs`, `verify.rs`, `show.rs` | what is in the bucket; is it whole; what is in a segment |
+//! | `list.rs`, `snapshots.rs`, `verify.rs`, `show.rs` | what is in the bucket; which snapshots; is it whole; what is in a segment |
 //! | `places.rs` | where something is, and where something should be, as topic.json and snapshots say |
 //! | `patience.rs` | which errors of those are noted, and which end them |
 //! | `cost/` | what a month costs: prices, formula, command |
@@ -25,6 +25,7 @@ mod restore;
 mod rounds;
 mod setup;
 mod show;
+mod snapshots;
 #[cfg(test)]
 mod testing;
 mod verify;
@@ -66,7 +67,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Backup { config, mode }) => backup::run(config.as_deref(), mode.into(), &output).await,
         Some(Command::Check { config }) => check::run(config.as_deref(), &output).await,
         Some(Command::Restore { config, mode }) => restore::run(config.as_deref(), mode.into(), &output).await,
-        Some(Command::List { bucket, segments }) => list::run(&bucket, segments, &output).await,
+        Some(Command::List { bucket, snapshots: true, all, .. }) => snapshots::run(&bucket, all, &output).await,
+        Some(Command::List { bucket, segments, .. }) => list::run(&bucket, segments, &output).await,
         Some(Command::Verify { bucket, from_oldest }) => verify::run(&bucket, from_oldest, &output).await,
         Some(Command::Show { bucket, object, records }) => show::run(bucket, &object, records, &output).await,
         Some(Command::Cost(args)) => cost::run(&args, &output),

@@ -1,5 +1,6 @@
 //! `local-runner list`: what is in the bucket.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -88,8 +89,10 @@ async fn list_partitions(
     patience: &mut Patience,
     rows: &mut Rows<Row>,
 ) -> Result<(), Error> {
+    let mut without = BTreeSet::new();
     for place in places {
         let loss = place.loss(inventory);
+        let is_alone = !place.has_topic_json;
         let mut row = Row { folder: place.folder, name: place.name, partition: place.partition.as_ref().ok().copied(), ..Row::default() };
         let filled = match place.partition {
             Ok(partition) => fill(store, partition, &mut row).await,
@@ -99,11 +102,20 @@ async fn list_partitions(
             Some(loss) if row.segments == 0 => Err(Error::lost(loss)),
             _ => check_end(inventory, &row.folder, row.partition, row.next),
         });
+        let filled = filled.and_then(|()| match is_alone && row.segments > 0 && without.insert(row.folder.clone()) {
+            true => Err(no_topic_json(store.as_ref(), &row.folder)),
+            false => Ok(()),
+        });
         let settled = patience.settle(filled, |error| row.error = Some(error));
         rows.add(row);
         settled?;
     }
     Ok(())
+}
+
+/// The Python tool wrote none, and segments have one beside them.
+fn no_topic_json(store: &dyn ObjectStore, folder: &str) -> Error {
+    Error::lost(format!("{}: missing", store.location(&names::topic_json(folder))))
 }
 
 /// Compares the end of a chain with what was backed up, where there is a chain.
@@ -133,8 +145,9 @@ async fn list_segments_of(
     patience: &mut Patience,
     rows: &mut Rows<SegmentRow>,
 ) -> Result<(), Error> {
+    let mut without = BTreeSet::new();
     for place in places {
-        let loss = place.loss(inventory);
+        let (loss, is_alone) = (place.loss(inventory), !place.has_topic_json);
         let (folder, number) = (place.folder, place.partition.as_ref().ok().copied());
         let (name, listed) = match place.partition {
             Ok(partition) => (names::partition_prefix(&folder, partition), segments(store.as_ref(), &folder, partition).await),
@@ -146,6 +159,9 @@ async fn list_segments_of(
         });
         let of_all = |error: String| SegmentRow { name: name.clone(), error: Some(error), ..SegmentRow::default() };
         let listed = patience.settle(listed, |error| rows.add(of_all(error)))?;
+        if is_alone && listed.as_ref().is_some_and(|entries| !entries.is_empty()) && without.insert(folder.clone()) {
+            patience.settle(Err::<(), _>(no_topic_json(store.as_ref(), &folder)), |error| rows.add(of_all(error)))?;
+        }
         let mut next = None;
         for entry in listed.unwrap_or_default() {
             if rows.are_unread() {
@@ -240,10 +256,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use store::StoreErrorKind;
-    use store::testing::{Delete, Fault, MemoryStore};
+    use store::testing::{Fault, MemoryStore};
 
     use super::*;
-    use crate::testing::{add_segment, add_topic_with, failing};
+    use crate::testing::{add_segment, add_snapshot, add_topic_with, failing};
 
     async fn store() -> MemoryStore {
         let store = MemoryStore::new();
@@ -313,8 +329,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_snapshot_knows_and_is_not_there_is_in_its_row() {
+        let store = store().await;
+        ["a", "b"].iter().for_each(|topic| crate::testing::add_topic(&store, topic));
+        let snapshot = add_snapshot(&store, [("a", 0, 30), ("a", 1, 10), ("b", 1, 10), ("c", 0, 10)]).await;
+        let (found, sound) = rows(Arc::new(store)).await;
+        let facts: Vec<_> = found.iter().map(|row| (row.folder.as_str(), row.partition, row.error.is_some())).collect();
+        assert_eq!(facts, [("c", None, true), ("a", Some(0), true), ("a", Some(1), false), ("b", Some(0), false), ("b", Some(1), true)]);
+        assert!(!sound && found.iter().filter_map(|row| row.error.as_ref()).all(|error| error.contains(&snapshot)), "{found:?}");
+        assert_eq!((found[1].next, found[1].segments), (Some(20), 2), "what is there is told as well");
+    }
+
+    #[tokio::test]
+    async fn segments_without_a_topic_json_are_told_once() {
+        let (found, sound) = rows(Arc::new(store().await)).await;
+        let errors: Vec<_> = found.iter().map(|row| row.error.as_deref().unwrap_or_default()).collect();
+        assert!(!sound && errors[0].contains("a/topic.json: missing") && errors[2].contains("b/topic.json: missing"), "{errors:?}");
+        assert_eq!(errors[1], "");
+    }
+
+    #[tokio::test]
+    async fn a_hole_between_segments_is_told_where_they_are_listed() {
+        let store = store().await;
+        crate::testing::add_topic(&store, "a");
+        add_segment(&store, "a", 0, 30..40).await;
+        add_snapshot(&store, [("a", 0, 50)]).await;
+        let (store, mut patience): (Arc<dyn ObjectStore>, _) = (Arc::new(store), Patience::default());
+        let mut rows = Rows::new(Output::new(false));
+        let (inventory, _) = inventory(store.as_ref(), Some("a")).await;
+        let places = places(store.as_ref(), Some("a"), inventory.as_ref()).await.unwrap();
+        list_segments_of(&store, places, inventory.as_ref(), &mut patience, &mut rows).await.unwrap();
+        let errors: Vec<_> = rows.kept.iter().filter_map(|row| Some((row.name.as_str(), row.error.as_ref()?))).collect();
+        assert!(errors.len() == 2 && errors[0].0.ends_with("30.tar.gz") && errors[0].1.contains("does not begin at 20"), "{errors:?}");
+        assert!(errors[1].0 == "a/0/" && errors[1].1.contains("40 to 50"), "{errors:?}");
+    }
+
+    #[tokio::test]
     async fn segments_are_listed_by_the_names_that_show_takes() {
         let store = store().await;
+        ["a", "b"].iter().for_each(|topic| crate::testing::add_topic(&store, topic));
         store.overwrite("a/1/00000000000000000000.tar.gz", "no segment");
         let (store, mut patience): (Arc<dyn ObjectStore>, _) = (Arc::new(store), Patience::default());
         let mut rows = Rows::new(Output::new(false));

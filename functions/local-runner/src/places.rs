@@ -21,6 +21,8 @@ pub(crate) struct Place {
     pub(crate) is_compacted: bool,
     /// What `topic.json` says of the topic's id.
     pub(crate) topic_id: Option<TopicId>,
+    /// Whether there is a `topic.json`. Beside segments it is never missing.
+    pub(crate) has_topic_json: bool,
     /// The whole folder is gone, as an expiry of old objects can leave it.
     pub(crate) is_gone: bool,
 }
@@ -34,6 +36,7 @@ impl Place {
             has_begun: false,
             is_compacted: false,
             topic_id: None,
+            has_topic_json: true,
             is_gone: false,
         }
     }
@@ -125,6 +128,7 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
     let mut places = gone(store, only, inventory).await?;
     let mut series: BTreeMap<String, Generation> = BTreeMap::new();
     for (folder, name, generation) in folders {
+        let has_topic_json = !matches!(generation, Ok(None));
         let (lineage, newest) = match generation {
             Ok(lineage) => (lineage.clone(), lineage.map(|lineage| lineage.newest().clone())),
             // The one in which the others are is missing.
@@ -157,6 +161,7 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
                 has_begun,
                 is_compacted: newest.as_ref().is_some_and(Generation::is_compacted),
                 topic_id: known(partition).and_then(|generation| generation.topic_id.clone()),
+                has_topic_json,
                 is_gone: false,
             })),
             Err(error) => places.push(Place::unreadable(&folder, name, error)),

@@ -288,7 +288,7 @@ mod tests {
     use store::testing::{Delete, Fault, MemoryStore};
 
     use super::*;
-    use crate::testing::{add_segment, add_topic, add_topic_with, failing};
+    use crate::testing::{add_segment, add_snapshot, add_topic, add_topic_with, failing};
 
     /// Verdicts, and how it ended.
     async fn verify(store: Arc<dyn ObjectStore>, from_oldest: bool) -> (Vec<Verdict>, Result<(), Error>) {
@@ -389,6 +389,54 @@ mod tests {
         assert!(ended.is_err());
         assert_eq!(verdicts[0].records, 30);
         assert_eq!(problems(&verdicts[..1]), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_a_snapshot_knows_and_is_not_there_is_a_problem() {
+        let store = backups().await;
+        let snapshot = add_snapshot(&store, [("a", 0, 30), ("a", 1, 10), ("a", 2, 0), ("b", 0, 40), ("c", 0, 10)]).await;
+        let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+        let found = problems(&verdicts);
+        let says =
+            ["c/ is missing with all that was in it", "every segment of a/1 is missing", "offsets 30 to 40 of b/0 are missing at its end"];
+        assert!(
+            found.len() == 3 && found.iter().zip(says).all(|(found, says)| found.contains(says) && found.contains(&snapshot)),
+            "{found:?}"
+        );
+        assert!(found[2].contains("RESTORE_ANYWAY=missing"), "{found:?}");
+        // All of a partition or of a topic can expire, an end alone cannot.
+        let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
+        let found = problems(&verdicts);
+        assert!(found.len() == 1 && found[0].contains("b/0"), "{found:?}");
+        assert_eq!(verdicts.iter().map(|one| one.warnings.len()).sum::<usize>(), 2, "{verdicts:?}");
+        // Of one topic only its own part counts.
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
+        let mut of_one = Vec::new();
+        Verify::new(&store).each(Some("a"), &mut |verdict| of_one.push(verdict)).await.unwrap();
+        assert_eq!(problems(&of_one).len(), 1, "{of_one:?}");
+    }
+
+    #[tokio::test]
+    async fn snapshots_that_are_damaged_or_all_gone_are_told_once() {
+        let store = backups().await;
+        for topic in ["a", "b"] {
+            add_topic_with(&store, topic, |topic| topic.snapshots = Some("@cluster/kafka-1/backup/".to_owned()));
+        }
+        let snapshot = add_snapshot(&store, [("a", 0, 30)]).await;
+        assert_eq!(problems(&verify(Arc::new(store.clone()), false).await.0), [""; 0]);
+        store.overwrite(&snapshot, "damaged");
+        let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+        assert!(problems(&verdicts).len() == 1 && problems(&verdicts)[0].contains(&snapshot), "{verdicts:?}");
+        store.delete(&snapshot).await.unwrap();
+        let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
+        assert!(
+            problems(&verdicts).len() == 1 && problems(&verdicts)[0].contains("all snapshots of @cluster/kafka-1/backup/"),
+            "{verdicts:?}"
+        );
+        // Whoever may not list them knows nothing of them.
+        let faults = |_, name: &str| if name.starts_with("@cluster/") { Fault::Before(StoreErrorKind::Denied) } else { Fault::None };
+        let (verdicts, _) = verify(failing(store, faults), false).await;
+        assert!(problems(&verdicts).len() == 1 && !problems(&verdicts)[0].contains("all snapshots"), "{verdicts:?}");
     }
 
     /// A topic.json is named whichever partition has segments; the Python tool wrote none.
