@@ -23,7 +23,7 @@ pub(crate) struct Place {
     pub(crate) topic_id: Option<TopicId>,
     /// Whether there is a `topic.json`. Beside segments it is never missing.
     pub(crate) has_topic_json: bool,
-    /// The whole folder is gone, as an expiry of old objects can leave it.
+    /// Nothing of the folder is there.
     pub(crate) is_gone: bool,
 }
 

@@ -98,10 +98,6 @@ impl<'a> Verify<'a> {
                         Expected { loss, is_compacted: place.is_compacted, topic_id: place.topic_id, inventory: inventory.as_ref() };
                     self.partition(partition, expected, &mut verdict).await
                 }
-                Err(gone) if place.is_gone && self.from_oldest => {
-                    verdict.warnings.push(gone.to_string());
-                    Ok(())
-                }
                 Err(error) => Err(error),
             };
             let settled = self.patience.settle(verified, |problem| verdict.problems.push(problem));
@@ -404,11 +400,11 @@ mod tests {
             "{found:?}"
         );
         assert!(found[2].contains("RESTORE_ANYWAY=missing"), "{found:?}");
-        // All of a partition or of a topic can expire, an end alone cannot.
+        // All segments of a partition can expire; an end alone cannot, and no rule for segments deletes topic.json.
         let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
         let found = problems(&verdicts);
-        assert!(found.len() == 1 && found[0].contains("b/0"), "{found:?}");
-        assert_eq!(verdicts.iter().map(|one| one.warnings.len()).sum::<usize>(), 2, "{verdicts:?}");
+        assert!(found.len() == 2 && found[0].contains("c/ is missing") && found[1].contains("b/0"), "{found:?}");
+        assert_eq!(verdicts.iter().map(|one| one.warnings.len()).sum::<usize>(), 1, "{verdicts:?}");
         // Of one topic only its own part counts.
         let store: Arc<dyn ObjectStore> = Arc::new(store);
         let mut of_one = Vec::new();
