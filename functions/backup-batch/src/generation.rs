@@ -209,7 +209,7 @@ impl Run {
                 begins: begins.clone(),
                 at: backup.clock.now(),
                 snapshots: None,
-        is_create_only: true,
+                is_create_only: true,
             };
             let begun = generations.begin(generation).await?;
             if begun.begins.is_none() && begun.is(&topic.identity) {

@@ -13,6 +13,7 @@
 
 mod candidate;
 mod check;
+mod compare;
 mod compressors;
 mod function;
 mod generation;
@@ -47,6 +48,7 @@ use store::ObjectStore;
 use tracing::Instrument;
 
 pub use check::{CheckReport, TopicCheck};
+pub use compare::{Comparison, TopicComparison};
 pub use report::{BackupReport, PartitionReport};
 pub use topics::Ends;
 use topics::Seen;

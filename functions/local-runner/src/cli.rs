@@ -68,6 +68,10 @@ pub enum Command {
         /// Accept chains that begin behind offset 0, as an expiry rule of the bucket leaves them: check from the oldest segment on.
         #[arg(long)]
         from_oldest: bool,
+        /// Compare with Kafka, too: topics, ids, partitions, configs, ends. CONFIG is that of a backup. Run it with rights to describe all: topics that
+        /// this user may not describe are not seen.
+        #[arg(long)]
+        against_cluster: bool,
     },
     /// Show what is in a segment.
     #[command(allow_missing_positional = true)]

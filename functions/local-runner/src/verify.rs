@@ -10,6 +10,7 @@ use kafka::TopicId;
 use serde::Serialize;
 use store::ObjectStore;
 
+use crate::against;
 use crate::cli::BucketArgs;
 use crate::list::{python_archives, segments};
 use crate::output::{Output, Rows, table, with_lines, with_problems};
@@ -39,8 +40,10 @@ pub(crate) struct Verdict {
 }
 
 /// Verifies what is in the bucket. Whether all of it is sound.
-pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, output: &Output) -> Result<bool> {
+pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, against_cluster: bool, output: &Output) -> Result<bool> {
     let bars = Bars::new(output.is_json());
+    // First: what is wrong with its configuration is said before hours of reading.
+    let backup = if against_cluster { Some(against::connect(args, bars.as_ref()).await?) } else { None };
     let bucket = setup::bucket(args, bars.as_ref()).await?;
     let mut verify = Verify { from_oldest, bars: bars.clone(), ..Verify::new(&bucket.store) };
     let (mut rows, mut found, mut sound) = (Rows::new(*output), false, true);
@@ -60,6 +63,9 @@ pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, output: &Output) -
     }
     if let Some(older) = older(bucket.store.as_ref(), bucket.topic.as_deref()).await? {
         output.say(&older);
+    }
+    if let Some(backup) = backup {
+        sound &= against::run(&backup, output).await?;
     }
     Ok(sound)
 }

@@ -88,7 +88,8 @@ impl Restore {
         let inventory = self.inventory_so_far()?;
         let missing = inventory.missing(&source.folder_of(partition), partition, (next > 0).then_some(next))?;
         let loss = Loss { what: missing.what, accepted_by: if missing.is_all { ALL } else { END } };
-        let is_accepted = self.accepts(loss.accepted_by);
+        // What was missing at the start was refused then: SKIP_DAMAGED is for a last segment that cannot be read.
+        let is_accepted = self.accepts(loss.accepted_by) || self.settings.skip_damaged;
         Some(if is_accepted { Ok(loss.what) } else { Err(Error::lost(told(&[loss]))) })
     }
 
