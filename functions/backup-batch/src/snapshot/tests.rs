@@ -11,7 +11,7 @@ use super::*;
 use crate::testing::Fake;
 
 /// A snapshot every five minutes.
-fn backup(fake: &Fake, selection: Selection, groups: Selection) -> Backup {
+pub(crate) fn backup(fake: &Fake, selection: Selection, groups: Selection) -> Backup {
     let mut backup = fake.backup_of(selection).with_snapshots_of(Arc::new(fake.clone()));
     Arc::get_mut(&mut backup.settings).unwrap().snapshots = Some(SnapshotSettings { every: Duration::from_secs(300), groups });
     backup
