@@ -105,9 +105,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_fake_answers_what_it_is_told_and_counts() {
-        let mut fake = FakeAdministration::default();
-        fake.acls = Err((KafkaErrorKind::Denied, "no".to_owned()));
+    async fn a_fake_answers_what_it_is_told() {
+        let acls = Err((KafkaErrorKind::Denied, "no".to_owned()));
+        let mut fake = FakeAdministration { acls, ..FakeAdministration::default() };
         let partition = TopicPartition::new("orders", 0);
         let offset = GroupOffset { offset: 7, metadata: "m".to_owned(), pending: false };
         fake.offsets.insert("billing".to_owned(), Ok(BTreeMap::from([(partition.clone(), Ok(offset.clone()))])));

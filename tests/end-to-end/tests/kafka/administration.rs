@@ -123,14 +123,14 @@ async fn what_a_user_may_not_read_is_refused_and_never_empty() {
     let source = as_reader(&sasl);
     let cluster = source.cluster().await.expect("the cluster");
     assert_eq!(cluster.rights, Some(BTreeSet::new()));
-    for error in [source.acls().await.map(drop).unwrap_err(), source.users().await.map(drop).unwrap_err()] {
+    for error in [source.acls().await.map(drop).expect_err("a refusal"), source.users().await.map(drop).expect_err("a refusal")] {
         assert_eq!(error.kind, KafkaErrorKind::Denied, "{error}");
         assert!(error.what.contains("the ACL Describe on the cluster"), "{error}");
     }
     let groups = source.groups().await.expect("the groups");
     assert!(groups.groups.contains_key(&seen) && !groups.groups.contains_key(&unseen), "{groups:?}");
     let mut offsets = source.group_offsets(&[seen.clone(), unseen.clone()]).await.expect("the offsets");
-    let denied = offsets.remove(&unseen).expect("an answer").unwrap_err();
+    let denied = offsets.remove(&unseen).expect("an answer").expect_err("a refusal");
     assert_eq!(denied.kind, KafkaErrorKind::Denied, "{denied}");
     assert!(denied.to_string().contains(&unseen) && denied.what.contains("the ACL Describe on the group"), "{denied}");
     // Kafka leaves out topics that may not be described.
@@ -138,7 +138,7 @@ async fn what_a_user_may_not_read_is_refused_and_never_empty() {
     assert_eq!(of_seen.keys().collect::<Vec<_>>(), [&TopicPartition::new(&open, 0)]);
     let mut configs = source.topic_configs(&[open.clone(), closed.clone()]).await.expect("the configs");
     assert_eq!(configs.remove(&open).expect("an answer").expect("configs").own["retention.ms"], "-1");
-    let denied = configs.remove(&closed).expect("an answer").unwrap_err();
+    let denied = configs.remove(&closed).expect("an answer").expect_err("a refusal");
     assert_eq!(denied.kind, KafkaErrorKind::Denied, "{denied}");
 }
 
@@ -192,7 +192,7 @@ async fn a_cluster_without_an_authorizer_with_racks_and_a_share_group() {
     assert_eq!(kafka.bootstrap, format!("{}:{}", broker.host, broker.port));
     assert!(described.id.is_some() && described.rights.is_some_and(|rights| rights.contains(&Right::Describe)));
 
-    let error = source.acls().await.map(drop).unwrap_err();
+    let error = source.acls().await.map(drop).expect_err("a refusal");
     assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");
     assert!(error.what.contains("no authorizer"), "{error}");
     assert!(source.users().await.expect("the users").is_empty());
