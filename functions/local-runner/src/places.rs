@@ -23,8 +23,6 @@ pub(crate) struct Place {
     pub(crate) topic_id: Option<TopicId>,
     /// Whether there is a `topic.json`. Beside segments it is never missing.
     pub(crate) has_topic_json: bool,
-    /// Nothing of the folder is there.
-    pub(crate) is_gone: bool,
 }
 
 impl Place {
@@ -37,7 +35,6 @@ impl Place {
             is_compacted: false,
             topic_id: None,
             has_topic_json: true,
-            is_gone: false,
         }
     }
 
@@ -162,7 +159,6 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
                 is_compacted: newest.as_ref().is_some_and(Generation::is_compacted),
                 topic_id: known(partition).and_then(|generation| generation.topic_id.clone()),
                 has_topic_json,
-                is_gone: false,
             })),
             Err(error) => places.push(Place::unreadable(&folder, name, error)),
         }
@@ -187,7 +183,7 @@ async fn gone(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&In
     let gone = inventory.folders.keys().filter(|folder| !there.contains(*folder) && is_meant(folder));
     let place = |folder: &String| {
         let what = inventory.missing_folder(folder)?;
-        Some(Place { is_gone: true, ..Place::unreadable(folder, folder.clone(), Error::lost(what)) })
+        Some(Place::unreadable(folder, folder.clone(), Error::lost(what)))
     };
     Ok(gone.filter_map(place).collect())
 }

@@ -107,7 +107,7 @@ impl<'a> Verify<'a> {
                 Err(error) => Err(error),
             };
             let settled = self.patience.settle(verified, |problem| verdict.problems.push(problem));
-            if settled.is_ok() && !place.is_gone && of_topic.0 != verdict.folder {
+            if settled.is_ok() && of_topic.0 != verdict.folder {
                 of_topic = (verdict.folder.clone(), topic_json(self.store.as_ref(), &verdict.folder).await);
             }
             // The Python tool wrote none, so where only its archives are, none is missing.
