@@ -22,6 +22,11 @@ locals {
       topics       = var.msk_topic_patterns == null ? var.topics : var.msk_topic_patterns
       groups       = [var.group_id]
       transactions = []
+      # Of these a snapshot holds the offsets. IAM knows no regular expressions.
+      described_groups = (
+        var.backup.snapshot_seconds == 0 ? []
+        : anytrue([for group in var.backup.consumer_groups : startswith(group, "^")]) ? ["*"] : var.backup.consumer_groups
+      )
     }
     restore = var.restore == null ? null : {
       # The generations of the topic, to find the newest, and because one can continue another. Then its own objects, which restore a topic belongs
@@ -30,6 +35,8 @@ locals {
         ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}/*"],
         endswith(var.restore.backup_topic, "@1") ? [] : ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}@*/*"],
         ["${local.bucket_arn}/${local.prefix}@restore/*"],
+        # What there was, to name what is missing.
+        ["${local.bucket_arn}/${local.prefix}@cluster/*"],
       )
       checkpoints = [
         "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
@@ -37,8 +44,9 @@ locals {
       ]
       topics = [var.restore.restore_topic]
       # One group and one transactional id for each source partition.
-      groups       = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
-      transactions = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
+      described_groups = []
+      groups           = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
+      transactions     = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
     }
   }
 
