@@ -10,7 +10,7 @@ use config::{BackupSettings, ConfigError, Raw};
 use host::{Budget, Event, Function, Limits, Outcome};
 use kafka::RdKafkaSource;
 use kernel::{Deadline, clock};
-use telemetry::TopicMetrics;
+use telemetry::{TopicMetrics, WorkMetrics};
 
 use crate::compressors::Compressors;
 use crate::{Backup, BackupReport, Invocation, PartitionReport, processors};
@@ -43,11 +43,11 @@ impl Function for Backup {
 
     async fn handle(&self, event: Event, budget: Budget) -> Result<Outcome> {
         let report = self.invoke(&Invocation { event, ..Invocation::new(budget) }).await?;
-        outcome(&report)
+        outcome(&report, self.settings.metrics_max_topics)
     }
 }
 
-fn outcome(report: &BackupReport) -> Result<Outcome> {
+fn outcome(report: &BackupReport, most_topics: usize) -> Result<Outcome> {
     let failed = report.partitions.iter().filter_map(|one| Some((one, one.error.as_deref()?)));
     let errors = failed.map(|(one, error)| format!("{}/{}: {error}", one.topic, one.partition));
     let mut metrics: BTreeMap<&str, TopicMetrics> = BTreeMap::new();
@@ -59,7 +59,12 @@ fn outcome(report: &BackupReport) -> Result<Outcome> {
         report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
         errors: report.errors.iter().cloned().chain(errors).collect(),
         retryable: report.is_retryable(),
-        metrics: named.collect(),
+        metrics: WorkMetrics {
+            topics: named.collect(),
+            most_topics: Some(most_topics),
+            recovery_point_seconds: report.recovery_point_seconds,
+            snapshot_age_seconds: report.snapshot_age_seconds,
+        },
     })
 }
 
@@ -115,8 +120,9 @@ mod tests {
             vec![Gap { from: 0, to: 5, reason: GapReason::BeforeFirstBackup }, Gap { from: 20, to: 27, reason: GapReason::LogStartMoved }];
         let behind = PartitionReport { lag_records: 4, held_by_transactions: 8, gaps, ..partition("orders", 1) };
         let failed = PartitionReport { error: Some("away".into()), retryable: Some(true), ..partition("payments", 0) };
-        let report = report(vec![partition("orders", 0), behind, failed], vec![]);
-        let outcome = outcome(&report).unwrap();
+        let mut report = report(vec![partition("orders", 0), behind, failed], vec![]);
+        (report.recovery_point_seconds, report.snapshot_age_seconds) = (Some(41), Some(7));
+        let outcome = outcome(&report, 50).unwrap();
         assert_eq!((outcome.errors, outcome.retryable), (vec!["payments/0: away".to_owned()], true));
         let orders = TopicMetrics {
             topic: "orders".into(),
@@ -130,8 +136,9 @@ mod tests {
             gap_records: 7,
             errors: 0,
         };
-        assert_eq!(outcome.metrics[0], orders);
-        assert_eq!((outcome.metrics[1].topic.as_str(), outcome.metrics[1].errors), ("payments", 1));
+        assert_eq!(outcome.metrics.topics[0], orders);
+        assert_eq!((outcome.metrics.recovery_point_seconds, outcome.metrics.snapshot_age_seconds), (Some(41), Some(7)));
+        assert_eq!((outcome.metrics.topics[1].topic.as_str(), outcome.metrics.topics[1].errors), ("payments", 1));
     }
 
     #[test]
@@ -139,9 +146,9 @@ mod tests {
         let failed = |retryable| PartitionReport { error: Some("bad".into()), retryable, ..PartitionReport::default() };
         for other in [Some(false), None] {
             let report = report(vec![failed(Some(true)), failed(other)], vec![]);
-            assert!(!outcome(&report).unwrap().retryable);
+            assert!(!outcome(&report, 50).unwrap().retryable);
         }
         let report = report(vec![], vec!["topic \"orders\" does not exist".into()]);
-        assert!(!outcome(&report).unwrap().retryable);
+        assert!(!outcome(&report, 50).unwrap().retryable);
     }
 }

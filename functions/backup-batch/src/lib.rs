@@ -11,6 +11,7 @@
 //!    says when it has to end so that the upload is done in time, `compressors.rs` how much memory compression takes.
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts.
+//! 6. `recovery_point.rs`: how old what is safe is. `report.rs`: what became of each partition.
 
 mod candidate;
 mod check;
@@ -22,6 +23,7 @@ mod lost_end;
 mod plan;
 mod publish;
 mod read;
+mod recovery_point;
 mod report;
 mod resume;
 mod snapshot;
@@ -51,6 +53,7 @@ use tracing::Instrument;
 
 pub use check::{CheckReport, TopicCheck};
 pub use compare::{Comparison, TopicComparison};
+use recovery_point::RecoveryPoints;
 pub use report::{BackupReport, PartitionReport};
 use snapshot::Taken;
 pub use topics::Ends;
@@ -79,6 +82,8 @@ pub struct Backup {
     administration: Option<Arc<dyn ClusterAdministration>>,
     /// The snapshots that are known to be there.
     taken: Arc<Mutex<Taken>>,
+    /// Where partitions ended, and when.
+    recovery_points: Arc<Mutex<RecoveryPoints>>,
 }
 
 /// What one invocation is asked to do.
@@ -134,6 +139,7 @@ impl Backup {
             uploads: Uploads::default(),
             administration: None,
             taken: Arc::default(),
+            recovery_points: Arc::default(),
         }
     }
 
@@ -179,7 +185,10 @@ impl Backup {
         };
         work_together((0..self.settings.threads).map(worker)).await;
         let mut report = lock(&run.report).clone();
-        report.finish(started, self.clock.now());
+        let now = self.clock.now();
+        report.finish(started, now);
+        report.recovery_point_seconds = self.recovery_point_seconds(&report, now);
+        report.snapshot_age_seconds = self.snapshot_age_seconds(invocation, now);
         Ok(report)
     }
 }

@@ -53,6 +53,8 @@ impl Backup {
             let what = format!("the event names partition {number}, and none of its topics has one of that number; nothing was read");
             return Err(Error::request(what));
         }
+        let asked = self.clock.now();
+        self.see_undescribed(invocation, &wanted, &topics, asked, &mut report);
         let partitions: Vec<TopicPartition> = all
             .iter()
             .filter(|partition| invocation.event.includes(partition))
@@ -65,9 +67,13 @@ impl Backup {
         let mut plan = Plan { cluster, topics, known: commits.known, work: Vec::new(), empty: Vec::new(), report };
         let mut commits = commits.of;
         for partition in partitions {
-            match ranges.remove(&partition).unwrap_or_else(|| Err(leaderless(&partition))) {
+            let range = ranges.remove(&partition).unwrap_or_else(|| Err(leaderless(&partition)));
+            let commit = commits.remove(&partition);
+            let topic_id = plan.topics.get(&partition.topic).and_then(|facts| facts.id.as_ref());
+            let end = range.as_ref().ok().map(|range| range.end);
+            self.see_end(&partition, topic_id, end, commit.as_ref().map(|commit| commit.at), asked);
+            match range {
                 Ok(range) => {
-                    let commit = commits.remove(&partition);
                     self.look_at(partition, range, commit, invocation, now, &mut plan);
                 }
                 Err(error) => plan.report.fail(&partition, &error.into()),

@@ -32,6 +32,12 @@ pub struct BackupReport {
     pub gap_records: i64,
     /// How long it took, in milliseconds.
     pub duration_ms: Millis,
+    /// The age of what is safe, in seconds, in the partition where it is oldest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_point_seconds: Option<u64>,
+    /// The age of the newest snapshot of the cluster that is known to be there, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_age_seconds: Option<u64>,
     /// The snapshot of the cluster that this invocation stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
@@ -43,6 +49,9 @@ pub struct BackupReport {
     /// What the reader should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Partitions that are known of topics that could not be described.
+    #[serde(skip)]
+    pub(crate) undescribed: Vec<TopicPartition>,
     /// How many of those time heals.
     #[serde(skip)]
     passing_errors: usize,
@@ -83,6 +92,9 @@ pub struct PartitionReport {
     /// Where the log ended, with what is held back.
     #[serde(skip)]
     pub(crate) high_watermark: i64,
+    /// Nothing below this offset is left to be backed up of the log that there is now; absent where the log could not be looked at.
+    #[serde(skip)]
+    pub(crate) reached: Option<i64>,
     /// Offsets that were gone before they could be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -130,6 +142,7 @@ impl BackupReport {
         let next = report.next.filter(|next| *next <= range.high_watermark);
         report.high_watermark = range.high_watermark;
         let next = next.unwrap_or(range.log_start);
+        report.reached = Some(next);
         report.lag_records = (range.end - next).max(0) + held.min((range.high_watermark - next).max(0));
     }
 
@@ -140,7 +153,7 @@ impl BackupReport {
         report.records += stored.records;
         report.log_bytes += stored.log_bytes;
         report.stored_bytes += stored.stored_bytes;
-        report.next = Some(stored.commit.next);
+        (report.next, report.reached) = (Some(stored.commit.next), Some(stored.commit.next));
         report.folder = Some(stored.commit.folder.clone());
         report.gaps.extend(stored.gap.clone());
         // A transaction that ended meanwhile holds nothing back any more.

@@ -14,6 +14,7 @@ use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, TopicFacts};
 use kernel::clock::Millis;
 use kernel::{failpoint, lock};
 
+use crate::recovery_point::seconds_since;
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
 
@@ -99,6 +100,12 @@ impl Backup {
     /// What the names of this backup's snapshots begin with, once one is known to be there.
     pub(crate) fn snapshots_taken(&self) -> Option<String> {
         lock(&self.taken).newest.as_ref().map(|(_, prefix)| prefix.clone())
+    }
+
+    /// How old the newest one that is known to be there is. `None`: this invocation takes none, or there is none.
+    pub(crate) fn snapshot_age_seconds(&self, invocation: &Invocation, now: Millis) -> Option<u64> {
+        self.is_to_take_snapshots(invocation)?;
+        lock(&self.taken).newest.as_ref().map(|(newest, _)| seconds_since(*newest, now))
     }
 
     /// What could not be read is said once for each process.

@@ -55,6 +55,8 @@ pub(crate) struct Log {
     /// Milliseconds that each of them takes.
     pub(crate) each_request_takes: Millis,
     pub(crate) created_again_when_committed_is_asked: bool,
+    /// No partition has one.
+    pub(crate) has_no_leader: bool,
 }
 
 /// The cluster, its bucket, and a backup of 10 records a segment, each minute.
@@ -105,6 +107,7 @@ impl Fake {
             topics,
             group: "backup".to_owned(),
             snapshots: None,
+            metrics_max_topics: 50,
             records_per_segment: 10,
             retry_upload: Duration::from_secs(60),
             threads: 1,
@@ -181,6 +184,9 @@ impl SourceCluster for Fake {
 
     async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
         let log = self.log();
+        if log.has_no_leader {
+            return Ok(BTreeMap::new());
+        }
         let range = OffsetRange { log_start: log.start, end: log.end, high_watermark: log.high_watermark };
         let empty = OffsetRange { log_start: 0, end: 0, high_watermark: 0 };
         Ok(partitions.iter().map(|one| (one.clone(), Ok(if one.topic == "orders" { range } else { empty }))).collect())

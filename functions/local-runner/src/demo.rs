@@ -114,6 +114,7 @@ async fn back_up(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, to: &Stor
         topics: Selection::of_names([TOPIC]),
         group: "kafka-backup-demo".to_owned(),
         snapshots: None,
+        metrics_max_topics: 50,
         records_per_segment: 1000,
         retry_upload: Duration::from_secs(60),
         threads: 2,

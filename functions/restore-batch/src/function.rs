@@ -8,7 +8,7 @@ use config::{ConfigError, Raw, RestoreSettings};
 use host::{Budget, Event, Function, Limits, Outcome};
 use kafka::RdKafkaTarget;
 use kernel::{Deadline, clock};
-use telemetry::TopicMetrics;
+use telemetry::{TopicMetrics, WorkMetrics};
 
 use crate::{Invocation, Restore, RestoreReport};
 
@@ -56,7 +56,7 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
         errors,
         retryable: report.partitions.iter().all(|one| one.error.is_none() || one.retryable == Some(true)),
-        metrics: vec![metrics],
+        metrics: WorkMetrics { topics: vec![metrics], ..WorkMetrics::default() },
     })
 }
 
@@ -72,11 +72,11 @@ mod tests {
         let failed = PartitionReport { partition: 1, error: Some("damaged".into()), retryable: Some(false), ..PartitionReport::default() };
         let report = RestoreReport { source: "orders".into(), caught_up: true, partitions: vec![done.clone()], ..RestoreReport::default() };
         let outcome_of_done = outcome(&report).unwrap();
-        assert_eq!((outcome_of_done.errors.len(), outcome_of_done.metrics[0].lag_records), (0, Some(0)));
+        assert_eq!((outcome_of_done.errors.len(), outcome_of_done.metrics.topics[0].lag_records), (0, Some(0)));
 
         let outcome = outcome(&RestoreReport { caught_up: false, partitions: vec![done, failed], ..report }).unwrap();
         assert_eq!((outcome.errors, outcome.retryable), (vec!["orders/1: damaged".to_owned()], false));
-        let metrics = &outcome.metrics[0];
+        let metrics = &outcome.metrics.topics[0];
         assert_eq!((metrics.lag_records, metrics.partitions_behind, metrics.errors), (None, 1, 1));
     }
 }

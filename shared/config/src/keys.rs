@@ -110,6 +110,8 @@ const KEYS: &[Key] = &[
         "consumer groups whose offsets are in snapshots, written as TOPIC_NAMES"),
     key("EXCLUDE_CONSUMER_GROUPS", Backup, Section::Backup, "none", r#"["console-consumer-*"]"#,
         "consumer groups that are not in snapshots, written in the same way"),
+    key("METRICS_MAX_TOPICS", Backup, Section::Backup, "50", "0",
+        "topics with CloudWatch metrics of their own, 0 to 1000: those with errors or gaps first, then the laggards; the sums are always of all topics"),
     key("BACKUP_TOPIC_NAME", Restore, Section::Restore, "required", "davinder.test",
         "topic to restore from: orders is its newest generation, orders@1 the first; with LINUX it may be absent: then FILESYSTEM_BACKUP_DIR is the topic's own folder"),
     key("RESTORE_TOPIC_NAME", Restore, Section::Restore, "required", "davinder-restore.test",

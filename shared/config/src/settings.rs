@@ -22,6 +22,8 @@ pub struct BackupSettings {
     pub group: String,
     /// Snapshots of the cluster; `None`: none.
     pub snapshots: Option<SnapshotSettings>,
+    /// METRICS_MAX_TOPICS: how many topics have metrics of their own.
+    pub metrics_max_topics: usize,
     /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE, at least 1.
     pub records_per_segment: u64,
     /// RETRY_UPLOAD_SECONDS: a part-filled segment is written only when the partition's last backup is older; also the loop's pause.

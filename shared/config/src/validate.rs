@@ -72,6 +72,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
     let topics = topics(read);
     let group = read.required("GROUP_ID", "write the consumer group that holds the progress", |group| Ok(group.to_owned()));
     let snapshots = snapshots(read);
+    let metrics_max_topics = read.or("METRICS_MAX_TOPICS", 50, number(0..=1000));
     let store = storage::store(read);
     let records_per_segment = read.or("NUMBER_OF_MESSAGE_PER_BACKUP_FILE", 1000, number(1..=i64::MAX as u64));
     let retry_upload = read.or("RETRY_UPLOAD_SECONDS", Duration::from_secs(60), seconds(0));
@@ -85,6 +86,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
         topics: topics?,
         group: group?,
         snapshots: snapshots?,
+        metrics_max_topics: metrics_max_topics? as usize,
         records_per_segment: records_per_segment?,
         retry_upload: retry_upload?,
         threads: limits.threads,

@@ -72,7 +72,7 @@ fn summary(function: &str, metrics: &InvocationMetrics) -> Vec<String> {
         let lag = one.lag_records.map_or("an unknown number".to_owned(), |lag| lag.to_string());
         format!("{function}: {}: {} records done, {lag} left to do, {} gaps, {} errors", one.topic, one.records, one.gaps, one.errors)
     };
-    metrics.topics.iter().map(of_topic).collect()
+    metrics.work.topics.iter().map(of_topic).collect()
 }
 
 /// The host never completes an invocation whose answer is not a whole object.

@@ -61,6 +61,14 @@ impl Event {
         Ok(Self { shard, topic: fields.topic, partition: fields.partition })
     }
 
+    /// What metrics call the part of all partitions that this is: `0/4`, or `all`. An event that names a topic or partition is none.
+    pub fn shard_name(&self) -> Option<String> {
+        if self.topic.is_some() || self.partition.is_some() {
+            return None;
+        }
+        Some(self.shard.map_or_else(|| "all".to_owned(), |(shard, of)| format!("{shard}/{of}")))
+    }
+
     /// Whether the event lets an invocation work on this partition. The partitions of a topic go round the shards one by one, each topic
     /// from a shard of its own: even for one topic and for many, and the same at every invocation.
     pub fn includes(&self, partition: &TopicPartition) -> bool {
@@ -103,6 +111,16 @@ mod tests {
         ] {
             let error = Event::parse(&event).unwrap_err().to_string();
             assert!(error.contains(names), "{event}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_everything_has_a_name() {
+        let name = |event: Value| Event::parse(&event).unwrap().shard_name();
+        assert_eq!(name(json!({})).as_deref(), Some("all"));
+        assert_eq!(name(json!({"shard": 0, "of": 4})).as_deref(), Some("0/4"));
+        for single in [json!({"topic": "t"}), json!({"partition": 3}), json!({"shard": 0, "of": 4, "topic": "t"})] {
+            assert_eq!(name(single.clone()), None, "{single}");
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::hosted::Hosted;
 use super::{Budget, Event, Function, Limits, Outcome, StopSignal};
-use telemetry::TopicMetrics;
+use telemetry::{TopicMetrics, WorkMetrics};
 
 pub(super) struct Fake {
     deadline: Deadline,
@@ -94,6 +94,7 @@ impl Function for Fake {
             "memory": budget.memory,
             "requests_end": requests_end,
         });
-        Ok(Outcome { report, errors, retryable: true, metrics: vec![metrics] })
+        let metrics = WorkMetrics { topics: vec![metrics], recovery_point_seconds: Some(41), ..WorkMetrics::default() };
+        Ok(Outcome { report, errors, retryable: true, metrics })
     }
 }

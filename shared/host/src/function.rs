@@ -9,7 +9,7 @@ use kernel::Deadline;
 use serde_json::Value;
 
 use super::{Budget, Event};
-use telemetry::TopicMetrics;
+use telemetry::WorkMetrics;
 
 /// A function as its hosts see it: made from a configuration once for a process, then called any number of times, one after another:
 /// the memory of the process is for one invocation.
@@ -61,6 +61,6 @@ pub struct Outcome {
     pub errors: Vec<String>,
     /// Whether another invocation can do what failed, without anybody doing something.
     pub retryable: bool,
-    /// The numbers of each topic.
-    pub metrics: Vec<TopicMetrics>,
+    /// What it did and left, in numbers.
+    pub metrics: WorkMetrics,
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{BadEvent, Budget, Event, Function, Outcome, StopSignal};
-use telemetry::{InvocationMetrics, redact};
+use telemetry::{InvocationMetrics, WorkMetrics, redact};
 
 /// A function, its configuration and its clients.
 pub(super) struct Hosted<F: Function> {
@@ -77,15 +77,16 @@ impl<F: Function> Hosted<F> {
     pub(super) async fn invoke(self: &Arc<Self>, event: Result<Event, BadEvent>, platform_deadline: Option<Millis>) -> Done {
         let started = self.clock.now();
         let budget = self.budget(started, platform_deadline);
+        let shard = event.as_ref().ok().and_then(Event::shard_name);
         let hosted = self.clone();
         let task = async move { hosted.handle(event, budget).await };
         let ended = tokio::spawn(tracing::Instrument::in_current_span(task)).await;
-        let (result, topics) = match ended {
+        let (result, work) = match ended {
             Ok(Ok(outcome)) => judge(outcome),
-            Ok(Err(failure)) => (Err(failure), Vec::new()),
-            Err(error) => (Err(Failure::new(FailureKind::Panicked, error.to_string())), Vec::new()),
+            Ok(Err(failure)) => (Err(failure), WorkMetrics::default()),
+            Err(error) => (Err(Failure::new(FailureKind::Panicked, error.to_string())), WorkMetrics::default()),
         };
-        let of_topics: u64 = topics.iter().map(|one| one.errors).sum();
+        let of_topics: u64 = work.topics.iter().map(|one| one.errors).sum();
         let errors = match &result {
             Ok(_) => 0,
             Err(failure) => {
@@ -93,7 +94,7 @@ impl<F: Function> Hosted<F> {
                 failure.errors.saturating_sub(of_topics)
             }
         };
-        let metrics = InvocationMetrics { succeeded: result.is_ok(), duration_ms: self.clock.now() - started, errors, topics };
+        let metrics = InvocationMetrics { succeeded: result.is_ok(), duration_ms: self.clock.now() - started, errors, shard, work };
         metrics.log(F::NAME);
         Done { result, metrics }
     }
@@ -115,7 +116,7 @@ impl<F: Function> Hosted<F> {
 }
 
 /// A report with errors fails its invocation, so that alarms and dead-letter queues see it; the report itself goes to the log.
-fn judge(outcome: Outcome) -> (Result<Value, Failure>, Vec<telemetry::TopicMetrics>) {
+fn judge(outcome: Outcome) -> (Result<Value, Failure>, WorkMetrics) {
     /// Errors that the message names; the report has them all.
     const NAMED: usize = 10;
     if outcome.errors.is_empty() {

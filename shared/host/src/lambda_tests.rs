@@ -181,12 +181,17 @@ async fn metrics_are_pure_lines_and_log_lines_have_the_request_id() {
     let metrics: Vec<&Value> = seen.stdout.iter().filter(|line| line.get("_aws").is_some()).collect();
     assert_eq!(metrics.len(), 3, "invocation and topic, then a failed invocation: {:?}", seen.stdout);
     assert_eq!((&metrics[0]["Function"], &metrics[0]["Succeeded"], &metrics[0]["Errors"]), (&json!("my-backup"), &json!(1), &json!(0)));
+    assert_eq!((&metrics[0]["Shard"], &metrics[0]["RecoveryPointSeconds"], &metrics[0]["Records"]), (&json!("all"), &json!(41), &json!(3)));
     assert_eq!((&metrics[1]["Topic"], &metrics[1]["Records"]), (&json!("orders"), &json!(3)));
+    assert_eq!((&metrics[2]["Shard"], &metrics[2]["Records"]), (&Value::Null, &Value::Null), "a topic is no shard: {:?}", metrics[2]);
     assert_eq!((&metrics[2]["Succeeded"], &metrics[2]["Errors"]), (&json!(0), &json!(1)));
 
     let of = |message: &str| seen.stderr.iter().filter(move |line| line["message"] == message).collect::<Vec<_>>();
     assert_eq!(of("handling").len(), 2);
     assert_eq!(of("backup report").len(), 2);
+    let summary = of("backup summary")[0];
+    assert_eq!((&summary["shard"], &summary["recovery_point_seconds"], &summary["lag_records"]), (&json!("all"), &json!(41), &json!(0)));
+    assert_eq!((of("backup summary").len(), &summary["topics"], &summary["succeeded"]), (2, &json!(1), &json!(true)));
     for line in &seen.stderr {
         assert_eq!(line["requestId"], "8476a536", "{line}");
         assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");

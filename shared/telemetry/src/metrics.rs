@@ -1,5 +1,7 @@
 //! An invocation in numbers: for the log of every platform, and for CloudWatch as an embedded metric.
 
+use std::cmp::Reverse;
+
 use kernel::clock::Millis;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +30,73 @@ pub struct TopicMetrics {
     pub errors: u64,
 }
 
+impl TopicMetrics {
+    /// Adds the numbers of another topic, or of a part of this one.
+    fn add(&mut self, other: &Self) {
+        let sum = |one: Option<u64>, other: Option<u64>| one.map_or(other, |one| Some(one + other.unwrap_or(0)));
+        self.records += other.records;
+        self.bytes = sum(self.bytes, other.bytes);
+        self.segments = sum(self.segments, other.segments);
+        self.lag_records = sum(self.lag_records, other.lag_records);
+        self.held_by_transactions = sum(self.held_by_transactions, other.held_by_transactions);
+        self.partitions_behind += other.partitions_behind;
+        self.gaps += other.gaps;
+        self.gap_records += other.gap_records;
+        self.errors += other.errors;
+    }
+
+    /// What belongs to one topic or is a sum, as CloudWatch has it.
+    fn embedded(&self) -> Vec<Metric> {
+        let known = [
+            ("Bytes", "Bytes", self.bytes),
+            ("Segments", "Count", self.segments),
+            ("LagRecords", "Count", self.lag_records),
+            ("HeldByTransactions", "Count", self.held_by_transactions),
+        ];
+        let mut metrics = vec![
+            ("Records", "Count", self.records),
+            ("PartitionsBehind", "Count", self.partitions_behind),
+            ("Gaps", "Count", self.gaps),
+            ("GapRecords", "Count", self.gap_records),
+            ("Errors", "Count", self.errors),
+        ];
+        metrics.extend(known.into_iter().filter_map(|(name, unit, value)| Some((name, unit, value?))));
+        metrics
+    }
+}
+
+/// What a function did and left, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkMetrics {
+    /// Each topic that it looked after.
+    pub topics: Vec<TopicMetrics>,
+    /// How many of them have metrics of their own; `None`: all. The sums are always of all.
+    pub most_topics: Option<usize>,
+    /// The age of what is safe in the partition where it is oldest, in seconds.
+    pub recovery_point_seconds: Option<u64>,
+    /// The age of the newest snapshot of the cluster, in seconds.
+    pub snapshot_age_seconds: Option<u64>,
+}
+
+impl WorkMetrics {
+    /// The topics that have metrics of their own: where there are more than so many, those with errors or gaps first, then the laggards.
+    fn own(&self) -> Vec<&TopicMetrics> {
+        let mut topics: Vec<&TopicMetrics> = self.topics.iter().collect();
+        if let Some(most) = self.most_topics.filter(|most| *most < topics.len()) {
+            topics.sort_by_key(|one| Reverse((one.errors + one.gaps > 0, one.lag_records)));
+            topics.truncate(most);
+        }
+        topics
+    }
+
+    /// Of all topics together.
+    fn sum(&self) -> TopicMetrics {
+        let mut sum = TopicMetrics::default();
+        self.topics.iter().for_each(|topic| sum.add(topic));
+        sum
+    }
+}
+
 /// An invocation in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InvocationMetrics {
@@ -37,19 +106,27 @@ pub struct InvocationMetrics {
     pub duration_ms: Millis,
     /// Errors that belong to no topic.
     pub errors: u64,
-    /// Each topic that it looked after.
-    pub topics: Vec<TopicMetrics>,
+    /// Which part of all partitions it was of: `0/4`, or `all`. Absent when it was asked for a topic or partition.
+    pub shard: Option<String>,
+    /// What it did.
+    pub work: WorkMetrics,
 }
 
 /// CloudWatch's namespace of them all.
 const NAMESPACE: &str = "KafkaBackup";
 
+/// Name, unit and value.
+type Metric = (&'static str, &'static str, u64);
+
 impl InvocationMetrics {
-    /// Says the numbers in the log, as `backup report` or `restore report` (the alarms on Azure read these lines): one line for each topic, and one
-    /// without a topic for what belongs to none.
+    /// Says the numbers in the log (the alarms on Azure read these lines): one line for each topic, and one without a topic for what belongs to
+    /// none, as `backup report` or `restore report`; then the invocation as a whole, as `backup summary` or `restore summary`.
+    ///
+    /// Each topic has its line, however many have metrics: a topic that is not named here would be missing in silence.
     pub fn log(&self, function: &str) {
         let what = function.trim_end_matches("-batch");
-        for one in &self.topics {
+        let Self { succeeded, duration_ms, errors, shard, work } = self;
+        for one in &work.topics {
             tracing::info!(
                 function,
                 topic = one.topic,
@@ -61,78 +138,96 @@ impl InvocationMetrics {
                 gaps = one.gaps,
                 errors = one.errors,
                 succeeded = one.errors == 0,
-                duration_ms = self.duration_ms,
+                duration_ms,
                 "{what} report"
             );
         }
-        if self.topics.is_empty() || self.errors > 0 {
-            let succeeded = self.succeeded;
-            tracing::info!(
-                function,
-                records = 0,
-                segments = 0,
-                gaps = 0,
-                errors = self.errors,
-                succeeded,
-                duration_ms = self.duration_ms,
-                "{what} report"
-            );
+        if work.topics.is_empty() || *errors > 0 {
+            tracing::info!(function, records = 0, segments = 0, gaps = 0, errors, succeeded, duration_ms, "{what} report");
         }
+        let sum = work.sum();
+        tracing::info!(
+            function,
+            shard,
+            topics = work.topics.len(),
+            records = sum.records,
+            bytes = sum.bytes,
+            segments = sum.segments,
+            lag_records = sum.lag_records,
+            held_by_transactions = sum.held_by_transactions,
+            recovery_point_seconds = work.recovery_point_seconds,
+            snapshot_age_seconds = work.snapshot_age_seconds,
+            partitions_behind = sum.partitions_behind,
+            gaps = sum.gaps,
+            gap_records = sum.gap_records,
+            errors = sum.errors + errors,
+            succeeded,
+            duration_ms,
+            "{what} summary"
+        );
     }
 
-    /// The lines of CloudWatch's [embedded metric format]: one for the invocation, by function, and one for each topic, by function and by
-    /// function and topic. Each is a JSON object without a line break.
+    /// The lines of CloudWatch's [embedded metric format]: one for the invocation, by function and, in part, by function and shard, then one for
+    /// each topic that has metrics of its own, by function and topic. Each is a JSON object without a line break.
     ///
-    /// A sum over a function is that of its topics; the largest LagRecords of a function is that of its slowest topic, as far as one shard sees it.
+    /// The numbers of the invocation are sums over all of its topics, those included that have no metrics of their own.
     ///
     /// [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     pub fn embedded(&self, function: &str, request_id: &str, now: Millis) -> Vec<String> {
-        let succeeded = u64::from(self.succeeded);
-        let duration = u64::try_from(self.duration_ms).unwrap_or(0);
-        let of_all = [("Succeeded", "Count", succeeded), ("DurationMs", "Milliseconds", duration), ("Errors", "Count", self.errors)];
-        let mut lines = vec![Embedded { now, function, request_id, topic: None }.line(&of_all)];
-        for one in &self.topics {
-            let known = [
-                ("Bytes", "Bytes", one.bytes),
-                ("Segments", "Count", one.segments),
-                ("LagRecords", "Count", one.lag_records),
-                ("HeldByTransactions", "Count", one.held_by_transactions),
-            ];
-            let mut of_topic = vec![
-                ("Records", "Count", one.records),
-                ("PartitionsBehind", "Count", one.partitions_behind),
-                ("Gaps", "Count", one.gaps),
-                ("GapRecords", "Count", one.gap_records),
-                ("Errors", "Count", one.errors),
-            ];
-            of_topic.extend(known.into_iter().filter_map(|(name, unit, value)| Some((name, unit, value?))));
-            lines.push(Embedded { now, function, request_id, topic: Some(&one.topic) }.line(&of_topic));
+        let line = Embedded { now, function, request_id };
+        let (by_function, by_shard): (Vec<Metric>, Vec<Metric>) =
+            self.metrics().into_iter().partition(|(name, ..)| self.shard.is_none() || !BY_SHARD.contains(name));
+        let mut lines = vec![line.write(
+            self.shard.as_deref().map(|shard| ("Shard", shard)),
+            &[(json!([["Function"]]), by_function), (json!([["Function"], ["Function", "Shard"]]), by_shard)],
+        )];
+        for one in self.work.own() {
+            lines.push(line.write(Some(("Topic", &one.topic)), &[(json!([["Function", "Topic"]]), one.embedded())]));
         }
         lines
     }
+
+    /// Of the invocation as a whole.
+    fn metrics(&self) -> Vec<Metric> {
+        let mut sum = self.work.sum();
+        sum.errors += self.errors;
+        let known = [("RecoveryPointSeconds", self.work.recovery_point_seconds), ("SnapshotAgeSeconds", self.work.snapshot_age_seconds)];
+        let mut metrics = vec![
+            ("Succeeded", "Count", u64::from(self.succeeded)),
+            ("DurationMs", "Milliseconds", u64::try_from(self.duration_ms).unwrap_or(0)),
+        ];
+        metrics.extend(known.into_iter().filter_map(|(name, value)| Some((name, "Seconds", value?))));
+        // A sum of no topic says nothing of records.
+        metrics.extend(sum.embedded().into_iter().filter(|(name, ..)| *name == "Errors" || !self.work.topics.is_empty()));
+        metrics
+    }
 }
 
-/// One line of the embedded metric format, without its metrics.
+/// What a shard has for itself: each of them is paid for once more for each shard. Only one shard knows of snapshots.
+const BY_SHARD: [&str; 5] = ["Succeeded", "DurationMs", "Errors", "RecoveryPointSeconds", "HeldByTransactions"];
+
+/// What all lines of an invocation have in common.
 struct Embedded<'a> {
     now: Millis,
     function: &'a str,
     request_id: &'a str,
-    topic: Option<&'a str>,
 }
 
 impl Embedded<'_> {
-    fn line(&self, metrics: &[(&str, &str, u64)]) -> String {
-        let dimensions = if self.topic.is_some() { json!([["Function"], ["Function", "Topic"]]) } else { json!([["Function"]]) };
-        let definitions: Vec<Value> = metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+    /// A line of metrics, each group with its sets of dimensions. `dimension` is the one beside the function.
+    fn write(&self, dimension: Option<(&str, &str)>, groups: &[(Value, Vec<Metric>)]) -> String {
+        let directive = |(dimensions, metrics): &(Value, Vec<Metric>)| {
+            let definitions: Vec<Value> = metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+            json!({"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions})
+        };
+        let directives: Vec<Value> = groups.iter().filter(|(_, metrics)| !metrics.is_empty()).map(directive).collect();
         let mut line = Map::new();
-        let directive = json!({"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions});
-        line.insert("_aws".into(), json!({"Timestamp": self.now, "CloudWatchMetrics": [directive]}));
+        line.insert("_aws".into(), json!({"Timestamp": self.now, "CloudWatchMetrics": directives}));
         line.insert("Function".into(), self.function.into());
-        if let Some(topic) = self.topic {
-            line.insert("Topic".into(), topic.into());
-        }
+        line.extend(dimension.map(|(name, value)| (name.to_owned(), value.into())));
         line.insert("requestId".into(), self.request_id.into());
-        line.extend(metrics.iter().map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
+        let values = groups.iter().flat_map(|(_, metrics)| metrics);
+        line.extend(values.map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
         Value::Object(line).to_string()
     }
 }
@@ -142,31 +237,89 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn topic(name: &str, lag: u64) -> TopicMetrics {
+        TopicMetrics { topic: name.into(), records: 7, bytes: Some(70), lag_records: Some(lag), ..TopicMetrics::default() }
+    }
+
     fn metrics() -> InvocationMetrics {
-        let orders = TopicMetrics { topic: "orders".into(), records: 7, bytes: Some(70), lag_records: Some(0), ..TopicMetrics::default() };
-        InvocationMetrics { succeeded: true, duration_ms: 12, errors: 0, topics: vec![orders] }
+        let work = WorkMetrics {
+            topics: vec![topic("orders", 0), topic("payments", 4)],
+            recovery_point_seconds: Some(41),
+            ..WorkMetrics::default()
+        };
+        InvocationMetrics { succeeded: true, duration_ms: 12, errors: 0, shard: Some("0/4".into()), work }
+    }
+
+    fn embedded(metrics: &InvocationMetrics) -> Vec<Value> {
+        let lines = metrics.embedded("my-backup", "id-1", 1_700_000_000_000);
+        assert!(lines.iter().all(|line| !line.contains('\n')));
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The names of the metrics in each set of dimensions.
+    fn names(line: &Value, dimensions: &Value) -> Vec<String> {
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().iter();
+        let of_set = directives.filter(|directive| directive["Dimensions"].as_array().unwrap().contains(dimensions));
+        of_set.flat_map(|one| one["Metrics"].as_array().unwrap()).map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What CloudWatch's specification asks of a line: every metric and every dimension is a member at the root, of the right type.
     #[test]
     fn embedded_lines_hold_what_they_declare() {
-        let lines = metrics().embedded("my-backup", "id-1", 1_700_000_000_000);
-        assert_eq!(lines.len(), 2);
+        let lines = embedded(&metrics());
+        assert_eq!(lines.len(), 3);
         for line in &lines {
-            assert!(!line.contains('\n'));
-            let line: Value = serde_json::from_str(line).unwrap();
             assert_eq!((&line["_aws"]["Timestamp"], &line["requestId"]), (&json!(1_700_000_000_000_u64), &json!("id-1")));
-            let directive = &line["_aws"]["CloudWatchMetrics"][0];
-            assert_eq!(directive["Namespace"], "KafkaBackup");
-            for metric in directive["Metrics"].as_array().unwrap() {
-                assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}: {line}");
-            }
-            for dimension in directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap()) {
-                assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}: {line}");
+            for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+                assert_eq!(directive["Namespace"], "KafkaBackup");
+                assert!(!directive["Metrics"].as_array().unwrap().is_empty(), "{line}");
+                for metric in directive["Metrics"].as_array().unwrap() {
+                    assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}: {line}");
+                }
+                for dimension in directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap()) {
+                    assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}: {line}");
+                }
             }
         }
-        let of_topic: Value = serde_json::from_str(&lines[1]).unwrap();
-        assert_eq!((&of_topic["Topic"], &of_topic["Records"], &of_topic["LagRecords"]), (&json!("orders"), &json!(7), &json!(0)));
-        assert_eq!(of_topic["Segments"], Value::Null, "what is not known is not a zero");
+        assert_eq!((&lines[1]["Topic"], &lines[1]["Records"], &lines[1]["LagRecords"]), (&json!("orders"), &json!(7), &json!(0)));
+        assert_eq!(lines[1]["Segments"], Value::Null, "what is not known is not a zero");
+    }
+
+    #[test]
+    fn a_shard_has_its_own_numbers_and_an_event_for_a_topic_none() {
+        let shards = json!(["Function", "Shard"]);
+        let line = &embedded(&metrics())[0];
+        assert_eq!((&line["Shard"], &line["RecoveryPointSeconds"], &line["Records"]), (&json!("0/4"), &json!(41), &json!(14)));
+        assert_eq!(names(line, &shards), ["Succeeded", "DurationMs", "RecoveryPointSeconds", "Errors"]);
+        assert!(names(line, &json!(["Function"])).iter().any(|name| name == "RecoveryPointSeconds"), "{line}");
+        let line = &embedded(&InvocationMetrics { shard: None, ..metrics() })[0];
+        assert!(names(line, &shards).is_empty() && line["Shard"].is_null() && line["RecoveryPointSeconds"] == 41, "{line}");
+    }
+
+    /// Each metric of a topic is paid for each month; the sum is of all.
+    #[test]
+    fn some_topics_have_metrics_of_their_own_and_all_are_in_the_sum() {
+        let gap = TopicMetrics { gaps: 1, ..topic("gap", 0) };
+        let failed = TopicMetrics { errors: 1, lag_records: None, ..topic("failed", 0) };
+        let topics = vec![topic("idle", 0), topic("late", 9), gap, topic("later", 90), failed];
+        let shown = |most_topics| {
+            let work = WorkMetrics { topics: topics.clone(), most_topics, ..WorkMetrics::default() };
+            let lines = embedded(&InvocationMetrics { work, errors: 2, ..metrics() });
+            let sum = ["Records", "LagRecords", "Gaps", "Errors"].map(|name| lines[0][name].as_u64().unwrap());
+            assert_eq!(sum, [35, 99, 1, 3], "{most_topics:?}");
+            lines[1..].iter().map(|line| line["Topic"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(Some(3)), ["gap", "failed", "later"]);
+        assert_eq!(shown(Some(0)), [""; 0]);
+        assert_eq!(shown(Some(5)), shown(None));
+        assert_eq!(shown(None), ["idle", "late", "gap", "later", "failed"]);
+    }
+
+    /// A function that failed before it looked at a topic did not back up nothing: it is not known what it had to do.
+    #[test]
+    fn an_invocation_without_topics_has_no_sums() {
+        let lines = embedded(&InvocationMetrics { errors: 1, ..InvocationMetrics::default() });
+        assert_eq!((lines.len(), &lines[0]["Errors"], &lines[0]["Succeeded"]), (1, &json!(1), &json!(0)));
+        assert!(lines[0]["Records"].is_null() && lines[0]["LagRecords"].is_null(), "{lines:?}");
     }
 }

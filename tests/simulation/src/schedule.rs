@@ -495,6 +495,7 @@ impl Simulation {
             topics: Selection::of_names([TOPIC]),
             group: GROUP.to_owned(),
             snapshots: None,
+            metrics_max_topics: 50,
             records_per_segment: shape.records_per_segment,
             retry_upload: Duration::from_secs(60),
             threads: shape.threads,

@@ -48,7 +48,7 @@ fn the_readmes_say_what_the_command_prints() {
 fn the_examples_cost_what_a_calculation_by_hand_gave() {
     let totals: Vec<String> =
         estimates(&args(""), &Prices::read().unwrap()).unwrap().iter().map(|one| format!("{} {:.2}", one.platform, one.total)).collect();
-    assert_eq!(totals, ["AWS 15.49", "Azure 4.97", "AWS 86.39", "Azure 32.85", "AWS 657.42", "Azure 267.37"]);
+    assert_eq!(totals, ["AWS 17.89", "Azure 6.47", "AWS 88.79", "Azure 34.35", "AWS 664.92", "Azure 268.87"]);
 }
 
 #[test]
@@ -65,6 +65,8 @@ fn what_is_given_replaces_what_the_file_assumes() {
     assert!(cost("--gb-per-day 50 --platform aws --interval 3600").requests < usual.requests);
     assert!(cost("--gb-per-day 50 --platform aws --record-bytes 100 --records-per-segment 10000").requests > usual.requests);
     assert!(cost("--gb-per-day 50 --platform aws --topics 6").watching > usual.watching);
+    let many = |topics: u32| cost(&format!("--gb-per-day 50 --platform aws --topics {topics}")).watching;
+    assert_eq!(many(50), many(500), "by topic only up to METRICS_MAX_TOPICS");
     assert_eq!(cost("--gb-per-day 50 --platform azure").platform, "Azure");
 }
 

@@ -64,7 +64,9 @@ impl Load {
 impl Bill {
     /// `memory_gb` is that of a function.
     pub(super) fn of(load: &Load, workload: &Workload, memory_gb: f64, assumed: &Assumptions, prices: &PriceList) -> Self {
-        let metrics = assumed.metrics_per_function + assumed.metrics_per_topic * workload.topics;
+        let metrics = assumed.metrics_per_function
+            + assumed.metrics_per_shard * workload.shards
+            + assumed.metrics_per_topic * workload.topics.min(assumed.metrics_max_topics);
         Self {
             compute: load.seconds * memory_gb * prices.compute_gb_second.price + load.invocations / 1e6 * prices.invocations_million.price,
             requests: load.writes(assumed, &prices.uploads) / 1000.0 * prices.writes_thousand.price,
@@ -72,7 +74,7 @@ impl Bill {
             traffic: load.bytes / 1e9 * assumed.other_zone_part * prices.traffic_gb.price,
             watching: metrics * prices.metric_month.price
                 + load.invocations * assumed.log_bytes_per_run / 1e9 * prices.log_gb.price
-                + prices.alarms * prices.alarm_month.price
+                + (prices.alarms + prices.alarms_per_shard * workload.shards) * prices.alarm_month.price
                 + prices.metric_alarms * prices.metric_alarm_month.price
                 + prices.dashboard_month.price
                 + prices.key_month.price,
@@ -155,11 +157,11 @@ mod tests {
         near(bill.requests, 0.005);
         near(bill.storage, 15.0 * 0.023);
         near(bill.traffic, 30.0 * 0.667 * 0.02);
-        near(bill.watching, (11.0 + 2.0 * 9.0) * 0.30 + 4.0 * 0.50 + 6.0 * 0.10 + 3.00 + 1.00);
+        near(bill.watching, (13.0 + 2.0 * 5.0 + 2.0 * 9.0) * 0.30 + 4.0 * 0.50 + (7.0 + 2.0 * 2.0) * 0.10 + 3.00 + 1.00);
         near(bill.total(), bill.compute + bill.requests + bill.storage + bill.traffic + bill.watching);
         assert_eq!(bill.dominating().0, "compute");
         let azure = Bill::of(&load, &workload, 2.0, &assumed, &prices.azure);
-        near(azure.watching, 4.0 * 2.30 + 4.0 * 0.50 + 0.10);
+        near(azure.watching, 4.0 * 2.30 + 7.0 * 0.50 + 0.10);
     }
 
     #[test]

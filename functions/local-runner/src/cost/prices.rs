@@ -29,6 +29,9 @@ pub(super) struct PriceList {
     pub(super) alarm_month: Price,
     /// How many the module makes for a backup.
     pub(super) alarms: f64,
+    /// How many more for each shard.
+    #[serde(default)]
+    pub(super) alarms_per_shard: f64,
     #[serde(default)]
     pub(super) metric_alarm_month: Price,
     /// How many of those it makes besides.
@@ -91,7 +94,10 @@ pub(super) struct Assumptions {
     /// The segment and its checksum.
     pub(super) writes_per_segment: f64,
     pub(super) metrics_per_function: f64,
+    pub(super) metrics_per_shard: f64,
     pub(super) metrics_per_topic: f64,
+    /// METRICS_MAX_TOPICS.
+    pub(super) metrics_max_topics: f64,
     pub(super) log_bytes_per_run: f64,
     pub(super) aws_memory_gb: f64,
     pub(super) azure_memory_gb: f64,
@@ -140,7 +146,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use serde_json::Value;
-    use telemetry::{InvocationMetrics, TopicMetrics};
+    use telemetry::{InvocationMetrics, TopicMetrics, WorkMetrics};
 
     use super::*;
 
@@ -150,20 +156,29 @@ mod tests {
         let known = Some(0);
         let topic =
             TopicMetrics { bytes: known, segments: known, lag_records: known, held_by_transactions: known, ..TopicMetrics::default() };
-        let lines = InvocationMetrics { topics: vec![topic], ..InvocationMetrics::default() }.embedded("backup", "1", 0);
+        let work = WorkMetrics { topics: vec![topic], recovery_point_seconds: known, snapshot_age_seconds: known, ..WorkMetrics::default() };
+        let lines = InvocationMetrics { shard: Some("0/1".into()), work, ..InvocationMetrics::default() }.embedded("backup", "1", 0);
         let mut metrics = BTreeSet::new();
         for line in lines {
             let line: Value = serde_json::from_str(&line).expect("a line of JSON");
-            let of_line = &line["_aws"]["CloudWatchMetrics"][0];
-            let items = |what: &str| of_line[what].as_array().expect("a list").clone();
-            for dimensions in items("Dimensions") {
-                metrics.extend(items("Metrics").iter().map(|metric| (dimensions.to_string(), metric["Name"].to_string())));
+            for directive in line["_aws"]["CloudWatchMetrics"].as_array().expect("a list") {
+                let items = |what: &str| directive[what].as_array().expect("a list").clone();
+                for dimensions in items("Dimensions") {
+                    metrics.extend(items("Metrics").iter().map(|metric| (dimensions.to_string(), metric["Name"].to_string())));
+                }
             }
         }
         let counted = |dimensions: &str| metrics.iter().filter(|(of, _)| of == dimensions).count() as f64;
         let assumed = Prices::read().expect("prices").assumptions;
         assert_eq!(assumed.metrics_per_function, counted(r#"["Function"]"#), "{metrics:?}");
+        assert_eq!(assumed.metrics_per_shard, counted(r#"["Function","Shard"]"#), "{metrics:?}");
         assert_eq!(assumed.metrics_per_topic, counted(r#"["Function","Topic"]"#), "{metrics:?}");
+    }
+
+    #[test]
+    fn as_many_topics_have_metrics_as_the_configuration_says() {
+        let key = config::known_keys().iter().find(|key| key.name == "METRICS_MAX_TOPICS").expect("a key");
+        assert_eq!(key.default, Prices::read().expect("prices").assumptions.metrics_max_topics.to_string());
     }
 
     #[test]

@@ -14,13 +14,31 @@ locals {
   run_period = { for role, seconds in local.rates : role => min(max(300, coalesce(seconds, 300)), local.week) }
   most_runs  = { for role, period in local.run_period : role => local.rates[role] == null ? 1 : floor((period < 3600 ? 86400 : local.week) / period) }
 
-  backup_alarms = {
-    backup-stale = {
-      description = "No run of the backup has ended without an error for ${var.alarms.stale_minutes} minutes: nothing is backed up, or some partition fails in every run. The queue ${var.name}-failures and the function's log say which, and why. What Kafka's retention removes meanwhile is lost."
-      namespace   = local.metrics, metric = "Succeeded", dimensions = { Function = local.function_names.backup }
+  # Each shard has its own: where one has stopped, the others go on, and their numbers hide it.
+  shard_alarms = merge([for shard in range(var.schedule.shards) : {
+    "backup-stale-${shard}" = {
+      description = "No run of shard ${shard} of ${var.schedule.shards} of the backup has ended without an error for ${var.alarms.stale_minutes} minutes: its partitions are not backed up, or one of them fails in every run. The queue ${var.name}-failures and the function's log say which, and why. What Kafka's retention removes meanwhile is lost."
+      namespace   = local.metrics, metric = "Succeeded", dimensions = { Function = local.function_names.backup, Shard = "${shard}/${var.schedule.shards}" }
       statistic   = "Sum", comparison = "LessThanThreshold", threshold = 1
       period      = local.stale_period, periods = 6, missing = "breaching"
       actions     = var.schedule.enabled
+    }
+    "backup-recovery-point-${shard}" = {
+      description = "A partition in shard ${shard} of ${var.schedule.shards} of the backup holds records that were not backed up for ${var.alarms.recovery_minutes} minutes. If the cluster were lost now, they would be. Look at the report in the function's log for partitions with errors or lag: more shards, more memory or a shorter interval."
+      namespace   = local.metrics, metric = "RecoveryPointSeconds", dimensions = { Function = local.function_names.backup, Shard = "${shard}/${var.schedule.shards}" }
+      statistic   = "Maximum", comparison = "GreaterThanThreshold", threshold = var.alarms.recovery_minutes * 60
+      period      = local.run_period.backup, periods = min(2, local.most_runs.backup), missing = "notBreaching" # backup-stale rings for silence
+      actions     = true
+    }
+  }]...)
+
+  backup_alarms = {
+    backup-held = {
+      description = "Open transactions have held back more than ${var.alarms.held_records} records of a shard for ${var.alarms.lag_growing_minutes} minutes: no reader of committed records gets them, and no backup. The function's log names the partitions. If it stays: kafka-transactions.sh find-hanging, then abort."
+      namespace   = local.metrics, metric = "HeldByTransactions", dimensions = { Function = local.function_names.backup }
+      statistic   = "Maximum", comparison = "GreaterThanThreshold", threshold = var.alarms.held_records
+      period      = local.lag_period, periods = 6, missing = "notBreaching"
+      actions     = true
     }
     backup-gap = {
       description = "Records are missing from the backup: Kafka's retention or DeleteRecords removed them before they were read. The segment behind the gap names its offsets and its reason. Raise the retention, or run the backup more often or on more shards."
@@ -31,9 +49,19 @@ locals {
     }
   }
 
+  snapshot_alarms = var.backup.snapshot_seconds == 0 ? {} : {
+    backup-snapshot-age = {
+      description = "The newest snapshot of the cluster is older than ${var.alarms.snapshot_minutes} minutes: what was there since then (topics, groups, configs) is in no inventory. The function's log says why none was stored."
+      namespace   = local.metrics, metric = "SnapshotAgeSeconds", dimensions = { Function = local.function_names.backup }
+      statistic   = "Minimum", comparison = "GreaterThanThreshold", threshold = var.alarms.snapshot_minutes * 60
+      period      = local.stale_period, periods = 6, missing = "breaching" # a run that knows of no snapshot says nothing
+      actions     = var.schedule.enabled
+    }
+  }
+
   lag_alarms = var.alarms.lag_records == null ? {} : {
     backup-lag = {
-      description = "More than ${var.alarms.lag_records} records of a topic wait for their backup in one shard. Look at the dashboard: more shards, more memory or a shorter interval."
+      description = "More than ${var.alarms.lag_records} records wait for their backup in one shard. Look at the dashboard: more shards, more memory or a shorter interval."
       namespace   = local.metrics, metric = "LagRecords", dimensions = { Function = local.function_names.backup }
       statistic   = "Maximum", comparison = "GreaterThanThreshold", threshold = var.alarms.lag_records
       period      = local.lag_period, periods = 2, missing = "notBreaching"
@@ -70,7 +98,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = var.alarms.enabled ? merge(local.backup_alarms, local.lag_alarms, local.function_alarms, local.queue_alarms) : {}
+  for_each = var.alarms.enabled ? merge(local.shard_alarms, local.backup_alarms, local.snapshot_alarms, local.lag_alarms, local.function_alarms, local.queue_alarms) : {}
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
@@ -95,7 +123,7 @@ resource "aws_cloudwatch_metric_alarm" "lag_growing" {
   count = var.alarms.enabled ? 1 : 0
 
   alarm_name          = "${var.name}-backup-lag-growing"
-  alarm_description   = "The largest lag of a topic in one shard has been growing for ${var.alarms.lag_growing_minutes} minutes: more is written than is backed up. Look at the dashboard: more shards, more memory or a shorter interval."
+  alarm_description   = "The largest lag of a shard has been growing for ${var.alarms.lag_growing_minutes} minutes: more is written than is backed up. Look at the dashboard: more shards, more memory or a shorter interval."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 6

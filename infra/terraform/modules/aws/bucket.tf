@@ -143,6 +143,21 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
+  # By age alone: S3 cannot keep one a day (docs/decisions/0006-snapshots-expire-by-age-or-not-at-all.md).
+  dynamic "rule" {
+    for_each = var.bucket.snapshot_expire_days == null ? [] : [var.bucket.snapshot_expire_days]
+    content {
+      id     = "expire-snapshots"
+      status = "Enabled"
+      filter {
+        prefix = "${local.prefix}@cluster/"
+      }
+      expiration {
+        days = rule.value
+      }
+    }
+  }
+
   # Its rules for versions need versioning.
   depends_on = [aws_s3_bucket_versioning.this]
 }

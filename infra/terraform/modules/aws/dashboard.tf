@@ -1,9 +1,14 @@
 locals {
   search = { for metric in ["Records", "Bytes", "LagRecords"] : metric => "SEARCH('{${local.metrics},Function,Topic} MetricName=\"${metric}\" Function=\"${local.function_names.backup}\"', '%s', 300)" }
 
+  by_shard = "SEARCH('{${local.metrics},Function,Shard} MetricName=\"%s\" Function=\"${local.function_names.backup}\"', 'Maximum', 300)"
+
   # Title, what is drawn, statistic. Two to a row.
   widgets = concat(
     [
+      { title = "Age of what is safe, by shard, seconds", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "RecoveryPointSeconds"), label = "" }]] },
+      { title = "Age of the newest snapshot, seconds", statistic = "Minimum", metrics = [[local.metrics, "SnapshotAgeSeconds", "Function", local.function_names.backup]] },
+      { title = "Held back by open transactions, by shard", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "HeldByTransactions"), label = "" }]] },
       { title = "Records backed up, by topic", statistic = "Sum", metrics = [[{ expression = format(local.search.Records, "Sum"), label = "" }]] },
       { title = "Bytes backed up, by topic", statistic = "Sum", metrics = [[{ expression = format(local.search.Bytes, "Sum"), label = "" }]] },
       { title = "Records waiting, by topic, in its largest shard", statistic = "Maximum", metrics = [[{ expression = format(local.search.LagRecords, "Maximum"), label = "" }]] },

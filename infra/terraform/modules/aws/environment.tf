@@ -57,6 +57,10 @@ locals {
     ISOLATION_LEVEL                   = var.backup.isolation_level
     COMPRESSION                       = var.backup.compression
     S3_STORAGE_CLASS                  = var.bucket.storage_class
+    SNAPSHOT_SECONDS                  = tostring(var.backup.snapshot_seconds)
+    CONSUMER_GROUPS                   = local.all_groups ? null : local.group_lists.included
+    EXCLUDE_CONSUMER_GROUPS           = length(var.backup.exclude_consumer_groups) == 0 ? null : local.group_lists.excluded
+    METRICS_MAX_TOPICS                = tostring(var.backup.metrics_max_topics)
   }) : key => value if value != null }
 
   restore_environment = var.restore == null ? {} : { for key, value in merge(local.store_environment, local.kafka_environment.restore, {

@@ -99,6 +99,24 @@ data "aws_iam_policy_document" "msk" {
     }
   }
 
+  # What snapshots hold beside topics; without snapshots none of it.
+  dynamic "statement" {
+    for_each = length(local.grants[each.key].described_groups) == 0 ? [] : [local.grants[each.key].described_groups]
+    content {
+      sid       = "SnapshotGroups"
+      actions   = local.actions[each.key].snapshot_group
+      resources = [for group in statement.value : "${each.value["group"]}/${group}"]
+    }
+  }
+  dynamic "statement" {
+    for_each = length(local.grants[each.key].described_groups) == 0 ? [] : [true]
+    content {
+      sid       = "SnapshotCluster"
+      actions   = local.actions[each.key].snapshot_cluster
+      resources = [local.functions[each.key].kafka.msk_cluster_arn]
+    }
+  }
+
   dynamic "statement" {
     for_each = length(local.grants[each.key].transactions) == 0 ? [] : [local.grants[each.key].transactions]
     content {

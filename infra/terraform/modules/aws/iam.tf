@@ -22,6 +22,11 @@ locals {
       topics       = var.msk_topic_patterns == null ? var.topics : var.msk_topic_patterns
       groups       = [var.group_id]
       transactions = []
+      # Of these a snapshot holds the offsets. IAM knows no regular expressions.
+      described_groups = (
+        var.backup.snapshot_seconds == 0 ? []
+        : anytrue([for group in var.backup.consumer_groups : startswith(group, "^")]) ? ["*"] : var.backup.consumer_groups
+      )
     }
     restore = var.restore == null ? null : {
       # The generations of the topic, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
@@ -37,8 +42,9 @@ locals {
       ]
       topics = [var.restore.restore_topic]
       # One group and one transactional id for each source partition.
-      groups       = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
-      transactions = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
+      described_groups = []
+      groups           = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
+      transactions     = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
     }
   }
 

@@ -4,9 +4,12 @@ variable "alarms" {
     - enabled: false makes no alarms.
     - topic: SNS topic that gets the alarms. Default: one is made.
     - emails: addresses subscribed to the topic that is made. Each has to confirm once.
-    - stale_minutes: no run of the backup ended without an error for so long: 6 to 10080, a multiple of 6, at least twice the time between two backups.
-    - lag_records: records of a topic that wait in one shard, which counts its own partitions. Default: no alarm on it.
-    - lag_growing_minutes: the largest lag of a topic in one shard grew for so long: 30 to 10080, a multiple of 6, at least six times the time between two backups.
+    - stale_minutes: no run of a shard of the backup ended without an error for so long: 6 to 10080, a multiple of 6, at least twice the time between two backups.
+    - recovery_minutes: in one shard, records waited for their backup for so long: 1 to 10080, more than backup.retry_upload_seconds.
+    - snapshot_minutes: the newest snapshot of the cluster is older than this: 1 to 10080, at least twice backup.snapshot_seconds.
+    - held_records: open transactions held back more records of a shard than this, for lag_growing_minutes.
+    - lag_records: records that wait in one shard. Default: no alarm on it.
+    - lag_growing_minutes: the largest lag of a shard grew for so long: 30 to 10080, a multiple of 6, at least six times the time between two backups.
     - errors_in_a_row: failed runs in a row, 1 to 12, and no more than fit into a week; with a cron expression each failed run rings.
   EOT
   type = object({
@@ -14,6 +17,9 @@ variable "alarms" {
     topic               = optional(object({ arn = string }))
     emails              = optional(list(string), [])
     stale_minutes       = optional(number, 30)
+    recovery_minutes    = optional(number, 60)
+    snapshot_minutes    = optional(number, 60)
+    held_records        = optional(number, 10000)
     lag_records         = optional(number)
     lag_growing_minutes = optional(number, 60)
     errors_in_a_row     = optional(number, 2)
@@ -40,6 +46,26 @@ variable "alarms" {
   validation {
     condition     = try(var.alarms.stale_minutes * 60 >= 2 * local.schedule_seconds, true)
     error_message = "alarms.stale_minutes must be at least twice the time between two backups, or the alarm rings although all is well."
+  }
+  validation {
+    condition     = var.alarms.recovery_minutes >= 1 && var.alarms.recovery_minutes <= 10080
+    error_message = "alarms.recovery_minutes must be from 1 to 10080 (a week)."
+  }
+  validation {
+    condition     = var.alarms.recovery_minutes * 60 > var.backup.retry_upload_seconds
+    error_message = "alarms.recovery_minutes must be more than backup.retry_upload_seconds: a part-filled segment waits so long although all is well."
+  }
+  validation {
+    condition     = var.alarms.snapshot_minutes >= 1 && var.alarms.snapshot_minutes <= 10080
+    error_message = "alarms.snapshot_minutes must be from 1 to 10080 (a week)."
+  }
+  validation {
+    condition     = var.alarms.snapshot_minutes * 60 >= 2 * var.backup.snapshot_seconds
+    error_message = "alarms.snapshot_minutes must be at least twice backup.snapshot_seconds, or the alarm rings although all is well."
+  }
+  validation {
+    condition     = var.alarms.held_records >= 0
+    error_message = "alarms.held_records must be 0 or more."
   }
   validation {
     condition     = var.alarms.lag_records == null ? true : var.alarms.lag_records > 0

@@ -11,6 +11,7 @@ variable "bucket" {
     - transition_days: days until objects move to transition_class. Default: never.
     - transition_class: GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING: classes that answer at once.
     - expire_days: days until segments are deleted. Default: never. topic.json, restore checkpoints and later generations (orders@2) are kept. Only where `topics` are names. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
+    - snapshot_expire_days: days until snapshots of the cluster are deleted, 7 or more. Default: never. While the backup goes on there is always a newer one; after it has stopped for so long there is none.
     - noncurrent_expire_days: days that overwritten and deleted versions stay.
     - access_log: bucket that gets the access log. Default: no log.
     - force_destroy: true: destroy deletes the backups too.
@@ -26,6 +27,7 @@ variable "bucket" {
     transition_days        = optional(number)
     transition_class       = optional(string, "GLACIER_IR")
     expire_days            = optional(number)
+    snapshot_expire_days   = optional(number)
     noncurrent_expire_days = optional(number, 30)
     access_log             = optional(object({ bucket = string }))
     force_destroy          = optional(bool, false)
@@ -76,6 +78,14 @@ variable "bucket" {
   validation {
     condition     = var.bucket.expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.expire_days >= var.bucket.lock_days, false)
     error_message = "bucket.expire_days must not be less than bucket.lock_days: a locked segment cannot be deleted."
+  }
+  validation {
+    condition     = var.bucket.snapshot_expire_days == null ? true : var.bucket.snapshot_expire_days >= 7 && floor(var.bucket.snapshot_expire_days) == var.bucket.snapshot_expire_days
+    error_message = "bucket.snapshot_expire_days must be a whole number, 7 or more: a snapshot a day at the least, and days to notice that there are none."
+  }
+  validation {
+    condition     = var.bucket.snapshot_expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.snapshot_expire_days >= var.bucket.lock_days, false)
+    error_message = "bucket.snapshot_expire_days must not be less than bucket.lock_days: a locked snapshot cannot be deleted."
   }
   validation {
     condition     = var.bucket.expire_days == null || !local.has_patterns

@@ -100,17 +100,25 @@ variable "backup" {
     - max_segments: segments of one invocation; 0 is until caught up or out of time (MAX_SEGMENTS_PER_INVOCATION).
     - isolation_level: read_committed or read_uncommitted (ISOLATION_LEVEL).
     - compression: gzip:1 to gzip:12, or zstd:1 to zstd:19 (COMPRESSION).
+    - snapshot_seconds: a snapshot of the cluster (topics, offsets, groups, configs, ACLs, users) each so many seconds; 0 takes none (SNAPSHOT_SECONDS).
+    - consumer_groups: consumer groups whose offsets are in snapshots: names, globs and regular expressions (CONSUMER_GROUPS).
+    - exclude_consumer_groups: groups that are not, written in the same way (EXCLUDE_CONSUMER_GROUPS).
+    - metrics_max_topics: topics with nine CloudWatch metrics of their own, each of which costs $0.30 a month; those with errors or gaps come first, then those with the largest lag (METRICS_MAX_TOPICS).
   EOT
   type = object({
-    package_path         = string
-    memory_mb            = optional(number, 1769)
-    timeout_seconds      = optional(number, 240)
-    records_per_segment  = optional(number, 100000)
-    retry_upload_seconds = optional(number, 300)
-    threads              = optional(number, 4)
-    max_segments         = optional(number, 0)
-    isolation_level      = optional(string, "read_committed")
-    compression          = optional(string, "gzip:3")
+    package_path            = string
+    memory_mb               = optional(number, 1769)
+    timeout_seconds         = optional(number, 240)
+    records_per_segment     = optional(number, 100000)
+    retry_upload_seconds    = optional(number, 300)
+    threads                 = optional(number, 4)
+    max_segments            = optional(number, 0)
+    isolation_level         = optional(string, "read_committed")
+    compression             = optional(string, "gzip:3")
+    snapshot_seconds        = optional(number, 300)
+    consumer_groups         = optional(list(string), ["*"])
+    exclude_consumer_groups = optional(list(string), [])
+    metrics_max_topics      = optional(number, 50)
   })
   nullable = false
 
@@ -153,6 +161,38 @@ variable "backup" {
   validation {
     condition     = can(regex("^(gzip:([1-9]|1[0-2])|zstd:([1-9]|1[0-9]))$", var.backup.compression))
     error_message = "backup.compression must be gzip:1 to gzip:12 or zstd:1 to zstd:19."
+  }
+  validation {
+    condition     = var.backup.snapshot_seconds >= 0 && var.backup.snapshot_seconds <= 86400 && floor(var.backup.snapshot_seconds) == var.backup.snapshot_seconds
+    error_message = "backup.snapshot_seconds must be a whole number from 0 (no snapshots) to 86400."
+  }
+  validation {
+    condition     = length(var.backup.consumer_groups) > 0
+    error_message = "backup.consumer_groups must name at least one group; [\"*\"] is all of them."
+  }
+  validation {
+    condition = alltrue([
+      for entry in concat(var.backup.consumer_groups, var.backup.exclude_consumer_groups) : entry == trimspace(entry) && entry != "" && !can(regex("[[:cntrl:]]", entry))
+    ])
+    error_message = "backup.consumer_groups and exclude_consumer_groups must hold names of groups, globs and regular expressions, without control characters and without space at either end."
+  }
+  validation {
+    condition = alltrue([
+      for entry in concat(var.backup.consumer_groups, var.backup.exclude_consumer_groups) : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true
+    ])
+    error_message = "backup.consumer_groups and exclude_consumer_groups have an entry that begins with ^ and is not a regular expression that the program knows. Correct it; it knows no classes such as \\p{L} and no quotes (\\Q)."
+  }
+  validation {
+    condition     = alltrue([for entries in [var.backup.consumer_groups, var.backup.exclude_consumer_groups] : length(distinct(entries)) == length(entries)])
+    error_message = "backup.consumer_groups or exclude_consumer_groups names a group twice."
+  }
+  validation {
+    condition     = length(setintersection(var.backup.consumer_groups, var.backup.exclude_consumer_groups)) == 0
+    error_message = "backup.exclude_consumer_groups excludes what backup.consumer_groups names. Remove it from one of the two."
+  }
+  validation {
+    condition     = var.backup.metrics_max_topics >= 0 && var.backup.metrics_max_topics <= 1000 && floor(var.backup.metrics_max_topics) == var.backup.metrics_max_topics
+    error_message = "backup.metrics_max_topics must be a whole number from 0 to 1000."
   }
 }
 

@@ -1,4 +1,4 @@
-# Alarms read the one line of JSON that each invocation logs. Its contract stands in the README.
+# Alarms read the lines of JSON that each invocation logs: one for each topic, and a summary. Their contract stands in the README.
 locals {
   # The line may arrive inside of another one (the host's console category) or twice (console and the answer's Logs): no rule minds.
   reports = <<-KQL
@@ -11,7 +11,63 @@ locals {
 
   of_backup = "${local.reports}| where cloud_RoleName =~ '${azapi_resource.function["backup"].name}'\n"
 
-  alarms = {
+  # Runs of everything: one that is asked for a topic or partition has no shard.
+  summaries_of_backup = <<-KQL
+    traces
+    | where message has 'backup summary'
+    | where cloud_RoleName =~ '${azapi_resource.function["backup"].name}'
+    | extend summary = parse_json(extract(@'\{.*\}', 0, message))
+    | where tostring(summary.message) == 'backup summary' and isnotempty(tostring(summary.shard))
+  KQL
+
+  snapshot_alarms = var.backup.snapshot_seconds == 0 ? {} : {
+    snapshot-age = {
+      description = "The newest snapshot of the cluster is older than ${var.alarms.snapshot_minutes} minutes, or none is known: what was there since then (topics, groups, configs) is in no inventory. The function's log says why none was stored."
+      severity    = 2
+      window      = var.alarms.no_backup_for
+      measure     = null
+      operator    = "GreaterThan"
+      threshold   = 0
+      by_topic    = false
+      resolves    = true
+      # Where nothing ran at all, no-backup rings.
+      query = "${local.summaries_of_backup}| summarize runs = count(), age = min(tolong(summary.snapshot_age_seconds))\n| where runs > 0 and (isnull(age) or age > ${var.alarms.snapshot_minutes * 60})\n"
+    }
+  }
+
+  alarms = merge(local.snapshot_alarms, {
+    recovery-point = {
+      description = "A partition holds records that were not backed up for ${var.alarms.recovery_minutes} minutes. If the cluster were lost now, they would be. Look at the reports for topics with errors or lag: threads, memory or a shorter schedule."
+      severity    = 1
+      window      = var.alarms.no_backup_for
+      measure     = null
+      operator    = "GreaterThan"
+      threshold   = 0
+      by_topic    = false
+      resolves    = true
+      query       = <<-KQL
+        ${local.summaries_of_backup}| extend age = tolong(summary.recovery_point_seconds), shard = tostring(summary.shard)
+        | where isnotnull(age)
+        | summarize arg_max(timestamp, age) by shard
+        | where age > ${var.alarms.recovery_minutes * 60}
+      KQL
+    }
+    held = {
+      description = "Open transactions have held back more than ${var.alarms.held_records} records of a topic in each run of an hour: no reader of committed records gets them, and no backup. The function's log names the partitions. If it stays: kafka-transactions.sh find-hanging, then abort."
+      severity    = 2
+      window      = "PT1H"
+      measure     = null
+      operator    = "GreaterThan"
+      threshold   = 0
+      by_topic    = true
+      resolves    = true
+      query       = <<-KQL
+        ${local.of_backup}| extend held = tolong(report.held_by_transactions)
+        | where isnotnull(held)
+        | summarize runs = count(), least = min(held) by topic
+        | where runs > 1 and least > ${var.alarms.held_records}
+      KQL
+    }
     no-backup = {
       description = "No run of the backup has ended without an error for ${var.alarms.no_backup_for}: nothing is backed up, or some partition fails in every run. The function's log says which, and why. What Kafka's retention removes meanwhile is lost."
       severity    = 1
@@ -62,7 +118,7 @@ locals {
       resolves    = true
       query       = "${local.reports}| where tolong(report.errors) > 0 or tobool(report.succeeded) == false\n"
     }
-  }
+  })
 
   action_group_ids = concat(sort(var.alarms.action_group_ids), azurerm_monitor_action_group.this[*].id)
 }

@@ -34,6 +34,10 @@ locals {
       ISOLATION_LEVEL                   = var.backup.isolation_level
       COMPRESSION                       = var.backup.compression
       STORAGE_PREFIX                    = var.storage.prefix == "" ? null : var.storage.prefix
+      SNAPSHOT_SECONDS                  = tostring(var.backup.snapshot_seconds)
+      CONSUMER_GROUPS                   = local.all_groups ? null : local.group_lists.included
+      EXCLUDE_CONSUMER_GROUPS           = length(var.backup.exclude_consumer_groups) == 0 ? null : local.group_lists.excluded
+      METRICS_MAX_TOPICS                = tostring(var.backup.metrics_max_topics)
     }
     restore = var.restore == null ? null : {
       BACKUP_TOPIC_NAME          = var.restore.backup_topic

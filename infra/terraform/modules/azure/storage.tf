@@ -121,6 +121,26 @@ resource "azurerm_storage_management_policy" "backup" {
     }
   }
 
+  # By age alone: no rule can keep one a day (docs/decisions/0006-snapshots-expire-by-age-or-not-at-all.md).
+  dynamic "rule" {
+    for_each = var.storage.snapshot_delete_after_days == null ? [] : [var.storage.snapshot_delete_after_days]
+
+    content {
+      name    = "snapshots"
+      enabled = true
+
+      filters {
+        blob_types   = ["blockBlob"]
+        prefix_match = ["${local.container_path}@cluster/"]
+      }
+      actions {
+        base_blob {
+          delete_after_days_since_modification_greater_than = rule.value
+        }
+      }
+    }
+  }
+
   dynamic "rule" {
     for_each = local.expiring_topics
 

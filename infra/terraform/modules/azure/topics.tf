@@ -14,6 +14,13 @@ locals {
     list => anytrue([for entry in entries : strcontains(entry, ",")]) ? jsonencode(entries) : join(",", entries)
   }
 
+  # CONSUMER_GROUPS and EXCLUDE_CONSUMER_GROUPS, in the same way; names of groups hold any character.
+  all_groups = jsonencode(var.backup.consumer_groups) == "[\"*\"]"
+  group_lists = {
+    for list, entries in { included = var.backup.consumer_groups, excluded = var.backup.exclude_consumer_groups } :
+    list => anytrue([for entry in entries : strcontains(entry, ",") || startswith(entry, "[")]) ? jsonencode(entries) : join(",", entries)
+  }
+
   # Each entry as a regular expression of whole names. Names that begin with __ are taken only by themselves.
   whole_names = {
     for list, entries in { topics = var.topics, excluded = var.exclude_topics } : list => [

@@ -6,16 +6,18 @@ variable "storage" {
     - replication: ZRS (three zones), or GZRS, RAGZRS, GRS, RAGRS (a second region), or LRS (one data centre).
     - cool_after_days, cold_after_days: days from writing until a segment moves to a cheaper tier that still answers at once; null is never. Early deletion costs 30 and 90 days.
     - delete_after_days: days from writing until a segment is deleted; null keeps all. It applies to the partitions' folders of a topic's first generation: topic.json, restore checkpoints and later generations (orders@2) are kept. Only where `topics` are names. Never for compacted topics: their oldest segments hold the last values of keys, which a restore then lacks.
+    - snapshot_delete_after_days: days from writing until snapshots of the cluster are deleted, 7 or more; null keeps all. While the backup goes on there is always a newer one; after it has stopped for so long there is none.
     - recover_days: how long a deleted or overwritten object can be brought back, by soft delete and versions.
   EOT
   type = object({
-    container_name    = optional(string, "kafka-backup")
-    prefix            = optional(string, "")
-    replication       = optional(string, "ZRS")
-    cool_after_days   = optional(number)
-    cold_after_days   = optional(number)
-    delete_after_days = optional(number)
-    recover_days      = optional(number, 30)
+    container_name             = optional(string, "kafka-backup")
+    prefix                     = optional(string, "")
+    replication                = optional(string, "ZRS")
+    cool_after_days            = optional(number)
+    cold_after_days            = optional(number)
+    delete_after_days          = optional(number)
+    snapshot_delete_after_days = optional(number)
+    recover_days               = optional(number, 30)
   })
   default  = {}
   nullable = false
@@ -41,6 +43,10 @@ variable "storage" {
   validation {
     condition     = coalesce(var.storage.cool_after_days, 0) < coalesce(var.storage.cold_after_days, 100000) && max(coalesce(var.storage.cool_after_days, 0), coalesce(var.storage.cold_after_days, 0)) < coalesce(var.storage.delete_after_days, 100000)
     error_message = "storage: cool_after_days must come before cold_after_days, and both before delete_after_days."
+  }
+  validation {
+    condition     = var.storage.snapshot_delete_after_days == null ? true : var.storage.snapshot_delete_after_days >= 7 && var.storage.snapshot_delete_after_days <= 99999 && floor(var.storage.snapshot_delete_after_days) == var.storage.snapshot_delete_after_days
+    error_message = "storage.snapshot_delete_after_days must be a whole number from 7 to 99999: a snapshot a day at the least, and days to notice that there are none."
   }
   validation {
     condition     = var.storage.delete_after_days == null || !local.has_patterns

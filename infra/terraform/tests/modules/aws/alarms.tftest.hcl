@@ -16,7 +16,8 @@ variables {
 run "alarms" {
   assert {
     condition = jsonencode(sort(concat([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name], aws_cloudwatch_metric_alarm.lag_growing[*].alarm_name))) == jsonencode([
-      "kb-backup-errors", "kb-backup-gap", "kb-backup-lag", "kb-backup-lag-growing", "kb-backup-stale", "kb-backup-throttles", "kb-failures",
+      "kb-backup-errors", "kb-backup-gap", "kb-backup-held", "kb-backup-lag", "kb-backup-lag-growing", "kb-backup-recovery-point-0", "kb-backup-snapshot-age",
+      "kb-backup-stale-0", "kb-backup-throttles", "kb-failures",
       "kb-restore-errors", "kb-restore-throttles",
     ])
     error_message = "alarms: ${jsonencode([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name])}"
@@ -29,23 +30,26 @@ run "alarms" {
   }
   assert {
     condition = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.namespace, alarm.metric_name, jsonencode(alarm.dimensions), alarm.statistic, alarm.comparison_operator, alarm.threshold] }) == jsonencode({
-      backup-stale      = ["KafkaBackup", "Succeeded", "{\"Function\":\"kb-backup\"}", "Sum", "LessThanThreshold", 1]
-      backup-gap        = ["KafkaBackup", "Gaps", "{\"Function\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
-      backup-lag        = ["KafkaBackup", "LagRecords", "{\"Function\":\"kb-backup\"}", "Maximum", "GreaterThanThreshold", 500000]
-      backup-errors     = ["AWS/Lambda", "Errors", "{\"FunctionName\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
-      backup-throttles  = ["AWS/Lambda", "Throttles", "{\"FunctionName\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
-      restore-errors    = ["AWS/Lambda", "Errors", "{\"FunctionName\":\"kb-restore\"}", "Sum", "GreaterThanThreshold", 0]
-      restore-throttles = ["AWS/Lambda", "Throttles", "{\"FunctionName\":\"kb-restore\"}", "Sum", "GreaterThanThreshold", 0]
-      failures          = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "{\"QueueName\":\"kb-failures\"}", "Maximum", "GreaterThanThreshold", 0]
+      backup-stale-0          = ["KafkaBackup", "Succeeded", "{\"Function\":\"kb-backup\",\"Shard\":\"0/1\"}", "Sum", "LessThanThreshold", 1]
+      backup-recovery-point-0 = ["KafkaBackup", "RecoveryPointSeconds", "{\"Function\":\"kb-backup\",\"Shard\":\"0/1\"}", "Maximum", "GreaterThanThreshold", 3600]
+      backup-snapshot-age     = ["KafkaBackup", "SnapshotAgeSeconds", "{\"Function\":\"kb-backup\"}", "Minimum", "GreaterThanThreshold", 3600]
+      backup-held             = ["KafkaBackup", "HeldByTransactions", "{\"Function\":\"kb-backup\"}", "Maximum", "GreaterThanThreshold", 10000]
+      backup-gap              = ["KafkaBackup", "Gaps", "{\"Function\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
+      backup-lag              = ["KafkaBackup", "LagRecords", "{\"Function\":\"kb-backup\"}", "Maximum", "GreaterThanThreshold", 500000]
+      backup-errors           = ["AWS/Lambda", "Errors", "{\"FunctionName\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
+      backup-throttles        = ["AWS/Lambda", "Throttles", "{\"FunctionName\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
+      restore-errors          = ["AWS/Lambda", "Errors", "{\"FunctionName\":\"kb-restore\"}", "Sum", "GreaterThanThreshold", 0]
+      restore-throttles       = ["AWS/Lambda", "Throttles", "{\"FunctionName\":\"kb-restore\"}", "Sum", "GreaterThanThreshold", 0]
+      failures                = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "{\"QueueName\":\"kb-failures\"}", "Maximum", "GreaterThanThreshold", 0]
     })
     error_message = "what the alarms look at"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["backup-stale"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["backup-stale"].period * aws_cloudwatch_metric_alarm.this["backup-stale"].evaluation_periods == 30 * 60
+    condition     = aws_cloudwatch_metric_alarm.this["backup-stale-0"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["backup-stale-0"].period * aws_cloudwatch_metric_alarm.this["backup-stale-0"].evaluation_periods == 30 * 60
     error_message = "silence for half an hour is an alarm"
   }
   assert {
-    condition     = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.this : alarm.treat_missing_data == "notBreaching" if key != "backup-stale"])
+    condition     = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.this : alarm.treat_missing_data == (contains(["backup-stale-0", "backup-snapshot-age"], key) ? "breaching" : "notBreaching")])
     error_message = "elsewhere silence is no alarm"
   }
   assert {
@@ -82,7 +86,7 @@ run "topic" {
 run "dashboard" {
   assert {
     condition = jsonencode(sort([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title])) == jsonencode([
-      "Bytes backed up, by topic", "Duration of backup, milliseconds", "Duration of restore, milliseconds", "Failed events", "Gaps", "Partitions behind",
+      "Age of the newest snapshot, seconds", "Age of what is safe, by shard, seconds", "Bytes backed up, by topic", "Duration of backup, milliseconds", "Duration of restore, milliseconds", "Failed events", "Gaps", "Held back by open transactions, by shard", "Partitions behind",
       "Records backed up, by topic", "Records waiting, by topic, in its largest shard", "Runs of backup", "Runs of restore", "Segments written",
     ])
     error_message = "widgets of the dashboard"
@@ -90,6 +94,41 @@ run "dashboard" {
   assert {
     condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "SEARCH('{KafkaBackup,Function,Topic} MetricName=\\\"LagRecords\\\" Function=\\\"kb-backup\\\"', 'Maximum', 300)")
     error_message = "the lag by topic"
+  }
+}
+
+# One shard that stops must ring although the others go on.
+run "each_shard_has_its_own_alarms" {
+  variables {
+    schedule = { shards = 3 }
+    alarms   = { stale_minutes = 60, recovery_minutes = 15, snapshot_minutes = 20, held_records = 5 }
+  }
+
+  assert {
+    condition = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.dimensions.Shard, alarm.threshold] if can(alarm.dimensions.Shard) }) == jsonencode({
+      backup-recovery-point-0 = ["0/3", 900], backup-recovery-point-1 = ["1/3", 900], backup-recovery-point-2 = ["2/3", 900]
+      backup-stale-0          = ["0/3", 1], backup-stale-1 = ["1/3", 1], backup-stale-2 = ["2/3", 1]
+    })
+    error_message = "alarms of shards"
+  }
+  assert {
+    condition     = alltrue([for shard in range(3) : aws_cloudwatch_metric_alarm.this["backup-stale-${shard}"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["backup-stale-${shard}"].period == 600])
+    error_message = "a shard that says nothing has stopped"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["backup-snapshot-age"].threshold == 1200 && aws_cloudwatch_metric_alarm.this["backup-held"].threshold == 5 && aws_cloudwatch_metric_alarm.this["backup-held"].period * aws_cloudwatch_metric_alarm.this["backup-held"].evaluation_periods == 3600
+    error_message = "thresholds"
+  }
+}
+
+run "no_snapshots" {
+  variables {
+    backup = { package_path = "tests/package.zip", snapshot_seconds = 0 }
+  }
+
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "backup-snapshot-age")
+    error_message = "where no snapshots are taken, none is missing"
   }
 }
 
@@ -115,7 +154,7 @@ run "daily_backup" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["backup-stale"].period == 28800 && one([for query in aws_cloudwatch_metric_alarm.lag_growing[0].metric_query : query.metric[0].period if query.id == "lag"]) == 86400
+    condition     = aws_cloudwatch_metric_alarm.this["backup-stale-0"].period == 28800 && one([for query in aws_cloudwatch_metric_alarm.lag_growing[0].metric_query : query.metric[0].period if query.id == "lag"]) == 86400
     error_message = "a slow schedule has slow alarms"
   }
 }

@@ -110,6 +110,17 @@ run "everything_asked_for" {
   }
 }
 
+run "snapshots_expire_by_age" {
+  variables {
+    bucket = { prefix = "kafka", snapshot_expire_days = 400 }
+  }
+
+  assert {
+    condition     = jsonencode([for rule in aws_s3_bucket_lifecycle_configuration.this[0].rule : [rule.filter[0].prefix, rule.expiration[0].days] if rule.id != "all"]) == jsonencode([["kafka/@cluster/", 400]])
+    error_message = "snapshots expire, and nothing else"
+  }
+}
+
 run "bucket_that_exists" {
   variables {
     bucket = { name = "vault", create = false }

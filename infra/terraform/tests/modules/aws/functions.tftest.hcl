@@ -88,6 +88,8 @@ run "backup_alone" {
       S3_SSE_KMS_KEY_ID                 = output.kms_key_arn
       NUMBER_OF_MESSAGE_PER_BACKUP_FILE = "100000"
       RETRY_UPLOAD_SECONDS              = "300"
+      SNAPSHOT_SECONDS                  = "300"
+      METRICS_MAX_TOPICS                = "50"
       NUMBER_OF_KAFKA_THREADS           = "4"
       MAX_SEGMENTS_PER_INVOCATION       = "0"
       ISOLATION_LEVEL                   = "read_committed"
@@ -108,6 +110,19 @@ run "topics_by_pattern" {
   assert {
     condition     = output.environment["backup"].TOPIC_NAMES == "[\"audit\",\"payments-*\",\"^orders-[0-9]{1,4}\"]" && output.environment["backup"].EXCLUDE_TOPIC_NAMES == "*-test,tmp?"
     error_message = "topics of the backup: ${jsonencode(output.environment["backup"])}"
+  }
+}
+
+run "snapshots_and_metrics" {
+  variables {
+    backup = { package_path = "tests/package.zip", snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"], metrics_max_topics = 0 }
+  }
+
+  assert {
+    condition = jsonencode({ for key, value in output.environment["backup"] : key => value if can(regex("SNAPSHOT|GROUPS|METRICS", key)) }) == jsonencode({
+      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", METRICS_MAX_TOPICS = "0", SNAPSHOT_SECONDS = "900"
+    })
+    error_message = "snapshots of the backup: ${jsonencode(output.environment["backup"])}"
   }
 }
 
@@ -141,7 +156,7 @@ run "sharded" {
     error_message = "a debug log must not be filtered away"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["backup-stale"].actions_enabled == false
+    condition     = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.this : !alarm.actions_enabled if can(regex("stale|snapshot", key))]) && length([for key, alarm in aws_cloudwatch_metric_alarm.this : key if can(regex("stale", key))]) == 4
     error_message = "a schedule that is switched off must not wake anybody"
   }
 }

@@ -70,6 +70,16 @@ run "backup" {
         actions   = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"]
         resources = ["arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/kafka-backup"]
       }
+      SnapshotGroups = {
+        allow     = true, condition = "null"
+        actions   = ["kafka-cluster:DescribeGroup"]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/*"]
+      }
+      SnapshotCluster = {
+        allow     = true, condition = "null"
+        actions   = ["kafka-cluster:DescribeCluster"]
+        resources = ["arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"]
+      }
     })
     error_message = "policy of the backup: ${aws_iam_role_policy.function["backup"].policy}"
   }
@@ -119,6 +129,41 @@ run "restore" {
       }
     })
     error_message = "policy of the restore: ${aws_iam_role_policy.function["restore"].policy}"
+  }
+}
+
+run "groups_of_snapshots" {
+  variables {
+    backup = { package_path = "tests/package.zip", consumer_groups = ["billing", "orders-*"] }
+  }
+
+  assert {
+    condition = jsonencode(one([for statement in jsondecode(output.policies["backup"]).Statement : sort(flatten([statement.Resource])) if statement.Sid == "SnapshotGroups"])) == jsonencode([
+      "arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/billing", "arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/orders-*",
+    ])
+    error_message = "only the groups that are in snapshots"
+  }
+}
+
+run "groups_by_regular_expression" {
+  variables {
+    backup = { package_path = "tests/package.zip", consumer_groups = ["billing", "^orders-[0-9]+"] }
+  }
+
+  assert {
+    condition     = endswith(one([for statement in jsondecode(output.policies["backup"]).Statement : one(flatten([statement.Resource])) if statement.Sid == "SnapshotGroups"]), ":group/events/1d3a-7/*")
+    error_message = "IAM knows no regular expressions"
+  }
+}
+
+run "no_snapshots" {
+  variables {
+    backup = { package_path = "tests/package.zip", snapshot_seconds = 0 }
+  }
+
+  assert {
+    condition     = length([for statement in jsondecode(output.policies["backup"]).Statement : statement if startswith(statement.Sid, "Snapshot")]) == 0
+    error_message = "no snapshots, no rights for them"
   }
 }
 

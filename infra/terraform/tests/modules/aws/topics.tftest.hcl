@@ -70,7 +70,7 @@ run "all_topics" {
     error_message = "an alarm on one topic would get no data for the topics that a pattern finds"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["backup-stale"].treat_missing_data == "breaching"
+    condition     = aws_cloudwatch_metric_alarm.this["backup-stale-0"].treat_missing_data == "breaching"
     error_message = "patterns that take nothing at all make no run succeed, which rings"
   }
 }

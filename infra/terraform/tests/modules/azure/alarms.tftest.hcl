@@ -36,12 +36,12 @@ run "rules" {
   command = plan
 
   assert {
-    condition     = keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) == ["errors", "gap", "lag", "no-backup"]
+    condition     = keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) == ["errors", "gap", "held", "lag", "no-backup", "recovery-point", "snapshot-age"]
     error_message = "alarms"
   }
   assert {
-    condition     = alltrue([for rule in azurerm_monitor_scheduled_query_rules_alert_v2.this : strcontains(rule.criteria[0].query, "parse_json") && strcontains(rule.criteria[0].query, "'backup report'")])
-    error_message = "Every rule reads the reports."
+    condition     = alltrue([for rule in azurerm_monitor_scheduled_query_rules_alert_v2.this : strcontains(rule.criteria[0].query, "parse_json") && can(regex("'backup (report|summary)'", rule.criteria[0].query))])
+    error_message = "Every rule reads the reports or the summaries."
   }
   assert {
     condition     = alltrue([for rule in azurerm_monitor_scheduled_query_rules_alert_v2.this : contains(rule.action[0].action_groups, azurerm_monitor_action_group.this[0].id) && length(rule.action[0].action_groups) == 2])
@@ -102,6 +102,50 @@ run "gap" {
   }
 }
 
+run "recovery_point" {
+  command = plan
+
+  assert {
+    condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["recovery-point"].criteria[0].query, "| summarize arg_max(timestamp, age) by shard") && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["recovery-point"].criteria[0].query, "| where age > 3600")
+    error_message = "The last run says how old what is safe is."
+  }
+  assert {
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.this["recovery-point"].window_duration == "PT2H" && azurerm_monitor_scheduled_query_rules_alert_v2.this["snapshot-age"].window_duration == "PT2H"
+    error_message = "There is a run in the window."
+  }
+}
+
+run "snapshot_age" {
+  command = plan
+
+  assert {
+    condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["snapshot-age"].criteria[0].query, "| where runs > 0 and (isnull(age) or age > 3600)\n")
+    error_message = "No known snapshot is as bad as an old one."
+  }
+}
+
+run "no_snapshots" {
+  command = plan
+
+  variables {
+    backup = { snapshot_seconds = 0 }
+  }
+
+  assert {
+    condition     = !contains(keys(azurerm_monitor_scheduled_query_rules_alert_v2.this), "snapshot-age")
+    error_message = "Where no snapshots are taken, none is missing."
+  }
+}
+
+run "held" {
+  command = plan
+
+  assert {
+    condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["held"].criteria[0].query, "| where runs > 1 and least > 10000") && azurerm_monitor_scheduled_query_rules_alert_v2.this["held"].criteria[0].dimension[0].name == "topic"
+    error_message = "held in every run, by topic"
+  }
+}
+
 run "failed_invocations" {
   command = plan
 
@@ -128,7 +172,7 @@ run "nobody_to_tell" {
   }
 
   assert {
-    condition     = length(azurerm_monitor_action_group.this) == 0 && length(azurerm_monitor_scheduled_query_rules_alert_v2.this) == 4
+    condition     = length(azurerm_monitor_action_group.this) == 0 && length(azurerm_monitor_scheduled_query_rules_alert_v2.this) == 7
     error_message = "Alarms are there also without an address."
   }
 }

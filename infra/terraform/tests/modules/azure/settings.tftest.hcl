@@ -169,7 +169,9 @@ run "settings_of_backup" {
       MEMORY_LIMIT_MB                           = "1536"
       NUMBER_OF_KAFKA_THREADS                   = "4"
       NUMBER_OF_MESSAGE_PER_BACKUP_FILE         = "100000"
+      METRICS_MAX_TOPICS                        = "50"
       RETRY_UPLOAD_SECONDS                      = "300"
+      SNAPSHOT_SECONDS                          = "300"
       TIME_BUDGET_SECONDS                       = "480"
       TOPIC_NAMES                               = "orders,payments"
     }
@@ -188,6 +190,21 @@ run "topics_by_pattern" {
   assert {
     condition     = { for setting in azapi_resource.function["backup"].body.properties.siteConfig.appSettings : setting.name => setting.value if endswith(setting.name, "TOPIC_NAMES") } == { TOPIC_NAMES = "^orders-[0-9]+,audit,payments-*", EXCLUDE_TOPIC_NAMES = "*-test,tmp?" }
     error_message = "Without a comma in them they are joined with commas."
+  }
+}
+
+run "snapshots_and_metrics" {
+  command = plan
+
+  variables {
+    backup = { snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"], metrics_max_topics = 0 }
+  }
+
+  assert {
+    condition = { for setting in azapi_resource.function["backup"].body.properties.siteConfig.appSettings : setting.name => setting.value if can(regex("SNAPSHOT|GROUPS|METRICS", setting.name)) } == {
+      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", METRICS_MAX_TOPICS = "0", SNAPSHOT_SECONDS = "900"
+    }
+    error_message = "snapshots of the backup"
   }
 }
 
@@ -281,7 +298,7 @@ run "keys_of_all" {
 
   assert {
     condition = setsubtract(output.configuration_keys["backup"], output.configuration_keys["restore"]) == toset([
-      "COMPRESSION", "GROUP_ID", "ISOLATION_LEVEL", "NUMBER_OF_MESSAGE_PER_BACKUP_FILE", "RETRY_UPLOAD_SECONDS", "TOPIC_NAMES",
+      "COMPRESSION", "GROUP_ID", "ISOLATION_LEVEL", "METRICS_MAX_TOPICS", "NUMBER_OF_MESSAGE_PER_BACKUP_FILE", "RETRY_UPLOAD_SECONDS", "SNAPSHOT_SECONDS", "TOPIC_NAMES",
     ])
     error_message = "keys of backup alone"
   }

@@ -116,6 +116,19 @@ run "lifecycle_rules" {
   }
 }
 
+run "snapshots_expire_by_age" {
+  command = plan
+
+  variables {
+    storage = { prefix = "kafka", snapshot_delete_after_days = 400 }
+  }
+
+  assert {
+    condition     = length(azurerm_storage_management_policy.backup.rule) == 2 && azurerm_storage_management_policy.backup.rule[1].filters[0].prefix_match == toset(["kafka-backup/kafka/@cluster/"]) && azurerm_storage_management_policy.backup.rule[1].actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400
+    error_message = "Snapshots are deleted, and nothing else."
+  }
+}
+
 run "who_wrote_and_deleted" {
   command = plan
 

@@ -782,3 +782,139 @@ run "another_cluster_may_have_the_same_topic" {
     error_message = "A restore into another cluster keeps the name."
   }
 }
+
+run "snapshots_less_often_than_once_a_day" {
+  command = plan
+  variables {
+    backup = { snapshot_seconds = 86401 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "half_a_second_between_snapshots" {
+  command = plan
+  variables {
+    backup = { snapshot_seconds = 0.5 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "no_groups_in_snapshots" {
+  command = plan
+  variables {
+    backup = { consumer_groups = [] }
+  }
+  expect_failures = [var.backup]
+}
+
+run "a_group_without_a_name" {
+  command = plan
+  variables {
+    backup = { consumer_groups = ["orders", ""] }
+  }
+  expect_failures = [var.backup]
+}
+
+run "a_group_with_space_at_its_end" {
+  command = plan
+  variables {
+    backup = { exclude_consumer_groups = ["orders "] }
+  }
+  expect_failures = [var.backup]
+}
+
+run "a_group_that_is_no_regular_expression" {
+  command = plan
+  variables {
+    backup = { consumer_groups = ["^orders-("] }
+  }
+  expect_failures = [var.backup]
+}
+
+run "a_group_twice" {
+  command = plan
+  variables {
+    backup = { consumer_groups = ["orders", "orders"] }
+  }
+  expect_failures = [var.backup]
+}
+
+run "a_group_that_is_excluded" {
+  command = plan
+  variables {
+    backup = { consumer_groups = ["orders"], exclude_consumer_groups = ["orders"] }
+  }
+  expect_failures = [var.backup]
+}
+
+run "metrics_of_too_many_topics" {
+  command = plan
+  variables {
+    backup = { metrics_max_topics = 1001 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "metrics_of_half_a_topic" {
+  command = plan
+  variables {
+    backup = { metrics_max_topics = 0.5 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "no_recovery_point" {
+  command = plan
+  variables {
+    alarms = { recovery_minutes = 0 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "recovery_point_of_more_than_a_week" {
+  command = plan
+  variables {
+    alarms = { recovery_minutes = 10081 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "recovery_point_within_the_pause" {
+  command = plan
+  variables {
+    alarms = { recovery_minutes = 5 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "snapshots_older_than_a_week" {
+  command = plan
+  variables {
+    alarms = { snapshot_minutes = 10081 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "snapshots_older_than_they_can_be" {
+  command = plan
+  variables {
+    alarms = { snapshot_minutes = 9 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "held_records_below_none" {
+  command = plan
+  variables {
+    alarms = { held_records = -1 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "snapshots_that_are_deleted_at_once" {
+  command = plan
+  variables {
+    storage = { snapshot_delete_after_days = 6 }
+  }
+  expect_failures = [var.storage]
+}
