@@ -208,6 +208,7 @@ impl Run {
                 reason: reason.clone(),
                 begins: begins.clone(),
                 at: backup.clock.now(),
+                snapshots: None,
                 is_create_only: true,
             };
             let begun = generations.begin(generation).await?;

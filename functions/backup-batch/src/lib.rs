@@ -14,6 +14,7 @@
 
 mod candidate;
 mod check;
+mod compare;
 mod compressors;
 mod function;
 mod generation;
@@ -49,6 +50,7 @@ use store::ObjectStore;
 use tracing::Instrument;
 
 pub use check::{CheckReport, TopicCheck};
+pub use compare::{Comparison, TopicComparison};
 pub use report::{BackupReport, PartitionReport};
 use snapshot::Taken;
 pub use topics::Ends;

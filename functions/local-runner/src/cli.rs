@@ -44,17 +44,23 @@ pub enum Command {
         #[command(flatten)]
         mode: ModeArgs,
     },
-    /// List topics, partitions and how far their backups reach. Exit code 1 when something could not be read.
+    /// List topics, partitions and how far their backups reach. Exit code 1 when something could not be read, or was backed up and is missing.
     List {
         /// Where.
         #[command(flatten)]
         bucket: BucketArgs,
-        /// List each segment: its name, the offsets it covers, its records and bytes.
+        /// List each segment: its name, the offsets it covers, its records and bytes. Exit code 1, too, when one in the middle is missing.
         #[arg(long)]
         segments: bool,
+        /// List snapshots of the cluster: the newest of each day and all of the last 24 hours.
+        #[arg(long, conflicts_with = "segments")]
+        snapshots: bool,
+        /// With --snapshots: all of them. Each is read.
+        #[arg(long, requires = "snapshots")]
+        all: bool,
     },
-    /// Read everything and check it: checksums, record batches, chains from offset 0 on without a gap. Exit code 1 when something is damaged or
-    /// missing.
+    /// Read everything and check it: checksums, record batches, chains from offset 0 on without a gap and up to what snapshots say was backed up.
+    /// Exit code 1 when something is damaged or missing.
     Verify {
         /// Where.
         #[command(flatten)]
@@ -62,6 +68,10 @@ pub enum Command {
         /// Accept chains that begin behind offset 0, as an expiry rule of the bucket leaves them: check from the oldest segment on.
         #[arg(long)]
         from_oldest: bool,
+        /// Compare with Kafka, too: topics, ids, partitions, configs, ends. CONFIG is that of a backup. Run it with rights to describe all: topics that
+        /// this user may not describe are not seen.
+        #[arg(long)]
+        against_cluster: bool,
     },
     /// Show what is in a segment.
     #[command(allow_missing_positional = true)]

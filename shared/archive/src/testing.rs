@@ -29,6 +29,7 @@ pub fn generation(topic: &str) -> Generation {
         reason: NewReason::First,
         at: 0,
         begins: None,
+        snapshots: None,
         is_create_only: true,
     }
 }

@@ -224,7 +224,7 @@ fn partition_strategy(text: &str) -> Result<PartitionStrategy, String> {
 }
 
 fn anyway(read: &mut Reader<'_>) -> Option<Vec<String>> {
-    const CHECKS: [&str; 6] = ["retention", "timestamps", "compaction", "not-empty", "expired", "lost-progress"];
+    const CHECKS: [&str; 7] = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "lost-progress"];
     if !read.is_set("RESTORE_ANYWAY") {
         return Some(Vec::new());
     }

@@ -67,6 +67,9 @@ pub struct Generation {
     pub begins: Option<BTreeSet<i32>>,
     /// When it began.
     pub at: Millis,
+    /// What names of the backup's snapshots begin with, once there is one: none there is a loss. See [`names::snapshot_prefix`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<String>,
     /// `false` where a store that was to refuse it took this object in the place of the first one: see [`Generations::begin`](crate::catalog::Generations::begin).
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub is_create_only: bool,

@@ -221,10 +221,34 @@ impl<'a> Generations<'a> {
         fresh.configs.clone_from(&facts.configs);
         fresh.topic_id = fresh.topic_id.or_else(|| topic.topic.clone());
         fresh.cluster_id = fresh.cluster_id.or_else(|| topic.cluster.clone());
-        if fresh == *known {
+        self.replace(known, version, &fresh).await
+    }
+
+    /// Says in `topic.json` that snapshots of the series with this prefix were taken, so that it is seen when all of them are missing. No request when
+    /// it says so already. Losing a race is no harm: the next invocation says it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn note_snapshots(&self, known: &Generation, version: &Version, prefix: &str) -> Result<()> {
+        self.replace(known, version, &Generation { snapshots: Some(prefix.to_owned()), ..known.clone() }).await
+    }
+
+    /// [`note_snapshots`](Self::note_snapshots) of a generation that was not read yet: one request, two when it does not say so. False when there is none
+    /// of that number.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn note_snapshots_of(&self, number: u32, prefix: &str) -> Result<bool> {
+        let Some((known, version)) = self.get(number).await? else { return Ok(false) };
+        self.note_snapshots(&known, &version, prefix).await?;
+        Ok(true)
+    }
+
+    async fn replace(&self, known: &Generation, version: &Version, fresh: &Generation) -> Result<()> {
+        if fresh == known {
             return Ok(());
         }
-        let body = serde_json::to_vec_pretty(&fresh).map_err(|error| Error::bug(error.to_string()))?;
+        let body = serde_json::to_vec_pretty(fresh).map_err(|error| Error::bug(error.to_string()))?;
         failpoint!("backup::refresh::before");
         match self.store.replace(&names::topic_json(&known.folder()), body.into(), version).await {
             Ok(_) | Err(StoreError { kind: StoreErrorKind::Changed, .. }) => {}
@@ -241,7 +265,7 @@ mod tests {
 
     use std::sync::Arc;
 
-    use store::testing::{CarelessStore, Delete, Fault, FaultyStore, MemoryStore, Operation};
+    use store::testing::{CarelessStore, CountingStore, Delete, Fault, FaultyStore, MemoryStore, Operation};
 
     use super::*;
 
@@ -310,6 +334,24 @@ mod tests {
         assert_eq!(find(&[identity(None, None)], &a, None).await.0, Some(1), "an older topic.json");
         let recreated = [identity(None, None), identity(Some("a"), Some(1))];
         assert_eq!(find(&recreated, &identity(Some("a"), Some(2)), None).await.0, None, "not the first one, of which nothing is known");
+    }
+
+    #[tokio::test]
+    async fn that_snapshots_were_taken_is_noted_once_and_replaces_nothing_newer() {
+        let store = CountingStore::new(Arc::new(MemoryStore::new()));
+        let generations = Generations::of(&store, "orders");
+        let of = identity(Some("a"), Some(1));
+        generations.begin(generation(1, &of)).await.unwrap();
+        let (known, version) = generations.get(1).await.unwrap().unwrap();
+        assert!(generations.note_snapshots_of(1, "@cluster/a/b/").await.unwrap());
+        let (noted, newer) = generations.get(1).await.unwrap().unwrap();
+        assert_eq!(noted, Generation { snapshots: Some("@cluster/a/b/".to_owned()), ..known.clone() });
+        generations.note_snapshots(&known, &version, "@cluster/a/c/").await.unwrap();
+        assert_eq!(generations.get(1).await.unwrap().unwrap(), (noted.clone(), newer.clone()), "another one was faster");
+        let before = store.counts();
+        generations.note_snapshots(&noted, &newer, "@cluster/a/b/").await.unwrap();
+        assert_eq!(store.counts(), before);
+        assert!(!generations.note_snapshots_of(2, "@cluster/a/b/").await.unwrap());
     }
 
     #[tokio::test]

@@ -16,6 +16,9 @@
 //! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
 //! | `snapshot.rs` | what a cluster was at one moment, and how far its backup was |
 //! | `snapshot_object.rs` | how that is written and read, within bounds |
+//! | `snapshots.rs` | which snapshots there are |
+//! | `summary.rs` | what a list tells of each snapshot |
+//! | `inventory.rs` | what they say was backed up, to be compared with what is there |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `spans.rs` | where records of a restore went |
 
@@ -29,6 +32,7 @@ mod gaps;
 mod generation;
 mod generations;
 mod identity;
+mod inventory;
 mod lineage;
 pub mod names;
 mod newest;
@@ -36,8 +40,10 @@ mod packing;
 mod partitions;
 mod snapshot;
 mod snapshot_object;
+mod snapshots;
 mod spans;
 mod strategy;
+mod summary;
 
 pub use binding::Binding;
 pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
@@ -49,11 +55,13 @@ pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
 pub use identity::{RestoreChoice, RestoreIdentity};
+pub use inventory::{FolderKept, Inventory, Missing, PartitionKept};
 pub use lineage::Lineage;
 pub use newest::what_is_there;
 pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
 pub use snapshot::{GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, Snapshot, Told, TopicSnapshot};
-pub use snapshot_object::SnapshotTimes;
+pub use snapshots::{SnapshotEntry, Snapshots};
 pub use spans::{Span, pair};
 pub use strategy::PartitionStrategy;
+pub use summary::{PartitionState, SnapshotSummary, TopicSummary, summaries};

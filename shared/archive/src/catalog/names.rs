@@ -130,6 +130,19 @@ pub fn snapshot(prefix: &str, at: Millis) -> String {
     format!("{prefix}{}/{}Z.json.gz", date.replace('-', "/"), clock.replace(':', ""))
 }
 
+/// Splits the name of a snapshot: what names of its series begin with, and its time. `None` for everything else that is there.
+pub fn parse_snapshot(name: &str) -> Option<(&str, Millis)> {
+    let day = &name[..name.rfind('/')?];
+    let (at, _) = day.rmatch_indices('/').nth(2)?;
+    let prefix = &name[..=at];
+    let mut parts = name[prefix.len()..].split('/').chain(["", "", ""]);
+    let (year, month, date) = (parts.next()?, parts.next()?, parts.next()?);
+    let time = parts.next()?.strip_suffix("Z.json.gz").filter(|time| time.len() == 6 && time.is_ascii())?;
+    let time = format!("{year}-{month}-{date}T{}:{}:{}Z", &time[..2], &time[2..4], &time[4..]);
+    let at = time.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    (prefix.starts_with(SNAPSHOTS) && snapshot(prefix, at) == name).then_some((prefix, at))
+}
+
 /// Where all that a restore keeps is.
 pub fn restore_prefix(restore_id: &str) -> String {
     format!("@restore/{restore_id}/")
@@ -231,6 +244,21 @@ mod tests {
     fn a_snapshot_is_named_by_its_time() {
         let prefix = snapshot_prefix(Some("kafka-1"), "Backup.Group/é");
         assert_eq!(snapshot(&prefix, 1_795_957_500_000), "@cluster/kafka-1/Backup%2eGroup%2f%c3%a9/2026/11/29/130500Z.json.gz");
+        assert_eq!(parse_snapshot(&snapshot(&prefix, 1_795_957_500_000)), Some((prefix.as_str(), 1_795_957_500_000)));
+        for other in [
+            "@cluster/a/b/2026/11/29/130500Z.json",
+            "@cluster/a/b/2026/11/29/1305Z.json.gz",
+            "@cluster/a/b/2026/11/29/250500Z.json.gz",
+            "@cluster/a/b/2026/02/30/130500Z.json.gz",
+            "@cluster/a/b/2026/1/29/130500Z.json.gz",
+            "@cluster/a/b/2026/11/29/é3050Z.json.gz",
+            "@cluster/2026/11/29",
+            "orders/0/2026/11/29/130500Z.json.gz",
+            "130500Z.json.gz",
+            "",
+        ] {
+            assert_eq!(parse_snapshot(other), None, "{other}");
+        }
     }
 
     #[test]

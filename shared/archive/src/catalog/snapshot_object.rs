@@ -6,10 +6,10 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
-use kernel::clock::Millis;
-use serde::Deserialize;
+
 use serde::de::DeserializeOwned;
 use store::{Body, ObjectStore, StoreError, StoreErrorKind};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::catalog::Snapshot;
 use crate::catalog::identity::check_version;
@@ -34,18 +34,6 @@ impl SnapshotPart for Snapshot {
     fn format_version(&self) -> u32 {
         self.format_version
     }
-}
-
-/// When a snapshot was taken, and nothing else of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct SnapshotTimes {
-    format_version: u32,
-    /// See [`Snapshot::from`].
-    pub from: Millis,
-    /// See [`Snapshot::until`].
-    pub until: Millis,
-    /// See [`Snapshot::interval_seconds`].
-    pub interval_seconds: u64,
 }
 
 impl Snapshot {
@@ -110,6 +98,25 @@ fn unpack<T: DeserializeOwned>(object: &[u8], most: u64) -> io::Result<T> {
         found
     };
     if gzip.into_inner().is_empty() { Ok(found) } else { Err(io::Error::other("something follows its end")) }
+}
+
+/// Lets only so much be read at the same time: whatever the number of snapshots, they fit into the memory of a small function.
+pub(super) struct Room(Semaphore);
+
+impl Room {
+    const KIB: u32 = 64 << 10;
+
+    /// Waits until there is room for an object of so many bytes.
+    pub(super) async fn of(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let kib = u32::try_from(bytes >> 10).unwrap_or(Self::KIB).clamp(1, Self::KIB);
+        self.0.acquire_many(kib).await.ok() // Never closed.
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Semaphore::new(Self::KIB as usize))
+    }
 }
 
 /// Lets so many bytes through, and fails at the next one.
@@ -253,7 +260,7 @@ mod tests {
     fn a_bomb_ends_at_the_bound() {
         let mut json = br#"{"program":""#.to_vec();
         json.resize(4 << 20, b'a');
-        let error = unpack::<SnapshotTimes>(&gzip(&json), 1 << 20).unwrap_err().to_string();
+        let error = unpack::<serde::de::IgnoredAny>(&gzip(&json), 1 << 20).unwrap_err().to_string();
         assert!(error.contains("as JSON it has more than 1048576 bytes"), "{error}");
     }
 }

@@ -83,7 +83,7 @@ run "restore" {
       Objects = {
         allow     = true
         actions   = ["s3:GetObject"]
-        resources = ["arn:aws:s3:::vault/kafka/@restore/*", "arn:aws:s3:::vault/kafka/orders/*", "arn:aws:s3:::vault/kafka/orders@*/*"]
+        resources = ["arn:aws:s3:::vault/kafka/@cluster/*", "arn:aws:s3:::vault/kafka/@restore/*", "arn:aws:s3:::vault/kafka/orders/*", "arn:aws:s3:::vault/kafka/orders@*/*"]
       }
       Checkpoints = {
         allow     = true

@@ -1,0 +1,342 @@
+//! The inventory: what snapshots say was backed up. `verify`, `list` and `restore` compare it with what is in the bucket.
+//!
+//! It is the union of the newest snapshot of each day, so also of the newest of all. A user who sees fewer topics today, a topic that was deleted last
+//! month, a backup with another selection: none of them makes vanish what an older snapshot knew. A snapshot only says what must be there; more may
+//! have come since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use kernel::clock::{Millis, age, rfc3339};
+use serde::Deserialize;
+use store::{ObjectStore, StoreError, StoreErrorKind};
+
+use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
+use crate::catalog::snapshots::AT_ONCE;
+use crate::catalog::{Generation, SnapshotEntry, Snapshots, names};
+use crate::{Error, Result};
+
+/// What was backed up, by folder.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// What names of each series of which a snapshot is there begin with.
+    pub series: BTreeSet<String>,
+    /// By folder of the topic's generation.
+    pub folders: BTreeMap<String, FolderKept>,
+    /// Snapshots that could not be read: what they know is not in here.
+    pub unreadable: Vec<(String, Error)>,
+    /// Snapshots whose time is still to come.
+    pub warnings: Vec<String>,
+}
+
+/// What was backed up of a generation of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderKept {
+    /// The time of the last snapshot that knew it.
+    pub last_seen: Millis,
+    /// That snapshot.
+    pub snapshot: Arc<str>,
+    /// By number.
+    pub partitions: BTreeMap<i32, PartitionKept>,
+}
+
+/// How far a partition was backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionKept {
+    /// Everything below this offset was in the bucket.
+    pub backed_up: i64,
+    /// The first snapshot that says so.
+    pub snapshot: Arc<str>,
+}
+
+/// What is not there of a partition that was backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// No segment is there. Otherwise the end of the chain is missing, which no expiry of old objects explains.
+    pub is_all: bool,
+    /// What is missing, and which snapshot says that it was there.
+    pub what: String,
+}
+
+/// The part of a snapshot that counts here.
+#[derive(Debug, Deserialize)]
+struct Part {
+    format_version: u32,
+    interval_seconds: u64,
+    topics: BTreeMap<String, TopicPart>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TopicPart {
+    #[serde(default)]
+    folder: Option<String>,
+    #[serde(default)]
+    partitions: BTreeMap<i32, PartitionPart>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PartitionPart {
+    #[serde(default)]
+    folder: Option<String>,
+    #[serde(default)]
+    backed_up: Option<i64>,
+}
+
+impl SnapshotPart for Part {
+    fn format_version(&self) -> u32 {
+        self.format_version
+    }
+}
+
+impl Inventory {
+    /// Reads it, of all topics or of one name, whichever series tell of it. Of a year two requests for each day, 16 at the same time.
+    ///
+    /// A snapshot whose time is still to come is named in `warnings` and counts for what it knows: see [`Snapshots::newest_of_each_day`].
+    ///
+    /// # Errors
+    /// What the store says when it is asked for names, or is away. A snapshot that cannot be read is noted in the inventory, and hides no other.
+    pub async fn read(store: &dyn ObjectStore, topic: Option<&str>, now: Millis) -> Result<Self> {
+        let snapshots = Snapshots::of(store);
+        let mut inventory = Self::default();
+        let mut entries = Vec::new();
+        for series in snapshots.series().await? {
+            let found = snapshots.newest_of_each_day(&series, now).await?;
+            if !found.is_empty() {
+                inventory.series.insert(series);
+            }
+            entries.extend(found);
+        }
+        let room = Room::default();
+        let mut parts = stream::iter(entries).map(|entry| part(store, &room, entry)).buffered(AT_ONCE);
+        while let Some((entry, part)) = parts.next().await {
+            let added = part.and_then(|part| inventory.add(store, &entry, part, topic, now));
+            match added {
+                Ok(()) => {}
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => inventory.unreadable.push((entry.name, error)),
+            }
+        }
+        Ok(inventory)
+    }
+
+    fn add(&mut self, store: &dyn ObjectStore, entry: &SnapshotEntry, part: Part, only: Option<&str>, now: Millis) -> Result<()> {
+        let interval = i64::try_from(part.interval_seconds).unwrap_or(0).saturating_mul(1_000);
+        if age(entry.at.saturating_sub(interval), now) == Millis::MAX {
+            self.warnings.push(format!(
+                "{}: it is {} now, so the clock that named this snapshot was ahead; it does not count as the newest",
+                store.location(&entry.name),
+                rfc3339(now)
+            ));
+        }
+        let snapshot: Arc<str> = entry.name.as_str().into();
+        for (topic, of) in part.topics.into_iter().filter(|(topic, _)| only.is_none_or(|only| only == topic)) {
+            for (partition, kept) in of.partitions {
+                let Some(folder) = kept.folder.as_ref().or(of.folder.as_ref()) else { continue };
+                let folder = self.folder(store, &topic, folder, entry, &snapshot)?;
+                let Some(backed_up) = kept.backed_up else { continue };
+                let known = folder.partitions.entry(partition);
+                let known = known.or_insert_with(|| PartitionKept { backed_up: 0, snapshot: snapshot.clone() });
+                if backed_up > known.backed_up {
+                    *known = PartitionKept { backed_up, snapshot: snapshot.clone() };
+                }
+            }
+            if let Some(folder) = &of.folder {
+                self.folder(store, &topic, folder, entry, &snapshot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of a folder. One that is not the topic's own would lead anywhere.
+    fn folder(
+        &mut self,
+        store: &dyn ObjectStore,
+        topic: &str,
+        folder: &str,
+        entry: &SnapshotEntry,
+        snapshot: &Arc<str>,
+    ) -> Result<&mut FolderKept> {
+        if names::parse_topic_folder(folder).is_none_or(|(of, _)| of != topic) {
+            let what = format!("it says that topic {topic:?} is in folder {folder:?}, which is not the topic's");
+            return Err(StoreError::new(StoreErrorKind::Damaged, store.location(&entry.name), what).into());
+        }
+        let new = || FolderKept { last_seen: entry.at, snapshot: snapshot.clone(), partitions: BTreeMap::new() };
+        let kept = self.folders.entry(folder.to_owned()).or_insert_with(new);
+        if entry.at > kept.last_seen {
+            (kept.last_seen, kept.snapshot) = (entry.at, snapshot.clone());
+        }
+        Ok(kept)
+    }
+
+    /// The partitions of a folder of which there must be segments.
+    pub fn partitions(&self, folder: &str) -> impl Iterator<Item = i32> {
+        let kept = self.folders.get(folder).into_iter().flat_map(|kept| &kept.partitions);
+        kept.filter(|(_, kept)| kept.backed_up > 0).map(|(partition, _)| *partition)
+    }
+
+    /// What is missing of a partition whose last segment ends at `end`; `None`: it has no segment.
+    pub fn missing(&self, folder: &str, partition: i32, end: Option<i64>) -> Option<Missing> {
+        let PartitionKept { backed_up, snapshot } = self.folders.get(folder)?.partitions.get(&partition)?;
+        if end.unwrap_or(0) >= *backed_up {
+            return None;
+        }
+        let what = match end {
+            None => format!("every segment of {folder}/{partition} is missing"),
+            Some(end) => format!("offsets {end} to {backed_up} of {folder}/{partition} are missing at its end"),
+        };
+        let what = format!("{what}: everything below offset {backed_up} was backed up, as {snapshot} says");
+        Some(Missing { is_all: end.is_none(), what })
+    }
+
+    /// What to say of a folder of which nothing is there.
+    pub fn missing_folder(&self, folder: &str) -> Option<String> {
+        let FolderKept { snapshot, .. } = self.folders.get(folder)?;
+        Some(format!("{folder}/ is missing with all that was in it: it was backed up, as {snapshot} says"))
+    }
+
+    /// What to say where `topic.json` names a series of which no snapshot is there.
+    pub fn missing_series(&self, generation: &Generation) -> Option<String> {
+        let series = generation.snapshots.as_ref().filter(|series| !self.series.contains(*series))?;
+        Some(format!(
+            "all snapshots of {series} are missing: {} says that there were some. Without them nobody sees what else is missing. Put them back; the next \
+             backup takes a new one",
+            names::topic_json(&generation.folder())
+        ))
+    }
+}
+
+async fn part(store: &dyn ObjectStore, room: &Room, entry: SnapshotEntry) -> (SnapshotEntry, Result<Part>) {
+    let _room = room.of(entry.size).await;
+    let read = read_part(store, &entry.name).await;
+    (entry, read)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use store::testing::{Delete, Fault, FaultyStore, MemoryStore};
+
+    use super::*;
+    use crate::catalog::Snapshot;
+    use crate::testing::{add_snapshot, generation, snapshot};
+
+    const DAY: Millis = 86_400_000;
+    /// 2026-11-29T13:05:00Z
+    const NOW: Millis = 1_795_957_500_000;
+
+    async fn read(store: &MemoryStore) -> Inventory {
+        Inventory::read(store, None, NOW).await.unwrap()
+    }
+
+    fn backed_up(inventory: &Inventory, folder: &str, partition: i32) -> Option<i64> {
+        Some(inventory.folders.get(folder)?.partitions.get(&partition)?.backed_up)
+    }
+
+    #[tokio::test]
+    async fn what_an_older_snapshot_knew_does_not_vanish() {
+        let store = MemoryStore::new();
+        let old = [("orders", "orders", 0, 7), ("orders", "orders", 1, 3), ("bills", "bills", 0, 5)];
+        let first = add_snapshot(&store, &snapshot(NOW - 40 * DAY, old)).await;
+        add_snapshot(&store, &snapshot(NOW - 2 * DAY, [("orders", "orders", 0, 9)])).await;
+        // In the newest the topic was created again, and its other partitions are not seen.
+        add_snapshot(&store, &snapshot(NOW, [("orders", "orders@2", 0, 1)])).await;
+        let inventory = read(&store).await;
+        let found = [("orders", 0), ("orders", 1), ("bills", 0), ("orders@2", 0), ("orders@2", 1)];
+        let found = found.map(|(folder, partition)| backed_up(&inventory, folder, partition));
+        assert_eq!(found, [Some(9), Some(3), Some(5), Some(1), None]);
+        assert_eq!((inventory.folders["bills"].last_seen, &*inventory.folders["bills"].snapshot), (NOW - 40 * DAY, first.as_str()));
+        let one = Inventory::read(&store, Some("bills"), NOW).await.unwrap();
+        assert_eq!(one.folders.keys().collect::<Vec<_>>(), ["bills"]);
+    }
+
+    #[tokio::test]
+    async fn several_clusters_and_backups_are_one_inventory() {
+        let store = MemoryStore::new();
+        add_snapshot(&store, &snapshot(NOW, [("orders", "orders", 0, 7)])).await;
+        let other = Snapshot { cluster_id: None, ..snapshot(NOW - DAY, [("orders", "orders@2", 0, 8), ("bills", "bills", 0, 1)]) };
+        add_snapshot(&store, &other).await;
+        add_snapshot(&store, &Snapshot { group_id: "more".to_owned(), ..snapshot(NOW, [("orders", "orders", 0, 9)]) }).await;
+        let inventory = read(&store).await;
+        assert_eq!(inventory.series.len(), 3);
+        assert_eq!(
+            [("orders", 9), ("orders@2", 8), ("bills", 1)].map(|(folder, _)| backed_up(&inventory, folder, 0)),
+            [Some(9), Some(8), Some(1)]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_lost_its_end_counts_for_the_folder_that_it_was_in() {
+        let store = MemoryStore::new();
+        let mut diverged = snapshot(NOW, [("orders", "orders@2", 1, 4), ("orders", "orders", 0, 50)]);
+        diverged.topics.get_mut("orders").unwrap().partitions.get_mut(&0).unwrap().diverged = true;
+        add_snapshot(&store, &diverged).await;
+        let inventory = read(&store).await;
+        assert_eq!((backed_up(&inventory, "orders", 0), backed_up(&inventory, "orders@2", 0)), (Some(50), None));
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_told_with_the_snapshot_that_knows() {
+        let store = MemoryStore::new();
+        let name = add_snapshot(&store, &snapshot(NOW, [("orders", "orders", 0, 7), ("orders", "orders", 1, 0)])).await;
+        let inventory = read(&store).await;
+        let missing = |partition, end| inventory.missing("orders", partition, end);
+        assert_eq!([missing(0, Some(7)), missing(0, Some(900)), missing(1, None), missing(2, None)], [const { None }; 4]);
+        let (all, end) = (missing(0, None).unwrap(), missing(0, Some(5)).unwrap());
+        assert!(all.is_all && all.what.contains("every segment of orders/0") && all.what.contains(&name), "{all:?}");
+        assert!(!end.is_all && end.what.contains("offsets 5 to 7 of orders/0") && end.what.contains(&name), "{end:?}");
+        assert!(inventory.missing_folder("orders").unwrap().contains(&name));
+        assert_eq!((inventory.missing_folder("bills"), inventory.partitions("orders").collect::<Vec<_>>()), (None, vec![0]));
+    }
+
+    #[tokio::test]
+    async fn a_topic_without_a_record_has_a_folder_all_the_same() {
+        let store = MemoryStore::new();
+        let mut empty = snapshot(NOW, [("orders", "orders", 0, 0), ("new", "new", 0, 0)]);
+        empty.topics.get_mut("new").unwrap().folder = None;
+        empty.topics.get_mut("orders").unwrap().partitions.clear();
+        add_snapshot(&store, &empty).await;
+        assert_eq!(read(&store).await.folders.keys().collect::<Vec<_>>(), ["orders"]);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_ahead_hides_nothing() {
+        let store = MemoryStore::new();
+        add_snapshot(&store, &snapshot(NOW + 300 * DAY, [("old", "old", 0, 7)])).await;
+        add_snapshot(&store, &snapshot(NOW + 5 * 3_600_000, [("orders", "orders", 0, 7)])).await;
+        add_snapshot(&store, &snapshot(NOW, [("orders", "orders", 0, 9)])).await;
+        let inventory = read(&store).await;
+        assert_eq!([("old", 7), ("orders", 9)].map(|(folder, _)| backed_up(&inventory, folder, 0)), [Some(7), Some(9)]);
+        assert!(inventory.warnings.len() == 2 && inventory.warnings[0].contains("/180500Z.json.gz"), "{:?}", inventory.warnings);
+    }
+
+    #[tokio::test]
+    async fn one_bad_snapshot_is_noted_and_hides_no_other() {
+        let store = MemoryStore::new();
+        add_snapshot(&store, &snapshot(NOW - DAY, [("orders", "orders", 0, 7)])).await;
+        add_snapshot(&store, &snapshot(NOW - 2 * DAY, [("orders", "../bills", 0, 9)])).await;
+        store.overwrite("@cluster/kafka-1/backup/2026/11/29/130500Z.json.gz", "damaged");
+        let inventory = read(&store).await;
+        assert_eq!(backed_up(&inventory, "orders", 0), Some(7));
+        let bad: Vec<_> = inventory.unreadable.iter().map(|(name, _)| names::parse_snapshot(name).unwrap().1).collect();
+        assert_eq!(bad, [NOW - 2 * DAY, NOW]);
+
+        let away = |_, name: &str| if name.ends_with("130500Z.json.gz") { Fault::Before(StoreErrorKind::Unavailable) } else { Fault::None };
+        let away = FaultyStore::new(Arc::new(store), away);
+        assert!(Inventory::read(&away, None, NOW).await.unwrap_err().is_retryable());
+    }
+
+    #[tokio::test]
+    async fn snapshots_that_are_all_gone_are_missed() {
+        let store = MemoryStore::new();
+        let name = add_snapshot(&store, &snapshot(NOW, [])).await;
+        let of = Generation { snapshots: Some("@cluster/kafka-1/backup/".to_owned()), ..generation("orders") };
+        assert_eq!(read(&store).await.missing_series(&of), None);
+        store.delete(&name).await.unwrap();
+        let inventory = read(&store).await;
+        let told = inventory.missing_series(&of).unwrap();
+        assert!(told.contains("@cluster/kafka-1/backup/") && told.contains("orders/topic.json"), "{told}");
+        assert_eq!(inventory.missing_series(&generation("orders")), None);
+    }
+}
