@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `world` | the state of the simulated Kafka: logs, transactions, group offsets; and the truth it remembers about them |
+//! | `administration` | consumer groups, rights, and what else a snapshot of the cluster is read from |
 //! | `source`, `target` | the domain traits over that world |
 //! | `chaos` | what can happen at an await point; the simulated clock |
 //! | `bucket` | the domain trait over a store in memory, with the same chaos |
@@ -10,6 +11,7 @@
 //! | `explore`, `gate` | a small instance with every order of requests and at most one kill |
 //! | `generations` | scripted cases: two clusters, logs that lose their ends, empty topics |
 //! | `cases` | scripted cases that random schedules do not reach |
+//! | `snapshots` | schedules of their own: two backups that take snapshots, and whether these are true |
 //! | `slow_line` | a scripted case: uploads that take longer than the margin at the deadline |
 //! | `verdict` | what an invocation may end with |
 //! | `oracle` | what must be true at the end |
@@ -17,6 +19,7 @@
 //!
 //! Everything random comes from one seed, and everything runs on one thread: a seed is a run.
 
+mod administration;
 mod bucket;
 mod cases;
 mod chaos;
@@ -28,6 +31,7 @@ mod oracle;
 mod quiet;
 mod schedule;
 mod slow_line;
+mod snapshots;
 mod source;
 mod target;
 mod verdict;
@@ -40,3 +44,7 @@ pub use generations::{
 };
 pub use schedule::{Outcome, Schedule, run};
 pub use slow_line::slow_line;
+pub use snapshots::{
+    SnapshotOutcome, SnapshotSchedule, a_group_commits_while_the_cluster_is_read, a_log_is_cut_and_grows_a_little,
+    a_slot_is_named_by_its_end, a_topic_is_created_again_while_it_is_read, an_event_takes_no_snapshot, run_with_snapshots,
+};

@@ -147,7 +147,7 @@ fn check_records(place: &str, manifest: &Manifest, records: &BTreeMap<i64, u64>,
     }
 }
 
-async fn read(bucket: &Arc<MemoryStore>, name: &str) -> Result<(Manifest, BTreeMap<i64, u64>, Sidecar), String> {
+pub(crate) async fn read(bucket: &Arc<MemoryStore>, name: &str) -> Result<(Manifest, BTreeMap<i64, u64>, Sidecar), String> {
     let store: Arc<dyn ObjectStore> = bucket.clone();
     let mut reader = SegmentReader::open(store, name, ReadOptions::default()).await.map_err(|error| error.to_string())?;
     let mut records = BTreeMap::new();

@@ -19,7 +19,7 @@ const PATIENCE: usize = 3000;
 pub(super) const LOOKS_AGAIN: &str = "looks again";
 pub(super) const SECOND_LOOK: i64 = 60_000;
 /// Words of one that is sure, and leaves the rest to the next one.
-const BEGINS_AGAIN: &str = "The next invocation begins a new generation";
+pub(super) const BEGINS_AGAIN: &str = "The next invocation begins a new generation";
 /// Turns that an invocation has to come to its end when nothing new happens any more.
 pub(super) const TURNS: usize = 1_000_000;
 

@@ -76,7 +76,7 @@ impl SourceCluster for SimSource {
         self.read(Area::Source, || {
             let state = self.world.lock();
             let facts = |name: &String| {
-                let topic = state.topics.get(name)?;
+                let topic = state.topics.get(name).filter(|_| !state.around.hidden.contains(name))?;
                 let partitions = i32::try_from(topic.logs.len()).unwrap_or(i32::MAX);
                 Some((
                     name.clone(),
@@ -89,7 +89,11 @@ impl SourceCluster for SimSource {
     }
 
     async fn names(&self) -> Result<BTreeSet<String>> {
-        self.read(Area::Source, || self.world.lock().topics.keys().cloned().collect()).await
+        self.read(Area::Source, || {
+            let state = self.world.lock();
+            state.topics.keys().filter(|name| !state.around.hidden.contains(*name)).cloned().collect()
+        })
+        .await
     }
 
     async fn rights(&self, _topics: &[String]) -> Result<Rights> {

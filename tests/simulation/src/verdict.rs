@@ -52,7 +52,7 @@ fn of(error: &Error) -> Verdict {
     of_text(Some(&error.to_string()), Some(error.is_retryable()))
 }
 
-fn of_text(error: Option<&str>, retryable: Option<bool>) -> Verdict {
+pub(crate) fn of_text(error: Option<&str>, retryable: Option<bool>) -> Verdict {
     match error {
         Some(error) if retryable != Some(true) && !ALLOWED.iter().any(|allowed| error.contains(allowed)) => {
             Err(format!("an invocation failed for good: {error}"))

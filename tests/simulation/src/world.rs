@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kafka::{CommittedOffset, TopicId, TopicPartition};
 use kernel::record::{Header, Record, TimestampType};
 
+use super::administration::Surroundings;
+
 /// A topic gets no more partitions than this.
 pub(crate) const MOST_PARTITIONS: usize = 5;
 
@@ -81,6 +83,8 @@ pub(crate) struct State {
     /// What stood there before the last commit, for answers that are late.
     pub(crate) groups_before: BTreeMap<(String, TopicPartition), CommittedOffset>,
     pub(crate) producers: BTreeMap<String, Producer>,
+    /// What there is besides logs.
+    pub(crate) around: Surroundings,
     /// Records that were written again although a checkpoint told of them, or with other bytes than those that were backed up.
     pub(crate) wrong: Vec<String>,
     /// Folder and partition of restores that stopped because Kafka forgot how far they were.

@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka::Delivery;
 use simulation::{
-    Instance, Outcome, Schedule, ahead, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest,
-    newest_of_two_clusters, one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, set_back, set_back_with_its_group, silence,
-    slow_line, two_clusters, without_ids,
+    Instance, Outcome, Schedule, SnapshotOutcome, SnapshotSchedule, a_group_commits_while_the_cluster_is_read,
+    a_log_is_cut_and_grows_a_little, a_slot_is_named_by_its_end, a_topic_is_created_again_while_it_is_read, ahead,
+    an_event_takes_no_snapshot, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest,
+    newest_of_two_clusters, one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, run_with_snapshots, set_back,
+    set_back_with_its_group, silence, slow_line, two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -22,18 +24,30 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn schedules_of_faults() {
+    println!("{:?}", all_seeds(1, run_seed).into_iter().sum::<Outcome>());
+}
+
+/// A snapshot schedule has a cluster and eight processes: there is one for each four of the others.
+#[test]
+fn schedules_of_faults_around_snapshots() {
+    println!("{:?}", all_seeds(4, run_snapshot_seed).into_iter().sum::<SnapshotOutcome>());
+}
+
+/// Runs all seeds, or one of so many.
+fn all_seeds<O: Send>(share: u64, one: impl Fn(u64) -> Result<O, String> + Sync) -> Vec<O> {
     let first = number("SIMULATION_FIRST").unwrap_or(0);
-    let runs = number("SIMULATION_RUNS").unwrap_or(1_000);
+    let runs = number("SIMULATION_RUNS").unwrap_or(1_000).div_ceil(share);
     let seeds = number("SIMULATION_SEED").map_or(first..first + runs, |seed| seed..seed + 1);
     let (queue, count) = (Seeds::new(&seeds), seeds.end - seeds.start);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let sums: Vec<Outcome> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| run_from(&queue))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    let outcomes: Vec<O> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| run_from(&queue, &one))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let failed = queue.failed.load(Ordering::Relaxed);
     assert_eq!(failed, 0, "{failed} of {count} seeds fail");
-    println!("{count} schedules from seed {}: {:?}", seeds.start, sums.into_iter().sum::<Outcome>());
+    println!("{count} schedules from seed {}:", seeds.start);
+    outcomes
 }
 
 /// The seeds that are left, shared by threads.
@@ -56,27 +70,33 @@ impl Seeds {
     }
 }
 
-fn run_from(seeds: &Seeds) -> Outcome {
-    let one = |seed: u64| {
-        let schedule = Schedule {
-            seed,
-            steps: 20 + usize::try_from(seed % 60).unwrap_or(0),
-            errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)],
-            delivery: if seed % 4 == 3 { Delivery::AtLeastOnce } else { Delivery::ExactlyOnce },
-        };
-        match run(schedule) {
-            Ok(outcome) => outcome,
-            Err(_) if seeds.every => {
-                seeds.failed.fetch_add(1, Ordering::Relaxed);
-                Outcome::default()
-            }
-            Err(problem) => {
-                seeds.next.store(seeds.end, Ordering::Relaxed);
-                panic!("{problem}\nreplay it with SIMULATION_SEED={seed}")
-            }
+fn run_from<O>(seeds: &Seeds, one: &impl Fn(u64) -> Result<O, String>) -> Vec<O> {
+    let judge = |seed: u64| match one(seed) {
+        Ok(outcome) => Some(outcome),
+        Err(_) if seeds.every => {
+            seeds.failed.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+        Err(problem) => {
+            seeds.next.store(seeds.end, Ordering::Relaxed);
+            panic!("{problem}\nreplay it with SIMULATION_SEED={seed}")
         }
     };
-    std::iter::from_fn(|| seeds.take()).map(one).sum()
+    std::iter::from_fn(|| seeds.take()).filter_map(judge).collect()
+}
+
+fn run_seed(seed: u64) -> Result<Outcome, String> {
+    run(Schedule {
+        seed,
+        steps: 20 + usize::try_from(seed % 60).unwrap_or(0),
+        errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)],
+        delivery: if seed % 4 == 3 { Delivery::AtLeastOnce } else { Delivery::ExactlyOnce },
+    })
+}
+
+fn run_snapshot_seed(seed: u64) -> Result<SnapshotOutcome, String> {
+    let steps = 40 + usize::try_from(seed % 80).unwrap_or(0);
+    run_with_snapshots(SnapshotSchedule { seed, steps, errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)] })
 }
 
 #[test]
@@ -186,4 +206,29 @@ fn a_restore_takes_the_newest_generation_and_stays_with_it() {
 #[test]
 fn of_two_clusters_no_generation_is_the_newest() {
     newest_of_two_clusters().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_snapshot_is_named_by_its_end_rounded_up() {
+    a_slot_is_named_by_its_end().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn what_a_group_committed_is_never_above_the_logs_end() {
+    a_group_commits_while_the_cluster_is_read().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn no_numbers_of_a_topic_stand_under_the_id_of_another() {
+    a_topic_is_created_again_while_it_is_read().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn an_event_with_a_topic_takes_no_snapshot() {
+    an_event_takes_no_snapshot().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn what_a_snapshot_saw_of_a_log_that_lost_its_end_is_not_complete() {
+    a_log_is_cut_and_grows_a_little().unwrap_or_else(|problem| panic!("{problem}"));
 }

@@ -19,6 +19,7 @@
 //! | `snapshots.rs` | which snapshots there are |
 //! | `summary.rs` | what a list tells of each snapshot |
 //! | `inventory.rs` | what they say was backed up, to be compared with what is there |
+//! | `completeness.rs` | whether the bucket has all that a snapshot saw |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `spans.rs` | where records of a restore went |
 
@@ -27,6 +28,7 @@ mod chain;
 mod checkpoint;
 mod claim;
 mod commit;
+mod completeness;
 mod create_only;
 mod gaps;
 mod generation;
@@ -50,6 +52,7 @@ pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segment
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
+pub use completeness::{BackedUp, Completeness};
 pub use create_only::check_create_only;
 pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};

@@ -26,7 +26,7 @@ pub struct Snapshot {
     /// See `topic_names`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_topic_names: Vec<String>,
-    /// When it was begun: before the first request.
+    /// Before the first request about consumer groups. Only topics, brokers, configs, access control lists and users were asked for before that.
     pub from: Millis,
     /// When all offsets had been read. The time that its name has is this one, rounded up.
     pub until: Millis,
@@ -104,6 +104,13 @@ pub struct TopicSnapshot {
     /// Why there are no numbers of it, or not of each partition: it was deleted, or created again, while they were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+impl TopicSnapshot {
+    /// Folder of the generation that a partition's `backed_up` is of.
+    pub fn folder_of<'a>(&'a self, partition: &'a PartitionSnapshot) -> Option<&'a str> {
+        partition.folder.as_deref().or(self.folder.as_deref())
+    }
 }
 
 /// A partition.
