@@ -118,6 +118,7 @@ impl Cluster {
             max_segments: self.rng.random_bool(0.5).then(|| self.rng.random_range(1..6)),
             memory_limit: None,
             time_budget: None,
+            metrics_max_topics: 50,
             isolation: Isolation::ReadCommitted,
             compression: Compression::Zstd(1),
             log_level: LogLevel::Error,
