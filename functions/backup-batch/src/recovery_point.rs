@@ -35,7 +35,8 @@ impl RecoveryPoints {
     ///
     /// A partition that the process did not know is taken to be safe until its last commit, or until now where there is none: nothing else is known.
     fn see(&mut self, partition: &TopicPartition, topic_id: Option<&TopicId>, end: Option<i64>, committed: Option<Millis>, at: Millis) {
-        let unknown = || Sightings { topic_id: topic_id.cloned(), safe_until: committed.map_or(at, |committed| committed.min(at)), ends: Vec::new() };
+        let unknown =
+            || Sightings { topic_id: topic_id.cloned(), safe_until: committed.map_or(at, |committed| committed.min(at)), ends: Vec::new() };
         let seen = self.of.entry(partition.clone()).or_insert_with(unknown);
         let Some(end) = end else { return };
         // A topic that was created again came after all that was safe of the one before; its ends are others.

@@ -8,8 +8,8 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::catalog::{Snapshot, names};
 use archive::Result;
+use archive::catalog::{Snapshot, names};
 use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, TopicFacts};
 use kernel::clock::Millis;
 use kernel::{failpoint, lock};

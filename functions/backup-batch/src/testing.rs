@@ -233,7 +233,8 @@ impl ClusterAdministration for Fake {
 
     async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
         let log = self.answer();
-        let offsets = |name: &String| log.groups[name].1.iter().map(|(partition, offset)| (partition.clone(), Ok(offset.clone()))).collect();
+        let offsets =
+            |name: &String| log.groups[name].1.iter().map(|(partition, offset)| (partition.clone(), Ok(offset.clone()))).collect();
         Ok(groups.iter().map(|name| (name.clone(), Ok(offsets(name)))).collect())
     }
 

@@ -235,7 +235,10 @@ fn notes(platform: PlatformArg, prices: &Prices, assumed: &Assumptions) -> Strin
          {} bytes of records read a second.",
         assumed.bytes_per_second
     ));
-    lines.push("Left out: restores, lists and reads of the bucket, snapshots of the cluster, schedules, secrets, endpoints, NAT, traces.".to_owned());
+    lines.push(
+        "Left out: restores, lists and reads of the bucket, snapshots of the cluster, schedules, secrets, endpoints, NAT, traces."
+            .to_owned(),
+    );
     lines.join("\n")
 }
 

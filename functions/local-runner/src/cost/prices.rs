@@ -156,7 +156,8 @@ mod tests {
         let known = Some(0);
         let topic =
             TopicMetrics { bytes: known, segments: known, lag_records: known, held_by_transactions: known, ..TopicMetrics::default() };
-        let work = WorkMetrics { topics: vec![topic], recovery_point_seconds: known, snapshot_age_seconds: known, ..WorkMetrics::default() };
+        let work =
+            WorkMetrics { topics: vec![topic], recovery_point_seconds: known, snapshot_age_seconds: known, ..WorkMetrics::default() };
         let lines = InvocationMetrics { shard: Some("0/1".into()), work, ..InvocationMetrics::default() }.embedded("backup", "1", 0);
         let mut metrics = BTreeSet::new();
         for line in lines {
