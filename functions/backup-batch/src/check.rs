@@ -62,8 +62,9 @@ impl Backup {
         if let Err(error) = store {
             report.problems.push(in_full(&error));
         }
-        if let Err(error) = topics {
-            report.problems.push(in_full(&error));
+        match topics {
+            Ok(()) => report.notes.extend(self.missing_in_snapshots().await),
+            Err(error) => report.problems.push(in_full(&error)),
         }
         report.succeeded = report.problems.is_empty() && report.topics.iter().all(|topic| topic.error.is_none());
         Ok(report)
@@ -91,6 +92,24 @@ impl Backup {
         self.tell_selection(&selected, &rights, report);
         report.excluded = selected.excluded;
         Ok(())
+    }
+
+    /// What snapshots of the cluster will not have. No reason not to back up.
+    async fn missing_in_snapshots(&self) -> Vec<String> {
+        let Some(administration) = self.administration.as_deref().filter(|_| self.settings.snapshots.is_some()) else { return Vec::new() };
+        let (cluster, acls, users) = futures::join!(administration.cluster(), administration.acls(), administration.users());
+        let groups = match cluster.map(|cluster| cluster.rights) {
+            Ok(Some(rights)) if rights.contains(&Right::Describe) => None,
+            Ok(Some(_)) => Some("those that this user may not describe one by one: Describe on the cluster is missing".to_owned()),
+            Ok(None) => Some("perhaps some: the cluster does not tell whether this user sees all of them".to_owned()),
+            Err(error) => Some(in_full(&error)),
+        };
+        let parts = [
+            ("consumer groups", groups),
+            ("access control lists", acls.err().map(|error| in_full(&error))),
+            ("SCRAM users", users.err().map(|error| in_full(&error))),
+        ];
+        parts.into_iter().filter_map(|(part, why)| Some(format!("snapshots will not have all {part}: {}", why?))).collect()
     }
 
     fn tell_selection(&self, selected: &Selected, rights: &Rights, report: &mut CheckReport) {
@@ -126,8 +145,9 @@ fn lacks(rights: &Rights, topic: &str, right: Right) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use kafka::{Pattern, Selection};
+    use kafka::{Pattern, Right, Selection};
 
+    use crate::snapshot;
     use crate::testing::Fake;
 
     #[tokio::test]
@@ -144,5 +164,21 @@ mod tests {
         let gone = report.topics.iter().find(|topic| topic.topic == "gone").unwrap();
         assert!(!report.succeeded && gone.error.as_ref().unwrap().contains("does not exist"), "{report:?}");
         assert!(report.notes.iter().any(|note| note.starts_with("x* of TOPIC_NAMES")), "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn what_snapshots_will_not_have_is_a_note() {
+        let fake = Fake::default();
+        let groups = Selection::new(vec![Pattern::parse("*").unwrap()], Vec::new()).unwrap();
+        let backup = snapshot::tests::backup(&fake, Selection::of_names(["orders"]), groups);
+        let of_snapshots =
+            |notes: &[String]| notes.iter().filter(|note| note.starts_with("snapshots will not have")).cloned().collect::<Vec<_>>();
+        assert_eq!(of_snapshots(&backup.check().await.unwrap().notes), [""; 0]);
+        fake.log().rights = Some([Right::DescribeConfigs].into());
+        fake.log().refuses = true;
+        let report = backup.check().await.unwrap();
+        let notes = of_snapshots(&report.notes);
+        assert!(report.succeeded && notes.len() == 3, "{report:?}");
+        assert!(notes[0].contains("consumer groups") && notes[0].contains("Describe on the cluster"), "{notes:?}");
     }
 }

@@ -36,8 +36,9 @@ impl Function for Backup {
         let budget = Budget::unlimited(Some(memory)).without(compressors.tables);
         let (queue, response) = (budget.queue_bytes(settings.threads), budget.response_bytes(settings.threads));
         let source = RdKafkaSource::connect(&settings.kafka, &settings.group, settings.isolation, queue)?;
-        let source = source.unpacking(response).until(deadline);
-        Ok(Self { compressors, ..Self::new(Arc::new(source), store, settings, clock::system()) })
+        let source = Arc::new(source.unpacking(response).until(deadline));
+        let backup = Self::new(source.clone(), store, settings, clock::system()).with_snapshots_of(source);
+        Ok(Self { compressors, ..backup })
     }
 
     async fn handle(&self, event: Event, budget: Budget) -> Result<Outcome> {

@@ -136,7 +136,8 @@ impl Run {
         }
         let configs = self.backup.source.configs(name).await?;
         let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
-        generations.refresh(found, version, &topic.identity, &facts, &topic.known.begun_in(lineage)).await
+        let begun = topic.known.begun_in(lineage);
+        generations.refresh(found, version, &topic.identity, &facts, &begun, self.backup.snapshots_taken()).await
     }
 
     /// Going on behind what is not there would leave a hole that nobody sees before a restore.
@@ -208,8 +209,8 @@ impl Run {
                 reason: reason.clone(),
                 begins: begins.clone(),
                 at: backup.clock.now(),
-                snapshots: None,
-        is_create_only: true,
+                snapshots: backup.snapshots_taken(),
+                is_create_only: true,
             };
             let begun = generations.begin(generation).await?;
             if begun.begins.is_none() && begun.is(&topic.identity) {

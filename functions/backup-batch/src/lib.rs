@@ -15,6 +15,7 @@
 
 mod candidate;
 mod check;
+mod compare;
 mod compressors;
 mod function;
 mod generation;
@@ -51,6 +52,7 @@ use store::ObjectStore;
 use tracing::Instrument;
 
 pub use check::{CheckReport, TopicCheck};
+pub use compare::{Comparison, TopicComparison};
 use recovery_point::RecoveryPoints;
 pub use report::{BackupReport, PartitionReport};
 use snapshot::Taken;

@@ -9,7 +9,11 @@ use crate::cost::CostArgs;
 
 /// Backs up Apache Kafka topics into object storage and restores them. Without a command: a demo that needs no file and no server.
 #[derive(Debug, Parser)]
-#[command(name = "local-runner", version, after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration (nothing was started).")]
+#[command(
+    name = "local-runner",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration (nothing was started), 3 the answer is no (status: too old)."
+)]
 pub struct Cli {
     /// Print reports as one JSON object a line instead of tables.
     #[arg(long, global = true)]
@@ -44,17 +48,23 @@ pub enum Command {
         #[command(flatten)]
         mode: ModeArgs,
     },
-    /// List topics, partitions and how far their backups reach. Exit code 1 when something could not be read.
+    /// List topics, partitions and how far their backups reach. Exit code 1 when something could not be read, or was backed up and is missing.
     List {
         /// Where.
         #[command(flatten)]
         bucket: BucketArgs,
-        /// List each segment: its name, the offsets it covers, its records and bytes.
+        /// List each segment: its name, the offsets it covers, its records and bytes. Exit code 1, too, when one in the middle is missing.
         #[arg(long)]
         segments: bool,
+        /// List snapshots of the cluster: the newest of each day and all of the last 24 hours.
+        #[arg(long, conflicts_with = "segments")]
+        snapshots: bool,
+        /// With --snapshots: all of them. Each is read.
+        #[arg(long, requires = "snapshots")]
+        all: bool,
     },
-    /// Read everything and check it: checksums, record batches, chains from offset 0 on without a gap. Exit code 1 when something is damaged or
-    /// missing.
+    /// Read everything and check it: checksums, record batches, chains from offset 0 on without a gap and up to what snapshots say was backed up.
+    /// Exit code 1 when something is damaged or missing.
     Verify {
         /// Where.
         #[command(flatten)]
@@ -62,7 +72,13 @@ pub enum Command {
         /// Accept chains that begin behind offset 0, as an expiry rule of the bucket leaves them: check from the oldest segment on.
         #[arg(long)]
         from_oldest: bool,
+        /// Compare with Kafka, too: topics, ids, partitions, configs, ends. CONFIG is that of a backup. Run it with rights to describe all: topics that
+        /// this user may not describe are not seen.
+        #[arg(long)]
+        against_cluster: bool,
     },
+    /// Show how old what is safe is, topic by topic, from the snapshots in the bucket: no cluster is asked. Exit code 3 when it is older than --max-age.
+    Status(StatusArgs),
     /// Show what is in a segment.
     #[command(allow_missing_positional = true)]
     Show {
@@ -86,6 +102,32 @@ pub struct BucketArgs {
     /// Only this topic: the newest generation, of each cluster; orders@1 is the first.
     #[arg(long)]
     pub topic: Option<String>,
+}
+
+/// What status looks at.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// A configuration file of backup, whose GROUP_ID it looks at, or a local folder of backups; without it the environment has to say all.
+    pub bucket: Option<PathBuf>,
+    /// End with exit code 3 when the recovery point of a topic is older than this: 90s, 15m, 2h.
+    #[arg(long, value_name = "AGE", value_parser = duration)]
+    pub max_age: Option<Duration>,
+    /// Write it in the text format of Prometheus, too, for node_exporter's textfile collector. The file is replaced as a whole.
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
+}
+
+impl StatusArgs {
+    /// Where the bucket is.
+    pub(crate) fn bucket_args(&self) -> BucketArgs {
+        BucketArgs { bucket: self.bucket.clone(), topic: None }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || format!("{text:?} is no length of time: write 90s, 15m or 2h");
+    let length: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
+    Duration::try_from(length).map_err(|_| refused())
 }
 
 /// How long to run.

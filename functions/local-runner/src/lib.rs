@@ -4,12 +4,16 @@
 //! |---|---|
 //! | `cli.rs` | the command line |
 //! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
-//! | `list.rs`, `verify.rs`, `show.rs` | what is in the bucket; is it whole; what is in a segment |
+//! | `list.rs`, `snapshots.rs`, `verify.rs`, `show.rs` | what is in the bucket; which snapshots; is it whole; what is in a segment |
+//! | `places.rs` | where something is, and where something should be, as topic.json and snapshots say |
+//! | `against.rs` | the bucket beside Kafka |
+//! | `status/` | how old what is safe is |
 //! | `patience.rs` | which errors of those are noted, and which end them |
 //! | `cost/` | what a month costs: prices, formula, command |
 //! | `demo.rs` | everything once, on an embedded broker and a temporary folder |
 //! | `output.rs`, `progress.rs` | reports on stdout, progress bars on a terminal |
 
+mod against;
 mod backup;
 mod check;
 mod cli;
@@ -18,11 +22,14 @@ mod demo;
 mod list;
 mod output;
 mod patience;
+mod places;
 mod progress;
 mod restore;
 mod rounds;
 mod setup;
 mod show;
+mod snapshots;
+mod status;
 #[cfg(test)]
 mod testing;
 mod verify;
@@ -38,6 +45,9 @@ use output::Output;
 
 /// Exit code for bad usage or configuration; clap uses the same.
 const USAGE: u8 = 2;
+
+/// Exit code of a command that ran well, and whose answer is no.
+const NO: u8 = 3;
 
 /// Reads the command line, or returns the exit code that ends the program: after `--help`, `--version` and bad usage.
 ///
@@ -56,7 +66,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     Err(if Output::new(false).is_unwritable() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Runs a command. 0: done; 1: failed; 2: bad usage or configuration, and nothing was started.
+/// Runs a command. 0: done; 1: failed; 2: bad usage or configuration, and nothing was started; 3: the answer is no.
 pub async fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.json);
     let done = match cli.command {
@@ -64,8 +74,13 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Backup { config, mode }) => backup::run(config.as_deref(), mode.into(), &output).await,
         Some(Command::Check { config }) => check::run(config.as_deref(), &output).await,
         Some(Command::Restore { config, mode }) => restore::run(config.as_deref(), mode.into(), &output).await,
-        Some(Command::List { bucket, segments }) => list::run(&bucket, segments, &output).await,
-        Some(Command::Verify { bucket, from_oldest }) => verify::run(&bucket, from_oldest, &output).await,
+        Some(Command::List { bucket, snapshots: true, all, .. }) => snapshots::run(&bucket, all, &output).await,
+        Some(Command::List { bucket, segments, .. }) => list::run(&bucket, segments, &output).await,
+        Some(Command::Verify { bucket, from_oldest, against_cluster }) => verify::run(&bucket, from_oldest, against_cluster, &output).await,
+        Some(Command::Status(args)) => match status::run(&args, &output).await {
+            Ok(status::Answer::TooOld) if !output.is_unwritable() => return ExitCode::from(NO),
+            other => other.map(|_| true),
+        },
         Some(Command::Show { bucket, object, records }) => show::run(bucket, &object, records, &output).await,
         Some(Command::Cost(args)) => cost::run(&args, &output),
     };

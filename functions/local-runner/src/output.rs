@@ -77,19 +77,26 @@ impl Output {
 pub(crate) struct Rows<T> {
     output: Output,
     pub(crate) kept: Vec<T>,
+    added: usize,
 }
 
 impl<T: Serialize> Rows<T> {
     pub(crate) fn new(output: Output) -> Self {
-        Self { output, kept: Vec::new() }
+        Self { output, kept: Vec::new(), added: 0 }
     }
 
     pub(crate) fn add(&mut self, row: T) {
+        self.added += 1;
         if self.output.json {
             self.output.result(&row, |_| String::new());
         } else {
             self.kept.push(row);
         }
+    }
+
+    /// Whether there was none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.added == 0
     }
 
     /// Whether nobody reads any more.

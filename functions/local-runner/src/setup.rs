@@ -97,3 +97,11 @@ pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Buc
     let store = store::open(&settings, &Deadline::unset()).await?;
     Ok(Bucket { store, topic: args.topic.clone().or(topic) })
 }
+
+/// GROUP_ID, where a configuration of backup names one.
+pub(crate) fn group(config: Option<&Path>) -> Result<Option<String>> {
+    match config {
+        Some(folder) if folder.is_dir() => Ok(None),
+        config => Ok(config::group(&load(config)?)),
+    }
+}

@@ -25,6 +25,12 @@ pub(crate) async fn add_segment(store: &MemoryStore, topic: &str, partition: i32
     testing::add_segment(store, topic, partition, offsets, 1_700_000_000_000).await
 }
 
+/// A snapshot that knows this of each topic, partition and offset below which everything was backed up. Its name.
+pub(crate) async fn add_snapshot<const N: usize>(store: &MemoryStore, backed_up: [(&str, i32, i64); N]) -> String {
+    let of = backed_up.map(|(topic, partition, backed_up)| (topic, topic, partition, backed_up));
+    testing::add_snapshot(store, &testing::snapshot(1_700_000_000_000, of)).await
+}
+
 /// The same store, whose calls fail as `faults` decides.
 pub(crate) fn failing(store: MemoryStore, faults: impl Fn(Operation, &str) -> Fault + Send + Sync + 'static) -> Arc<dyn ObjectStore> {
     Arc::new(FaultyStore::new(Arc::new(store), faults))

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use archive::Error;
-use archive::catalog::{Generations, SegmentEntry, names, what_is_there};
+use archive::catalog::{Generations, Inventory, SegmentEntry, names, what_is_there};
 use archive::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use kafka::TopicId;
 use serde::Serialize;
 use store::ObjectStore;
 
+use crate::against;
 use crate::cli::BucketArgs;
-use crate::list::{older, places, python_archives, segments};
+use crate::list::{python_archives, segments};
 use crate::output::{Output, Rows, table, with_lines, with_problems};
 use crate::patience::Patience;
+use crate::places::{inventory, older, places};
 use crate::progress::Bars;
 use crate::setup;
 
@@ -38,8 +40,10 @@ pub(crate) struct Verdict {
 }
 
 /// Verifies what is in the bucket. Whether all of it is sound.
-pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, output: &Output) -> Result<bool> {
+pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, against_cluster: bool, output: &Output) -> Result<bool> {
     let bars = Bars::new(output.is_json());
+    // First: what is wrong with its configuration is said before hours of reading.
+    let backup = if against_cluster { Some(against::connect(args, bars.as_ref()).await?) } else { None };
     let bucket = setup::bucket(args, bars.as_ref()).await?;
     let mut verify = Verify { from_oldest, bars: bars.clone(), ..Verify::new(&bucket.store) };
     let (mut rows, mut found, mut sound) = (Rows::new(*output), false, true);
@@ -59,6 +63,9 @@ pub(crate) async fn run(args: &BucketArgs, from_oldest: bool, output: &Output) -
     }
     if let Some(older) = older(bucket.store.as_ref(), bucket.topic.as_deref()).await? {
         output.say(&older);
+    }
+    if let Some(backup) = backup {
+        sound &= against::run(&backup, output).await?;
     }
     Ok(sound)
 }
@@ -85,13 +92,16 @@ impl<'a> Verify<'a> {
     pub(crate) async fn each(&mut self, only: Option<&str>, tell: &mut impl FnMut(Verdict)) -> Result<(), Error> {
         // What is wrong with the topic.json of the folder under way, until it is told.
         let mut of_topic: (String, Option<Flaw>) = Default::default();
-        for place in places(self.store.as_ref(), only).await? {
-            let loss = place.loss();
+        let (inventory, unreadable) = inventory(self.store.as_ref(), only).await;
+        let places = places(self.store.as_ref(), only, inventory.as_ref()).await?;
+        for place in places.into_iter().chain(unreadable) {
+            let loss = place.loss(inventory.as_ref());
             let partition = place.partition.as_ref().ok().copied();
             let mut verdict = Verdict { partition, folder: place.folder, name: place.name, ..Verdict::default() };
             let verified = match place.partition {
                 Ok(partition) => {
-                    let expected = Expected { loss, is_compacted: place.is_compacted, topic_id: place.topic_id };
+                    let expected =
+                        Expected { loss, is_compacted: place.is_compacted, topic_id: place.topic_id, inventory: inventory.as_ref() };
                     self.partition(partition, expected, &mut verdict).await
                 }
                 Err(error) => Err(error),
@@ -113,8 +123,8 @@ impl<'a> Verify<'a> {
         Ok(())
     }
 
-    async fn partition(&mut self, partition: i32, expected_of: Expected, verdict: &mut Verdict) -> Result<(), Error> {
-        let Expected { loss, is_compacted, topic_id } = expected_of;
+    async fn partition(&mut self, partition: i32, expected_of: Expected<'_>, verdict: &mut Verdict) -> Result<(), Error> {
+        let Expected { loss, is_compacted, topic_id, inventory } = expected_of;
         let entries = segments(self.store.as_ref(), &verdict.folder, partition).await?;
         let first = entries.first().map(|entry| entry.start);
         self.check_sidecars(partition, first, verdict).await?;
@@ -129,6 +139,11 @@ impl<'a> Verify<'a> {
                 bar.inc(1);
             }
         }
+        let end = expected.filter(|_| verdict.segments > 0);
+        let missing = end.and_then(|end| inventory?.missing(&verdict.folder, partition, Some(end)));
+        verdict.problems.extend(
+            missing.map(|missing| format!("{}. Put the segments back; a restore without them: RESTORE_ANYWAY=missing", missing.what)),
+        );
         for name in python_archives(self.store.as_ref(), &verdict.folder, partition).await? {
             verdict.python_archives += 1;
             let opened = PythonArchive::open(self.store.as_ref(), &name, ReadOptions::default()).await;
@@ -186,12 +201,13 @@ impl<'a> Verify<'a> {
     }
 }
 
-/// What topic.json says of a partition.
-struct Expected {
+/// What topic.json and the inventory say of a partition.
+struct Expected<'i> {
     /// What to say when there is nothing.
     loss: Option<String>,
     is_compacted: bool,
     topic_id: Option<TopicId>,
+    inventory: Option<&'i Inventory>,
 }
 
 /// What is wrong with a topic.json.
@@ -274,7 +290,7 @@ mod tests {
     use store::testing::{Delete, Fault, MemoryStore};
 
     use super::*;
-    use crate::testing::{add_segment, add_topic, add_topic_with, failing};
+    use crate::testing::{add_segment, add_snapshot, add_topic, add_topic_with, failing};
 
     /// Verdicts, and how it ended.
     async fn verify(store: Arc<dyn ObjectStore>, from_oldest: bool) -> (Vec<Verdict>, Result<(), Error>) {
@@ -375,6 +391,54 @@ mod tests {
         assert!(ended.is_err());
         assert_eq!(verdicts[0].records, 30);
         assert_eq!(problems(&verdicts[..1]), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_a_snapshot_knows_and_is_not_there_is_a_problem() {
+        let store = backups().await;
+        let snapshot = add_snapshot(&store, [("a", 0, 30), ("a", 1, 10), ("a", 2, 0), ("b", 0, 40), ("c", 0, 10)]).await;
+        let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+        let found = problems(&verdicts);
+        let says =
+            ["c/ is missing with all that was in it", "every segment of a/1 is missing", "offsets 30 to 40 of b/0 are missing at its end"];
+        assert!(
+            found.len() == 3 && found.iter().zip(says).all(|(found, says)| found.contains(says) && found.contains(&snapshot)),
+            "{found:?}"
+        );
+        assert!(found[2].contains("RESTORE_ANYWAY=missing"), "{found:?}");
+        // All segments of a partition can expire; an end alone cannot, and no rule for segments deletes topic.json.
+        let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
+        let found = problems(&verdicts);
+        assert!(found.len() == 2 && found[0].contains("c/ is missing") && found[1].contains("b/0"), "{found:?}");
+        assert_eq!(verdicts.iter().map(|one| one.warnings.len()).sum::<usize>(), 1, "{verdicts:?}");
+        // Of one topic only its own part counts.
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
+        let mut of_one = Vec::new();
+        Verify::new(&store).each(Some("a"), &mut |verdict| of_one.push(verdict)).await.unwrap();
+        assert_eq!(problems(&of_one).len(), 1, "{of_one:?}");
+    }
+
+    #[tokio::test]
+    async fn snapshots_that_are_damaged_or_all_gone_are_told_once() {
+        let store = backups().await;
+        for topic in ["a", "b"] {
+            add_topic_with(&store, topic, |topic| topic.snapshots = Some("@cluster/kafka-1/backup/".to_owned()));
+        }
+        let snapshot = add_snapshot(&store, [("a", 0, 30)]).await;
+        assert_eq!(problems(&verify(Arc::new(store.clone()), false).await.0), [""; 0]);
+        store.overwrite(&snapshot, "damaged");
+        let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+        assert!(problems(&verdicts).len() == 1 && problems(&verdicts)[0].contains(&snapshot), "{verdicts:?}");
+        store.delete(&snapshot).await.unwrap();
+        let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
+        assert!(
+            problems(&verdicts).len() == 1 && problems(&verdicts)[0].contains("all snapshots of @cluster/kafka-1/backup/"),
+            "{verdicts:?}"
+        );
+        // Whoever may not list them knows nothing of them.
+        let faults = |_, name: &str| if name.starts_with("@cluster/") { Fault::Before(StoreErrorKind::Denied) } else { Fault::None };
+        let (verdicts, _) = verify(failing(store, faults), false).await;
+        assert!(problems(&verdicts).len() == 1 && !problems(&verdicts)[0].contains("all snapshots"), "{verdicts:?}");
     }
 
     /// A topic.json is named whichever partition has segments; the Python tool wrote none.

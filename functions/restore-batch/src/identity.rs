@@ -115,7 +115,7 @@ impl Restore {
     }
 
     /// How far a restore is with a partition; one before it that had the same id says nothing of it.
-    async fn checkpoint(&self, restore_id: &str, run: &str, partition: i32) -> Result<Option<Checkpoint>> {
+    pub(crate) async fn checkpoint(&self, restore_id: &str, run: &str, partition: i32) -> Result<Option<Checkpoint>> {
         let found = Checkpoint::load(self.store.as_ref(), restore_id, partition).await?;
         Ok(found.map(|(found, _)| found).filter(|found| found.run == run))
     }

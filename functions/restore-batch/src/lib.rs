@@ -4,6 +4,7 @@
 //!
 //! 1. `source.rs`: which partitions the backup has. `identity.rs`: what the restore id stands for, which topic it goes into, and that no other
 //!    restore goes there; noted before the first record, and compared in each invocation and before anything is called complete.
+//!    `missing.rs`: what was backed up, as snapshots say, and is not there.
 //!    `target.rs`: the topic to write to, created when it does not exist, checked before the first record.
 //! 2. `partition.rs`: for each partition the checkpoint, then the next segment or archive behind it, which `coming.rs` looks up and opens ahead.
 //! 3. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
@@ -15,6 +16,7 @@ mod coming;
 mod configs;
 mod function;
 mod identity;
+mod missing;
 mod pace;
 mod partition;
 mod replay;
@@ -44,6 +46,7 @@ use tokio::sync::OnceCell;
 use tracing::Instrument;
 
 use identity::Begun;
+use missing::Known;
 pub use report::{PartitionReport, RestoreReport};
 use source::Source;
 use target::TargetTopic;
@@ -59,6 +62,8 @@ pub struct Restore {
     store_id: String,
     /// Members decompressed at once; 1 decompresses in place.
     decompressors: usize,
+    /// What was backed up.
+    known: Arc<Known>,
 }
 
 /// What one invocation is asked to do.
@@ -93,7 +98,7 @@ impl Restore {
     pub fn new(cluster: Arc<dyn TargetCluster>, store: Arc<dyn ObjectStore>, settings: RestoreSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = bucket_id(store.as_ref());
         let decompressors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cluster, store, settings: Arc::new(settings), clock, store_id, decompressors }
+        Self { cluster, store, settings: Arc::new(settings), clock, store_id, decompressors, known: Arc::default() }
     }
 
     /// Decompresses in place, on the calling thread: for simulations that must repeat themselves exactly.
@@ -118,7 +123,10 @@ impl Restore {
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
         let started = self.clock.now();
         let identity = self.noted().await?;
+        // First: what is backed up after this is no loss.
+        self.inventory().await?;
         let source = self.source(&invocation.event, identity.as_ref()).await?;
+        let accepted = self.compare(&source, identity.as_ref()).await?;
         let cluster = self.cluster.cluster().await?;
         if let Some(identity) = &identity {
             self.check_identity(identity, &source, cluster.id.as_deref())?;
@@ -127,7 +135,8 @@ impl Restore {
             self.refuse_archives_without_times(&source).await?;
         }
         let (target, identity) = self.target(&source, cluster, identity).await?;
-        let report = RestoreReport::new(self, &source, &target);
+        let mut report = RestoreReport::new(self, &source, &target);
+        report.notes.extend(accepted);
         if let Some(newest) = source.newer.last() {
             tracing::warn!(topic = self.settings.backup_topic, "restoring {}, and {newest} is newer", source.name);
         }

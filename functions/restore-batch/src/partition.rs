@@ -169,12 +169,16 @@ impl<'r> PartitionRestore<'r> {
         Ok(())
     }
 
-    /// A partition of which nothing is in the bucket: as a rule nothing was ever written to it.
+    /// A partition of which nothing is in the bucket: as a rule nothing was ever written to it. And one whose end was there, and is not any more.
     fn check_lost(&mut self) -> Result<()> {
         let nothing_yet = self.reached.next == 0 && self.reached.inside.is_none();
-        let Some(what) = self.run.source.what_is_lost(self.partition).filter(|_| nothing_yet) else { return Ok(()) };
+        let Some(what) = self.run.source.what_is_lost(self.partition).filter(|_| nothing_yet) else {
+            let loss = self.run.restore.loss_at_end(&self.run.source, self.partition, self.reached.next).transpose()?;
+            loss.into_iter().for_each(|what| self.skip(what));
+            return Ok(());
+        };
         let (settings, advice) = (&self.run.restore.settings, self.run.source.compaction_advice());
-        if settings.skip_damaged || settings.is_allowed("expired") {
+        if settings.skip_damaged || settings.is_allowed("expired") || settings.is_allowed("missing") {
             self.skip(format!("{what}{advice}"));
             return Ok(());
         }

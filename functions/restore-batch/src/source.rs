@@ -34,6 +34,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The generations that its partitions are in, newest first.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {
+        self.lineage.iter().flat_map(Lineage::all)
+    }
+
     /// The folder that a partition is in: where only others lost the ends of their logs, that of an older generation.
     pub(crate) fn folder_of(&self, partition: i32) -> String {
         self.lineage.as_ref().map_or_else(|| self.folder.clone(), |lineage| lineage.of(partition).folder())
@@ -88,6 +93,9 @@ impl Restore {
             Some(number) => number,
             None => generations.newest(&later).await?,
         };
+        if asked.is_none() && noted.is_none() {
+            self.refuse_older(topic, number, &later)?;
+        }
         let folder = names::topic_folder(topic, number);
         let (name, others) = (names::generation(topic, number), self.others(&generations, number, &later).await?);
         if let Some(only) = event.topic.as_ref().filter(|only| ![wanted, topic, &folder, &name].contains(&only.as_str())) {
@@ -109,6 +117,9 @@ impl Restore {
         let all_partitions: Vec<i32> =
             places.iter().filter(|(_, place)| place.is_there || place.has_begun).map(|(partition, _)| *partition).collect();
         if all_partitions.is_empty() && generation.is_none() {
+            if let Some(missing) = self.inventory_so_far().and_then(|inventory| inventory.missing_folder(&folder)) {
+                return Err(Error::lost(format!("{missing}. Put it back; nothing was written")));
+            }
             let there = what_is_there(self.store.as_ref()).await?;
             return Err(Error::request(format!("no backup of {name:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
         }
@@ -129,6 +140,20 @@ impl Restore {
             .collect();
         let (older, newer) = (named(older), named(newer));
         Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions })
+    }
+
+    /// The newest generation that is there is not the newest that was backed up: an older state must not pass for it.
+    fn refuse_older(&self, topic: &str, number: u32, later: &BTreeSet<u32>) -> Result<()> {
+        let Some(inventory) = self.inventory_so_far() else { return Ok(()) };
+        let numbers = inventory.folders.keys().filter_map(|folder| names::parse_topic_folder(folder)).filter(|(of, _)| *of == topic);
+        let newer = numbers.map(|(_, newer)| newer).filter(|newer| *newer > number && !later.contains(newer)).max();
+        let missing = newer.and_then(|newer| inventory.missing_folder(&names::topic_folder(topic, newer)));
+        missing.map_or(Ok(()), |missing| {
+            Err(Error::lost(format!(
+                "{missing}. Put it back. To restore an older generation of the topic, name it: BACKUP_TOPIC_NAME={}. Nothing was written",
+                names::generation(topic, number)
+            )))
+        })
     }
 
     /// The other generations that are in the bucket.

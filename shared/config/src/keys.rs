@@ -133,7 +133,7 @@ const KEYS: &[Key] = &[
     key("RESTORE_REPLICATION_FACTOR", Restore, Section::Restore, "the original's, as far as there are brokers", "3",
         "replication factor of a topic that restore creates, at least 1"),
     key("RESTORE_ANYWAY", Restore, Section::Restore, "none", "retention,not-empty",
-        "checks that warn and do not refuse: retention, timestamps, compaction, not-empty (of the target), expired (of the backup), lost-progress"),
+        "checks that warn and do not refuse: retention, timestamps, compaction, not-empty (of the target), expired and missing (of the backup), lost-progress"),
     key("SKIP_DAMAGED", Restore, Section::Restore, "false", "true",
         "true: go on behind a damaged or missing segment and record what was skipped"),
     key("NUMBER_OF_KAFKA_THREADS", Both, Section::Invocation, "1", "3",

@@ -43,7 +43,7 @@ pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
 pub use settings::{BackupSettings, RestoreSettings, SnapshotSettings};
 pub use storage::store_settings;
-pub use validate::{bucket_settings, log_level};
+pub use validate::{bucket_settings, group, log_level};
 
 /// Everything that is wrong with a configuration, all at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -83,7 +83,7 @@ pub struct RestoreSettings {
     pub memory_limit: Option<u64>,
     /// RESTORE_REPLICATION_FACTOR of a topic that restore creates; `None` is the broker's default.
     pub replication_factor: Option<i16>,
-    /// RESTORE_ANYWAY: checks of the target that only warn: `retention`, `timestamps`, `compaction`, `not-empty`, `expired`, `lost-progress`.
+    /// RESTORE_ANYWAY: checks that only warn: `retention`, `timestamps`, `compaction`, `not-empty`, `expired`, `missing`, `lost-progress`.
     pub anyway: Vec<String>,
     /// SKIP_DAMAGED: go on behind a damaged or missing segment, and record what was skipped.
     pub skip_damaged: bool,

@@ -54,6 +54,11 @@ pub fn bucket_settings(raw: &Raw) -> Result<(StoreSettings, Option<String>), Con
     read.finish(found)
 }
 
+/// GROUP_ID alone, where there is one.
+pub fn group(raw: &Raw) -> Option<String> {
+    Reader::new(raw).optional("GROUP_ID", |group| Ok(group.to_owned())).flatten()
+}
+
 /// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.
 pub fn log_level(raw: &Raw) -> LogLevel {
     level(&mut Reader::new(raw)).unwrap_or(LogLevel::Info)
@@ -226,7 +231,7 @@ fn partition_strategy(text: &str) -> Result<PartitionStrategy, String> {
 }
 
 fn anyway(read: &mut Reader<'_>) -> Option<Vec<String>> {
-    const CHECKS: [&str; 6] = ["retention", "timestamps", "compaction", "not-empty", "expired", "lost-progress"];
+    const CHECKS: [&str; 7] = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "lost-progress"];
     if !read.is_set("RESTORE_ANYWAY") {
         return Some(Vec::new());
     }

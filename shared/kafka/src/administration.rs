@@ -17,12 +17,18 @@ pub trait ClusterAdministration: Debug + Send + Sync {
     /// The brokers, and what this user may do with the cluster as a whole.
     async fn cluster(&self) -> Result<ClusterDescription>;
 
-    /// All groups that this user may see, each once, in order. A cluster leaves out those that it may not describe and does not say so, unless this
-    /// user may [`Describe`](Right::Describe) the cluster.
+    /// All groups that this user may see, each once, in order, whatever their kind. A cluster leaves out those that it may not describe and does not
+    /// say so, unless this user may [`Describe`](Right::Describe) the cluster.
+    ///
+    /// # Errors
+    /// Brokers did not tell of their groups, and no group is known of the others.
     async fn groups(&self) -> Result<Groups>;
 
     /// What each of these groups has committed, or why its coordinator does not tell. One request for each group, a few at once. With
-    /// transactional commits under way an offset is asked for again for about a second, and then told as [`pending`](GroupOffset::pending).
+    /// transactional commits under way an offset is asked for again for about a second, and then told as [`pending`](GroupOffset::pending). A group that
+    /// is not there has committed nothing.
+    ///
+    /// A cluster leaves out topics that this user may not describe, and does not say so.
     async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>>;
 
     /// Configs of each of these topics, or why the cluster does not tell them. A few requests for all. Topics that are not there are absent.
@@ -32,7 +38,7 @@ pub trait ClusterAdministration: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Denied`](crate::KafkaErrorKind::Denied) without Describe on the cluster; [`Unsupported`](crate::KafkaErrorKind::Unsupported) where no
-    /// authorizer is configured.
+    /// authorizer is configured, or where no list could as well be a refusal.
     async fn acls(&self) -> Result<Vec<Acl>>;
 
     /// The SCRAM users. Kafka gives out neither salts nor keys.
@@ -76,9 +82,9 @@ pub struct Groups {
 /// What a cluster says of a group without being asked about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupListing {
-    /// `Stable`, `Empty`, …, as Kafka's tools write it.
+    /// `Stable`, `Empty`, …, as Kafka's tools write it; `Unknown` where the cluster does not tell.
     pub state: String,
-    /// `Classic` or `Consumer` (KIP-848), …, as Kafka's tools write it.
+    /// `Classic` or `Consumer` (KIP-848), as Kafka's tools write it; `Unknown` where the cluster does not tell, and for Streams groups and share groups.
     pub kind: String,
     /// Without the protocol of consumer groups: its commits are of clients that assign partitions to themselves.
     pub is_simple: bool,
@@ -94,7 +100,7 @@ pub struct GroupOffset {
     pub offset: i64,
     /// What stands beside it; empty when there is nothing.
     pub metadata: String,
-    /// A transactional commit was under way: this is the offset before it.
+    /// A transactional commit was under way: this is the offset before it. A partition without a commit before it is absent.
     pub pending: bool,
 }
 

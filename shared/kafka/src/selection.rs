@@ -236,7 +236,10 @@ mod tests {
     fn no_name_of_a_group_is_special() {
         let groups = selection(&["*"], &["tmp-*", "^x[0-9]"]).unwrap();
         let taken = |name: &&str| groups.takes_group(name);
-        assert_eq!(["__connect", "a group/é", "tmp-1", "x1", "x12"].into_iter().filter(taken).collect::<Vec<_>>(), ["__connect", "a group/é", "x12"]);
+        assert_eq!(
+            ["__connect", "a group/é", "tmp-1", "x1", "x12"].into_iter().filter(taken).collect::<Vec<_>>(),
+            ["__connect", "a group/é", "x12"]
+        );
         assert_eq!(groups.entries(), (vec!["*".to_owned()], vec!["tmp-*".to_owned(), "^x[0-9]".to_owned()]));
     }
 

@@ -90,8 +90,14 @@ impl Kafka {
 
     /// A consumer that is a member of `group`, from the return on until it is dropped.
     pub fn subscribe(&self, group: &str, topic: &str) -> Member {
+        self.subscribe_with(group, topic, &[])
+    }
+
+    /// The same with properties of the consumer, for example `group.protocol=consumer`.
+    pub fn subscribe_with(&self, group: &str, topic: &str, properties: &[&str]) -> Member {
         let mut command = self.java("org.apache.kafka.tools.consumer.ConsoleConsumer");
         command.args(["--bootstrap-server", &self.bootstrap, "--group", group, "--topic", topic]);
+        command.args(properties.iter().flat_map(|property| ["--consumer-property", property]));
         let member = Member(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("java/run starts"));
         while !self.admin(GROUPS, ["--describe", "--members", "--group", group]).contains("console-consumer") {
             sleep(Duration::from_millis(200));

@@ -171,10 +171,15 @@ impl Runner {
         self.dir.path().join("backups")
     }
 
-    /// Writes the configuration that backs up `topics` with a group named after the first. `more` are further keys.
+    /// Writes the configuration that backs up `topics` with a group named after the first, without snapshots: the groups of all other tests would
+    /// be in them. `more` are further keys.
     pub fn backup_config(&self, topics: &[&str], more: Value) -> PathBuf {
         let group = format!("backup-of-{}", topics[0]);
-        self.config("backup.json", json!({"TOPIC_NAMES": topics, "GROUP_ID": group, "RETRY_UPLOAD_SECONDS": 1}), more)
+        self.config(
+            "backup.json",
+            json!({"TOPIC_NAMES": topics, "GROUP_ID": group, "RETRY_UPLOAD_SECONDS": 1, "SNAPSHOT_SECONDS": 0}),
+            more,
+        )
     }
 
     /// Writes the configuration that restores `from` into `to`, partition by partition. `more` are further keys.

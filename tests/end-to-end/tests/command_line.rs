@@ -5,11 +5,14 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
+use archive::catalog::Generation;
+use archive::testing::{add_generation, add_segment, add_snapshot, generation, snapshot};
 use end_to_end::function::Function;
 use end_to_end::kafka::{Kafka, unique};
 use end_to_end::runner::{Runner, finish, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
+use store::testing::MemoryStore;
 use tempfile::TempDir;
 
 /// `local-runner cost | head -0`
@@ -135,6 +138,133 @@ fn the_python_tools_restore_file_shows_its_topic_and_no_other() {
     let rows: Vec<Value> = output.stdout.lines().map(|line| serde_json::from_str(&line.expect("text")).expect("JSON")).collect();
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!((&rows[0]["folder"], &rows[0]["python_archives"]), (&json!("davinder.test"), &json!(1)));
+}
+
+/// Something that is deleted, and what is said of it.
+struct Deleted {
+    what: &'static str,
+    /// Which objects.
+    is_deleted: fn(&str) -> bool,
+    /// What verify, list and restore say.
+    says: &'static str,
+    /// `list` knows it by the names and ends of segments; what is in the middle, by their manifests.
+    list: &'static [&'static str],
+    /// Whether restore knows it before it asks Kafka for anything. A hole in the middle it sees when it comes to it: `damage`.
+    is_known_before: bool,
+}
+
+const DELETED: [Deleted; 6] = [
+    Deleted {
+        what: "a topic's folder",
+        is_deleted: |name| name.starts_with("orders/"),
+        says: "orders/ is missing with all that was in it",
+        list: &["list"],
+        is_known_before: true,
+    },
+    Deleted {
+        what: "a partition's folder",
+        is_deleted: |name| name.starts_with("orders/1/"),
+        says: "every segment of orders/1 is missing",
+        list: &["list"],
+        is_known_before: true,
+    },
+    Deleted {
+        what: "the last segment",
+        is_deleted: |name| name.starts_with("orders/0/00000000000000000020.tar.gz"),
+        says: "offsets 20 to 30 of orders/0 are missing at its end",
+        list: &["list"],
+        is_known_before: true,
+    },
+    Deleted {
+        what: "a middle one",
+        is_deleted: |name| name.starts_with("orders/0/00000000000000000010.tar.gz"),
+        says: "orders/0/00000000000000000020.tar.gz",
+        list: &["list", "--segments"],
+        is_known_before: false,
+    },
+    Deleted {
+        what: "topic.json",
+        is_deleted: |name| name == "orders/topic.json",
+        says: "orders/topic.json",
+        list: &["list"],
+        is_known_before: true,
+    },
+    Deleted {
+        what: "all snapshots",
+        is_deleted: |name| name.starts_with("@cluster/"),
+        says: "all snapshots of @cluster/kafka-1/backup/ are missing",
+        list: &["list"],
+        is_known_before: true,
+    },
+];
+
+/// Two partitions of three segments each, and a snapshot that knows of them.
+fn backed_up() -> TempDir {
+    let store = MemoryStore::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let snapshots = Some("@cluster/kafka-1/backup/".to_owned());
+        add_generation(&store, &Generation { partitions: 2, snapshots, ..generation("orders") });
+        for (partition, start) in [(0, 0), (0, 10), (0, 20), (1, 0), (1, 10), (1, 20)] {
+            add_segment(&store, "orders", partition, start..start + 10, 1_700_000_000_000).await;
+        }
+        add_snapshot(&store, &snapshot(1_700_000_000_000, [("orders", "orders", 0, 30), ("orders", "orders", 1, 30)])).await;
+    });
+    let dir = TempDir::new().expect("a temporary folder");
+    for (name, body) in store.snapshot() {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, body).expect("a file");
+    }
+    dir
+}
+
+/// Deletes these objects, and the folders that are empty then.
+fn delete(folder: &Path, under: &Path, is_deleted: fn(&str) -> bool) -> usize {
+    let mut deleted = 0;
+    for entry in fs::read_dir(under).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            deleted += delete(folder, &path, is_deleted);
+            _ = fs::remove_dir(&path);
+        } else if is_deleted(&path.strip_prefix(folder).expect("a part of it").to_string_lossy()) {
+            fs::remove_file(&path).expect("it was there");
+            deleted += 1;
+        }
+    }
+    deleted
+}
+
+/// How a command ended, and all that it said.
+fn run(arguments: &[&str], config: &Path) -> (Option<i32>, String) {
+    let output = local_runner().args(arguments).arg(config).output().expect("local-runner starts");
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    (output.status.code(), said)
+}
+
+#[test]
+fn what_was_backed_up_and_is_deleted_is_named_by_verify_list_and_restore() {
+    let none = Deleted { what: "nothing", is_deleted: |_| false, says: "", list: &["list", "--segments"], is_known_before: false };
+    for Deleted { what, is_deleted, says, list, is_known_before } in DELETED.into_iter().chain([none]) {
+        let dir = backed_up();
+        let is_none = delete(dir.path(), dir.path(), is_deleted) == 0;
+        let code = Some(i32::from(!is_none));
+        for arguments in [list, &["verify"], &["--json", "verify"]] {
+            let (ended, said) = run(arguments, dir.path());
+            assert!(ended == code && said.contains(says), "{what}, {arguments:?}: {ended:?} {said}");
+        }
+        let config = TempDir::new().expect("a temporary folder");
+        let keys = json!({
+            "BOOTSTRAP_SERVERS": "127.0.0.1:9", "BACKUP_TOPIC_NAME": "orders", "RESTORE_TOPIC_NAME": "copy", "FILESYSTEM_TYPE": "LINUX",
+            "FILESYSTEM_BACKUP_DIR": dir.path(),
+        });
+        let path = config.path().join("restore.json");
+        fs::write(&path, keys.to_string()).expect("a file");
+        if is_known_before {
+            let (ended, said) = run(&["restore", "--once"], &path);
+            assert!(ended == Some(1) && said.contains(says), "{what}, restore: {ended:?} {said}");
+        }
+    }
 }
 
 /// Whoever runs `--until-caught-up && delete-the-topic` must not be told that all of it is safe.

@@ -21,7 +21,8 @@ const NAMED: usize = 5;
 
 impl Backup {
     pub(super) fn assemble(&self, scope: Scope<'_>, answers: Answers, every: Millis) -> Snapshot {
-        let Answers { from, until, brokers, acls, users, configs, groups, offsets, commits, mut ranges, topics: now, offsets_again } = answers;
+        let Answers { from, until, brokers, acls, users, configs, groups, offsets, commits, mut ranges, topics: now, offsets_again } =
+            answers;
         let mut topics = BTreeMap::new();
         for name in scope.wanted {
             let Some(facts) = scope.topics.get(name) else {
@@ -109,11 +110,7 @@ fn newest_folder(topic: &str, commits: &BTreeMap<TopicPartition, BackupCommit>) 
     of_topic.max_by_key(|commit| commit.generation()).map(|commit| commit.folder.clone())
 }
 
-fn partition_of(
-    commit: Option<&BackupCommit>,
-    range: Option<kafka::Result<OffsetRange>>,
-    topic_folder: Option<&str>,
-) -> PartitionSnapshot {
+fn partition_of(commit: Option<&BackupCommit>, range: Option<kafka::Result<OffsetRange>>, topic_folder: Option<&str>) -> PartitionSnapshot {
     let (log, why) = match range {
         Some(Ok(OffsetRange { log_start, end, high_watermark })) => (Some(LogSnapshot { log_start, end, high_watermark }), None),
         Some(Err(error)) => (None, Some(in_full(&error))),

@@ -47,12 +47,8 @@ impl Backup {
         scope: Scope<'_>,
     ) -> Result<Answers> {
         let names: Vec<String> = scope.topics.keys().cloned().collect();
-        let (cluster, acls, users, configs) = futures::join!(
-            administration.cluster(),
-            administration.acls(),
-            administration.users(),
-            administration.topic_configs(&names)
-        );
+        let (cluster, acls, users, configs) =
+            futures::join!(administration.cluster(), administration.acls(), administration.users(), administration.topic_configs(&names));
         pace.check()?;
 
         let from = self.clock.now();
@@ -92,7 +88,11 @@ impl Backup {
     }
 
     /// Those of CONSUMER_GROUPS, without the one that holds the progress of this backup.
-    async fn groups_to_ask(&self, administration: &dyn ClusterAdministration, sees_all: Option<bool>) -> Told<BTreeMap<String, GroupListing>> {
+    async fn groups_to_ask(
+        &self,
+        administration: &dyn ClusterAdministration,
+        sees_all: Option<bool>,
+    ) -> Told<BTreeMap<String, GroupListing>> {
         let listed = match administration.groups().await {
             Ok(listed) => listed,
             Err(error) => return Told::Absent(in_full(&error)),

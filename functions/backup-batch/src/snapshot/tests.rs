@@ -11,7 +11,7 @@ use super::*;
 use crate::testing::Fake;
 
 /// A snapshot every five minutes.
-fn backup(fake: &Fake, selection: Selection, groups: Selection) -> Backup {
+pub(crate) fn backup(fake: &Fake, selection: Selection, groups: Selection) -> Backup {
     let mut backup = fake.backup_of(selection).with_snapshots_of(Arc::new(fake.clone()));
     Arc::get_mut(&mut backup.settings).unwrap().snapshots = Some(SnapshotSettings { every: Duration::from_secs(300), groups });
     backup
@@ -64,6 +64,8 @@ async fn there_is_one_in_each_slot_named_by_its_end_rounded_up() {
         assert_eq!(backup.invoke(&all()).await.unwrap().snapshot_age_seconds, Some(age));
         assert_eq!(names_of(&fake).len(), count, "{now}");
     }
+    let topic_json = String::from_utf8(fake.bucket.snapshot()["orders/topic.json"].to_vec()).unwrap();
+    assert!(topic_json.contains(r#""snapshots": "@cluster/memory/backup/""#), "so that it is seen when all are gone: {topic_json}");
     let taken = read(&fake, "@cluster/memory/backup/1970/01/01/000500Z.json.gz").await;
     let partition = &taken.topics["orders"].partitions[&0];
     assert_eq!((partition.backed_up, partition.log.unwrap().end), (None, 25), "before the work");

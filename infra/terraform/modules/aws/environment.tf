@@ -12,7 +12,7 @@ locals {
 
   # As the program has them; tests compare them with it.
   internal_topics = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
-  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "lost-progress"]
+  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "lost-progress"]
 
   restore_kafka = var.restore_kafka == null ? var.kafka : var.restore_kafka
   restore_id    = var.restore == null ? null : coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}")

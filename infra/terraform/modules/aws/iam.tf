@@ -29,14 +29,12 @@ locals {
       )
     }
     restore = var.restore == null ? null : {
-      # The generations of the topic, to find the newest, and because one can continue another. Then its own objects, which restore a topic belongs
-      # to, and whether that one is finished.
+      # The generations of the topic, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
+      # objects, which restore a topic belongs to, and whether that one is finished.
       objects = concat(
         ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}/*"],
         endswith(var.restore.backup_topic, "@1") ? [] : ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}@*/*"],
-        ["${local.bucket_arn}/${local.prefix}@restore/*"],
-        # What there was, to name what is missing.
-        ["${local.bucket_arn}/${local.prefix}@cluster/*"],
+        ["${local.bucket_arn}/${local.prefix}@cluster/*", "${local.bucket_arn}/${local.prefix}@restore/*"],
       )
       checkpoints = [
         "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",

@@ -247,7 +247,7 @@ variable "restore" {
     - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
     - max_segments: segments of one invocation; 0 is until done or out of time (MAX_SEGMENTS_PER_INVOCATION).
     - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR). Default: the original's, as far as there are brokers.
-    - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired of the backup, lost-progress (RESTORE_ANYWAY).
+    - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired and missing of the backup, lost-progress (RESTORE_ANYWAY).
     - skip_damaged: true goes on behind a damaged segment and records what was skipped (SKIP_DAMAGED).
   EOT
   type = object({

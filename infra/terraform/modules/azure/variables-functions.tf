@@ -117,7 +117,7 @@ variable "restore" {
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
     - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR); null is the original's, as far as there are brokers.
-    - anyway: checks that only warn (RESTORE_ANYWAY): retention, timestamps, compaction and not-empty of the target, expired of the backup, lost-progress.
+    - anyway: checks that only warn (RESTORE_ANYWAY): retention, timestamps, compaction and not-empty of the target, expired and missing of the backup, lost-progress.
     - skip_damaged: go on behind a damaged segment, and record what was skipped (SKIP_DAMAGED).
   EOT
   type = object({

@@ -201,8 +201,9 @@ impl<'a> Generations<'a> {
         }
     }
 
-    /// Keeps what re-creates the topic up to date: partitions that were added or have `begun`, configs that were changed, ids that it got since.
-    /// Losing a race is no harm.
+    /// Keeps what re-creates the topic up to date: partitions that were added or have `begun`, configs that were changed, ids that it got since; and what
+    /// names of `snapshots` begin with, once some were taken, so that it is seen when all of them are missing. No request when it says all of that
+    /// already. Losing a race is no harm.
     ///
     /// # Errors
     /// What the store says.
@@ -213,8 +214,10 @@ impl<'a> Generations<'a> {
         topic: &TopicIdentity,
         facts: &TopicFacts,
         begun: &BTreeSet<i32>,
+        snapshots: Option<String>,
     ) -> Result<()> {
         let mut fresh = known.clone();
+        fresh.snapshots = fresh.snapshots.or(snapshots);
         fresh.partitions = fresh.partitions.max(facts.partitions);
         fresh.replication_factor = facts.replication_factor.or(fresh.replication_factor);
         fresh.begun.extend(begun);
@@ -222,26 +225,6 @@ impl<'a> Generations<'a> {
         fresh.topic_id = fresh.topic_id.or_else(|| topic.topic.clone());
         fresh.cluster_id = fresh.cluster_id.or_else(|| topic.cluster.clone());
         self.replace(known, version, &fresh).await
-    }
-
-    /// Says in `topic.json` that snapshots of the series with this prefix were taken, so that it is seen when all of them are missing. No request when
-    /// it says so already. Losing a race is no harm: the next invocation says it.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn note_snapshots(&self, known: &Generation, version: &Version, prefix: &str) -> Result<()> {
-        self.replace(known, version, &Generation { snapshots: Some(prefix.to_owned()), ..known.clone() }).await
-    }
-
-    /// [`note_snapshots`](Self::note_snapshots) of a generation that was not read yet: one request, two when it does not say so. False when there is none
-    /// of that number.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub async fn note_snapshots_of(&self, number: u32, prefix: &str) -> Result<bool> {
-        let Some((known, version)) = self.get(number).await? else { return Ok(false) };
-        self.note_snapshots(&known, &version, prefix).await?;
-        Ok(true)
     }
 
     async fn replace(&self, known: &Generation, version: &Version, fresh: &Generation) -> Result<()> {
@@ -343,15 +326,18 @@ mod tests {
         let of = identity(Some("a"), Some(1));
         generations.begin(generation(1, &of)).await.unwrap();
         let (known, version) = generations.get(1).await.unwrap().unwrap();
-        assert!(generations.note_snapshots_of(1, "@cluster/a/b/").await.unwrap());
+        let facts = TopicFacts { id: None, partitions: known.partitions, replication_factor: None, configs: known.configs.clone() };
+        let note = async |known: &Generation, version: &Version, series: &str| {
+            generations.refresh(known, version, &of, &facts, &BTreeSet::new(), Some(series.to_owned())).await.unwrap();
+        };
+        note(&known, &version, "@cluster/a/b/").await;
         let (noted, newer) = generations.get(1).await.unwrap().unwrap();
         assert_eq!(noted, Generation { snapshots: Some("@cluster/a/b/".to_owned()), ..known.clone() });
-        generations.note_snapshots(&known, &version, "@cluster/a/c/").await.unwrap();
+        note(&known, &version, "@cluster/a/c/").await;
         assert_eq!(generations.get(1).await.unwrap().unwrap(), (noted.clone(), newer.clone()), "another one was faster");
         let before = store.counts();
-        generations.note_snapshots(&noted, &newer, "@cluster/a/b/").await.unwrap();
+        note(&noted, &newer, "@cluster/a/b/").await;
         assert_eq!(store.counts(), before);
-        assert!(!generations.note_snapshots_of(2, "@cluster/a/b/").await.unwrap());
     }
 
     #[tokio::test]

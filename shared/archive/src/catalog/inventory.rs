@@ -11,15 +11,11 @@ use futures::{StreamExt, stream};
 use kernel::clock::{Millis, age, rfc3339};
 use serde::Deserialize;
 use store::{ObjectStore, StoreError, StoreErrorKind};
-use tokio::sync::Semaphore;
 
-use crate::catalog::snapshot_object::{SnapshotPart, read_part};
+use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
 use crate::catalog::snapshots::AT_ONCE;
 use crate::catalog::{Generation, SnapshotEntry, Snapshots, names};
 use crate::{Error, Result};
-
-/// KiB of snapshots that are read at the same time: whatever their number, they fit into the memory of a small function.
-const KIB_AT_ONCE: u32 = 64 << 10;
 
 /// What was backed up, by folder.
 #[derive(Debug, Default)]
@@ -111,7 +107,7 @@ impl Inventory {
             }
             entries.extend(found);
         }
-        let room = Semaphore::new(KIB_AT_ONCE as usize);
+        let room = Room::default();
         let mut parts = stream::iter(entries).map(|entry| part(store, &room, entry)).buffered(AT_ONCE);
         while let Some((entry, part)) = parts.next().await {
             let added = part.and_then(|part| inventory.add(store, &entry, part, topic, now));
@@ -210,10 +206,8 @@ impl Inventory {
     }
 }
 
-async fn part(store: &dyn ObjectStore, room: &Semaphore, entry: SnapshotEntry) -> (SnapshotEntry, Result<Part>) {
-    let kib = u32::try_from(entry.size >> 10).unwrap_or(KIB_AT_ONCE).clamp(1, KIB_AT_ONCE);
-    // Never closed.
-    let _room = room.acquire_many(kib).await;
+async fn part(store: &dyn ObjectStore, room: &Room, entry: SnapshotEntry) -> (SnapshotEntry, Result<Part>) {
+    let _room = room.of(entry.size).await;
     let read = read_part(store, &entry.name).await;
     (entry, read)
 }

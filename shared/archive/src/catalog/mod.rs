@@ -17,6 +17,7 @@
 //! | `snapshot.rs` | what a cluster was at one moment, and how far its backup was |
 //! | `snapshot_object.rs` | how that is written and read, within bounds |
 //! | `snapshots.rs` | which snapshots there are |
+//! | `summary.rs` | what a list tells of each snapshot |
 //! | `inventory.rs` | what they say was backed up, to be compared with what is there |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `spans.rs` | where records of a restore went |
@@ -42,6 +43,7 @@ mod snapshot_object;
 mod snapshots;
 mod spans;
 mod strategy;
+mod summary;
 
 pub use binding::Binding;
 pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
@@ -62,3 +64,4 @@ pub use snapshot::{GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot
 pub use snapshots::{SnapshotEntry, Snapshots};
 pub use spans::{Span, pair};
 pub use strategy::PartitionStrategy;
+pub use summary::{PartitionState, SnapshotSummary, TopicSummary, summaries};

@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 
 use serde::de::DeserializeOwned;
 use store::{Body, ObjectStore, StoreError, StoreErrorKind};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::catalog::Snapshot;
 use crate::catalog::identity::check_version;
@@ -97,6 +98,25 @@ fn unpack<T: DeserializeOwned>(object: &[u8], most: u64) -> io::Result<T> {
         found
     };
     if gzip.into_inner().is_empty() { Ok(found) } else { Err(io::Error::other("something follows its end")) }
+}
+
+/// Lets only so much be read at the same time: whatever the number of snapshots, they fit into the memory of a small function.
+pub(super) struct Room(Semaphore);
+
+impl Room {
+    const KIB: u32 = 64 << 10;
+
+    /// Waits until there is room for an object of so many bytes.
+    pub(super) async fn of(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let kib = u32::try_from(bytes >> 10).unwrap_or(Self::KIB).clamp(1, Self::KIB);
+        self.0.acquire_many(kib).await.ok() // Never closed.
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Semaphore::new(Self::KIB as usize))
+    }
 }
 
 /// Lets so many bytes through, and fails at the next one.

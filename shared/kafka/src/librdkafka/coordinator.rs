@@ -20,7 +20,8 @@ pub(super) async fn explained(asker: &Asker, doing: Doing, error: KafkaError) ->
         _ => "__consumer_offsets",
     };
     let handle = asker.handle();
-    let Ok((_, brokers)) = handle.describe_cluster(asker.limit()).await else { return error };
+    let Ok(cluster) = handle.describe_cluster(false, asker.limit()).await else { return error };
+    let brokers = cluster.brokers.len();
     let Ok(topics) = handle.describe_topics(&[internal.to_owned()], asker.limit()).await else { return error };
     let is_missing =
         |described: &Result<_, Failure>| described.as_ref().is_err_and(|failure| errors::kind(failure) == KafkaErrorKind::UnknownTopic);

@@ -15,6 +15,9 @@ pub(super) enum Doing {
     DescribeCluster,
     ListTopics,
     DescribeGroup,
+    ListGroups,
+    DescribeAcls,
+    DescribeUsers,
     DescribeTopic,
     DescribeConfigs,
     ListOffsets,
@@ -33,6 +36,9 @@ impl Doing {
             Self::DescribeCluster => "describing the cluster",
             Self::ListTopics => "listing the topics",
             Self::DescribeGroup => "describing the group",
+            Self::ListGroups => "listing the consumer groups",
+            Self::DescribeAcls => "reading the access control lists",
+            Self::DescribeUsers => "reading the SCRAM users",
             Self::DescribeTopic => "describing the topic",
             Self::DescribeConfigs => "reading the topic's configs",
             Self::ListOffsets => "listing offsets",
@@ -49,7 +55,7 @@ impl Doing {
     /// The ACL operations that it takes.
     fn acls(self) -> &'static str {
         match self {
-            Self::DescribeCluster => "Describe on the cluster",
+            Self::DescribeCluster | Self::ListGroups | Self::DescribeAcls | Self::DescribeUsers => "Describe on the cluster",
             Self::ListTopics | Self::DescribeTopic | Self::ListOffsets => "Describe on the topic",
             Self::DescribeConfigs => "DescribeConfigs on the topic",
             Self::DescribeGroup => "Describe on the group",
@@ -159,6 +165,7 @@ fn denied(doing: Doing, code: Code) -> &'static str {
         (Code::GROUP_AUTHORIZATION_FAILED, _) => "Read on the group",
         (Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, _) => "Write and Describe on the transactional id",
         (Code::CLUSTER_AUTHORIZATION_FAILED, Doing::CreateTopic) => "Create on the cluster",
+        (Code::CLUSTER_AUTHORIZATION_FAILED, Doing::ListGroups | Doing::DescribeAcls | Doing::DescribeUsers) => doing.acls(),
         // Asked for when a producer begins: newer brokers take Write on any topic for it.
         (Code::CLUSTER_AUTHORIZATION_FAILED, _) => Doing::Write.acls(),
         (Code::TOPIC_AUTHORIZATION_FAILED, Doing::CommitTransaction) => "Read on the topic",
@@ -190,7 +197,9 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
         | Code::CLUSTER_AUTHORIZATION_FAILED
         | Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Kind::Denied,
         Code::AUTHENTICATION | Code::SASL_AUTHENTICATION_FAILED | Code::SSL | Code::UNSUPPORTED_SASL_MECHANISM => Kind::Credentials,
-        Code::UNSUPPORTED_FEATURE | Code::UNSUPPORTED_VERSION | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Kind::Unsupported,
+        Code::SECURITY_DISABLED | Code::UNSUPPORTED_FEATURE | Code::UNSUPPORTED_VERSION | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => {
+            Kind::Unsupported
+        }
         Code::MSG_SIZE_TOO_LARGE | Code::RECORD_LIST_TOO_LARGE => Kind::RecordTooLarge,
         Code::INVALID_TIMESTAMP | Code::INVALID_RECORD | Code::INVALID_DIFFERENT_RECORD => Kind::RecordRefused,
         Code::CRIT_SYS_RESOURCE => Kind::Unavailable,
@@ -226,6 +235,15 @@ fn advertised(problem: &str) -> Option<&str> {
 fn is_silence(code: Code) -> bool {
     let silences = [Code::ALL_BROKERS_DOWN, Code::MSG_TIMED_OUT, Code::RESOLVE, Code::TIMED_OUT, Code::TIMED_OUT_QUEUE, Code::TRANSPORT];
     silences.contains(&code)
+}
+
+/// Names for an error: a pattern can take thousands of topics.
+pub(super) fn few_of(mut topics: Vec<&str>) -> String {
+    const FEW: usize = 5;
+    let others = topics.len().saturating_sub(FEW);
+    topics.truncate(FEW);
+    let names = topics.join(", ");
+    if others == 0 { names } else { format!("{names} and {others} other topics") }
 }
 
 /// There is no coordinator now, or it is only just becoming one.

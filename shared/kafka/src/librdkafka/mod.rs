@@ -6,6 +6,7 @@
 //! | `attend.rs` | renews the login of a client |
 //! | `property.rs` | librdkafka's own judgement of a property |
 //! | `source.rs`, `reader.rs` | the cluster that backup reads |
+//! | `administration.rs`, `group_offsets.rs`, `configs.rs` | what there is in it beside records |
 //! | `reading.rs` | the client that reads, and when another one takes its place |
 //! | `probe.rs`, `signs.rs` | whether records of old message formats are read as they are |
 //! | `target.rs`, `writer.rs` | the cluster that restore writes to |
@@ -17,11 +18,14 @@
 //! | `embedded.rs` | a broker inside this process, for the demo and for tests |
 //! | `native/` | the only unsafe code |
 
+mod administration;
 mod attend;
 mod client;
+mod configs;
 mod coordinator;
 mod embedded;
 mod errors;
+mod group_offsets;
 mod native;
 mod observer;
 mod probe;

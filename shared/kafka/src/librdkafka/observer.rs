@@ -64,7 +64,10 @@ impl Observer {
         let line = self.redact(line);
         match level {
             // Settings are shared by readers and writers; librdkafka warns about each that is not for this kind of client.
-            _ if facility == "CONFWARN" || is_handled(facility, &line) => tracing::debug!(target: "librdkafka", facility, "{line}"),
+            // What librdkafka does not know of an access control list is told by the list.
+            _ if ["CONFWARN", "DESCRIBEACLSRESPONSE"].contains(&facility) || is_handled(facility, &line) => {
+                tracing::debug!(target: "librdkafka", facility, "{line}")
+            }
             ..=4 => tracing::warn!(target: "librdkafka", facility, "{line}"),
             5..=6 => tracing::info!(target: "librdkafka", facility, "{line}"),
             _ => tracing::debug!(target: "librdkafka", facility, "{line}"),

@@ -8,14 +8,14 @@ use async_trait::async_trait;
 use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
-use super::coordinator;
-use super::errors::{self, Doing};
-use super::native::{Code, Committed, ConfigEntry, Failure, Handle, Stream};
+use super::errors::{self, Doing, few_of};
+use super::native::{Code, Committed, Failure, Handle, Stream};
 use super::probe::Prober;
 use super::reader::Reader;
 use super::reading::ReadingClient;
 use super::tries::{Asker, Tries};
 use super::waiting::watched;
+use super::{configs, coordinator};
 use crate::{
     CommittedOffset, Isolation, KafkaErrorKind, KafkaSettings, OffsetRange, PartitionReader, Result, Right, Rights, SourceCluster,
     TopicFacts, TopicId, TopicPartition,
@@ -31,7 +31,7 @@ pub struct RdKafkaSource {
     settings: Arc<KafkaSettings>,
     group: String,
     isolation: Isolation,
-    asker: Asker,
+    pub(super) asker: Asker,
     reading: Arc<ReadingClient>,
     /// Id of the cluster that answered last.
     cluster: Mutex<Option<String>>,
@@ -72,6 +72,11 @@ impl RdKafkaSource {
         loop {
             match tries.handle().rights_on_topics(topics, tries.limit()).await {
                 Ok(rights) => return Ok(rights),
+                // The brokers do not know the question.
+                Err(failure) if errors::kind(&failure) == KafkaErrorKind::Unsupported => {
+                    let seen = describe_each(&self.asker, topics).await?;
+                    return Ok(seen.into_iter().filter(|(_, facts)| facts.is_ok()).map(|(topic, _)| (topic, None)).collect());
+                }
                 Err(failure) => tries.again(failure).await?,
             }
         }
@@ -83,8 +88,12 @@ impl RdKafkaSource {
         loop {
             match tries.handle().rights_on_group(&self.group, tries.limit()).await {
                 Ok(rights) => return Ok(rights),
-                Err(failure) if errors::kind(&failure) == KafkaErrorKind::Denied => return Ok(Some(BTreeSet::new())),
-                Err(failure) => tries.again(failure).await?,
+                Err(failure) => match errors::kind(&failure) {
+                    KafkaErrorKind::Denied => return Ok(Some(BTreeSet::new())),
+                    // The brokers do not know the question.
+                    KafkaErrorKind::Unsupported => return Ok(None),
+                    _ => tries.again(failure).await?,
+                },
             }
         }
     }
@@ -128,7 +137,7 @@ impl SourceCluster for RdKafkaSource {
     }
 
     async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
-        configs(&self.asker, topic, |own| own).await
+        configs::of_topic(&self.asker, topic, |own| own).await
     }
 
     async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
@@ -305,34 +314,6 @@ async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<Stri
     }
 }
 
-/// DescribeConfigs, for source and target: of the entries that are the topic's own or not, those that `wanted` wants. `None` from a cluster
-/// that does not tell, or not this user: neither backup nor restore depends on them.
-pub(super) async fn configs(asker: &Asker, topic: &str, wanted: fn(bool) -> bool) -> Result<Option<BTreeMap<String, String>>> {
-    let mut tries = asker.tries(topic, Doing::DescribeConfigs);
-    loop {
-        match tries.handle().describe_configs(topic, tries.limit()).await {
-            Ok(entries) => {
-                let some = entries.into_iter().filter(|entry| wanted(entry.own) || is_more_than_the_default(entry));
-                return Ok(Some(some.map(|entry| (entry.name, entry.value)).collect()));
-            }
-            Err(failure) => match errors::kind(&failure) {
-                KafkaErrorKind::Unsupported => return Ok(None),
-                KafkaErrorKind::Denied => {
-                    tracing::warn!("going on without the topic's configs: {}", tries.error(failure));
-                    return Ok(None);
-                }
-                _ => tries.again(failure).await?,
-            },
-        }
-    }
-}
-
-/// Whether it is how many replicas must have a record, and the cluster says more than Kafka does: with the defaults of another cluster a topic
-/// would silently be less safe.
-fn is_more_than_the_default(entry: &ConfigEntry) -> bool {
-    entry.name == "min.insync.replicas" && entry.value != "1"
-}
-
 /// OffsetFetch of the group that `asker` asks about, for source and target.
 pub(super) async fn committed(
     asker: &Asker,
@@ -388,13 +369,4 @@ fn is_absent(code: Code) -> bool {
 fn topics(partitions: &[TopicPartition]) -> String {
     let topics: BTreeSet<&str> = partitions.iter().map(|partition| partition.topic.as_str()).collect();
     few_of(topics.into_iter().collect())
-}
-
-/// Names for an error: a pattern can take thousands of topics.
-fn few_of(mut topics: Vec<&str>) -> String {
-    const FEW: usize = 5;
-    let others = topics.len().saturating_sub(FEW);
-    topics.truncate(FEW);
-    let names = topics.join(", ");
-    if others == 0 { names } else { format!("{names} and {others} other topics") }
 }

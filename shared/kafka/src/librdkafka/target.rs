@@ -11,9 +11,9 @@ use rdkafka::Offset;
 use super::client;
 use super::errors::{self, Doing};
 use super::native::{NativeNewTopic, Producer};
-use super::source;
 use super::tries::{Asker, PAUSES};
 use super::writer::Writer;
+use super::{configs, source};
 use crate::{
     ClusterFacts, Delivery, Extent, KafkaError, KafkaErrorKind, KafkaSettings, NewTopic, RecordWriter, Result, TargetCluster, TopicFacts,
     TopicPartition, WriterName,
@@ -123,7 +123,7 @@ impl RdKafkaTarget {
     }
 
     async fn configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
-        let configs = source::configs(&self.asker, topic, |_| true).await?.unwrap_or_default();
+        let configs = configs::of_topic(&self.asker, topic, |_| true).await?.unwrap_or_default();
         let number = |name: &str| configs.get(name).and_then(|value| value.parse::<usize>().ok());
         // A batch must also fit into one file of the log.
         let batch = number(MAX_MESSAGE_BYTES.0).unwrap_or(MAX_MESSAGE_BYTES.1).min(number("segment.bytes").unwrap_or(usize::MAX));
@@ -145,8 +145,10 @@ impl TargetCluster for RdKafkaTarget {
     async fn cluster(&self) -> Result<ClusterFacts> {
         let mut tries = self.asker.tries("the target cluster", Doing::DescribeCluster);
         loop {
-            match tries.handle().describe_cluster(tries.limit()).await {
-                Ok((id, brokers)) => return Ok(ClusterFacts { id, brokers: i32::try_from(brokers).unwrap_or(i32::MAX) }),
+            match tries.handle().describe_cluster(false, tries.limit()).await {
+                Ok(cluster) => {
+                    return Ok(ClusterFacts { id: cluster.id, brokers: i32::try_from(cluster.brokers.len()).unwrap_or(i32::MAX) });
+                }
                 Err(failure) => tries.again(failure).await?,
             }
         }
@@ -162,7 +164,7 @@ impl TargetCluster for RdKafkaTarget {
     }
 
     async fn own_configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
-        source::configs(&self.asker, topic, |own| own).await
+        configs::of_topic(&self.asker, topic, |own| own).await
     }
 
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {

@@ -36,7 +36,7 @@ fn the_roles_of_the_aws_module_suffice() {
     let folders = [topic.clone(), format!("{topic}@2")];
     for ((folder, copy), dump) in folders.iter().zip(&copies).zip([&before, &after]) {
         let own = [format!("{prefix}/@restore/{copy}/*"), format!("{prefix}/@restore/@target/*")];
-        let objects = [format!("{prefix}/{folder}/*"), format!("{prefix}/@restore/*")];
+        let objects = [format!("{prefix}/{folder}/*"), format!("{prefix}/@cluster/*"), format!("{prefix}/@restore/*")];
         let restore = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &own));
         let generation = if *folder == topic { format!("{topic}@1") } else { folder.clone() };
         restore.restore(&restore.restore_config(&generation, copy, json!({"RESTORE_ID": copy})));
@@ -46,13 +46,15 @@ fn the_roles_of_the_aws_module_suffice() {
     // As iam.tf has it for a topic without a number.
     let copy = unique("copy");
     let own = [format!("{prefix}/@restore/{copy}/*"), format!("{prefix}/@restore/@target/*")];
-    let objects = [format!("{prefix}/{topic}/*"), format!("{prefix}/{topic}@*/*"), format!("{prefix}/@restore/*")];
+    let ours = ["@cluster/*", "@restore/*"].map(|folder| format!("{prefix}/{folder}"));
+    let objects = [&ours[..], &[format!("{prefix}/{topic}/*"), format!("{prefix}/{topic}@*/*")]].concat();
     let restore = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &own));
     restore.restore(&restore.restore_config(&topic, &copy, json!({"RESTORE_ID": copy})));
     assert_identical(&after, &kafka.dump(&copy, Read::Uncommitted));
 
     // The policies are looked at: this role is not for the other generation.
-    let other = Runner::on(&kafka, role(&minio, &prefix, "restore", &[format!("{prefix}/{topic}/*")], &[]));
+    let objects = [format!("{prefix}/{topic}/*"), format!("{prefix}/@cluster/*")];
+    let other = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &[]));
     let config = other.restore_config(&folders[1], &unique("copy"), Value::Null);
     other.run([Path::new("restore"), &config, Path::new("--once")]).failed_with(&["s3:GetObject"]);
 }

@@ -1,6 +1,7 @@
 //! What Kafka and its administrators do to a backup and to a restore, on a real one, and what the program makes of it.
 
 mod acls;
+mod administration;
 mod brokers;
 mod claims;
 mod configs;
@@ -14,6 +15,7 @@ mod old_formats;
 mod patterns;
 mod replicas;
 mod slow;
+mod snapshots;
 mod targets;
 mod times;
 mod topics;

@@ -19,13 +19,8 @@ use crate::{CommittedOffset, TopicPartition};
 // See `code.rs`.
 unsafe extern "C" {
     fn rd_kafka_topic_result_error(result: *const rd_kafka_topic_result_t) -> c_int;
-    fn rd_kafka_ConfigResource_error(resource: *const rd_kafka_ConfigResource_t) -> c_int;
-    fn rd_kafka_ConfigEntry_source(entry: *const rd_kafka_ConfigEntry_t) -> c_int;
     fn rd_kafka_committed(rk: *mut rd_kafka_t, partitions: *mut rd_kafka_topic_partition_list_t, timeout_ms: c_int) -> c_int;
 }
-
-/// A config entry that was set on the topic itself. Brokers know more sources than librdkafka's enum does.
-const OWN: c_int = rd_kafka_ConfigSource_t::RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG as c_int;
 
 /// A topic as DescribeTopics has it.
 #[derive(Debug)]
@@ -36,15 +31,6 @@ pub(crate) struct Described {
     pub(crate) partitions: usize,
     /// Most replicas that one of them has.
     pub(crate) replicas: usize,
-}
-
-/// A config entry of a topic.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) value: String,
-    /// Set on the topic itself, rather than inherited from the broker.
-    pub(crate) own: bool,
 }
 
 /// A topic to be created.
@@ -71,24 +57,6 @@ impl Handle {
                 rd_kafka_mem_free(self.as_ptr(), id.cast());
                 copy
             })
-        }
-    }
-
-    /// DescribeCluster: the cluster's id, where it has one, and its number of brokers. One Metadata request.
-    pub(crate) async fn describe_cluster(self: &Arc<Self>, timeout: Duration) -> Result<(Option<String>, usize), Failure> {
-        let pending = {
-            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER, timeout);
-            // SAFETY: a valid instance, options and queue.
-            Pending::send(self, &options, |rk, options, queue| unsafe { rd_kafka_DescribeCluster(rk, options, queue) })
-        };
-        let event = pending.answer().await?;
-        let mut brokers = 0;
-        // SAFETY: an event of this request; what is read belongs to it and is copied.
-        unsafe {
-            let result = rd_kafka_event_DescribeCluster_result(event.as_ptr());
-            rd_kafka_DescribeCluster_result_nodes(result, &raw mut brokers);
-            let id = text(rd_kafka_DescribeCluster_result_cluster_id(result));
-            Ok((Some(id).filter(|id| !id.is_empty()), brokers))
         }
     }
 
@@ -155,41 +123,6 @@ impl Handle {
         }
     }
 
-    /// DescribeConfigs of one topic, without entries whose values the broker hides.
-    pub(crate) async fn describe_configs(self: &Arc<Self>, topic: &str, timeout: Duration) -> Result<Vec<Entry>, Failure> {
-        let pending = {
-            let topic = c_string(topic)?;
-            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
-            // SAFETY: a C string, copied into the resource, which the request copies.
-            Pending::send(self, &options, |rk, options, queue| unsafe {
-                let mut resource = rd_kafka_ConfigResource_new(rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, topic.as_ptr());
-                rd_kafka_DescribeConfigs(rk, &raw mut resource, 1, options, queue);
-                rd_kafka_ConfigResource_destroy(resource);
-            })
-        };
-        let event = pending.answer().await?;
-        let (mut count, mut entries) = (0, Vec::new());
-        // SAFETY: an event of this request; what is read belongs to it and is copied.
-        unsafe {
-            let result = rd_kafka_event_DescribeConfigs_result(event.as_ptr());
-            for resource in array(rd_kafka_DescribeConfigs_result_resources(result, &raw mut count), count) {
-                let code = Code(rd_kafka_ConfigResource_error(*resource));
-                if code != Code::NO_ERROR {
-                    return Err(Failure::new(code, text(rd_kafka_ConfigResource_error_string(*resource))));
-                }
-                let visible = array(rd_kafka_ConfigResource_configs(*resource, &raw mut count), count)
-                    .iter()
-                    .filter(|entry| rd_kafka_ConfigEntry_is_sensitive(**entry) == 0 && !rd_kafka_ConfigEntry_value(**entry).is_null());
-                entries.extend(visible.map(|entry| Entry {
-                    name: text(rd_kafka_ConfigEntry_name(*entry)),
-                    value: text(rd_kafka_ConfigEntry_value(*entry)),
-                    own: rd_kafka_ConfigEntry_source(*entry) == OWN,
-                }));
-            }
-        }
-        Ok(entries)
-    }
-
     /// CreateTopics for one topic.
     pub(crate) async fn create_topic(self: &Arc<Self>, topic: &NativeNewTopic<'_>, timeout: Duration) -> Result<(), Failure> {
         let pending = {
@@ -233,8 +166,7 @@ impl Handle {
     /// OffsetFetch: what the group of this client committed. Blocks. Waits for the coordinator, and for transactions that are about to
     /// change an offset.
     ///
-    /// Not ListConsumerGroupOffsets, the request for any group: librdkafka crashes when that is answered by a broker which is not, or not
-    /// yet, the coordinator (its issue 5040).
+    /// Not [`group_offsets`](Handle::group_offsets), the request for any group, which does not wait for transactions.
     ///
     /// # Errors
     /// A time-out can hide that the search for the coordinator failed, which [`Handle::group_failure`] tells.
@@ -336,7 +268,7 @@ unsafe fn committed(element: *const rd_kafka_topic_partition_t) -> Committed {
 ///
 /// # Safety
 /// `list` is null or points to a list that lives, unchanged, as long as the pointers are used.
-unsafe fn elements(list: *const rd_kafka_topic_partition_list_t) -> impl Iterator<Item = *const rd_kafka_topic_partition_t> {
+pub(super) unsafe fn elements(list: *const rd_kafka_topic_partition_list_t) -> impl Iterator<Item = *const rd_kafka_topic_partition_t> {
     // SAFETY: the caller's promise; a list has `cnt` elements one after another.
     let (first, count) = unsafe { list.as_ref().map_or((std::ptr::null(), 0), |list| (list.elems.cast_const(), list.cnt)) };
     (0..usize::try_from(count).unwrap_or(0)).map(move |index| first.wrapping_add(index))
@@ -344,7 +276,7 @@ unsafe fn elements(list: *const rd_kafka_topic_partition_list_t) -> impl Iterato
 
 /// # Safety
 /// `element` points to an element of a list.
-unsafe fn name(element: *const rd_kafka_topic_partition_t) -> TopicPartition {
+pub(super) unsafe fn name(element: *const rd_kafka_topic_partition_t) -> TopicPartition {
     // SAFETY: the caller's promise; the topic of an element is a C string.
     unsafe { TopicPartition::new(text((*element).topic), (*element).partition) }
 }
@@ -353,7 +285,7 @@ unsafe fn name(element: *const rd_kafka_topic_partition_t) -> TopicPartition {
 ///
 /// # Safety
 /// `element` points to an element of a list.
-unsafe fn code(element: *const rd_kafka_topic_partition_t) -> Code {
+pub(super) unsafe fn code(element: *const rd_kafka_topic_partition_t) -> Code {
     // SAFETY: the caller's promise; the field is a C enum, an int.
     Code(unsafe { (&raw const (*element).err).cast::<c_int>().read() })
 }

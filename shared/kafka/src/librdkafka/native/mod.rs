@@ -18,16 +18,21 @@
 //! | `stream.rs` | one partition being read |
 //! | `admin.rs`, `admin_ops.rs` | requests about topics and groups |
 //! | `metadata.rs`, `rights.rs` | which topics there are; what this user may do |
+//! | `cluster.rs`, `configs.rs`, `groups.rs`, `acls.rs`, `users.rs` | brokers, configs, consumer groups, access control lists, SCRAM users |
 //! | `producer.rs` | records out, transactions |
 //! | `broker.rs` | the embedded broker |
 #![allow(unsafe_code)]
 
+mod acls;
 mod admin;
 mod admin_ops;
 mod broker;
 mod close;
+mod cluster;
 mod code;
 mod conf;
+mod configs;
+mod groups;
 mod handle;
 mod header;
 mod layout;
@@ -39,13 +44,16 @@ mod queue;
 mod rights;
 mod start;
 mod stream;
+mod users;
 
-pub(crate) use admin_ops::{Committed, Entry as ConfigEntry, NativeNewTopic};
+pub(crate) use admin_ops::{Committed, NativeNewTopic};
 pub(crate) use broker::Broker;
 pub(crate) use close::elsewhere;
 pub use close::wait_until_closed;
 pub(crate) use code::{Code, Failure};
 pub(crate) use conf::Conf;
+pub(crate) use configs::Entry as ConfigEntry;
+pub(crate) use groups::{Listed, Offsets};
 pub(crate) use handle::{Handle, Kind};
 pub(crate) use header::Malformed;
 pub(crate) use message::Entry;

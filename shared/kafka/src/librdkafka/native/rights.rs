@@ -15,7 +15,7 @@ use crate::Right;
 
 impl Options {
     /// The answer also tells what this user may do.
-    fn with_rights(self) -> Result<Self, Failure> {
+    pub(super) fn with_rights(self) -> Result<Self, Failure> {
         // SAFETY: valid options; the error, if any, is ours.
         unsafe { Failure::check(rd_kafka_AdminOptions_set_include_authorized_operations(self.as_ptr(), 1))? };
         Ok(self)
@@ -76,9 +76,11 @@ impl Handle {
     }
 }
 
+/// What an answer says that this user may do; `None` where it does not say.
+///
 /// # Safety
 /// `operations` is null or has `count` elements.
-unsafe fn rights(operations: *const rd_kafka_AclOperation_t, count: usize) -> Option<BTreeSet<Right>> {
+pub(super) unsafe fn rights(operations: *const rd_kafka_AclOperation_t, count: usize) -> Option<BTreeSet<Right>> {
     // As integers: a broker that is newer than librdkafka may know more operations than the enum of its bindings.
     // SAFETY: the caller's promise; C has an int there.
     let codes: &[c_int] = unsafe { array(operations.cast(), count) };

@@ -9,7 +9,8 @@ use rdkafka_sys::rd_kafka_resp_err_t::{self as code, *};
 
 use super::help::*;
 use crate::{
-    Delivery, EmbeddedBroker, Extent, KafkaErrorKind, KafkaSettings, OffsetRange, SourceCluster, TargetCluster, TopicPartition, WriterName,
+    ClusterAdministration, Delivery, EmbeddedBroker, Extent, KafkaErrorKind, KafkaSettings, OffsetRange, SourceCluster, TargetCluster,
+    TopicPartition, WriterName,
 };
 
 // Numbers of requests in Kafka's protocol.
@@ -49,6 +50,33 @@ async fn what_time_heals_is_tried_again() {
         broker.broker().lead("topic", 0, leader);
         assert_eq!(end().await, 2, "leader {leader}");
         assert_eq!(read_all(&source, "topic", 0).await.len(), 2, "leader {leader}");
+    }
+}
+
+#[tokio::test]
+async fn what_time_heals_is_tried_again_for_the_groups_that_it_concerns() {
+    let (broker, settings) = broker();
+    let source = source(&settings, "backup");
+    let groups: Vec<String> = (0..20).map(|number| format!("group-{number}")).collect();
+    broker.broker().fail(OFFSET_FETCH, &[RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_NOT_COORDINATOR]);
+    let offsets = source.group_offsets(&groups).await.unwrap();
+    assert!(offsets.len() == 20 && offsets.values().all(Result::is_ok), "{offsets:?}");
+    broker.broker().fail(OFFSET_FETCH, &[RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED]);
+    let refused: Vec<_> = source.group_offsets(&groups).await.unwrap().into_values().filter_map(Result::err).collect();
+    let [refused] = &refused[..] else { panic!("{refused:?}") };
+    assert!(refused.kind == KafkaErrorKind::Denied && refused.subject.starts_with("consumer group group-"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_time_for_many_groups_is_bounded_for_all_together() {
+    let (broker, settings) = broker();
+    let source = source(&with(&settings, &[("socket.timeout.ms", "1500")]), "backup");
+    let groups: Vec<String> = (0..500).map(|number| format!("group-{number}")).collect();
+    broker.broker().down(true);
+    let offsets = tokio::time::timeout(LONG, source.group_offsets(&groups)).await.expect("a bounded time").unwrap();
+    assert_eq!(offsets.len(), 500);
+    for offsets in offsets.into_values() {
+        assert_eq!(offsets.unwrap_err().kind, KafkaErrorKind::Unavailable);
     }
 }
 

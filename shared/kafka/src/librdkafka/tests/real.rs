@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The real Kafka. Without one the test says that it did not run; under `CI=true` it fails.
-fn real() -> Option<KafkaSettings> {
+pub(super) fn real() -> Option<KafkaSettings> {
     named_by("KAFKA_BOOTSTRAP_SERVERS")
 }
 
@@ -36,15 +36,6 @@ fn named_by(variable: &str) -> Option<KafkaSettings> {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let _ = writeln!(std::io::stderr(), "NOT RUN: {test} needs a real Kafka ({variable})");
     None
-}
-
-macro_rules! real {
-    () => {
-        match real() {
-            Some(settings) => settings,
-            None => return,
-        }
-    };
 }
 
 fn admin(settings: &KafkaSettings) -> AdminClient<DefaultClientContext> {

@@ -1,0 +1,301 @@
+//! The places that `list` and `verify` look at: where there is something, and where there should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::Error;
+use archive::catalog::{Generation, Generations, Inventory, Lineage, names, partition_folders, places_of};
+use kafka::TopicId;
+use kernel::clock::{Clock, SystemClock};
+use store::ObjectStore;
+
+/// Where there is something, or should be.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) folder: String,
+    /// The generation that the folder is of, as people name it: the first one with its number, too, once there are several.
+    pub(crate) name: String,
+    /// Or why those of a topic cannot be listed.
+    pub(crate) partition: Result<i32, Error>,
+    /// The topic's `topic.json` says that there were segments.
+    pub(crate) has_begun: bool,
+    pub(crate) is_compacted: bool,
+    /// What `topic.json` says of the topic's id.
+    pub(crate) topic_id: Option<TopicId>,
+    /// Whether there is a `topic.json`. Beside segments it is never missing.
+    pub(crate) has_topic_json: bool,
+}
+
+impl Place {
+    fn unreadable(folder: &str, name: String, error: Error) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            name,
+            partition: Err(error),
+            has_begun: false,
+            is_compacted: false,
+            topic_id: None,
+            has_topic_json: true,
+        }
+    }
+
+    /// What to say when there is nothing.
+    pub(crate) fn loss(&self, inventory: Option<&Inventory>) -> Option<String> {
+        let partition = *self.partition.as_ref().ok()?;
+        if let Some(missing) = inventory.and_then(|inventory| inventory.missing(&self.folder, partition, None)) {
+            return Some(missing.what);
+        }
+        self.has_begun.then(|| format!("every segment of {}/{partition} is missing: topic.json says that there were some", self.folder))
+    }
+}
+
+/// The topics' folders, with each partition in order.
+pub(crate) type Places = Vec<Place>;
+
+/// What snapshots say was backed up, of all topics or of those that a name means, and what is wrong with snapshots. Read before anything else is looked
+/// at: what is backed up meanwhile is no loss. `None` where nobody knows which snapshots there are.
+pub(crate) async fn inventory(store: &dyn ObjectStore, only: Option<&str>) -> (Option<Inventory>, Places) {
+    let topic = only.map(|only| names::parse_topic(only).map_or(only, |(topic, _)| topic));
+    let of_snapshots = |name: &str, error| Place::unreadable(name.trim_end_matches('/'), name.trim_end_matches('/').to_owned(), error);
+    match Inventory::read(store, topic, SystemClock.now()).await {
+        Ok(mut inventory) => {
+            inventory.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            let unreadable = std::mem::take(&mut inventory.unreadable);
+            (Some(inventory), unreadable.into_iter().map(|(name, error)| of_snapshots(&name, error)).collect())
+        }
+        Err(error) => (None, vec![of_snapshots(names::SNAPSHOTS, error)]),
+    }
+}
+
+/// The folders of all topics, or those that a topic's name means: of one with a number this generation, else the newest of each cluster. With the
+/// name that people give each of them.
+async fn folders(store: &dyn ObjectStore, only: Option<&str>) -> Result<Vec<(String, String)>, Error> {
+    let mut folders = store.folders("").await?;
+    let mut generations: BTreeMap<String, usize> = BTreeMap::new();
+    for (topic, _) in folders.iter().filter_map(|folder| names::parse_topic_folder(folder)) {
+        *generations.entry(topic.to_owned()).or_default() += 1;
+    }
+    if let Some((topic, number)) = only.and_then(names::parse_topic) {
+        let wanted = match number {
+            Some(number) => BTreeSet::from([number]),
+            None => Generations::of(store, topic).newest_of_each_cluster().await?,
+        };
+        folders.retain(|folder| names::parse_topic_folder(folder).is_some_and(|(of, number)| of == topic && wanted.contains(&number)));
+    } else if only.is_some() {
+        folders.clear();
+    }
+    let named = folders.into_iter().filter_map(|folder| {
+        let (topic, number) = names::parse_topic_folder(&folder)?;
+        let is_alone = number == 1 && generations.get(topic) == Some(&1);
+        let name = if is_alone { topic.to_owned() } else { names::generation(topic, number) };
+        Some((folder, name))
+    });
+    Ok(named.collect())
+}
+
+/// Which generations a topic's name without a number leaves out, in words.
+pub(crate) async fn older(store: &dyn ObjectStore, only: Option<&str>) -> Result<Option<String>, Error> {
+    let Some((topic, None)) = only.and_then(names::parse_topic) else { return Ok(None) };
+    let (all, wanted) = (folders(store, None).await?, folders(store, only).await?);
+    let left_out =
+        all.into_iter().filter(|one| names::parse_topic_folder(&one.0).is_some_and(|(of, _)| of == topic) && !wanted.contains(one));
+    let left_out: Vec<String> = left_out.map(|(_, name)| name).collect();
+    let text =
+        || format!("only the newest generation of {topic:?}; older ones: {}. --topic with such a name looks at it", left_out.join(", "));
+    Ok((!left_out.is_empty()).then(text))
+}
+
+/// All of them, or those that a topic's name means, each partition in the folder that it is in. Partitions that topic.json counts are among them,
+/// whether there is anything of them or not, and so are those that the inventory knows.
+pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&Inventory>) -> Result<Places, Error> {
+    let mut folders = Vec::new();
+    for (folder, name) in self::folders(store, only).await? {
+        let generation = generation(store, &folder).await;
+        folders.push((folder, name, generation));
+    }
+    // What a generation counts is in its own folder or in those that it continues, whose topic.json is not kept up to date any more.
+    let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
+    for (partition, folder, has_begun) in folders.iter().flat_map(|(_, _, generation)| counted_by(generation)) {
+        *counted.entry(folder).or_default().entry(partition).or_default() |= has_begun;
+    }
+    for (folder, _, _) in &folders {
+        for partition in inventory.into_iter().flat_map(|inventory| inventory.partitions(folder)) {
+            counted.entry(folder.clone()).or_default().entry(partition).or_default();
+        }
+    }
+    let mut places = gone(store, only, inventory).await?;
+    let mut series: BTreeMap<String, Generation> = BTreeMap::new();
+    for (folder, name, generation) in folders {
+        let has_topic_json = !matches!(generation, Ok(None));
+        let (lineage, newest) = match generation {
+            Ok(lineage) => (lineage.clone(), lineage.map(|lineage| lineage.newest().clone())),
+            // The one in which the others are is missing.
+            Err((error, newest)) => {
+                places.push(Place::unreadable(&folder, name.clone(), error));
+                (None, newest)
+            }
+        };
+        for generation in lineage.iter().flat_map(Lineage::all).chain(&newest) {
+            series.extend(generation.snapshots.clone().map(|prefix| (prefix, generation.clone())));
+        }
+        let found = match &lineage {
+            Some(lineage) if only.is_some() => partitions_of(store, &folder, lineage, inventory).await,
+            _ => partitions_in(store, &folder, counted.remove(&folder).unwrap_or_default()).await,
+        };
+        let known = |partition| {
+            let lineage = lineage.as_ref().map(|lineage| lineage.of(partition));
+            lineage.or(newest.as_ref()).filter(|generation| generation.begins(partition))
+        };
+        // A partition can be in the folder of an older generation.
+        let name_of = |of: &str| match names::parse_topic_folder(of) {
+            Some((topic, number)) if of != folder => names::generation(topic, number),
+            _ => name.clone(),
+        };
+        match found {
+            Ok(found) => places.extend(found.into_iter().map(|(partition, folder, has_begun)| Place {
+                name: name_of(&folder),
+                folder,
+                partition: Ok(partition),
+                has_begun,
+                is_compacted: newest.as_ref().is_some_and(Generation::is_compacted),
+                topic_id: known(partition).and_then(|generation| generation.topic_id.clone()),
+                has_topic_json,
+            })),
+            Err(error) => places.push(Place::unreadable(&folder, name, error)),
+        }
+    }
+    for (prefix, generation) in series {
+        let missing = inventory.and_then(|inventory| inventory.missing_series(&generation));
+        let prefix = prefix.trim_end_matches('/');
+        places.extend(missing.map(|what| Place::unreadable(prefix, prefix.to_owned(), Error::lost(what))));
+    }
+    Ok(places)
+}
+
+/// Folders that were backed up and of which nothing is there.
+async fn gone(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&Inventory>) -> Result<Places, Error> {
+    let Some(inventory) = inventory else { return Ok(Vec::new()) };
+    let there: BTreeSet<String> = store.folders("").await?.into_iter().collect();
+    let is_meant = |folder: &str| match (only.map(names::parse_topic), names::parse_topic_folder(folder)) {
+        (None, _) => true,
+        (Some(Some((topic, wanted))), Some((of, number))) => topic == of && wanted.is_none_or(|wanted| wanted == number),
+        _ => false,
+    };
+    let gone = inventory.folders.keys().filter(|folder| !there.contains(*folder) && is_meant(folder));
+    let place = |folder: &String| {
+        let what = inventory.missing_folder(folder)?;
+        Some(Place::unreadable(folder, folder.clone(), Error::lost(what)))
+    };
+    Ok(gone.filter_map(place).collect())
+}
+
+/// The partitions of one generation, each in the folder that it is in.
+async fn partitions_of(
+    store: &dyn ObjectStore,
+    folder: &str,
+    lineage: &Lineage,
+    inventory: Option<&Inventory>,
+) -> Result<Vec<(i32, String, bool)>, Error> {
+    let places = places_of(store, folder, Some(lineage)).await?;
+    let mut found: BTreeMap<i32, (String, bool)> =
+        places.into_iter().map(|(partition, place)| (partition, (place.folder, place.has_begun))).collect();
+    for folder in lineage.all().map(Generation::folder) {
+        for partition in inventory.into_iter().flat_map(|inventory| inventory.partitions(&folder)) {
+            if lineage.of(partition).folder() == folder {
+                found.entry(partition).or_insert_with(|| (folder.clone(), false));
+            }
+        }
+    }
+    Ok(found.into_iter().map(|(partition, (folder, has_begun))| (partition, folder, has_begun)).collect())
+}
+
+/// What topic.json says, and the generations that it continues. Where one of those is missing: the error, and topic.json alone, if that can be read.
+type Known = Result<Option<Lineage>, (Error, Option<Generation>)>;
+
+async fn generation(store: &dyn ObjectStore, folder: &str) -> Known {
+    let Some((topic, number)) = names::parse_topic_folder(folder) else { return Ok(None) };
+    let generations = Generations::of(store, topic);
+    match generations.lineage(number).await {
+        Ok(lineage) => Ok(lineage),
+        Err(error) => Err((error, generations.get(number).await.ok().flatten().map(|(alone, _)| alone))),
+    }
+}
+
+/// The partitions that a generation counts, each with its folder, and whether a segment of it was known. Of topic.json alone, those that began in it.
+fn counted_by(generation: &Known) -> Vec<(i32, String, bool)> {
+    match generation {
+        Ok(lineage) => lineage.iter().flat_map(Lineage::counted).collect(),
+        Err((_, None)) => Vec::new(),
+        Err((_, Some(alone))) => {
+            let begun_here = alone.all_partitions().into_iter().filter(|partition| alone.begins(*partition));
+            begun_here.map(|partition| (partition, alone.folder(), alone.begun.contains(&partition))).collect()
+        }
+    }
+}
+
+/// The partitions in one folder, and those that are `expected` there.
+async fn partitions_in(
+    store: &dyn ObjectStore,
+    folder: &str,
+    mut expected: BTreeMap<i32, bool>,
+) -> Result<Vec<(i32, String, bool)>, Error> {
+    for partition in partition_folders(store, folder).await? {
+        expected.entry(partition).or_default();
+    }
+    Ok(expected.into_iter().map(|(partition, has_begun)| (partition, folder.to_owned(), has_begun)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use store::testing::{Delete, MemoryStore};
+
+    use super::*;
+    use crate::testing::add_segment;
+
+    #[tokio::test]
+    async fn folders_that_are_no_partitions_are_not_listed() {
+        let store = MemoryStore::new();
+        for partition in [0, 1] {
+            add_segment(&store, "a", partition, 0..10).await;
+        }
+        for name in ["a/00/x", "a/+1/x", "a/-1/x", "a/more/x"] {
+            store.overwrite(name, "x");
+        }
+        let places = places(&store, Some("a"), None).await.unwrap();
+        assert_eq!(places.into_iter().map(|place| place.partition.unwrap()).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    /// Of two partitions one lost its end.
+    #[tokio::test]
+    async fn a_generation_is_listed_with_the_partitions_that_stayed_in_the_one_before() {
+        let store = MemoryStore::new();
+        crate::testing::add_topic(&store, "a");
+        for partition in [0, 1] {
+            add_segment(&store, "a", partition, 0..10).await;
+        }
+        store.overwrite(
+            "a@2/topic.json",
+            r#"{"format_version":1,"topic":"a","generation":2,"partitions":2,"configs":{},"packing":"gzip","reason":"truncated","begins":[1],"at":0}"#,
+        );
+        store.overwrite("a@2/1/00000000000000000000.tar.gz", "a segment");
+        let listed = async |only| {
+            let places = places(&store, only, None).await.unwrap();
+            places.into_iter().map(|place| format!("{}/{}", place.folder, place.partition.unwrap())).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(Some("a@2")).await, ["a/0", "a@2/1"]);
+        assert_eq!(listed(Some("a@1")).await, ["a/0", "a/1"]);
+        assert_eq!(listed(Some("a")).await, ["a/0", "a@2/1"], "without a number it is the newest");
+        let named = places(&store, Some("a"), None).await.unwrap();
+        assert_eq!(named.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(), ["a@1", "a@2"]);
+        assert_eq!(listed(None).await, ["a/0", "a/1", "a@2/1"]);
+        let told = older(&store, Some("a")).await.unwrap().unwrap();
+        assert!(told.contains("older ones: a@1."), "{told}");
+        assert_eq!(older(&store, Some("a@2")).await.unwrap(), None);
+        store.delete("a/topic.json").await.unwrap();
+        let without = places(&store, Some("a@2"), None).await.unwrap();
+        let [one, other] = &without[..] else { panic!("{without:?}") };
+        assert!(one.partition.as_ref().is_err_and(|error| error.to_string().contains("Put it back")), "{without:?}");
+        assert_eq!(other.partition.as_ref().ok(), Some(&1));
+    }
+}

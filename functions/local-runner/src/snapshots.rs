@@ -1,0 +1,280 @@
+//! `local-runner list --snapshots`: which states of the cluster there are, and how much of each is in the bucket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Result;
+use archive::Error;
+use archive::catalog::{Inventory, SnapshotEntry, SnapshotSummary, Snapshots, names, summaries};
+use archive::segment::chain_ends;
+use kernel::clock::{Clock, Millis, SystemClock};
+use serde::Serialize;
+use store::ObjectStore;
+
+use crate::cli::BucketArgs;
+use crate::output::{Output, Rows, bytes, table, time, with_problems};
+use crate::patience::Patience;
+use crate::places::places;
+use crate::setup;
+
+/// So far back every snapshot is listed, and before it the newest of each day.
+const ALL_OF: Millis = 24 * 3_600_000;
+
+/// A snapshot. What is in it is absent where it cannot be read.
+#[derive(Debug, Default, Serialize)]
+struct Row {
+    /// Its name in the bucket.
+    name: String,
+    time: String,
+    /// Of which cluster, by the backup with which GROUP_ID, as in the name.
+    series: String,
+    topics: Option<usize>,
+    partitions: Option<usize>,
+    /// Partitions of which all that the log held is in the bucket.
+    complete: Option<usize>,
+    groups: Option<usize>,
+    /// Why there can be more groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups_note: Option<String>,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// What no later snapshot says was backed up: partitions by their number in `Listing::open`, and the ends of their logs.
+    #[serde(skip)]
+    open: Vec<(usize, i64)>,
+}
+
+/// Lists snapshots. Whether each of them could be read.
+pub(crate) async fn run(args: &BucketArgs, all: bool, output: &Output) -> Result<bool> {
+    let bucket = setup::bucket(args, None).await?;
+    let topic = bucket.topic.as_deref().map(|only| names::parse_topic(only).map_or(only, |(topic, _)| topic));
+    let mut patience = Patience::default();
+    let mut listed = Rows::new(*output);
+    let ended = list(&bucket.store, topic, all, SystemClock.now(), &mut patience, &mut listed).await;
+    listed.end(rows_table);
+    ended?;
+    if listed.is_empty() {
+        output.say(&format!("no snapshots{}", bucket.place()));
+    }
+    Ok(patience.is_untried())
+}
+
+async fn list(
+    store: &Arc<dyn ObjectStore>,
+    topic: Option<&str>,
+    all: bool,
+    now: Millis,
+    patience: &mut Patience,
+    listed: &mut Rows<Row>,
+) -> Result<(), Error> {
+    let mut entries = Vec::new();
+    for series in Snapshots::of(store.as_ref()).series().await? {
+        entries.extend(of_series(store.as_ref(), &series, all, now).await?);
+    }
+    if entries.is_empty() {
+        // Where topic.json says that there were some, it is told.
+        for place in places(store.as_ref(), topic, Some(&Inventory::default())).await? {
+            if let Err(error) = place.partition {
+                let name = place.folder;
+                patience.settle(Err::<(), _>(error), |error| listed.add(Row { name, error: Some(error), ..Row::default() }))?;
+            }
+        }
+        return Ok(());
+    }
+    // Newest first: what a later one knows of makes an earlier one complete.
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+    let (mut listing, mut found) = (Listing { topic, ..Listing::default() }, Vec::new());
+    let show = |entry: SnapshotEntry, summary: Result<SnapshotSummary, Error>| {
+        let row = listing.row(&entry, summary.as_ref().ok());
+        found.push((row, summary.map(drop)));
+    };
+    summaries(store.as_ref(), entries, show).await;
+    let ends = chain_ends(store, listing.open).await;
+    for (mut row, read) in found.into_iter().rev() {
+        let is_backed_up = |(partition, end): &&(usize, i64)| matches!(ends.get(*partition), Some(Ok(Some(next))) if next >= end);
+        row.complete = row.complete.map(|known| known + row.open.iter().filter(is_backed_up).count());
+        let settled = patience.settle(read, |error| row.error = Some(error));
+        listed.add(row);
+        settled?;
+    }
+    Ok(())
+}
+
+/// The snapshots of a series that are listed.
+async fn of_series(store: &dyn ObjectStore, series: &str, all: bool, now: Millis) -> Result<Vec<SnapshotEntry>, Error> {
+    let snapshots = Snapshots::of(store);
+    let mut found = if all { Vec::new() } else { snapshots.newest_of_each_day(series, now).await? };
+    // Days are names, in order, so those of which all is wanted are the last ones.
+    let since = now.saturating_sub(ALL_OF);
+    let first = names::snapshot(series, since);
+    for day in snapshots.days(series).await? {
+        // `first` is in the folder of its day.
+        if all || first.starts_with(&day) || day > first {
+            found.extend(snapshots.of_day(&day).await?.into_iter().filter(|entry| all || entry.at > since));
+        }
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found.dedup();
+    Ok(found)
+}
+
+/// What is known of later snapshots while earlier ones are looked at.
+#[derive(Debug, Default)]
+struct Listing<'t> {
+    /// Only this topic counts.
+    topic: Option<&'t str>,
+    /// How far each partition of a folder was backed up.
+    backed_up: BTreeMap<(String, i32), i64>,
+    numbers: BTreeMap<(String, i32), usize>,
+    /// Partitions whose chains have to be looked at, by their numbers.
+    open: Vec<(String, i32)>,
+}
+
+impl Listing<'_> {
+    fn row(&mut self, entry: &SnapshotEntry, summary: Option<&SnapshotSummary>) -> Row {
+        let series = names::parse_snapshot(&entry.name).map_or("", |(series, _)| series);
+        let series = series.trim_start_matches(names::SNAPSHOTS).trim_end_matches('/').to_owned();
+        let mut row = Row { name: entry.name.clone(), time: time(entry.at), series, bytes: entry.size, ..Row::default() };
+        let Some(summary) = summary else { return row };
+        let (groups, why) = summary.groups();
+        row.groups = groups;
+        row.groups_note = why.map(|why| format!("{}: {why}", if groups.is_some() { "partial" } else { "absent" }));
+        let topics: Vec<_> = summary.topics.iter().filter(|(topic, _)| self.topic.is_none_or(|only| only == *topic)).collect();
+        let (mut partitions, mut complete) = (0, 0);
+        for state in topics.iter().flat_map(|(_, topic)| topic.states()) {
+            partitions += 1;
+            let key = state.folder.map(|folder| (folder.to_owned(), state.partition));
+            let known = key.as_ref().map(|key| {
+                let known = self.backed_up.entry(key.clone()).or_default();
+                *known = state.backed_up.max(*known);
+                *known
+            });
+            match (state.end, key) {
+                (Some(end), _) if end <= known.unwrap_or(0) => complete += 1,
+                (Some(end), Some(key)) => row.open.push((self.number(key), end)),
+                _ => {}
+            }
+        }
+        (row.topics, row.partitions, row.complete) = (Some(topics.len()), Some(partitions), Some(complete));
+        row
+    }
+
+    fn number(&mut self, key: (String, i32)) -> usize {
+        let next = self.open.len();
+        let number = *self.numbers.entry(key.clone()).or_insert(next);
+        if number == next {
+            self.open.push(key);
+        }
+        number
+    }
+}
+
+fn rows_table(rows: &[Row]) -> String {
+    let several = rows.iter().map(|row| row.series.as_str()).collect::<BTreeSet<_>>().len() > 1;
+    let count = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+    let complete = |row: &Row| match (row.complete, row.partitions) {
+        (Some(complete), Some(partitions)) if complete == partitions => "all".to_owned(),
+        (Some(complete), Some(partitions)) => format!("{complete} of {partitions}"),
+        _ => "-".to_owned(),
+    };
+    let groups = |row: &Row| match (&row.groups_note, row.groups) {
+        (Some(note), None) => note.split(':').next().unwrap_or_default().to_owned(),
+        (Some(_), Some(groups)) => format!("{groups}, partial"),
+        (None, groups) => count(groups),
+    };
+    let cells = |row: &Row| {
+        let name = if row.time.is_empty() { row.name.clone() } else { row.time.clone() };
+        let name = if several { format!("{name}  {}", row.series) } else { name };
+        [name, count(row.topics), count(row.partitions), complete(row), groups(row), bytes(row.bytes)]
+    };
+    let text = table(["SNAPSHOT", "TOPICS", "PARTITIONS", "COMPLETE", "GROUPS", "STORED"], rows.iter().map(cells));
+    with_problems(text, rows.iter().filter_map(|row| row.error.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use archive::catalog::{LogSnapshot, Snapshot, Told};
+    use archive::testing;
+    use store::testing::MemoryStore;
+
+    use super::*;
+    use crate::testing::{add_segment, add_topic_with};
+
+    const DAY: Millis = 24 * 3_600_000;
+    /// 2026-11-29T13:05:00Z
+    const NOW: Millis = 1_795_957_500_000;
+
+    /// Taken then, of a partition that was backed up and ended so.
+    async fn add(store: &MemoryStore, at: Millis, backed_up: i64, end: i64, change: impl FnOnce(&mut Snapshot)) -> String {
+        let mut snapshot = testing::snapshot(at, [("orders", "orders", 0, backed_up)]);
+        let partition = snapshot.topics.get_mut("orders").unwrap().partitions.get_mut(&0).unwrap();
+        partition.log = Some(LogSnapshot { log_start: 0, end, high_watermark: end });
+        change(&mut snapshot);
+        testing::add_snapshot(store, &snapshot).await
+    }
+
+    async fn rows(store: &MemoryStore, all: bool) -> Vec<Row> {
+        let (mut patience, mut rows) = (Patience::default(), Rows::new(Output::new(false)));
+        let store: Arc<dyn ObjectStore> = Arc::new(store.clone());
+        list(&store, None, all, NOW, &mut patience, &mut rows).await.unwrap();
+        assert_eq!(patience.is_untried(), rows.kept.iter().all(|row| row.error.is_none()));
+        rows.kept
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_complete_once_a_later_one_or_the_chain_has_reached_its_ends() {
+        let store = MemoryStore::new();
+        add_segment(&store, "orders", 0, 0..25).await;
+        for (ago, backed_up, end) in [(3, 5, 10), (2, 10, 20), (1, 19, 25), (0, 19, 26)] {
+            add(&store, NOW - ago * 300_000, backed_up, end, |_| {}).await;
+        }
+        let complete: Vec<_> = rows(&store, false).await.iter().map(|row| (row.partitions, row.complete)).collect();
+        assert_eq!(complete, [1, 1, 1, 0].map(|complete| (Some(1), Some(complete))), "the last one is short of an offset");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_another_one_is_never_complete() {
+        let store = MemoryStore::new();
+        add(&store, NOW, 9, 5, |snapshot| snapshot.topics.get_mut("orders").unwrap().partitions.get_mut(&0).unwrap().diverged = true).await;
+        assert_eq!(rows(&store, false).await[0].complete, Some(0));
+    }
+
+    #[tokio::test]
+    async fn of_older_days_the_newest_is_listed_and_all_of_them_when_asked() {
+        let store = MemoryStore::new();
+        for quarter in 0..40 {
+            add(&store, NOW - quarter * DAY / 4, 1, 1, |_| {}).await;
+        }
+        let listed = rows(&store, false).await;
+        assert_eq!((listed.len(), rows(&store, true).await.len()), (4 + 10 - 1, 40));
+        assert!(listed.is_sorted_by_key(|row| row.time.clone()), "{listed:?}");
+        assert_eq!(listed.last().unwrap().time, "2026-11-29T13:05:00Z");
+    }
+
+    #[tokio::test]
+    async fn what_is_in_a_snapshot_is_told_with_what_is_not() {
+        let store = MemoryStore::new();
+        add(&store, NOW, 1, 1, |snapshot| snapshot.groups = Told::Absent("no right".to_owned())).await;
+        let partial = |snapshot: &mut Snapshot| {
+            snapshot.group_id = "other".to_owned();
+            snapshot.groups = Told::Partial { known: BTreeMap::new(), why: "no right".to_owned() };
+        };
+        let bad = add(&store, NOW - 300_000, 1, 1, partial).await;
+        let text = rows_table(&rows(&store, false).await);
+        assert!(text.contains("absent") && text.contains("0, partial") && text.contains("kafka-1/other"), "{text}");
+        store.overwrite(&bad, "damaged");
+        let listed = rows(&store, false).await;
+        assert!(listed[0].error.as_ref().unwrap().contains(&bad) && listed[0].topics.is_none() && listed[1].error.is_none(), "{listed:?}");
+    }
+
+    #[tokio::test]
+    async fn snapshots_that_are_all_gone_are_told() {
+        let store = MemoryStore::new();
+        assert!(rows(&store, false).await.is_empty());
+        add_topic_with(&store, "orders", |topic| topic.snapshots = Some("@cluster/kafka-1/backup/".to_owned()));
+        let listed = rows(&store, false).await;
+        assert!(listed.len() == 1 && listed[0].error.as_ref().unwrap().contains("all snapshots"), "{listed:?}");
+    }
+}

@@ -1,0 +1,280 @@
+//! `local-runner status`: how old what is safe is, topic by topic. Reads the bucket alone, so it answers when the cluster is gone.
+//!
+//! The snapshots are the clock: the recovery point of a topic is the newest snapshot whose ends the chains in the bucket have reached.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `history.rs` | the snapshots of a series, newest first |
+//! | `reached.rs` | how far each chain is, and whether that is as far as a snapshot says |
+//! | `still.rs` | which partitions stand still while others go on |
+//! | `prometheus.rs` | the same as a file for node_exporter |
+
+mod history;
+mod prometheus;
+mod reached;
+mod still;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use archive::catalog::{Snapshot, Snapshots};
+use kernel::clock::{self, Millis};
+use serde::Serialize;
+use store::ObjectStore;
+
+use self::history::History;
+use self::reached::{Reached, Verdict};
+use crate::cli::StatusArgs;
+use crate::output::{Output, table, time, with_lines};
+use crate::setup;
+
+/// What a status came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing is older than asked for.
+    Safe,
+    /// Something is.
+    TooOld,
+}
+
+/// The backups of one cluster by one GROUP_ID.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// What the names of its snapshots begin with.
+    pub(crate) series: String,
+    /// Id of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cluster_id: Option<String>,
+    /// GROUP_ID of the backup.
+    pub(crate) group_id: String,
+    /// When the newest snapshot was taken: the last time that this backup ran, as far as the bucket tells.
+    pub(crate) last_snapshot: String,
+    /// Seconds since then.
+    pub(crate) snapshot_age_seconds: i64,
+    /// The age of what is safe of every topic: of the oldest recovery point.
+    pub(crate) recovery_point_seconds: i64,
+    /// Offsets that are not in the bucket, as the newest snapshot and the chains say.
+    pub(crate) lag_records: i64,
+    /// Offsets that open transactions held back.
+    pub(crate) held_by_transactions: i64,
+    /// One for each topic.
+    pub(crate) topics: Vec<TopicStatus>,
+    /// What the reader should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
+}
+
+/// A topic.
+#[derive(Debug, Serialize)]
+pub(crate) struct TopicStatus {
+    /// Its name.
+    pub(crate) topic: String,
+    /// Its partitions.
+    pub(crate) partitions: i32,
+    /// Everything that could be read at this time is in the bucket; absent when that is so of no snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recovery_point: Option<String>,
+    /// Seconds since then; without a recovery point, since the first snapshot that knew of the topic.
+    pub(crate) recovery_point_seconds: i64,
+    /// Offsets that are not in the bucket.
+    pub(crate) lag_records: i64,
+    /// Offsets that open transactions held back: no part of the lag.
+    pub(crate) held_by_transactions: i64,
+    /// Offsets that the log has lost and the bucket has not.
+    pub(crate) lost_records: i64,
+    /// What the reader should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
+}
+
+/// Shows how old what is safe is.
+pub(crate) async fn run(args: &StatusArgs, output: &Output) -> Result<Answer> {
+    let bucket = setup::bucket(&args.bucket_args(), None).await?;
+    let group = setup::group(args.bucket.as_deref())?;
+    let now = clock::system().now();
+    let all = look(&bucket.store, group.as_deref(), now).await?;
+    if all.is_empty() {
+        let of = group.map_or_else(String::new, |group| format!(" by GROUP_ID {group:?}"));
+        bail!(
+            "there is no snapshot of a cluster{of} at {}: status reads what backup stores every SNAPSHOT_SECONDS. Has it run here?",
+            bucket.store.location("")
+        );
+    }
+    if let Some(file) = &args.prometheus {
+        prometheus::write(file, &all)?;
+    }
+    for status in &all {
+        output.result(status, text);
+    }
+    let oldest = all.iter().map(|status| status.recovery_point_seconds).max().unwrap_or(i64::MAX);
+    let limit = args.max_age.map_or(i64::MAX, |limit| i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
+    if oldest > limit {
+        output.say(&format!("too old: the recovery point is {}, and at most {} was asked for", age(oldest), age(limit)));
+    }
+    Ok(if oldest > limit { Answer::TooOld } else { Answer::Safe })
+}
+
+/// Each series that has a snapshot.
+pub(crate) async fn look(store: &Arc<dyn ObjectStore>, group: Option<&str>, now: Millis) -> Result<Vec<Status>> {
+    let mut found = Vec::new();
+    for series in Snapshots::of(store.as_ref()).series().await? {
+        let mut history = History::of(store.as_ref(), &series, now).await?;
+        let Some(newest) = history.read(0).await? else { continue };
+        if group.is_none_or(|group| newest.group_id == group) {
+            found.push(status_of(store, series, history, newest, now).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn status_of(
+    store: &Arc<dyn ObjectStore>,
+    series: String,
+    mut history: History<'_>,
+    newest: Arc<Snapshot>,
+    now: Millis,
+) -> Result<Status> {
+    let reached = Reached::of(store, &newest).await?;
+    let points = recovery_points(&mut history, &reached).await?;
+    let seconds = |at: Millis| (now - at).max(0) / 1000;
+    let mut topics = Vec::new();
+    for (name, topic) in &newest.topics {
+        let point = points.get(name).copied().unwrap_or(Point { reached: None, known_since: newest.until });
+        let (lag, held, lost, mut notes) = reached.numbers(name);
+        notes.extend(topic.why.clone());
+        if point.reached.is_none() {
+            notes.push("not all of it that any snapshot knows is in the bucket yet".to_owned());
+        }
+        topics.push(TopicStatus {
+            topic: name.clone(),
+            partitions: topic.partition_count,
+            recovery_point: point.reached.map(time),
+            recovery_point_seconds: seconds(point.reached.unwrap_or(point.known_since)),
+            lag_records: lag,
+            held_by_transactions: held,
+            lost_records: lost,
+            notes,
+        });
+    }
+    let mut notes: Vec<String> = history.notes().to_vec();
+    let (snapshot_age, every) = (seconds(newest.until), i64::try_from(newest.interval_seconds).unwrap_or(i64::MAX));
+    if snapshot_age > every.saturating_mul(2).saturating_add(60) {
+        notes.push(format!(
+            "the newest snapshot is {} old although one is due every {}: is the backup running?",
+            age(snapshot_age),
+            age(every)
+        ));
+    }
+    notes.extend(still::note(&mut history, &newest, &reached).await?);
+    Ok(Status {
+        series,
+        cluster_id: newest.cluster_id.clone(),
+        group_id: newest.group_id.clone(),
+        last_snapshot: time(newest.until),
+        snapshot_age_seconds: snapshot_age,
+        recovery_point_seconds: topics.iter().map(|topic| topic.recovery_point_seconds).max().unwrap_or(snapshot_age),
+        lag_records: topics.iter().map(|topic| topic.lag_records).sum(),
+        held_by_transactions: topics.iter().map(|topic| topic.held_by_transactions).sum(),
+        topics,
+        notes,
+    })
+}
+
+/// How far back a topic is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Point {
+    /// The time of the newest snapshot whose ends are reached.
+    reached: Option<Millis>,
+    /// The time of the oldest one that knows of the topic, as far as was looked.
+    known_since: Millis,
+}
+
+/// Ends only grow, so from a snapshot whose ends are reached on, all older ones are: each topic's is found by leaps that double, then by halving.
+/// A snapshot is read once for all topics.
+async fn recovery_points(history: &mut History<'_>, reached: &Reached) -> Result<BTreeMap<String, Point>> {
+    let mut verdicts: BTreeMap<usize, Verdicts> = BTreeMap::new();
+    let mut points = BTreeMap::new();
+    for topic in reached.topics() {
+        // The snapshots from `open` on are not known; that at `settled` ends the search: reached, or of another life of the topic, or not there.
+        let (mut open, mut leap, mut settled) = (0, 1, None);
+        let mut known_since = None;
+        while settled.is_none_or(|settled| open < settled) {
+            let at = settled.map_or(open + leap - 1, |settled| usize::midpoint(open, settled));
+            let Some(verdict) = verdict_at(history, reached, &mut verdicts, at, topic).await? else {
+                // The end of the series lies before it.
+                settled = Some(history.len().await?);
+                continue;
+            };
+            if verdict.0 == Verdict::NotReached {
+                (open, leap, known_since) = (at + 1, leap * 2, Some(verdict.1));
+            } else {
+                settled = Some(at);
+            }
+        }
+        let found = verdict_at(history, reached, &mut verdicts, open, topic).await?;
+        let point = found.filter(|found| found.0 == Verdict::Reached).map(|found| found.1);
+        let known_since = known_since.or(point).unwrap_or(reached.until);
+        points.insert(topic.to_owned(), Point { reached: point, known_since });
+    }
+    Ok(points)
+}
+
+/// What a snapshot says of each topic, and its time.
+type Verdicts = (BTreeMap<String, Verdict>, Millis);
+
+async fn verdict_at(
+    history: &mut History<'_>,
+    reached: &Reached,
+    verdicts: &mut BTreeMap<usize, Verdicts>,
+    at: usize,
+    topic: &str,
+) -> Result<Option<(Verdict, Millis)>> {
+    if !verdicts.contains_key(&at) {
+        let Some(snapshot) = history.read(at).await? else { return Ok(None) };
+        verdicts.insert(at, (reached.judge(&snapshot), snapshot.until));
+    }
+    Ok(verdicts.get(&at).map(|(of, until)| (of.get(topic).copied().unwrap_or(Verdict::Other), *until)))
+}
+
+fn text(status: &Status) -> String {
+    let rows = status.topics.iter().map(|topic| {
+        [
+            topic.topic.clone(),
+            topic.partitions.to_string(),
+            match topic.recovery_point {
+                Some(_) => age(topic.recovery_point_seconds),
+                None => format!("none, for {}", age(topic.recovery_point_seconds)),
+            },
+            topic.lag_records.to_string(),
+            topic.held_by_transactions.to_string(),
+            topic.lost_records.to_string(),
+            topic.notes.join("; "),
+        ]
+    });
+    let text = table(["TOPIC", "PARTITIONS", "RECOVERY POINT", "LAG", "HELD", "LOST", "NOTES"], rows);
+    let text = with_lines(text, "note", &status.notes);
+    let safe = status.topics.iter().filter(|topic| topic.recovery_point.is_some()).count();
+    let (all, point) = (status.topics.len(), age(status.recovery_point_seconds));
+    let cluster = status.cluster_id.as_deref().unwrap_or("without an id");
+    let line = match safe == all {
+        true => format!("{all} topics safe, recovery point {point}"),
+        false => format!("{safe} of {all} topics safe; the others are not whole in the bucket"),
+    };
+    let last = format!("cluster {cluster}, GROUP_ID {}: last snapshot {} ago", status.group_id, age(status.snapshot_age_seconds));
+    format!("{}\n{last}", with_lines(text, "status", &[line]))
+}
+
+/// `41 s`, `12 m`, `3 h 20 m`, `2 d 4 h`.
+pub(crate) fn age(seconds: i64) -> String {
+    let [minutes, hours, days] = [60, 3_600, 86_400].map(|unit| seconds / unit);
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{minutes} m"),
+        7_200..172_800 => format!("{hours} h {} m", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests;

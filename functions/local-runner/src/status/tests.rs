@@ -1,0 +1,144 @@
+#![allow(clippy::unwrap_used)]
+
+use std::ops::Range;
+
+use archive::catalog::LogSnapshot;
+use archive::testing::{add_snapshot, snapshot};
+use host::Event;
+use kafka::TopicPartition;
+use store::testing::{CountingStore, MemoryStore};
+
+use super::*;
+use crate::testing::{add_segment, add_topic};
+
+/// 2026-11-29T13:00:00Z
+const NOW: Millis = 1_795_957_200_000;
+const MINUTE: Millis = 60_000;
+
+/// What a partition is in a snapshot: topic, number, `backed_up`, end, high watermark.
+type Row<'a> = (&'a str, i32, i64, i64, i64);
+
+/// Adds a snapshot of so many minutes ago.
+async fn add(store: &MemoryStore, minutes: i64, rows: &[Row<'_>]) {
+    let mut taken = snapshot(NOW - minutes * MINUTE, []);
+    for (topic, number, backed_up, end, high_watermark) in rows.iter().copied() {
+        let one = snapshot(0, [(topic, topic, number, backed_up)]).topics.remove(topic).unwrap();
+        let of = taken.topics.entry(topic.to_owned()).or_insert_with(|| one.clone());
+        of.partition_count = of.partition_count.max(number + 1);
+        let mut partition = one.partitions[&number].clone();
+        partition.log = Some(LogSnapshot { log_start: 0, end, high_watermark });
+        of.partitions.insert(number, partition);
+    }
+    add_snapshot(store, &taken).await;
+}
+
+async fn status(store: &MemoryStore) -> Status {
+    let store: Arc<dyn ObjectStore> = Arc::new(store.clone());
+    look(&store, None, NOW).await.unwrap().remove(0)
+}
+
+async fn with_segments(segments: &[(&str, Range<i64>)]) -> MemoryStore {
+    let store = MemoryStore::new();
+    for (topic, offsets) in segments {
+        if offsets.start == 0 {
+            add_topic(&store, topic);
+        }
+        add_segment(&store, topic, 0, offsets.clone()).await;
+    }
+    store
+}
+
+fn topic<'a>(status: &'a Status, name: &str) -> &'a TopicStatus {
+    status.topics.iter().find(|topic| topic.topic == name).unwrap()
+}
+
+/// Whoever looks wants to know which of these it is: each is silent otherwise.
+#[tokio::test]
+async fn five_things_that_look_alike_are_told_apart() {
+    let store = with_segments(&[("busy", 0..20), ("busy", 20..30), ("idle", 0..10), ("held", 0..5), ("fresh", 0..1)]).await;
+    add(&store, 12, &[("busy", 0, 5, 10, 10), ("idle", 0, 10, 10, 10), ("held", 0, 5, 5, 8)]).await;
+    add(&store, 7, &[("busy", 0, 10, 20, 20), ("idle", 0, 10, 10, 10), ("held", 0, 5, 5, 9)]).await;
+    add(&store, 2, &[("busy", 0, 20, 40, 40), ("idle", 0, 10, 10, 10), ("held", 0, 5, 5, 9), ("fresh", 0, 1, 3, 3)]).await;
+    let found = status(&store).await;
+    let seconds = |name| topic(&found, name).recovery_point_seconds;
+    // The chain went on behind the newest snapshot, up to 30: all of the one before.
+    assert_eq!((seconds("busy"), topic(&found, "busy").lag_records), (7 * 60, 10));
+    assert_eq!((seconds("idle"), topic(&found, "idle").lag_records), (2 * 60, 0), "nobody writes to it");
+    let held = topic(&found, "held");
+    assert_eq!((held.recovery_point_seconds, held.held_by_transactions, held.lag_records), (2 * 60, 4, 0));
+    assert!(held.notes[0].contains("open transaction holds 4"), "{held:?}");
+    let fresh = topic(&found, "fresh");
+    assert_eq!((fresh.recovery_point.as_ref(), fresh.recovery_point_seconds, fresh.lag_records), (None, 2 * 60, 2));
+    assert_eq!((found.recovery_point_seconds, found.lag_records, found.snapshot_age_seconds), (7 * 60, 12, 2 * 60));
+    assert_eq!(found.notes, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_backup_that_stopped_is_told_by_its_last_snapshot() {
+    let store = with_segments(&[("orders", 0..10)]).await;
+    add(&store, 180, &[("orders", 0, 10, 10, 10)]).await;
+    let found = status(&store).await;
+    assert_eq!(found.recovery_point_seconds, 180 * 60);
+    assert!(found.notes[0].contains("3 h 0 m old although one is due every 5 m"), "{found:?}");
+    let table = text(&found);
+    assert!(table.contains("1 topics safe, recovery point 3 h 0 m"), "{table}");
+}
+
+/// Of four shards one does not run.
+#[tokio::test]
+async fn a_shard_that_is_dead_is_named() {
+    let store = MemoryStore::new();
+    add_topic(&store, "orders");
+    let event = Event { shard: Some((1, 4)), ..Event::default() };
+    let is_dead = |number: i32| event.includes(&TopicPartition::new("orders", number));
+    for step in 0..6 {
+        let rows: Vec<Row<'_>> = (0..8)
+            .map(|number| {
+                let end = 10 * (step + 1);
+                ("orders", number, if is_dead(number) { 10 } else { end }, end, end)
+            })
+            .collect();
+        add(&store, 27 - 5 * step, &rows).await;
+    }
+    let found = status(&store).await;
+    assert!(found.notes[0].contains("shard 1 of 4 stand still"), "{found:?}");
+    assert_eq!(found.recovery_point_seconds, 27 * 60, "the first one of all is whole");
+}
+
+#[tokio::test]
+async fn a_topic_that_was_created_again_has_no_older_recovery_point() {
+    let store = with_segments(&[("orders", 0..10)]).await;
+    add(&store, 12, &[("orders", 0, 10, 10, 10)]).await;
+    let mut newest = snapshot(NOW - 2 * MINUTE, [("orders", "orders@2", 0, 0)]);
+    let orders = newest.topics.get_mut("orders").unwrap();
+    orders.id = Some("AAAAAAAAAAAAAAAAAAAAAQ".parse().unwrap());
+    orders.partitions.get_mut(&0).unwrap().log = Some(LogSnapshot { log_start: 0, end: 3, high_watermark: 3 });
+    add_snapshot(&store, &newest).await;
+    assert_eq!(topic(&status(&store).await, "orders").recovery_point, None);
+}
+
+/// Days behind, and not one request for each snapshot.
+#[tokio::test]
+async fn the_recovery_point_is_found_among_many_with_few_requests() {
+    let memory = with_segments(&[("orders", 0..50), ("orders", 50..100)]).await;
+    for step in 0..600 {
+        add(&memory, 2 + 5 * step, &[("orders", 0, 50, 700 - step, 700 - step)]).await;
+    }
+    let store = Arc::new(CountingStore::new(Arc::new(memory)));
+    let shared: Arc<dyn ObjectStore> = store.clone();
+    let found = look(&shared, None, NOW).await.unwrap().remove(0);
+    // The chain reaches 100: no snapshot does. Then one that does.
+    assert_eq!((found.topics[0].recovery_point.as_ref(), found.recovery_point_seconds), (None, (2 + 5 * 599) * 60));
+    assert!(store.counts().total() < 40, "{:?}", store.counts());
+
+    let memory = with_segments(&[("orders", 0..50), ("orders", 50..450)]).await;
+    for step in 0..600 {
+        add(&memory, 2 + 5 * step, &[("orders", 0, 50, 700 - step, 700 - step)]).await;
+    }
+    assert_eq!(status(&memory).await.recovery_point_seconds, (2 + 5 * 250) * 60);
+}
+
+#[test]
+fn ages_are_short() {
+    assert_eq!([0, 119, 120, 7_199, 7_200, 172_800 + 7_200].map(age), ["0 s", "119 s", "2 m", "119 m", "2 h 0 m", "2 d 2 h"]);
+}

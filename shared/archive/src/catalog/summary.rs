@@ -1,0 +1,141 @@
+//! What a list of snapshots tells of each: how much is in it, and what has to be backed up until it is complete.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use kernel::clock::Millis;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use store::ObjectStore;
+
+use crate::Result;
+use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
+use crate::catalog::snapshots::AT_ONCE;
+use crate::catalog::{SnapshotEntry, Told};
+
+/// A snapshot without the names in it.
+#[derive(Debug, Deserialize)]
+pub struct SnapshotSummary {
+    format_version: u32,
+    /// See [`Snapshot::from`](crate::catalog::Snapshot::from).
+    pub from: Millis,
+    /// See [`Snapshot::until`](crate::catalog::Snapshot::until).
+    pub until: Millis,
+    /// By name.
+    pub topics: BTreeMap<String, TopicSummary>,
+    groups: Told<BTreeMap<String, IgnoredAny>>,
+}
+
+/// A topic of a snapshot.
+#[derive(Debug, Deserialize)]
+pub struct TopicSummary {
+    #[serde(default)]
+    folder: Option<String>,
+    /// Number of partitions.
+    pub partition_count: i32,
+    #[serde(default)]
+    partitions: BTreeMap<i32, PartitionSummary>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PartitionSummary {
+    #[serde(default)]
+    folder: Option<String>,
+    #[serde(default)]
+    backed_up: Option<i64>,
+    #[serde(default)]
+    end: Option<i64>,
+    #[serde(default)]
+    diverged: bool,
+}
+
+/// How far a partition's backup was, and how far it has to be for the snapshot to be complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionState<'s> {
+    /// The folder that it is in; `None`: nothing of it is in the bucket.
+    pub folder: Option<&'s str>,
+    /// Its number.
+    pub partition: i32,
+    /// Everything below this offset was in the bucket.
+    pub backed_up: i64,
+    /// Where its log ended; `None`: that is not known, or the log is another one than the backup, and the snapshot never becomes complete for it.
+    pub end: Option<i64>,
+}
+
+impl SnapshotPart for SnapshotSummary {
+    fn format_version(&self) -> u32 {
+        self.format_version
+    }
+}
+
+impl SnapshotSummary {
+    /// How many consumer groups, and why there can be more.
+    pub fn groups(&self) -> (Option<usize>, Option<&str>) {
+        (self.groups.known().map(BTreeMap::len), self.groups.why())
+    }
+}
+
+impl TopicSummary {
+    /// Every partition.
+    pub fn states(&self) -> impl Iterator<Item = PartitionState<'_>> {
+        (0..self.partition_count).map(|partition| {
+            let of = self.partitions.get(&partition);
+            PartitionState {
+                folder: of.and_then(|of| of.folder.as_deref()).or(self.folder.as_deref()),
+                partition,
+                backed_up: of.and_then(|of| of.backed_up).unwrap_or(0),
+                end: of.filter(|of| !of.diverged).and_then(|of| of.end),
+            }
+        })
+    }
+}
+
+/// Reads these snapshots, 16 at the same time, and shows them in this order. One that cannot be read hides no other.
+pub async fn summaries(store: &dyn ObjectStore, entries: Vec<SnapshotEntry>, mut show: impl FnMut(SnapshotEntry, Result<SnapshotSummary>)) {
+    let room = Room::default();
+    let read = |entry: SnapshotEntry| {
+        let room = &room;
+        async move {
+            let _room = room.of(entry.size).await;
+            let read = read_part(store, &entry.name).await;
+            (entry, read)
+        }
+    };
+    let mut read = stream::iter(entries).map(read).buffered(AT_ONCE);
+    while let Some((entry, read)) = read.next().await {
+        show(entry, read);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use store::testing::MemoryStore;
+
+    use super::*;
+    use crate::catalog::{LogSnapshot, Snapshots};
+    use crate::testing::{add_snapshot, snapshot};
+
+    #[tokio::test]
+    async fn a_summary_counts_what_is_in_a_snapshot() {
+        let store = MemoryStore::new();
+        let mut of = snapshot(1_000, [("orders", "orders@2", 1, 4), ("orders", "orders", 0, 7), ("bills", "bills", 0, 1)]);
+        of.groups = Told::Partial { known: BTreeMap::new(), why: "no right".to_owned() };
+        let partitions = &mut of.topics.get_mut("orders").unwrap().partitions;
+        for (partition, end, diverged) in [(0, 9, false), (1, 3, true)] {
+            let partition = partitions.get_mut(&partition).unwrap();
+            partition.log = Some(LogSnapshot { log_start: 0, end, high_watermark: end });
+            partition.diverged = diverged;
+        }
+        add_snapshot(&store, &of).await;
+        store.overwrite("@cluster/kafka-1/backup/1970/01/01/001000Z.json.gz", "damaged");
+        let entries = Snapshots::of(&store).of_day("@cluster/kafka-1/backup/1970/01/01/").await.unwrap();
+        let mut shown = Vec::new();
+        summaries(&store, entries, |entry, summary| shown.push((entry.at, summary))).await;
+        let [(300_000, Ok(found)), (600_000, Err(_))] = &shown[..] else { panic!("{shown:?}") };
+        assert_eq!((found.until, found.topics.len(), found.groups()), (1_000, 2, (Some(0), Some("no right"))));
+        let states: Vec<_> = found.topics["orders"].states().map(|one| (one.folder, one.backed_up, one.end)).collect();
+        assert_eq!(states, [(Some("orders"), 7, Some(9)), (Some("orders@2"), 4, None)]);
+    }
+}

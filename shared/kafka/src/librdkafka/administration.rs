@@ -1,0 +1,185 @@
+//! What there is in the cluster beside records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::errors::{self, Doing};
+use super::native::{Code, Failure, Listed};
+use super::source::RdKafkaSource;
+use super::tries::Asker;
+use super::waiting::watched;
+use super::{configs, group_offsets};
+use crate::{
+    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffsets, Groups, KafkaError, KafkaErrorKind, Result, Right,
+    ScramUser, TopicConfigs,
+};
+
+/// How long groups of other kinds are looked for.
+const OTHERS: Duration = Duration::from_secs(10);
+
+/// The broker config that names what decides on access; empty without one.
+const AUTHORIZER: &str = "authorizer.class.name";
+
+/// Groups that librdkafka's ListConsumerGroups leaves out (of Streams, of shares, of Connect) are looked for with its older request; of those that are
+/// not classic, state and kind are `Unknown`. States of new kinds that it does not know are `Unknown`, too.
+///
+/// Of entries for resources and operations that librdkafka does not know (users and delegation tokens) the words are `UNKNOWN`.
+#[async_trait]
+impl ClusterAdministration for RdKafkaSource {
+    async fn cluster(&self) -> Result<ClusterDescription> {
+        describe(&self.asker).await
+    }
+
+    async fn groups(&self) -> Result<Groups> {
+        let mut is_last = false;
+        loop {
+            let Listed { mut groups, failures } = list_consumer_groups(&self.asker).await?;
+            let mut missing: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
+            match all_groups(&self.asker, &groups).await {
+                Ok(others) => groups.extend(others),
+                // A group may have gone between the two lists.
+                Err(_) if missing.is_empty() && !is_last => {
+                    is_last = true;
+                    continue;
+                }
+                Err(failure) => missing.push(format!("Streams groups and share groups could not be looked for: {}", failure.text)),
+            }
+            return Ok(Groups { groups, missing });
+        }
+    }
+
+    async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
+        Ok(group_offsets::read(&self.asker, groups).await)
+    }
+
+    async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
+        configs::of_topics(&self.asker, topics).await
+    }
+
+    async fn acls(&self) -> Result<Vec<Acl>> {
+        let subject = "the cluster's access control lists";
+        let cluster = allowed(&self.asker, subject, Doing::DescribeAcls).await?;
+        let mut tries = self.asker.tries(subject, Doing::DescribeAcls);
+        let acls = loop {
+            match tries.handle().acls(tries.limit()).await {
+                Ok(acls) => break acls,
+                Err(failure) => tries.again(failure).await?,
+            }
+        };
+        if !acls.is_empty() {
+            return Ok(acls);
+        }
+        // None at all: librdkafka would say the same of a refusal, and of a cluster that has no authorizer.
+        let what = match has_authorizer(&self.asker, cluster.brokers.first()).await? {
+            Some(false) => format!("the brokers have no authorizer ({AUTHORIZER}), so there are none"),
+            Some(true) if cluster.rights.is_some() => return Ok(Vec::new()),
+            _ => format!(
+                "the cluster gives out none, and tells neither whether this user may read them nor what its {AUTHORIZER} is, so this can be a refusal"
+            ),
+        };
+        Err(KafkaError::new(KafkaErrorKind::Unsupported, subject, what))
+    }
+
+    async fn users(&self) -> Result<Vec<ScramUser>> {
+        let subject = "the cluster's SCRAM users";
+        allowed(&self.asker, subject, Doing::DescribeUsers).await?;
+        let mut tries = self.asker.tries(subject, Doing::DescribeUsers);
+        loop {
+            let (handle, limit, start) = (tries.handle(), tries.limit(), Instant::now());
+            let asked = Arc::clone(&handle);
+            match watched(&handle, || handle.observer().hopeless(start), move || asked.scram_users(limit)).await {
+                Ok(users) => return Ok(users),
+                Err(failure) => tries.again(failure).await?,
+            }
+        }
+    }
+}
+
+/// DescribeCluster, without this user's rights where the brokers do not know the question.
+async fn describe(asker: &Asker) -> Result<ClusterDescription> {
+    let mut tries = asker.tries("the cluster", Doing::DescribeCluster);
+    let mut with_rights = true;
+    loop {
+        match tries.handle().describe_cluster(with_rights, tries.limit()).await {
+            Ok(cluster) => return Ok(cluster),
+            Err(failure) if with_rights && errors::kind(&failure) == KafkaErrorKind::Unsupported => with_rights = false,
+            Err(failure) => tries.again(failure).await?,
+        }
+    }
+}
+
+/// The cluster, if it says that this user may describe it, or does not say.
+///
+/// # Errors
+/// [`KafkaErrorKind::Denied`].
+async fn allowed(asker: &Asker, subject: &str, doing: Doing) -> Result<ClusterDescription> {
+    let cluster = describe(asker).await?;
+    match &cluster.rights {
+        Some(rights) if !rights.contains(&Right::Describe) => {
+            Err(asker.errors().error(subject, doing, Code::CLUSTER_AUTHORIZATION_FAILED.into(), None))
+        }
+        _ => Ok(cluster),
+    }
+}
+
+/// ListConsumerGroups. What time heals is tried again; then the groups of the brokers that answered are kept.
+///
+/// # Errors
+/// No broker tells of a group, and not all of them answer.
+async fn list_consumer_groups(asker: &Asker) -> Result<Listed> {
+    let mut tries = asker.tries("all consumer groups", Doing::ListGroups);
+    let mut groups = BTreeMap::new();
+    loop {
+        let failures = match tries.handle().list_consumer_groups(tries.limit()).await {
+            Ok(listed) => {
+                groups.extend(listed.groups);
+                listed.failures
+            }
+            Err(failure) => vec![failure],
+        };
+        let Some(first) = failures.iter().find(|failure| errors::is_transient(failure.code)).or(failures.first()).cloned() else {
+            return Ok(Listed { groups, failures });
+        };
+        match tries.again(first).await {
+            Ok(()) => {}
+            Err(error) if groups.is_empty() => return Err(error),
+            Err(_) => return Ok(Listed { groups, failures }),
+        }
+    }
+}
+
+/// All groups, whatever their kind, without those that are `known`. A list that lacks some of these is not whole.
+async fn all_groups(asker: &Asker, known: &BTreeMap<String, GroupListing>) -> Result<BTreeMap<String, GroupListing>, Failure> {
+    let (handle, limit, start) = (asker.handle(), asker.limit().min(OTHERS), Instant::now());
+    let asked = Arc::clone(&handle);
+    let call = move || {
+        let (groups, outcome) = asked.list_all_groups(limit);
+        outcome.map(|()| groups)
+    };
+    let mut groups = watched(&handle, || handle.observer().hopeless(start), call).await?;
+    if let Some(group) = known.keys().find(|group| !groups.contains_key(*group)) {
+        return Err(Failure::new(Code::FAIL, format!("the list of all groups lacks {group}")));
+    }
+    groups.retain(|group, _| !known.contains_key(group));
+    Ok(groups)
+}
+
+/// Whether the cluster has an authorizer, as one of its brokers says. `None` where it does not.
+async fn has_authorizer(asker: &Asker, broker: Option<&Broker>) -> Result<Option<bool>> {
+    let Some(broker) = broker else { return Ok(None) };
+    let mut tries = asker.tries(format!("broker {}", broker.id), Doing::DescribeConfigs);
+    loop {
+        match tries.handle().describe_broker_configs(broker.id, tries.limit()).await {
+            Ok(entries) => return Ok(entries.iter().find(|entry| entry.name == AUTHORIZER).map(|entry| !entry.value.is_empty())),
+            Err(failure) => match errors::kind(&failure) {
+                // Nobody refuses without one.
+                KafkaErrorKind::Denied => return Ok(Some(true)),
+                KafkaErrorKind::Unsupported => return Ok(None),
+                _ => tries.again(failure).await?,
+            },
+        }
+    }
+}
