@@ -98,7 +98,8 @@ async fn it_is_always_of_everything() {
     for (topic, partition, shard) in [(Some("orders"), None, None), (None, Some(0), None), (None, None, Some((1, 2)))] {
         let mut invocation = all();
         invocation.event = host::Event { topic: topic.map(str::to_owned), partition, shard };
-        assert!(backup.invoke(&invocation).await.unwrap().succeeded);
+        let report = backup.invoke(&invocation).await.unwrap();
+        assert!(report.succeeded && report.snapshot_age_seconds.is_none(), "{report:?}");
         assert_eq!(names_of(&fake), [""; 0]);
     }
     let mut first = all();
@@ -190,6 +191,21 @@ async fn a_snapshot_that_takes_half_of_the_time_is_given_up_and_the_backup_goes_
     let report = orders(&fake).invoke(&invocation).await.unwrap();
     assert!(!report.succeeded && report.is_retryable() && report.errors[0].contains("SNAPSHOT_SECONDS=0"), "{report:?}");
     assert_eq!((names_of(&fake), report.records), (vec![], 10));
+}
+
+#[tokio::test]
+async fn the_age_is_that_of_the_newest_one_that_is_there() {
+    let fake = Fake::default();
+    let backup = orders(&fake);
+    fake.advance(7_000);
+    assert_eq!(backup.invoke(&all()).await.unwrap().snapshot_age_seconds, Some(0));
+    fake.log().now = 400_000;
+    fake.log().each_request_takes = 1_300;
+    let mut invocation = all();
+    invocation.budget.deadline = Some(410_000);
+    let report = backup.invoke(&invocation).await.unwrap();
+    assert!(!report.succeeded && report.snapshot_age_seconds.is_some_and(|age| age >= 100), "{report:?}");
+    assert_eq!(orders(&fake).invoke(&invocation).await.unwrap().snapshot_age_seconds, None, "another process knows of none");
 }
 
 #[test]
