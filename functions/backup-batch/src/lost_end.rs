@@ -17,7 +17,7 @@ use archive::catalog::{BackupCommit, Doubt, Generation, find_last};
 use archive::segment::{ReadOptions, SegmentReader};
 use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, TopicPartition};
-use kernel::clock::Millis;
+use kernel::clock::{Millis, age};
 use kernel::lock;
 use kernel::record::Record;
 
@@ -47,7 +47,7 @@ enum Compared {
 impl Backup {
     fn is_second_look(&self, doubt: &Doubt, started: Millis) -> bool {
         let pause = self.settings.retry_upload.as_millis().try_into().unwrap_or(SECOND_LOOK).min(SECOND_LOOK);
-        doubt.at.saturating_add(pause) <= started
+        age(doubt.at, started) >= pause
     }
 
     /// Whether it is known without another request that the log of a partition was cut below what was committed.

@@ -21,8 +21,8 @@ use crate::{Backup, Invocation};
 /// What this process knows of the snapshots that there are.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    /// The time of the newest one that is known to be there, and what the names of its series begin with.
-    newest: Option<(Millis, String)>,
+    /// The time of the last one that was found there or taken, and what the names of its series begin with.
+    last: Option<(Millis, String)>,
 }
 
 /// What there is to know before anything is asked.
@@ -88,18 +88,17 @@ impl Backup {
     }
 
     fn knows_snapshot(&self, at: Millis, prefix: &str) -> bool {
-        lock(&self.taken).newest.as_ref().is_some_and(|(newest, of)| *newest >= at && of == prefix)
+        // Not "or a newer one": a clock that was ahead is set right in time, and snapshots go on.
+        lock(&self.taken).last.as_ref().is_some_and(|(last, of)| *last == at && of == prefix)
     }
 
     fn remember_snapshot(&self, at: Millis, prefix: &str) {
-        let mut taken = lock(&self.taken);
-        let newest = taken.newest.take().filter(|(newest, of)| *newest > at && of == prefix);
-        taken.newest = Some(newest.unwrap_or((at, prefix.to_owned())));
+        lock(&self.taken).last = Some((at, prefix.to_owned()));
     }
 
     /// What the names of this backup's snapshots begin with, once one is known to be there.
     pub(crate) fn snapshots_taken(&self) -> Option<String> {
-        lock(&self.taken).newest.as_ref().map(|(_, prefix)| prefix.clone())
+        lock(&self.taken).last.as_ref().map(|(_, prefix)| prefix.clone())
     }
 
     /// How old the newest one that is known to be there is. `None`: this invocation takes none, or there is none.

@@ -99,7 +99,8 @@ impl Run {
     /// or into another topic) must not fence this one.
     fn writer_name(&self, run: &str, partition: i32) -> WriterName {
         let Restore { settings, .. } = &self.restore;
-        WriterName { topic: settings.restore_topic.clone(), id: format!("kafka-backup-restore.{}.{run}.{partition}", settings.restore_id) }
+        let id = format!("{}{}.{run}.{partition}", RestoreCommit::GROUPS, settings.restore_id);
+        WriterName { topic: settings.restore_topic.clone(), id }
     }
 }
 

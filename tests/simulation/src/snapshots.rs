@@ -24,7 +24,7 @@ mod witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use archive::catalog::{Snapshot, Told, names};
+use archive::catalog::{BackedUp, Completeness, Inventory, Snapshot, Told, names};
 use backup_batch::BackupReport;
 use kafka::{Pattern, Selection};
 use kernel::clock::{Clock, Millis};
@@ -118,6 +118,8 @@ pub struct SnapshotOutcome {
     pub open: usize,
     /// Those whose log had lost its end.
     pub diverged: usize,
+    /// Partitions of a folder that a snapshot told of, and none that the inventory reads: a later one of the same day took its place.
+    pub forgotten: usize,
 }
 
 impl std::iter::Sum for SnapshotOutcome {
@@ -139,6 +141,7 @@ impl std::iter::Sum for SnapshotOutcome {
             complete: sum.complete + one.complete,
             open: sum.open + one.open,
             diverged: sum.diverged + one.diverged,
+            forgotten: sum.forgotten + one.forgotten,
         })
     }
 }
@@ -329,12 +332,14 @@ impl Cluster {
             self.clock.advance(self.interval);
             let Some(name) = self.invoke(backup).await?.snapshot else { continue };
             let last = Snapshot::read(self.bucket.as_ref(), &name).await.map_err(|error| error.to_string())?;
-            let mut backed_up = archive::catalog::BackedUp::default();
+            let mut backed_up = BackedUp::default();
             backed_up.add(&last);
             for (topic, of) in &last.topics {
                 for (number, partition) in &of.partitions {
                     let verdict = backed_up.judge(of, *number, partition);
-                    if verdict != archive::catalog::Completeness::Complete {
+                    // Of a log that holds nothing nobody learns whether it lost its end.
+                    let is_empty = partition.log.is_some_and(|log| log.end <= log.log_start);
+                    if verdict != Completeness::Complete && !is_empty {
                         return Err(format!("{name}: {topic}/{number} is caught up, and called {verdict:?}: {partition:?}"));
                     }
                 }
@@ -352,7 +357,38 @@ impl Cluster {
         let mut snapshots: Vec<(&Attempt, &Snapshot)> = self.seen.values().map(|(attempt, snapshot)| (attempt, snapshot)).collect();
         snapshots.sort_by_key(|(_, snapshot)| snapshot.until);
         let judged = Chains::new(&self.bucket, &self.history).check(&snapshots).await?;
+        self.check_inventory().await?;
         (self.outcome.complete, self.outcome.open, self.outcome.diverged) = (judged.complete, judged.open, judged.diverged);
         Ok(self.outcome)
+    }
+
+    /// What the newest snapshot of each day told of is in the inventory, whatever came later.
+    async fn check_inventory(&mut self) -> Result<(), String> {
+        let inventory = Inventory::read(self.bucket.as_ref(), None, self.clock.now()).await.map_err(|error| error.to_string())?;
+        if let Some((name, error)) = inventory.unreadable.first() {
+            return Err(format!("{name} cannot be read for the inventory: {error}"));
+        }
+        let day = |name: &str| name.rsplit_once('/').map(|(day, _)| day.to_owned());
+        let newest: BTreeSet<&String> = self.seen.keys().map(|name| (day(name), name)).collect::<BTreeMap<_, _>>().into_values().collect();
+        let mut forgotten = BTreeSet::new();
+        for (name, (_, snapshot)) in &self.seen {
+            for topic in snapshot.topics.values() {
+                for (number, partition) in &topic.partitions {
+                    let (Some(folder), Some(backed_up)) = (topic.folder_of(partition), partition.backed_up) else { continue };
+                    let known = inventory.folders.get(folder).and_then(|kept| kept.partitions.get(number));
+                    if known.is_some_and(|known| known.backed_up >= backed_up) {
+                        continue;
+                    }
+                    if newest.contains(name) {
+                        return Err(format!(
+                            "{name} says that {folder}/{number} was backed up to {backed_up}, and the inventory {known:?}"
+                        ));
+                    }
+                    forgotten.insert((folder, *number));
+                }
+            }
+        }
+        self.outcome.forgotten = forgotten.len();
+        Ok(())
     }
 }

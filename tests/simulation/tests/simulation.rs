@@ -27,10 +27,10 @@ fn schedules_of_faults() {
     println!("{:?}", all_seeds(1, run_seed).into_iter().sum::<Outcome>());
 }
 
-/// A snapshot schedule has a cluster and eight processes: there is one for each four of the others.
+/// A snapshot schedule has a cluster and eight processes: there is one for each twelve of the others.
 #[test]
 fn schedules_of_faults_around_snapshots() {
-    println!("{:?}", all_seeds(4, run_snapshot_seed).into_iter().sum::<SnapshotOutcome>());
+    println!("{:?}", all_seeds(12, run_snapshot_seed).into_iter().sum::<SnapshotOutcome>());
 }
 
 /// Runs all seeds, or one of so many.

@@ -100,7 +100,7 @@ fn what_changed(before: &TopicFacts, after: Option<&kafka::Result<TopicFacts>>) 
         Some(Ok(after)) if after.id == before.id => None,
         Some(Ok(_)) => Some("it was created again while its offsets were read".to_owned()),
         Some(Err(error)) => Some(in_full(error)),
-        None => Some("it was deleted while its offsets were read".to_owned()),
+        None => Some("it was deleted, or hidden from this user, while its offsets were read".to_owned()),
     }
 }
 
@@ -120,8 +120,9 @@ fn partition_of(commit: Option<&BackupCommit>, range: Option<kafka::Result<Offse
     PartitionSnapshot {
         folder: commit.map(|commit| commit.folder.clone()).filter(|folder| Some(folder.as_str()) != topic_folder),
         backed_up,
-        // The commit was read first, so a log that goes on cannot end below it.
-        diverged: log.zip(backed_up).is_some_and(|(log, backed_up)| log.high_watermark < backed_up),
+        // The commit was read first, so a log that goes on cannot end below it. The two ends were read one after the other: a log that lost its end can
+        // have grown in between.
+        diverged: log.zip(backed_up).is_some_and(|(log, backed_up)| log.end.min(log.high_watermark) < backed_up),
         log,
         why,
     }
@@ -154,6 +155,11 @@ fn group_of(
     again: Option<&kafka::Result<GroupOffsets>>,
     topics: &BTreeMap<String, TopicSnapshot>,
 ) -> Option<GroupSnapshot> {
+    let again = again.and_then(|again| again.as_ref().ok());
+    // One answer is enough to know it by.
+    if again.into_iter().chain(offsets.iter().flatten()).any(is_of_a_backup) {
+        return None;
+    }
     let mut group =
         GroupSnapshot { state: listing.state, kind: listing.kind, simple: listing.is_simple, offsets: BTreeMap::new(), why: None };
     let offsets = match offsets {
@@ -161,12 +167,7 @@ fn group_of(
         Some(Err(error)) => return Some(GroupSnapshot { why: Some(in_full(&error)), ..group }),
         None => return Some(GroupSnapshot { why: Some("its coordinator did not tell".to_owned()), ..group }),
     };
-    let known = || offsets.values().filter_map(|offset| offset.as_ref().ok());
-    if known().any(|offset| BackupCommit::is_one(&offset.metadata) || RestoreCommit::is_one(&offset.metadata)) {
-        return None;
-    }
     group.why = why_some_are_missing(&offsets);
-    let again = again.and_then(|again| again.as_ref().ok());
     for (partition, offset) in offsets {
         let Ok(offset) = offset else { continue };
         let has_moved = again.is_some_and(|again| match again.get(&partition) {
@@ -180,6 +181,12 @@ fn group_of(
         group.offsets.entry(partition.topic).or_default().insert(partition.partition, offset);
     }
     Some(group)
+}
+
+/// Whether its commits are those of a backup or a restore.
+fn is_of_a_backup(offsets: &GroupOffsets) -> bool {
+    let mut known = offsets.values().flatten();
+    known.any(|offset| BackupCommit::is_one(&offset.metadata) || RestoreCommit::is_one(&offset.metadata))
 }
 
 fn why_some_are_missing(offsets: &GroupOffsets) -> Option<String> {

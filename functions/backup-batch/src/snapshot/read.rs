@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use archive::Result;
-use archive::catalog::{BackupCommit, Told};
+use archive::catalog::{BackupCommit, RestoreCommit, Told};
 use kafka::{
-    Acl, Broker, ClusterAdministration, GroupListing, GroupOffsets, KafkaError, KafkaErrorKind, OffsetRange, Right, ScramUser,
-    TopicConfigs, TopicFacts, TopicPartition,
+    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffsets, Groups, KafkaError, KafkaErrorKind, OffsetRange,
+    Right, ScramUser, TopicConfigs, TopicFacts, TopicPartition,
 };
 use kernel::clock::Millis;
 use kernel::in_full;
@@ -52,8 +52,10 @@ impl Backup {
         pace.check()?;
 
         let from = self.clock.now();
-        let sees_all = cluster.as_ref().ok().and_then(|cluster| cluster.rights.as_ref()).map(|rights| rights.contains(&Right::Describe));
-        let groups = self.groups_to_ask(administration, sees_all).await;
+        let listed = administration.groups().await;
+        // Rights can change meanwhile: who had them before and has them after saw all.
+        let sees_all = may_see_all(&cluster).zip(may_see_all(&administration.cluster().await)).map(|(before, after)| before && after);
+        let groups = self.groups_to_ask(listed, sees_all);
         let asked: Vec<String> = groups.known().into_iter().flatten().map(|(name, _)| name.clone()).collect();
         let offsets = administration.group_offsets(&asked).await?;
         pace.check()?;
@@ -87,18 +89,17 @@ impl Backup {
         })
     }
 
-    /// Those of CONSUMER_GROUPS, without the one that holds the progress of this backup.
-    async fn groups_to_ask(
-        &self,
-        administration: &dyn ClusterAdministration,
-        sees_all: Option<bool>,
-    ) -> Told<BTreeMap<String, GroupListing>> {
-        let listed = match administration.groups().await {
+    /// Those of CONSUMER_GROUPS, without the one that holds the progress of this backup, and without those of restores: such a one has committed
+    /// nothing while its first transaction is open.
+    fn groups_to_ask(&self, listed: kafka::Result<Groups>, sees_all: Option<bool>) -> Told<BTreeMap<String, GroupListing>> {
+        let listed = match listed {
             Ok(listed) => listed,
             Err(error) => return Told::Absent(in_full(&error)),
         };
         let is_wanted = |name: &str| {
-            *name != self.settings.group && self.settings.snapshots.as_ref().is_some_and(|settings| settings.groups.takes_group(name))
+            *name != self.settings.group
+                && !name.starts_with(RestoreCommit::GROUPS)
+                && self.settings.snapshots.as_ref().is_some_and(|settings| settings.groups.takes_group(name))
         };
         let known = listed.groups.into_iter().filter(|(name, _)| is_wanted(name)).collect();
         let mut why = listed.missing;
@@ -112,6 +113,11 @@ impl Backup {
         }
         if why.is_empty() { Told::All(known) } else { Told::Partial { known, why: why.join("; ") } }
     }
+}
+
+/// Whether the cluster leaves no group out; `None`: it does not tell.
+fn may_see_all(cluster: &kafka::Result<ClusterDescription>) -> Option<bool> {
+    cluster.as_ref().ok()?.rights.as_ref().map(|rights| rights.contains(&Right::Describe))
 }
 
 fn told<T>(answer: kafka::Result<T>) -> Told<T> {

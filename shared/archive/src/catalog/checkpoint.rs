@@ -216,6 +216,9 @@ pub struct RestoreCommit {
 }
 
 impl RestoreCommit {
+    /// What the names of groups that hold a restore's progress begin with, and its transactional ids.
+    pub const GROUPS: &str = "kafka-backup-restore.";
+
     /// Of the restore `run`, which is so far, with the spans that no checkpoint tells of yet.
     pub fn new(run: &str, progress: RestoreProgress, records: u64, spans: &[Span]) -> Self {
         Self { version: RESTORE_FORMAT, run: run.to_owned(), progress, records, spans: spans.to_vec() }

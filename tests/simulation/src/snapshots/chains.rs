@@ -115,8 +115,7 @@ impl<'a> Chains<'a> {
         if chain.end < log.end {
             return Err(format!("it is called complete, and the chain in {folder} ends at {}", chain.end));
         }
-        let covers = |entries: &Vec<Entry>| covers(chain, entries, log);
-        if lives.iter().any(covers) {
+        if lives.iter().any(|entries| covers(chain, entries, log)) {
             return Ok(());
         }
         Err(format!("it is called complete, and {folder} does not have the records of that log"))
@@ -140,7 +139,8 @@ impl<'a> Chains<'a> {
             .collect();
         lives.dedup();
         let Some(id) = &topic.id else { return Vec::new() };
-        lives.into_iter().map(|life| self.history.life(id, number, life).to_vec()).collect()
+        let backed_up = topic.partitions.get(&number).and_then(|partition| partition.backed_up).unwrap_or(0);
+        lives.into_iter().flat_map(|life| self.history.lives_from(id, number, life, backed_up)).map(<[Entry]>::to_vec).collect()
     }
 
     async fn id(&mut self, folder: &str) -> Result<Option<TopicId>, String> {

@@ -152,9 +152,7 @@ impl Compared<'_> {
 
     fn check_group(&self, name: &str, group: &GroupSnapshot) -> Check {
         // Nothing tells a backup's group from an application's as long as its offsets are not known.
-        if (is_own_group(name) && !(GROUPS.contains(&name) && group.offsets.is_empty() && group.why.is_some()))
-            || !self.groups.takes_group(name)
-        {
+        if (is_own_group(name) && !(GROUPS.contains(&name) && group.offsets.is_empty())) || !self.groups.takes_group(name) {
             return Err("it should not be there".to_owned());
         }
         let moments = self.moments();

@@ -60,6 +60,8 @@ type Life = (TopicId, i32, usize);
 pub(super) struct History {
     moments: Vec<Moment>,
     lives: BTreeMap<Life, Vec<Entry>>,
+    /// Where each log was cut, each time.
+    cuts: BTreeMap<(TopicId, i32), Vec<i64>>,
 }
 
 impl History {
@@ -94,11 +96,19 @@ impl History {
         let Some(topic) = state.topics.get(topic) else { return };
         for (number, log) in (0..).zip(&topic.logs) {
             self.lives.insert((topic.id.clone(), number, log.cuts.len()), log.entries.clone());
+            self.cuts.insert((topic.id.clone(), number), log.cuts.clone());
         }
     }
 
+    /// What a log held, and what it held instead after it had lost its end above this offset only: nobody can tell the two apart.
+    pub(super) fn lives_from(&self, id: &TopicId, partition: i32, life: usize, backed_up: i64) -> impl Iterator<Item = &[Entry]> {
+        let cuts = self.cuts.get(&(id.clone(), partition)).map_or(&[][..], Vec::as_slice);
+        let later = cuts.iter().skip(life).take_while(move |to| **to >= backed_up).count();
+        (life..=life + later).map(move |life| self.life(id, partition, life))
+    }
+
     /// What a log held.
-    pub(super) fn life(&self, id: &TopicId, partition: i32, life: usize) -> &[Entry] {
+    fn life(&self, id: &TopicId, partition: i32, life: usize) -> &[Entry] {
         self.lives.get(&(id.clone(), partition, life)).map_or(&[], Vec::as_slice)
     }
 }

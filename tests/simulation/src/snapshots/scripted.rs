@@ -101,7 +101,8 @@ pub fn a_log_is_cut_and_grows_a_little() -> Result<(), String> {
     run(async {
         let mut cluster = calm();
         cluster.write("orders", 20);
-        cluster.take_one().await?;
+        cluster.catch_up(0).await?;
+        cluster.check_new().await?;
         {
             let mut state = cluster.world.lock();
             cluster.history.remember(&state, "orders");
