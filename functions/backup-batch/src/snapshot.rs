@@ -104,7 +104,7 @@ impl Backup {
     /// How old the newest one that is known to be there is. `None`: this invocation takes none, or there is none.
     pub(crate) fn snapshot_age_seconds(&self, invocation: &Invocation, now: Millis) -> Option<u64> {
         self.is_to_take_snapshots(invocation)?;
-        lock(&self.taken).newest.as_ref().map(|(newest, _)| seconds_since(*newest, now))
+        lock(&self.taken).last.as_ref().map(|(last, _)| seconds_since(*last, now))
     }
 
     /// What could not be read is said once for each process.
