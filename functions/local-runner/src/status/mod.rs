@@ -15,6 +15,7 @@ mod reached;
 mod still;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -230,9 +231,9 @@ async fn verdict_at(
     at: usize,
     topic: &str,
 ) -> Result<Option<(Verdict, Millis)>> {
-    if !verdicts.contains_key(&at) {
+    if let Entry::Vacant(unknown) = verdicts.entry(at) {
         let Some(snapshot) = history.read(at).await? else { return Ok(None) };
-        verdicts.insert(at, (reached.judge(&snapshot), snapshot.until));
+        unknown.insert((reached.judge(&snapshot), snapshot.until));
     }
     Ok(verdicts.get(&at).map(|(of, until)| (of.get(topic).copied().unwrap_or(Verdict::Other), *until)))
 }

@@ -164,7 +164,8 @@ async fn groups_are_those_that_kafkas_tools_list() {
     assert_eq!(BTreeSet::from([row(&moved), row(&live)]), listed(&[&moved, &live]));
     assert!(found.groups[&moved].is_simple && !found.groups[&live].is_simple);
     member.leave();
-    let offsets = source.group_offsets(&[moved.clone()]).await.expect("the offsets").remove(&moved).expect("an answer").expect("offsets");
+    let offsets =
+        source.group_offsets(std::slice::from_ref(&moved)).await.expect("the offsets").remove(&moved).expect("an answer").expect("offsets");
     assert_eq!(offsets[&TopicPartition::new(&topic, 0)].as_ref().expect("an offset").offset, 3);
 }
 

@@ -1,11 +1,12 @@
 //! Snapshots of a real cluster, compared with what Kafka's own tools list.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use archive::catalog::{OffsetSnapshot, Snapshot, Told};
+use end_to_end::admin::Member;
 use end_to_end::cluster::Cluster;
 use end_to_end::kafka::{Kafka, unique};
 use end_to_end::record::{Record, Step, Transaction};
@@ -73,120 +74,173 @@ fn pending_commit(kafka: &Kafka, group: &str, topic: &str, offset: i64) -> BaseP
     producer
 }
 
+/// A cluster with 40 topics, 12 groups, access control lists and two SCRAM users, whose names all begin with `ours`.
+struct Scene {
+    kafka: Kafka,
+    ours: String,
+    /// The topics that are to be backed up.
+    topics: BTreeSet<String>,
+    groups: BTreeSet<String>,
+}
+
+impl Scene {
+    fn group(&self, name: &str) -> String {
+        format!("{}-group-{name}", self.ours)
+    }
+
+    /// One that all groups have committed on.
+    fn orders(&self) -> String {
+        format!("{}-orders-0", self.ours)
+    }
+
+    /// One with an open transaction at its end.
+    fn open(&self) -> String {
+        format!("{}-orders-4", self.ours)
+    }
+
+    fn new(kafka: Kafka) -> Self {
+        let mut scene = Self { kafka, ours: unique("cluster"), topics: BTreeSet::new(), groups: BTreeSet::new() };
+        scene.create_topics();
+        let Self { kafka, ours, .. } = &scene;
+        kafka.allow("User:alice", &["Read"], &format!("--topic={ours}"));
+        kafka.allow("User:alice", &["Read"], &format!("--group={ours} --resource-pattern-type=prefixed"));
+        for user in ["a", "b"].map(|user| format!("{ours}-{user}")) {
+            let mechanism = "SCRAM-SHA-512=[iterations=5000,password=x]";
+            kafka.admin("ConfigCommand", ["--alter", "--entity-type", "users", "--entity-name", &user, "--add-config", mechanism]);
+        }
+        scene
+    }
+
+    fn create_topics(&mut self) {
+        let Self { kafka, ours, topics, .. } = self;
+        for number in 0..40 {
+            let name = match number % 4 {
+                0 => format!("{ours}-orders-{number}"),
+                1 => format!("{ours}.pay.{number}"),
+                2 => format!("{ours}_by_name_{number}"),
+                _ => format!("{ours}-orders-{number}-tmp"),
+            };
+            kafka.create_topic_named(&name, 1 + number % 3, &[("max.message.bytes", "2000000")]);
+            if number < 8 {
+                kafka.produce(&name, &numbered(0, 0..9));
+            }
+            if number % 4 != 3 {
+                topics.insert(name);
+            }
+        }
+        // Two records of a transaction that never ends: a consumer that reads uncommitted ones commits behind the last stable offset.
+        let producer = format!("{ours}-open");
+        let send = || Step::SendIn { producer: producer.clone(), record: Record::new(0, crate::LONG_AGO).value("open") };
+        let step = |what| Step::Transaction { producer: producer.clone(), what };
+        let steps = [step(Transaction::Begin), send(), send(), step(Transaction::Leave)];
+        self.kafka.play(&self.open(), &steps, &["transaction.timeout.ms=600000"]);
+    }
+
+    /// Groups of all kinds; those with members and the pending commit live as long as what is returned.
+    fn create_groups(&mut self) -> ([Member; 2], BaseProducer) {
+        let names = ["a", "b", "c", "d", "e", "f", "live", "left", "newer", "pending", "beyond", "tmp"];
+        self.groups = names.map(|name| self.group(name)).into();
+        let (kafka, orders) = (&self.kafka, self.orders());
+        for (at, name) in ["a", "b", "c", "d", "e", "f", "tmp", "pending"].into_iter().enumerate() {
+            kafka.move_offset(&self.group(name), &orders, i64::try_from(at).expect("small"));
+        }
+        kafka.move_offset(&self.group("beyond"), &self.open(), 11);
+        let live = kafka.subscribe(&self.group("live"), &orders);
+        kafka.subscribe(&self.group("left"), &orders).leave();
+        let newer = kafka.subscribe_with(&self.group("newer"), &orders, &["group.protocol=consumer"]);
+        // Consumers commit a few seconds after they came.
+        let members: BTreeSet<String> = [self.group("live"), self.group("newer")].into();
+        while described(kafka, &members).len() < 2 {
+            sleep(Duration::from_millis(200));
+        }
+        let pending = pending_commit(kafka, &self.group("pending"), &orders, 8);
+        ([live, newer], pending)
+    }
+
+    /// The configuration that backs all of it up, by names, globs and a regular expression.
+    fn config(&self, runner: &Runner) -> PathBuf {
+        let ours = &self.ours;
+        let by_name = self.topics.iter().filter(|name| name.contains("by_name")).cloned();
+        let topics: Vec<String> = [format!("{ours}-orders-*"), format!("^{ours}\\.pay\\.\\d{{1,3}}")].into_iter().chain(by_name).collect();
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let keys = json!({
+            "GROUP_ID": ours, "EXCLUDE_TOPIC_NAMES": ["*-tmp"], "SNAPSHOT_SECONDS": 1,
+            "CONSUMER_GROUPS": [format!("{ours}*")], "EXCLUDE_CONSUMER_GROUPS": ["*-tmp"],
+        });
+        runner.backup_config(&topics, keys)
+    }
+
+    fn assert_topics(&self, snapshot: &Snapshot) {
+        assert_eq!(snapshot.topics.keys().cloned().collect::<BTreeSet<_>>(), self.topics);
+        for (name, topic) in &snapshot.topics {
+            let ends: BTreeMap<i32, i64> =
+                topic.partitions.iter().map(|(number, partition)| (*number, partition.log.expect("a log").high_watermark)).collect();
+            assert_eq!(ends, self.kafka.high_watermarks(name), "{name}");
+            assert_eq!(topic.configs.known().expect("configs")["max.message.bytes"], "2000000");
+            assert_eq!(topic.effective["cleanup.policy"], "delete");
+        }
+        let orders = self.orders();
+        let described = self.kafka.admin("TopicCommand", ["--describe", "--topic", &orders]);
+        let id = snapshot.topics[&orders].id.as_ref().expect("an id").to_string();
+        assert!(described.contains(&format!("TopicId: {id}")), "{described}");
+        let log = snapshot.topics[&self.open()].partitions[&0].log.expect("a log");
+        assert_eq!((log.end, log.high_watermark), (9, 11), "an open transaction");
+    }
+
+    fn assert_groups(&self, snapshot: &Snapshot) {
+        let Told::All(found) = &snapshot.groups else { panic!("{:?}", snapshot.groups) };
+        let mut listed = self.groups.clone();
+        listed.remove(&self.group("tmp"));
+        assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), listed);
+        let mut offsets = BTreeMap::new();
+        for (name, group) in found {
+            for (topic, partitions) in &group.offsets {
+                offsets.extend(partitions.iter().map(|(number, offset)| ((name.clone(), topic.clone(), *number), offset.offset)));
+            }
+        }
+        assert_eq!(offsets, described(&self.kafka, &listed));
+        let one = |name: &str, topic: &str| -> &OffsetSnapshot { &found[&self.group(name)].offsets[topic][&0] };
+        let (pending, beyond) = (one("pending", &self.orders()), one("beyond", &self.open()));
+        assert!(pending.pending && pending.offset == 7, "{pending:?}");
+        assert!(beyond.offset == 11 && !beyond.foreign, "{beyond:?}");
+        let group = |name: &str| &found[&self.group(name)];
+        assert_eq!([&group("newer").kind, &group("live").state, &group("left").state], ["Consumer", "Stable", "Empty"]);
+        assert!(group("a").simple && !group("left").simple);
+    }
+
+    fn assert_lists(&self, snapshot: &Snapshot) {
+        let mine = |lines: BTreeSet<String>| -> BTreeSet<String> { lines.into_iter().filter(|line| line.contains(&self.ours)).collect() };
+        let read = mine(snapshot.acls.known().expect("the lists").iter().map(as_listed).collect());
+        assert_eq!((read.len(), &read), (2, &mine(listed_acls(&self.kafka))));
+        let users = snapshot.users.known().expect("the users").iter().filter(|user| user.name.starts_with(&self.ours));
+        assert_eq!(users.map(|user| user.mechanisms["SCRAM-SHA-512"]).collect::<Vec<_>>(), [5000, 5000]);
+    }
+}
+
 #[test]
 fn one_command_backs_up_a_cluster_and_its_snapshot_is_what_kafkas_tools_list() {
     let (Some(kafka), Some(_)) = (require_kafka(), require_sasl()) else { return };
-    let ours = unique("cluster");
-    let mut expected = BTreeSet::new();
-    for number in 0..40 {
-        let name = match number % 4 {
-            0 => format!("{ours}-orders-{number}"),
-            1 => format!("{ours}.pay.{number}"),
-            2 => format!("{ours}_by_name_{number}"),
-            _ => format!("{ours}-orders-{number}-tmp"),
-        };
-        kafka.create_topic_named(&name, 1 + number % 3, &[("max.message.bytes", "2000000")]);
-        if number < 8 {
-            kafka.produce(&name, &numbered(0, 0..9));
-        }
-        if number % 4 != 3 {
-            expected.insert(name);
-        }
-    }
-    let orders = format!("{ours}-orders-0");
-    let open = format!("{ours}-orders-4");
-    // Two records of a transaction that never ends: a consumer that reads uncommitted ones commits behind the last stable offset.
-    let producer = format!("{ours}-open");
-    let send = || Step::SendIn { producer: producer.clone(), record: Record::new(0, crate::LONG_AGO).value("open") };
-    let step = |what| Step::Transaction { producer: producer.clone(), what };
-    kafka.play(&open, &[step(Transaction::Begin), send(), send(), step(Transaction::Leave)], &["transaction.timeout.ms=600000"]);
-
-    let group = |name: &str| format!("{ours}-group-{name}");
-    let groups: BTreeSet<String> = ["a", "b", "c", "d", "e", "f", "live", "left", "newer", "pending", "beyond", "tmp"].map(group).into();
-    for (at, name) in ["a", "b", "c", "d", "e", "f", "tmp", "pending"].into_iter().enumerate() {
-        kafka.move_offset(&group(name), &orders, i64::try_from(at).expect("small"));
-    }
-    kafka.move_offset(&group("beyond"), &open, 11);
-    let live = kafka.subscribe(&group("live"), &orders);
-    kafka.subscribe(&group("left"), &orders).leave();
-    let newer = kafka.subscribe_with(&group("newer"), &orders, &["group.protocol=consumer"]);
-    // Consumers commit a few seconds after they came.
-    let members: BTreeSet<String> = [group("live"), group("newer")].into();
-    while described(&kafka, &members).len() < 2 {
-        sleep(Duration::from_millis(200));
-    }
-    let pending = pending_commit(&kafka, &group("pending"), &orders, 8);
-    kafka.allow("User:alice", &["Read"], &format!("--topic={ours}"));
-    kafka.allow("User:alice", &["Read"], &format!("--group={ours} --resource-pattern-type=prefixed"));
-    for user in ["a", "b"].map(|user| format!("{ours}-{user}")) {
-        let mechanism = "SCRAM-SHA-512=[iterations=5000,password=x]";
-        kafka.admin("ConfigCommand", ["--alter", "--entity-type", "users", "--entity-name", &user, "--add-config", mechanism]);
-    }
-
-    let by_name: Vec<String> = expected.iter().filter(|name| name.contains("by_name")).cloned().collect();
-    let mut topics = vec![format!("{ours}-orders-*"), format!("^{ours}\\.pay\\.\\d{{1,3}}")];
-    topics.extend(by_name);
-    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    let runner = Runner::on_folder(&kafka);
-    let keys = json!({
-        "GROUP_ID": ours, "EXCLUDE_TOPIC_NAMES": ["*-tmp"], "SNAPSHOT_SECONDS": 1,
-        "CONSUMER_GROUPS": [format!("{ours}*")], "EXCLUDE_CONSUMER_GROUPS": ["*-tmp"],
-    });
-    let config = runner.backup_config(&topics, keys);
+    let mut scene = Scene::new(kafka);
+    let alive = scene.create_groups();
+    let runner = Runner::on_folder(&scene.kafka);
+    let config = scene.config(&runner);
     runner.run([Path::new("backup"), &config, Path::new("--once")]).succeeded();
     let first = snapshots(&runner).pop().expect("a snapshot");
+    scene.assert_topics(&first);
+    scene.assert_groups(&first);
+    scene.assert_lists(&first);
 
-    assert_eq!(first.topics.keys().cloned().collect::<BTreeSet<_>>(), expected);
-    for (name, topic) in &first.topics {
-        let ends: BTreeMap<i32, i64> =
-            topic.partitions.iter().map(|(number, partition)| (*number, partition.log.expect("a log").high_watermark)).collect();
-        assert_eq!(ends, kafka.high_watermarks(name), "{name}");
-        assert_eq!(topic.configs.known().expect("configs")["max.message.bytes"], "2000000");
-        assert_eq!(topic.effective["cleanup.policy"], "delete");
-    }
-    let described_topic = kafka.admin("TopicCommand", ["--describe", "--topic", &orders]);
-    let id = first.topics[&orders].id.as_ref().expect("an id").to_string();
-    assert!(described_topic.contains(&format!("TopicId: {id}")), "{described_topic}");
-    let log = first.topics[&open].partitions[&0].log.expect("a log");
-    assert_eq!((log.end, log.high_watermark), (9, 11), "an open transaction");
-
-    let Told::All(found) = &first.groups else { panic!("{:?}", first.groups) };
-    let mut listed = groups.clone();
-    listed.remove(&group("tmp"));
-    assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), listed);
-    let offsets: BTreeMap<_, _> = found
-        .iter()
-        .flat_map(|(name, group)| {
-            group.offsets.iter().flat_map(move |(topic, partitions)| {
-                partitions.iter().map(move |(number, offset)| ((name.clone(), topic.clone(), *number), offset.offset))
-            })
-        })
-        .collect();
-    assert_eq!(offsets, described(&kafka, &listed));
-    let one = |name: &str, topic: &str| -> &OffsetSnapshot { &found[&group(name)].offsets[topic][&0] };
-    assert!(one("pending", &orders).pending && one("pending", &orders).offset == 7, "{:?}", one("pending", &orders));
-    assert!(one("beyond", &open).offset == 11 && !one("beyond", &open).foreign, "{:?}", one("beyond", &open));
-    let kind = |name: &str| (found[&group(name)].kind.as_str(), found[&group(name)].state.as_str(), found[&group(name)].simple);
-    assert_eq!([kind("newer").0, kind("live").1, kind("left").1], ["Consumer", "Stable", "Empty"]);
-    assert!(kind("a").2 && !kind("left").2);
-
-    let mine = |lines: BTreeSet<String>| -> BTreeSet<String> { lines.into_iter().filter(|line| line.contains(&ours)).collect() };
-    let read = mine(first.acls.known().expect("the lists").iter().map(as_listed).collect());
-    assert_eq!((read.len(), &read), (2, &mine(listed_acls(&kafka))));
-    let users = first.users.known().expect("the users").iter().filter(|user| user.name.starts_with(&ours));
-    assert_eq!(users.map(|user| user.mechanisms["SCRAM-SHA-512"]).collect::<Vec<_>>(), [5000, 5000]);
-
-    let (later, later_group) = (format!("{ours}-orders-later"), group("later"));
-    kafka.create_topic_named(&later, 1, &[]);
-    kafka.produce(&later, &numbered(0, 0..3));
-    kafka.move_offset(&later_group, &later, 2);
+    let (later, later_group) = (format!("{}-orders-later", scene.ours), scene.group("later"));
+    scene.kafka.create_topic_named(&later, 1, &[]);
+    scene.kafka.produce(&later, &numbered(0, 0..3));
+    scene.kafka.move_offset(&later_group, &later, 2);
     sleep(Duration::from_secs(1));
     runner.run([Path::new("backup"), &config, Path::new("--once")]).succeeded();
     let next = snapshots(&runner).pop().expect("a snapshot");
     assert_eq!(next.groups.known().expect("groups")[&later_group].offsets[&later][&0].offset, 2);
     assert_eq!(next.topics[&later].partitions[&0].log.map(|log| log.end), Some(3));
-    assert_eq!(next.topics[&orders].partitions[&0].backed_up, Some(9), "the run before has backed it up");
-    drop((live, newer, pending));
+    assert_eq!(next.topics[&scene.orders()].partitions[&0].backed_up, Some(9), "the run before has backed it up");
+    drop(alive);
 }
 
 /// Backup needs none of these rights, so the backup goes on: exit code 0, a snapshot that says what it lacks, and one warning.
