@@ -44,9 +44,19 @@ struct PartitionSummary {
     #[serde(default)]
     backed_up: Option<i64>,
     #[serde(default)]
+    log_start: Option<i64>,
+    #[serde(default)]
     end: Option<i64>,
     #[serde(default)]
     diverged: bool,
+}
+
+impl PartitionSummary {
+    /// How far the bucket has to be for it to be complete. Of a log that holds nothing, nothing has to be there.
+    fn needed(&self) -> Option<i64> {
+        let end = self.end.filter(|_| !self.diverged)?;
+        Some(if self.log_start.is_some_and(|start| start >= end) { 0 } else { end })
+    }
 }
 
 /// How far a partition's backup was, and how far it has to be for the snapshot to be complete.
@@ -56,9 +66,10 @@ pub struct PartitionState<'s> {
     pub folder: Option<&'s str>,
     /// Its number.
     pub partition: i32,
-    /// Everything below this offset was in the bucket.
+    /// Everything below this offset was in the bucket. 0 where the log had lost its end: what was backed up is of another one.
     pub backed_up: i64,
-    /// Where its log ended; `None`: that is not known, or the log is another one than the backup, and the snapshot never becomes complete for it.
+    /// Where its log ended, or 0 where it held nothing; `None`: that is not known, or the log is another one than the backup, and the snapshot never
+    /// becomes complete for it.
     pub end: Option<i64>,
 }
 
@@ -83,8 +94,8 @@ impl TopicSummary {
             PartitionState {
                 folder: of.and_then(|of| of.folder.as_deref()).or(self.folder.as_deref()),
                 partition,
-                backed_up: of.and_then(|of| of.backed_up).unwrap_or(0),
-                end: of.filter(|of| !of.diverged).and_then(|of| of.end),
+                backed_up: of.filter(|of| !of.diverged).and_then(|of| of.backed_up).unwrap_or(0),
+                end: of.and_then(PartitionSummary::needed),
             }
         })
     }
@@ -120,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn a_summary_counts_what_is_in_a_snapshot() {
         let store = MemoryStore::new();
-        let mut of = snapshot(1_000, [("orders", "orders@2", 1, 4), ("orders", "orders", 0, 7), ("bills", "bills", 0, 1)]);
+        let mut of = snapshot(1_000, [("orders", "orders@2", 1, 4), ("orders", "orders", 0, 7), ("bills", "bills", 0, 1), ("gone", "gone", 0, 2)]);
         of.groups = Told::Partial { known: BTreeMap::new(), why: "no right".to_owned() };
         let partitions = &mut of.topics.get_mut("orders").unwrap().partitions;
         for (partition, end, diverged) in [(0, 9, false), (1, 3, true)] {
@@ -128,14 +139,18 @@ mod tests {
             partition.log = Some(LogSnapshot { log_start: 0, end, high_watermark: end });
             partition.diverged = diverged;
         }
+        let gone = of.topics.get_mut("gone").unwrap().partitions.get_mut(&0).unwrap();
+        gone.log = Some(LogSnapshot { log_start: 8, end: 8, high_watermark: 8 });
         add_snapshot(&store, &of).await;
         store.overwrite("@cluster/kafka-1/backup/1970/01/01/001000Z.json.gz", "damaged");
         let entries = Snapshots::of(&store).of_day("@cluster/kafka-1/backup/1970/01/01/").await.unwrap();
         let mut shown = Vec::new();
         summaries(&store, entries, |entry, summary| shown.push((entry.at, summary))).await;
         let [(300_000, Ok(found)), (600_000, Err(_))] = &shown[..] else { panic!("{shown:?}") };
-        assert_eq!((found.until, found.topics.len(), found.groups()), (1_000, 2, (Some(0), Some("no right"))));
+        assert_eq!((found.until, found.topics.len(), found.groups()), (1_000, 3, (Some(0), Some("no right"))));
         let states: Vec<_> = found.topics["orders"].states().map(|one| (one.folder, one.backed_up, one.end)).collect();
-        assert_eq!(states, [(Some("orders"), 7, Some(9)), (Some("orders@2"), 4, None)]);
+        assert_eq!(states, [(Some("orders"), 7, Some(9)), (Some("orders@2"), 0, None)], "of a log that lost its end nothing counts");
+        let gone: Vec<_> = found.topics["gone"].states().map(|one| (one.backed_up, one.end)).collect();
+        assert_eq!(gone, [(2, Some(0))], "nothing is missing where nothing was");
     }
 }
