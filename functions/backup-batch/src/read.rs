@@ -262,6 +262,8 @@ impl Run {
         let first = seen.commit.as_ref().map_or(0, |commit| commit.next);
         seen.range.end = first.saturating_add(i64::try_from(records).unwrap_or(i64::MAX)).max(first + 1);
         seen.range.high_watermark = seen.range.high_watermark.max(seen.range.end);
+        // As many as there were, counted from the commit on, wherever the log begins.
+        seen.range.log_start = seen.range.log_start.min(first);
         self.is_due(&seen)
     }
 

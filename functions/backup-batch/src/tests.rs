@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use archive::catalog::{BackupCommit, GapReason};
+use archive::catalog::{BackupCommit, Doubt, GapReason};
 use config::BackupSettings;
 use host::Budget;
 use store::{ObjectStore, StoreErrorKind};
@@ -51,6 +51,24 @@ async fn resume_does_not_go_on_behind_another_log_where_the_commit_is_gone() {
     let report = fake.invoke().await;
     assert!(report.succeeded, "{report:?}");
     assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0], vec![0, 10]));
+}
+
+/// What is left of the new log begins far behind the old commit, and is less than the stretch in between.
+#[tokio::test]
+async fn a_log_that_was_cut_and_has_lost_its_beginning_since_is_read() {
+    let fake = Fake::default();
+    fake.write(8);
+    fake.invoke().await;
+    let mut commit: BackupCommit = serde_json::from_str(&fake.log().commit.as_ref().unwrap().metadata).unwrap();
+    commit.doubt = Some(Doubt { at: 0, cut: Some(5), next: None });
+    {
+        let mut log = fake.log();
+        (log.records, log.start, log.end, log.high_watermark) = (vec![30], 30, 31, 31);
+        log.commit = Some(commit.to_committed());
+    }
+    let report = fake.invoke().await;
+    assert!(report.succeeded && report.lag_records == 0, "{report:?}");
+    assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0], vec![0]));
 }
 
 #[tokio::test]

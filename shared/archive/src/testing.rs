@@ -109,6 +109,7 @@ pub fn snapshot<const N: usize>(until: Millis, backed_up: [(&str, &str, i32, i64
         brokers: Told::All(vec![]),
         acls: Told::Absent("not asked for".to_owned()),
         users: Told::Absent("not asked for".to_owned()),
+        earlier: BTreeMap::new(),
     }
 }
 

@@ -362,7 +362,7 @@ impl Cluster {
         Ok(self.outcome)
     }
 
-    /// What the newest snapshot of each day told of is in the inventory, whatever came later.
+    /// What any snapshot told of is in the inventory, whatever came later.
     async fn check_inventory(&mut self) -> Result<(), String> {
         let inventory = Inventory::read(self.bucket.as_ref(), None, self.clock.now()).await.map_err(|error| error.to_string())?;
         if let Some((name, error)) = inventory.unreadable.first() {

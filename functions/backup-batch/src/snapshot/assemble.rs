@@ -61,6 +61,7 @@ impl Backup {
             brokers,
             acls,
             users,
+            earlier: BTreeMap::new(),
         }
     }
 }

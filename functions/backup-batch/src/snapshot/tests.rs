@@ -146,6 +146,28 @@ async fn a_log_that_lost_its_end_is_marked() {
     assert!(partition.diverged && partition.backed_up == Some(20), "{partition:?}");
 }
 
+/// Only the newest snapshot of each day is read to know what was backed up.
+#[tokio::test]
+async fn what_an_earlier_one_of_the_day_said_is_taken_along() {
+    let fake = Fake::default();
+    fake.write(10);
+    let backup = orders(&fake);
+    for now in [0, 300_001] {
+        fake.log().now = now;
+        backup.invoke(&all()).await.unwrap();
+    }
+    // Created again: its folder is another one, and nobody says any more that the first one was backed up.
+    fake.log().id = 1;
+    for now in [600_001, 900_001, 1_200_001] {
+        fake.log().now = now;
+        backup.invoke(&all()).await.unwrap();
+    }
+    let names = names_of(&fake);
+    let last = read(&fake, names.last().unwrap()).await;
+    assert_eq!(last.earlier, [("orders".to_owned(), [(0, 10)].into())].into(), "{names:?}");
+    assert_eq!(last.topics["orders"].folder.as_deref(), Some("orders@2"));
+}
+
 /// A topic that is created again while it is read has no numbers, and what groups had committed on it is not of any log that is known.
 #[tokio::test]
 async fn no_numbers_stand_under_an_id_that_they_are_not_of() {

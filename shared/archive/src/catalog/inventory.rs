@@ -1,6 +1,6 @@
 //! The inventory: what snapshots say was backed up. `verify`, `list` and `restore` compare it with what is in the bucket.
 //!
-//! It is the union of the newest snapshot of each day, so also of the newest of all. A user who sees fewer topics today, a topic that was deleted last
+//! It is the union of the newest snapshot of each day, so also of the newest of all; that one takes along what others of its day said. A user who sees fewer topics today, a topic that was deleted last
 //! month, a backup with another selection: none of them makes vanish what an older snapshot knew. A snapshot only says what must be there; more may
 //! have come since.
 
@@ -14,7 +14,7 @@ use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
 use crate::catalog::snapshots::AT_ONCE;
-use crate::catalog::{Generation, SnapshotEntry, Snapshots, names};
+use crate::catalog::{BackedUpEnds, Generation, SnapshotEntry, Snapshots, names};
 use crate::{Error, Result};
 
 /// What was backed up, by folder.
@@ -65,6 +65,8 @@ struct Part {
     format_version: u32,
     interval_seconds: u64,
     topics: BTreeMap<String, TopicPart>,
+    #[serde(default)]
+    earlier: BackedUpEnds,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,16 +136,21 @@ impl Inventory {
             for (partition, kept) in of.partitions {
                 let Some(folder) = kept.folder.as_ref().or(of.folder.as_ref()) else { continue };
                 let folder = self.folder(store, &topic, folder, entry, &snapshot)?;
-                let Some(backed_up) = kept.backed_up else { continue };
-                let known = folder.partitions.entry(partition);
-                let known = known.or_insert_with(|| PartitionKept { backed_up: 0, snapshot: snapshot.clone() });
-                if backed_up > known.backed_up {
-                    *known = PartitionKept { backed_up, snapshot: snapshot.clone() };
+                if let Some(backed_up) = kept.backed_up {
+                    folder.keep(partition, backed_up, &snapshot);
                 }
             }
             if let Some(folder) = &of.folder {
                 self.folder(store, &topic, folder, entry, &snapshot)?;
             }
+        }
+        for (folder, partitions) in part.earlier {
+            let topic = names::parse_topic_folder(&folder).map_or("", |(topic, _)| topic);
+            if only.is_some_and(|only| only != topic) {
+                continue;
+            }
+            let kept = self.folder(store, topic, &folder, entry, &snapshot)?;
+            partitions.into_iter().for_each(|(partition, backed_up)| kept.keep(partition, backed_up, &snapshot));
         }
         Ok(())
     }
@@ -206,6 +213,32 @@ impl Inventory {
     }
 }
 
+impl FolderKept {
+    fn keep(&mut self, partition: i32, backed_up: i64, snapshot: &Arc<str>) {
+        let known = self.partitions.entry(partition);
+        let known = known.or_insert_with(|| PartitionKept { backed_up: 0, snapshot: snapshot.clone() });
+        if backed_up > known.backed_up {
+            *known = PartitionKept { backed_up, snapshot: snapshot.clone() };
+        }
+    }
+}
+
+/// What a snapshot says was in the bucket, what it took along of earlier ones included.
+///
+/// # Errors
+/// What the store says; one that is damaged.
+pub async fn ends_told_by(store: &dyn ObjectStore, snapshot: &str) -> Result<BackedUpEnds> {
+    let Part { topics, earlier: mut ends, .. } = read_part(store, snapshot).await?;
+    for of in topics.into_values() {
+        for (partition, kept) in of.partitions {
+            let (Some(folder), Some(backed_up)) = (kept.folder.or_else(|| of.folder.clone()), kept.backed_up) else { continue };
+            let known = ends.entry(folder).or_default().entry(partition).or_default();
+            *known = backed_up.max(*known);
+        }
+    }
+    Ok(ends)
+}
+
 async fn part(store: &dyn ObjectStore, room: &Room, entry: SnapshotEntry) -> (SnapshotEntry, Result<Part>) {
     let _room = room.of(entry.size).await;
     let read = read_part(store, &entry.name).await;
@@ -249,6 +282,25 @@ mod tests {
         assert_eq!((inventory.folders["bills"].last_seen, &*inventory.folders["bills"].snapshot), (NOW - 40 * DAY, first.as_str()));
         let one = Inventory::read(&store, Some("bills"), NOW).await.unwrap();
         assert_eq!(one.folders.keys().collect::<Vec<_>>(), ["bills"]);
+    }
+
+    /// Within a day only the newest is read, so it has to know what the others told.
+    #[tokio::test]
+    async fn what_a_snapshot_takes_along_does_not_vanish_within_a_day() {
+        let store = MemoryStore::new();
+        let hour = 3_600_000;
+        let first = add_snapshot(&store, &snapshot(NOW - 2 * hour, [("orders", "orders", 0, 7), ("bills", "bills", 0, 5)])).await;
+        let mut second = snapshot(NOW - hour, [("orders", "orders@2", 0, 1)]);
+        second.take_along(&ends_told_by(&store, &first).await.unwrap());
+        let second = add_snapshot(&store, &second).await;
+        let mut third = snapshot(NOW, [("orders", "orders@2", 0, 4), ("bills", "bills", 0, 6)]);
+        third.take_along(&ends_told_by(&store, &second).await.unwrap());
+        assert_eq!(third.earlier, [("orders".to_owned(), [(0, 7)].into())].into(), "only what it does not say itself");
+        add_snapshot(&store, &third).await;
+        let inventory = read(&store).await;
+        let found = [("orders", 0), ("orders@2", 0), ("bills", 0)].map(|(folder, partition)| backed_up(&inventory, folder, partition));
+        assert_eq!(found, [Some(7), Some(4), Some(6)]);
+        assert_eq!(Inventory::read(&store, Some("bills"), NOW).await.unwrap().folders.len(), 1);
     }
 
     #[tokio::test]

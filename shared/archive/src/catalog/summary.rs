@@ -131,7 +131,8 @@ mod tests {
     #[tokio::test]
     async fn a_summary_counts_what_is_in_a_snapshot() {
         let store = MemoryStore::new();
-        let mut of = snapshot(1_000, [("orders", "orders@2", 1, 4), ("orders", "orders", 0, 7), ("bills", "bills", 0, 1), ("gone", "gone", 0, 2)]);
+        let mut of =
+            snapshot(1_000, [("orders", "orders@2", 1, 4), ("orders", "orders", 0, 7), ("bills", "bills", 0, 1), ("gone", "gone", 0, 2)]);
         of.groups = Told::Partial { known: BTreeMap::new(), why: "no right".to_owned() };
         let partitions = &mut of.topics.get_mut("orders").unwrap().partitions;
         for (partition, end, diverged) in [(0, 9, false), (1, 3, true)] {

@@ -107,6 +107,12 @@ impl History {
         (life..=life + later).map(move |life| self.life(id, partition, life))
     }
 
+    /// What a log held, each time until it lost its end.
+    pub(super) fn all_lives(&self, id: &TopicId, partition: i32) -> Vec<&[Entry]> {
+        let count = self.cuts.get(&(id.clone(), partition)).map_or(0, Vec::len);
+        (0..=count).map(|life| self.life(id, partition, life)).collect()
+    }
+
     /// What a log held.
     fn life(&self, id: &TopicId, partition: i32, life: usize) -> &[Entry] {
         self.lives.get(&(id.clone(), partition, life)).map_or(&[], Vec::as_slice)
