@@ -9,6 +9,7 @@ use kernel::in_full;
 use serde::Serialize;
 
 use crate::Backup;
+use crate::snapshot::{may_see_all, why_groups_are_hidden};
 use crate::topics::{is_a_glob, takes_nothing};
 
 /// What [`Backup::check`] found.
@@ -98,11 +99,9 @@ impl Backup {
     async fn missing_in_snapshots(&self) -> Vec<String> {
         let Some(administration) = self.administration.as_deref().filter(|_| self.settings.snapshots.is_some()) else { return Vec::new() };
         let (cluster, acls, users) = futures::join!(administration.cluster(), administration.acls(), administration.users());
-        let groups = match cluster.map(|cluster| cluster.rights) {
-            Ok(Some(rights)) if rights.contains(&Right::Describe) => None,
-            Ok(Some(_)) => Some("those that this user may not describe one by one: Describe on the cluster is missing".to_owned()),
-            Ok(None) => Some("perhaps some: the cluster does not tell whether this user sees all of them".to_owned()),
-            Err(error) => Some(in_full(&error)),
+        let groups = match &cluster {
+            Ok(_) => why_groups_are_hidden(may_see_all(&cluster)).map(str::to_owned),
+            Err(error) => Some(in_full(error)),
         };
         let parts = [
             ("consumer groups", groups),

@@ -102,7 +102,7 @@ impl Backup {
         }
         facts.retain(|topic, _| lineages.contains_key(topic));
         let partitions = partitions_of(&facts);
-        let place = |partition: &TopicPartition| (lineages[&partition.topic].of(partition.partition).folder(), partition.partition);
+        let place = |partition: &TopicPartition| (lineages[&partition.topic].of(partition.partition).folder(), partition.partition, 0);
         // Before the logs: a backup at work makes chains longer, and then they only seem to be behind.
         let ends = chain_ends(&self.store, partitions.iter().map(place).collect()).await;
         let ranges = self.source.offsets(&partitions).await?;

@@ -15,6 +15,7 @@ use kernel::clock::Millis;
 use kernel::{failpoint, in_full, lock};
 
 use crate::recovery_point::seconds_since;
+pub(crate) use self::read::{may_see_all, why_groups_are_hidden};
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
 

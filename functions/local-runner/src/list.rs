@@ -185,7 +185,7 @@ async fn list_segments_of(
     Ok(())
 }
 
-pub(crate) async fn manifest(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry) -> Result<Manifest, Error> {
+async fn manifest(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry) -> Result<Manifest, Error> {
     Ok(SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?.manifest().clone())
 }
 

@@ -72,6 +72,8 @@ pub(crate) struct Bucket {
     pub(crate) store: Arc<dyn ObjectStore>,
     /// Only this topic, as people name it.
     pub(crate) topic: Option<String>,
+    /// GROUP_ID, where a configuration of backup names one.
+    pub(crate) group: Option<String>,
 }
 
 impl Bucket {
@@ -95,13 +97,6 @@ pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Buc
     start_log(LogLevel::Warning, bars);
     raw.iter().for_each(warn_of_replaced);
     let store = store::open(&settings, &Deadline::unset()).await?;
-    Ok(Bucket { store, topic: args.topic.clone().or(topic) })
-}
-
-/// GROUP_ID, where a configuration of backup names one.
-pub(crate) fn group(config: Option<&Path>) -> Result<Option<String>> {
-    match config {
-        Some(folder) if folder.is_dir() => Ok(None),
-        config => Ok(config::group(&load(config)?)),
-    }
+    let group = raw.as_ref().and_then(config::group);
+    Ok(Bucket { store, topic: args.topic.clone().or(topic), group })
 }

@@ -89,7 +89,8 @@ async fn list(
         found.push((row, summary.map(drop)));
     };
     summaries(store.as_ref(), entries, show).await;
-    let ends = chain_ends(store, listing.open).await;
+    let open = listing.open.into_iter().map(|(folder, partition)| (folder, partition, 0));
+    let ends = chain_ends(store, open.collect()).await;
     for (mut row, read) in found.into_iter().rev() {
         let is_backed_up = |(partition, end): &&(usize, i64)| matches!(ends.get(*partition), Some(Ok(Some(next))) if next >= end);
         row.complete = row.complete.map(|known| known + row.open.iter().filter(is_backed_up).count());

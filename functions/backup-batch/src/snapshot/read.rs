@@ -103,20 +103,24 @@ impl Backup {
         };
         let known = listed.groups.into_iter().filter(|(name, _)| is_wanted(name)).collect();
         let mut why = listed.missing;
-        match sees_all {
-            Some(true) => {}
-            Some(false) => why.push(
-                "a cluster leaves out those that this user may not describe, without a word; with the right Describe on the cluster it shows all"
-                    .to_owned(),
-            ),
-            None => why.push("this cluster does not tell whether it shows all of them to this user".to_owned()),
-        }
+        why.extend(why_groups_are_hidden(sees_all).map(str::to_owned));
         if why.is_empty() { Told::All(known) } else { Told::Partial { known, why: why.join("; ") } }
     }
 }
 
+/// What to say where the cluster may leave groups out, by what [`may_see_all`] says.
+pub(crate) fn why_groups_are_hidden(sees_all: Option<bool>) -> Option<&'static str> {
+    match sees_all {
+        Some(true) => None,
+        Some(false) => Some(
+            "a cluster leaves out those that this user may not describe, without a word; with the right Describe on the cluster it shows all",
+        ),
+        None => Some("this cluster does not tell whether it shows all of them to this user"),
+    }
+}
+
 /// Whether the cluster leaves no group out; `None`: it does not tell.
-fn may_see_all(cluster: &kafka::Result<ClusterDescription>) -> Option<bool> {
+pub(crate) fn may_see_all(cluster: &kafka::Result<ClusterDescription>) -> Option<bool> {
     cluster.as_ref().ok()?.rights.as_ref().map(|rights| rights.contains(&Right::Describe))
 }
 

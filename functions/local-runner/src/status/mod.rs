@@ -92,11 +92,10 @@ pub(crate) struct TopicStatus {
 /// Shows how old what is safe is.
 pub(crate) async fn run(args: &StatusArgs, output: &Output) -> Result<Answer> {
     let bucket = setup::bucket(&args.bucket_args(), None).await?;
-    let group = setup::group(args.bucket.as_deref())?;
     let now = clock::system().now();
-    let all = look(&bucket.store, group.as_deref(), now).await?;
+    let all = look(&bucket.store, bucket.group.as_deref(), now).await?;
     if all.is_empty() {
-        let of = group.map_or_else(String::new, |group| format!(" by GROUP_ID {group:?}"));
+        let of = bucket.group.as_ref().map_or_else(String::new, |group| format!(" by GROUP_ID {group:?}"));
         bail!(
             "there is no snapshot of a cluster{of} at {}: status reads what backup stores every SNAPSHOT_SECONDS. Has it run here?",
             bucket.store.location("")

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use archive::catalog::{Generations, LogSnapshot, PartitionSnapshot, Snapshot, TopicSnapshot, find_last, names};
-use futures::{StreamExt, TryStreamExt, stream};
+use archive::catalog::{Generations, LogSnapshot, PartitionSnapshot, Snapshot, TopicSnapshot, names};
+use archive::segment::chain_ends;
 use kafka::TopicId;
 use kernel::clock::Millis;
 use store::ObjectStore;
-
-use crate::list::manifest;
-
-/// Requests under way at the same time.
-const AT_ONCE: usize = 16;
 
 /// Whether the chains hold all that a topic held when a snapshot was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +55,21 @@ impl Reached {
                 Some(folder) => Some(folder.clone()),
                 None => folder_of(store.as_ref(), name, topic).await?,
             };
-            let chains = topic.partitions.iter().map(|(number, partition)| chain(store, folder.as_deref(), *number, partition));
-            let partitions = stream::iter(chains).buffer_unordered(AT_ONCE).try_collect().await?;
-            topics.insert(name.clone(), Topic { id: topic.id.clone(), partitions });
+            let chain = |(number, partition): (&i32, &PartitionSnapshot)| (*number, Chain::of(folder.as_deref(), partition));
+            topics.insert(name.clone(), Topic { id: topic.id.clone(), partitions: topic.partitions.iter().map(chain).collect() });
         }
-        Ok(Self { until: newest.until, topics })
+        let mut reached = Self { until: newest.until, topics };
+        reached.look_at_open_chains(store).await?;
+        Ok(reached)
+    }
+
+    async fn look_at_open_chains(&mut self, store: &Arc<dyn ObjectStore>) -> Result<()> {
+        let all = self.topics.values_mut().flat_map(|topic| &mut topic.partitions);
+        let (places, chains): (Vec<_>, Vec<_>) = all.filter_map(|(number, chain)| Some((chain.open_at(*number)?, chain))).unzip();
+        for (chain, end) in chains.into_iter().zip(chain_ends(store, places).await) {
+            chain.next = chain.next.max(end?.unwrap_or(0));
+        }
+        Ok(())
     }
 
     pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
@@ -133,6 +138,24 @@ impl Topic {
 }
 
 impl Chain {
+    /// As far as the snapshot tells; `folder` is the topic's.
+    fn of(folder: Option<&str>, partition: &PartitionSnapshot) -> Self {
+        Self {
+            folder: partition.folder.as_deref().or(folder).map(str::to_owned),
+            next: partition.backed_up.unwrap_or(0),
+            log: partition.log,
+            diverged: partition.diverged,
+            why: partition.why.clone(),
+        }
+    }
+
+    /// Where to look for what was backed up since, if there can be more.
+    fn open_at(&self, number: i32) -> Option<(String, i32, i64)> {
+        let is_open = self.log.is_none_or(|log| log.end > self.next && log.end > log.log_start);
+        let folder = self.folder.as_ref().filter(|_| is_open && !self.diverged)?;
+        Some((folder.clone(), number, self.next))
+    }
+
     /// Whether it holds all that the log held then. What a log that is another one since held is not in this chain.
     fn has_reached(&self, topic: &TopicSnapshot, then: &PartitionSnapshot) -> bool {
         let Some(log) = then.log else { return false };
@@ -140,24 +163,6 @@ impl Chain {
         let is_of_this_chain = folder.is_none() || folder == self.folder.as_ref();
         log.end == log.log_start || (is_of_this_chain && !then.diverged && log.end <= self.next)
     }
-}
-
-async fn chain(store: &Arc<dyn ObjectStore>, folder: Option<&str>, number: i32, partition: &PartitionSnapshot) -> Result<(i32, Chain)> {
-    let folder = partition.folder.as_deref().or(folder);
-    let mut chain = Chain {
-        folder: folder.map(str::to_owned),
-        next: partition.backed_up.unwrap_or(0),
-        log: partition.log,
-        diverged: partition.diverged,
-        why: partition.why.clone(),
-    };
-    let is_open = partition.log.is_none_or(|log| log.end > chain.next && log.end > log.log_start);
-    if let Some(folder) = folder.filter(|_| is_open && !partition.diverged)
-        && let Some(last) = find_last(store.as_ref(), folder, number, chain.next).await?
-    {
-        chain.next = chain.next.max(manifest(store, &last).await?.next);
-    }
-    Ok((number, chain))
 }
 
 /// The folder of a topic that no commit tells of: that of the newest generation with its id.

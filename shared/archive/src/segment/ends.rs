@@ -37,7 +37,7 @@ async fn missing_end(
     if find_next(store.as_ref(), &folder, partition, kept.backed_up).await?.is_some() {
         return Ok(None);
     }
-    let missing = match chain_end(store, &folder, partition).await {
+    let missing = match chain_end(store, &folder, partition, 0).await {
         Ok(end) => inventory.missing(&folder, partition, end),
         Err(Error::Segment(_)) => None,
         Err(error) => return Err(error),
@@ -45,14 +45,16 @@ async fn missing_end(
     Ok(missing.map(|missing| (folder, partition, missing)))
 }
 
-/// Where the chains of these partitions, each of a folder, end, in the same order; `None` for one without a segment. A few requests for each.
-pub async fn chain_ends(store: &Arc<dyn ObjectStore>, partitions: Vec<(String, i32)>) -> Vec<Result<Option<i64>>> {
-    let ends = stream::iter(partitions).map(|(folder, partition)| async move { chain_end(store, &folder, partition).await });
+/// Where the chains of these partitions, each of a folder, end, in the same order. Only segments that start at the offset beside it or above are looked at;
+/// `None`: there is none. A few requests for each, 16 at the same time.
+pub async fn chain_ends(store: &Arc<dyn ObjectStore>, partitions: Vec<(String, i32, i64)>) -> Vec<Result<Option<i64>>> {
+    let ends = stream::iter(partitions);
+    let ends = ends.map(|(folder, partition, from)| async move { chain_end(store, &folder, partition, from).await });
     ends.buffered(AT_ONCE).collect().await
 }
 
-async fn chain_end(store: &Arc<dyn ObjectStore>, folder: &str, partition: i32) -> Result<Option<i64>> {
-    let Some(last) = find_last(store.as_ref(), folder, partition, 0).await? else { return Ok(None) };
+async fn chain_end(store: &Arc<dyn ObjectStore>, folder: &str, partition: i32, from: i64) -> Result<Option<i64>> {
+    let Some(last) = find_last(store.as_ref(), folder, partition, from).await? else { return Ok(None) };
     Ok(Some(SegmentReader::open(store.clone(), &last.name, ReadOptions::default()).await?.manifest().next))
 }
 
@@ -80,8 +82,12 @@ mod tests {
         store.overwrite(&last[2], "damaged");
         let store: Arc<dyn ObjectStore> = Arc::new(store);
         let partitions: Vec<_> = (0..5).map(|partition| ("orders".to_owned(), partition)).collect();
-        let ends: Vec<_> = chain_ends(&store, partitions.clone()).await.into_iter().map(Result::ok).collect();
-        assert_eq!(ends, [Some(Some(20)), Some(Some(10)), None, Some(Some(30)), Some(None)]);
+        let ends = async |from| -> Vec<_> {
+            let partitions = partitions.iter().map(|(folder, partition)| (folder.clone(), *partition, from));
+            chain_ends(&store, partitions.collect()).await.into_iter().map(Result::ok).collect()
+        };
+        assert_eq!(ends(0).await, [Some(Some(20)), Some(Some(10)), None, Some(Some(30)), Some(None)]);
+        assert_eq!(ends(20).await, [Some(None), Some(None), Some(None), Some(Some(30)), Some(None)]);
         let found = missing_ends(&store, &inventory, partitions).await.unwrap();
         let found: Vec<_> = found.iter().map(|(folder, partition, missing)| (folder.as_str(), *partition, missing.is_all)).collect();
         assert_eq!(found, [("orders", 1, false), ("orders", 4, true)]);
