@@ -11,7 +11,6 @@
 //! | `login/` | who this program is to Kafka |
 //! | `error.rs` | what Kafka refused, and whether a retry helps |
 //! | `librdkafka/` | the one adapter to real clusters, and a broker for demo and tests |
-//! | `testing.rs` | a cluster that answers what a test says; only with the feature `testing` |
 //!
 //! It promises that no type of librdkafka leaves its folder, and that nothing in here joins a consumer group. It knows neither the bucket nor a
 //! segment.
@@ -24,9 +23,6 @@ mod rights;
 mod selection;
 mod settings;
 mod topic;
-
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 
 pub use administration::{
     Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffset, GroupOffsets, Groups, ScramUser, TopicConfigs,
