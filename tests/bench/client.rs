@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout)]
 
+mod usage;
+
 use std::error::Error;
 use std::fs;
 use std::io::Read;
@@ -18,6 +20,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use usage::cpu_seconds;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -52,13 +56,6 @@ impl Stretch {
         println!("{{\"name\":\"{name}\",\"wall\":{wall:.3},\"cpu\":{cpu:.2},\"bytes\":{bytes}}}");
         Ok(())
     }
-}
-
-/// User and system time of this process, in steps of 10 ms (proc(5): fields 14 and 15, in ticks, of which Linux shows 100 a second).
-fn cpu_seconds() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
 }
 
 fn config() -> Result<ClientConfig> {

@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout)]
 
+mod usage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use kafka::{
 };
 use kernel::clock;
 use store::testing::MemoryStore;
+
+use usage::cpu_seconds;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -211,13 +215,6 @@ async fn main() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// User and system time of this process, in steps of 10 ms (proc(5): fields 14 and 15, in ticks, of which Linux shows 100 a second).
-fn cpu_seconds() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
 }
 
 /// The most memory that this process had resident (proc(5): VmHWM).

@@ -14,8 +14,8 @@ use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, TopicFacts};
 use kernel::clock::Millis;
 use kernel::{failpoint, in_full, lock};
 
-use crate::recovery_point::seconds_since;
 pub(crate) use self::read::{may_see_all, why_groups_are_hidden};
+use crate::recovery_point::seconds_since;
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
 
