@@ -14,30 +14,37 @@ fn names(report: &Value) -> BTreeSet<&str> {
     report["topics"].as_array().expect("topics").iter().map(|topic| topic["topic"].as_str().expect("a name")).collect()
 }
 
+/// Names of 40 topics; what ends in `-tmp` is to be excluded.
+pub(crate) fn forty_names(ours: &str) -> Vec<String> {
+    let name = |number| match number % 4 {
+        0 => format!("{ours}-orders-{number}"),
+        1 => format!("{ours}.pay.{number}"),
+        2 => format!("{ours}_by_name_{number}"),
+        _ => format!("{ours}-orders-{number}-tmp"),
+    };
+    (0..40).map(name).collect()
+}
+
+/// TOPIC_NAMES for the 30 others, by a glob, a regular expression and by name. EXCLUDE_TOPIC_NAMES takes out `*-tmp`.
+pub(crate) fn thirty_of(ours: &str) -> Vec<String> {
+    let by_name = forty_names(ours).into_iter().filter(|name| name.contains("by_name"));
+    [format!("{ours}-orders-*"), format!("^{ours}\\.pay\\.\\d{{1,3}}")].into_iter().chain(by_name).collect()
+}
+
 #[test]
 fn forty_topics_by_names_globs_and_a_regular_expression_and_those_that_come_later() {
     let Some(kafka) = require_kafka() else { return };
     let ours = unique("forty");
-    let mut expected = BTreeSet::new();
-    for number in 0..40 {
-        let name = match number % 4 {
-            0 => format!("{ours}-orders-{number}"),
-            1 => format!("{ours}.pay.{number}"),
-            2 => format!("{ours}_by_name_{number}"),
-            _ => format!("{ours}-orders-{number}-tmp"),
-        };
-        kafka.create_topic_named(&name, 1, &[]);
+    for (number, name) in forty_names(&ours).iter().enumerate() {
+        kafka.create_topic_named(name, 1, &[]);
         if number < 8 {
-            kafka.produce(&name, &numbered(0, 0..3));
-        }
-        if number % 4 != 3 {
-            expected.insert(name);
+            kafka.produce(name, &numbered(0, 0..3));
         }
     }
+    let mut expected: BTreeSet<String> = forty_names(&ours).into_iter().filter(|name| !name.ends_with("-tmp")).collect();
     kafka.create_topic_named(&format!("{ours}.pay.x"), 1, &[]);
-    let by_name: Vec<String> = expected.iter().filter(|name| name.contains("by_name")).cloned().collect();
-    let mut topics = vec![format!("{ours}-orders-*"), format!("^{ours}\\.pay\\.\\d{{1,3}}"), format!("{ours}.pay-*")];
-    topics.extend(by_name);
+    let mut topics = thirty_of(&ours);
+    topics.push(format!("{ours}.pay-*"));
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
     let runner = Runner::on_folder(&kafka);
     let config = runner.backup_config(&topics, json!({"GROUP_ID": ours, "EXCLUDE_TOPIC_NAMES": ["*-tmp"]}));

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use store::testing::MemoryStore;
 
 use crate::administration::{as_listed, listed_acls};
+use crate::patterns::{forty_names, thirty_of};
 use crate::{acls, group_of, numbered};
 
 const GROUPS: &str = "consumer.group.ConsumerGroupCommand";
@@ -113,18 +114,12 @@ impl Scene {
 
     fn create_topics(&mut self) {
         let Self { kafka, ours, topics, .. } = self;
-        for number in 0..40 {
-            let name = match number % 4 {
-                0 => format!("{ours}-orders-{number}"),
-                1 => format!("{ours}.pay.{number}"),
-                2 => format!("{ours}_by_name_{number}"),
-                _ => format!("{ours}-orders-{number}-tmp"),
-            };
+        for (number, name) in (0..).zip(forty_names(ours)) {
             kafka.create_topic_named(&name, 1 + number % 3, &[("max.message.bytes", "2000000")]);
             if number < 8 {
                 kafka.produce(&name, &numbered(0, 0..9));
             }
-            if number % 4 != 3 {
+            if !name.ends_with("-tmp") {
                 topics.insert(name);
             }
         }
@@ -159,9 +154,7 @@ impl Scene {
 
     /// The configuration that backs all of it up, by names, globs and a regular expression.
     fn config(&self, runner: &Runner) -> PathBuf {
-        let ours = &self.ours;
-        let by_name = self.topics.iter().filter(|name| name.contains("by_name")).cloned();
-        let topics: Vec<String> = [format!("{ours}-orders-*"), format!("^{ours}\\.pay\\.\\d{{1,3}}")].into_iter().chain(by_name).collect();
+        let (ours, topics) = (&self.ours, thirty_of(&self.ours));
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         let keys = json!({
             "GROUP_ID": ours, "EXCLUDE_TOPIC_NAMES": ["*-tmp"], "SNAPSHOT_SECONDS": 1,
