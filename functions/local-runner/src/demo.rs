@@ -10,7 +10,7 @@ use archive::Times;
 use archive::catalog::PartitionStrategy;
 use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
-use config::{BackupSettings, RestoreSettings};
+use config::{BackupSettings, RestoreSettings, TargetName};
 use host::Budget;
 use kafka::{
     Delivery, EmbeddedBroker, Isolation, Queued, RdKafkaSource, RdKafkaTarget, Selection, SourceCluster, TargetCluster, TopicPartition,
@@ -160,9 +160,12 @@ async fn replay(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, from: Stor
     let settings = RestoreSettings {
         kafka: broker.settings(),
         store: from,
-        backup_topic: TOPIC.to_owned(),
-        restore_topic: RESTORED.to_owned(),
-        restore_id: "demo".to_owned(),
+        topics: Selection::of_names([TOPIC]),
+        target: TargetName::new(RESTORED),
+        backup_cluster: None,
+        partitions: None,
+        as_of: None,
+        restore_id: Some("demo".to_owned()),
         delivery: Delivery::ExactlyOnce,
         strategy: PartitionStrategy::Same,
         retry: Duration::from_secs(60),

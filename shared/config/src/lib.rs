@@ -41,7 +41,7 @@ mod variables;
 
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
-pub use settings::{BackupSettings, RestoreSettings, SnapshotSettings};
+pub use settings::{AsOf, BackupSettings, RestoreSettings, SnapshotSettings, TargetName};
 pub use storage::store_settings;
 pub use validate::{bucket_settings, group, log_level};
 

@@ -1,11 +1,13 @@
 //! Validated settings. A value of these types is known to be good; the handlers require nothing else.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use archive::Times;
 use archive::catalog::PartitionStrategy;
 use archive::segment::Compression;
 use kafka::{Delivery, Isolation, KafkaSettings, Selection};
+use kernel::clock::Millis;
 use store::StoreSettings;
 use telemetry::LogLevel;
 
@@ -60,13 +62,21 @@ pub struct RestoreSettings {
     pub kafka: KafkaSettings,
     /// Where to read.
     pub store: StoreSettings,
-    /// BACKUP_TOPIC_NAME: `orders` is the newest generation, `orders@1` the first. In the seed's local example it is absent and
-    /// FILESYSTEM_BACKUP_DIR is the topic's folder: then the validated store is the folder's parent and this is its name.
-    pub backup_topic: String,
+    /// BACKUP_TOPIC_NAME less RESTORE_EXCLUDE_TOPIC_NAMES. A name may be of one generation: `orders` is the newest one, `orders@1` the first. In the
+    /// seed's local example it is absent and FILESYSTEM_BACKUP_DIR is the topic's folder: then the validated store is the folder's parent and this is
+    /// its name.
+    pub topics: Selection,
     /// RESTORE_TOPIC_NAME.
-    pub restore_topic: String,
-    /// RESTORE_ID: names this restore in the bucket and in Kafka; `BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME` when absent.
-    pub restore_id: String,
+    pub target: TargetName,
+    /// BACKUP_CLUSTER: of which cluster, where a bucket has backups of several.
+    pub backup_cluster: Option<String>,
+    /// BACKUP_PARTITIONS, of a single topic; `None`: all.
+    pub partitions: Option<BTreeSet<i32>>,
+    /// RESTORE_AS_OF.
+    pub as_of: Option<AsOf>,
+    /// RESTORE_ID: names this restore in the bucket and in Kafka. When absent, of a single topic `BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME`; of several
+    /// `None`: it depends on the target cluster.
+    pub restore_id: Option<String>,
     /// DELIVERY.
     pub delivery: Delivery,
     /// RESTORE_PARTITION_STRATEGY, or its old spelling RESTORE_PARTITION.
@@ -83,7 +93,8 @@ pub struct RestoreSettings {
     pub memory_limit: Option<u64>,
     /// RESTORE_REPLICATION_FACTOR of a topic that restore creates; `None` is the broker's default.
     pub replication_factor: Option<i16>,
-    /// RESTORE_ANYWAY: checks that only warn: `retention`, `timestamps`, `compaction`, `not-empty`, `expired`, `missing`, `lost-progress`.
+    /// RESTORE_ANYWAY: checks that only warn: `retention`, `timestamps`, `compaction`, `not-empty`, `expired`, `missing`, `behind`,
+    /// `lost-progress`.
     pub anyway: Vec<String>,
     /// SKIP_DAMAGED: go on behind a damaged or missing segment, and record what was skipped.
     pub skip_damaged: bool,
@@ -93,7 +104,46 @@ pub struct RestoreSettings {
     pub log_level: LogLevel,
 }
 
+/// A moment to which topics are restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    /// That of the newest snapshot.
+    Latest,
+    /// That of the newest snapshot that is not later than this.
+    Time(Millis),
+}
+
+/// The name of the topic that one is restored into: the same for each, with `{topic}` for the name of the original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetName(String);
+
+impl TargetName {
+    /// What stands for the name of the original.
+    pub const TOPIC: &'static str = "{topic}";
+
+    /// As it was written. Whether it makes legal names is not looked at.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name for this topic, whichever generation of it.
+    pub fn of(&self, topic: &str) -> String {
+        self.0.replace(Self::TOPIC, topic)
+    }
+}
+
 impl RestoreSettings {
+    /// Whether it can be of several topics: then it is of those that there are when it begins, and ends where they ended.
+    pub fn is_of_several(&self) -> bool {
+        self.topics.has_patterns() || self.topics.names().count() > 1
+    }
+
+
     /// Whether RESTORE_ANYWAY names this check.
     pub fn is_allowed(&self, check: &str) -> bool {
         self.anyway.iter().any(|one| one == check)

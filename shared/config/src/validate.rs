@@ -12,7 +12,7 @@ use telemetry::LogLevel;
 
 use super::raw::Raw;
 use super::read::{Reader, choice, each, flag, number, seconds};
-use super::{BackupSettings, ConfigError, RestoreSettings, SnapshotSettings, cluster::cluster, names, storage, times};
+use super::{BackupSettings, ConfigError, RestoreSettings, SnapshotSettings, TargetName, cluster::cluster, names, storage, times};
 
 impl BackupSettings {
     /// Validates what `backup` reads; keys of `restore` are left alone.
@@ -116,12 +116,16 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     let limits = limits(read);
     let ((store, backup_topic), restore_topic, limits) = (source?, restore_topic?, limits?);
     let restore_id = restore_id?.map_or_else(|| default_restore_id(read, &backup_topic, &restore_topic), Some);
+    let restore_id = Some(restore_id?);
     Some(RestoreSettings {
         kafka: kafka?,
         store,
-        restore_id: restore_id?,
-        backup_topic,
-        restore_topic,
+        restore_id,
+        topics: Selection::of_names([backup_topic]),
+        target: TargetName::new(restore_topic),
+        backup_cluster: None,
+        partitions: None,
+        as_of: None,
         delivery: delivery?,
         strategy: strategy?,
         retry: retry?,

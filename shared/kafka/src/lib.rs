@@ -129,6 +129,12 @@ pub trait TargetCluster: Debug + Send + Sync {
     /// that is asked here learned of it.
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>>;
 
+    /// What [`describe`](Self::describe) gives without configs, of those of `topics` that there are: they are not waited for. One request for all.
+    ///
+    /// # Errors
+    /// What the cluster says; why it does not tell of one of them.
+    async fn find_all(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>>;
+
     /// Creates a topic.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use archive::Times;
 use archive::catalog::{Claim, PartitionStrategy, RestoreIdentity};
 use archive::segment::Compression;
 use backup_batch::{Backup, Invocation as BackupInvocation};
-use config::{BackupSettings, RestoreSettings};
+use config::{BackupSettings, RestoreSettings, TargetName};
 use host::Budget;
 use kafka::{CommittedOffset, Delivery, Isolation, KafkaSettings, Selection, TopicPartition};
 use kernel::clock::{Clock, Millis};
@@ -522,9 +522,12 @@ impl Simulation {
         let settings = RestoreSettings {
             kafka: KafkaSettings { bootstrap_servers: "simulation:9092".to_owned(), ..KafkaSettings::default() },
             store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
-            backup_topic: asked.to_owned(),
-            restore_topic: topic.to_owned(),
-            restore_id: id.to_owned(),
+            topics: Selection::of_names([asked]),
+            target: TargetName::new(topic),
+            backup_cluster: None,
+            partitions: None,
+            as_of: None,
+            restore_id: Some(id.to_owned()),
             delivery: self.schedule.delivery,
             strategy: PartitionStrategy::Same,
             retry: Duration::from_secs(60),

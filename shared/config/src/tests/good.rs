@@ -23,6 +23,10 @@ fn s3(store: &StoreSettings) -> &S3Store {
     }
 }
 
+fn one_topic(settings: &RestoreSettings) -> &str {
+    settings.topics.names().next().unwrap_or_default()
+}
+
 fn folder(store: &StoreSettings) -> &Path {
     match &store.kind {
         StoreKind::Folder(path) => path,
@@ -68,9 +72,9 @@ fn the_local_restore_example_of_the_python_tool() {
     assert!(problems[0].contains("RESTORE_PARTITION_STRATEGY = \"same/random\"") && problems[0].contains("choose one"), "{problems:?}");
 
     let settings = restore(&RESTORE.replace("same/random", "same"), &[]).unwrap();
-    assert_eq!((folder(&settings.store), settings.backup_topic.as_str()), (Path::new("/tmp"), "davinder.test"));
-    assert_eq!(settings.restore_topic, "davinder-restore.test");
-    assert_eq!(settings.restore_id, "davinder.test-to-davinder-restore.test");
+    assert_eq!((folder(&settings.store), one_topic(&settings)), (Path::new("/tmp"), "davinder.test"));
+    assert_eq!(settings.target.as_str(), "davinder-restore.test");
+    assert_eq!(settings.restore_id.as_deref(), Some("davinder.test-to-davinder-restore.test"));
     assert_eq!((settings.strategy, settings.delivery), (PartitionStrategy::Same, Delivery::ExactlyOnce));
     assert_eq!(settings.retry, Duration::from_secs(100));
     assert_eq!((settings.replication_factor, settings.skip_damaged, settings.anyway.len()), (None, false, 0));
@@ -90,7 +94,7 @@ fn the_s3_restore_example_of_the_python_tool() {
     }"#;
     let settings = restore(&text.replace("same/random", "random"), &[]).unwrap();
     assert_eq!(s3(&settings.store).bucket, "davinder-test-kafka-backup");
-    assert_eq!(settings.backup_topic, "davinder.test");
+    assert_eq!(one_topic(&settings), "davinder.test");
     assert_eq!(settings.strategy, PartitionStrategy::Random);
 }
 
@@ -154,10 +158,10 @@ fn the_topics_own_folder_stands_for_the_topic() {
     for (written, store, topic) in table {
         let text = changed(RESTORE, &json!({"FILESYSTEM_BACKUP_DIR": written, "RESTORE_PARTITION_STRATEGY": "same"}), &[]);
         let settings = restore(&text, &[]).unwrap();
-        assert_eq!((folder(&settings.store), settings.backup_topic.as_str()), (Path::new(store), topic));
+        assert_eq!((folder(&settings.store), one_topic(&settings)), (Path::new(store), topic));
     }
     let settings = restore(RESTORE, &[("BACKUP_TOPIC_NAME", "a"), ("RESTORE_PARTITION_STRATEGY", "key")]).unwrap();
-    assert_eq!((folder(&settings.store), settings.backup_topic.as_str()), (Path::new("/tmp/davinder.test"), "a"));
+    assert_eq!((folder(&settings.store), one_topic(&settings)), (Path::new("/tmp/davinder.test"), "a"));
 }
 
 #[test]

@@ -171,6 +171,10 @@ impl TargetCluster for RdKafkaTarget {
         self.wait_for(topic, self.wait_of(topic)).await
     }
 
+    async fn find_all(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
+        source::describe(&self.asker, topics).await
+    }
+
     async fn create(&self, topic: &NewTopic) -> Result<()> {
         let native = NativeNewTopic {
             name: &topic.name,
