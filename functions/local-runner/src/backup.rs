@@ -23,7 +23,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> R
         settings.max_segments = None; // Only TIME_BUDGET_SECONDS ends an invocation from outside: it goes on while there is something due.
     }
     let (time_budget, pause) = (mode.time_budget(settings.time_budget), settings.retry_upload);
-    let rounds = Rounds { mode, pause, time_budget, stop: stop_on_signals(|| ())?, deadline: Deadline::unset() };
+    let rounds = Rounds { mode, ends: false, pause, time_budget, stop: stop_on_signals(|| ())?, deadline: Deadline::unset() };
     let budget = Budget { stop: rounds.stop.clone(), ..Budget::unlimited(settings.memory_limit) };
     let backup = setup::backup(settings, &budget, &rounds.deadline).await?;
     let mut invocation = Invocation::new(budget.clone());
@@ -34,7 +34,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> R
     }
     let invoke = async |budget| backup.invoke(&Invocation { budget, ..invocation.clone() }).await;
     let tell = |report: BackupReport| {
-        let round = Round { succeeded: report.succeeded, moved: report.has_moved(), caught_up: report.is_caught_up() };
+        let round = Round { succeeded: report.succeeded, moved: report.has_moved(), caught_up: report.is_caught_up(), heals: true };
         match (mode, round) {
             (Mode::Loop, Round { moved: false, succeeded: true, .. }) => output.say(&idle_line(&report, clock::system().now())),
             (Mode::Loop, _) => output.result(&report, changes_table),

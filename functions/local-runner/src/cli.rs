@@ -40,10 +40,22 @@ pub enum Command {
         /// A JSON file with the configuration; environment variables of the same names win, and can be all of it.
         config: Option<PathBuf>,
     },
-    /// Restore a backup into a topic; without an option again and again, every RETRY_SECONDS.
+    /// Show what a restore would do, and what is in the way of it. Writes nothing. Exit code 1 when something is in the way.
+    Plan {
+        /// A JSON file with the configuration; environment variables of the same names win, and can be all of it.
+        config: Option<PathBuf>,
+        /// Show where each partition is cut.
+        #[arg(long)]
+        by_partition: bool,
+    },
+    /// Restore a backup. One topic without RESTORE_AS_OF: what is backed up later, too, again and again, every RETRY_SECONDS. Several topics, or with
+    /// RESTORE_AS_OF: until all of it is restored.
     Restore {
         /// A JSON file with the configuration; environment variables of the same names win, and can be all of it.
         config: Option<PathBuf>,
+        /// Show each partition of several topics, and not only each topic.
+        #[arg(long)]
+        by_partition: bool,
         /// How long.
         #[command(flatten)]
         mode: ModeArgs,

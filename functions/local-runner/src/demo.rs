@@ -182,7 +182,7 @@ async fn replay(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, from: Stor
     let target = RdKafkaTarget::connect(&settings.kafka, QUEUE)?;
     let handler = Restore::new(Arc::new(target), store, settings, clock::system());
     let report = handler.invoke(&RestoreInvocation::new(Budget::unlimited(None))).await?;
-    output.result(&report, restore::report_table);
+    output.result(&report, |report| restore::report_table(report, true));
     ensure!(report.succeeded && report.caught_up, "the restore failed");
     Ok(())
 }

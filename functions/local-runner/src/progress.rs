@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use kafka::TopicPartition;
@@ -34,13 +36,27 @@ impl Bars {
         })
     }
 
-    /// Told by the restore handler.
-    pub(crate) fn of_restore(&self) -> restore_batch::ProgressFn {
+    /// Told by the restore handler. `offsets`: how many there are to go past, where the restore has an end.
+    pub(crate) fn of_restore(&self, offsets: Option<u64>) -> restore_batch::ProgressFn {
         let bars = self.clone();
-        Arc::new(move |partition, records, object| {
-            let bar = bars.bar(&partition.to_string(), "partition {prefix:4} {spinner} {pos} records {per_sec} {msg}");
-            bar.inc(records);
-            bar.set_message(visible(object).into_owned());
+        let Some(offsets) = offsets else {
+            return Arc::new(move |step| {
+                let bar = bars.bar(&step.partition.to_string(), "partition {prefix:4} {spinner} {pos} records {per_sec} {msg}");
+                bar.inc(step.records);
+                bar.set_message(visible(step.object).into_owned());
+            });
+        };
+        let (begun, written) = (Instant::now(), AtomicU64::new(0));
+        Arc::new(move |step| {
+            // One for all of it: there can be thousands of partitions.
+            let bar = bars.bar("restore", "{prefix} {bar:30} {percent}% of offsets, {eta} left; {msg}");
+            bar.set_length(offsets);
+            bar.inc(step.offsets);
+            let bytes = written.fetch_add(step.bytes, Ordering::Relaxed) + step.bytes;
+            let rate = bytes as f64 / begun.elapsed().as_secs_f64().max(0.001);
+            let done = step.done.map_or_else(String::new, |done| format!("{}/{} partitions, ", done.partitions_done, done.partitions_to_restore));
+            let topic = visible(step.topic);
+            bar.set_message(format!("{done}{}/s, {topic}/{}", crate::output::bytes(rate as u64), step.partition));
         })
     }
 

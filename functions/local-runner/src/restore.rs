@@ -1,51 +1,179 @@
-//! `local-runner restore`.
+//! `local-runner restore` and `local-runner plan`.
 
 use std::path::Path;
 
 use anyhow::Result;
 use host::{Budget, stop_on_signals};
 use kernel::Deadline;
-use restore_batch::{Invocation, PartitionReport, RestoreReport};
+use kernel::clock::rfc3339;
+use restore_batch::{Invocation, PartitionReport, Plan, PlannedTopic, RestoreReport, TopicReport};
 
 use crate::cli::Mode;
-use crate::output::{Output, table, with_lines};
+use crate::output::{Output, bytes, table, with_lines};
 use crate::progress::Bars;
 use crate::rounds::{Round, Rounds};
 use crate::setup;
 
 /// Runs the restore. Whether everything succeeded.
-pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> Result<bool> {
+pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, output: &Output) -> Result<bool> {
     let bars = Bars::new(output.is_json());
     let mut settings = setup::restore_settings(config, bars.as_ref())?;
     if mode != Mode::Once {
         settings.max_segments = None; // Only TIME_BUDGET_SECONDS ends an invocation from outside: it goes on while there is something left.
     }
     let (time_budget, pause) = (settings.time_budget, settings.retry);
-    let rounds = Rounds { mode, pause, time_budget, stop: stop_on_signals(|| ())?, deadline: Deadline::unset() };
-    let budget = Budget { stop: rounds.stop.clone(), ..Budget::unlimited(settings.memory_limit) };
-    let restore = setup::restore(settings, &budget, &rounds.deadline).await?;
+    let deadline = Deadline::unset();
+    let stop = stop_on_signals(|| ())?;
+    let budget = Budget { stop: stop.clone(), ..Budget::unlimited(settings.memory_limit) };
+    let restore = setup::restore(settings, &budget, &deadline).await?;
+    let rounds = Rounds { mode, ends: restore.ends_by_itself(), pause, time_budget, stop, deadline };
     let mut invocation = Invocation::new(budget.clone());
-    invocation.progress = bars.as_ref().map(Bars::of_restore);
+    if let Some(bars) = &bars {
+        // Only for the bar: what is wrong with it the first invocation tells.
+        let plan = if restore.ends_by_itself() { restore.plan().await.ok() } else { None };
+        let offsets = plan.as_ref().map(offsets_left);
+        invocation.progress = Some(bars.of_restore(offsets));
+    }
     let mut reached = Vec::new();
     let invoke = async |budget| restore.invoke(&Invocation { budget, ..invocation.clone() }).await;
     let tell = |report: RestoreReport| {
-        if report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded {
-            output.result(&report, report_table);
+        if report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded || report.finished_at.is_some() {
+            output.result(&report, |report| report_table(report, by_partition));
         }
-        let before = std::mem::replace(&mut reached, report.partitions.iter().map(progress_of).collect());
+        let before = std::mem::replace(&mut reached, report.all_partitions().map(progress_of).collect());
         let moved = report.succeeded && !report.caught_up && reached != before;
-        Round { succeeded: report.succeeded, moved, caught_up: report.caught_up }
+        Round { succeeded: report.succeeded, moved, caught_up: report.caught_up, heals: report.heals() }
     };
     rounds.run(&budget, bars.as_ref(), invoke, tell).await
 }
 
-/// What grows with every step of a partition.
-fn progress_of(partition: &PartitionReport) -> (i64, u64, u64) {
-    (partition.next, partition.records_in_all, partition.python_archives)
+/// Shows what the restore would do. Whether nothing is in the way.
+pub(crate) async fn plan(config: Option<&Path>, by_partition: bool, output: &Output) -> Result<bool> {
+    let settings = setup::restore_settings(config, None)?;
+    let restore = setup::restore(settings.clone(), &Budget::unlimited(settings.memory_limit), &Deadline::unset()).await?;
+    let plan = restore.plan().await?;
+    output.result(&plan, |plan| plan_table(plan, by_partition));
+    Ok(plan.can_begin())
 }
 
-pub(crate) fn report_table(report: &RestoreReport) -> String {
-    let rows = report.partitions.iter().map(|one| {
+fn offsets_left(plan: &Plan) -> u64 {
+    plan.topics.iter().map(|topic| u64::try_from(topic.offsets).unwrap_or(0)).sum()
+}
+
+/// What grows with every step of a partition.
+fn progress_of((topic, partition): (&TopicReport, &PartitionReport)) -> (String, i32, i64, u64, u64, bool) {
+    let PartitionReport { partition, next, records_in_all, python_archives, caught_up, .. } = *partition;
+    (topic.source.clone(), partition, next, records_in_all, python_archives, caught_up)
+}
+
+fn plan_table(plan: &Plan, by_partition: bool) -> String {
+    let cluster = plan.cluster_id.as_deref().unwrap_or("without an id");
+    let of = plan.snapshots.iter().map(|snapshot| {
+        let until = snapshot.until.map_or_else(String::new, |until| format!("as of {}, ", rfc3339(until)));
+        format!("{until}{}", snapshot.name)
+    });
+    let begun = if plan.has_begun { ", which has begun" } else { "" };
+    let mut text = format!("restore {}{begun}, into cluster {cluster} ({} brokers)", plan.restore_id, plan.brokers);
+    text = with_lines(text, "snapshot", &of.collect::<Vec<_>>());
+    text.push('\n');
+    let cells = |topic: &PlannedTopic, target: String| {
+        let done = if topic.partitions_done > 0 { format!(" ({} done)", topic.partitions_done) } else { String::new() };
+        [topic.source.clone(), format!("{}{done}", topic.partitions), topic.offsets.to_string(), bytes(topic.bytes), target]
+    };
+    let mut rows: Vec<[String; 5]> = Vec::new();
+    for topic in &plan.topics {
+        let state = if topic.target_exists { "there" } else { "new" };
+        rows.push(cells(topic, format!("{}: {state}", topic.target)));
+        if by_partition {
+            let cut = |(number, cut): (&i32, &i64)| {
+                [format!("  {}/{number}", topic.source), String::new(), String::new(), String::new(), format!("up to offset {cut}")]
+            };
+            rows.extend(topic.cuts.iter().map(cut));
+        }
+    }
+    let sum = |of: fn(&PlannedTopic) -> u64| plan.topics.iter().map(of).sum::<u64>();
+    rows.push([
+        format!("total {}", plan.topics.len()),
+        sum(|topic| u64::try_from(topic.partitions).unwrap_or(0)).to_string(),
+        sum(|topic| u64::try_from(topic.offsets).unwrap_or(0)).to_string(),
+        bytes(sum(|topic| topic.bytes)),
+        String::new(),
+    ]);
+    text.push_str(&table(["TOPIC", "PARTITIONS", "OFFSETS", "STORED", "TARGET"], rows));
+    let in_the_way: Vec<String> = plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
+    text = with_lines(text, "note", &plan.notes);
+    match in_the_way.is_empty() {
+        true => with_lines(text, "in the way", &["nothing".to_owned()]),
+        false => with_lines(text, "in the way", &in_the_way),
+    }
+}
+
+pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String {
+    let is_by_topic = report.done.is_some() && !by_partition;
+    let mut text = if is_by_topic { topics_table(report) } else { partitions_table(report) };
+    for topic in &report.topics {
+        let what = if report.topics.len() > 1 { format!("note on {}", topic.target) } else { "note".to_owned() };
+        text = with_lines(text, &what, &topic.notes);
+        text = with_lines(text, &format!("skipped of {}", topic.source), &topic.skipped);
+    }
+    text = with_lines(text, "note", &report.notes);
+    let commands: Vec<&String> = report.topics.iter().flat_map(|topic| &topic.commands).collect();
+    if !commands.is_empty() {
+        let what = if report.topics.len() > 1 { "these give the topics" } else { "this gives the topic" };
+        text = format!(
+            "{text}\nOnce the restore is verified, {what} the configs of the original (add --command-config FILE where the cluster needs a login):"
+        );
+        // As they are: a command in which something is escaped would be another one, and what cannot be seen is in none.
+        commands.into_iter().for_each(|command| text = format!("{text}\n  {command}"));
+    }
+    match report.done {
+        Some(done) => with_lines(text, if report.finished_at.is_some() { "done" } else { "so far" }, &[total(report, done)]),
+        None => text,
+    }
+}
+
+/// What became of all of it, in a line.
+fn total(report: &RestoreReport, done: restore_batch::DonePartitions) -> String {
+    let records: u64 = report.topics.iter().map(|topic| topic.records_in_all).sum();
+    let skipped: usize = report.topics.iter().map(|topic| topic.skipped.len()).sum();
+    let failed = report.topics.iter().filter(|topic| topic.error.is_some()).count();
+    let topics = report.topics.len();
+    if report.finished_at.is_some() {
+        let failed = if failed > 0 { format!(", {failed} of the topics failed since") } else { String::new() };
+        return format!("{topics} topics, {records} records, {skipped} skipped{failed}");
+    }
+    let (of, done) = (done.partitions_to_restore, done.partitions_done);
+    format!("{done} of {of} partitions of {topics} topics are restored; {} records by this run, {failed} topics failed", report.records)
+}
+
+fn topics_table(report: &RestoreReport) -> String {
+    let rows = report.topics.iter().map(|topic| {
+        let failed: Vec<String> =
+            topic.partitions.iter().filter_map(|one| Some(format!("{}: {}", one.partition, one.error.as_ref()?))).collect();
+        let left = topic.partitions.iter().filter(|one| !one.caught_up).count();
+        let state = match (&topic.error, &failed[..]) {
+            (Some(error), _) => format!("failed: {error}"),
+            (None, [_, ..]) => format!("failed: partition {}", failed.join("; partition ")),
+            (None, []) if left == 0 => "complete".to_owned(),
+            (None, []) => format!("{left} partitions left"),
+        };
+        let gaps = gaps(topic.gap_offsets);
+        [topic.source.clone(), topic.target.clone(), topic.records.to_string(), state + &gaps]
+    });
+    table(["FROM", "TO", "RECORDS", "STATE"], rows)
+}
+
+fn gaps(offsets: i64) -> String {
+    if offsets > 0 { format!("; {offsets} offsets were deleted from the topic before they were backed up") } else { String::new() }
+}
+
+fn partitions_table(report: &RestoreReport) -> String {
+    let of_topics = report.topics.iter().filter_map(|topic| {
+        let error = topic.error.as_ref()?;
+        let empty = String::new;
+        Some([topic.source.clone(), topic.target.clone(), empty(), empty(), empty(), format!("failed: {error}")])
+    });
+    let rows = report.all_partitions().map(|(topic, one)| {
         let state = match (&one.error, one.caught_up) {
             (Some(error), _) => format!("failed: {error}"),
             (None, true) => "complete".to_owned(),
@@ -53,30 +181,15 @@ pub(crate) fn report_table(report: &RestoreReport) -> String {
         };
         let left_out =
             if one.left_out > 0 { format!("; {} records of other times left out in this run", one.left_out) } else { String::new() };
-        let gaps = if one.gap_offsets > 0 {
-            format!("; {} offsets were deleted from the topic before they were backed up", one.gap_offsets)
-        } else {
-            String::new()
-        };
         let skipped = one.skipped.iter().map(|what| format!("; skipped {what}")).collect::<String>();
         [
-            format!("{}/{}", report.source, one.partition),
-            report.target.clone(),
+            format!("{}/{}", topic.source, one.partition),
+            topic.target.clone(),
             one.records.to_string(),
             one.records_in_all.to_string(),
             one.next.to_string(),
-            state + &gaps + &left_out + &skipped,
+            state + &gaps(one.gap_offsets) + &left_out + &skipped,
         ]
     });
-    let mut text = table(["FROM", "TO", "RECORDS", "IN ALL", "NEXT OFFSET", "STATE"], rows);
-    text = with_lines(text, "note", &report.notes);
-    if !report.commands.is_empty() {
-        text.push_str(
-            "\nOnce the restore is verified, this gives the topic the configs of the original (add --command-config FILE where the cluster needs a \
-             login):",
-        );
-        // As they are: a command in which something is escaped would be another one, and what cannot be seen is in none.
-        report.commands.iter().for_each(|command| text = format!("{text}\n  {command}"));
-    }
-    text
+    table(["FROM", "TO", "RECORDS", "IN ALL", "NEXT OFFSET", "STATE"], of_topics.chain(rows))
 }

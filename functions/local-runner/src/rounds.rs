@@ -14,6 +14,8 @@ use crate::progress::Bars;
 #[derive(Debug, Clone)]
 pub(crate) struct Rounds {
     pub(crate) mode: Mode,
+    /// Whether the work has an end: a loop ends there, too.
+    pub(crate) ends: bool,
     /// Before a loop looks for new work.
     pub(crate) pause: Duration,
     /// TIME_BUDGET_SECONDS: each invocation ends in good order before this.
@@ -32,6 +34,8 @@ pub(crate) struct Round {
     pub(crate) moved: bool,
     /// Whether nothing is left.
     pub(crate) caught_up: bool,
+    /// Whether what failed can succeed without anybody doing something.
+    pub(crate) heals: bool,
 }
 
 impl Rounds {
@@ -83,6 +87,8 @@ impl Rounds {
             }
             Mode::UntilCaughtUp if !round.moved && !round.caught_up => bail!("{}", self.stuck()),
             Mode::UntilCaughtUp => return Ok((self.stop.is_set() || !round.moved).then_some(true)),
+            Mode::Loop if self.ends && round.succeeded && round.caught_up => return Ok(Some(true)),
+            Mode::Loop if self.ends && !round.succeeded && !round.moved && !round.heals => return Ok(Some(false)),
             Mode::Loop if !round.moved && !self.stop.is_set() => self.wait().await,
             Mode::Loop => {}
         }
@@ -129,12 +135,12 @@ mod tests {
 
     use super::*;
 
-    const DONE: Round = Round { succeeded: true, moved: false, caught_up: true };
-    const MORE: Round = Round { succeeded: true, moved: true, caught_up: false };
+    const DONE: Round = Round { succeeded: true, moved: false, caught_up: true, heals: true };
+    const MORE: Round = Round { succeeded: true, moved: true, caught_up: false, heals: true };
 
     fn rounds(mode: Mode) -> Rounds {
         let (stop, deadline) = (StopSignal::default(), Deadline::unset());
-        Rounds { mode, pause: Duration::ZERO, time_budget: None, stop, deadline }
+        Rounds { mode, ends: false, pause: Duration::ZERO, time_budget: None, stop, deadline }
     }
 
     fn stopped(mode: Mode) -> Rounds {

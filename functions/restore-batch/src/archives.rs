@@ -83,27 +83,27 @@ impl Restore {
 impl PartitionRestore<'_> {
     /// Replays an archive, one record for each line, from the line that comes next.
     pub(crate) async fn replay_archive(&mut self, archive: &Archive) -> Result<()> {
-        self.run.restore.refuse_without_times(archive)?;
+        self.topic.restore.refuse_without_times(archive)?;
         // Lines have no offsets of the source: they do not share a transaction with records that have.
         self.commit_open().await?;
-        let run = self.run;
-        let store = run.restore.store.as_ref();
+        let topic = self.topic;
+        let store = topic.restore.store.as_ref();
         let location = store.location(&archive.name);
         let file = names::file_name(&archive.name).to_owned();
         if PythonName::parse(&file) == Some(PythonName::Current) {
             tracing::warn!("{location} is the Python tool's open file and is restored as it is now: stop that tool before a restore");
         }
-        let open = async || PythonArchive::open(store, &archive.name, run.restore.read_options(&run.invocation.budget)).await;
+        let open = async || PythonArchive::open(store, &archive.name, topic.restore.read_options(&topic.shared.invocation.budget)).await;
         let contents = match open().await {
             // Left out for good, so one bad read is not enough.
-            Err(Error::Segment(damage)) if run.may_skip(&damage) => {
+            Err(Error::Segment(damage)) if topic.may_skip(&damage) => {
                 tracing::warn!(partition = self.partition, "{damage}; reading it a second time before it is skipped");
                 open().await
             }
             other => other,
         };
         let contents = match contents {
-            Err(Error::Segment(damage)) if run.may_skip(&damage) => {
+            Err(Error::Segment(damage)) if topic.may_skip(&damage) => {
                 self.skip(format!("{damage}"));
                 let cursor = ArchiveCursor { archive: file, lines: archive.from_line, done: true };
                 self.reached.archives = Some(cursor);
@@ -111,19 +111,19 @@ impl PartitionRestore<'_> {
             }
             other => other?,
         };
-        run.restore.check_largest(&run.target, contents.largest_record())?;
+        topic.restore.check_largest(&topic.source, &topic.target, contents.largest_record())?;
         self.largest = self.largest.max(contents.largest_record());
-        let chooser = Chooser::new(run.known().await?, self.partition);
+        let chooser = Chooser::new(topic.known().await?, self.partition);
         let mut line = archive.from_line;
         let mut records = contents.records_from(archive.from_line)?;
         while let Some(kept) = records.next()? {
             // The tool kept no timestamps; like its own restore, ours lets the record be of now.
-            let record = Record { timestamp: run.restore.clock.now(), ..kept };
+            let record = Record { timestamp: topic.restore.clock.now(), ..kept };
             let partition = chooser.choose(record.offset, None);
             self.write(partition, &record).await?;
             line += 1;
-            let spent = run.is_spent();
-            if self.open.is_full(self.pace, run.restore.clock.now()) || spent {
+            let spent = topic.shared.is_spent();
+            if self.open.is_full(self.pace, topic.restore.clock.now()) || spent {
                 self.commit_lines(&archive.name, line, false).await?;
             }
             if spent || self.is_overtaken {
@@ -139,7 +139,7 @@ impl PartitionRestore<'_> {
         self.open.sources.clear();
         name.clone_into(&mut self.open.last);
         self.commit().await?;
-        lock(&self.run.report).read_archive(self.partition, done);
+        lock(&self.topic.report).read_archive(self.partition, done);
         Ok(())
     }
 }

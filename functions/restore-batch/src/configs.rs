@@ -29,7 +29,7 @@ pub(crate) struct Change {
 impl Restore {
     /// What to tell about configs at the end: the commands, and notes. Asks the cluster which configs the topic has of its own.
     pub(crate) async fn configs_to_give_back(&self, source: &Source, target: &TargetTopic) -> (Vec<String>, Vec<String>) {
-        let name = &self.settings.restore_topic;
+        let name = &source.target;
         let own = match self.cluster.own_configs(name).await {
             Ok(Some(own)) => own,
             Ok(None) => return (Vec::new(), vec![unknown(name, "the cluster does not tell them to this user")]),

@@ -41,22 +41,35 @@ impl Function for Restore {
 }
 
 fn outcome(report: &RestoreReport) -> Result<Outcome> {
-    let failed = report.partitions.iter().filter_map(|one| Some((one.partition, one.error.as_deref()?)));
-    let errors: Vec<String> = failed.map(|(partition, error)| format!("{}/{partition}: {error}", report.source)).collect();
-    let metrics = TopicMetrics {
-        topic: report.target.clone(),
-        records: report.records,
-        // How many records the segments ahead hold stands inside of them: only nothing is known.
-        lag_records: report.caught_up.then_some(0),
-        partitions_behind: report.partitions.iter().filter(|one| !one.caught_up).count() as u64,
-        errors: errors.len() as u64,
-        ..TopicMetrics::default()
-    };
+    let mut errors = Vec::new();
+    let mut retryable = true;
+    for topic in &report.topics {
+        let of_topic = topic.error.as_deref().map(|error| (topic.source.clone(), error, topic.retryable));
+        let failed = topic.partitions.iter().filter_map(|one| Some((one.partition, one.error.as_deref()?, one.retryable)));
+        let failed = failed.map(|(partition, error, retryable)| (format!("{}/{partition}", topic.source), error, retryable));
+        for (what, error, is_retryable) in of_topic.into_iter().chain(failed) {
+            errors.push(format!("{what}: {error}"));
+            retryable &= is_retryable == Some(true);
+        }
+    }
+    let metrics = report.topics.iter().map(|topic| {
+        let failed = topic.partitions.iter().filter(|one| one.error.is_some()).count() as u64;
+        TopicMetrics {
+            topic: topic.target.clone(),
+            records: topic.records,
+            // How many records the segments ahead hold stands inside of them: only nothing is known.
+            lag_records: topic.caught_up.then_some(0),
+            partitions_behind: topic.partitions.iter().filter(|one| !one.caught_up).count() as u64,
+            errors: failed + u64::from(topic.error.is_some()),
+            ..TopicMetrics::default()
+        }
+    });
+    let topics = metrics.collect();
     Ok(Outcome {
         report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
         errors,
-        retryable: report.partitions.iter().all(|one| one.error.is_none() || one.retryable == Some(true)),
-        metrics: WorkMetrics { topics: vec![metrics], ..WorkMetrics::default() },
+        retryable,
+        metrics: WorkMetrics { topics, ..WorkMetrics::default() },
     })
 }
 
@@ -64,17 +77,18 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::PartitionReport;
+    use crate::{PartitionReport, TopicReport};
 
     #[test]
     fn what_is_left_is_known_only_when_it_is_nothing() {
         let done = PartitionReport { caught_up: true, ..PartitionReport::default() };
         let failed = PartitionReport { partition: 1, error: Some("damaged".into()), retryable: Some(false), ..PartitionReport::default() };
-        let report = RestoreReport { source: "orders".into(), caught_up: true, partitions: vec![done.clone()], ..RestoreReport::default() };
-        let outcome_of_done = outcome(&report).unwrap();
+        let topic = TopicReport { source: "orders".into(), caught_up: true, partitions: vec![done.clone()], ..TopicReport::default() };
+        let of = |topic: TopicReport| RestoreReport { topics: vec![topic], ..RestoreReport::default() };
+        let outcome_of_done = outcome(&of(topic.clone())).unwrap();
         assert_eq!((outcome_of_done.errors.len(), outcome_of_done.metrics.topics[0].lag_records), (0, Some(0)));
 
-        let outcome = outcome(&RestoreReport { caught_up: false, partitions: vec![done, failed], ..report }).unwrap();
+        let outcome = outcome(&of(TopicReport { caught_up: false, partitions: vec![done, failed], ..topic })).unwrap();
         assert_eq!((outcome.errors, outcome.retryable), (vec!["orders/1: damaged".to_owned()], false));
         let metrics = &outcome.metrics.topics[0];
         assert_eq!((metrics.lag_records, metrics.partitions_behind, metrics.errors), (None, 1, 1));

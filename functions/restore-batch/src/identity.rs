@@ -4,17 +4,22 @@
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
 use archive::catalog::{
-    Binding, Checkpoint, Claim, Generations, RestoreChoice, RestoreIdentity, RestoreProgress, find_next, names, places_of,
+    Binding, Checkpoint, Claim, Generations, RESTORE_FORMAT, RestoreChoice, RestoreIdentity, RestoreProgress, RestoredTopic, find_next, names,
+    places_of,
 };
 use archive::{Error, Result};
-use kafka::Extent;
+use config::AsOf;
+use kafka::{ClusterFacts, Extent, TopicFacts};
+use kernel::clock::rfc3339;
 use kernel::lock;
 use store::Version;
 
+use crate::Restore;
 use crate::archives::Archive;
 use crate::source::Source;
 use crate::target::TargetTopic;
-use crate::{Restore, Run};
+use crate::topic::TopicRestore;
+use crate::work::try_at_once;
 
 /// How often a claim is looked at again that another invocation has written meanwhile.
 const TRIES: usize = 5;
@@ -29,50 +34,67 @@ pub(crate) struct Begun {
 impl Restore {
     /// What the restore id stands for already. Says nothing of whether this invocation may go on with it.
     pub(crate) async fn noted(&self) -> Result<Option<RestoreIdentity>> {
-        RestoreIdentity::load(self.store.as_ref(), &self.settings.restore_id).await
+        RestoreIdentity::load(self.store.as_ref(), self.id()).await
     }
 
-    /// Refuses to go on with another restore than this one.
-    pub(crate) fn check_identity(&self, noted: &RestoreIdentity, source: &Source, cluster_id: Option<&str>) -> Result<()> {
-        noted.check(&self.choice(source, cluster_id))
-    }
-
-    fn choice<'a>(&'a self, source: &'a Source, cluster_id: Option<&'a str>) -> RestoreChoice<'a> {
+    /// What this restore is asked to do.
+    pub(crate) fn choice(&self, cluster_id: Option<String>) -> RestoreChoice {
+        let settings = &self.settings;
+        let (topics, excluded) = settings.topics.entries();
+        let as_of = settings.as_of.map(|as_of| match as_of {
+            AsOf::Latest => "latest".to_owned(),
+            AsOf::Time(at) => rfc3339(at),
+        });
         RestoreChoice {
-            restore_id: &self.settings.restore_id,
-            source: &source.folder,
-            asked: &self.settings.backup_topic,
-            topic: &self.settings.restore_topic,
+            topics,
+            excluded,
+            backup_cluster: settings.backup_cluster.clone(),
+            partitions: settings.partitions.clone(),
+            as_of,
+            target: settings.target.as_str().to_owned(),
             cluster_id,
-            strategy: self.settings.strategy,
-            times: self.settings.times,
+            strategy: settings.strategy,
+            times: settings.times,
         }
     }
 
-    /// Notes what the restore id stands for from now on.
-    pub(crate) async fn note_identity(&self, source: &Source, cluster_id: Option<&str>) -> Result<RestoreIdentity> {
+    /// Notes what the restore id stands for from now on. When another invocation was faster, what that noted.
+    pub(crate) async fn note(&self, topics: Vec<RestoredTopic>, snapshots: Vec<String>, cluster: &ClusterFacts) -> Result<RestoreIdentity> {
         let at = self.clock.now();
-        let now = RestoreIdentity {
-            format_version: RestoreIdentity::format_of(self.settings.times),
-            source: source.folder.clone(),
-            topic: self.settings.restore_topic.clone(),
-            cluster_id: cluster_id.map(str::to_owned),
-            strategy: self.settings.strategy,
-            times: self.settings.times,
-            run: format!("{at}-{}", self.store_id),
-            at,
-        };
-        let noted = now.begin(self.store.as_ref(), &self.settings.restore_id).await?;
-        self.check_identity(&noted, source, cluster_id)?;
+        let choice = self.choice(cluster.id.clone());
+        let run = format!("{at}-{}", self.store_id);
+        let now = RestoreIdentity { format_version: RESTORE_FORMAT, choice: choice.clone(), snapshots, topics, run, at };
+        let noted = now.begin(self.store.as_ref(), self.id()).await?;
+        noted.check(self.id(), &choice)?;
         Ok(noted)
     }
 
+    /// The same for a topic without cuts.
+    pub(crate) async fn note_one(&self, source: &Source, cluster: &ClusterFacts) -> Result<RestoreIdentity> {
+        let topic = RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None };
+        let noted = self.note(vec![topic], Vec::new(), cluster).await?;
+        match &noted.topics[..] {
+            [one] if one.folder == source.folder => Ok(noted),
+            others => Err(Error::raced(format!(
+                "another invocation began restore {:?} a moment ago, with the generation in {:?}; the next invocation continues it",
+                self.id(),
+                others.first().map_or("", |other| &other.folder)
+            ))),
+        }
+    }
+
+    /// The topics that these folders go into, in the order of restore.json. `None`: nothing of the folder is anywhere.
+    pub(crate) async fn bindings(&self, noted: &RestoreIdentity) -> Result<Vec<Option<Binding>>> {
+        let load = |topic| async move { Ok(self.binding(topic, noted).await?.map(|(binding, _)| binding)) };
+        try_at_once(noted.topics.iter().map(|topic| load(topic.folder.as_str())).collect()).await
+    }
+
     /// The topic that this restore goes into. `None`: none of its records is anywhere.
-    pub(crate) async fn binding(&self, source: &Source, identity: &RestoreIdentity) -> Result<Option<(Binding, Version)>> {
-        let id = &self.settings.restore_id;
-        let found = Binding::load(self.store.as_ref(), id, &source.folder).await?;
+    pub(crate) async fn binding(&self, folder: &str, identity: &RestoreIdentity) -> Result<Option<(Binding, Version)>> {
+        let id = self.id();
+        let found = Binding::load(self.store.as_ref(), id, folder).await?;
         if found.as_ref().is_some_and(|(found, _)| found.run != identity.run) {
-            let location = self.store.location(&names::binding(id, &source.folder));
+            let location = self.store.location(&names::binding(id, folder));
             return Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
         }
         Ok(found)
@@ -80,13 +102,18 @@ impl Restore {
 
     /// Refuses a target that is not the topic that this restore went into before.
     pub(crate) fn check_binding(&self, binding: &Binding, target: &TargetTopic) -> Result<()> {
-        binding.differs(Some(&target.facts)).map_or(Ok(()), |what| Err(self.another_topic(&what)))
+        self.check_bound(Some(binding), Some(&target.facts))
+    }
+
+    /// The same where the binding, or the topic, may not be there.
+    pub(crate) fn check_bound(&self, binding: Option<&Binding>, target: Option<&TopicFacts>) -> Result<()> {
+        binding.and_then(|binding| binding.differs(target)).map_or(Ok(()), |what| Err(self.another_topic(&what)))
     }
 
     pub(crate) fn another_topic(&self, what: &str) -> Error {
         Error::taken(format!(
             "RESTORE_ID {:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written",
-            self.settings.restore_id
+            self.id()
         ))
     }
 
@@ -96,16 +123,25 @@ impl Restore {
         let Some(other) = RestoreIdentity::load(store, &claim.restore_id).await?.filter(|other| other.run == claim.run) else {
             return Ok(true);
         };
-        let (topic, number) = names::parse_topic_folder(&other.source).unwrap_or((&other.source, 1));
-        let lineage = Generations::of(store, topic).lineage(number).await?;
-        for (partition, place) in places_of(store, &other.source, lineage.as_ref()).await? {
+        // Two topics are never restored into one.
+        let is_chosen = |number: &i32| other.choice.partitions.as_ref().is_none_or(|chosen| chosen.contains(number));
+        let Some(topic) = other.topics.iter().find(|topic| topic.target == claim.topic) else { return Ok(true) };
+        let (of, number) = names::parse_topic_folder(&topic.folder).unwrap_or((&topic.folder, 1));
+        let lineage = Generations::of(store, of).lineage(number).await?;
+        for (partition, place) in places_of(store, &topic.folder, lineage.as_ref()).await?.into_iter().filter(|(number, _)| is_chosen(number)) {
+            let cut = topic.cuts.as_ref().map(|cuts| cuts.get(&partition).copied().unwrap_or(0));
             // Without a checkpoint none of its records was written.
-            let checkpoint = self.checkpoint(&claim.restore_id, &claim.run, partition).await?;
+            let checkpoint = self.checkpoint(&claim.restore_id, &claim.run, &topic.folder, partition).await?;
             let is_at_work = checkpoint.as_ref().is_some_and(|found| !found.settled);
             let progress = checkpoint.map_or_else(RestoreProgress::default, |found| found.progress);
-            if is_at_work
-                || progress.inside.is_some()
-                || find_next(store, &place.folder, partition, progress.next).await?.is_some()
+            if is_at_work || progress.inside.is_some() {
+                return Ok(false);
+            }
+            if cut.is_some_and(|cut| progress.next >= cut) {
+                continue;
+            }
+            let next = find_next(store, &place.folder, partition, progress.next).await?;
+            if next.is_some_and(|next| cut.is_none_or(|cut| next.start < cut))
                 || Archive::find_next(store, &place.folder, partition, progress.archives.as_ref()).await?.is_some()
             {
                 return Ok(false);
@@ -114,39 +150,51 @@ impl Restore {
         Ok(true)
     }
 
+    /// Refuses a target that another restore has: two at the same time write what is there twice. One that is finished may be followed by another.
+    pub(crate) async fn check_claim(&self, claim: &Claim, name: &str, target: &str) -> Result<()> {
+        self.refuse_unless_unclaimed(claim, target)?;
+        if self.is_finished(claim).await? {
+            return Ok(());
+        }
+        Err(Error::taken(format!(
+            "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this one again. If nobody will, delete \
+             {}; or name another RESTORE_TOPIC_NAME",
+            claim.topic,
+            claim.restore_id,
+            self.store.location(name)
+        )))
+    }
+
     /// How far a restore is with a partition; one before it that had the same id says nothing of it.
-    pub(crate) async fn checkpoint(&self, restore_id: &str, run: &str, partition: i32) -> Result<Option<Checkpoint>> {
-        let found = Checkpoint::load(self.store.as_ref(), restore_id, partition).await?;
+    pub(crate) async fn checkpoint(&self, restore_id: &str, run: &str, folder: &str, partition: i32) -> Result<Option<Checkpoint>> {
+        let found = Checkpoint::load(self.store.as_ref(), restore_id, folder, partition).await?;
         Ok(found.map(|(found, _)| found).filter(|found| found.run == run))
     }
 }
 
-impl Run {
+impl TopicRestore {
     /// Before the first record of an invocation: makes the target this restore's own. Refuses one that belongs to another restore, or holds records
     /// already, because they would stand beside the restored ones, or be the same ones. From then on what the target holds is known to be ours,
     /// whatever is killed.
     pub(crate) async fn begin(&self) -> Result<&Begun> {
         let begin = || async {
-            let identity = match &self.identity {
-                Some(identity) => identity.clone(),
-                None => self.restore.note_identity(&self.source, self.target.cluster.id.as_deref()).await?,
-            };
-            let binding = self.claim(&identity).await?;
-            Ok(Begun { identity, binding })
+            let identity = self.shared.identity.get_or_try_init(|| self.restore.note_one(&self.source, &self.shared.cluster)).await?;
+            let binding = self.claim(identity).await?;
+            Ok(Begun { identity: identity.clone(), binding })
         };
         self.begun.get_or_try_init(begin).await
     }
 
     async fn claim(&self, identity: &RestoreIdentity) -> Result<Binding> {
-        let Restore { store, settings, .. } = &self.restore;
+        let (store, id) = (&self.restore.store, self.restore.id());
         for _ in 0..TRIES {
-            let bound = self.restore.binding(&self.source, identity).await?;
+            let bound = self.restore.binding(&self.source.folder, identity).await?;
             let topic_id = bound.as_ref().map_or(&self.target.facts.id, |(bound, _)| &bound.topic_id);
-            let name = names::claim(self.target.cluster.id.as_deref(), topic_id.as_ref(), &settings.restore_topic);
+            let name = names::claim(self.shared.cluster.id.as_deref(), topic_id.as_ref(), &self.source.target);
             if let Some((bound, _)) = &bound {
                 self.restore.check_binding(bound, &self.target)?;
                 let claim = Claim::load(store.as_ref(), &name).await?;
-                if claim.is_some_and(|(claim, _)| claim.is_of(&settings.restore_id, &identity.run)) {
+                if claim.is_some_and(|(claim, _)| claim.is_of(id, &identity.run)) {
                     return Ok(bound.clone());
                 }
             }
@@ -154,29 +202,29 @@ impl Run {
                 return Ok(binding);
             }
         }
-        let topic = &settings.restore_topic;
+        let topic = &self.source.target;
         Err(Error::raced(format!("the claim on topic {topic:?} is written by others all the time: are several restores into it running?")))
     }
 
     /// Binds the restore to the target, and claims that. `None`: another invocation was faster.
     async fn take(&self, identity: &RestoreIdentity, bound: Option<(Binding, Version)>, name: &str) -> Result<Option<Binding>> {
-        let Restore { cluster, store, settings, clock, .. } = &self.restore;
-        let (store, id, at) = (store.as_ref(), &settings.restore_id, clock.now());
-        let extents = cluster.extents(&settings.restore_topic, self.target.facts.partitions).await?;
+        let Restore { cluster, store, clock, .. } = &self.restore;
+        let (store, id, at, target) = (store.as_ref(), self.restore.id(), clock.now(), &self.source.target);
+        let extents = cluster.extents(target, self.target.facts.partitions).await?;
         // Looked at after the logs: what was in them may be of another invocation of this restore, which began a moment ago.
         let found = Claim::load(store, name).await?;
         match &found {
             Some((claim, _)) if claim.is_of(id, &identity.run) => return Ok(None),
-            Some((claim, _)) => self.check_claim(claim, name).await?,
+            Some((claim, _)) => self.restore.check_claim(claim, name, target).await?,
             None => {}
         }
         if !extents.iter().all(Extent::is_empty) {
-            self.restore.refuse_unless_empty()?;
+            self.restore.refuse_unless_empty(target)?;
         }
         let now = Binding {
             format_version: Binding::FORMAT,
             run: identity.run.clone(),
-            topic: settings.restore_topic.clone(),
+            topic: target.clone(),
             topic_id: self.target.facts.id.clone(),
             partitions: self.target.facts.partitions,
             ends: extents.iter().map(|extent| extent.end).collect(),
@@ -194,9 +242,9 @@ impl Run {
         };
         let claim = Claim {
             format_version: Claim::FORMAT,
-            restore_id: id.clone(),
+            restore_id: id.to_owned(),
             run: identity.run.clone(),
-            topic: settings.restore_topic.clone(),
+            topic: target.clone(),
             at,
         };
         Ok(claim.write(store, name, found.as_ref().map(|(_, version)| version)).await?.then_some(binding))
@@ -204,28 +252,13 @@ impl Run {
 
     /// Whether records of this restore can be in the target: then where its partitions ended before the first of them is known, and stays so.
     async fn has_written(&self, identity: &RestoreIdentity) -> Result<bool> {
-        let Restore { store, settings, .. } = &self.restore;
-        for partition in Checkpoint::partitions(store.as_ref(), &settings.restore_id).await? {
-            if self.restore.checkpoint(&settings.restore_id, &identity.run, partition).await?.is_some() {
+        let (restore, folder) = (&self.restore, &self.source.folder);
+        for partition in Checkpoint::partitions(restore.store.as_ref(), restore.id(), folder).await? {
+            if restore.checkpoint(restore.id(), &identity.run, folder, partition).await?.is_some() {
                 return Ok(true);
             }
         }
         Ok(false)
-    }
-
-    /// Refuses a target that another restore has: two at the same time write what is there twice. One that is finished may be followed by another.
-    async fn check_claim(&self, claim: &Claim, name: &str) -> Result<()> {
-        self.restore.refuse_unless_unclaimed(claim)?;
-        if self.restore.is_finished(claim).await? {
-            return Ok(());
-        }
-        Err(Error::taken(format!(
-            "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this one again. If nobody will, delete \
-             {}; or name another RESTORE_TOPIC_NAME",
-            claim.topic,
-            claim.restore_id,
-            self.restore.store.location(name)
-        )))
     }
 
     /// The restore that a checkpoint has to be of. Another invocation can have begun it since this one looked.
@@ -233,14 +266,14 @@ impl Run {
         if let Some(begun) = self.begun.get() {
             return Ok(begun);
         }
-        let id = &self.restore.settings.restore_id;
+        let id = self.restore.id();
         let missing = |what: &str| {
             Error::taken(format!("restore {id:?} has checkpoints in the bucket but no {what} beside them; choose a new RESTORE_ID"))
         };
         let look = || async {
             let identity = self.restore.noted().await?.ok_or_else(|| missing("restore.json"))?;
-            self.restore.check_identity(&identity, &self.source, self.target.cluster.id.as_deref())?;
-            let binding = self.restore.binding(&self.source, &identity).await?;
+            identity.check(id, &self.restore.choice(self.shared.cluster.id.clone()))?;
+            let binding = self.restore.binding(&self.source.folder, &identity).await?;
             let (binding, _) = binding.ok_or_else(|| missing("@topic"))?;
             self.restore.check_binding(&binding, &self.target)?;
             Ok(Begun { identity, binding })
@@ -273,21 +306,21 @@ impl Run {
     /// another one got its name. `records` of this restore are known to be in it.
     pub(crate) async fn confirm(&self, records: u64) -> Result<()> {
         let begun = self.known().await?;
-        let (binding, settings) = (&begun.binding, &self.restore.settings);
+        let binding = &begun.binding;
         let found = self.restore.cluster.find(&binding.topic).await?;
         let lost = |what: String| {
-            Error::lost(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", settings.restore_id))
+            Error::lost(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", self.restore.id()))
         };
         if let Some(what) = binding.differs(found.as_ref()) {
             return Err(lost(what));
         }
         let has_ids = binding.topic_id.is_some() && found.is_some_and(|found| found.id.is_some());
         if records > 0 && !has_ids {
-            let extents = self.restore.cluster.extents(&settings.restore_topic, binding.partitions).await?;
+            let extents = self.restore.cluster.extents(&self.source.target, binding.partitions).await?;
             if binding.is_as_before(&extents) {
                 return Err(lost(format!(
                     "restored {records} records into topic {:?}, which holds none of them now: it was deleted and created again",
-                    settings.restore_topic
+                    self.source.target
                 )));
             }
         }

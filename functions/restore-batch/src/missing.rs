@@ -36,11 +36,12 @@ const END: &[&str] = &["missing"];
 const ALL: &[&str] = &["expired", "missing"];
 
 impl Restore {
-    /// What snapshots say of the topic. Nothing where they cannot be read and that was accepted.
+    /// What snapshots say of what is restored, or of all topics. Nothing where they cannot be read and that was accepted.
     pub(crate) async fn inventory(&self) -> Result<&Inventory> {
         let read = || async {
-            let topic = names::parse_topic(&self.settings.backup_topic).map(|(topic, _)| topic);
-            match Inventory::read(self.store.as_ref(), topic, self.clock.now()).await {
+            let only = self.settings.topics.names().next().filter(|_| !self.settings.is_of_several());
+            let only = only.and_then(names::parse_topic).map(|(topic, _)| topic);
+            match Inventory::read(self.store.as_ref(), only, self.clock.now()).await {
                 Ok(inventory) => {
                     inventory.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
                     Ok(inventory)
@@ -85,9 +86,21 @@ impl Restore {
 
     /// A loss that was found when nothing comes any more of a partition that is restored up to `next`: what it is, and whether that was accepted.
     pub(crate) fn loss_at_end(&self, source: &Source, partition: i32, next: i64) -> Option<Result<String>> {
-        let inventory = self.inventory_so_far()?;
-        let missing = inventory.missing(&source.folder_of(partition), partition, (next > 0).then_some(next))?;
-        let loss = Loss { what: missing.what, accepted_by: if missing.is_all { ALL } else { END } };
+        let loss = match source.cut_of(partition) {
+            Some(cut) if next >= cut => return None,
+            Some(cut) => {
+                let what = format!(
+                    "offsets {next} to {cut} of {}/{partition} are missing at its end: they were there when this restore began",
+                    source.folder_of(partition)
+                );
+                Loss { what, accepted_by: END }
+            }
+            None => {
+                let inventory = self.inventory_so_far()?;
+                let missing = inventory.missing(&source.folder_of(partition), partition, (next > 0).then_some(next))?;
+                Loss { what: missing.what, accepted_by: if missing.is_all { ALL } else { END } }
+            }
+        };
         // What was missing at the start was refused then: SKIP_DAMAGED is for a last segment that cannot be read.
         let is_accepted = self.accepts(loss.accepted_by) || self.settings.skip_damaged;
         Some(if is_accepted { Ok(loss.what) } else { Err(Error::lost(told(&[loss]))) })
@@ -100,14 +113,7 @@ impl Restore {
             let what = format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error));
             losses.push(Loss { what, accepted_by: END });
         }
-        if inventory.unreadable.is_empty() {
-            // Generations of one topic name the same series.
-            let missing: BTreeMap<_, _> = source
-                .generations()
-                .filter_map(|generation| Some((generation.snapshots.clone(), inventory.missing_series(generation)?)))
-                .collect();
-            losses.extend(missing.into_values().map(|what| Loss { what, accepted_by: END }));
-        }
+        losses.extend(self.missing_series(source).into_iter().map(|what| Loss { what, accepted_by: END }));
         let folders: Vec<String> = match source.generation {
             Some(_) => source.generations().map(Generation::folder).collect(),
             None => vec![source.folder.clone()],
@@ -124,10 +130,18 @@ impl Restore {
         Ok(losses)
     }
 
+    /// Series of snapshots that the topic should have, and of which none is there.
+    pub(crate) fn missing_series(&self, source: &Source) -> Vec<String> {
+        let Some(inventory) = self.inventory_so_far().filter(|inventory| inventory.unreadable.is_empty()) else { return Vec::new() };
+        // Generations of one topic name the same series.
+        let missing = source.generations().filter_map(|generation| Some((generation.snapshots.clone(), inventory.missing_series(generation)?)));
+        missing.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
     /// Whether all that was backed up of a partition is in the target: then it may be missing, for example by an expiry rule.
     async fn is_restored(&self, inventory: &Inventory, folder: &str, partition: i32, noted: Option<&RestoreIdentity>) -> Result<bool> {
         let Some(noted) = noted else { return Ok(false) };
-        let checkpoint = self.checkpoint(&self.settings.restore_id, &noted.run, partition).await?;
+        let checkpoint = self.checkpoint(self.id(), &noted.run, folder, partition).await?;
         Ok(checkpoint.is_some_and(|found| inventory.missing(folder, partition, Some(found.progress.next)).is_none()))
     }
 }
@@ -149,6 +163,7 @@ mod tests {
     use archive::catalog::{Generation, names};
     use archive::testing::{add_generation, add_segment, add_snapshot, generation, snapshot};
     use host::Budget;
+    use kafka::Selection;
     use store::testing::Delete;
 
     use crate::Invocation;
@@ -190,7 +205,7 @@ mod tests {
         let report = fake.invoke().await;
         assert!(report.succeeded && report.records == 20, "{report:?}");
         assert!(
-            report.notes.iter().chain(&report.partitions[0].skipped).filter(|told| told.contains("20 to 30")).count() == 2,
+            report.topics[0].notes.iter().chain(&report.topics[0].partitions[0].skipped).filter(|told| told.contains("20 to 30")).count() == 2,
             "{report:?}"
         );
     }
@@ -220,7 +235,7 @@ mod tests {
         }
         delete(&fake, "orders/0/00000000000000000030.tar.gz").await;
         let report = fake.invoke().await;
-        assert!(report.succeeded && report.notes.iter().all(|note| !note.contains("missing")), "{report:?}");
+        assert!(report.succeeded && report.topics[0].notes.iter().all(|note| !note.contains("missing")), "{report:?}");
     }
 
     #[tokio::test]
@@ -241,9 +256,9 @@ mod tests {
         add_snapshot(fake.bucket.as_ref(), &snapshot(300_000, [("orders", "orders@2", 0, 5)])).await;
         let error = refused(&fake).await;
         assert!(error.contains("orders@2/ is missing") && error.contains("BACKUP_TOPIC_NAME=orders@1"), "{error}");
-        fake.settings.backup_topic = "orders@1".to_owned();
+        fake.settings.topics = Selection::of_names(["orders@1"]);
         assert_eq!(fake.invoke().await.records, 30);
-        (fake.settings.backup_topic, fake.settings.restore_id) = ("orders".to_owned(), "another".to_owned());
+        (fake.settings.topics, fake.settings.restore_id) = (Selection::of_names(["orders"]), Some("another".to_owned()));
         for name in names[..3].iter().flat_map(|name| [name.clone(), names::sidecar(name)]).chain(["orders/topic.json".to_owned()]) {
             delete(&fake, &name).await;
         }
@@ -263,7 +278,7 @@ mod tests {
         assert!(error.contains("all snapshots of @cluster/kafka-1/backup/ are missing"), "{error}");
         fake.settings.anyway = vec!["missing".to_owned()];
         let report = fake.invoke().await;
-        assert!(report.records == 30 && report.notes.iter().any(|note| note.contains("all snapshots")), "{report:?}");
+        assert!(report.records == 30 && report.topics[0].notes.iter().any(|note| note.contains("all snapshots")), "{report:?}");
     }
 
     #[tokio::test]

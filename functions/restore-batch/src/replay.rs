@@ -10,7 +10,8 @@ use kernel::record::Record;
 use crate::pace::Pace;
 use crate::partition::{Next, PartitionRestore};
 use crate::strategy::Chooser;
-use crate::{Restore, Run};
+use crate::Restore;
+use crate::topic::TopicRestore;
 
 /// A transaction holds records of no more stretches of source offsets than this, of which a source with holes has many.
 const TRANSACTION_STRETCHES: usize = 1 << 16;
@@ -54,13 +55,11 @@ impl Open {
     }
 }
 
-impl Run {
+impl TopicRestore {
     /// Refuses what the target cannot take, before anything is written. Damage is found when the segment is read.
     pub(crate) async fn check(&self, next: &Next) -> Result<()> {
-        if let Some(refusal) = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err()) {
-            return Err(Error::unfit(refusal.to_string()));
-        }
-        let options = self.restore.read_options(&self.invocation.budget);
+        self.check_target()?;
+        let options = self.restore.read_options(&self.shared.invocation.budget);
         match next {
             Next::Archive(archive) => self.restore.refuse_without_times(archive),
             Next::Segment(entry) => match SegmentReader::open(self.restore.store.clone(), &entry.name, options).await {
@@ -78,8 +77,8 @@ impl Run {
 
     /// Reads a whole segment with new requests, and writes nothing of it.
     async fn read_again(&self, partition: i32, entry: &SegmentEntry) -> Result<()> {
-        let Self { restore, source, invocation, .. } = self;
-        let mut reader = SegmentReader::open(restore.store.clone(), &entry.name, restore.read_options(&invocation.budget)).await?;
+        let Self { restore, source, shared, .. } = self;
+        let mut reader = SegmentReader::open(restore.store.clone(), &entry.name, restore.read_options(&shared.invocation.budget)).await?;
         reader.belongs_to(&source.folder_of(partition), source.topic_id_of(partition), partition, entry.start)?;
         while let Some(group) = reader.next_group().await? {
             let mut records = group.records();
@@ -89,7 +88,7 @@ impl Run {
     }
 
     fn check_segment(&self, manifest: &Manifest) -> Result<()> {
-        self.restore.check_segment(&self.target, manifest, self.restore.clock.now())
+        self.restore.check_segment(&self.source, &self.target, manifest, self.restore.clock.now())
     }
 }
 
@@ -98,7 +97,7 @@ impl PartitionRestore<'_> {
     /// enough for that.
     pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {
         let damage = match self.replay_verified(entry).await {
-            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => damage,
+            Err(Error::Segment(damage)) if self.topic.may_skip(&damage) => damage,
             other => return other,
         };
         // A segment that was read once without damage is never left out.
@@ -106,8 +105,8 @@ impl PartitionRestore<'_> {
             return Err(damage.into());
         }
         tracing::warn!(partition = self.partition, "{damage}; reading it a second time before it is skipped");
-        match self.run.read_again(self.partition, entry).await {
-            Err(Error::Segment(damage)) if self.run.may_skip(&damage) => self.leave_out(entry, &damage).await,
+        match self.topic.read_again(self.partition, entry).await {
+            Err(Error::Segment(damage)) if self.topic.may_skip(&damage) => self.leave_out(entry, &damage).await,
             Err(error) => Err(error),
             Ok(()) => {
                 self.doubted = Some(entry.start);
@@ -121,19 +120,19 @@ impl PartitionRestore<'_> {
     /// Small segments share transactions: each is checked whole before its first record is written. A larger one has transactions of its own,
     /// for the end of it is checked when the rest is written.
     async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
-        let run = self.run;
+        let topic = self.topic;
         let mut reader = self.coming.open(entry).await?;
-        reader.belongs_to(&run.source.folder_of(self.partition), run.source.topic_id_of(self.partition), self.partition, entry.start)?;
-        let end = reader.manifest().next;
+        reader.belongs_to(&topic.source.folder_of(self.partition), topic.source.topic_id_of(self.partition), self.partition, entry.start)?;
+        let end = self.up_to_cut(reader.manifest().next);
         if let Some(gap) = &reader.manifest().gap {
             self.tell_gap(gap);
         }
-        if reader.manifest().is_out_of(run.restore.settings.times) {
+        if reader.manifest().is_out_of(topic.restore.settings.times) {
             return self.go_past(entry, reader.manifest()).await;
         }
-        run.check_segment(reader.manifest())?;
+        topic.check_segment(reader.manifest())?;
         self.largest = self.largest.max(reader.manifest().largest_record);
-        let chooser = Chooser::new(run.known().await?, self.partition);
+        let chooser = Chooser::new(topic.known().await?, self.partition);
         if self.reached.next > entry.start {
             reader.seek(self.reached.next);
         }
@@ -149,11 +148,14 @@ impl PartitionRestore<'_> {
             self.reached.inside = Some(entry.start);
             self.open.last.clone_from(&entry.name);
             self.write_group(&group, chooser).await?;
-            let spent = run.is_spent();
+            if self.is_at_cut() {
+                break;
+            }
+            let spent = topic.shared.is_spent();
             if spent && self.reached.next < end {
                 return self.commit_open().await;
             }
-            if self.open.is_full(self.pace, run.restore.clock.now()) || spent {
+            if self.open.is_full(self.pace, topic.restore.clock.now()) || spent {
                 self.commit().await?;
             }
             if self.is_overtaken {
@@ -162,8 +164,8 @@ impl PartitionRestore<'_> {
         }
         self.reached.next = end;
         self.reached.inside = None;
-        self.open.finished.push(run.restore.store.location(&entry.name));
-        if !is_short || self.open.is_full(self.pace, run.restore.clock.now()) {
+        self.open.finished.push(topic.restore.store.location(&entry.name));
+        if !is_short || self.open.is_full(self.pace, topic.restore.clock.now()) {
             self.commit().await?;
         }
         Ok(())
@@ -171,10 +173,10 @@ impl PartitionRestore<'_> {
 
     /// Leaves a segment unread, which does not count as one that was replayed.
     async fn go_past(&mut self, entry: &SegmentEntry, manifest: &Manifest) -> Result<()> {
-        let run = self.run;
-        let Restore { store, settings, clock, .. } = &run.restore;
+        let topic = self.topic;
+        let Restore { store, settings, clock, .. } = &topic.restore;
         tracing::info!("nothing to restore of file {}: no record is {}", store.location(&entry.name), settings.times);
-        self.reached.next = manifest.next;
+        self.reached.next = self.up_to_cut(manifest.next);
         self.reached.inside = None;
         self.open.left_out += manifest.records;
         self.is_uncounted = true;
@@ -183,9 +185,13 @@ impl PartitionRestore<'_> {
 
     /// Writes the records of a group, in as many transactions as the target takes; not all of them when it is time to end.
     async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<()> {
-        let times = self.run.restore.settings.times;
+        let times = self.topic.restore.settings.times;
         let mut records = group.records();
         while let Some(record) = records.next()? {
+            if let Some(cut) = self.cut.filter(|cut| record.offset >= *cut) {
+                self.reached.next = cut;
+                return Ok(());
+            }
             if times.include(record.timestamp) {
                 self.write(chooser.choose(record.offset, record.key), &record).await?;
             } else {
@@ -194,7 +200,7 @@ impl PartitionRestore<'_> {
             self.reached.next = record.offset + 1;
             if self.open.is_heavy(self.pace) {
                 self.commit().await?;
-                if self.is_overtaken || self.run.is_spent() {
+                if self.is_overtaken || self.topic.shared.is_spent() {
                     return Ok(());
                 }
             }
@@ -204,7 +210,7 @@ impl PartitionRestore<'_> {
 
     /// Writes a record, waiting where the writer's queue is full.
     pub(crate) async fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<()> {
-        let clock = &self.run.restore.clock;
+        let clock = &self.topic.restore.clock;
         let writer = self.writer.as_mut().ok_or_else(|| Error::bug("no writer"))?;
         while writer.write(partition, record)? == Queued::Full {
             let before = clock.now();
@@ -228,14 +234,14 @@ impl PartitionRestore<'_> {
     async fn leave_out(&mut self, entry: &SegmentEntry, damage: &SegmentError) -> Result<()> {
         self.take_back().await?;
         let after = archive::catalog::find_next(
-            self.run.restore.store.as_ref(),
-            &self.run.source.folder_of(self.partition),
+            self.topic.restore.store.as_ref(),
+            &self.topic.source.folder_of(self.partition),
             self.partition,
             entry.start + 1,
         )
         .await?;
         let from = self.reached.next;
-        let end = after.as_ref().map_or(entry.start + 1, |after| after.start).max(from);
+        let end = self.up_to_cut(after.as_ref().map_or(entry.start + 1, |after| after.start)).max(from);
         // Behind the last segment nothing says where a damaged one ended.
         let upto = if after.is_some() { format!("to {end}") } else { "on, to where the last segment ended".to_owned() };
         self.skip(format!("offsets {from} {upto}: {damage}"));

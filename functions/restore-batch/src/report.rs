@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use archive::Error;
-use archive::catalog::{Checkpoint, Gap, names};
+use archive::catalog::{Checkpoint, FinishedTopic, Gap, RestoreIdentity, RestoredTopic, names};
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
@@ -21,21 +21,67 @@ pub struct RestoreReport {
     pub succeeded: bool,
     /// RESTORE_ID.
     pub restore_id: String,
+    /// RESTORE_AS_OF: the moment that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
+    /// The snapshots that say where each partition is cut.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<String>,
+    /// Records written by this invocation.
+    pub records: u64,
+    /// Offsets that are in no backup: the sum of the topics'.
+    #[serde(skip_serializing_if = "is_none")]
+    pub gap_offsets: i64,
+    /// Whether every source partition of this invocation has nothing left to restore.
+    pub caught_up: bool,
+    /// How many partitions of the whole restore have something to be restored, and how many of these are at their cuts; absent where it has no end.
+    #[serde(flatten)]
+    pub done: Option<DonePartitions>,
+    /// When all of them were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Millis>,
+    /// Whether it was this invocation that noted it: one of all does.
+    #[serde(skip)]
+    pub has_finished: bool,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Millis,
+    /// Each topic.
+    pub topics: Vec<TopicReport>,
+    /// What the reader should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// How far a restore with cuts is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DonePartitions {
+    /// Partitions with something to restore.
+    pub partitions_to_restore: u64,
+    /// How many of these are restored up to their cuts.
+    pub partitions_done: u64,
+}
+
+/// What one invocation did for one topic.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TopicReport {
     /// The topic, with its generation where there are several: `orders@1`.
     pub source: String,
     /// The topic written to.
     pub target: String,
     /// Records written by this invocation.
     pub records: u64,
+    /// Records written by the whole restore, as far as this invocation knows.
+    pub records_in_all: u64,
     /// Offsets that are in no backup: the sum of the partitions'.
     #[serde(skip_serializing_if = "is_none")]
     pub gap_offsets: i64,
     /// Whether every source partition of this invocation has nothing left to restore.
     pub caught_up: bool,
-    /// How long it took, in milliseconds.
-    pub duration_ms: Millis,
-    /// Each source partition.
+    /// Each source partition that this invocation was to look after.
     pub partitions: Vec<PartitionReport>,
+    /// What was left out of the whole restore because it is damaged or missing, as asked for; once it is finished.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
     /// Configs that the original topic had and the target does not have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub wanted_configs: BTreeMap<String, String>,
@@ -45,6 +91,12 @@ pub struct RestoreReport {
     /// What the reader should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Why nothing of it could be restored by this invocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Whether the next invocation can succeed without anybody doing something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
 }
 
 /// What one invocation did for one source partition.
@@ -145,35 +197,91 @@ fn replicas_note(source: &Source, target: &TargetTopic) -> Option<String> {
 }
 
 impl RestoreReport {
-    pub(crate) fn new(restore: &Restore, source: &Source, target: &TargetTopic) -> Self {
-        let settings = &restore.settings;
-        let partitions =
-            source.partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect();
-        let mut notes: Vec<String> = generations_note(source, &settings.backup_topic).into_iter().collect();
-        notes.extend(absent_note(source));
-        notes.extend(source.accepted.clone());
-        if !settings.times.are_all() {
-            notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", settings.times));
+    pub(crate) fn new(restore: &Restore, noted: Option<&RestoreIdentity>) -> Self {
+        let mut notes = Vec::new();
+        if !restore.settings.times.are_all() {
+            notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", restore.settings.times));
         }
-        notes.extend(replicas_note(source, target));
         Self {
             function: "restore-batch",
-            restore_id: settings.restore_id.clone(),
+            restore_id: restore.id().to_owned(),
+            as_of: noted.and_then(|noted| noted.choice.as_of.clone()),
+            snapshots: noted.map(|noted| noted.snapshots.clone()).unwrap_or_default(),
+            notes,
+            ..Self::default()
+        }
+    }
+
+    /// Every partition of every topic that is in the report.
+    pub fn all_partitions(&self) -> impl Iterator<Item = (&TopicReport, &PartitionReport)> + Clone {
+        self.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, partition)))
+    }
+
+    /// Whether what failed, if anything, can succeed in a later invocation without anybody doing something.
+    pub fn heals(&self) -> bool {
+        self.topics.iter().all(|topic| topic.retryable != Some(false) && topic.partitions.iter().all(|one| one.retryable != Some(false)))
+    }
+
+    /// At the end of a restore that put records into the target.
+    pub(crate) fn tell_of_groups(&mut self) {
+        let is_whole = |topic: &TopicReport| topic.caught_up && topic.records_in_all > 0;
+        if self.caught_up && self.topics.iter().any(is_whole) {
+            self.notes.push(GROUPS_NOTE.to_owned());
+        }
+    }
+
+    pub(crate) fn finish(&mut self, started: Millis, now: Millis) {
+        self.records = self.topics.iter().map(|one| one.records).sum();
+        self.gap_offsets = self.topics.iter().map(|one| one.gap_offsets).sum();
+        self.caught_up = self.topics.iter().all(|one| one.caught_up);
+        self.succeeded = self.topics.iter().all(|one| one.error.is_none() && one.partitions.iter().all(|one| one.error.is_none()));
+        self.duration_ms = now - started;
+    }
+}
+
+impl TopicReport {
+    pub(crate) fn new(restore: &Restore, source: &Source, target: &TargetTopic) -> Self {
+        let mut notes: Vec<String> = Vec::new();
+        if source.cuts.is_none() {
+            notes.extend(generations_note(source, restore.settings.topics.names().next().unwrap_or_default()));
+            notes.extend(absent_note(source));
+        }
+        notes.extend(source.accepted.clone());
+        notes.extend(replicas_note(source, target));
+        Self {
             source: source.name.clone(),
-            target: settings.restore_topic.clone(),
-            partitions,
+            target: source.target.clone(),
+            partitions: pending(&source.partitions),
             wanted_configs: target.wanted_configs.clone(),
             notes,
             ..Self::default()
         }
     }
 
-    fn of(&mut self, partition: i32) -> Option<&mut PartitionReport> {
+    /// Of a topic that was not looked at.
+    pub(crate) fn of(topic: &RestoredTopic, partitions: &[i32]) -> Self {
+        Self { source: topic.folder.clone(), target: topic.target.clone(), partitions: pending(partitions), ..Self::default() }
+    }
+
+    pub(crate) fn of_finished(topic: &FinishedTopic) -> Self {
+        let mut report = Self { source: topic.folder.clone(), target: topic.target.clone(), caught_up: true, ..Self::default() };
+        report.sum_up(topic);
+        report
+    }
+
+    /// Takes over what is known of the whole restore.
+    pub(crate) fn sum_up(&mut self, topic: &FinishedTopic) {
+        self.records_in_all = topic.records;
+        self.gap_offsets = topic.gap_offsets;
+        self.skipped.clone_from(&topic.skipped);
+    }
+
+    fn partition(&mut self, partition: i32) -> Option<&mut PartitionReport> {
         self.partitions.iter_mut().find(|one| one.partition == partition)
     }
 
     pub(crate) fn see(&mut self, checkpoint: &Checkpoint) {
-        if let Some(report) = self.of(checkpoint.partition) {
+        if let Some(report) = self.partition(checkpoint.partition) {
             report.records_in_all = checkpoint.records;
             report.next = checkpoint.progress.next;
             report.skipped.clone_from(&checkpoint.skipped);
@@ -183,14 +291,14 @@ impl RestoreReport {
     }
 
     pub(crate) fn wrote(&mut self, partition: i32, records: u64, left_out: u64) {
-        if let Some(report) = self.of(partition) {
+        if let Some(report) = self.partition(partition) {
             report.records += records;
             report.left_out += left_out;
         }
     }
 
     pub(crate) fn read_archive(&mut self, partition: i32, done: bool) {
-        if let Some(report) = self.of(partition) {
+        if let Some(report) = self.partition(partition) {
             report.python_archives += u64::from(done);
         }
         if !self.notes.iter().any(|note| note == PYTHON_NOTE) {
@@ -199,30 +307,31 @@ impl RestoreReport {
     }
 
     pub(crate) fn caught_up(&mut self, partition: i32) {
-        if let Some(report) = self.of(partition) {
+        if let Some(report) = self.partition(partition) {
             report.caught_up = true;
         }
     }
 
     pub(crate) fn fail(&mut self, partition: i32, error: &Error) {
-        if let Some(report) = self.of(partition) {
+        if let Some(report) = self.partition(partition) {
             report.error = Some(in_full(error));
             report.retryable = Some(error.is_retryable());
         }
     }
 
-    /// At the end of a restore that put records into the target.
-    pub(crate) fn tell_of_groups(&mut self) {
-        if self.partitions.iter().any(|one| one.records_in_all > 0) {
-            self.notes.push(GROUPS_NOTE.to_owned());
+    /// At the end of the invocation. `error`: of the whole topic.
+    pub(crate) fn finish(&mut self, error: Option<&Error>) {
+        self.error = error.map(|error| in_full(error));
+        self.retryable = error.map(Error::is_retryable);
+        if !self.partitions.is_empty() {
+            self.records = self.partitions.iter().map(|one| one.records).sum();
+            self.records_in_all = self.partitions.iter().map(|one| one.records_in_all).sum();
+            self.gap_offsets = self.partitions.iter().map(|one| one.gap_offsets).sum();
         }
+        self.caught_up = error.is_none() && self.partitions.iter().all(|one| one.caught_up);
     }
+}
 
-    pub(crate) fn finish(&mut self, started: Millis, now: Millis) {
-        self.records = self.partitions.iter().map(|one| one.records).sum();
-        self.gap_offsets = self.partitions.iter().map(|one| one.gap_offsets).sum();
-        self.caught_up = self.partitions.iter().all(|one| one.caught_up);
-        self.succeeded = self.partitions.iter().all(|one| one.error.is_none());
-        self.duration_ms = now - started;
-    }
+fn pending(partitions: &[i32]) -> Vec<PartitionReport> {
+    partitions.iter().map(|partition| PartitionReport { partition: *partition, ..PartitionReport::default() }).collect()
 }

@@ -1,8 +1,8 @@
 //! What the backup has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use archive::catalog::{Generation, Generations, Lineage, RestoreIdentity, find_next, names, places_of, what_is_there};
+use archive::catalog::{Generation, Generations, Lineage, RestoreIdentity, RestoredTopic, TopicThen, find_next, names, places_of, what_is_there};
 use archive::{Error, Result};
 use host::Event;
 use kafka::{TopicId, TopicPartition};
@@ -31,6 +31,10 @@ pub(crate) struct Source {
     pub(crate) all_partitions: Vec<i32>,
     /// Those of them that this invocation is to look after.
     pub(crate) partitions: Vec<i32>,
+    /// The topic that it is restored into.
+    pub(crate) target: String,
+    /// Where the restore of each partition ends; `None`: it goes on with whatever is backed up.
+    pub(crate) cuts: Option<BTreeMap<i32, i64>>,
 }
 
 impl Source {
@@ -42,6 +46,11 @@ impl Source {
     /// The folder that a partition is in: where only others lost the ends of their logs, that of an older generation.
     pub(crate) fn folder_of(&self, partition: i32) -> String {
         self.lineage.as_ref().map_or_else(|| self.folder.clone(), |lineage| lineage.of(partition).folder())
+    }
+
+    /// Where the restore of a partition ends.
+    pub(crate) fn cut_of(&self, partition: i32) -> Option<i64> {
+        self.cuts.as_ref().map(|cuts| cuts.get(&partition).copied().unwrap_or(0))
     }
 
     /// Id of the topic that a partition's segments are of, where it is known.
@@ -57,6 +66,19 @@ impl Source {
 }
 
 impl Source {
+    /// The same as the topic was at some moment.
+    pub(crate) fn as_it_was(mut self, then: &TopicThen) -> Self {
+        if let Some(generation) = &mut self.generation {
+            generation.partitions = then.partitions;
+            generation.replication_factor = then.replication_factor.or(generation.replication_factor);
+            if let Some(configs) = &then.configs {
+                generation.configs.clone_from(configs);
+            }
+        }
+        self.all_partitions.retain(|number| *number < then.partitions);
+        self
+    }
+
     /// What to say of a partition of which there is nothing to restore, though there was.
     pub(crate) fn what_is_lost(&self, partition: i32) -> Option<String> {
         let was_there = self.generation.as_ref().is_some_and(|generation| generation.begun.contains(&partition));
@@ -81,24 +103,62 @@ impl Source {
 }
 
 impl Restore {
-    /// Finds the backup in the bucket: the generation that BACKUP_TOPIC_NAME names, the one with which this restore began (`noted`), or the newest.
-    pub(crate) async fn source(&self, event: &Event, noted: Option<&RestoreIdentity>) -> Result<Source> {
-        let wanted = &self.settings.backup_topic;
+    /// The backup of the one topic that this restore is of.
+    pub(crate) async fn source_of_one(&self, event: &Event, noted: Option<&RestoreIdentity>) -> Result<Source> {
+        let wanted = self.settings.topics.names().next().unwrap_or_default();
+        let began_with = noted.and_then(|noted| Some(noted.topics.first()?.folder.as_str()));
+        self.source(wanted, event, began_with).await
+    }
+
+    /// The backup of a topic of which restore.json says what is restored. `partitions` are those that this invocation is to look after.
+    pub(crate) async fn source_with_cuts(&self, topic: &RestoredTopic, partitions: Vec<i32>) -> Result<Source> {
+        let (of, number) = names::parse_topic_folder(&topic.folder).unwrap_or((&topic.folder, 1));
+        let lineage = Generations::of(self.store.as_ref(), of).lineage(number).await?;
+        if lineage.is_none() && !self.settings.skip_damaged && !topic.cuts.iter().flatten().all(|(_, cut)| *cut == 0) {
+            let location = self.store.location(&names::topic_json(&topic.folder));
+            return Err(Error::lost(format!("{location} is missing, which was there when this restore began. Put it back, or set SKIP_DAMAGED=true")));
+        }
+        let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
+        let all_partitions = topic.cuts.iter().flatten().map(|(partition, _)| *partition).collect();
+        let source = Source {
+            folder: topic.folder.clone(),
+            name: if number == 1 { of.to_owned() } else { names::generation(of, number) },
+            generation,
+            lineage,
+            accepted: None,
+            older: Vec::new(),
+            newer: Vec::new(),
+            absent: Vec::new(),
+            all_partitions,
+            partitions,
+            target: topic.target.clone(),
+            cuts: topic.cuts.clone(),
+        };
+        Ok(match &topic.then {
+            Some(then) => source.as_it_was(then),
+            None => source,
+        })
+    }
+
+    /// Finds the backup of a topic in the bucket: the generation that its name says, the one with which this restore began, or the newest.
+    pub(crate) async fn source(&self, wanted: &str, event: &Event, began_with: Option<&str>) -> Result<Source> {
         let (topic, asked) =
             names::parse_topic(wanted).ok_or_else(|| Error::request(format!("BACKUP_TOPIC_NAME {wanted:?} is not the name of a topic")))?;
         let generations = Generations::of(self.store.as_ref(), topic);
         let later = generations.later().await?;
-        let began_with = noted.and_then(|noted| names::parse_topic_folder(&noted.source)).filter(|(of, _)| *of == topic);
-        let number = match asked.or(began_with.map(|(_, number)| number)) {
-            Some(number) => number,
-            None => generations.newest(&later).await?,
+        let began_with = began_with.and_then(names::parse_topic_folder).filter(|(of, _)| *of == topic);
+        let is_open = asked.is_none() && began_with.is_none();
+        let number = match (asked.or(began_with.map(|(_, number)| number)), &self.settings.backup_cluster) {
+            (Some(number), _) => number,
+            (None, Some(cluster)) => generations.newest_of(cluster, &later).await?,
+            (None, None) => generations.newest(&later).await?,
         };
-        if asked.is_none() && noted.is_none() {
+        if is_open {
             self.refuse_older(topic, number, &later)?;
         }
         let folder = names::topic_folder(topic, number);
         let (name, others) = (names::generation(topic, number), self.others(&generations, number, &later).await?);
-        if let Some(only) = event.topic.as_ref().filter(|only| ![wanted, topic, &folder, &name].contains(&only.as_str())) {
+        if let Some(only) = event.topic.as_ref().filter(|only| ![wanted, topic, folder.as_str(), name.as_str()].contains(&only.as_str())) {
             return Err(Error::request(format!("the event names topic {only:?}, but this function restores {wanted:?}; nothing was read")));
         }
         let (older, newer): (Vec<u32>, Vec<u32>) = others.into_iter().partition(|other| *other < number);
@@ -123,7 +183,7 @@ impl Restore {
             let there = what_is_there(self.store.as_ref()).await?;
             return Err(Error::request(format!("no backup of {name:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
         }
-        if asked.is_none() && noted.is_none() && all_partitions.is_empty() && !older.is_empty() {
+        if is_open && all_partitions.is_empty() && !older.is_empty() {
             return Err(Error::request(format!(
                 "the newest generation of {topic:?}, {name}, has nothing in it: the topic was created again, and no record of it was backed up. Nothing \
                  was written. Say which one to restore: BACKUP_TOPIC_NAME={} is the one before, and BACKUP_TOPIC_NAME={name} the empty topic",
@@ -133,13 +193,19 @@ impl Restore {
         if let Some(number) = event.partition.filter(|number| !places.contains_key(number)) {
             return Err(Error::request(format!("the event names partition {number}, which {name:?} does not have; nothing was read")));
         }
+        let chosen = self.settings.partitions.as_ref();
+        if let Some(number) = chosen.and_then(|chosen| chosen.iter().find(|number| !places.contains_key(number))) {
+            return Err(Error::request(format!("BACKUP_PARTITIONS names partition {number}, which {name:?} does not have; nothing was read")));
+        }
         let partitions = all_partitions
             .iter()
             .copied()
+            .filter(|partition| chosen.is_none_or(|chosen| chosen.contains(partition)))
             .filter(|partition| Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder.as_str(), *partition)))
             .collect();
         let (older, newer) = (named(older), named(newer));
-        Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions })
+        let (target, cuts) = (self.settings.target.of(topic), None);
+        Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions, target, cuts })
     }
 
     /// The newest generation that is there is not the newest that was backed up: an older state must not pass for it.

@@ -15,7 +15,7 @@ pub(crate) struct Chooser {
 impl Chooser {
     /// For the records of partition `source`, as the restore began: partitions that its target got since are not written to.
     pub(crate) fn new(restore: &Begun, source: i32) -> Self {
-        Self { strategy: restore.identity.strategy, source, count: restore.binding.partitions.max(1) }
+        Self { strategy: restore.identity.choice.strategy, source, count: restore.binding.partitions.max(1) }
     }
 
     /// The partition for a record with this key; `position` tells it from the others of its partition.

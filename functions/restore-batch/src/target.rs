@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use archive::catalog::{Claim, PartitionStrategy, RestoreIdentity};
+use archive::catalog::{Claim, PartitionStrategy, names};
 use archive::segment::Manifest;
 use archive::{Error, Result};
-use kafka::{ClusterFacts, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
+use kafka::{ClusterFacts, Extent, KafkaError, KafkaErrorKind, NewTopic, TopicFacts};
 use kernel::clock::Millis;
-use kernel::failpoint;
+use kernel::{failpoint, in_full};
 
 use crate::Restore;
 use crate::source::Source;
+use crate::scope::Scope;
+use crate::work::{Shared, try_at_once};
 
 /// The target as this invocation found or made it.
 #[derive(Debug, Clone)]
@@ -53,14 +55,9 @@ const NO_LIMIT: &str = "9223372036854775806";
 
 impl Restore {
     /// Finds the target topic, or creates it for a restore of which no record is written yet.
-    pub(crate) async fn target(
-        &self,
-        source: &Source,
-        cluster: ClusterFacts,
-        mut identity: Option<RestoreIdentity>,
-    ) -> Result<(TargetTopic, Option<RestoreIdentity>)> {
-        let binding = match &identity {
-            Some(identity) => self.binding(source, identity).await?.map(|(binding, _)| binding),
+    pub(crate) async fn target(&self, source: &Source, shared: &Shared) -> Result<TargetTopic> {
+        let binding = match shared.identity.get() {
+            Some(identity) => self.binding(&source.folder, identity).await?.map(|(binding, _)| binding),
             None => None,
         };
         if let Some(binding) = &binding
@@ -68,23 +65,54 @@ impl Restore {
         {
             return Err(self.another_topic(&what));
         }
-        let facts = match (self.cluster.describe(&self.settings.restore_topic).await?, binding) {
+        let facts = match (self.cluster.describe(&source.target).await?, binding) {
             (Some(facts), _) => facts,
             (None, Some(binding)) => return Err(self.another_topic(&binding.differs(None).unwrap_or_default())),
             (None, None) => {
-                if identity.is_none() {
-                    identity = Some(self.note_identity(source, cluster.id.as_deref()).await?);
-                }
-                self.create_target(source, &cluster).await?
+                shared.identity.get_or_try_init(|| self.note_one(source, &shared.cluster)).await?;
+                self.create_target(source, &shared.cluster).await?
             }
         };
-        let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
-        let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
-        Ok((TargetTopic { facts, cluster, wanted_configs }, identity))
+        Ok(TargetTopic::new(source, facts, shared.cluster.clone()))
+    }
+
+    /// Why a restore of these topics cannot begin, by folder: of those that are there already what they hold, how they are set, and whose they are.
+    ///
+    /// # Errors
+    /// What Kafka and the bucket say.
+    pub(crate) async fn in_the_way(&self, scope: &Scope, cluster: &ClusterFacts) -> Result<BTreeMap<String, String>> {
+        let targets: Vec<String> = scope.topics.iter().map(|topic| topic.source.target.clone()).collect();
+        let there = self.cluster.find_all(&targets).await?;
+        let look = scope.topics.iter().map(|topic| &topic.source).filter(|source| there.contains_key(&source.target));
+        let look = look.map(|source| async move {
+            match self.check_as_it_is(source, cluster).await {
+                Ok(()) => Ok(None),
+                Err(error) if error.is_retryable() => Err(error),
+                Err(error) => Ok(Some((source.folder.clone(), in_full(&error)))),
+            }
+        });
+        let found: Vec<Option<(String, String)>> = try_at_once(look.collect()).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Refuses a topic that is there and cannot take the restore. One that a restore of this id has already is left to that.
+    async fn check_as_it_is(&self, source: &Source, cluster: &ClusterFacts) -> Result<()> {
+        let Some(facts) = self.cluster.describe(&source.target).await? else { return Ok(()) };
+        let name = names::claim(cluster.id.as_deref(), facts.id.as_ref(), &source.target);
+        let target = TargetTopic::new(source, facts, cluster.clone());
+        self.check_target(source, &target)?;
+        let extents = self.cluster.extents(&source.target, target.facts.partitions).await?;
+        // Looked at after the logs: what was in them may be of another invocation of this restore, which began a moment ago.
+        match Claim::load(self.store.as_ref(), &name).await? {
+            Some((claim, _)) if claim.restore_id == self.id() => return Ok(()),
+            Some((claim, _)) => self.check_claim(&claim, &name, &source.target).await?,
+            None => {}
+        }
+        if extents.iter().all(Extent::is_empty) { Ok(()) } else { self.refuse_unless_empty(&source.target) }
     }
 
     async fn create_target(&self, source: &Source, cluster: &ClusterFacts) -> Result<TopicFacts> {
-        let name = &self.settings.restore_topic;
+        let name = &source.target;
         let topic = self.new_topic(source, cluster);
         let partitions = topic.partitions;
         failpoint!("restore::topic::before");
@@ -133,20 +161,20 @@ impl Restore {
         {
             *least = factor.to_string();
         }
-        NewTopic { name: self.settings.restore_topic.clone(), partitions: source.partition_count().max(1), replication_factor, configs }
+        NewTopic { name: source.target.clone(), partitions: source.partition_count().max(1), replication_factor, configs }
     }
 
     /// What can be known before the first write. Records that the target would refuse or delete at once are not written at all.
     pub(crate) fn check_target(&self, source: &Source, target: &TargetTopic) -> Result<()> {
         let (has, needs) = (target.facts.partitions, source.partition_count());
-        let mut problems = self.problems();
+        let mut problems = self.problems(&source.target);
         if self.settings.strategy == PartitionStrategy::Same && has < needs {
             problems.add(format!(
                 "it has {has} partitions and the backup has {needs}, and each record goes to the partition that it came from \
                  (RESTORE_PARTITION_STRATEGY=same, the default): add partitions (kafka-topics.sh --bootstrap-server {} --alter --topic {} --partitions {needs}), or set \
                  RESTORE_PARTITION_STRATEGY=key, which keeps the order of records with the same key, or random, which does not",
                 kernel::shell::quote(&self.settings.kafka.bootstrap_servers).unwrap_or("BOOTSTRAP_SERVERS".into()),
-                kernel::shell::quote(&self.settings.restore_topic).unwrap_or("RESTORE_TOPIC_NAME".into())
+                kernel::shell::quote(&source.target).unwrap_or("RESTORE_TOPIC_NAME".into())
             ));
         }
         if target.config("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
@@ -174,12 +202,12 @@ impl Restore {
     }
 
     /// What can be known from a segment's manifest before any of its records is written.
-    pub(crate) fn check_segment(&self, target: &TargetTopic, manifest: &Manifest, now: Millis) -> Result<()> {
+    pub(crate) fn check_segment(&self, source: &Source, target: &TargetTopic, manifest: &Manifest, now: Millis) -> Result<()> {
         if manifest.is_out_of(self.settings.times) {
             return Ok(());
         }
-        self.check_largest(target, manifest.largest_record)?;
-        let mut problems = self.problems();
+        self.check_largest(source, target, manifest.largest_record)?;
+        let mut problems = self.problems(&source.target);
         if let Some((min, max)) = manifest.times().and_then(|times| self.settings.times.part_of(times)) {
             check_times(target, min, max, now, &mut problems);
         }
@@ -188,10 +216,10 @@ impl Restore {
 
     /// Refuses a record that is certain to be too large. The limit is for a compressed batch, so a record that is written with compression may fit all
     /// the same: that is for the broker to say.
-    pub(crate) fn check_largest(&self, target: &TargetTopic, largest: u64) -> Result<()> {
+    pub(crate) fn check_largest(&self, source: &Source, target: &TargetTopic, largest: u64) -> Result<()> {
         let limit = target.largest_batch().filter(|limit| largest > *limit && !self.settings.kafka.compresses());
         let Some(limit) = limit else { return Ok(()) };
-        let mut problems = self.problems();
+        let mut problems = self.problems(&source.target);
         problems.add(format!(
             "it takes records up to {limit} bytes, one of these has {largest}, and KAFKA_PROPERTIES turn compression off: set \
              {MAX_MESSAGE_BYTES}={largest}, or remove compression.codec=none"
@@ -200,13 +228,13 @@ impl Restore {
     }
 
     /// What to do about a record that the broker found too large: none of those seen has more than `largest` bytes.
-    pub(crate) fn too_large(&self, target: &TargetTopic, largest: u64, refused: KafkaError) -> KafkaError {
+    pub(crate) fn too_large(&self, source: &Source, target: &TargetTopic, largest: u64, refused: KafkaError) -> KafkaError {
         if let Some(file) = target.number("segment.bytes").and_then(|bytes| u64::try_from(bytes).ok()).filter(|file| *file < largest) {
             let what = format!(
                 "{}. A record has up to {largest} bytes, and a file of the log of topic {:?} has at most {file} (segment.bytes): set \
                  segment.bytes={}. The next run continues with this record",
                 refused.what,
-                self.settings.restore_topic,
+                source.target,
                 largest.saturating_mul(2)
             );
             return KafkaError { what, ..refused };
@@ -215,28 +243,28 @@ impl Restore {
         let what = format!(
             "{}. A record has up to {largest} bytes, and compressed it is still larger than {MAX_MESSAGE_BYTES} of topic {:?}{limit}: set \
              {MAX_MESSAGE_BYTES}={largest}. The next run continues with this record",
-            refused.what, self.settings.restore_topic
+            refused.what, source.target
         );
         KafkaError { what, ..refused }
     }
 
     /// Records that this restore did not write, or does not know that it did.
-    pub(crate) fn refuse_unless_empty(&self) -> Result<()> {
-        let mut problems = self.problems();
+    pub(crate) fn refuse_unless_empty(&self, topic: &str) -> Result<()> {
+        let mut problems = self.problems(topic);
         problems.add_unless(
             "not-empty",
             format!(
                 "it is not empty, and restore {:?} did not write to it before: the records would be there beside others, or twice. Name \
                  another RESTORE_TOPIC_NAME, or the RESTORE_ID that wrote to it",
-                self.settings.restore_id
+                self.id()
             ),
         );
         problems.refuse()
     }
 
     /// A target that another restore has written to, or will.
-    pub(crate) fn refuse_unless_unclaimed(&self, claim: &Claim) -> Result<()> {
-        let mut problems = self.problems();
+    pub(crate) fn refuse_unless_unclaimed(&self, claim: &Claim, topic: &str) -> Result<()> {
+        let mut problems = self.problems(topic);
         problems.add_unless(
             "not-empty",
             format!(
@@ -248,8 +276,8 @@ impl Restore {
         problems.refuse()
     }
 
-    fn problems(&self) -> Problems<'_> {
-        Problems { topic: &self.settings.restore_topic, anyway: &self.settings.anyway, found: Vec::new() }
+    fn problems<'r>(&'r self, topic: &'r str) -> Problems<'r> {
+        Problems { topic, anyway: &self.settings.anyway, found: Vec::new() }
     }
 }
 
@@ -288,6 +316,12 @@ fn check_times(target: &TargetTopic, min: Millis, max: Millis, now: Millis, prob
 }
 
 impl TargetTopic {
+    pub(crate) fn new(source: &Source, facts: TopicFacts, cluster: ClusterFacts) -> Self {
+        let original = source.generation.as_ref().map(|generation| generation.configs.clone()).unwrap_or_default();
+        let wanted_configs = original.into_iter().filter(|(key, value)| facts.configs.get(key).is_some_and(|now| now != value)).collect();
+        Self { facts, cluster, wanted_configs }
+    }
+
     fn config(&self, key: &str) -> Option<&str> {
         self.facts.configs.get(key).map(String::as_str)
     }

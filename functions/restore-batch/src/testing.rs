@@ -11,10 +11,10 @@ use archive::Times;
 use archive::catalog::PartitionStrategy;
 use archive::testing::{add_generation, add_segment_of, generation};
 use async_trait::async_trait;
-use config::RestoreSettings;
+use config::{RestoreSettings, TargetName};
 use host::Budget;
 use kafka::{
-    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, KafkaSettings, NewTopic, Queued, RecordWriter, Result,
+    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, KafkaSettings, NewTopic, Queued, RecordWriter, Result, Selection,
     TargetCluster, TopicFacts, WriterName, Written,
 };
 use kernel::clock::{Clock, Millis};
@@ -57,9 +57,12 @@ impl Fake {
         let settings = RestoreSettings {
             kafka: KafkaSettings::default(),
             store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
-            backup_topic: "orders".to_owned(),
-            restore_topic: "restored".to_owned(),
-            restore_id: "drill".to_owned(),
+            topics: Selection::of_names(["orders"]),
+            target: TargetName::new("restored"),
+            backup_cluster: None,
+            partitions: None,
+            as_of: None,
+            restore_id: Some("drill".to_owned()),
             delivery: Delivery::ExactlyOnce,
             strategy: PartitionStrategy::Same,
             retry: Duration::from_secs(60),
@@ -128,6 +131,14 @@ impl TargetCluster for Fake {
 
     async fn find(&self, topic: &str) -> Result<Option<TopicFacts>> {
         self.describe(topic).await
+    }
+
+    async fn find_all(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
+        let mut found = BTreeMap::new();
+        for topic in topics {
+            found.extend(self.describe(topic).await?.map(|facts| (topic.clone(), facts)));
+        }
+        Ok(found)
     }
 
     async fn create(&self, new: &NewTopic) -> Result<()> {

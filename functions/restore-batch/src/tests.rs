@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use archive::Times;
 use host::{Budget, Event};
+use kafka::{ClusterFacts, Selection};
 use store::ObjectStore;
 use store::testing::{Fault, FaultyStore, Operation};
 
@@ -28,7 +29,7 @@ async fn partition_goes_by_the_transaction_where_the_checkpoint_is_behind() {
     let fake = Fake::new();
     fake.segment(0..10).await;
     fake.invoke().await;
-    let checkpoint = "@restore/drill/0.json";
+    let checkpoint = "@restore/drill/@progress/orders/0.json";
     let old = fake.bucket.get(checkpoint).await.unwrap().body;
     fake.segment(10..20).await;
     fake.invoke().await;
@@ -44,7 +45,7 @@ async fn partition_refuses_a_hole_in_the_chain() {
     fake.segment(0..10).await;
     fake.segment(15..20).await;
     let report = fake.invoke().await;
-    assert!(!report.succeeded && report.partitions[0].error.as_ref().unwrap().contains("10 to 15"), "{report:?}");
+    assert!(!report.succeeded && report.topics[0].partitions[0].error.as_ref().unwrap().contains("10 to 15"), "{report:?}");
     assert_eq!(fake.topic().records.len(), 10);
 }
 
@@ -54,9 +55,9 @@ async fn a_target_that_is_not_empty_is_refused() {
     fake.segment(0..10).await;
     fake.invoke().await;
     let mut other = fake.clone();
-    other.settings.restore_id = "another".to_owned();
+    other.settings.restore_id = Some("another".to_owned());
     let report = other.invoke().await;
-    assert!(!report.succeeded && report.partitions[0].error.is_some(), "{report:?}");
+    assert!(!report.succeeded && report.topics[0].partitions[0].error.is_some(), "{report:?}");
     assert_eq!(fake.topic().records.len(), 10);
 }
 
@@ -70,12 +71,12 @@ async fn a_target_is_not_taken_over_before_all_that_its_restore_continues_is_the
         r#"{"format_version":1,"topic":"orders","generation":2,"partitions":1,"configs":{},"packing":"gzip","reason":"truncated","begins":[1],"at":0}"#,
     );
     let (mut first, mut other) = (fake.clone(), fake.clone());
-    first.settings.backup_topic = "orders@2".to_owned();
-    (other.settings.restore_id, other.settings.anyway) = ("another".to_owned(), vec!["not-empty".to_owned()]);
+    first.settings.topics = Selection::of_names(["orders@2"]);
+    (other.settings.restore_id, other.settings.anyway) = (Some("another".to_owned()), vec!["not-empty".to_owned()]);
     assert_eq!(first.invoke().await.records, 10);
     fake.segment(10..15).await;
     let report = other.invoke().await;
-    assert!(!report.succeeded && report.partitions[0].error.as_ref().unwrap().contains("is not finished"), "{report:?}");
+    assert!(!report.succeeded && report.topics[0].partitions[0].error.as_ref().unwrap().contains("is not finished"), "{report:?}");
     assert_eq!(first.invoke().await.records, 5);
     // That of the other restore has another name.
     other.topic().progress = None;
@@ -94,22 +95,22 @@ fn begin_again(fake: &Fake) {
 async fn a_restore_names_its_generation_once_there_are_two() {
     let mut fake = Fake::new();
     fake.segment(0..10).await;
-    assert_eq!(fake.invoke().await.source, "orders");
+    assert_eq!(fake.invoke().await.topics[0].source, "orders");
     begin_again(&fake);
     let report = fake.invoke().await;
-    assert_eq!(report.source, "orders@1", "it goes on with the one that it began with");
+    assert_eq!(report.topics[0].source, "orders@1", "it goes on with the one that it began with");
     assert!(report.notes[0].contains("\"orders@1\"") && report.notes[0].contains("BACKUP_TOPIC_NAME=orders@2"), "{:?}", report.notes);
-    fake.settings.backup_topic = "orders@1".to_owned();
+    fake.settings.topics = Selection::of_names(["orders@1"]);
     assert!(fake.invoke().await.succeeded, "the same by its number");
-    fake.settings.backup_topic = "orders@2".to_owned();
+    fake.settings.topics = Selection::of_names(["orders@2"]);
     let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
     assert!(error.contains("is the restore of \"orders@1\" into \"restored\""), "{error}");
-    (fake.settings.backup_topic, fake.settings.restore_id) = ("orders".to_owned(), "another".to_owned());
+    (fake.settings.topics, fake.settings.restore_id) = (Selection::of_names(["orders"]), Some("another".to_owned()));
     let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
     assert!(error.contains("orders@2, has nothing in it") && error.contains("BACKUP_TOPIC_NAME=orders@1"), "{error}");
-    fake.settings.backup_topic = "orders@2".to_owned();
+    fake.settings.topics = Selection::of_names(["orders@2"]);
     let report = fake.invoke().await;
-    assert_eq!((report.source.as_str(), report.partitions.len()), ("orders@2", 0), "the empty topic, as asked for");
+    assert_eq!((report.topics[0].source.as_str(), report.topics[0].partitions.len()), ("orders@2", 0), "the empty topic, as asked for");
     assert!(report.notes[0].contains("Older ones are in the bucket: orders@1"), "{:?}", report.notes);
 }
 
@@ -118,13 +119,13 @@ async fn two_that_begin_at_once_restore_one_generation() {
     let fake = Fake::new();
     fake.segment(0..10).await;
     let late = fake.restore();
-    let source = late.source(&Event::default(), None).await.unwrap();
+    let source = late.source_of_one(&Event::default(), None).await.unwrap();
     begin_again(&fake);
     let mut other = fake.clone();
-    other.settings.backup_topic = "orders@2".to_owned();
+    other.settings.topics = Selection::of_names(["orders@2"]);
     other.invoke().await;
     // The other one had looked before there was a second generation.
-    let error = late.note_identity(&source, Some("memory")).await.unwrap_err();
+    let error = late.note_one(&source, &ClusterFacts { id: Some("memory".to_owned()), brokers: 1 }).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("orders@2"), "{error}");
 }
 
@@ -133,7 +134,7 @@ async fn the_folder_of_a_topic_is_told_from_a_place_of_backups() {
     let mut fake = Fake::new();
     fake.bucket.overwrite("topic.json", "{}");
     fake.bucket.overwrite("0/00000000000000000000.tar.gz", "a segment");
-    fake.settings.backup_topic = "0".to_owned();
+    fake.settings.topics = Selection::of_names(["0"]);
     let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
     assert!(error.contains("folder of one topic") && error.contains("FILESYSTEM_BACKUP_DIR") && !error.contains("there are"), "{error}");
 }
@@ -146,7 +147,7 @@ async fn where_the_target_ended_before_the_first_record_is_never_forgotten() {
     fake.invoke().await;
     let binding = fake.bucket.get("@restore/drill/@topic/orders.json").await.unwrap().body;
     let mut other = fake.clone();
-    other.settings.restore_id = "another".to_owned();
+    other.settings.restore_id = Some("another".to_owned());
     other.topic().progress = None;
     assert_eq!(other.invoke().await.records, 10);
     fake.segment(10..12).await;
@@ -185,7 +186,7 @@ async fn an_archive_without_times_is_refused_at_its_partitions_turn() {
     fake.segment(0..10).await;
     fake.bucket.overwrite("orders/1/20240101-000000.tar.gz", "an archive");
     let report = fake.invoke().await;
-    let [first, second] = &report.partitions[..] else { panic!("{report:?}") };
+    let [first, second] = &report.topics[0].partitions[..] else { panic!("{report:?}") };
     assert!(first.error.is_none() && fake.topic().records == (3..10).collect::<Vec<_>>(), "{report:?}");
     assert!(second.error.as_ref().unwrap().contains("kept no timestamps") && second.retryable == Some(false), "{report:?}");
     assert!(fake.topic().writers.iter().all(|id| id.ends_with(".0")), "{:?}", fake.topic().writers);
@@ -248,7 +249,7 @@ async fn a_segment_is_left_out_only_when_it_is_damaged_twice() {
         fake.segment(end..end + small).await;
         // Of what checks the target first, nothing is left out.
         let report = with_bad_reads(&fake, &name, |read| read == 0).await;
-        assert!(report.succeeded && report.partitions[0].skipped.is_empty(), "{:?}", report.partitions);
+        assert!(report.succeeded && report.topics[0].partitions[0].skipped.is_empty(), "{:?}", report.topics);
         assert_eq!(fake.topic().records, (0..end + small).collect::<Vec<_>>());
         // A part of the large one was written before the damage, and is given up with its writer.
         assert_eq!(fake.topic().writers.len(), if records == large { 2 } else { 1 });
@@ -262,7 +263,7 @@ async fn a_segment_that_stays_damaged_is_left_out() {
     let name = fake.segment(10..20).await;
     fake.segment(20..30).await;
     let report = with_bad_reads(&fake, &name, |_| true).await;
-    let skipped = &report.partitions[0].skipped;
+    let skipped = &report.topics[0].partitions[0].skipped;
     assert!(report.succeeded && skipped.len() == 1 && skipped[0].contains("offsets 10 to 20"), "{skipped:?}");
     assert_eq!(fake.topic().records, (0..10).chain(20..30).collect::<Vec<_>>());
 }
@@ -274,7 +275,7 @@ async fn a_segment_that_is_damaged_now_and_then_fails_and_is_not_left_out() {
     fake.segment(0..10).await;
     let name = fake.segment(10..20).await;
     let report = with_bad_reads(&fake, &name, |read| read.is_multiple_of(2)).await;
-    let partition = &report.partitions[0];
+    let partition = &report.topics[0].partitions[0];
     assert!(partition.error.is_some() && partition.skipped.is_empty(), "{partition:?}");
     assert_eq!(fake.topic().records.len(), 10);
     assert_eq!(fake.invoke().await.records, 10);

@@ -116,7 +116,7 @@ fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     kafka.forget_restore(&copy);
     fs::write(&segments[2], missing).expect("it can be put back");
     let reports = runner.restore(&config);
-    assert_eq!(reports.last().expect("a report")["partitions"][0]["records_in_all"], 12, "{reports:?}");
+    assert_eq!(reports.last().expect("a report")["topics"][0]["partitions"][0]["records_in_all"], 12, "{reports:?}");
     assert_eq!(values(&kafka, &copy), written(0..12));
 }
 
@@ -129,13 +129,13 @@ fn what_is_restored_already_may_be_missing() {
     let copy = unique("further");
     let config = runner.restore_config(&topic, &copy, json!({"RESTORE_ID": copy, "MAX_SEGMENTS_PER_INVOCATION": 1}));
     runner.run([Path::new("restore"), &config, Path::new("--once")]).succeeded();
-    let checkpoint = runner.backups().join(format!("@restore/{copy}/0.json"));
+    let checkpoint = runner.backups().join(format!("@restore/{copy}/@progress/{topic}/0.json"));
     let behind = fs::read(&checkpoint).expect("a checkpoint");
     runner.restore(&config);
     fs::write(&checkpoint, behind).expect("it can be written");
     segments[1..3].iter().for_each(|segment| fs::remove_file(segment).expect("it was there"));
     let reports = runner.restore(&config);
-    let partition = &reports.last().expect("a report")["partitions"][0];
+    let partition = &reports.last().expect("a report")["topics"][0]["partitions"][0];
     assert_eq!((&partition["next"], &partition["records_in_all"]), (&json!(12), &json!(12)), "{reports:?}");
     assert_eq!(values(&kafka, &copy), written(0..12));
 }
@@ -151,7 +151,7 @@ fn damage_is_skipped_when_told_to_and_reported() {
     fs::write(&segments[1], damaged).expect("it can be written");
     let copy = unique("skipped");
     let reports = runner.restore(&runner.restore_config(&topic, &copy, json!({"SKIP_DAMAGED": true})));
-    assert!(reports.iter().any(|report| report["partitions"][0]["skipped"][0].is_string()), "{reports:?}");
+    assert!(reports.iter().any(|report| report["topics"][0]["partitions"][0]["skipped"][0].is_string()), "{reports:?}");
     assert_eq!(values(&kafka, &copy), written([0, 1, 2, 6, 7, 8]));
 }
 

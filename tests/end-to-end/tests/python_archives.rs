@@ -73,7 +73,7 @@ fn old_archives_and_new_segments_in_one_folder() {
         assert_eq!(values, old);
         assert!(of_partition[old.len()..].iter().all(|record| record.key.is_some() && record.headers.len() == 2));
         // Lines are no offsets: the pairs that the checkpoint keeps are those of the segments alone.
-        let checkpoint = runner.backups().join(format!("@restore/{topic}-to-{target}/{partition}.json"));
+        let checkpoint = runner.backups().join(format!("@restore/{topic}-to-{target}/@progress/{topic}/{partition}.json"));
         let checkpoint: Value = serde_json::from_slice(&fs::read(checkpoint).expect("a checkpoint")).expect("JSON");
         let runs = checkpoint["runs"].as_array().expect("runs");
         assert_eq!(runs.iter().filter_map(|run| run["count"].as_u64()).sum::<u64>(), 100, "{runs:?}");

@@ -175,7 +175,7 @@ pub fn deleted() -> Result<(), String> {
             let world = simulation.world.clone();
             let restore = simulation.restore(Chaos::new(1, simulation.clock.clone(), None, 0), TOPIC, &restore_id(TOPIC));
             let mut invocation = restore_batch::Invocation::new(Budget::unlimited(None));
-            invocation.progress = Some(Arc::new(move |_, _, _| {
+            invocation.progress = Some(Arc::new(move |_| {
                 let mut state = world.lock();
                 state.delete(&restored(TOPIC));
                 if makes_another {
@@ -252,9 +252,9 @@ pub fn lost_whole() -> Result<(), String> {
         let restore = simulation.restore(chaos, TOPIC, &restore_id(TOPIC));
         let invocation = RestoreInvocation::new(Budget::unlimited(None));
         let report = restore.invoke(&invocation).await.map_err(|error| error.to_string())?;
-        let error = report.partitions.get(1).and_then(|one| one.error.clone()).unwrap_or_default();
-        if report.succeeded || !error.contains("every segment of orders/1 is missing") || report.partitions[0].records != 6 {
-            return Err(format!("{:?}", report.partitions));
+        let error = report.topics[0].partitions.get(1).and_then(|one| one.error.clone()).unwrap_or_default();
+        if report.succeeded || !error.contains("every segment of orders/1 is missing") || report.topics[0].partitions[0].records != 6 {
+            return Err(format!("{:?}", report.topics));
         }
         take_away(&simulation, &["orders/topic.json"]).await?;
         match restore.invoke(&invocation).await {
@@ -291,7 +291,7 @@ pub fn one_id_in_two_buckets() -> Result<(), String> {
             for report in [one, two] {
                 let report = report.map_err(|error| error.to_string())?;
                 if !report.succeeded || report.records != 4 {
-                    return Err(format!("seed {seed}: {:?}", report.partitions));
+                    return Err(format!("seed {seed}: {:?}", report.topics));
                 }
             }
         }

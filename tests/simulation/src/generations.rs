@@ -349,7 +349,7 @@ async fn whole(simulation: &mut Simulation, asked: &str, id: &str) -> Result<Res
         let quiet = Chaos::new(1, simulation.clock.clone(), None, 0);
         let report = restore(simulation, quiet, asked, id).await.map_err(|error| error.to_string())?;
         if !report.succeeded {
-            return Err(format!("{:?}", report.partitions));
+            return Err(format!("{:?}", report.topics));
         }
         if report.caught_up {
             return Ok(report);

@@ -199,7 +199,7 @@ fn check_restored(
 /// The number of records that a restore tells of is the number that there are, whenever it was killed; and so are the gaps.
 async fn check_told(bucket: &Arc<MemoryStore>, id: &str, folder: &str, partition: usize, records: u64, gaps: &[Gap]) -> Check {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
-    let found = Checkpoint::load(bucket.as_ref(), id, number).await.map_err(|error| error.to_string())?;
+    let found = Checkpoint::load(bucket.as_ref(), id, folder, number).await.map_err(|error| error.to_string())?;
     let checkpoint = found.map_or_else(|| Checkpoint::new(number), |(checkpoint, _)| checkpoint);
     if checkpoint.records != records {
         return Err(format!("{folder}/{partition}: the checkpoint tells of {} records, and {records} were restored", checkpoint.records));

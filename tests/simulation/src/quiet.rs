@@ -97,7 +97,7 @@ impl Simulation {
                 .map_err(|error| format!("a quiet restore failed: {error}"));
             let is_spoilt = |error: &str| error.contains("RESTORE_ANYWAY=not-empty") && self.world.lock().deleted.contains(folder);
             let spoilt = match &report {
-                Ok(report) => report.partitions.iter().filter_map(|one| one.error.as_deref()).any(is_spoilt),
+                Ok(report) => report.all_partitions().filter_map(|(_, one)| one.error.as_deref()).any(is_spoilt),
                 Err(error) => is_spoilt(error),
             };
             if folder == NEWEST && report.as_ref().is_err_and(|error| error.contains(verdict::NEWEST_IS_EMPTY)) {
@@ -112,9 +112,9 @@ impl Simulation {
             let report = report?;
             // Kafka forgot the progress of a restore that was killed: it goes no further, rather than write a record twice.
             let is_lost = |error: &str| error.contains("RESTORE_ANYWAY=lost-progress");
-            let lost = report.partitions.iter().filter(|partition| partition.error.as_deref().is_some_and(is_lost));
+            let lost = report.all_partitions().map(|(_, one)| one).filter(|partition| partition.error.as_deref().is_some_and(is_lost));
             let lost: BTreeSet<i32> = lost.map(|partition| partition.partition).collect();
-            let mut left = report.partitions.iter().filter(|partition| !lost.contains(&partition.partition));
+            let mut left = report.all_partitions().map(|(_, one)| one).filter(|partition| !lost.contains(&partition.partition));
             if let Some(error) = left.clone().find_map(|partition| partition.error.clone()) {
                 return Err(format!("a quiet restore of {folder} failed: {error}"));
             }

@@ -14,7 +14,7 @@ use kernel::record::Record;
 
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::source::unavailable;
-use super::world::{Content, Entry, Log, State, World, offset};
+use super::world::{Content, Entry, Log, State, Topic, World, offset};
 
 /// The id of the cluster.
 pub(crate) const CLUSTER: &str = "simulated";
@@ -28,6 +28,15 @@ const SLOW: Millis = 12_000;
 /// What a request for the ends of a topic's logs is about.
 pub(crate) fn ends_of(topic: &str) -> String {
     format!("{topic} ends")
+}
+
+fn facts(topic: &Topic, has_ids: bool) -> TopicFacts {
+    TopicFacts {
+        id: has_ids.then(|| topic.id.clone()),
+        partitions: i32::try_from(topic.logs.len()).unwrap_or(i32::MAX),
+        replication_factor: Some(1),
+        configs: BTreeMap::new(),
+    }
 }
 
 /// Records that a writer queues before it says it is full.
@@ -55,12 +64,16 @@ impl TargetCluster for SimTarget {
     async fn describe(&self, topic: &str) -> Result<Option<TopicFacts>> {
         let fate = self.chaos.request(Request::read(Area::Target, topic)).await;
         let has_ids = !self.world.lock().has_no_ids;
-        let facts = self.world.lock().topics.get(topic).map(|topic| TopicFacts {
-            id: has_ids.then(|| topic.id.clone()),
-            partitions: i32::try_from(topic.logs.len()).unwrap_or(i32::MAX),
-            replication_factor: Some(1),
-            configs: BTreeMap::new(),
-        });
+        let facts = self.world.lock().topics.get(topic).map(|topic| facts(topic, has_ids));
+        if fate == Fate::Answered { Ok(facts) } else { Err(unavailable("describe without an answer")) }
+    }
+
+    async fn find_all(&self, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
+        let fate = self.chaos.request(Request::read(Area::Target, "all topics")).await;
+        let state = self.world.lock();
+        let has_ids = !state.has_no_ids;
+        let there = topics.iter().filter_map(|name| Some((name, state.topics.get(name)?)));
+        let facts = there.map(|(name, topic)| (name.clone(), facts(topic, has_ids))).collect();
         if fate == Fate::Answered { Ok(facts) } else { Err(unavailable("describe without an answer")) }
     }
 

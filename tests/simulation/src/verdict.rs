@@ -36,7 +36,8 @@ pub(crate) fn of_backup(result: Result<BackupReport>) -> Verdict {
 
 pub(crate) fn of_restore(result: Result<RestoreReport>) -> Verdict {
     let report = result.map_or_else(|error| of(&error).map(|()| RestoreReport::default()), Ok)?;
-    report.partitions.iter().try_for_each(|one| of_text(one.error.as_deref(), one.retryable))
+    report.topics.iter().try_for_each(|one| of_text(one.error.as_deref(), one.retryable))?;
+    report.all_partitions().try_for_each(|(_, one)| of_text(one.error.as_deref(), one.retryable))
 }
 
 /// The verdict about an invocation that has ended.

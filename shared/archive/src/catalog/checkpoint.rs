@@ -101,12 +101,12 @@ impl Checkpoint {
         }
     }
 
-    /// The source partitions of which a restore has a checkpoint.
+    /// The source partitions of a folder of which a restore has a checkpoint.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn partitions(store: &dyn ObjectStore, restore_id: &str) -> Result<Vec<i32>> {
-        let (prefix, mut found, mut after) = (names::restore_prefix(restore_id), Vec::new(), String::new());
+    pub async fn partitions(store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<Vec<i32>> {
+        let (prefix, mut found, mut after) = (names::checkpoints(restore_id, folder), Vec::new(), String::new());
         loop {
             let page = store.list(&prefix, &after, 1000).await?;
             let names = page.objects.iter().filter_map(|object| object.name.strip_prefix(&prefix)?.strip_suffix(".json"));
@@ -122,8 +122,8 @@ impl Checkpoint {
     ///
     /// # Errors
     /// What the store says; a checkpoint that cannot be read is never treated as missing.
-    pub async fn load(store: &dyn ObjectStore, restore_id: &str, partition: i32) -> Result<Option<(Self, Version)>> {
-        let name = names::checkpoint(restore_id, partition);
+    pub async fn load(store: &dyn ObjectStore, restore_id: &str, folder: &str, partition: i32) -> Result<Option<(Self, Version)>> {
+        let name = names::checkpoint(restore_id, folder, partition);
         let object = match store.get(&name).await {
             Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
             other => other?,
@@ -142,8 +142,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`StoreErrorKind::Changed`] or [`StoreErrorKind::AlreadyExists`] when another invocation wrote one in between.
-    pub async fn save(&self, store: &dyn ObjectStore, restore_id: &str, unchanged_since: Option<&Version>) -> Result<Version, StoreError> {
-        let name = names::checkpoint(restore_id, self.partition);
+    pub async fn save(
+        &self,
+        store: &dyn ObjectStore,
+        restore_id: &str,
+        folder: &str,
+        unchanged_since: Option<&Version>,
+    ) -> Result<Version, StoreError> {
+        let name = names::checkpoint(restore_id, folder, self.partition);
         let body = serde_json::to_vec_pretty(self)
             .map_err(|error| StoreError::new(StoreErrorKind::Other, store.location(&name), error.to_string()))?;
         let Some(expected) = unchanged_since else {
@@ -181,9 +187,9 @@ impl Checkpoint {
     ///
     /// # Errors
     /// What the store says; then the spans stay.
-    pub async fn put_spans_away(&mut self, store: &dyn ObjectStore, restore_id: &str) -> Result<(), StoreError> {
+    pub async fn put_spans_away(&mut self, store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<(), StoreError> {
         while self.spans.len() > SPANS {
-            let name = names::spans(restore_id, self.partition, self.spans[0].from);
+            let name = names::spans(restore_id, folder, self.partition, self.spans[0].from);
             let body = serde_json::to_vec(&self.spans[..SPANS])
                 .map_err(|error| StoreError::new(StoreErrorKind::Other, store.location(&name), error.to_string()))?;
             match store.create(&name, body.into()).await {
@@ -308,12 +314,12 @@ mod tests {
         let (store, mut checkpoint) = (MemoryStore::new(), Checkpoint::new(3));
         for number in 0..1_234 {
             checkpoint.note([span(number, number + 1, 2 * number, 1)]);
-            checkpoint.put_spans_away(&store, "drill").await.unwrap();
+            checkpoint.put_spans_away(&store, "drill", "orders").await.unwrap();
         }
         assert_eq!((checkpoint.spans.len(), checkpoint.spans[0].from), (234, 1000));
         let mut all = Vec::new();
         for from in [0, 500] {
-            let object = store.get(&names::spans("drill", 3, from)).await.unwrap();
+            let object = store.get(&names::spans("drill", "orders", 3, from)).await.unwrap();
             all.extend(serde_json::from_slice::<Vec<Span>>(&object.body).unwrap());
         }
         all.extend(&checkpoint.spans);

@@ -17,10 +17,12 @@
 //! | `snapshot.rs` | what a cluster was at one moment, and how far its backup was |
 //! | `snapshot_object.rs` | how that is written and read, within bounds |
 //! | `snapshots.rs` | which snapshots there are |
+//! | `moment.rs` | the snapshot of a moment |
 //! | `summary.rs` | what a list tells of each snapshot |
 //! | `inventory.rs` | what they say was backed up, to be compared with what is there |
 //! | `completeness.rs` | whether the bucket has all that a snapshot saw |
 //! | `checkpoint.rs` | how far a restore is |
+//! | `finished.rs` | that a partition of it, or all of it, is restored |
 //! | `spans.rs` | where records of a restore went |
 
 mod binding;
@@ -30,12 +32,14 @@ mod claim;
 mod commit;
 mod completeness;
 mod create_only;
+mod finished;
 mod gaps;
 mod generation;
 mod generations;
 mod identity;
 mod inventory;
 mod lineage;
+mod moment;
 pub mod names;
 mod newest;
 mod packing;
@@ -54,12 +58,14 @@ pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
 pub use completeness::{BackedUp, Completeness};
 pub use create_only::check_create_only;
+pub use finished::{Done, Finished, FinishedTopic};
 pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
-pub use identity::{RestoreChoice, RestoreIdentity};
+pub use identity::{RestoreChoice, RestoreIdentity, RestoredTopic, TopicThen};
 pub use inventory::{FolderKept, Inventory, Missing, PartitionKept, ends_told_by};
 pub use lineage::Lineage;
+pub use moment::Moment;
 pub use newest::what_is_there;
 pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};

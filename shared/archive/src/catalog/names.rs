@@ -9,8 +9,10 @@
 //! @check/create-only                                            whether the store refuses to create it again
 //! @restore/<restore id>/restore.json                            what the restore id stands for
 //! @restore/<restore id>/@topic/<folder>.json                    which topic a folder is restored into
-//! @restore/<restore id>/<partition>.json                        how far one source partition is
-//! @restore/<restore id>/<partition>-runs/<source offset, 20 digits>.json
+//! @restore/<restore id>/@progress/<folder>/<partition>.json     how far one source partition is
+//! @restore/<restore id>/@progress/<folder>/<partition>-runs/<source offset, 20 digits>.json
+//! @restore/<restore id>/@done/<run>/<folder>/<partition>        empty: it is restored up to its cut
+//! @restore/<restore id>/@finished.json                          all of them are, and what was restored
 //! @restore/@target/<cluster id>/<topic id, else name>.json      which restore a target topic belongs to
 //! ```
 
@@ -122,6 +124,11 @@ pub fn snapshot_prefix(cluster_id: Option<&str>, group_id: &str) -> String {
     format!("{SNAPSHOTS}{}/{}/", encoded(cluster_id.unwrap_or(NO_ID)), encoded(group_id))
 }
 
+/// Whether a series of snapshots is of a cluster: of one of its backups.
+pub fn is_series_of(prefix: &str, cluster_id: &str) -> bool {
+    prefix.strip_prefix(SNAPSHOTS).and_then(|rest| rest.split_once('/')).is_some_and(|(cluster, _)| cluster == encoded(cluster_id))
+}
+
 /// The snapshot of this time, in whole seconds.
 pub fn snapshot(prefix: &str, at: Millis) -> String {
     let time = rfc3339(at); // 2026-11-29T13:05:00Z
@@ -141,11 +148,6 @@ pub fn parse_snapshot(name: &str) -> Option<(&str, Millis)> {
     let time = format!("{year}-{month}-{date}T{}:{}:{}Z", &time[..2], &time[2..4], &time[4..]);
     let at = time.parse::<jiff::Timestamp>().ok()?.as_millisecond();
     (prefix.starts_with(SNAPSHOTS) && snapshot(prefix, at) == name).then_some((prefix, at))
-}
-
-/// Where all that a restore keeps is.
-pub fn restore_prefix(restore_id: &str) -> String {
-    format!("@restore/{restore_id}/")
 }
 
 /// What a restore id stands for.
@@ -178,14 +180,35 @@ fn encoded(name: &str) -> String {
     name.bytes().map(encode).collect()
 }
 
+/// What the names of the checkpoints of a folder's partitions begin with.
+pub fn checkpoints(restore_id: &str, folder: &str) -> String {
+    format!("@restore/{restore_id}/@progress/{folder}/")
+}
+
 /// The checkpoint of one source partition of a restore.
-pub fn checkpoint(restore_id: &str, partition: i32) -> String {
-    format!("@restore/{restore_id}/{partition}.json")
+pub fn checkpoint(restore_id: &str, folder: &str, partition: i32) -> String {
+    format!("{}{partition}.json", checkpoints(restore_id, folder))
 }
 
 /// Where the records of one source partition went, from this source offset on.
-pub fn spans(restore_id: &str, partition: i32, from: i64) -> String {
-    format!("@restore/{restore_id}/{partition}-runs/{from:020}.json")
+pub fn spans(restore_id: &str, folder: &str, partition: i32, from: i64) -> String {
+    format!("{}{partition}-runs/{from:020}.json", checkpoints(restore_id, folder))
+}
+
+/// What the names of all marks of a restore begin with that say of a partition that it is restored up to its cut. Another restore that had the same
+/// id has none of them.
+pub fn done_prefix(restore_id: &str, run: &str) -> String {
+    format!("@restore/{restore_id}/@done/{}/", encoded(run))
+}
+
+/// That one partition is restored up to its cut.
+pub fn done(restore_id: &str, run: &str, folder: &str, partition: i32) -> String {
+    format!("{}{folder}/{partition}", done_prefix(restore_id, run))
+}
+
+/// That every partition is, and what was restored.
+pub fn finished(restore_id: &str) -> String {
+    format!("@restore/{restore_id}/@finished.json")
 }
 
 #[cfg(test)]

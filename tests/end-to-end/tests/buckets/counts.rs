@@ -202,7 +202,7 @@ impl Handlers<'_> {
             let invocation = restore_batch::Invocation::new(Budget::unlimited(None));
             let (report, measured) = self.bucket.measure(restore.invoke(&invocation)).await;
             let report = report.expect("Kafka and the bucket answer");
-            assert!(report.succeeded && report.records == 1 && report.partitions[0].next == number, "{report:?}");
+            assert!(report.succeeded && report.records == 1 && report.topics[0].partitions[0].next == number, "{report:?}");
             *cost = Some(measured);
         }
         costs.map(|cost| cost.expect("measured")).into()

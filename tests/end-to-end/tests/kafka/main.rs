@@ -49,7 +49,9 @@ fn group_of(topic: &str) -> String {
 /// The last report's entry of a partition.
 #[track_caller]
 fn of_partition(reports: &[Value], partition: i32) -> &Value {
-    let entries = reports.last().and_then(|report| report["partitions"].as_array()).expect("a report with partitions");
+    let report = reports.last().expect("a report");
+    // Of a restore they are with their topic.
+    let entries = report["topics"][0]["partitions"].as_array().or(report["partitions"].as_array()).expect("a report with partitions");
     entries.iter().find(|entry| entry["partition"] == partition).expect("an entry of this partition")
 }
 

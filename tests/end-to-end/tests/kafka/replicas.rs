@@ -30,7 +30,7 @@ fn the_replication_factor_comes_back() {
     let fewer = unique("fewer");
     let reports = runner.restore(&runner.restore_config(&topic, &fewer, json!({"BOOTSTRAP_SERVERS": small.bootstrap})));
     assert_described(&small, &fewer, 1, 1);
-    let notes = reports[0]["notes"].to_string();
+    let notes = reports[0]["topics"][0]["notes"].to_string();
     assert!(notes.contains("1 replicas of each partition, and the original had 2: the cluster has 1 brokers"), "{notes}");
 
     // What the user says counts more.

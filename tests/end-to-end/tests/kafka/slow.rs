@@ -23,6 +23,6 @@ fn a_target_with_a_quota_gets_transactions_that_it_takes_in_time() {
     let restore = runner.restore_config(&topic, &copy, json!({"KAFKA_PROPERTIES": properties}));
     let reports = runner.restore(&restore);
     assert_eq!(records_in(&reports), RECORDS);
-    assert!(reports.iter().all(|report| report["partitions"][0]["error"] == Value::Null), "{reports:?}");
+    assert!(reports.iter().all(|report| report["topics"][0]["partitions"][0]["error"] == Value::Null), "{reports:?}");
     assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
 }

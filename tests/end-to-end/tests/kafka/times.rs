@@ -56,7 +56,7 @@ fn the_records_of_some_time_come_back_and_no_others() {
         let (wanted, others): (Vec<_>, Vec<_>) = records.iter().cloned().partition(wanted);
         assert_identical(&wanted, &kafka.dump(&copy, Read::Uncommitted));
         let left_out = |report: &Value| {
-            let partitions = report["partitions"].as_array().expect("partitions").iter();
+            let partitions = report["topics"][0]["partitions"].as_array().expect("partitions").iter();
             partitions.filter_map(|partition| partition["left_out"].as_u64()).sum::<u64>()
         };
         assert_eq!(first.iter().chain(&reports).map(left_out).sum::<u64>(), others.len() as u64);

@@ -65,8 +65,8 @@ fn a_restore_goes_on_with_the_generation_that_it_began_with() {
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--until-caught-up")]).succeeded();
     assert_identical(&first, &kafka.dump(&copy, Read::Uncommitted));
     let report = outcome.reports().pop().expect("a report");
-    let note = report["notes"].to_string();
-    assert!(report["source"] == format!("{topic}@1") && note.contains(&format!("BACKUP_TOPIC_NAME={topic}@2")), "{report}");
+    let note = report["topics"][0]["notes"].to_string();
+    assert!(report["topics"][0]["source"] == format!("{topic}@1") && note.contains(&format!("BACKUP_TOPIC_NAME={topic}@2")), "{report}");
     assert!(outcome.stderr.contains(&format!("{topic}@2 is newer")), "{}", outcome.stderr);
     assert_identical(&second, &restored(&kafka, &runner, &topic));
 }

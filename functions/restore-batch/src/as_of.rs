@@ -1,0 +1,139 @@
+//! RESTORE_AS_OF: topics as a snapshot saw them. Each partition is cut by its offset, whatever timestamps say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::catalog::{Generations, Moment, Snapshots, TopicIdentity, TopicSnapshot, TopicThen, names};
+use archive::{Error, Result};
+use config::AsOf;
+use host::Event;
+use kernel::clock::rfc3339;
+use kernel::in_full;
+
+use crate::Restore;
+use crate::scope::{Scope, ScopedTopic, absent};
+use crate::source::Source;
+
+/// A topic of a snapshot, in a cluster.
+struct Then {
+    cluster: Option<String>,
+    topic: TopicSnapshot,
+}
+
+impl Restore {
+    /// What the newest snapshot that is not later says. Those of several backups of one cluster are taken together.
+    pub(crate) async fn scope_as_of(&self, as_of: AsOf) -> Result<Scope> {
+        let (mut scope, then) = self.topics_as_of(as_of).await?;
+        let all: BTreeSet<String> = then.keys().cloned().collect();
+        let (shown, selection) = (self.snapshots_told(&scope), &self.settings.topics);
+        let missing = absent(selection, &all);
+        if !missing.is_empty() {
+            let numbered = if missing.iter().any(|name| name.contains('@')) { ". With RESTORE_AS_OF write names without a number" } else { "" };
+            return Err(Error::request(format!("{shown} do not have the topics {}{numbered}; nothing was written", missing.join(", "))));
+        }
+        let selected = selection.of(&all).names;
+        if selected.is_empty() {
+            return Err(Error::request(format!("BACKUP_TOPIC_NAME matches no topic of {shown}; nothing was written")));
+        }
+        let (mut sources, mut thens) = (Vec::new(), Vec::new());
+        for (name, then) in then.into_iter().filter(|(name, _)| selected.contains(name)) {
+            match self.source_as_of(&mut scope, &name, &then).await {
+                Ok(Some(source)) => {
+                    sources.push(source);
+                    thens.push((name, then.topic));
+                }
+                Ok(None) => {}
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => scope.problems.push(in_full(&error)),
+            }
+        }
+        let ends = self.ends_of(&mut scope, &sources).await?;
+        for ((mut source, ends), (name, topic)) in sources.into_iter().zip(ends).zip(thens) {
+            let chosen = self.settings.partitions.as_ref();
+            let numbers = (0..topic.partition_count).filter(|number| chosen.is_none_or(|chosen| chosen.contains(number)));
+            let cut = |number: i32| (number, self.cut_as_of(&mut scope, &topic, number, ends.get(&number).copied().flatten(), &name));
+            source.cuts = Some(numbers.map(cut).collect());
+            let then = TopicThen {
+                partitions: topic.partition_count,
+                replication_factor: topic.replication_factor,
+                configs: topic.configs.known().cloned(),
+            };
+            scope.topics.push(ScopedTopic { source: source.as_it_was(&then), then: Some(then) });
+        }
+        Ok(scope)
+    }
+
+    fn snapshots_told(&self, scope: &Scope) -> String {
+        let told: Vec<String> =
+            scope.snapshots.iter().map(|(name, until)| format!("{} (as of {})", self.store.location(name), rfc3339(*until))).collect();
+        told.join(", ")
+    }
+
+    /// The snapshots of that moment, and the topics that they know.
+    async fn topics_as_of(&self, as_of: AsOf) -> Result<(Scope, BTreeMap<String, Then>)> {
+        let not_after = match as_of {
+            AsOf::Latest => None,
+            AsOf::Time(time) => Some(time),
+        };
+        let (store, mut found, mut clusters) = (self.store.as_ref(), Vec::new(), BTreeSet::new());
+        for series in Snapshots::of(store).series().await? {
+            let cluster = self.settings.backup_cluster.as_deref();
+            if cluster.is_some_and(|cluster| !names::is_series_of(&series, cluster)) {
+                continue;
+            }
+            if let Some((entry, moment)) = Moment::newest(store, &series, not_after, self.clock.now()).await? {
+                clusters.insert(moment.cluster_id.clone().unwrap_or_default());
+                found.push((entry.name, moment));
+            }
+        }
+        if clusters.len() > 1 {
+            let clusters: Vec<String> = clusters.iter().map(|cluster| format!("{cluster:?}")).collect();
+            return Err(Error::request(format!(
+                "there are snapshots of {} clusters: {}. Set BACKUP_CLUSTER to the one to restore; nothing was written",
+                clusters.len(),
+                clusters.join(", ")
+            )));
+        }
+        if found.is_empty() {
+            let when = not_after.map_or_else(String::new, |time| format!(" of {} or before", rfc3339(time)));
+            return Err(Error::request(format!(
+                "there is no snapshot{when} at {}: `list --snapshots` shows which there are. Without RESTORE_AS_OF all that was backed up is restored",
+                self.store.location(names::SNAPSHOTS)
+            )));
+        }
+        found.sort_by_key(|(_, moment)| moment.until);
+        let (mut scope, mut topics) = (Scope::default(), BTreeMap::new());
+        for (name, moment) in found {
+            scope.snapshots.push((name, moment.until));
+            // The later one says more of a topic that two backups have.
+            topics.extend(moment.topics.into_iter().map(|(topic, of)| (topic, Then { cluster: moment.cluster_id.clone(), topic: of })));
+        }
+        Ok((scope, topics))
+    }
+
+    /// The backup of a topic of a snapshot. `None`: nothing of it is in the bucket, which is told.
+    async fn source_as_of(&self, scope: &mut Scope, name: &str, then: &Then) -> Result<Option<Source>> {
+        let folder = match &then.topic.folder {
+            Some(folder) => Some(folder.clone()),
+            // Its backup had not begun. It may have since.
+            None => {
+                let identity = TopicIdentity { cluster: then.cluster.clone(), topic: then.topic.id.clone() };
+                let found = Generations::of(self.store.as_ref(), name).find(&identity, None).await?;
+                found.ours.map(|(lineage, _)| lineage.newest().folder())
+            }
+        };
+        let Some(folder) = folder else {
+            let held = then.topic.partitions.values().filter_map(|of| of.log).any(|log| log.end > log.log_start);
+            if held {
+                self.accept(scope, format!("topic {name:?} held records, and nothing of it is in the bucket"), "behind");
+            } else {
+                scope.notes.push(format!("topic {name:?} was empty, and its backup had not begun: it is not created"));
+            }
+            return Ok(None);
+        };
+        let (of, number) = names::parse_topic_folder(&folder).filter(|(of, _)| *of == name).ok_or_else(|| {
+            Error::lost(format!("{} says that topic {name:?} is in folder {folder:?}, which is not the topic's", self.snapshots_told(scope)))
+        })?;
+        let source = self.source(&names::generation(of, number), &Event::default(), None).await?;
+        Ok(Some(source))
+    }
+}

@@ -1,0 +1,103 @@
+//! Where the restore of each partition ends, when it does: at the end of its chain of segments, or at the end that a snapshot saw.
+
+use std::collections::BTreeMap;
+
+use archive::catalog::{PartitionSnapshot, TopicSnapshot, find_last};
+use archive::segment::chain_ends;
+use archive::{Error, Result};
+
+use crate::Restore;
+use crate::archives::Archive;
+use crate::scope::{Scope, ScopedTopic};
+use crate::source::Source;
+use crate::work::try_at_once;
+
+/// By partition, where its chain ends; `None`: it has no segment.
+pub(crate) type Ends = BTreeMap<i32, Option<i64>>;
+
+impl Restore {
+    /// Cuts these topics at the ends of their chains.
+    pub(crate) async fn cut_at_ends(&self, scope: &mut Scope, sources: Vec<Source>) -> Result<()> {
+        let ends = self.ends_of(scope, &sources).await?;
+        for (mut source, ends) in sources.into_iter().zip(ends) {
+            let mut cuts = BTreeMap::new();
+            for partition in 0..source.partition_count() {
+                let end = ends.get(&partition).copied().flatten();
+                if let Some(what) = self.loss(&source, partition, end) {
+                    let what = if end.is_none() { format!("{what}{}", source.compaction_advice()) } else { what };
+                    let is_expired = end.is_none() && (self.settings.is_allowed("expired") || self.settings.skip_damaged);
+                    if is_expired { scope.notes.push(what) } else { self.accept(scope, what, "missing") }
+                }
+                if self.settings.partitions.as_ref().is_none_or(|chosen| chosen.contains(&partition)) {
+                    cuts.insert(partition, end.unwrap_or(0));
+                }
+            }
+            source.cuts = Some(cuts);
+            scope.notes.extend(source.accepted.iter().cloned());
+            scope.topics.push(ScopedTopic { source, then: None });
+        }
+        Ok(())
+    }
+
+    fn loss(&self, source: &Source, partition: i32, end: Option<i64>) -> Option<String> {
+        let missing = self.inventory_so_far()?.missing(&source.folder_of(partition), partition, end);
+        missing.map(|missing| missing.what).or_else(|| source.what_is_lost(partition).filter(|_| end.is_none()))
+    }
+
+    /// Where the chains of all partitions end that have any segments. Archives of the Python tool have no offsets to be cut at.
+    pub(crate) async fn ends_of(&self, scope: &mut Scope, sources: &[Source]) -> Result<Vec<Ends>> {
+        let asked: Vec<(usize, i32, String)> = sources
+            .iter()
+            .enumerate()
+            .flat_map(|(index, source)| source.all_partitions.iter().map(move |number| (index, *number, source.folder_of(*number))))
+            .collect();
+        let found = chain_ends(&self.store, asked.iter().map(|(_, number, folder)| (folder.clone(), *number, 0)).collect()).await;
+        let archives = asked.iter().map(|(_, number, folder)| Archive::find_next(self.store.as_ref(), folder, *number, None));
+        let archives = try_at_once(archives.collect()).await?;
+        let mut ends: Vec<Ends> = sources.iter().map(|_| Ends::new()).collect();
+        for (((index, number, folder), found), archive) in asked.into_iter().zip(found).zip(archives) {
+            if archive.is_some() {
+                scope.problems.push(format!(
+                    "{folder}/{number} has archives of the Python tool, which have no offsets to be cut at: restore {folder:?} on its own, and leave \
+                     it out here (RESTORE_EXCLUDE_TOPIC_NAMES)"
+                ));
+            }
+            let end = match found {
+                Err(Error::Segment(damage)) if self.settings.skip_damaged => {
+                    scope.notes.push(damage.to_string());
+                    // It is met again, and noted, when the segment is read.
+                    find_last(self.store.as_ref(), &folder, number, 0).await?.map(|last| last.start + 1)
+                }
+                Err(Error::Segment(damage)) => {
+                    scope.problems.push(format!("{damage}, or SKIP_DAMAGED=true"));
+                    None
+                }
+                other => other?,
+            };
+            ends[index].insert(number, end);
+        }
+        Ok(ends)
+    }
+
+    /// Where a partition is cut so that it is as this snapshot saw it.
+    pub(crate) fn cut_as_of(&self, scope: &mut Scope, topic: &TopicSnapshot, number: i32, end: Option<i64>, name: &str) -> i64 {
+        let of = topic.partitions.get(&number);
+        let chain = end.unwrap_or(0);
+        let Some((of, log)) = of.and_then(|of| Some((of, of.log?))) else {
+            let why = of.and_then(|of| of.why.as_deref()).or(topic.why.as_deref()).unwrap_or("the snapshot does not say");
+            self.accept(scope, format!("where {name}/{number} ended is not known: {why}"), "behind");
+            return of.and_then(|of: &PartitionSnapshot| of.backed_up).unwrap_or(0).min(chain);
+        };
+        if of.diverged {
+            let backed_up = of.backed_up.unwrap_or(0);
+            let what = format!(
+                "{name}/{number} had lost the end of its log: it ended at offset {}, and the backup held records up to {backed_up} of the log before",
+                log.end
+            );
+            self.accept(scope, what, "behind");
+        } else if chain < log.end && log.log_start < log.end {
+            self.accept(scope, format!("{name}/{number} ended at offset {} and is backed up to {chain}", log.end), "behind");
+        }
+        log.end.min(chain)
+    }
+}

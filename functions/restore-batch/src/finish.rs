@@ -1,0 +1,96 @@
+//! The end of a restore with cuts: noted once, so that all later invocations cost a few requests.
+
+use archive::catalog::{Done, Finished, FinishedTopic, RestoreIdentity, RestoredTopic};
+use archive::{Error, Result};
+use kernel::clock::Millis;
+
+use crate::Restore;
+use crate::report::{DonePartitions, RestoreReport, TopicReport};
+use crate::work::{to_restore, try_at_once};
+
+/// What is kept of all that was skipped of a topic.
+const MOST_SKIPPED: usize = 50;
+
+impl Restore {
+    /// What to report of a restore that is at its end. `None`: something is left of it.
+    ///
+    /// # Errors
+    /// A topic that is not the one any more that was restored into stands in the report; what the bucket and Kafka say.
+    pub(crate) async fn finished(&self, noted: &RestoreIdentity, started: Millis) -> Result<Option<RestoreReport>> {
+        if !noted.is_cut() {
+            return Ok(None);
+        }
+        let Some(finished) = Finished::load(self.store.as_ref(), self.id()).await? else { return Ok(None) };
+        if finished.run != noted.run {
+            return Err(Error::taken(format!("RESTORE_ID {:?}: another restore that had this id is finished; choose a new one", self.id())));
+        }
+        let targets: Vec<String> = finished.topics.iter().map(|topic| topic.target.clone()).collect();
+        let there = self.cluster.find_all(&targets).await?;
+        let mut report = RestoreReport::new(self, Some(noted));
+        for topic in &finished.topics {
+            let mut of = TopicReport::of_finished(topic);
+            let now = there.get(&topic.target);
+            if now.is_none_or(|now| topic.target_id.is_some() && now.id.is_some() && now.id != topic.target_id) {
+                of.finish(Some(&Error::lost(format!(
+                    "RESTORE_ID {:?} restored {:?} into topic {:?}, which was deleted since. Choose a new RESTORE_ID to restore all of it again",
+                    self.id(),
+                    topic.folder,
+                    topic.target
+                ))));
+            }
+            report.topics.push(of);
+        }
+        report.finish(started, self.clock.now());
+        let all = finished.topics.iter().map(|topic| topic.partitions).sum();
+        report.done = Some(DonePartitions { partitions_to_restore: all, partitions_done: all });
+        report.finished_at = Some(finished.at);
+        Ok(Some(report))
+    }
+
+    /// Notes that all is restored, if it is: other shards may be at work.
+    pub(crate) async fn finish(&self, noted: &RestoreIdentity, report: &mut RestoreReport) -> Result<()> {
+        let done = Done::read(self.store.as_ref(), self.id(), &noted.run).await?;
+        let all = noted.topics.iter().flat_map(|topic| to_restore(topic).map(|number| done.has(&topic.folder, number)));
+        let (all, left) = all.fold((0, 0), |(all, left), is_done| (all + 1, left + u64::from(!is_done)));
+        report.done = Some(DonePartitions { partitions_to_restore: all, partitions_done: all - left });
+        if left > 0 {
+            return Ok(());
+        }
+        let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
+        let there = self.cluster.find_all(&targets).await?;
+        let mut topics = Vec::new();
+        for topic in &noted.topics {
+            let target_id = there.get(&topic.target).and_then(|facts| facts.id.clone());
+            topics.push(FinishedTopic { target_id, ..self.summary(noted, topic).await? });
+        }
+        let finished = Finished { format_version: Finished::FORMAT, run: noted.run.clone(), topics, at: self.clock.now() };
+        report.has_finished = finished.create(self.store.as_ref(), self.id()).await?;
+        report.finished_at = Some(finished.at);
+        for (of, topic) in report.topics.iter_mut().zip(&finished.topics) {
+            of.sum_up(topic);
+        }
+        Ok(())
+    }
+
+    /// What was restored of a topic, as its checkpoints say.
+    async fn summary(&self, noted: &RestoreIdentity, topic: &RestoredTopic) -> Result<FinishedTopic> {
+        let load = |number| self.checkpoint(self.id(), &noted.run, &topic.folder, number);
+        let checkpoints = try_at_once(to_restore(topic).map(load).collect()).await?;
+        let mut summary = FinishedTopic {
+            folder: topic.folder.clone(),
+            target: topic.target.clone(),
+            target_id: None,
+            partitions: checkpoints.len() as u64,
+            records: 0,
+            gap_offsets: 0,
+            skipped: Vec::new(),
+        };
+        for checkpoint in checkpoints.into_iter().flatten() {
+            summary.records += checkpoint.records;
+            summary.gap_offsets += checkpoint.gaps.lost;
+            summary.skipped.extend(checkpoint.skipped);
+        }
+        summary.skipped.truncate(MOST_SKIPPED);
+        Ok(summary)
+    }
+}

@@ -1,0 +1,85 @@
+//! One topic of an invocation.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use archive::{Error, Result};
+use kernel::{in_full, lock};
+use tokio::sync::OnceCell;
+
+use crate::Restore;
+use crate::identity::Begun;
+use crate::report::TopicReport;
+use crate::source::Source;
+use crate::target::TargetTopic;
+use crate::work::Shared;
+
+/// The restore of one topic under way.
+#[derive(Debug)]
+pub(crate) struct TopicRestore {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) restore: Restore,
+    pub(crate) source: Source,
+    pub(crate) target: TargetTopic,
+    /// What the restore is, as the bucket has it.
+    pub(crate) found: OnceCell<Begun>,
+    /// The same once the target may be written to.
+    pub(crate) begun: OnceCell<Begun>,
+    pub(crate) report: Mutex<TopicReport>,
+    /// Why the target cannot take anything; looked at when there is something to write, for what is restored may get the configs of its old life.
+    refusal: OnceLock<Option<Error>>,
+}
+
+impl TopicRestore {
+    /// Finds the target, or creates it. `accepted`: what is missing of the backup, and was accepted.
+    ///
+    /// # Errors
+    /// The target is another topic than was restored into before, or what Kafka and the bucket say.
+    pub(crate) async fn prepare(shared: Arc<Shared>, source: Source, accepted: Vec<String>) -> Result<Self> {
+        let restore = shared.restore.clone();
+        let target = restore.target(&source, &shared).await?;
+        let mut report = TopicReport::new(&restore, &source, &target);
+        report.notes.extend(accepted);
+        if let Some(newest) = source.newer.last().filter(|_| source.cuts.is_none()) {
+            tracing::warn!(topic = source.folder, "restoring {}, and {newest} is newer", source.name);
+        }
+        let (found, begun) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { shared, restore, source, target, found, begun, report: Mutex::new(report), refusal: OnceLock::new() })
+    }
+
+    /// Restores what comes next of a partition, up to `left` segments. What fails stands in the report.
+    pub(crate) async fn restore(&self, partition: i32, left: &mut u64) {
+        if let Err(error) = self.restore_partition(partition, left).await
+            && self.refusal().is_none()
+        {
+            let error = self.cause(error).await;
+            tracing::error!(topic = self.source.folder, partition, "{}", in_full(&error));
+            lock(&self.report).fail(partition, &error);
+        }
+    }
+
+    /// Refuses a target that cannot take what is restored; looked at once.
+    pub(crate) fn check_target(&self) -> Result<()> {
+        let refusal = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err());
+        refusal.as_ref().map_or(Ok(()), |refusal| Err(Error::unfit(refusal.to_string())))
+    }
+
+    /// Why the target cannot take it, where that was found.
+    pub(crate) fn refusal(&self) -> Option<&Error> {
+        self.refusal.get()?.as_ref()
+    }
+
+    /// At the end of the invocation: a target that cannot take it, or is another one now.
+    pub(crate) async fn end(&self) -> Result<()> {
+        match self.refusal() {
+            Some(refusal) => Err(Error::unfit(refusal.to_string())),
+            None => self.confirm_at_the_end().await,
+        }
+    }
+
+    /// Adds what gives the topic the configs of the original.
+    pub(crate) async fn tell_of_configs(&self, report: &mut TopicReport) {
+        let (commands, notes) = self.restore.configs_to_give_back(&self.source, &self.target).await;
+        report.commands = commands;
+        report.notes.extend(notes);
+    }
+}

@@ -1,0 +1,304 @@
+//! One invocation under way: its workers take partitions of all topics off one queue.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use archive::catalog::{Binding, Done, RestoreIdentity, RestoredTopic, names};
+use archive::{Error, Result};
+use futures::{StreamExt, TryStreamExt, stream};
+use host::{Event, work_together};
+use kafka::{ClusterFacts, TopicFacts, TopicPartition};
+use kernel::clock::Millis;
+use kernel::{in_full, lock};
+use tokio::sync::OnceCell;
+use tracing::Instrument;
+
+use crate::report::{DonePartitions, RestoreReport, TopicReport};
+use crate::topic::TopicRestore;
+use crate::{Invocation, Restore};
+
+/// Topics that are prepared, or looked at, at the same time.
+const AT_ONCE: usize = 16;
+
+/// Awaits these, 16 at the same time; the results are in their order.
+pub(crate) async fn at_once<F: Future>(all: Vec<F>) -> Vec<F::Output> {
+    stream::iter(all).buffered(AT_ONCE).collect().await
+}
+
+/// The same up to the first error.
+pub(crate) async fn try_at_once<T, F: Future<Output = Result<T>>>(all: Vec<F>) -> Result<Vec<T>> {
+    stream::iter(all).buffered(AT_ONCE).try_collect().await
+}
+
+/// What this invocation and its workers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) restore: Restore,
+    pub(crate) invocation: Invocation,
+    pub(crate) started: Millis,
+    pub(crate) cluster: ClusterFacts,
+    /// What the restore id stands for, once it was noted.
+    pub(crate) identity: OnceCell<RestoreIdentity>,
+    /// Partitions that are restored up to their cuts, and how many there are; none where the restore has no end.
+    done: AtomicU64,
+    all: Option<u64>,
+}
+
+impl Shared {
+    pub(crate) fn is_spent(&self) -> bool {
+        self.invocation.budget.is_spent(self.started, self.restore.clock.as_ref())
+    }
+
+    /// One more partition is restored up to its cut.
+    pub(crate) fn count_done(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn done(&self) -> Option<DonePartitions> {
+        let done = |all| DonePartitions { partitions_to_restore: all, partitions_done: self.done.load(Ordering::Relaxed) };
+        self.all.map(done)
+    }
+}
+
+/// One topic of the invocation.
+#[derive(Debug)]
+struct Slot {
+    topic: RestoredTopic,
+    /// Partitions of it that this invocation is to look after.
+    pending: Vec<i32>,
+    /// Made when the first of them is taken.
+    restore: OnceCell<Arc<TopicRestore>>,
+    /// Why nothing of it can be restored by this invocation.
+    error: Mutex<Option<Error>>,
+}
+
+/// One invocation.
+#[derive(Debug)]
+pub(crate) struct Work {
+    shared: Arc<Shared>,
+    slots: Vec<Slot>,
+    queue: Mutex<VecDeque<(usize, i32)>>,
+}
+
+impl Work {
+    /// Of one topic, without an end.
+    pub(crate) async fn of_one(
+        restore: &Restore,
+        invocation: &Invocation,
+        noted: Option<RestoreIdentity>,
+        cluster: ClusterFacts,
+        started: Millis,
+    ) -> Result<Self> {
+        let source = restore.source_of_one(&invocation.event, noted.as_ref()).await?;
+        let accepted = restore.compare(&source, noted.as_ref()).await?;
+        if noted.is_none() && !restore.settings.times.are_all() {
+            restore.refuse_archives_without_times(&source).await?;
+        }
+        let shared = Shared::new(restore, invocation, started, cluster, noted, (0, None));
+        let topic = RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None };
+        let pending = source.partitions.clone();
+        let prepared = TopicRestore::prepare(shared.clone(), source, accepted).await?;
+        let slot = Slot { topic, pending, restore: OnceCell::from(Arc::new(prepared)), error: Mutex::default() };
+        Ok(Self::new(shared, vec![slot]))
+    }
+
+    /// Of all that is known to be restored, less what is done.
+    pub(crate) async fn go_on(
+        restore: &Restore,
+        invocation: &Invocation,
+        noted: RestoreIdentity,
+        cluster: ClusterFacts,
+        started: Millis,
+    ) -> Result<Self> {
+        refuse_foreign(&invocation.event, &noted)?;
+        let done = Done::read(restore.store.as_ref(), restore.id(), &noted.run).await?;
+        let bound = restore.bindings(&noted).await?;
+        let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
+        let there = restore.cluster.find_all(&targets).await?;
+        let all = noted.topics.iter().map(|topic| to_restore(topic).count()).sum::<usize>();
+        let left = noted.topics.iter().map(|topic| to_restore(topic).filter(|number| !done.has(&topic.folder, *number)).count()).sum::<usize>();
+        let counts = ((all - left) as u64, Some(all as u64));
+        let shared = Shared::new(restore, invocation, started, cluster, Some(noted.clone()), counts);
+        let slot = |(topic, bound): (RestoredTopic, Option<Binding>)| {
+            let is_mine = |number: &i32| !done.has(&topic.folder, *number) && is_of(&invocation.event, &topic.folder, *number);
+            let pending = to_restore(&topic).filter(is_mine).collect();
+            let error = restore.check_bound(bound.as_ref(), there.get(&topic.target)).err();
+            Slot { topic, pending, restore: OnceCell::new(), error: Mutex::new(error) }
+        };
+        let work = Self::new(shared, noted.topics.into_iter().zip(bound).map(slot).collect());
+        work.create_topics(&there).await;
+        Ok(work)
+    }
+
+    fn new(shared: Arc<Shared>, slots: Vec<Slot>) -> Self {
+        let pending = slots.iter().enumerate().flat_map(|(index, slot)| slot.pending.iter().map(move |partition| (index, *partition)));
+        let queue = Mutex::new(turns(pending.collect(), shared.started));
+        Self { shared, slots, queue }
+    }
+
+    /// Creates what is not there, also of topics of which no record is restored. What fails is told of its topic alone.
+    async fn create_topics(&self, there: &BTreeMap<String, TopicFacts>) {
+        let is_missing = |slot: &&Slot| !there.contains_key(&slot.topic.target) && !slot.has_failed();
+        let prepare = self.slots.iter().filter(is_missing).map(|slot| async move {
+            if let Err(error) = self.prepared(slot).await {
+                slot.fail(error);
+            }
+        });
+        at_once(prepare.collect()).await;
+    }
+
+    async fn prepared<'s>(&self, slot: &'s Slot) -> Result<&'s Arc<TopicRestore>> {
+        let prepare = || async {
+            let source = self.shared.restore.source_with_cuts(&slot.topic, slot.pending.clone()).await?;
+            Ok(Arc::new(TopicRestore::prepare(self.shared.clone(), source, Vec::new()).await?))
+        };
+        slot.restore.get_or_try_init(prepare).await
+    }
+
+    /// Works until nothing is left or the budget is spent.
+    ///
+    /// # Errors
+    /// What fails of a restore of one topic without an end; of any other it stands in the report of the topic.
+    pub(crate) async fn run(self) -> Result<RestoreReport> {
+        let work = Arc::new(self);
+        let worker = |number| {
+            let thread = if number == 0 { "Kafka Producer".to_owned() } else { format!("Kafka Producer {number}") };
+            Self::work(work.clone()).instrument(tracing::info_span!("worker", thread))
+        };
+        work_together((0..work.shared.restore.settings.threads).map(worker)).await;
+        work.confirm_all().await?;
+        work.report().await
+    }
+
+    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are replayed.
+    async fn work(self: Arc<Self>) {
+        let mut left = self.shared.restore.settings.max_segments.unwrap_or(u64::MAX);
+        while left > 0 && !self.shared.is_spent() {
+            let Some((index, partition)) = lock(&self.queue).pop_front() else { return };
+            let slot = &self.slots[index];
+            if slot.has_failed() {
+                continue;
+            }
+            match self.prepared(slot).await {
+                Ok(topic) => topic.restore(partition, &mut left).await,
+                Err(error) => slot.fail(error),
+            }
+        }
+    }
+
+    /// Before the report calls anything complete.
+    async fn confirm_all(&self) -> Result<()> {
+        let begun = self.slots.iter().filter_map(|slot| Some((slot, slot.restore.get()?.clone())));
+        let confirm = begun.map(|(slot, topic)| async move { (slot, topic.end().await) });
+        for (slot, confirmed) in at_once(confirm.collect()).await {
+            match confirmed {
+                Err(error) if self.shared.all.is_none() => return Err(error),
+                Err(error) => slot.fail(error),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn report(&self) -> Result<RestoreReport> {
+        let Shared { restore, started, .. } = &*self.shared;
+        let mut report = RestoreReport::new(restore, self.shared.identity.get());
+        report.topics = self.slots.iter().map(Slot::report).collect();
+        report.finish(*started, restore.clock.now());
+        report.done = self.shared.done();
+        if let Some(noted) = self.shared.identity.get().filter(|noted| noted.is_cut() && report.caught_up && report.succeeded) {
+            restore.finish(noted, &mut report).await?;
+        }
+        for (slot, of) in self.slots.iter().zip(&mut report.topics) {
+            if let Some(topic) = slot.restore.get().filter(|_| of.caught_up && of.error.is_none()) {
+                topic.tell_of_configs(of).await;
+            }
+        }
+        report.tell_of_groups();
+        Ok(report)
+    }
+}
+
+impl Slot {
+    fn has_failed(&self) -> bool {
+        lock(&self.error).is_some() || self.restore.get().is_some_and(|topic| topic.refusal().is_some())
+    }
+
+    fn fail(&self, error: Error) {
+        tracing::error!(topic = self.topic.folder, "{}", in_full(&error));
+        lock(&self.error).get_or_insert(error);
+    }
+
+    fn report(&self) -> TopicReport {
+        let begun = self.restore.get().map(|topic| lock(&topic.report).clone());
+        let mut report = begun.unwrap_or_else(|| TopicReport::of(&self.topic, &self.pending));
+        let error = lock(&self.error);
+        let refusal = self.restore.get().and_then(|topic| topic.refusal());
+        report.finish(error.as_ref().or(refusal));
+        report
+    }
+}
+
+impl Shared {
+    fn new(
+        restore: &Restore,
+        invocation: &Invocation,
+        started: Millis,
+        cluster: ClusterFacts,
+        noted: Option<RestoreIdentity>,
+        (done, all): (u64, Option<u64>),
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            restore: restore.clone(),
+            invocation: invocation.clone(),
+            started,
+            cluster,
+            identity: noted.map_or_else(OnceCell::new, OnceCell::from),
+            done: AtomicU64::new(done),
+            all,
+        })
+    }
+}
+
+/// The partitions of a topic with cuts of which there is something to restore.
+pub(crate) fn to_restore(topic: &RestoredTopic) -> impl Iterator<Item = i32> {
+    topic.cuts.iter().flatten().filter(|(_, cut)| **cut > 0).map(|(partition, _)| *partition)
+}
+
+/// Whether an event is for this partition; its topic can be named in several ways.
+fn is_of(event: &Event, folder: &str, partition: i32) -> bool {
+    let is_named = event.topic.as_ref().is_none_or(|only| is_name_of(only, folder));
+    is_named && Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder, partition))
+}
+
+fn is_name_of(name: &str, folder: &str) -> bool {
+    let of = names::parse_topic_folder(folder);
+    name == folder || of.is_some_and(|(topic, number)| name == topic || name == names::generation(topic, number))
+}
+
+/// An event for what is not restored is a mistake.
+fn refuse_foreign(event: &Event, noted: &RestoreIdentity) -> Result<()> {
+    let is_one = |topic: &RestoredTopic| event.topic.as_ref().is_none_or(|only| is_name_of(only, &topic.folder));
+    let mut named = noted.topics.iter().filter(|topic| is_one(topic)).peekable();
+    if named.peek().is_none() {
+        let only = event.topic.as_deref().unwrap_or_default();
+        return Err(Error::request(format!("the event names topic {only:?}, which this restore does not have; nothing was read")));
+    }
+    match event.partition {
+        Some(number) if !named.any(|topic| topic.cuts.as_ref().is_some_and(|cuts| cuts.contains_key(&number))) => {
+            Err(Error::request(format!("the event names partition {number}, which this restore does not have; nothing was read")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The partitions, beginning with another one each time: those that cannot be written just now do not keep the same others waiting for ever.
+fn turns(partitions: Vec<(usize, i32)>, now: Millis) -> VecDeque<(usize, i32)> {
+    let mut turns: VecDeque<(usize, i32)> = partitions.into();
+    // Schedules are as regular as clocks: the time is stirred (a step of SplitMix64).
+    let stirred = now.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let by = usize::try_from(stirred).unwrap_or(0) % turns.len().max(1);
+    turns.rotate_left(by);
+    turns
+}
