@@ -197,6 +197,7 @@ fn legal_in_topic(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn check(rule: fn(&str) -> Checked, good: &[&str], bad: &[&str]) {

@@ -159,6 +159,7 @@ fn default_restore_id(read: &mut Reader<'_>, topic: &str, target: &TargetName) -
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -11,9 +11,12 @@ fn restore_with(with: &Value) -> RestoreSettings {
     restore(&changed(&text, with, &[]), &[]).unwrap()
 }
 
+/// The example of `docs/configuration.md`.
 #[test]
 fn a_whole_cluster_is_restored_as_of_its_newest_snapshot() {
-    let settings = restore_with(&json!({"BACKUP_TOPIC_NAME": ["*"], "RESTORE_TOPIC_NAME": "{topic}", "RESTORE_AS_OF": "latest"}));
+    let docs = include_str!("../../../../docs/configuration.md");
+    let (_, example) = docs.split_once("<!-- example: dr.json -->\n```json\n").unwrap();
+    let settings = restore(example.split_once("```").unwrap().0, &[]).unwrap();
     assert!(settings.is_of_several() && settings.topics.takes("orders") && !settings.topics.takes("__consumer_offsets"));
     assert_eq!((settings.target.of("orders").as_str(), settings.as_of), ("orders", Some(AsOf::Latest)));
     assert_eq!((settings.restore_id, settings.backup_cluster, settings.partitions), (None, None, None));
