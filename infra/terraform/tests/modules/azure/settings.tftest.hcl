@@ -322,7 +322,7 @@ run "settings_of_a_restore_of_partitions" {
   }
 
   assert {
-    condition     = [for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.value if setting.name == "BACKUP_PARTITIONS"] == tolist(["0,4-7"])
+    condition     = join(";", [for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.value if setting.name == "BACKUP_PARTITIONS"]) == "0,4-7"
     error_message = "Some partitions."
   }
 }
