@@ -131,7 +131,7 @@ def check_lists(root, module, problems):
     """Internal topics and the checks of a restore are those of the program."""
     text = "".join(path.read_text() for path in sorted(module.glob("*.tf")))
     for name, file, constant in (("internal_topics", "kafka/src/selection.rs", "NEVER"), ("restore_checks", "config/src/validate.rs", "CHECKS")):
-        code = one(rf"const {constant}: \[&str; \d+\] = \[(.*?)\];", (root / "shared" / file).read_text()) or ""
+        code = one(rf"const {constant}: \[&str; \d+\] =\s*\[(.*?)\];", (root / "shared" / file).read_text()) or ""
         listed = re.findall(r'"([^"]+)"', one(rf"^  {name}\s+= \[(.*?)\]$", text) or "")
         if not listed or listed != re.findall(r'"([^"]+)"', code):
             problems.append(f"{module.name}: {name} is not what {constant} in shared/{file} is")

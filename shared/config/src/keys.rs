@@ -60,18 +60,40 @@ pub fn known_keys() -> &'static [Key] {
     KEYS
 }
 
-/// What people look for and there is not, under names that are like those of other keys: what there is instead.
-pub(super) const NOT_KEYS: [(&str, &str); 4] = [
-    ("RESTORE_PARTITIONS", ALL_PARTITIONS),
-    ("BACKUP_PARTITIONS", ALL_PARTITIONS),
-    ("RESTORE_TOPICS", ONE_TOPIC),
-    ("BACKUP_TOPICS", ONE_TOPIC),
+/// What people look for and there is not, or under another name than those that are most like it: what there is instead.
+pub(super) const NOT_KEYS: [(&str, &str); 21] = [
+    ("RESTORE_PARTITIONS", SOME_PARTITIONS),
+    ("RESTORE_PARTITION_NUMBERS", SOME_PARTITIONS),
+    ("BACKUP_PARTITION", SOME_PARTITIONS),
+    ("RESTORE_TOPICS", TOPICS_OF_A_RESTORE),
+    ("RESTORE_TOPIC_NAMES", TOPICS_OF_A_RESTORE),
+    ("RESTORE_TOPIC", TOPICS_OF_A_RESTORE),
+    ("BACKUP_TOPICS", TOPICS_OF_A_RESTORE),
+    ("BACKUP_TOPIC_NAMES", TOPICS_OF_A_RESTORE),
+    ("BACKUP_TOPIC", TOPICS_OF_A_RESTORE),
+    ("BACKUP_EXCLUDE_TOPIC_NAMES", EXCLUDED),
+    ("EXCLUDE_BACKUP_TOPIC_NAMES", EXCLUDED),
+    ("EXCLUDE_BACKUP_TOPIC_NAME", EXCLUDED),
+    ("EXCLUDE_RESTORE_TOPIC_NAMES", EXCLUDED),
+    ("RESTORE_EXCLUDE_TOPICS", EXCLUDED),
+    ("RESTORE_CLUSTER", CLUSTERS),
+    ("RESTORE_CLUSTER_ID", CLUSTERS),
+    ("BACKUP_CLUSTER_ID", CLUSTERS),
+    ("RESTORE_TIME", MOMENTS),
+    ("RESTORE_TO", MOMENTS),
+    ("RESTORE_SNAPSHOT", MOMENTS),
+    ("BACKUP_AS_OF", MOMENTS),
 ];
 
-const ALL_PARTITIONS: &str = "no key chooses partitions: all of them are restored, each into its own (RESTORE_PARTITION_STRATEGY=same). A topic that \
-                              restore creates has as many as the original";
-const ONE_TOPIC: &str =
-    "a restore is of one topic: BACKUP_TOPIC_NAME says which, and RESTORE_TOPIC_NAME into which; TOPIC_NAMES is for backup";
+const SOME_PARTITIONS: &str = "BACKUP_PARTITIONS says which partitions of a topic are restored (0,4-7; all without it), and RESTORE_PARTITION_STRATEGY \
+                               into which ones. A topic that restore creates has as many as the original";
+const TOPICS_OF_A_RESTORE: &str = "BACKUP_TOPIC_NAME says which topics are restored (names and patterns), and RESTORE_TOPIC_NAME into which, with \
+                                   {topic} for the name of each; TOPIC_NAMES is for backup";
+const EXCLUDED: &str = "RESTORE_EXCLUDE_TOPIC_NAMES says what patterns of BACKUP_TOPIC_NAME do not take when restoring, and EXCLUDE_TOPIC_NAMES \
+                        what those of TOPIC_NAMES do not take when backing up";
+const CLUSTERS: &str = "BOOTSTRAP_SERVERS is the cluster to restore into, and BACKUP_CLUSTER the id of the one that was backed up";
+const MOMENTS: &str = "RESTORE_AS_OF restores topics as of a snapshot of the cluster (a time, or latest); RESTORE_FROM and RESTORE_UNTIL choose records \
+                       by their own timestamps";
 
 /// The key of that name. `KAFKA_SASL_USERNAME` and its like are not keys of their own: see [`super::properties`].
 pub(super) fn find(name: &str) -> Option<&'static Key> {
@@ -112,11 +134,19 @@ const KEYS: &[Key] = &[
         "consumer groups that are not in snapshots, written in the same way"),
     key("METRICS_MAX_TOPICS", Backup, Section::Backup, "50", "0",
         "topics with CloudWatch metrics of their own, 0 to 1000: those with errors or gaps first, then the laggards; the sums are always of all topics"),
-    key("BACKUP_TOPIC_NAME", Restore, Section::Restore, "required", "davinder.test",
-        "topic to restore from: orders is its newest generation, orders@1 the first; with LINUX it may be absent: then FILESYSTEM_BACKUP_DIR is the topic's own folder"),
-    key("RESTORE_TOPIC_NAME", Restore, Section::Restore, "required", "davinder-restore.test",
-        "topic to restore into; created from the backup's topic.json when it does not exist"),
-    key("RESTORE_ID", Restore, Section::Restore, "BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME", "drill-2026-11",
+    key("BACKUP_TOPIC_NAME", Restore, Section::Restore, "required", r#"["*"]"#,
+        "topics to restore, written as TOPIC_NAMES: orders is its newest generation, orders@1 the first; with LINUX it may be absent: then FILESYSTEM_BACKUP_DIR is the topic's own folder"),
+    key("RESTORE_EXCLUDE_TOPIC_NAMES", Restore, Section::Restore, "none", r#"["*-test"]"#,
+        "topics that globs and regular expressions of BACKUP_TOPIC_NAME do not take; written in the same way"),
+    key("RESTORE_TOPIC_NAME", Restore, Section::Restore, "required", "{topic}-restored",
+        "topic to restore into; created from the backup's topic.json when it does not exist. {topic} is replaced by the original's name; several topics need it"),
+    key("RESTORE_AS_OF", Restore, Section::Restore, "the end of the backup", "2026-11-27T14:00:00Z",
+        "restore topics as of the newest snapshot that is not later than this time (RFC 3339 with Z or +01:00), or latest: each partition up to its offset then"),
+    key("BACKUP_PARTITIONS", Restore, Section::Restore, "all", "0,4-7",
+        "partitions to restore, of a single topic: numbers and ranges"),
+    key("BACKUP_CLUSTER", Restore, Section::Restore, "none", "J8_sWPg5TBqGX9dvEPxFyA",
+        "id of the cluster that was backed up; required where the bucket has backups of several"),
+    key("RESTORE_ID", Restore, Section::Restore, "BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME; with several topics, RESTORE_AS_OF or BACKUP_PARTITIONS made of the choice and the target cluster", "drill-2026-11",
         "names this restore in the bucket and in Kafka, and does not begin with @; a new id starts from the beginning"),
     key("RESTORE_PARTITION_STRATEGY", Restore, Section::Restore, "same", "same",
         "same (the partition it came from), random (any, evenly) or key (by the key's hash, for another partition count)"),
@@ -133,7 +163,7 @@ const KEYS: &[Key] = &[
     key("RESTORE_REPLICATION_FACTOR", Restore, Section::Restore, "the original's, as far as there are brokers", "3",
         "replication factor of a topic that restore creates, at least 1"),
     key("RESTORE_ANYWAY", Restore, Section::Restore, "none", "retention,not-empty",
-        "checks that warn and do not refuse: retention, timestamps, compaction, not-empty (of the target), expired and missing (of the backup), lost-progress"),
+        "checks that warn and do not refuse: retention, timestamps, compaction, not-empty (of the target), expired, missing and behind (of the backup), lost-progress"),
     key("SKIP_DAMAGED", Restore, Section::Restore, "false", "true",
         "true: go on behind a damaged or missing segment and record what was skipped"),
     key("NUMBER_OF_KAFKA_THREADS", Both, Section::Invocation, "1", "3",

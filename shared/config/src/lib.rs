@@ -17,6 +17,7 @@
 //! | `variables.rs` | which variables are properties of librdkafka |
 //! | `read.rs` | typed getters that note every problem |
 //! | `validate.rs`, `cluster.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | what each key may say |
+//! | `scope.rs` | of what a restore is: topics, partitions, moment, targets, and its id |
 //! | `settings.rs` | the validated settings of each function, made of the types of the crates below |
 //!
 //! It promises to be lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`) and strict in what it says: unknown keys, missing
@@ -30,6 +31,7 @@ mod precedence;
 mod properties;
 mod raw;
 mod read;
+mod scope;
 mod secrets;
 mod settings;
 mod storage;

@@ -3,7 +3,12 @@
 use archive::catalog::names::parse_topic;
 use kafka::{Pattern, is_internal};
 
+use super::TargetName;
+
 type Checked = Result<String, String>;
+
+/// Who writes one of these means a pattern.
+const PATTERN: &str = "^$*+?[](){}|\\";
 
 /// A topic's name by Kafka's rule: 1 to 249 of letters, digits, `.`, `_` and `-`, but not `.` or `..`. Not an internal topic.
 pub(super) fn topic(name: &str) -> Checked {
@@ -15,9 +20,9 @@ pub(super) fn topic(name: &str) -> Checked {
         return Err(format!("a topic's name has 1 to {LONGEST} characters and is not . or .."));
     }
     match name.chars().find(|c| !legal_in_topic(*c)) {
-        Some(c) if "^$*+?[](){}|\\".contains(c) => Err(format!(
-            "{name}: {c:?} is not legal in a topic's name. In TOPIC_NAMES a regular expression begins with ^, a glob has * and ?"
-        )),
+        Some(c) if PATTERN.contains(c) => {
+            Err(format!("{name}: {c:?} is not legal in a topic's name. A regular expression begins with ^, a glob has * and ?"))
+        }
         Some(c) => Err(format!("{c:?} is not legal in a topic's name: letters, digits, '.', '_' and '-' are")),
         None => Ok(name.to_owned()),
     }
@@ -38,6 +43,34 @@ pub(super) fn topic_pattern(text: &str) -> Result<Pattern, String> {
         ));
     }
     Ok(pattern)
+}
+
+/// Topics of a backup: a name, which may be of one generation, a glob or a regular expression.
+pub(super) fn generation_pattern(text: &str) -> Result<Pattern, String> {
+    // A glob and a regular expression are of names alone: which generation is meant, only a name can say.
+    if Pattern::parse(text).is_ok_and(|pattern| pattern.is_name()) {
+        generation(text)?;
+        return Pattern::parse(text);
+    }
+    match text.rsplit_once('@') {
+        Some((_, number)) if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '*') => {
+            Err(format!("{text}: only a name can be of one generation, as in orders@1; a pattern takes the newest of each topic"))
+        }
+        _ => topic_pattern(text),
+    }
+}
+
+/// The name of the topic to restore into, with `{topic}` for that of the original.
+pub(super) fn target(text: &str) -> Result<TargetName, String> {
+    let target = TargetName::new(text);
+    let example = target.of("x");
+    if let Some(c) = example.chars().find(|c| PATTERN.contains(*c)) {
+        let place = TargetName::TOPIC;
+        return Err(format!(
+            "{c:?} is not legal in a topic's name. {place} is replaced by the name of the original, as in copy-of-{place}"
+        ));
+    }
+    topic(&example).map(|_| target)
 }
 
 /// A topic, which means its newest generation, or one generation: `orders@1` is the first.
@@ -62,6 +95,15 @@ pub(super) fn restore_id(id: &str) -> Checked {
         return Err("must not begin with '@': such names in the bucket are for other objects".to_owned());
     }
     if legal { Ok(id.to_owned()) } else { Err("may hold letters, digits, '.', '_', '-' and '@'".to_owned()) }
+}
+
+/// The id of a cluster, which Kafka makes or an operator writes.
+pub(super) fn cluster_id(id: &str) -> Checked {
+    const LONGEST: usize = 200;
+    if id.chars().count() > LONGEST {
+        return Err(format!("must have at most {LONGEST} characters"));
+    }
+    Ok(id.to_owned())
 }
 
 /// One broker: `host:port`, `host` (port 9092) or `[IPv6]:port`.
@@ -155,11 +197,36 @@ fn legal_in_topic(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn check(rule: fn(&str) -> Checked, good: &[&str], bad: &[&str]) {
         good.iter().for_each(|name| assert_eq!(rule(name).as_deref(), Ok(*name)));
         bad.iter().for_each(|name| assert!(rule(name).is_err(), "{name}"));
+    }
+
+    #[test]
+    fn a_target_may_hold_the_name_of_the_original() {
+        for good in ["{topic}", "copy-of-{topic}", "{topic}.{topic}", "copy"] {
+            assert_eq!(target(good).as_ref().map(TargetName::as_str), Ok(good));
+        }
+        for bad in ["", "{Topic}", "{topic", "topic}", "{}", "{{topic}}", "${topic}", "a b", "copy-*", "{topic}@2", "__transaction_state"] {
+            assert!(target(bad).is_err(), "{bad}");
+        }
+        for hinted in ["{name}", "{Topic}", "{topic", "*"] {
+            assert!(target(hinted).unwrap_err().contains("{topic} is replaced"), "{hinted}");
+        }
+    }
+
+    #[test]
+    fn only_a_name_is_of_one_generation() {
+        for good in ["orders", "orders@1", "orders@12", "ord*", "^orders-[0-9]+"] {
+            assert!(generation_pattern(good).is_ok(), "{good}");
+        }
+        for bad in ["ord*@1", "*@*", "^orders@2", "orders@*", "orders@0", "a b*", "^a("] {
+            assert!(generation_pattern(bad).is_err(), "{bad}");
+        }
+        assert!(generation_pattern("ord*@1").unwrap_err().contains("newest of each topic"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use kernel::clock::Millis;
 use store::StoreSettings;
 use telemetry::LogLevel;
 
+use super::names;
+
 /// What `backup-batch` requires.
 #[derive(Debug, Clone)]
 pub struct BackupSettings {
@@ -74,8 +76,8 @@ pub struct RestoreSettings {
     pub partitions: Option<BTreeSet<i32>>,
     /// RESTORE_AS_OF.
     pub as_of: Option<AsOf>,
-    /// RESTORE_ID: names this restore in the bucket and in Kafka. When absent, of a single topic `BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME`; of several
-    /// `None`: it depends on the target cluster.
+    /// RESTORE_ID: names this restore in the bucket and in Kafka. When absent: `BACKUP_TOPIC_NAME-to-RESTORE_TOPIC_NAME` for the whole of a single
+    /// topic; `None` for several topics, some partitions or RESTORE_AS_OF, where it is made of the choice and the target cluster.
     pub restore_id: Option<String>,
     /// DELIVERY.
     pub delivery: Delivery,
@@ -131,7 +133,21 @@ impl TargetName {
         &self.0
     }
 
-    /// The name for this topic, whichever generation of it.
+    /// Whether each topic gets a name of its own.
+    pub fn has_topic(&self) -> bool {
+        self.0.contains(Self::TOPIC)
+    }
+
+    /// The name for this topic, and what is wrong with it: of a pattern's topics, names are known only when they are found.
+    ///
+    /// # Errors
+    /// It is not a legal name, or that of an internal topic.
+    pub fn legal_of(&self, topic: &str) -> Result<String, String> {
+        let name = self.of(topic);
+        names::topic(&name).map_err(|what| format!("{topic} would be restored into {name}: {what}"))
+    }
+
+    /// The name for this topic, without the number of its generation.
     pub fn of(&self, topic: &str) -> String {
         self.0.replace(Self::TOPIC, topic)
     }
@@ -142,7 +158,6 @@ impl RestoreSettings {
     pub fn is_of_several(&self) -> bool {
         self.topics.has_patterns() || self.topics.names().count() > 1
     }
-
 
     /// Whether RESTORE_ANYWAY names this check.
     pub fn is_allowed(&self, check: &str) -> bool {

@@ -1,9 +1,10 @@
-//! RESTORE_FROM and RESTORE_UNTIL.
+//! RESTORE_FROM, RESTORE_UNTIL and RESTORE_AS_OF.
 
 use archive::Times;
 use jiff::Timestamp;
 use kernel::clock::Millis;
 
+use super::AsOf;
 use super::read::Reader;
 
 /// Both keys; `None` when one of them is bad.
@@ -15,6 +16,14 @@ pub(super) fn times(read: &mut Reader<'_>) -> Option<Times> {
         return None;
     }
     Some(times)
+}
+
+/// RESTORE_AS_OF. The outer `None`: it is bad.
+pub(super) fn as_of(read: &mut Reader<'_>) -> Option<Option<AsOf>> {
+    read.optional("RESTORE_AS_OF", |text| match text.eq_ignore_ascii_case("latest") {
+        true => Ok(AsOf::Latest),
+        false => moment(text).map(AsOf::Time).map_err(|what| format!("{what}; or latest, for the newest snapshot")),
+    })
 }
 
 /// A time with its offset from UTC, so that it cannot be misread by an hour.

@@ -1,18 +1,17 @@
 //! From a [`Raw`] configuration to the settings of a command, or to everything that is wrong with it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use archive::catalog::PartitionStrategy;
 use archive::segment::Compression;
 use kafka::{Delivery, Isolation, Pattern, Selection};
-use store::{StoreKind, StoreSettings};
+use store::StoreSettings;
 use telemetry::LogLevel;
 
 use super::raw::Raw;
 use super::read::{Reader, choice, each, flag, number, seconds};
-use super::{BackupSettings, ConfigError, RestoreSettings, SnapshotSettings, TargetName, cluster::cluster, names, storage, times};
+use super::{BackupSettings, ConfigError, RestoreSettings, SnapshotSettings, cluster::cluster, names, scope, storage, times};
 
 impl BackupSettings {
     /// Validates what `backup` reads; keys of `restore` are left alone.
@@ -47,7 +46,7 @@ pub fn bucket_settings(raw: &Raw) -> Result<(StoreSettings, Option<String>), Con
     let mut read = Reader::new(raw);
     let is_restore = read.is_set("RESTORE_TOPIC_NAME") && !read.is_set("TOPIC_NAMES");
     let found = if is_restore && !read.is_set("BACKUP_TOPIC_NAME") && storage::is_folder(&read) {
-        source(&mut read).map(|(store, topic)| (store, Some(topic)))
+        scope::own_folder(&mut read).map(|(store, topic)| (store, Some(topic)))
     } else {
         storage::store(&mut read).map(|store| (store, None))
     };
@@ -103,9 +102,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
 fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     const DELIVERY: [(&str, Delivery); 2] = [("exactly-once", Delivery::ExactlyOnce), ("at-least-once", Delivery::AtLeastOnce)];
     let kafka = cluster(read);
-    let source = source(read);
-    let restore_topic = read.required("RESTORE_TOPIC_NAME", "write the topic to restore into", names::topic);
-    let restore_id = read.optional("RESTORE_ID", names::restore_id);
+    let scope = scope::scope(read);
     let delivery = read.or("DELIVERY", Delivery::ExactlyOnce, choice(&DELIVERY));
     let strategy = strategy(read);
     let retry = read.or("RETRY_SECONDS", Duration::from_secs(60), seconds(0));
@@ -114,18 +111,16 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     let skip_damaged = read.or("SKIP_DAMAGED", false, flag);
     let times = times::times(read);
     let limits = limits(read);
-    let ((store, backup_topic), restore_topic, limits) = (source?, restore_topic?, limits?);
-    let restore_id = restore_id?.map_or_else(|| default_restore_id(read, &backup_topic, &restore_topic), Some);
-    let restore_id = Some(restore_id?);
+    let (scope, limits) = (scope?, limits?);
     Some(RestoreSettings {
         kafka: kafka?,
-        store,
-        restore_id,
-        topics: Selection::of_names([backup_topic]),
-        target: TargetName::new(restore_topic),
-        backup_cluster: None,
-        partitions: None,
-        as_of: None,
+        store: scope.store,
+        restore_id: scope.restore_id,
+        topics: scope.topics,
+        target: scope.target,
+        backup_cluster: scope.backup_cluster,
+        partitions: scope.partitions,
+        as_of: scope.as_of,
         delivery: delivery?,
         strategy: strategy?,
         retry: retry?,
@@ -146,10 +141,7 @@ fn topics(read: &mut Reader<'_>) -> Option<Selection> {
         read.missing("TOPIC_NAMES", "write the topics to back up, for example [\"orders\"]");
     }
     let include = patterns(read, "TOPIC_NAMES", names::topic_pattern);
-    let exclude = match read.is_set("EXCLUDE_TOPIC_NAMES") {
-        true => patterns(read, "EXCLUDE_TOPIC_NAMES", names::topic_pattern),
-        false => Some(Vec::new()),
-    };
+    let exclude = patterns_if_any(read, "EXCLUDE_TOPIC_NAMES", names::topic_pattern);
     Selection::new(include?, exclude?).map_err(|what| read.refuse("EXCLUDE_TOPIC_NAMES", &what)).ok()
 }
 
@@ -160,10 +152,7 @@ fn snapshots(read: &mut Reader<'_>) -> Option<Option<SnapshotSettings>> {
         true => patterns(read, "CONSUMER_GROUPS", Pattern::parse),
         false => Pattern::parse("*").ok().map(|all| vec![all]),
     };
-    let exclude = match read.is_set("EXCLUDE_CONSUMER_GROUPS") {
-        true => patterns(read, "EXCLUDE_CONSUMER_GROUPS", Pattern::parse),
-        false => Some(Vec::new()),
-    };
+    let exclude = patterns_if_any(read, "EXCLUDE_CONSUMER_GROUPS", Pattern::parse);
     let (every, include, exclude) = (every?, include?, exclude?);
     if every > Duration::from_secs(24 * 60 * 60) {
         read.refuse("SNAPSHOT_SECONDS", "must be at most 86400: a day");
@@ -174,7 +163,7 @@ fn snapshots(read: &mut Reader<'_>) -> Option<Option<SnapshotSettings>> {
 }
 
 /// Names, globs and regular expressions, each once.
-fn patterns(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
+pub(super) fn patterns(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
     let patterns = each(read, key, one)?;
     let mut seen = BTreeSet::new();
     match patterns.iter().find(|pattern| !seen.insert(pattern.as_str())) {
@@ -186,32 +175,9 @@ fn patterns(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, S
     }
 }
 
-/// The store and the topic's folder in it. In the seed's local example FILESYSTEM_BACKUP_DIR is that folder itself.
-fn source(read: &mut Reader<'_>) -> Option<(StoreSettings, String)> {
-    const OWN_FOLDER: &str = "without it FILESYSTEM_BACKUP_DIR must be the topic's own folder, and STORAGE_PREFIX empty";
-    let store = storage::store(read);
-    if read.is_set("BACKUP_TOPIC_NAME") {
-        let topic = read.parsed("BACKUP_TOPIC_NAME", names::generation);
-        return Some((store?, topic?));
-    }
-    if !storage::is_folder(read) {
-        read.missing("BACKUP_TOPIC_NAME", "write the topic to restore from");
-    }
-    let StoreSettings { kind: StoreKind::Folder(folder), prefix } = store? else { return None };
-    let topic = folder.file_name().and_then(|name| names::generation(name.to_str()?).ok());
-    // The first generation's folder has no number.
-    let topic = topic.filter(|topic| prefix.is_empty() && !topic.ends_with("@1"));
-    let Some(topic) = topic else {
-        read.missing("BACKUP_TOPIC_NAME", OWN_FOLDER);
-        return None;
-    };
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Some((StoreSettings { kind: StoreKind::Folder(parent.to_path_buf()), prefix }, topic))
-}
-
-fn default_restore_id(read: &mut Reader<'_>, backup_topic: &str, restore_topic: &str) -> Option<String> {
-    let id = format!("{backup_topic}-to-{restore_topic}");
-    names::restore_id(&id).map_err(|_| read.missing("RESTORE_ID", "the topics' names together are too long for one: write a short id")).ok()
+/// The same of a key that may be absent.
+pub(super) fn patterns_if_any(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
+    if read.is_set(key) { patterns(read, key, one) } else { Some(Vec::new()) }
 }
 
 fn strategy(read: &mut Reader<'_>) -> Option<PartitionStrategy> {
@@ -235,7 +201,7 @@ fn partition_strategy(text: &str) -> Result<PartitionStrategy, String> {
 }
 
 fn anyway(read: &mut Reader<'_>) -> Option<Vec<String>> {
-    const CHECKS: [&str; 7] = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "lost-progress"];
+    const CHECKS: [&str; 8] = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress"];
     if !read.is_set("RESTORE_ANYWAY") {
         return Some(Vec::new());
     }

@@ -36,7 +36,7 @@ module "kafka_backup" {
   # For the drill: it runs only when it is invoked.
   restore = {
     package_path  = "${var.packages}/restore-batch-arm64.zip"
-    backup_topic  = var.topics[0]
+    backup_topics = [var.topics[0]]
     restore_topic = local.drill_topic
   }
 

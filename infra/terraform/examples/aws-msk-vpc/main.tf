@@ -60,7 +60,7 @@ module "kafka_backup" {
 
   restore = var.drill == null ? null : {
     package_path  = "${var.packages}/restore-batch-arm64.zip"
-    backup_topic  = var.drill.backup_topic
+    backup_topics = [var.drill.backup_topic]
     restore_topic = var.drill.restore_topic
     id            = var.drill.id
     enabled       = var.drill.enabled

@@ -12,10 +12,10 @@ locals {
 
   # As the program has them; tests compare them with it.
   internal_topics = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
-  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "lost-progress"]
+  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress"]
 
   restore_kafka = var.restore_kafka == null ? var.kafka : var.restore_kafka
-  restore_id    = var.restore == null ? null : coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}")
+  restore_id    = var.restore == null ? null : coalesce(var.restore.id, local.default_restore_id, "@")
 
   # By cluster: that of the backup, that of the restore.
   kafka_environment = {
@@ -64,7 +64,11 @@ locals {
   }) : key => value if value != null }
 
   restore_environment = var.restore == null ? {} : { for key, value in merge(local.store_environment, local.kafka_environment.restore, {
-    BACKUP_TOPIC_NAME           = var.restore.backup_topic
+    BACKUP_TOPIC_NAME           = local.restored_list
+    RESTORE_EXCLUDE_TOPIC_NAMES = length(local.not_restored) == 0 ? null : local.not_restored_list
+    BACKUP_CLUSTER              = var.restore.backup_cluster
+    BACKUP_PARTITIONS           = var.restore.partitions
+    RESTORE_AS_OF               = var.restore.as_of
     RESTORE_TOPIC_NAME          = var.restore.restore_topic
     RESTORE_ID                  = local.restore_id
     RESTORE_PARTITION_STRATEGY  = var.restore.partition_strategy

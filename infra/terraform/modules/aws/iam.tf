@@ -29,18 +29,21 @@ locals {
       )
     }
     restore = var.restore == null ? null : {
-      # The generations of the topic, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
+      # The generations of the topics, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
       # objects, which restore a topic belongs to, and whether that one is finished.
       objects = concat(
-        ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}/*"],
-        endswith(var.restore.backup_topic, "@1") ? [] : ["${local.bucket_arn}/${local.prefix}${split("@", var.restore.backup_topic)[0]}@*/*"],
+        distinct(flatten([for entry in local.restored : startswith(entry, "^") ? ["${local.bucket_arn}/${local.prefix}*"] : concat(
+          ["${local.bucket_arn}/${local.prefix}${split("@", entry)[0]}/*"],
+          endswith(entry, "@1") ? [] : ["${local.bucket_arn}/${local.prefix}${split("@", entry)[0]}@*/*"],
+        )])),
         ["${local.bucket_arn}/${local.prefix}@cluster/*", "${local.bucket_arn}/${local.prefix}@restore/*"],
       )
       checkpoints = [
         "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
         "${local.bucket_arn}/${local.prefix}@restore/@target/*",
       ]
-      topics = [var.restore.restore_topic]
+      # IAM knows no regular expressions.
+      topics = distinct([for entry in local.restored : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "*" : split("@", entry)[0])])
       # One group and one transactional id for each source partition.
       described_groups = []
       groups           = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []

@@ -31,7 +31,7 @@ locals {
         concurrency     = 1
         kafka           = local.restore_kafka
         environment     = local.restore_environment
-        description     = "Replays ${var.restore.backup_topic} into ${var.restore.restore_topic}"
+        description     = substr("Replays ${join(", ", local.restored)} into ${var.restore.restore_topic}", 0, 256)
       }
     },
   )

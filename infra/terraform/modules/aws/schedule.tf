@@ -45,7 +45,7 @@ resource "aws_scheduler_schedule" "restore" {
   count = var.restore == null ? 0 : 1
 
   name                = local.function_names.restore
-  description         = "Runs ${local.function_names.restore} until ${var.restore.restore_topic} is restored"
+  description         = "Runs ${local.function_names.restore} until all of it is restored"
   group_name          = aws_scheduler_schedule_group.this.name
   schedule_expression = var.restore.expression
   state               = var.restore.enabled ? "ENABLED" : "DISABLED"

@@ -29,4 +29,16 @@ locals {
       for entry in entries : startswith(entry, "^") ? "^(?:${entry})$" : "^${replace(replace(replace(entry, ".", "[.]"), "?", "."), "*", ".*")}$"
     ]
   }
+
+  # What a restore is of, in the same form; an entry that is a name can be of one generation.
+  restored          = try(var.restore.backup_topics, [])
+  restored_list     = anytrue([for entry in local.restored : strcontains(entry, ",")]) ? jsonencode(local.restored) : join(",", local.restored)
+  not_restored      = try(var.restore.exclude_topics, [])
+  not_restored_list = anytrue([for entry in local.not_restored : strcontains(entry, ",")]) ? jsonencode(local.not_restored) : join(",", local.not_restored)
+
+  # Of the whole of one topic, as the program makes it. Another choice of the same topic has another one.
+  default_restore_id = try(
+    length(local.restored) == 1 && var.restore.as_of == null && var.restore.partitions == null
+    ? "${local.restored[0]}-to-${replace(var.restore.restore_topic, "{topic}", split("@", local.restored[0])[0])}" : null, null
+  )
 }

@@ -233,9 +233,13 @@ variable "restore" {
   description = <<-EOT
     The function that replays a backup into a topic; null makes none, and nothing here can write to Kafka.
     - package_path: zip with the program as `bootstrap`, built for `architecture`.
-    - backup_topic: the topic in the bucket: orders is its newest generation, orders@1 the first (BACKUP_TOPIC_NAME).
-    - restore_topic: the topic to restore into; created from the backup when it does not exist (RESTORE_TOPIC_NAME).
-    - id: names the restore in the bucket and in Kafka; a new one starts from the beginning (RESTORE_ID). Default: BACKUP-to-RESTORE.
+    - backup_topics: the topics in the bucket, written as `topics`; orders is its newest generation, orders@1 the first (BACKUP_TOPIC_NAME).
+    - restore_topic: the topic to restore into; created from the backup when it does not exist. {topic} stands for the original's name, and several topics need it (RESTORE_TOPIC_NAME).
+    - exclude_topics: topics that patterns of backup_topics do not take (RESTORE_EXCLUDE_TOPIC_NAMES).
+    - backup_cluster: id of the cluster that was backed up, where the bucket has backups of several (BACKUP_CLUSTER).
+    - partitions: some partitions of a single topic: 0,4-7 (BACKUP_PARTITIONS).
+    - as_of: latest, or a time: as of the newest snapshot that is not later (RESTORE_AS_OF).
+    - id: names the restore in the bucket and in Kafka; a new one starts from the beginning (RESTORE_ID). Default: BACKUP-to-RESTORE for the whole of one topic; else required.
     - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
     - until: only records of before this time, written the same way (RESTORE_UNTIL).
     - enabled: true runs it on its schedule; false leaves it to be invoked by hand.
@@ -247,13 +251,17 @@ variable "restore" {
     - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
     - max_segments: segments of one invocation; 0 is until done or out of time (MAX_SEGMENTS_PER_INVOCATION).
     - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR). Default: the original's, as far as there are brokers.
-    - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired and missing of the backup, lost-progress (RESTORE_ANYWAY).
+    - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired, missing and behind of the backup, lost-progress (RESTORE_ANYWAY).
     - skip_damaged: true goes on behind a damaged segment and records what was skipped (SKIP_DAMAGED).
   EOT
   type = object({
     package_path       = string
-    backup_topic       = string
+    backup_topics      = list(string)
     restore_topic      = string
+    exclude_topics     = optional(list(string), [])
+    backup_cluster     = optional(string)
+    partitions         = optional(string)
+    as_of              = optional(string)
     id                 = optional(string)
     from               = optional(string)
     until              = optional(string)
@@ -276,24 +284,57 @@ variable "restore" {
     error_message = "restore.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@[1-9][0-9]*)?$", var.restore.backup_topic)) && !contains(concat([".", ".."], local.internal_topics), split("@", var.restore.backup_topic)[0])
-    error_message = "restore.backup_topic must be a topic's name, or one with the number of a generation: orders@1 is the first."
+    condition = var.restore == null ? true : length(var.restore.backup_topics) > 0 && alltrue([
+      for entry in var.restore.backup_topics :
+      startswith(entry, "^") ? can(regex(local.legal_entry, entry)) && can(regexall(entry, "")) && !can(regex(local.unknown_class, entry))
+      : (can(regex("^[a-zA-Z0-9._-]{1,249}(@[1-9][0-9]*)?$", entry)) || can(regex(local.legal_entry, entry))) && !contains(concat([".", ".."], local.internal_topics), split("@", entry)[0])
+    ])
+    error_message = "restore.backup_topics must hold names of topics, or of their generations (orders@1 is the first), globs, and regular expressions of whole names, which begin with ^."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}$", var.restore.restore_topic)) && !contains(concat([".", ".."], local.internal_topics), var.restore.restore_topic)
-    error_message = "restore.restore_topic must have 1 to 249 letters, digits, dots, underscores and hyphens, and not be one of Kafka's own."
+    condition     = var.restore == null ? true : length(distinct([for entry in var.restore.backup_topics : startswith(entry, "^") ? entry : split("@", entry)[0]])) == length(var.restore.backup_topics)
+    error_message = "restore.backup_topics names a topic twice. Two generations of one would be restored into the same topic."
   }
   validation {
-    condition = var.restore == null ? true : (
-      var.restore_kafka != null
-      || !(contains(var.topics, var.restore.restore_topic) || !startswith(var.restore.restore_topic, "__") && anytrue([for pattern in local.whole_names.topics : can(regex(pattern, var.restore.restore_topic))]))
-      || contains(var.exclude_topics, var.restore.restore_topic) || anytrue([for pattern in local.whole_names.excluded : can(regex(pattern, var.restore.restore_topic)) if !startswith(var.restore.restore_topic, "__")])
-    )
+    condition     = var.restore == null ? true : alltrue([for entry in var.restore.exclude_topics : can(regex(local.legal_entry, entry)) && (startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true)])
+    error_message = "restore.exclude_topics must hold names of topics, globs, and regular expressions of whole names, which begin with ^."
+  }
+  validation {
+    condition     = var.restore == null ? true : alltrue([for target in [for entry in var.restore.backup_topics : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "x" : replace(split("@", entry)[0], "/[*?]/", "x"))] : can(regex("^[a-zA-Z0-9._-]{1,249}$", target)) && !contains(concat([".", ".."], local.internal_topics), target)])
+    error_message = "restore.restore_topic must have 1 to 249 letters, digits, dots, underscores and hyphens, and not be one of Kafka's own. {topic} stands for the name of the original."
+  }
+  validation {
+    condition     = var.restore == null ? true : (length(var.restore.backup_topics) == 1 && !can(regex("^\\^|[*?]", join("", var.restore.backup_topics)))) || strcontains(var.restore.restore_topic, "{topic}")
+    error_message = "restore.restore_topic must hold {topic} where backup_topics are several: every topic would be restored into the same one."
+  }
+  validation {
+    condition     = try(var.restore.partitions, null) == null ? true : length(var.restore.backup_topics) == 1 && !can(regex("^\\^|[*?]", join("", var.restore.backup_topics))) && can(regex("^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$", var.restore.partitions))
+    error_message = "restore.partitions are those of one topic, which is named: numbers and ranges, as in 0,4-7."
+  }
+  validation {
+    condition     = try(var.restore.as_of, null) == null ? true : var.restore.as_of == "latest" || can(timecmp(var.restore.as_of, var.restore.as_of))
+    error_message = "restore.as_of is latest, or a time with its offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
+  }
+  validation {
+    condition     = try(var.restore.backup_cluster, null) == null ? true : trimspace(var.restore.backup_cluster) != ""
+    error_message = "restore.backup_cluster must be the id of a cluster, or null."
+  }
+  validation {
+    condition = var.restore == null ? true : var.restore_kafka != null || alltrue([
+      for target in concat([for entry in var.restore.backup_topics : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "x" : replace(split("@", entry)[0], "/[*?]/", "x"))], flatten([
+        for entry in var.restore.backup_topics : [
+          for name in var.topics : replace(var.restore.restore_topic, "{topic}", name)
+          if can(regex(startswith(entry, "^") ? "^(?:${entry})$" : "^${replace(replace(replace(entry, ".", "[.]"), "?", "."), "*", ".*")}$", name))
+        ]
+      ])) :
+      !(contains(var.topics, target) || !startswith(target, "__") && anytrue([for pattern in local.whole_names.topics : can(regex(pattern, target))]))
+      || contains(var.exclude_topics, target) || anytrue([for pattern in local.whole_names.excluded : can(regex(pattern, target)) if !startswith(target, "__")])
+    ])
     error_message = "restore.restore_topic is one of the topics that are backed up from the same cluster: what is restored would be backed up again. Restore into another name, or where a pattern takes it, name it in exclude_topics."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-][a-zA-Z0-9._@-]{0,199}$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}"))) && !contains([".", ".."], coalesce(var.restore.id, "-"))
-    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, not begin with @, and not be . or ..; it is needed where BACKUP-to-RESTORE is longer."
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-][a-zA-Z0-9._@-]{0,199}$", coalesce(var.restore.id, (length(var.restore.backup_topics) == 1 && !can(regex("^\\^|[*?]", join("", var.restore.backup_topics)))) && var.restore.as_of == null && var.restore.partitions == null ? "${join("", var.restore.backup_topics)}-to-${replace(var.restore.restore_topic, "{topic}", split("@", join("", var.restore.backup_topics))[0])}" : "@"))) && !contains([".", ".."], coalesce(var.restore.id, "-"))
+    error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, not begin with @, and not be \".\" or \"..\". It is needed where BACKUP-to-RESTORE is longer, and for several topics, partitions or as_of."
   }
   validation {
     condition     = alltrue([for at in [try(var.restore.from, null), try(var.restore.until, null)] : at == null || can(timecmp(at, at))])

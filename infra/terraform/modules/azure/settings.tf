@@ -40,17 +40,21 @@ locals {
       METRICS_MAX_TOPICS                = tostring(var.backup.metrics_max_topics)
     }
     restore = var.restore == null ? null : {
-      BACKUP_TOPIC_NAME          = var.restore.backup_topic
-      RESTORE_TOPIC_NAME         = var.restore.restore_topic
-      RESTORE_ID                 = var.restore.id
-      RESTORE_PARTITION_STRATEGY = var.restore.partition_strategy
-      DELIVERY                   = var.restore.delivery
-      RESTORE_REPLICATION_FACTOR = var.restore.replication_factor == null ? null : tostring(var.restore.replication_factor)
-      RESTORE_ANYWAY             = length(var.restore.anyway) == 0 ? null : join(",", sort(var.restore.anyway))
-      RESTORE_FROM               = var.restore.from
-      RESTORE_UNTIL              = var.restore.until
-      SKIP_DAMAGED               = tostring(var.restore.skip_damaged)
-      STORAGE_PREFIX             = var.storage.prefix == "" ? null : var.storage.prefix
+      BACKUP_TOPIC_NAME           = local.restored_list
+      RESTORE_EXCLUDE_TOPIC_NAMES = length(local.not_restored) == 0 ? null : local.not_restored_list
+      BACKUP_CLUSTER              = var.restore.backup_cluster
+      BACKUP_PARTITIONS           = var.restore.partitions
+      RESTORE_AS_OF               = var.restore.as_of
+      RESTORE_TOPIC_NAME          = var.restore.restore_topic
+      RESTORE_ID                  = var.restore.id
+      RESTORE_PARTITION_STRATEGY  = var.restore.partition_strategy
+      DELIVERY                    = var.restore.delivery
+      RESTORE_REPLICATION_FACTOR  = var.restore.replication_factor == null ? null : tostring(var.restore.replication_factor)
+      RESTORE_ANYWAY              = length(var.restore.anyway) == 0 ? null : join(",", sort(var.restore.anyway))
+      RESTORE_FROM                = var.restore.from
+      RESTORE_UNTIL               = var.restore.until
+      SKIP_DAMAGED                = tostring(var.restore.skip_damaged)
+      STORAGE_PREFIX              = var.storage.prefix == "" ? null : var.storage.prefix
     }
   }
 

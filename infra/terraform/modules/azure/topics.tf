@@ -27,4 +27,10 @@ locals {
       for entry in entries : startswith(entry, "^") ? "^(?:${entry})$" : "^${replace(replace(replace(entry, ".", "[.]"), "?", "."), "*", ".*")}$"
     ]
   }
+
+  # What a restore is of, in the same form; an entry that is a name can be of one generation.
+  restored          = try(var.restore.backup_topics, [])
+  restored_list     = anytrue([for entry in local.restored : strcontains(entry, ",")]) ? jsonencode(local.restored) : join(",", local.restored)
+  not_restored      = try(var.restore.exclude_topics, [])
+  not_restored_list = anytrue([for entry in local.not_restored : strcontains(entry, ",")]) ? jsonencode(local.not_restored) : join(",", local.not_restored)
 }

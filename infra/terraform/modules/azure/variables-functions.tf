@@ -106,23 +106,31 @@ variable "backup" {
 variable "restore" {
   description = <<-EOT
     The restore function; null (the default) makes none, and nothing here can write to Kafka.
-    - backup_topic: the topic in the container: orders is its newest generation, orders@1 the first, where it was deleted and created again.
-    - restore_topic: the topic to write to.
+    - backup_topics: the topics in the container, written as `topics`; orders is its newest generation, orders@1 the first, where it was deleted and created again.
+    - restore_topic: the topic to write to. {topic} stands for the original's name, and several topics need it (RESTORE_TOPIC_NAME).
+    - exclude_topics: topics that patterns of backup_topics do not take (RESTORE_EXCLUDE_TOPIC_NAMES).
+    - backup_cluster: id of the cluster that was backed up, where the container has backups of several (BACKUP_CLUSTER).
+    - partitions: some partitions of a single topic: 0,4-7 (BACKUP_PARTITIONS).
+    - as_of: latest, or a time: as of the newest snapshot that is not later (RESTORE_AS_OF).
     - schedule, time_budget_seconds, instance_memory_mb, max_segments: as in backup.
     - kafka: another cluster than the one that is backed up, in the form of the variable kafka.
-    - id: RESTORE_ID; null is BACKUP-to-RESTORE. A new one starts from the beginning, the old one goes on where it stopped.
+    - id: RESTORE_ID; null is BACKUP-to-RESTORE for the whole of one topic, else the program makes one. A new one starts from the beginning, the old one goes on where it stopped.
     - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
     - until: only records of before this time, written the same way (RESTORE_UNTIL).
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
     - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR); null is the original's, as far as there are brokers.
-    - anyway: checks that only warn (RESTORE_ANYWAY): retention, timestamps, compaction and not-empty of the target, expired and missing of the backup, lost-progress.
+    - anyway: checks that only warn (RESTORE_ANYWAY): retention, timestamps, compaction and not-empty of the target, expired, missing and behind of the backup, lost-progress.
     - skip_damaged: go on behind a damaged segment, and record what was skipped (SKIP_DAMAGED).
   EOT
   type = object({
-    backup_topic        = string
+    backup_topics       = list(string)
     restore_topic       = string
+    exclude_topics      = optional(list(string), [])
+    backup_cluster      = optional(string)
+    partitions          = optional(string)
+    as_of               = optional(string)
     schedule            = optional(string, "0 * * * * *")
     time_budget_seconds = optional(number, 480)
     instance_memory_mb  = optional(number, 2048)
@@ -145,20 +153,53 @@ variable "restore" {
   default = null
 
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}(@[1-9][0-9]*)?$", var.restore.backup_topic)) && !endswith(trimsuffix(var.restore.backup_topic, "@1"), ".") && !contains(local.internal_topics, split("@", var.restore.backup_topic)[0])
-    error_message = "restore.backup_topic must be the name of a topic, or of a generation of it (orders@1 is the first). It does not end with a dot, which Azure would drop."
+    condition = var.restore == null ? true : length(var.restore.backup_topics) > 0 && alltrue([
+      for entry in var.restore.backup_topics :
+      startswith(entry, "^") ? can(regex(local.legal_entry, entry)) && can(regexall(entry, "")) && !can(regex(local.unknown_class, entry))
+      : (can(regex("^[a-zA-Z0-9._-]{1,249}(@[1-9][0-9]*)?$", entry)) || can(regex(local.legal_entry, entry))) && !contains(concat([".", ".."], local.internal_topics), split("@", entry)[0]) && (can(regex("[*?]", entry)) || !endswith(trimsuffix(entry, "@1"), "."))
+    ])
+    error_message = "restore.backup_topics must hold names of topics, or of their generations (orders@1 is the first), globs, and regular expressions of whole names, which begin with ^. A name does not end with a dot, which Azure would drop."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9._-]{1,249}$", var.restore.restore_topic)) && !contains(concat([".", ".."], local.internal_topics), var.restore.restore_topic)
-    error_message = "restore.restore_topic must be a legal name of a Kafka topic, and not be one of Kafka's own."
+    condition     = var.restore == null ? true : length(distinct([for entry in var.restore.backup_topics : startswith(entry, "^") ? entry : split("@", entry)[0]])) == length(var.restore.backup_topics)
+    error_message = "restore.backup_topics names a topic twice. Two generations of one would be restored into the same topic."
+  }
+  validation {
+    condition     = var.restore == null ? true : alltrue([for entry in var.restore.exclude_topics : can(regex(local.legal_entry, entry)) && (startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true)])
+    error_message = "restore.exclude_topics must hold names of topics, globs, and regular expressions of whole names, which begin with ^."
+  }
+  validation {
+    condition     = var.restore == null ? true : alltrue([for target in [for entry in var.restore.backup_topics : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "x" : replace(split("@", entry)[0], "/[*?]/", "x"))] : can(regex("^[a-zA-Z0-9._-]{1,249}$", target)) && !contains(concat([".", ".."], local.internal_topics), target)])
+    error_message = "restore.restore_topic must have 1 to 249 letters, digits, dots, underscores and hyphens, and not be one of Kafka's own. {topic} stands for the name of the original."
+  }
+  validation {
+    condition     = var.restore == null ? true : (length(var.restore.backup_topics) == 1 && !can(regex("^\\^|[*?]", join("", var.restore.backup_topics)))) || strcontains(var.restore.restore_topic, "{topic}")
+    error_message = "restore.restore_topic must hold {topic} where backup_topics are several: every topic would be restored into the same one."
+  }
+  validation {
+    condition     = try(var.restore.partitions, null) == null ? true : length(var.restore.backup_topics) == 1 && !can(regex("^\\^|[*?]", join("", var.restore.backup_topics))) && can(regex("^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$", var.restore.partitions))
+    error_message = "restore.partitions are those of one topic, which is named: numbers and ranges, as in 0,4-7."
+  }
+  validation {
+    condition     = try(var.restore.as_of, null) == null ? true : var.restore.as_of == "latest" || can(timecmp(var.restore.as_of, var.restore.as_of))
+    error_message = "restore.as_of is latest, or a time with its offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
+  }
+  validation {
+    condition     = try(var.restore.backup_cluster, null) == null ? true : trimspace(var.restore.backup_cluster) != ""
+    error_message = "restore.backup_cluster must be the id of a cluster, or null."
   }
   validation {
     # Backing up the topic that is being restored would fill the container with copies of itself, and a same-named target doubles its records.
-    condition = var.restore == null ? true : (
-      var.restore.kafka != null
-      || !(contains(var.topics, var.restore.restore_topic) || !startswith(var.restore.restore_topic, "__") && anytrue([for pattern in local.whole_names.topics : can(regex(pattern, var.restore.restore_topic))]))
-      || contains(var.exclude_topics, var.restore.restore_topic) || anytrue([for pattern in local.whole_names.excluded : can(regex(pattern, var.restore.restore_topic)) if !startswith(var.restore.restore_topic, "__")])
-    )
+    condition = var.restore == null ? true : var.restore.kafka != null || alltrue([
+      for target in concat([for entry in var.restore.backup_topics : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "x" : replace(split("@", entry)[0], "/[*?]/", "x"))], flatten([
+        for entry in var.restore.backup_topics : [
+          for name in var.topics : replace(var.restore.restore_topic, "{topic}", name)
+          if can(regex(startswith(entry, "^") ? "^(?:${entry})$" : "^${replace(replace(replace(entry, ".", "[.]"), "?", "."), "*", ".*")}$", name))
+        ]
+      ])) :
+      !(contains(var.topics, target) || !startswith(target, "__") && anytrue([for pattern in local.whole_names.topics : can(regex(pattern, target))]))
+      || contains(var.exclude_topics, target) || anytrue([for pattern in local.whole_names.excluded : can(regex(pattern, target)) if !startswith(target, "__")])
+    ])
     error_message = "restore.restore_topic is one of topics: restoring into a topic that is backed up doubles its records and backs the copies up. Name another topic, or another cluster in restore.kafka, or where a pattern takes it, name it in exclude_topics."
   }
   validation {
@@ -186,7 +227,7 @@ variable "restore" {
     error_message = "restore.replication_factor must be a whole number, 1 or more."
   }
   validation {
-    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9_-]$|^[a-zA-Z0-9._-][a-zA-Z0-9._@-]{0,198}[a-zA-Z0-9_@-]$", coalesce(var.restore.id, "${var.restore.backup_topic}-to-${var.restore.restore_topic}")))
+    condition     = var.restore == null ? true : can(regex("^[a-zA-Z0-9_-]$|^[a-zA-Z0-9._-][a-zA-Z0-9._@-]{0,198}[a-zA-Z0-9_@-]$", coalesce(var.restore.id, (length(var.restore.backup_topics) == 1 && !can(regex("^\\^|[*?]", join("", var.restore.backup_topics)))) && var.restore.as_of == null && var.restore.partitions == null ? "${join("", var.restore.backup_topics)}-to-${replace(var.restore.restore_topic, "{topic}", split("@", join("", var.restore.backup_topics))[0])}" : "made-by-the-program")))
     error_message = "restore.id must have 1 to 200 letters, digits and the signs . _ @ -, not begin with @, and not end with a dot, which Azure would drop. It is needed where BACKUP-to-RESTORE is longer, or ends so."
   }
   validation {

@@ -229,7 +229,8 @@ async fn list_each(
     let mut tries = asker.tries(topics(partitions), Doing::ListOffsets);
     let (start, limit) = (Instant::now(), tries.limit());
     loop {
-        let answer = tries.handle().list_offsets(partitions, offset, read_committed, tries.limit()).await;
+        let handle = tries.handle();
+        let answer = handle.list_offsets(partitions, offset, read_committed, tries.limit()).await;
         let is_last = tries.left() < LEADERLESS || start.elapsed() >= limit * 9 / 10;
         let failure = match answer {
             // None of the partitions has a leader, or exists.
@@ -250,7 +251,7 @@ async fn list_each(
         tries.again(failure).await?;
         // librdkafka remembers that there was no leader, and asks no broker: the last try is one of a new client.
         if knows_no_leader && tries.left() < LEADERLESS {
-            asker.renew()?;
+            asker.renew_from(&handle)?;
         }
     }
 }

@@ -203,6 +203,7 @@ impl TargetCluster for RdKafkaTarget {
         let all: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
         let mut wait = self.wait_of(topic);
         loop {
+            let handle = self.asker.handle();
             let leaderless = match self.extents_now(&all).await? {
                 Ok(extents) => {
                     lock(&self.created).remove(topic);
@@ -215,8 +216,8 @@ impl TargetCluster for RdKafkaTarget {
                 let what = "it has no leader now, so nobody knows what it holds; the next invocation tries again";
                 return Err(KafkaError::new(KafkaErrorKind::Unavailable, leaderless.to_string(), what));
             }
-            // librdkafka remembers that there was no leader, or no such partition.
-            self.asker.renew()?;
+            // librdkafka remembers that there was no leader, or no such partition. One new client is enough for all topics that wait.
+            self.asker.renew_from(&handle)?;
         }
     }
 

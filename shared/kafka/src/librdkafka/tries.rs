@@ -100,10 +100,21 @@ impl Asker {
     /// A new client, which knows nothing old: librdkafka's requests keep to a coordinator or leader that has
     /// moved until its metadata grow old.
     pub(super) fn renew(&self) -> Result<()> {
-        let handle = client::asking(&self.settings, self.group.as_deref())?;
-        // The old one is dropped when no other request waits for the lock.
-        let old = std::mem::replace(&mut *lock(&self.handle), handle);
-        drop(old);
+        self.renew_from(&self.handle())
+    }
+
+    /// The same, unless somebody else did it since `old` was the client: one new client serves all who ask at the same time.
+    pub(super) fn renew_from(&self, old: &Arc<Handle>) -> Result<()> {
+        let is_old = |handle: &Arc<Handle>| Arc::ptr_eq(handle, old);
+        if !is_old(&lock(&self.handle)) {
+            return Ok(());
+        }
+        let new = client::asking(&self.settings, self.group.as_deref())?;
+        let mut handle = lock(&self.handle);
+        let unused = if is_old(&handle) { std::mem::replace(&mut *handle, new) } else { new };
+        // What is not used any more is dropped when no other request waits for the lock.
+        drop(handle);
+        drop(unused);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ variables {
   topics  = ["orders"]
   kafka   = { bootstrap_servers = "broker.example.com:9092", auth = "PLAINTEXT" }
   backup  = { package_path = "tests/package.zip" }
-  restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored" }
+  restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
   alarms  = { emails = ["oncall@example.com"], lag_records = 500000 }
 }
 
@@ -163,7 +163,7 @@ run "daily_backup" {
 run "hourly_backup_and_weekly_restore" {
   variables {
     schedule = { expression = "rate(1 hour)" }
-    restore  = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", expression = "rate(30 days)" }
+    restore  = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", expression = "rate(30 days)" }
     alarms   = { stale_minutes = 120, lag_growing_minutes = 360, errors_in_a_row = 12 }
   }
 
@@ -176,7 +176,7 @@ run "hourly_backup_and_weekly_restore" {
 run "runs_in_a_row_within_a_day_or_a_week" {
   variables {
     schedule = { expression = "rate(1 day)" }
-    restore  = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", expression = "rate(59 minutes)" }
+    restore  = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", expression = "rate(59 minutes)" }
     alarms   = { stale_minutes = 2880, lag_growing_minutes = 8640, errors_in_a_row = 12 }
   }
 

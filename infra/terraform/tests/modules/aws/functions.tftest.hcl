@@ -166,7 +166,7 @@ run "with_restore" {
     reserve_concurrency = false
     restore = {
       package_path       = "tests/package.zip"
-      backup_topic       = "orders@2"
+      backup_topics      = ["orders@2"]
       restore_topic      = "orders.restored"
       partition_strategy = "key"
       replication_factor = 3
@@ -215,11 +215,65 @@ run "with_restore" {
   }
 }
 
+run "a_cluster_is_restored" {
+  variables {
+    restore = {
+      package_path   = "tests/package.zip"
+      backup_topics  = ["orders@1", "pay*", "^users-[0-9]{1,2}"]
+      exclude_topics = ["*-test"]
+      restore_topic  = "{topic}"
+      as_of          = "latest"
+      backup_cluster = "J8_sWPg5TBqGX9dvEPxFyA"
+      anyway         = ["behind"]
+      id             = "drill-2026-11"
+    }
+    restore_kafka = { bootstrap_servers = "other.example.com:9094", auth = "TLS" }
+  }
+
+  assert {
+    condition = {
+      for key, value in output.environment["restore"] : key => value if can(regex("BACKUP_|^RESTORE_", key))
+      } == {
+      BACKUP_TOPIC_NAME           = "[\"orders@1\",\"pay*\",\"^users-[0-9]{1,2}\"]"
+      RESTORE_EXCLUDE_TOPIC_NAMES = "*-test"
+      RESTORE_TOPIC_NAME          = "{topic}"
+      RESTORE_AS_OF               = "latest"
+      BACKUP_CLUSTER              = "J8_sWPg5TBqGX9dvEPxFyA"
+      RESTORE_ANYWAY              = "behind"
+      RESTORE_ID                  = "drill-2026-11"
+      RESTORE_PARTITION_STRATEGY  = "same"
+    }
+    error_message = "environment of the restore: ${jsonencode(output.environment["restore"])}"
+  }
+}
+
+run "some_partitions_are_restored" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "{topic}.drill", partitions = "0,4-7", id = "drill-2026-11" }
+  }
+
+  assert {
+    condition     = output.environment["restore"].BACKUP_PARTITIONS == "0,4-7" && output.environment["restore"].RESTORE_TOPIC_NAME == "{topic}.drill"
+    error_message = "environment of the restore: ${jsonencode(output.environment["restore"])}"
+  }
+}
+
+run "the_name_of_the_original_is_in_the_id" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@2"], restore_topic = "{topic}.drill" }
+  }
+
+  assert {
+    condition     = output.environment["restore"].RESTORE_ID == "orders@2-to-orders.drill"
+    error_message = "environment of the restore: ${jsonencode(output.environment["restore"])}"
+  }
+}
+
 run "restore_runs_when_asked" {
   variables {
     restore = {
       package_path  = "tests/package.zip"
-      backup_topic  = "orders"
+      backup_topics = ["orders"]
       restore_topic = "orders"
       enabled       = true
     }

@@ -127,7 +127,7 @@ run "no_secret" {
 
 run "another_cluster_to_restore_into" {
   variables {
-    restore       = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders" }
+    restore       = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders" }
     restore_kafka = { bootstrap_servers = "b-1.other.example.com:9098", msk_cluster_arn = "arn:aws:kafka:eu-central-1:123456789012:cluster/other/1d3a-7" }
     network = {
       vpc_id                   = "vpc-0a"

@@ -12,7 +12,7 @@ variables {
     msk_cluster_arn   = "arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"
   }
   backup  = { package_path = "tests/package.zip" }
-  restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", id = "drill-1" }
+  restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", id = "drill-1" }
   bucket  = { name = "vault", prefix = "kafka" }
   kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
 }
@@ -206,7 +206,7 @@ run "secret_instead_of_iam" {
       secret_arn         = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_backup-a1b2c3"
       secret_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555"
     }
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", delivery = "at-least-once" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", delivery = "at-least-once" }
   }
 
   assert {
@@ -226,12 +226,53 @@ run "secret_instead_of_iam" {
 
 run "at_least_once_needs_no_transactions" {
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored", delivery = "at-least-once" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", delivery = "at-least-once" }
   }
 
   assert {
     condition     = length([for statement in jsondecode(output.policies["restore"]).Statement : statement if contains(["Groups", "Transactions"], statement.Sid)]) == 0
     error_message = "no group and no transactional id without transactions"
+  }
+}
+
+run "a_cluster_is_restored" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@1", "users", "pay*"], restore_topic = "dr.{topic}", id = "drill-1" }
+  }
+
+  assert {
+    condition = jsonencode([for statement in jsondecode(output.policies["restore"]).Statement : sort(flatten([statement.Resource])) if statement.Sid == "Objects"]) == jsonencode([[
+      "arn:aws:s3:::vault/kafka/@cluster/*",
+      "arn:aws:s3:::vault/kafka/@restore/*",
+      "arn:aws:s3:::vault/kafka/orders/*",
+      "arn:aws:s3:::vault/kafka/pay*/*",
+      "arn:aws:s3:::vault/kafka/pay*@*/*",
+      "arn:aws:s3:::vault/kafka/users/*",
+      "arn:aws:s3:::vault/kafka/users@*/*",
+    ]])
+    error_message = "the topics' own objects: ${output.policies["restore"]}"
+  }
+  assert {
+    condition = jsonencode([for statement in jsondecode(output.policies["restore"]).Statement : sort(flatten([statement.Resource])) if statement.Sid == "Topics"]) == jsonencode([[
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/dr.orders",
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/dr.pay*",
+      "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/dr.users",
+    ]])
+    error_message = "the topics that they are restored into: ${output.policies["restore"]}"
+  }
+}
+
+run "a_regular_expression_is_restored" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["^orders-[0-9]+"], restore_topic = "dr.{topic}", id = "drill-1" }
+  }
+
+  assert {
+    condition = (
+      contains(flatten([for statement in jsondecode(output.policies["restore"]).Statement : statement.Resource if statement.Sid == "Objects"]), "arn:aws:s3:::vault/kafka/*")
+      && contains(flatten([for statement in jsondecode(output.policies["restore"]).Statement : statement.Resource if statement.Sid == "Topics"]), "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/dr.*")
+    )
+    error_message = "what IAM cannot say in a narrower way: ${output.policies["restore"]}"
   }
 }
 

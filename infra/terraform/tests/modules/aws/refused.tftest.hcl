@@ -322,7 +322,7 @@ run "window_of_two_days" {
 run "restore_package_that_is_not_there" {
   command = plan
   variables {
-    restore = { package_path = "tests/nothing.zip", backup_topic = "orders", restore_topic = "copy" }
+    restore = { package_path = "tests/nothing.zip", backup_topics = ["orders"], restore_topic = "copy" }
   }
   expect_failures = [var.restore]
 }
@@ -330,7 +330,7 @@ run "restore_package_that_is_not_there" {
 run "restore_of_a_path" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders/0", restore_topic = "copy" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders/0"], restore_topic = "copy" }
   }
   expect_failures = [var.restore]
 }
@@ -338,7 +338,7 @@ run "restore_of_a_path" {
 run "restore_into_no_topic" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy@2" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy@2" }
   }
   expect_failures = [var.restore]
 }
@@ -346,7 +346,7 @@ run "restore_into_no_topic" {
 run "restore_into_what_is_backed_up" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders" }
   }
   expect_failures = [var.restore]
 }
@@ -354,7 +354,7 @@ run "restore_into_what_is_backed_up" {
 run "restore_id_with_a_star" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", id = "*" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", id = "*" }
   }
   expect_failures = [var.restore]
 }
@@ -362,7 +362,7 @@ run "restore_id_with_a_star" {
 run "restore_id_of_a_claim" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", id = "@target" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", id = "@target" }
   }
   expect_failures = [var.restore]
 }
@@ -370,7 +370,7 @@ run "restore_id_of_a_claim" {
 run "restore_by_cron" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", expression = "cron(0 3 * * ? *)" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", expression = "cron(0 3 * * ? *)" }
   }
   expect_failures = [var.restore]
 }
@@ -378,7 +378,7 @@ run "restore_by_cron" {
 run "restore_with_little_memory" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", memory_mb = 64 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", memory_mb = 64 }
   }
   expect_failures = [var.restore]
 }
@@ -386,7 +386,7 @@ run "restore_with_little_memory" {
 run "restore_without_time" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", timeout_seconds = 5 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", timeout_seconds = 5 }
   }
   expect_failures = [var.restore]
 }
@@ -394,7 +394,7 @@ run "restore_without_time" {
 run "unknown_strategy" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", partition_strategy = "hash" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", partition_strategy = "hash" }
   }
   expect_failures = [var.restore]
 }
@@ -402,7 +402,7 @@ run "unknown_strategy" {
 run "unknown_delivery" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", delivery = "at-most-once" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", delivery = "at-most-once" }
   }
   expect_failures = [var.restore]
 }
@@ -410,7 +410,7 @@ run "unknown_delivery" {
 run "restore_without_threads" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", threads = 0 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", threads = 0 }
   }
   expect_failures = [var.restore]
 }
@@ -418,7 +418,7 @@ run "restore_without_threads" {
 run "no_replicas" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", replication_factor = 0 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", replication_factor = 0 }
   }
   expect_failures = [var.restore]
 }
@@ -426,7 +426,7 @@ run "no_replicas" {
 run "unknown_check" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", anyway = ["everything"] }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", anyway = ["everything"] }
   }
   expect_failures = [var.restore]
 }
@@ -434,7 +434,7 @@ run "unknown_check" {
 run "time_without_offset" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "restored", until = "2026-11-27T14:00:00" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "restored", until = "2026-11-27T14:00:00" }
   }
   expect_failures = [var.restore]
 }
@@ -442,7 +442,7 @@ run "time_without_offset" {
 run "time_that_ends_before_it_begins" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "restored", from = "2026-11-27T15:00:00+01:00", until = "2026-11-27T14:00:00Z" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "restored", from = "2026-11-27T15:00:00+01:00", until = "2026-11-27T14:00:00Z" }
   }
   expect_failures = [var.restore]
 }
@@ -844,7 +844,7 @@ run "half_a_minute" {
 run "generation_with_a_leading_zero" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders@01", restore_topic = "copy" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@01"], restore_topic = "copy" }
   }
   expect_failures = [var.restore]
 }
@@ -852,7 +852,7 @@ run "generation_with_a_leading_zero" {
 run "generation_of_zero" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders@0", restore_topic = "copy" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@0"], restore_topic = "copy" }
   }
   expect_failures = [var.restore]
 }
@@ -860,7 +860,7 @@ run "generation_of_zero" {
 run "restore_of_two_dots" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "..", restore_topic = "copy" }
+    restore = { package_path = "tests/package.zip", backup_topics = [".."], restore_topic = "copy" }
   }
   expect_failures = [var.restore]
 }
@@ -868,7 +868,7 @@ run "restore_of_two_dots" {
 run "restore_of_an_internal_topic" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "__consumer_offsets@2", restore_topic = "copy" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["__consumer_offsets@2"], restore_topic = "copy" }
   }
   expect_failures = [var.restore]
 }
@@ -876,7 +876,7 @@ run "restore_of_an_internal_topic" {
 run "restore_into_two_dots" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = ".." }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = ".." }
   }
   expect_failures = [var.restore]
 }
@@ -884,7 +884,7 @@ run "restore_into_two_dots" {
 run "restore_into_an_internal_topic" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "__consumer_offsets" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "__consumer_offsets" }
   }
   expect_failures = [var.restore]
 }
@@ -892,7 +892,7 @@ run "restore_into_an_internal_topic" {
 run "restore_id_of_two_dots" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", id = ".." }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", id = ".." }
   }
   expect_failures = [var.restore]
 }
@@ -900,7 +900,7 @@ run "restore_id_of_two_dots" {
 run "restore_without_id_of_long_names" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = join("", [for n in range(120) : "a"]), restore_topic = join("", [for n in range(120) : "b"]) }
+    restore = { package_path = "tests/package.zip", backup_topics = [join("", [for n in range(120) : "a"])], restore_topic = join("", [for n in range(120) : "b"]) }
   }
   expect_failures = [var.restore]
 }
@@ -908,7 +908,7 @@ run "restore_without_id_of_long_names" {
 run "restore_with_half_a_thread" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", threads = 1.5 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", threads = 1.5 }
   }
   expect_failures = [var.restore]
 }
@@ -916,7 +916,7 @@ run "restore_with_half_a_thread" {
 run "restore_with_half_a_megabyte" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", memory_mb = 512.5 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", memory_mb = 512.5 }
   }
   expect_failures = [var.restore]
 }
@@ -924,7 +924,7 @@ run "restore_with_half_a_megabyte" {
 run "restore_with_half_a_second" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", timeout_seconds = 60.5 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", timeout_seconds = 60.5 }
   }
   expect_failures = [var.restore]
 }
@@ -932,7 +932,7 @@ run "restore_with_half_a_second" {
 run "restore_of_half_a_segment" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", max_segments = 0.5 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", max_segments = 0.5 }
   }
   expect_failures = [var.restore]
 }
@@ -940,7 +940,7 @@ run "restore_of_half_a_segment" {
 run "half_a_replica" {
   command = plan
   variables {
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "copy", replication_factor = 1.5 }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", replication_factor = 1.5 }
   }
   expect_failures = [var.restore]
 }
@@ -1191,4 +1191,124 @@ run "snapshots_that_expire_while_they_are_locked" {
     bucket = { lock_days = 30, snapshot_expire_days = 29 }
   }
   expect_failures = [var.bucket]
+}
+
+run "restore_of_nothing" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = [], restore_topic = "copy" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_several_into_one" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders", "users"], restore_topic = "copy", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_pattern_into_one" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["ord*"], restore_topic = "copy", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_topic_twice" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders", "orders@1"], restore_topic = "dr.{topic}", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_broken_expression" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["^a("], restore_topic = "dr.{topic}", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_into_other_braces" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "dr.{name}" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_over_what_is_backed_up" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["ord*"], restore_topic = "{topic}", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_without_legal_exclusions" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["ord*"], restore_topic = "dr.{topic}", exclude_topics = ["a b"], id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_partitions_of_several" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["ord*"], restore_topic = "dr.{topic}", partitions = "0", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_partitions_that_are_none" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", partitions = "0..4", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_as_of_a_day" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", as_of = "2026-11-27", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_no_cluster" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", backup_cluster = " " }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_several_without_an_id" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders", "users"], restore_topic = "dr.{topic}" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_as_of_without_an_id" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", as_of = "latest" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_partitions_without_an_id" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", partitions = "0" }
+  }
+  expect_failures = [var.restore]
 }

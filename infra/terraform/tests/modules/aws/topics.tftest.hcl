@@ -238,7 +238,7 @@ run "restore_into_what_a_glob_takes" {
   command = plan
   variables {
     topics  = ["orders*"]
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
   expect_failures = [var.restore]
 }
@@ -247,7 +247,7 @@ run "restore_into_what_a_regular_expression_takes" {
   command = plan
   variables {
     topics  = ["^orders.*"]
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
   expect_failures = [var.restore]
 }
@@ -257,7 +257,7 @@ run "restore_into_what_is_excluded" {
   variables {
     topics         = ["*"]
     exclude_topics = ["*.restored"]
-    restore        = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored" }
+    restore        = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
 }
 
@@ -265,7 +265,7 @@ run "restore_into_what_no_pattern_takes" {
   command = plan
   variables {
     topics  = ["orders-?", "^orders"]
-    restore = { package_path = "tests/package.zip", backup_topic = "orders", restore_topic = "orders.restored" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
 }
 
@@ -273,7 +273,7 @@ run "restore_of_a_pattern" {
   command = plan
   variables {
     topics  = ["orders-*"]
-    restore = { package_path = "tests/package.zip", backup_topic = "orders-*", restore_topic = "restored" }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders-*"], restore_topic = "restored" }
   }
   expect_failures = [var.restore]
 }

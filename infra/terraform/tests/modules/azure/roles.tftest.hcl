@@ -54,7 +54,7 @@ variables {
   location            = "westeurope"
   topics              = ["orders"]
   kafka               = { bootstrap_servers = "kafka01:9092", secrets = { "sasl.password" = "kafka-password" } }
-  restore             = { backup_topic = "orders", restore_topic = "restored" }
+  restore             = { backup_topics = ["orders"], restore_topic = "restored" }
 }
 
 run "exactly_these_roles" {
@@ -143,7 +143,7 @@ run "someone_elses_vault" {
 
   variables {
     key_vault = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-shared/providers/Microsoft.KeyVault/vaults/shared" }
-    restore   = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", secrets = { "sasl.password" = "other-password", "ssl.key.pem" = "other-password" } } }
+    restore   = { backup_topics = ["orders"], restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", secrets = { "sasl.password" = "other-password", "ssl.key.pem" = "other-password" } } }
   }
 
   assert {

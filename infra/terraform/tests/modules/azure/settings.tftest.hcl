@@ -80,7 +80,7 @@ run "longest_name" {
   variables {
     name    = "abcdefghijklmn"
     kafka   = { bootstrap_servers = "kafka01:9092", secrets = { "sasl.password" = "kafka-password" } }
-    restore = { backup_topic = "orders", restore_topic = "restored" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
   }
 
   assert {
@@ -228,7 +228,7 @@ run "settings_of_restore" {
   variables {
     storage = { prefix = "kafka/production" }
     restore = {
-      backup_topic        = "orders@2"
+      backup_topics       = ["orders@2"]
       restore_topic       = "orders-restored"
       schedule            = "*/30 * * * * *"
       id                  = "drill-1"
@@ -288,12 +288,51 @@ run "settings_of_restore" {
   }
 }
 
+run "settings_of_a_restore_of_a_cluster" {
+  command = plan
+
+  variables {
+    restore = {
+      backup_topics  = ["orders@1", "pay*"]
+      exclude_topics = ["*-test"]
+      restore_topic  = "{topic}"
+      as_of          = "2026-11-27T15:00:00+01:00"
+      backup_cluster = "J8_sWPg5TBqGX9dvEPxFyA"
+      kafka          = { bootstrap_servers = "other01:9092" }
+    }
+  }
+
+  assert {
+    condition = { for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.name => setting.value if can(regex("^BACKUP_|_TOPIC_|_AS_OF|RESTORE_ID", setting.name)) } == {
+      BACKUP_CLUSTER              = "J8_sWPg5TBqGX9dvEPxFyA"
+      BACKUP_TOPIC_NAME           = "orders@1,pay*"
+      RESTORE_AS_OF               = "2026-11-27T15:00:00+01:00"
+      RESTORE_EXCLUDE_TOPIC_NAMES = "*-test"
+      RESTORE_TOPIC_NAME          = "{topic}"
+    }
+    error_message = "What is restored, without an id: the program makes it."
+  }
+}
+
+run "settings_of_a_restore_of_partitions" {
+  command = plan
+
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "{topic}.drill", partitions = "0,4-7" }
+  }
+
+  assert {
+    condition     = join(";", [for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.value if setting.name == "BACKUP_PARTITIONS"]) == "0,4-7"
+    error_message = "Some partitions."
+  }
+}
+
 run "keys_of_all" {
   command = plan
 
   variables {
     storage = { prefix = "kafka" }
-    restore = { backup_topic = "orders", restore_topic = "restored", id = "drill-1", replication_factor = 3, anyway = ["retention"], from = "2026-11-01T00:00:00Z", until = "2026-11-27T14:00:00Z" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", id = "drill-1", replication_factor = 3, anyway = ["retention"], from = "2026-11-01T00:00:00Z", until = "2026-11-27T14:00:00Z" }
   }
 
   assert {

@@ -180,7 +180,7 @@ run "restore_into_what_a_glob_takes" {
   command = plan
   variables {
     topics  = ["orders*"]
-    restore = { backup_topic = "orders", restore_topic = "orders.restored" }
+    restore = { backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
   expect_failures = [var.restore]
 }
@@ -189,7 +189,7 @@ run "restore_into_what_a_regular_expression_takes" {
   command = plan
   variables {
     topics  = ["^orders.*"]
-    restore = { backup_topic = "orders", restore_topic = "orders.restored" }
+    restore = { backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
   expect_failures = [var.restore]
 }
@@ -199,7 +199,7 @@ run "restore_into_what_is_excluded" {
   variables {
     topics         = ["*"]
     exclude_topics = ["*.restored"]
-    restore        = { backup_topic = "orders", restore_topic = "orders.restored" }
+    restore        = { backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
 }
 
@@ -207,7 +207,7 @@ run "restore_into_what_no_pattern_takes" {
   command = plan
   variables {
     topics  = ["orders-?", "^orders"]
-    restore = { backup_topic = "orders", restore_topic = "orders.restored" }
+    restore = { backup_topics = ["orders"], restore_topic = "orders.restored" }
   }
 }
 
@@ -215,7 +215,7 @@ run "restore_of_a_pattern" {
   command = plan
   variables {
     topics  = ["orders-*"]
-    restore = { backup_topic = "orders-*", restore_topic = "restored" }
+    restore = { backup_topics = ["orders-*"], restore_topic = "restored" }
   }
   expect_failures = [var.restore]
 }

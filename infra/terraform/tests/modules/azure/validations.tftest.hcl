@@ -174,7 +174,7 @@ run "secret_that_the_program_decides" {
 run "property_that_the_restore_decides" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "message.max.bytes" = "1000" } } }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "message.max.bytes" = "1000" } } }
   }
   expect_failures = [var.restore]
 }
@@ -182,7 +182,7 @@ run "property_that_the_restore_decides" {
 run "secret_that_the_restore_decides" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", secrets = { "transactional.id" = "name-of-a-secret" } } }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", secrets = { "transactional.id" = "name-of-a-secret" } } }
   }
   expect_failures = [var.restore]
 }
@@ -310,7 +310,7 @@ run "level_out_of_range" {
 run "generation_with_a_leading_zero" {
   command = plan
   variables {
-    restore = { backup_topic = "orders@01", restore_topic = "restored" }
+    restore = { backup_topics = ["orders@01"], restore_topic = "restored" }
   }
   expect_failures = [var.restore]
 }
@@ -318,7 +318,7 @@ run "generation_with_a_leading_zero" {
 run "restore_pattern" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "re*" }
+    restore = { backup_topics = ["orders"], restore_topic = "re*" }
   }
   expect_failures = [var.restore]
 }
@@ -326,7 +326,7 @@ run "restore_pattern" {
 run "restore_into_a_topic_that_is_backed_up" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "orders" }
+    restore = { backup_topics = ["orders"], restore_topic = "orders" }
   }
   expect_failures = [var.restore]
 }
@@ -334,7 +334,7 @@ run "restore_into_a_topic_that_is_backed_up" {
 run "restore_schedule_of_five_fields" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", schedule = "* * * * *" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", schedule = "* * * * *" }
   }
   expect_failures = [var.restore]
 }
@@ -342,7 +342,7 @@ run "restore_schedule_of_five_fields" {
 run "restore_time_budget_beyond_the_platform" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", time_budget_seconds = 600 }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", time_budget_seconds = 600 }
   }
   expect_failures = [var.restore]
 }
@@ -350,7 +350,7 @@ run "restore_time_budget_beyond_the_platform" {
 run "restore_memory_not_on_offer" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", instance_memory_mb = 8192 }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", instance_memory_mb = 8192 }
   }
   expect_failures = [var.restore]
 }
@@ -358,7 +358,7 @@ run "restore_memory_not_on_offer" {
 run "restore_half_a_segment" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", max_segments = 0.5 }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", max_segments = 0.5 }
   }
   expect_failures = [var.restore]
 }
@@ -366,7 +366,7 @@ run "restore_half_a_segment" {
 run "restore_no_threads" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", threads = 0 }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", threads = 0 }
   }
   expect_failures = [var.restore]
 }
@@ -374,7 +374,7 @@ run "restore_no_threads" {
 run "restore_no_replicas" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", replication_factor = 0 }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", replication_factor = 0 }
   }
   expect_failures = [var.restore]
 }
@@ -382,7 +382,7 @@ run "restore_no_replicas" {
 run "restore_id_with_a_slash" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", id = "a/b" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", id = "a/b" }
   }
   expect_failures = [var.restore]
 }
@@ -390,7 +390,7 @@ run "restore_id_with_a_slash" {
 run "restore_id_of_a_claim" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", id = "@target" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", id = "@target" }
   }
   expect_failures = [var.restore]
 }
@@ -398,7 +398,7 @@ run "restore_id_of_a_claim" {
 run "unknown_delivery" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", delivery = "at-most-once" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", delivery = "at-most-once" }
   }
   expect_failures = [var.restore]
 }
@@ -406,7 +406,7 @@ run "unknown_delivery" {
 run "unknown_strategy" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", partition_strategy = "round-robin" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", partition_strategy = "round-robin" }
   }
   expect_failures = [var.restore]
 }
@@ -414,7 +414,7 @@ run "unknown_strategy" {
 run "unknown_check" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", anyway = ["everything"] }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", anyway = ["everything"] }
   }
   expect_failures = [var.restore]
 }
@@ -422,7 +422,7 @@ run "unknown_check" {
 run "time_without_offset" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", until = "2026-11-27T14:00:00" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", until = "2026-11-27T14:00:00" }
   }
   expect_failures = [var.restore]
 }
@@ -430,7 +430,7 @@ run "time_without_offset" {
 run "time_that_ends_before_it_begins" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", from = "2026-11-27T15:00:00+01:00", until = "2026-11-27T14:00:00Z" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", from = "2026-11-27T15:00:00+01:00", until = "2026-11-27T14:00:00Z" }
   }
   expect_failures = [var.restore]
 }
@@ -438,7 +438,7 @@ run "time_that_ends_before_it_begins" {
 run "restore_brokers_without_a_port" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01" } }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", kafka = { bootstrap_servers = "other01" } }
   }
   expect_failures = [var.restore]
 }
@@ -446,7 +446,7 @@ run "restore_brokers_without_a_port" {
 run "restore_property_in_capitals" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "ACKS" = "all" } } }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "ACKS" = "all" } } }
   }
   expect_failures = [var.restore]
 }
@@ -454,7 +454,7 @@ run "restore_property_in_capitals" {
 run "restore_password_in_properties" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "sasl.password" = "hunter2" } } }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", kafka = { bootstrap_servers = "other01:9092", properties = { "sasl.password" = "hunter2" } } }
   }
   expect_failures = [var.restore]
 }
@@ -687,7 +687,7 @@ run "schedule_of_seven_fields" {
 run "restore_seconds_out_of_range" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", schedule = "99 x x x x x" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", schedule = "99 x x x x x" }
   }
   expect_failures = [var.restore]
 }
@@ -719,7 +719,7 @@ run "prefix_part_that_ends_with_a_dot" {
 run "restore_of_a_dot" {
   command = plan
   variables {
-    restore = { backup_topic = "orders.", restore_topic = "restored" }
+    restore = { backup_topics = ["orders."], restore_topic = "restored" }
   }
   expect_failures = [var.restore]
 }
@@ -727,7 +727,7 @@ run "restore_of_a_dot" {
 run "restore_of_an_internal_topic" {
   command = plan
   variables {
-    restore = { backup_topic = "__transaction_state", restore_topic = "restored" }
+    restore = { backup_topics = ["__transaction_state"], restore_topic = "restored" }
   }
   expect_failures = [var.restore]
 }
@@ -735,7 +735,7 @@ run "restore_of_an_internal_topic" {
 run "restore_into_two_dots" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = ".." }
+    restore = { backup_topics = ["orders"], restore_topic = ".." }
   }
   expect_failures = [var.restore]
 }
@@ -743,7 +743,7 @@ run "restore_into_two_dots" {
 run "restore_into_an_internal_topic" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "__consumer_offsets" }
+    restore = { backup_topics = ["orders"], restore_topic = "__consumer_offsets" }
   }
   expect_failures = [var.restore]
 }
@@ -751,7 +751,7 @@ run "restore_into_an_internal_topic" {
 run "restore_id_that_ends_with_a_dot" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored", id = "drill." }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", id = "drill." }
   }
   expect_failures = [var.restore]
 }
@@ -759,7 +759,7 @@ run "restore_id_that_ends_with_a_dot" {
 run "restore_without_id_that_would_end_with_a_dot" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "restored." }
+    restore = { backup_topics = ["orders"], restore_topic = "restored." }
   }
   expect_failures = [var.restore]
 }
@@ -768,14 +768,14 @@ run "schedules_that_are_taken" {
   command = plan
   variables {
     backup  = { schedule = "0 0,30 9-17/2 1,15 Jan-Mar Mon-Friday" }
-    restore = { backup_topic = "orders", restore_topic = "restored.", id = "drill-1", schedule = "*/30 5/15 * * * 0", anyway = ["expired", "lost-progress"] }
+    restore = { backup_topics = ["orders"], restore_topic = "restored.", id = "drill-1", schedule = "*/30 5/15 * * * 0", anyway = ["expired", "lost-progress"] }
   }
 }
 
 run "another_cluster_may_have_the_same_topic" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "orders", kafka = { bootstrap_servers = "other01:9092" } }
+    restore = { backup_topics = ["orders"], restore_topic = "orders", kafka = { bootstrap_servers = "other01:9092" } }
   }
   assert {
     condition     = contains(keys(azapi_resource.function), "restore")
@@ -917,4 +917,100 @@ run "snapshots_that_are_deleted_at_once" {
     storage = { snapshot_delete_after_days = 6 }
   }
   expect_failures = [var.storage]
+}
+
+run "restore_of_nothing" {
+  command = plan
+  variables {
+    restore = { backup_topics = [], restore_topic = "copy" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_several_into_one" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders", "users"], restore_topic = "copy", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_pattern_into_one" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["ord*"], restore_topic = "copy", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_topic_twice" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders", "orders@1"], restore_topic = "dr.{topic}", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_broken_expression" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["^a("], restore_topic = "dr.{topic}", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_into_other_braces" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "dr.{name}" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_over_what_is_backed_up" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["ord*"], restore_topic = "{topic}", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_without_legal_exclusions" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["ord*"], restore_topic = "dr.{topic}", exclude_topics = ["a b"], id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_partitions_of_several" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["ord*"], restore_topic = "dr.{topic}", partitions = "0", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_partitions_that_are_none" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "copy", partitions = "0..4", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_as_of_a_day" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "copy", as_of = "2026-11-27", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_no_cluster" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "copy", backup_cluster = " " }
+  }
+  expect_failures = [var.restore]
 }

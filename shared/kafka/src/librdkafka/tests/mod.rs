@@ -19,4 +19,5 @@ mod limits;
 mod login;
 mod outage;
 mod real;
+mod topics;
 mod writers;
