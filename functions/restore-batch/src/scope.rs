@@ -87,6 +87,10 @@ impl Restore {
         for what in series {
             self.accept(&mut scope, what, "missing");
         }
+        for ScopedTopic { source, .. } in &scope.topics {
+            let topic = names::parse_topic_folder(&source.folder).map_or("", |(topic, _)| topic);
+            self.settings.target.legal_of(topic).map_err(|what| Error::request(format!("{what} (RESTORE_TOPIC_NAME); nothing was written")))?;
+        }
         scope.topics.sort_by(|a, b| a.source.folder.cmp(&b.source.folder));
         if let Some(twice) = twice(&scope.topics) {
             return Err(Error::request(twice));

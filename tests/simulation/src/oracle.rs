@@ -70,7 +70,7 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
                 let is_whole = check_restored(world, restored, partition, &values, delivery, outcome)?;
                 if is_whole && delivery == Delivery::ExactlyOnce {
                     let id = owner(world, bucket, restored).await.unwrap_or_else(|| restore_id(restored));
-                    check_told(bucket, &id, restored, partition, values.len() as u64, &gaps).await?;
+                    check_told(bucket, &id, &life.folder, partition, values.len() as u64, &gaps).await?;
                 }
             }
         }
