@@ -26,6 +26,7 @@ mod missing;
 mod pace;
 mod partition;
 mod plan;
+mod progress;
 mod replay;
 mod report;
 mod scope;
