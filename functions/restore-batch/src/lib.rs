@@ -34,6 +34,8 @@ mod source;
 mod strategy;
 mod target;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
