@@ -24,7 +24,7 @@ mod witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use archive::catalog::{BackedUp, Completeness, Inventory, Snapshot, Told, names};
+use archive::catalog::{BackedUp, Completeness, Inventory, PartitionStates, Snapshot, Told, names};
 use backup_batch::BackupReport;
 use kafka::{Pattern, Selection};
 use kernel::clock::{Clock, Millis};
@@ -335,12 +335,12 @@ impl Cluster {
             let mut backed_up = BackedUp::default();
             backed_up.add(&last);
             for (topic, of) in &last.topics {
-                for (number, partition) in &of.partitions {
-                    let verdict = backed_up.judge(of, *number, partition);
+                for state in of.states().filter(|state| of.partitions.contains_key(&state.partition)) {
+                    let verdict = backed_up.judge(state);
                     // Of a log that holds nothing nobody learns whether it lost its end.
-                    let is_empty = partition.log.is_some_and(|log| log.end <= log.log_start);
+                    let is_empty = state.log.is_some_and(|log| log.end <= log.start);
                     if verdict != Completeness::Complete && !is_empty {
-                        return Err(format!("{name}: {topic}/{number} is caught up, and called {verdict:?}: {partition:?}"));
+                        return Err(format!("{name}: {topic} is caught up, and called {verdict:?}: {state:?}"));
                     }
                 }
             }

@@ -52,7 +52,7 @@ pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segment
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
-pub use completeness::{BackedUp, Completeness};
+pub use completeness::{BackedUp, Completeness, LogRange, PartitionState, PartitionStates};
 pub use create_only::check_create_only;
 pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};
@@ -67,4 +67,4 @@ pub use snapshot::{BackedUpEnds, GroupSnapshot, LogSnapshot, OffsetSnapshot, Par
 pub use snapshots::{SnapshotEntry, Snapshots};
 pub use spans::{Span, pair};
 pub use strategy::PartitionStrategy;
-pub use summary::{PartitionState, SnapshotSummary, TopicSummary, summaries};
+pub use summary::{SnapshotSummary, TopicSummary, summaries};

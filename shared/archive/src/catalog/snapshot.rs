@@ -6,7 +6,7 @@ use kafka::{Acl, Broker, ScramUser, TopicId};
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::names;
+use crate::catalog::{LogRange, PartitionState, PartitionStates, names};
 
 /// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created once, never replaced.
 ///
@@ -119,6 +119,27 @@ impl TopicSnapshot {
     /// Folder of the generation that a partition's `backed_up` is of.
     pub fn folder_of<'a>(&'a self, partition: &'a PartitionSnapshot) -> Option<&'a str> {
         partition.folder.as_deref().or(self.folder.as_deref())
+    }
+}
+
+impl PartitionStates for TopicSnapshot {
+    fn states(&self) -> impl Iterator<Item = PartitionState<'_>> {
+        (0..self.partition_count).map(|partition| {
+            let of = self.partitions.get(&partition);
+            PartitionState {
+                folder: of.map_or(self.folder.as_deref(), |of| self.folder_of(of)),
+                partition,
+                backed_up: of.and_then(|of| of.backed_up),
+                log: of.and_then(|of| of.log).map(|log| LogRange { start: log.log_start, end: log.end }),
+                diverged: of.is_some_and(|of| of.diverged),
+            }
+        })
+    }
+}
+
+impl PartitionStates for Snapshot {
+    fn states(&self) -> impl Iterator<Item = PartitionState<'_>> {
+        self.topics.values().flat_map(PartitionStates::states)
     }
 }
 
