@@ -18,6 +18,7 @@
 //! | `snapshot_object.rs` | how that is written and read, within bounds |
 //! | `snapshots.rs` | which snapshots there are |
 //! | `summary.rs` | what a list tells of each snapshot |
+//! | `earlier.rs` | which of a day have to be read, as each takes along what others said |
 //! | `inventory.rs` | what they say was backed up, to be compared with what is there |
 //! | `completeness.rs` | whether the bucket has all that a snapshot saw |
 //! | `checkpoint.rs` | how far a restore is |
@@ -30,6 +31,7 @@ mod claim;
 mod commit;
 mod completeness;
 mod create_only;
+mod earlier;
 mod gaps;
 mod generation;
 mod generations;
@@ -54,11 +56,12 @@ pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
 pub use completeness::{BackedUp, Completeness, LogRange, PartitionState, PartitionStates};
 pub use create_only::check_create_only;
+pub use earlier::Covered;
 pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
 pub use identity::{RestoreChoice, RestoreIdentity};
-pub use inventory::{FolderKept, Inventory, Missing, PartitionKept, ends_told_by};
+pub use inventory::{FolderKept, Inventory, Missing, PartitionKept};
 pub use lineage::Lineage;
 pub use newest::what_is_there;
 pub use packing::Packing;
