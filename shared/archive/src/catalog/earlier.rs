@@ -97,8 +97,9 @@ impl Part {
         let part: Self = read_part(store, name).await?;
         // A folder that is not the topic's own would lead anywhere.
         for (topic, of) in &part.topics {
-            let folders = of.partitions.values().filter_map(|partition| partition.folder.as_ref()).chain(&of.folder);
-            for folder in folders.filter(|folder| names::parse_topic_folder(folder).is_none_or(|(of, _)| of != topic)) {
+            let mut folders = of.partitions.values().filter_map(|partition| partition.folder.as_ref()).chain(&of.folder);
+            let is_foreign = |folder: &&String| names::parse_topic_folder(folder).is_none_or(|(of, _)| of != topic);
+            if let Some(folder) = folders.find(is_foreign) {
                 let what = format!("it says that topic {topic:?} is in folder {folder:?}, which is not the topic's");
                 return Err(StoreError::new(StoreErrorKind::Damaged, store.location(name), what).into());
             }
