@@ -1,6 +1,6 @@
 //! Whether the bucket has all that a snapshot saw of a partition, as far as snapshots tell. Lists and restores ask here, and nowhere else.
 
-use crate::catalog::BackedUpEnds;
+use std::collections::BTreeMap;
 
 /// What a snapshot says of a partition, as far as its completeness depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum Completeness {
 /// How far partitions were backed up, as snapshots say. Go from the newest snapshot to the oldest: [`add`](Self::add) it, then [`judge`](Self::judge)
 /// its partitions. No snapshot has to stay in memory for that.
 #[derive(Debug, Default)]
-pub struct BackedUp(BackedUpEnds);
+pub struct BackedUp(BTreeMap<String, BTreeMap<i32, i64>>);
 
 impl BackedUp {
     /// Counts what this snapshot says was in the bucket. Not of a log that lost its end: it is another one than was backed up.

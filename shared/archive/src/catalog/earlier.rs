@@ -8,55 +8,15 @@ use std::future::ready;
 
 use futures::{Stream, StreamExt, stream};
 use kernel::clock::Millis;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
-use crate::catalog::{BackedUpEnds, Snapshot, SnapshotEntry, Snapshots, names};
+use crate::catalog::{BackedUpEnds, Covered, Snapshot, SnapshotEntry, Snapshots, names};
 use crate::{Error, Result};
 
 /// Snapshots that are read for a new one. What it has not read it does not cover, so a reader does.
 const MOST: usize = 16;
-
-/// Snapshots of a day, by the times that their names have.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Covered(Vec<Run>);
-
-/// Times at the same distance from each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Run {
-    first: Millis,
-    last: Millis,
-    step: Millis,
-}
-
-impl Covered {
-    fn of(times: &BTreeSet<Millis>) -> Self {
-        let mut runs: Vec<Run> = Vec::new();
-        for at in times {
-            match runs.last_mut() {
-                Some(run) if run.first == run.last => (run.last, run.step) = (*at, *at - run.first),
-                Some(run) if run.last + run.step == *at => run.last = *at,
-                _ => runs.push(Run { first: *at, last: *at, step: 0 }),
-            }
-        }
-        Self(runs)
-    }
-
-    /// Whether the snapshot of this time is one of them.
-    fn contains(&self, at: Millis) -> bool {
-        let is_in = |run: &Run| {
-            let from_first = at.checked_sub(run.first).and_then(|distance| distance.checked_rem(run.step));
-            at == run.first || (run.first..=run.last).contains(&at) && from_first == Some(0)
-        };
-        self.0.iter().any(is_in)
-    }
-
-    /// Whether it is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 /// The part of a snapshot that says what was in the bucket.
 #[derive(Debug, Deserialize)]
@@ -248,27 +208,6 @@ mod tests {
 
     fn of(known: &[(&str, i64)]) -> Vec<(String, Option<i64>)> {
         known.iter().map(|(folder, end)| ((*folder).to_owned(), Some(*end))).collect()
-    }
-
-    #[test]
-    fn times_are_found_again_and_no_others() {
-        for times in [&[][..], &[7], &[0, 5, 10, 15, 16, 30], &[3, 4, 6, 9, 10, 11]] {
-            let times: BTreeSet<Millis> = times.iter().copied().collect();
-            let covered = Covered::of(&times);
-            assert!((-1..40).all(|at| covered.contains(at) == times.contains(&at)), "{times:?}: {covered:?}");
-        }
-        let day: BTreeSet<Millis> = (0..288).map(|slot| slot * STEP).collect();
-        assert_eq!(Covered::of(&day).0.len(), 1, "a day without a pause is one run");
-    }
-
-    #[test]
-    fn a_run_that_nobody_wrote_breaks_nothing() {
-        for (first, last, step) in [(i64::MIN, i64::MAX, 0), (i64::MIN, i64::MAX, -1), (i64::MAX, i64::MIN, i64::MIN), (0, 9, i64::MIN)] {
-            let covered = Covered(vec![Run { first, last, step }]);
-            for at in [i64::MIN, -1, 0, 1, i64::MAX] {
-                covered.contains(at);
-            }
-        }
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@
 //! | `snapshot_object.rs` | how that is written and read, within bounds |
 //! | `snapshots.rs` | which snapshots there are |
 //! | `summary.rs` | what a list tells of each snapshot |
-//! | `earlier.rs` | which of a day have to be read, as each takes along what others said |
+//! | `earlier.rs`, `covered.rs` | which of a day have to be read, as each takes along what others said |
 //! | `inventory.rs` | what they say was backed up, to be compared with what is there |
 //! | `completeness.rs` | whether the bucket has all that a snapshot saw |
 //! | `checkpoint.rs` | how far a restore is |
@@ -30,6 +30,7 @@ mod checkpoint;
 mod claim;
 mod commit;
 mod completeness;
+mod covered;
 mod create_only;
 mod earlier;
 mod gaps;
@@ -55,8 +56,8 @@ pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, R
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
 pub use completeness::{BackedUp, Completeness, LogRange, PartitionState, PartitionStates};
+pub use covered::Covered;
 pub use create_only::check_create_only;
-pub use earlier::Covered;
 pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
