@@ -11,7 +11,7 @@ use restore_batch::{Invocation, PartitionReport, Plan, PlannedTopic, RestoreRepo
 use crate::cli::Mode;
 use crate::output::{Output, bytes, table, with_lines};
 use crate::progress::Bars;
-use crate::rounds::{Round, Rounds};
+use crate::rounds::{Failure, Round, Rounds};
 use crate::setup;
 
 /// Runs the restore. Whether everything succeeded.
@@ -42,7 +42,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
         }
         let before = std::mem::replace(&mut reached, report.all_partitions().map(progress_of).collect());
         let moved = report.succeeded && !report.caught_up && reached != before;
-        Round { succeeded: report.succeeded, moved, caught_up: report.caught_up, heals: report.heals() }
+        Round { failure: Failure::of(report.succeeded, report.heals()), moved, caught_up: report.caught_up }
     };
     rounds.run(&budget, bars.as_ref(), invoke, tell).await
 }
@@ -100,7 +100,8 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
         String::new(),
     ]);
     text.push_str(&table(["TOPIC", "PARTITIONS", "OFFSETS", "STORED", "TARGET"], rows));
-    let in_the_way: Vec<String> = plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
+    let in_the_way: Vec<String> =
+        plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
     text = with_lines(text, "note", &plan.notes);
     match in_the_way.is_empty() {
         true => with_lines(text, "in the way", &["nothing".to_owned()]),

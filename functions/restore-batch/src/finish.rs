@@ -22,7 +22,10 @@ impl Restore {
         }
         let Some(finished) = Finished::load(self.store.as_ref(), self.id()).await? else { return Ok(None) };
         if finished.run != noted.run {
-            return Err(Error::taken(format!("RESTORE_ID {:?}: another restore that had this id is finished; choose a new one", self.id())));
+            return Err(Error::taken(format!(
+                "RESTORE_ID {:?}: another restore that had this id is finished; choose a new one",
+                self.id()
+            )));
         }
         let targets: Vec<String> = finished.topics.iter().map(|topic| topic.target.clone()).collect();
         let there = self.cluster.find_all(&targets).await?;
@@ -44,6 +47,7 @@ impl Restore {
         let all = finished.topics.iter().map(|topic| topic.partitions).sum();
         report.done = Some(DonePartitions { partitions_to_restore: all, partitions_done: all });
         report.finished_at = Some(finished.at);
+        report.offsets_left = Some(0);
         Ok(Some(report))
     }
 
@@ -66,6 +70,7 @@ impl Restore {
         let finished = Finished { format_version: Finished::FORMAT, run: noted.run.clone(), topics, at: self.clock.now() };
         report.has_finished = finished.create(self.store.as_ref(), self.id()).await?;
         report.finished_at = Some(finished.at);
+        report.offsets_left = Some(0);
         for (of, topic) in report.topics.iter_mut().zip(&finished.topics) {
             of.sum_up(topic);
         }

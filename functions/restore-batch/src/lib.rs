@@ -30,11 +30,11 @@ mod progress;
 mod replay;
 mod report;
 mod scope;
+#[cfg(test)]
+mod several;
 mod source;
 mod strategy;
 mod target;
-#[cfg(test)]
-mod several;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -114,7 +114,9 @@ async fn nothing_begins_when_something_of_it_is_missing_or_in_the_way() {
     assert!(error.contains("copy-orders") && error.contains("is not empty"), "{error}");
     assert!(RestoreIdentity::load(targets.bucket.as_ref(), "drill").await.unwrap().is_none());
     let plan = others.restore().plan().await.unwrap();
-    assert!(!plan.can_begin() && plan.topics.iter().any(|topic| topic.problem.as_ref().is_some_and(|problem| problem.contains("not empty"))));
+    assert!(
+        !plan.can_begin() && plan.topics.iter().any(|topic| topic.problem.as_ref().is_some_and(|problem| problem.contains("not empty")))
+    );
     others.settings.topics = selection(&["*"], &["orders", "bills", "gone"]);
     assert!(others.invoke().await.succeeded);
 }
