@@ -34,8 +34,10 @@ configure() {
   mkdir -p "$work/$1/bucket"
   echo "{$common, \"TOPIC_NAMES\": [\"$source_topic\"], \"GROUP_ID\": \"$source_topic-$1\", \"NUMBER_OF_MESSAGE_PER_BACKUP_FILE\": $4," \
     "\"RETRY_UPLOAD_SECONDS\": 1}" >"$work/$1/backup.json"
-  echo "{$common, \"BACKUP_TOPIC_NAME\": \"$source_topic\", \"RESTORE_TOPIC_NAME\": \"$source_topic-$1\"," \
-    "\"RESTORE_PARTITION_STRATEGY\": \"same\"}" >"$work/$1/restore.json"
+  # On a folder a restore of a pattern, which has cuts and ends; on MinIO one of a topic, which is followed.
+  local what="\"BACKUP_TOPIC_NAME\": \"$source_topic\", \"RESTORE_TOPIC_NAME\": \"$source_topic-$1\""
+  [[ $2 != folder ]] || what="\"BACKUP_TOPIC_NAME\": \"$source_topic*\", \"RESTORE_TOPIC_NAME\": \"{topic}-$1\""
+  echo "{$common, $what, \"RESTORE_PARTITION_STRATEGY\": \"same\"}" >"$work/$1/restore.json"
 }
 
 # run COMMAND ROUND [WRAPPER…]: the program on the configuration of that round, with nothing in its environment that configures it.
