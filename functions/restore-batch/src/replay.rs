@@ -154,6 +154,10 @@ impl PartitionRestore<'_> {
             self.reached.inside = Some(entry.start);
             self.open.last.clone_from(&entry.name);
             self.write_group(&group, chooser).await?;
+            // First: what another invocation has reached may be the cut.
+            if self.is_overtaken {
+                return Ok(());
+            }
             if self.is_at_cut() {
                 break;
             }
