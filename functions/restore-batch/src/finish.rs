@@ -28,7 +28,7 @@ impl Restore {
             )));
         }
         let targets: Vec<String> = finished.topics.iter().map(|topic| topic.target.clone()).collect();
-        let there = self.cluster.find_all(&targets).await?;
+        let there = self.there(&targets, &targets.iter().map(String::as_str).collect()).await?;
         let mut report = RestoreReport::new(self, Some(noted));
         for topic in &finished.topics {
             let mut of = TopicReport::of_finished(topic);

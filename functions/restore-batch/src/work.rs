@@ -125,7 +125,8 @@ impl Work {
         let done = Done::read(restore.store.as_ref(), restore.id(), &noted.run).await?;
         let bound = restore.bindings(&noted).await?;
         let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
-        let there = restore.cluster.find_all(&targets).await?;
+        let known = noted.topics.iter().zip(&bound).filter(|(_, bound)| bound.is_some()).map(|(topic, _)| topic.target.as_str());
+        let there = restore.there(&targets, &known.collect()).await?;
         let all = noted.topics.iter().map(|topic| to_restore(topic).count()).sum::<usize>();
         let (mut left, mut offsets) = (0, 0);
         for topic in &noted.topics {
@@ -228,7 +229,10 @@ impl Work {
             restore.finish(noted, &mut report).await?;
         }
         for (slot, of) in self.slots.iter().zip(&mut report.topics) {
-            if let Some(topic) = slot.restore.get().filter(|_| of.caught_up && of.error.is_none()) {
+            let is_whole = of.caught_up && of.error.is_none() && (self.shared.counts.is_none() || report.has_finished);
+            // An earlier invocation may have restored all of it.
+            let topic = if is_whole { Some(self.prepared(slot).await?) } else { None };
+            if let Some(topic) = topic {
                 topic.tell_of_configs(of).await;
             }
         }
