@@ -257,3 +257,92 @@ pub(super) fn check_version(store: &dyn ObjectStore, name: &str, found: u32, kno
 fn other(restore_id: &str, what: String) -> Result<()> {
     Err(Error::taken(format!("RESTORE_ID {restore_id:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written")))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use store::testing::MemoryStore;
+
+    use super::*;
+
+    fn choice(topics: &[&str], target: &str) -> RestoreChoice {
+        RestoreChoice {
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            excluded: Vec::new(),
+            backup_cluster: None,
+            partitions: None,
+            as_of: None,
+            target: target.to_owned(),
+            cluster_id: Some("dr".to_owned()),
+            strategy: PartitionStrategy::Same,
+            times: Times::default(),
+        }
+    }
+
+    fn identity(choice: RestoreChoice, folders: &[(&str, &str)]) -> RestoreIdentity {
+        let topic = |(folder, target): &(&str, &str)| RestoredTopic {
+            folder: (*folder).to_owned(),
+            target: (*target).to_owned(),
+            cuts: Some(BTreeMap::from([(0, 7)])),
+            then: None,
+        };
+        let topics = folders.iter().map(topic).collect();
+        RestoreIdentity { format_version: RESTORE_FORMAT, choice, snapshots: Vec::new(), topics, run: "1-a".to_owned(), at: 0 }
+    }
+
+    fn refused(noted: &RestoreIdentity, now: &RestoreChoice) -> String {
+        noted.check("drill", now).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn one_topic_may_be_named_with_and_without_its_generation() {
+        let noted = identity(choice(&["orders"], "copy"), &[("orders@2", "copy")]);
+        for (asked, target) in [("orders", "copy"), ("orders@2", "copy")] {
+            noted.check("drill", &choice(&[asked], target)).unwrap();
+        }
+        for (asked, target) in [("orders@1", "copy"), ("bills", "copy"), ("orders", "other")] {
+            let error = refused(&noted, &choice(&[asked], target));
+            assert!(error.contains("is the restore of \"orders@2\" into \"copy\""), "{error}");
+        }
+        let noted = identity(choice(&["orders"], "{topic}"), &[("orders", "orders")]);
+        noted.check("drill", &choice(&["orders"], "orders")).unwrap();
+        assert!(refused(&noted, &choice(&["*"], "{topic}")).contains("BACKUP_TOPIC_NAME"), "other topics may be meant tomorrow");
+    }
+
+    #[test]
+    fn several_topics_are_the_same_in_any_order_and_nothing_else_may_differ() {
+        let asked = choice(&["a*", "b"], "{topic}");
+        let noted = identity(asked.clone(), &[("a1", "a1"), ("b", "b")]);
+        noted.check("drill", &choice(&["b", "a*"], "{topic}")).unwrap();
+        let others: [(RestoreChoice, &str); 7] = [
+            (RestoreChoice { excluded: vec!["a2".to_owned()], ..asked.clone() }, "RESTORE_EXCLUDE_TOPIC_NAMES"),
+            (RestoreChoice { as_of: Some("latest".to_owned()), ..asked.clone() }, "RESTORE_AS_OF"),
+            (RestoreChoice { partitions: Some(BTreeSet::from([1])), ..asked.clone() }, "BACKUP_PARTITIONS"),
+            (RestoreChoice { backup_cluster: Some("prod".to_owned()), ..asked.clone() }, "BACKUP_CLUSTER"),
+            (RestoreChoice { cluster_id: Some("other".to_owned()), ..asked.clone() }, "this is cluster \"other\""),
+            (RestoreChoice { strategy: PartitionStrategy::Key, ..asked.clone() }, "RESTORE_PARTITION_STRATEGY=same"),
+            (RestoreChoice { times: Times { from: Some(1), until: None }, ..asked.clone() }, "RESTORE_FROM"),
+        ];
+        for (now, what) in others {
+            let error = refused(&noted, &now);
+            assert!(error.contains(what) && error.contains("choose a new RESTORE_ID"), "{error}");
+            assert_ne!(now.digits(), asked.digits(), "{what}");
+        }
+    }
+
+    /// A folder is part of the names of objects, and everyone who can write to the bucket can change restore.json.
+    #[tokio::test]
+    async fn a_folder_that_leads_elsewhere_is_damage() {
+        let store = MemoryStore::new();
+        for folder in ["../secrets", "a/b", "@restore", "orders@1"] {
+            let noted = identity(choice(&["*"], "{topic}"), &[(folder, "x")]);
+            store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());
+            let error = RestoreIdentity::load(&store, "drill").await.unwrap_err();
+            assert!(error.to_string().contains("is none of a topic"), "{folder}: {error}");
+        }
+        let noted = identity(choice(&["*"], "{topic}"), &[("orders@2", "orders")]);
+        store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());
+        assert_eq!(RestoreIdentity::load(&store, "drill").await.unwrap(), Some(noted));
+    }
+}
