@@ -114,9 +114,11 @@ impl RestoreIdentity {
         let Some((found, _)) = read_json::<Self>(store, &name).await? else { return Ok(None) };
         check_version(store, &name, found.format_version, RESTORE_FORMAT)?;
         // A folder is part of names, so one that is none would lead anywhere.
-        if let Some(bad) = found.topics.iter().find(|topic| names::parse_topic_folder(&topic.folder).is_none_or(|(of, _)| of.contains('/')))
-        {
-            let what = format!("it names the folder {:?}, which is none of a topic", bad.folder);
+        let is_path = |name: &str| name.is_empty() || name.contains(['/', '\\']) || matches!(name, "." | "..");
+        let is_bad =
+            |topic: &&RestoredTopic| names::parse_topic_folder(&topic.folder).is_none_or(|(of, _)| is_path(of)) || is_path(&topic.target);
+        if let Some(bad) = found.topics.iter().find(is_bad) {
+            let what = format!("it names the folder {:?} and the target {:?}, of which one is none of a topic", bad.folder, bad.target);
             return Err(StoreError::new(StoreErrorKind::Damaged, store.location(&name), what).into());
         }
         Ok(Some(found))
@@ -335,11 +337,11 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_leads_elsewhere_is_damage() {
         let store = MemoryStore::new();
-        for folder in ["../secrets", "a/b", "@restore", "orders@1"] {
+        for folder in ["../secrets", "a/b", "@restore", "orders@1", "..", ""] {
             let noted = identity(choice(&["*"], "{topic}"), &[(folder, "x")]);
             store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());
             let error = RestoreIdentity::load(&store, "drill").await.unwrap_err();
-            assert!(error.to_string().contains("is none of a topic"), "{folder}: {error}");
+            assert!(error.to_string().contains("one is none of a topic"), "{folder}: {error}");
         }
         let noted = identity(choice(&["*"], "{topic}"), &[("orders@2", "orders")]);
         store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());
