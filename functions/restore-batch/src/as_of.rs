@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::catalog::{Generations, Moment, Snapshots, TopicIdentity, TopicSnapshot, TopicThen, names};
+use archive::catalog::{Generations, MOST_PARTITIONS, Moment, Snapshots, TopicIdentity, TopicSnapshot, TopicThen, names};
 use archive::{Error, Result};
 use config::AsOf;
 use host::Event;
@@ -50,7 +50,9 @@ impl Restore {
         let ends = self.ends_of(&mut scope, &sources).await?;
         for ((mut source, ends), (name, topic)) in sources.into_iter().zip(ends).zip(thens) {
             let chosen = self.settings.partitions.as_ref();
-            let numbers = (0..topic.partition_count).filter(|number| chosen.is_none_or(|chosen| chosen.contains(number)));
+            // Everyone who can write to the bucket can change a snapshot.
+            let numbers =
+                (0..topic.partition_count.min(MOST_PARTITIONS)).filter(|number| chosen.is_none_or(|chosen| chosen.contains(number)));
             let cut = |number: i32| (number, self.cut_as_of(&mut scope, &topic, number, ends.get(&number).copied().flatten(), &name));
             source.cuts = Some(numbers.map(cut).collect());
             let then = TopicThen {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use archive::catalog::{
-    Generation, Generations, Lineage, RestoreIdentity, RestoredTopic, TopicThen, find_next, names, places_of, what_is_there,
+    Generation, Generations, Lineage, MOST_PARTITIONS, RestoreIdentity, RestoredTopic, TopicThen, find_next, names, places_of,
+    what_is_there,
 };
 use archive::{Error, Result};
 use host::Event;
@@ -60,10 +61,10 @@ impl Source {
         self.lineage.as_ref()?.of(partition).topic_id.as_ref()
     }
 
-    /// Partitions that the target needs to take each record to where it came from.
+    /// Partitions that the target needs to take each record to where it came from. No more than any topic has, whatever the bucket says.
     pub(crate) fn partition_count(&self) -> i32 {
         let found = self.all_partitions.last().map_or(0, |last| last.saturating_add(1));
-        self.generation.as_ref().map_or(found, |generation| generation.partitions.max(found))
+        self.generation.as_ref().map_or(found, |generation| generation.partitions.max(found)).min(MOST_PARTITIONS)
     }
 }
 

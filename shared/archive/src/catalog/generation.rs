@@ -30,7 +30,7 @@ pub(super) enum Likeness {
 }
 
 /// More than any topic has. What a bucket says is bounded before it is counted through.
-const MOST_PARTITIONS: i32 = 100_000;
+pub const MOST_PARTITIONS: i32 = 100_000;
 
 /// What `topic.json` holds: the identity of a generation, and what re-creates the topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -64,7 +64,7 @@ pub use covered::Covered;
 pub use create_only::check_create_only;
 pub use finished::{Done, Finished, FinishedTopic};
 pub use gaps::{Gap, GapReason, Gaps};
-pub use generation::{Generation, NewReason, TopicIdentity};
+pub use generation::{Generation, MOST_PARTITIONS, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
 pub use identity::{RestoreChoice, RestoreIdentity, RestoredTopic, TopicThen};
 pub use inventory::{FolderKept, Inventory, Missing, PartitionKept};

@@ -6,6 +6,7 @@
 //! | `segment.rs`, `parts.rs` | the reader of segments; the parts of an input, put together with checksums that agree |
 //! | `batches.rs` | the decoder of record batches |
 //! | `manifest.rs` | `manifest.json` |
+//! | `objects.rs` | the other JSON objects of a bucket: `topic.json`, snapshots, what a restore keeps |
 //! | `configuration.rs` | a configuration file and an environment |
 //! | `python.rs` | the archives of the Python tool |
 //!
@@ -15,6 +16,7 @@
 mod batches;
 mod configuration;
 mod manifest;
+mod objects;
 mod parts;
 mod python;
 mod segment;
@@ -22,6 +24,7 @@ mod segment;
 pub use batches::batches;
 pub use configuration::configuration;
 pub use manifest::manifest;
+pub use objects::objects;
 pub use python::python;
 pub use segment::segment;
 
@@ -34,8 +37,14 @@ use store::testing::MemoryStore;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] =
-    [("segment", segment), ("batches", batches), ("manifest", manifest), ("configuration", configuration), ("python", python)];
+pub const TARGETS: [Target; 6] = [
+    ("segment", segment),
+    ("batches", batches),
+    ("manifest", manifest),
+    ("objects", objects),
+    ("configuration", configuration),
+    ("python", python),
+];
 
 /// Small, so that a limit that is not kept shows in the memory of the fuzzer.
 fn options(workers: usize) -> ReadOptions {
