@@ -56,6 +56,9 @@ pub(crate) async fn plan(config: Option<&Path>, by_partition: bool, output: &Out
     Ok(plan.can_begin())
 }
 
+/// What a restore is told to take: stored bytes a second of one function with a few threads. Targets are slower or faster.
+const RATE: u64 = 20 << 20;
+
 fn offsets_left(plan: &Plan) -> u64 {
     plan.topics.iter().map(|topic| u64::try_from(topic.offsets).unwrap_or(0)).sum()
 }
@@ -100,6 +103,8 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
         String::new(),
     ]);
     text.push_str(&table(["TOPIC", "PARTITIONS", "OFFSETS", "STORED", "TARGET"], rows));
+    let minutes = sum(|topic| topic.bytes).div_ceil(RATE * 60);
+    text = with_lines(text, "time", &[format!("about {minutes} min at {} of stored bytes a second", bytes(RATE))]);
     let in_the_way: Vec<String> =
         plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
     text = with_lines(text, "note", &plan.notes);

@@ -21,6 +21,9 @@ use crate::{Invocation, Restore};
 /// Topics that are prepared, or looked at, at the same time.
 const AT_ONCE: usize = 16;
 
+/// Where a schema registry keeps what the records of other topics are read with.
+const SCHEMAS: &str = "_schemas";
+
 /// Awaits these, 16 at the same time; the results are in their order.
 pub(crate) async fn at_once<F: Future>(all: Vec<F>) -> Vec<F::Output> {
     stream::iter(all).buffered(AT_ONCE).collect().await
@@ -148,7 +151,9 @@ impl Work {
 
     fn new(shared: Arc<Shared>, slots: Vec<Slot>) -> Self {
         let pending = slots.iter().enumerate().flat_map(|(index, slot)| slot.pending.iter().map(move |partition| (index, *partition)));
-        let queue = Mutex::new(turns(pending.collect(), shared.started));
+        // What others need to read theirs comes first.
+        let (first, others): (Vec<_>, Vec<_>) = pending.partition(|(index, _)| is_name_of(SCHEMAS, &slots[*index].topic.folder));
+        let queue = Mutex::new(first.into_iter().chain(turns(others, shared.started)).collect());
         Self { shared, slots, queue }
     }
 
