@@ -35,6 +35,7 @@ mod scope;
 mod secrets;
 mod settings;
 mod storage;
+mod target_name;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -43,8 +44,9 @@ mod variables;
 
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
-pub use settings::{AsOf, BackupSettings, RestoreSettings, SnapshotSettings, TargetName};
+pub use settings::{AsOf, BackupSettings, RestoreSettings, SnapshotSettings};
 pub use storage::store_settings;
+pub use target_name::TargetName;
 pub use validate::{bucket_settings, group, log_level};
 
 /// Everything that is wrong with a configuration, all at once.

@@ -3,12 +3,10 @@
 use archive::catalog::names::parse_topic;
 use kafka::{Pattern, is_internal};
 
-use super::TargetName;
-
 type Checked = Result<String, String>;
 
 /// Who writes one of these means a pattern.
-const PATTERN: &str = "^$*+?[](){}|\\";
+pub(super) const PATTERN: &str = "^$*+?[](){}|\\";
 
 /// A topic's name by Kafka's rule: 1 to 249 of letters, digits, `.`, `_` and `-`, but not `.` or `..`. Not an internal topic.
 pub(super) fn topic(name: &str) -> Checked {
@@ -58,19 +56,6 @@ pub(super) fn generation_pattern(text: &str) -> Result<Pattern, String> {
         }
         _ => topic_pattern(text),
     }
-}
-
-/// The name of the topic to restore into, with `{topic}` for that of the original.
-pub(super) fn target(text: &str) -> Result<TargetName, String> {
-    let target = TargetName::new(text);
-    let example = target.of("x");
-    if let Some(c) = example.chars().find(|c| PATTERN.contains(*c)) {
-        let place = TargetName::TOPIC;
-        return Err(format!(
-            "{c:?} is not legal in a topic's name. {place} is replaced by the name of the original, as in copy-of-{place}"
-        ));
-    }
-    topic(&example).map(|_| target)
 }
 
 /// A topic, which means its newest generation, or one generation: `orders@1` is the first.
@@ -203,19 +188,6 @@ mod tests {
     fn check(rule: fn(&str) -> Checked, good: &[&str], bad: &[&str]) {
         good.iter().for_each(|name| assert_eq!(rule(name).as_deref(), Ok(*name)));
         bad.iter().for_each(|name| assert!(rule(name).is_err(), "{name}"));
-    }
-
-    #[test]
-    fn a_target_may_hold_the_name_of_the_original() {
-        for good in ["{topic}", "copy-of-{topic}", "{topic}.{topic}", "copy"] {
-            assert_eq!(target(good).as_ref().map(TargetName::as_str), Ok(good));
-        }
-        for bad in ["", "{Topic}", "{topic", "topic}", "{}", "{{topic}}", "${topic}", "a b", "copy-*", "{topic}@2", "__transaction_state"] {
-            assert!(target(bad).is_err(), "{bad}");
-        }
-        for hinted in ["{name}", "{Topic}", "{topic", "*"] {
-            assert!(target(hinted).unwrap_err().contains("{topic} is replaced"), "{hinted}");
-        }
     }
 
     #[test]

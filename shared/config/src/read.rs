@@ -1,8 +1,10 @@
 //! Typed reading of a [`Raw`] configuration: lenient in how a value is written, strict in what it says, every problem noted.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use kafka::Pattern;
 use serde_json::Value;
 
 use super::raw::{Entry, Origin, Raw};
@@ -105,6 +107,24 @@ pub(super) fn each<T>(read: &mut Reader<'_>, key: &str, check: impl Fn(&str) -> 
     let checked: Vec<Result<T, String>> = read.list(key)?.iter().map(|item| check(item)).collect();
     checked.iter().filter_map(|item| item.as_ref().err()).for_each(|what| read.refuse(key, what));
     checked.into_iter().map(Result::ok).collect()
+}
+
+/// Names, globs and regular expressions, each once.
+pub(super) fn patterns(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
+    let patterns = each(read, key, one)?;
+    let mut seen = BTreeSet::new();
+    match patterns.iter().find(|pattern| !seen.insert(pattern.as_str())) {
+        Some(twice) => {
+            read.refuse(key, &format!("names {} twice", twice.as_str()));
+            None
+        }
+        None => Some(patterns),
+    }
+}
+
+/// The same of a key that may be absent.
+pub(super) fn patterns_if_any(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
+    if read.is_set(key) { patterns(read, key, one) } else { Some(Vec::new()) }
 }
 
 /// A whole number in `range`.

@@ -7,9 +7,8 @@ use archive::catalog::names::parse_topic;
 use kafka::{Pattern, Selection};
 use store::{StoreKind, StoreSettings};
 
-use super::read::Reader;
-use super::validate::{patterns, patterns_if_any};
-use super::{AsOf, TargetName, names, storage, times};
+use super::read::{Reader, patterns, patterns_if_any};
+use super::{AsOf, TargetName, names, storage, target_name, times};
 
 /// The keys that say it.
 pub(super) struct Scope {
@@ -27,7 +26,7 @@ pub(super) fn scope(read: &mut Reader<'_>) -> Option<Scope> {
     let source = source(read);
     let exclude = patterns_if_any(read, "RESTORE_EXCLUDE_TOPIC_NAMES", names::topic_pattern);
     let why = "write the topic to restore into, or a name with {topic}, which is replaced by that of the original";
-    let target = read.required("RESTORE_TOPIC_NAME", why, names::target);
+    let target = read.required("RESTORE_TOPIC_NAME", why, target_name::target);
     let backup_cluster = read.optional("BACKUP_CLUSTER", names::cluster_id);
     let partitions = partitions(read);
     let as_of = times::as_of(read);

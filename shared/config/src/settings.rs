@@ -11,7 +11,7 @@ use kernel::clock::Millis;
 use store::StoreSettings;
 use telemetry::LogLevel;
 
-use super::names;
+use super::TargetName;
 
 /// What `backup-batch` requires.
 #[derive(Debug, Clone)]
@@ -113,44 +113,6 @@ pub enum AsOf {
     Latest,
     /// That of the newest snapshot that is not later than this.
     Time(Millis),
-}
-
-/// The name of the topic that one is restored into: the same for each, with `{topic}` for the name of the original.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetName(String);
-
-impl TargetName {
-    /// What stands for the name of the original.
-    pub const TOPIC: &'static str = "{topic}";
-
-    /// As it was written. Whether it makes legal names is not looked at.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// As it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether each topic gets a name of its own.
-    pub fn has_topic(&self) -> bool {
-        self.0.contains(Self::TOPIC)
-    }
-
-    /// The name for this topic, and what is wrong with it: of a pattern's topics, names are known only when they are found.
-    ///
-    /// # Errors
-    /// It is not a legal name, or that of an internal topic.
-    pub fn legal_of(&self, topic: &str) -> Result<String, String> {
-        let name = self.of(topic);
-        names::topic(&name).map_err(|what| format!("{topic} would be restored into {name}: {what}"))
-    }
-
-    /// The name for this topic, without the number of its generation.
-    pub fn of(&self, topic: &str) -> String {
-        self.0.replace(Self::TOPIC, topic)
-    }
 }
 
 impl RestoreSettings {

@@ -1,6 +1,5 @@
 //! From a [`Raw`] configuration to the settings of a command, or to everything that is wrong with it.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use archive::catalog::PartitionStrategy;
@@ -10,7 +9,7 @@ use store::StoreSettings;
 use telemetry::LogLevel;
 
 use super::raw::Raw;
-use super::read::{Reader, choice, each, flag, number, seconds};
+use super::read::{Reader, choice, each, flag, number, patterns, patterns_if_any, seconds};
 use super::{BackupSettings, ConfigError, RestoreSettings, SnapshotSettings, cluster::cluster, names, scope, storage, times};
 
 impl BackupSettings {
@@ -160,24 +159,6 @@ fn snapshots(read: &mut Reader<'_>) -> Option<Option<SnapshotSettings>> {
     }
     let groups = Selection::new(include, exclude).map_err(|what| read.refuse("EXCLUDE_CONSUMER_GROUPS", &what)).ok()?;
     Some((!every.is_zero()).then_some(SnapshotSettings { every, groups }))
-}
-
-/// Names, globs and regular expressions, each once.
-pub(super) fn patterns(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
-    let patterns = each(read, key, one)?;
-    let mut seen = BTreeSet::new();
-    match patterns.iter().find(|pattern| !seen.insert(pattern.as_str())) {
-        Some(twice) => {
-            read.refuse(key, &format!("names {} twice", twice.as_str()));
-            None
-        }
-        None => Some(patterns),
-    }
-}
-
-/// The same of a key that may be absent.
-pub(super) fn patterns_if_any(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
-    if read.is_set(key) { patterns(read, key, one) } else { Some(Vec::new()) }
 }
 
 fn strategy(read: &mut Reader<'_>) -> Option<PartitionStrategy> {
