@@ -35,7 +35,13 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
         invocation.progress = Some(bars.of_restore(offsets));
     }
     let mut reached = Vec::new();
-    let invoke = async |budget| restore.invoke(&Invocation { budget, ..invocation.clone() }).await;
+    let invoke = async |budget| {
+        let mut report = restore.invoke(&Invocation { budget, ..invocation.clone() }).await?;
+        if report.finished_at.is_some() && !report.has_finished {
+            restore.tell_of_configs(&mut report).await?;
+        }
+        Ok(report)
+    };
     let tell = |report: RestoreReport| {
         if report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded || report.finished_at.is_some() {
             output.result(&report, |report| report_table(report, by_partition));
@@ -105,6 +111,9 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
     text.push_str(&table(["TOPIC", "PARTITIONS", "OFFSETS", "STORED", "TARGET"], rows));
     let minutes = sum(|topic| topic.bytes).div_ceil(RATE * 60);
     text = with_lines(text, "time", &[format!("about {minutes} min at {} of stored bytes a second", bytes(RATE))]);
+    if plan.is_endless {
+        text = with_lines(text, "note", &["it has no end: what is backed up later is restored, too".to_owned()]);
+    }
     let in_the_way: Vec<String> =
         plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
     text = with_lines(text, "note", &plan.notes);
@@ -142,11 +151,13 @@ pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String
 fn total(report: &RestoreReport, done: restore_batch::DonePartitions) -> String {
     let records: u64 = report.topics.iter().map(|topic| topic.records_in_all).sum();
     let skipped: usize = report.topics.iter().map(|topic| topic.skipped.len()).sum();
-    let failed = report.topics.iter().filter(|topic| topic.error.is_some()).count();
+    let has_failed = |topic: &&TopicReport| topic.error.is_some() || topic.partitions.iter().any(|one| one.error.is_some());
+    let failed = report.topics.iter().filter(has_failed).count();
     let topics = report.topics.len();
-    if report.finished_at.is_some() {
-        let failed = if failed > 0 { format!(", {failed} of the topics failed since") } else { String::new() };
-        return format!("{topics} topics, {records} records, {skipped} skipped{failed}");
+    if let Some(at) = report.finished_at {
+        let failed = if failed > 0 { format!(", {failed} of the topics are not there any more") } else { String::new() };
+        let of = report.as_of.as_ref().map_or_else(String::new, |as_of| format!(" as of {as_of}"));
+        return format!("{topics} topics{of}, {records} records, {skipped} skipped, at {}{failed}", rfc3339(at));
     }
     let (of, done) = (done.partitions_to_restore, done.partitions_done);
     format!("{done} of {of} partitions of {topics} topics are restored; {} records by this run, {failed} topics failed", report.records)
@@ -160,13 +171,14 @@ fn topics_table(report: &RestoreReport) -> String {
         let state = match (&topic.error, &failed[..]) {
             (Some(error), _) => format!("failed: {error}"),
             (None, [_, ..]) => format!("failed: partition {}", failed.join("; partition ")),
-            (None, []) if left == 0 => "complete".to_owned(),
-            (None, []) => format!("{left} partitions left"),
+            (None, []) if left > 0 => format!("{left} partitions left"),
+            (None, []) if !topic.skipped.is_empty() => "complete, less what was skipped".to_owned(),
+            (None, []) => "complete".to_owned(),
         };
         let gaps = gaps(topic.gap_offsets);
-        [topic.source.clone(), topic.target.clone(), topic.records.to_string(), state + &gaps]
+        [topic.source.clone(), topic.target.clone(), topic.records.to_string(), topic.records_in_all.to_string(), state + &gaps]
     });
-    table(["FROM", "TO", "RECORDS", "STATE"], rows)
+    table(["FROM", "TO", "RECORDS", "IN ALL", "STATE"], rows)
 }
 
 fn gaps(offsets: i64) -> String {

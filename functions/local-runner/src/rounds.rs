@@ -110,6 +110,9 @@ impl Rounds {
             }
             Mode::UntilCaughtUp if !round.moved && !round.caught_up => bail!("{}", self.stuck()),
             Mode::UntilCaughtUp => return Ok((self.stop.is_set() || !round.moved).then_some(true)),
+            Mode::Loop if self.ends && self.stop.is_set() && !round.caught_up => {
+                bail!("stopped with work left; the same command goes on from here");
+            }
             Mode::Loop if self.ends && round.succeeded() && round.caught_up => return Ok(Some(true)),
             Mode::Loop if self.ends && round.failure == Failure::Lasting && !round.moved => return Ok(Some(false)),
             Mode::Loop if !round.moved && !self.stop.is_set() => self.wait().await,

@@ -10,8 +10,11 @@ use kernel::clock::rfc3339;
 use kernel::in_full;
 
 use crate::Restore;
-use crate::scope::{Scope, ScopedTopic, absent};
+use crate::scope::{Scope, absent};
 use crate::source::Source;
+
+/// So many topics are named where one is missing.
+const MOST_NAMES: usize = 20;
 
 /// A topic of a snapshot, in a cluster.
 struct Then {
@@ -24,45 +27,69 @@ impl Restore {
     pub(crate) async fn scope_as_of(&self, as_of: AsOf) -> Result<Scope> {
         let (mut scope, then) = self.topics_as_of(as_of).await?;
         let all: BTreeSet<String> = then.keys().cloned().collect();
-        let (shown, selection) = (self.snapshots_told(&scope), &self.settings.topics);
+        let (shown, selection) = (self.moments_told(&scope), &self.settings.topics);
         let missing = absent(selection, &all);
         if !missing.is_empty() {
             let numbered =
                 if missing.iter().any(|name| name.contains('@')) { ". With RESTORE_AS_OF write names without a number" } else { "" };
-            return Err(Error::request(format!("{shown} do not have the topics {}{numbered}; nothing was written", missing.join(", "))));
+            let known: Vec<&str> = all.iter().take(MOST_NAMES).map(String::as_str).collect();
+            let more = if all.len() > MOST_NAMES { format!(" and {} more", all.len() - MOST_NAMES) } else { String::new() };
+            return Err(Error::request(format!(
+                "{shown} had no topic {}{numbered}. It had {}{more}. Nothing was written",
+                missing.join(", "),
+                known.join(", ")
+            )));
         }
-        let selected = selection.of(&all).names;
-        if selected.is_empty() {
+        let selected = selection.of(&all);
+        scope.note_idle(&selected.idle, &shown);
+        if selected.names.is_empty() {
             return Err(Error::request(format!("BACKUP_TOPIC_NAME matches no topic of {shown}; nothing was written")));
         }
+        let others: Vec<String> = selection.of(&self.topics_there().await?).names.into_iter().filter(|name| !all.contains(name)).collect();
+        if !others.is_empty() {
+            scope.notes.push(format!(
+                "{shown} did not have these topics, of which there is a backup: {}. They were deleted before, or came later, or are of another backup. They \
+                 are not restored",
+                others.join(", ")
+            ));
+        }
+        let selected = selected.names;
         let (mut sources, mut thens) = (Vec::new(), Vec::new());
         for (name, then) in then.into_iter().filter(|(name, _)| selected.contains(name)) {
             match self.source_as_of(&mut scope, &name, &then).await {
                 Ok(Some(source)) => {
                     sources.push(source);
-                    thens.push((name, then.topic));
+                    thens.push(then.topic);
                 }
                 Ok(None) => {}
                 Err(error) if error.is_retryable() => return Err(error),
-                Err(error) => scope.problems.push(in_full(&error)),
+                Err(error) => scope.findings.problems.push(in_full(&error)),
             }
         }
-        let ends = self.ends_of(&mut scope, &sources).await?;
-        for ((mut source, ends), (name, topic)) in sources.into_iter().zip(ends).zip(thens) {
-            let chosen = self.settings.partitions.as_ref();
+        let ends = self.ends_of(&sources).await?;
+        for ((mut source, (ends, mut findings)), topic) in sources.into_iter().zip(ends).zip(thens) {
             // Everyone who can write to the bucket can change a snapshot.
-            let numbers =
-                (0..topic.partition_count.min(MOST_PARTITIONS)).filter(|number| chosen.is_none_or(|chosen| chosen.contains(number)));
-            let cut = |number: i32| (number, self.cut_as_of(&mut scope, &topic, number, ends.get(&number).copied().flatten(), &name));
-            source.cuts = Some(numbers.map(cut).collect());
+            let numbers = (0..topic.partition_count.min(MOST_PARTITIONS)).filter(|number| self.is_chosen(*number));
+            let mut cut = |number: i32| {
+                let end = ends.get(&number).copied().flatten();
+                (number, self.cut_as_of(&mut findings, &source, &topic, number, end))
+            };
+            let cuts = numbers.map(&mut cut).collect();
+            source.cuts = Some(cuts);
             let then = TopicThen {
                 partitions: topic.partition_count,
                 replication_factor: topic.replication_factor,
                 configs: topic.configs.known().cloned(),
             };
-            scope.topics.push(ScopedTopic { source: source.back_to(&then), then: Some(then) });
+            scope.add(source.back_to(&then), Some(then), findings);
         }
         Ok(scope)
+    }
+
+    /// The moments of the snapshots.
+    fn moments_told(&self, scope: &Scope) -> String {
+        let told: Vec<String> = scope.snapshots.iter().map(|(_, until)| rfc3339(*until)).collect();
+        format!("the cluster as of {}", told.join(" and "))
     }
 
     fn snapshots_told(&self, scope: &Scope) -> String {
@@ -77,13 +104,22 @@ impl Restore {
             AsOf::Latest => None,
             AsOf::Time(time) => Some(time),
         };
+        let now = self.clock.now();
+        if let Some(time) = not_after.filter(|time| *time > now) {
+            return Err(Error::request(format!(
+                "RESTORE_AS_OF {} is still to come: it is {} now. Write latest for the newest snapshot; nothing was written",
+                rfc3339(time),
+                rfc3339(now)
+            )));
+        }
         let (store, mut found, mut clusters) = (self.store.as_ref(), Vec::new(), BTreeSet::new());
-        for series in Snapshots::of(store).series().await? {
+        let all_series = Snapshots::of(store).series().await?;
+        for series in &all_series {
             let cluster = self.settings.backup_cluster.as_deref();
-            if cluster.is_some_and(|cluster| !names::is_series_of(&series, cluster)) {
+            if cluster.is_some_and(|cluster| !names::is_series_of(series, cluster)) {
                 continue;
             }
-            if let Some((entry, moment)) = Moment::newest(store, &series, not_after, self.clock.now()).await? {
+            if let Some((entry, moment)) = Moment::newest(store, series, not_after, now).await? {
                 clusters.insert(moment.cluster_id.clone().unwrap_or_default());
                 found.push((entry.name, moment));
             }
@@ -98,6 +134,13 @@ impl Restore {
         }
         if found.is_empty() {
             let when = not_after.map_or_else(String::new, |time| format!(" of {} or before", rfc3339(time)));
+            if let Some(cluster) = self.settings.backup_cluster.as_ref().filter(|_| !all_series.is_empty()) {
+                let clusters: BTreeSet<&str> = all_series.iter().map(|series| names::cluster_of(series)).collect();
+                return Err(Error::request(format!(
+                    "there is no snapshot{when} of cluster {cluster:?} (BACKUP_CLUSTER). There are snapshots of {}; nothing was written",
+                    clusters.into_iter().collect::<Vec<_>>().join(", ")
+                )));
+            }
             return Err(Error::request(format!(
                 "there is no snapshot{when} at {}: `list --snapshots` shows which there are. Without RESTORE_AS_OF all that was backed up is restored",
                 self.store.location(names::SNAPSHOTS)
@@ -127,7 +170,7 @@ impl Restore {
         let Some(folder) = folder else {
             let held = then.topic.partitions.values().filter_map(|of| of.log).any(|log| log.end > log.log_start);
             if held {
-                self.accept(scope, format!("topic {name:?} held records, and nothing of it is in the bucket"), "behind");
+                scope.findings.add(self, format!("topic {name:?} held records, and nothing of it is in the bucket"), "behind");
             } else {
                 scope.notes.push(format!("topic {name:?} was empty, and its backup had not begun: it is not created"));
             }

@@ -8,7 +8,7 @@ use archive::{Error, Result};
 
 use crate::Restore;
 use crate::archives::Archive;
-use crate::scope::{Scope, ScopedTopic};
+use crate::scope::{Findings, Scope};
 use crate::source::Source;
 use crate::work::try_at_once;
 
@@ -18,25 +18,36 @@ pub(crate) type Ends = BTreeMap<i32, Option<i64>>;
 impl Restore {
     /// Cuts these topics at the ends of their chains.
     pub(crate) async fn cut_at_ends(&self, scope: &mut Scope, sources: Vec<Source>) -> Result<()> {
-        let ends = self.ends_of(scope, &sources).await?;
-        for (mut source, ends) in sources.into_iter().zip(ends) {
+        let ends = self.ends_of(&sources).await?;
+        for (mut source, (ends, mut findings)) in sources.into_iter().zip(ends) {
             let mut cuts = BTreeMap::new();
-            for partition in 0..source.partition_count() {
+            for partition in (0..source.partition_count()).filter(|number| self.is_chosen(*number)) {
                 let end = ends.get(&partition).copied().flatten();
-                if let Some(what) = self.loss(&source, partition, end) {
-                    let what = if end.is_none() { format!("{what}{}", source.compaction_advice()) } else { what };
-                    let is_expired = end.is_none() && (self.settings.is_allowed("expired") || self.settings.skip_damaged);
-                    if is_expired { scope.notes.push(what) } else { self.accept(scope, what, "missing") }
-                }
-                if self.settings.partitions.as_ref().is_none_or(|chosen| chosen.contains(&partition)) {
-                    cuts.insert(partition, end.unwrap_or(0));
-                }
+                self.find_loss(&mut findings, &source, partition, end);
+                cuts.insert(partition, end.unwrap_or(0));
             }
             source.cuts = Some(cuts);
-            scope.notes.extend(source.accepted.iter().cloned());
-            scope.topics.push(ScopedTopic { source, then: None });
+            scope.notes.extend(source.note_on_emptiness(&self.settings));
+            scope.add(source, None, findings);
         }
         Ok(())
+    }
+
+    /// Whether BACKUP_PARTITIONS has it.
+    pub(crate) fn is_chosen(&self, partition: i32) -> bool {
+        self.settings.partitions.as_ref().is_none_or(|chosen| chosen.contains(&partition))
+    }
+
+    /// Tells of what was backed up of a partition and is not there. Whether there was such.
+    fn find_loss(&self, findings: &mut Findings, source: &Source, partition: i32, end: Option<i64>) -> bool {
+        let Some(what) = self.loss(source, partition, end) else { return false };
+        let what = if end.is_none() { format!("{what}{}", source.compaction_advice()) } else { what };
+        if end.is_none() && (self.settings.is_allowed("expired") || self.settings.skip_damaged) {
+            findings.accepted.push(what);
+        } else {
+            findings.add(self, what, "missing");
+        }
+        true
     }
 
     fn loss(&self, source: &Source, partition: i32, end: Option<i64>) -> Option<String> {
@@ -45,47 +56,47 @@ impl Restore {
     }
 
     /// Where the chains of all partitions end that have any segments. Archives of the Python tool have no offsets to be cut at.
-    pub(crate) async fn ends_of(&self, scope: &mut Scope, sources: &[Source]) -> Result<Vec<Ends>> {
+    pub(crate) async fn ends_of(&self, sources: &[Source]) -> Result<Vec<(Ends, Findings)>> {
         let asked: Vec<(usize, i32, String)> = sources
             .iter()
             .enumerate()
             .flat_map(|(index, source)| source.all_partitions.iter().map(move |number| (index, *number, source.folder_of(*number))))
+            .filter(|(_, number, _)| self.is_chosen(*number))
             .collect();
         let found = chain_ends(&self.store, asked.iter().map(|(_, number, folder)| (folder.clone(), *number, 0)).collect()).await;
         let archives = asked.iter().map(|(_, number, folder)| Archive::find_next(self.store.as_ref(), folder, *number, None));
         let archives = try_at_once(archives.collect()).await?;
-        let mut ends: Vec<Ends> = sources.iter().map(|_| Ends::new()).collect();
+        let mut ends: Vec<(Ends, Findings)> = sources.iter().map(|_| Default::default()).collect();
         for (((index, number, folder), found), archive) in asked.into_iter().zip(found).zip(archives) {
+            let (ends, findings) = &mut ends[index];
             if archive.is_some() {
-                scope.problems.push(format!(
+                findings.problems.push(format!(
                     "{folder}/{number} has archives of the Python tool, which have no offsets to be cut at: restore {folder:?} on its own, and leave \
                      it out here (RESTORE_EXCLUDE_TOPIC_NAMES)"
                 ));
             }
             let end = match found {
-                Err(Error::Segment(damage)) if self.settings.skip_damaged => {
-                    scope.notes.push(damage.to_string());
+                Err(Error::Segment(_)) if self.settings.skip_damaged => {
                     // It is met again, and noted, when the segment is read.
                     find_last(self.store.as_ref(), &folder, number, 0).await?.map(|last| last.start + 1)
                 }
                 Err(Error::Segment(damage)) => {
-                    scope.problems.push(format!("{damage}, or SKIP_DAMAGED=true"));
+                    findings.problems.push(format!("{damage}. SKIP_DAMAGED=true goes on without it"));
                     None
                 }
                 other => other?,
             };
-            ends[index].insert(number, end);
+            ends.insert(number, end);
         }
         Ok(ends)
     }
 
     /// Where a partition is cut so that it is as this snapshot saw it.
-    pub(crate) fn cut_as_of(&self, scope: &mut Scope, topic: &TopicSnapshot, number: i32, end: Option<i64>, name: &str) -> i64 {
-        let of = topic.partitions.get(&number);
-        let chain = end.unwrap_or(0);
+    pub(crate) fn cut_as_of(&self, findings: &mut Findings, source: &Source, topic: &TopicSnapshot, number: i32, end: Option<i64>) -> i64 {
+        let (of, chain, name) = (topic.partitions.get(&number), end.unwrap_or(0), &source.name);
         let Some((of, log)) = of.and_then(|of| Some((of, of.log?))) else {
             let why = of.and_then(|of| of.why.as_deref()).or(topic.why.as_deref()).unwrap_or("the snapshot does not say");
-            self.accept(scope, format!("where {name}/{number} ended is not known: {why}"), "behind");
+            findings.add(self, format!("where {name}/{number} ended is not known: {why}"), "behind");
             return of.and_then(|of: &PartitionSnapshot| of.backed_up).unwrap_or(0).min(chain);
         };
         if of.diverged {
@@ -94,9 +105,14 @@ impl Restore {
                 "{name}/{number} had lost the end of its log: it ended at offset {}, and the backup held records up to {backed_up} of the log before",
                 log.end
             );
-            self.accept(scope, what, "behind");
-        } else if chain < log.end && log.log_start < log.end {
-            self.accept(scope, format!("{name}/{number} ended at offset {} and is backed up to {chain}", log.end), "behind");
+            findings.add(self, what, "behind");
+        } else if chain < log.end && log.log_start < log.end && !self.find_loss(findings, source, number, end) {
+            // What was backed up is there; it was not all. A snapshot before may be whole.
+            let what = format!(
+                "{name}/{number} ended at offset {}, and its backup reaches {chain} (`list --snapshots` shows which snapshots are whole)",
+                log.end
+            );
+            findings.add(self, what, "behind");
         }
         log.end.min(chain)
     }

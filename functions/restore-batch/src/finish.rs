@@ -88,7 +88,7 @@ impl Restore {
             partitions: checkpoints.len() as u64,
             records: 0,
             gap_offsets: 0,
-            skipped: Vec::new(),
+            skipped: topic.accepted.clone(),
         };
         for checkpoint in checkpoints.into_iter().flatten() {
             summary.records += checkpoint.records;

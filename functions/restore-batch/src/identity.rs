@@ -59,11 +59,17 @@ impl Restore {
     }
 
     /// Notes what the restore id stands for from now on. When another invocation was faster, what that noted.
-    pub(crate) async fn note(&self, topics: Vec<RestoredTopic>, snapshots: Vec<String>, cluster: &ClusterFacts) -> Result<RestoreIdentity> {
+    pub(crate) async fn note(
+        &self,
+        topics: Vec<RestoredTopic>,
+        snapshots: Vec<String>,
+        accepted: Vec<String>,
+        cluster: &ClusterFacts,
+    ) -> Result<RestoreIdentity> {
         let at = self.clock.now();
         let choice = self.choice(cluster.id.clone());
         let run = format!("{at}-{}", self.store_id);
-        let now = RestoreIdentity { format_version: RESTORE_FORMAT, choice: choice.clone(), snapshots, topics, run, at };
+        let now = RestoreIdentity { format_version: RESTORE_FORMAT, choice: choice.clone(), accepted, snapshots, topics, run, at };
         let noted = now.begin(self.store.as_ref(), self.id()).await?;
         noted.check(self.id(), &choice)?;
         Ok(noted)
@@ -71,8 +77,9 @@ impl Restore {
 
     /// The same for a topic without cuts.
     pub(crate) async fn note_one(&self, source: &Source, cluster: &ClusterFacts) -> Result<RestoreIdentity> {
-        let topic = RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None };
-        let noted = self.note(vec![topic], Vec::new(), cluster).await?;
+        let topic =
+            RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None, accepted: Vec::new() };
+        let noted = self.note(vec![topic], Vec::new(), Vec::new(), cluster).await?;
         match &noted.topics[..] {
             [one] if one.folder == source.folder => Ok(noted),
             others => Err(Error::raced(format!(

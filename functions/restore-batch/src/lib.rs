@@ -57,6 +57,7 @@ use store::ObjectStore;
 use missing::Known;
 pub use plan::{Plan, PlannedTopic};
 pub use report::{DonePartitions, PartitionReport, RestoreReport, TopicReport};
+use target::TargetTopic;
 use work::Work;
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
@@ -141,6 +142,24 @@ impl Restore {
     /// What names this restore in the bucket and in Kafka. Empty before the first invocation of one without a RESTORE_ID.
     pub fn id(&self) -> &str {
         self.id.get().map_or("", String::as_str)
+    }
+
+    /// Adds to the report of a restore that was finished before what gives its topics the configs of the originals.
+    ///
+    /// # Errors
+    /// What the bucket and Kafka say.
+    pub async fn tell_of_configs(&self, report: &mut RestoreReport) -> Result<()> {
+        let Some(noted) = self.noted().await? else { return Ok(()) };
+        let cluster = self.cluster.cluster().await?;
+        for (topic, of) in noted.topics.iter().zip(&mut report.topics).filter(|(_, of)| of.error.is_none()) {
+            let source = self.source_with_cuts(topic, Vec::new()).await?;
+            let Some(facts) = self.cluster.describe(&source.target).await? else { continue };
+            let target = TargetTopic::new(&source, facts, cluster.clone());
+            let (commands, notes) = self.configs_to_give_back(&source, &target).await;
+            of.commands = commands;
+            of.notes.extend(notes);
+        }
+        Ok(())
     }
 
     /// Whether it ends by itself, when all that it is of is restored; otherwise it goes on with whatever is backed up.

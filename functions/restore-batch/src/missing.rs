@@ -113,7 +113,7 @@ impl Restore {
             let what = format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error));
             losses.push(Loss { what, accepted_by: END });
         }
-        losses.extend(self.missing_series(source).into_iter().map(|what| Loss { what, accepted_by: END }));
+        losses.extend(self.missing_series(source).into_values().map(|what| Loss { what, accepted_by: END }));
         let folders: Vec<String> = match source.generation {
             Some(_) => source.generations().map(Generation::folder).collect(),
             None => vec![source.folder.clone()],
@@ -130,13 +130,13 @@ impl Restore {
         Ok(losses)
     }
 
-    /// Series of snapshots that the topic should have, and of which none is there.
-    pub(crate) fn missing_series(&self, source: &Source) -> Vec<String> {
-        let Some(inventory) = self.inventory_so_far().filter(|inventory| inventory.unreadable.is_empty()) else { return Vec::new() };
+    /// Series of snapshots that the topic should have, and of which none is there: what to say of each.
+    pub(crate) fn missing_series(&self, source: &Source) -> BTreeMap<String, String> {
+        let Some(inventory) = self.inventory_so_far().filter(|inventory| inventory.unreadable.is_empty()) else { return BTreeMap::new() };
         // Generations of one topic name the same series.
         let missing =
-            source.generations().filter_map(|generation| Some((generation.snapshots.clone(), inventory.missing_series(generation)?)));
-        missing.collect::<BTreeMap<_, _>>().into_values().collect()
+            source.generations().filter_map(|generation| Some((generation.snapshots.clone()?, inventory.missing_series(generation)?)));
+        missing.collect()
     }
 
     /// Whether all that was backed up of a partition is in the target: then it may be missing, for example by an expiry rule.

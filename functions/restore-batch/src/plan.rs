@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use archive::Result;
-use archive::catalog::{Binding, Done, RestoreIdentity, list_segments};
+use archive::catalog::{AllSegments, Binding, Done, RestoreIdentity};
 use kafka::TopicFacts;
 use kernel::clock::Millis;
 use serde::Serialize;
@@ -116,11 +116,13 @@ impl Restore {
             Some(noted) => Done::read(self.store.as_ref(), self.id(), &noted.run).await?,
             None => Done::default(),
         };
+        let mut notes: Vec<String> = scope.notes.into_iter().chain(scope.findings.accepted).collect();
         let mut topics = Vec::new();
-        for ScopedTopic { source, .. } in &scope.topics {
+        for ScopedTopic { source, accepted, .. } in &scope.topics {
+            notes.extend(accepted.iter().cloned());
             let mut planned = self.planned(source, &done).await?;
             planned.target_exists = there.contains_key(&source.target);
-            planned.problem = in_the_way.remove(&source.folder);
+            planned.problem = in_the_way.remove(&source.folder).or(planned.problem);
             topics.push(planned);
         }
         let mut snapshots: Vec<PlannedSnapshot> =
@@ -136,8 +138,8 @@ impl Restore {
             is_endless: !self.has_cuts(),
             snapshots,
             topics,
-            problems: scope.problems,
-            notes: scope.notes,
+            problems: scope.findings.problems,
+            notes,
         })
     }
 
@@ -159,7 +161,8 @@ impl Restore {
         let mut scope = Scope::default();
         for topic in &noted.topics {
             let source = self.source_with_cuts(topic, Vec::new()).await?;
-            scope.topics.push(ScopedTopic { source, then: topic.then.clone() });
+            let accepted = topic.accepted.clone();
+            scope.topics.push(ScopedTopic { source, then: topic.then.clone(), accepted });
         }
         Ok(scope)
     }
@@ -170,27 +173,27 @@ impl Restore {
         let source = self.source_of_one(&host::Event::default(), noted).await?;
         self.cut_at_ends(&mut scope, vec![source]).await?;
         // Archives have no offsets, and need none where nothing is cut.
-        scope.problems.retain(|problem| !problem.contains("no offsets to be cut at"));
+        scope.findings.problems.retain(|problem| !problem.contains("no offsets to be cut at"));
         Ok(scope)
     }
 
-    /// Offsets from the first segment to the cut, and bytes of the segments that have them.
-    async fn size(&self, source: &Source, number: i32, cut: i64) -> Result<(i64, u64)> {
-        let (folder, mut first, mut bytes, mut after) = (source.folder_of(number), None, 0, Some(String::new()));
-        while let Some(from) = after {
-            let (segments, more) = list_segments(self.store.as_ref(), &folder, number, &from).await?;
-            first = first.or(segments.first().map(|segment| segment.start));
-            bytes += segments.iter().filter(|segment| segment.start < cut).map(|segment| segment.size).sum::<u64>();
-            after = more.filter(|_| segments.last().is_none_or(|last| last.start < cut));
-        }
-        Ok((cut - first.unwrap_or(cut).min(cut), bytes))
+    /// Offsets from the first segment to the cut, bytes of the segments that have them, and the first one that is missing in between, as far as names tell.
+    async fn size(&self, source: &Source, number: i32, cut: i64) -> Result<(i64, u64, Option<String>)> {
+        let all = AllSegments::of(self.store.as_ref(), &source.folder_of(number), number).await?;
+        let below = all.entries.iter().filter(|segment| segment.start < cut);
+        let first = all.entries.first().map_or(cut, |first| first.start.min(cut));
+        let missing = all.missing_in_chain().find(|(start, _)| *start < cut).map(|(_, name)| self.store.location(name));
+        Ok((cut - first, below.map(|segment| segment.size).sum(), missing))
     }
 
     async fn planned(&self, source: &Source, done: &Done) -> Result<PlannedTopic> {
         let cuts = source.cuts.clone().unwrap_or_default();
         let to_restore: Vec<(i32, i64)> = cuts.iter().map(|(number, cut)| (*number, *cut)).filter(|(_, cut)| *cut > 0).collect();
         let sizes = to_restore.iter().map(|(number, cut)| self.size(source, *number, *cut));
-        let sizes: Vec<(i64, u64)> = try_at_once(sizes.collect()).await?;
+        let sizes: Vec<(i64, u64, Option<String>)> = try_at_once(sizes.collect()).await?;
+        let missing = sizes.iter().find_map(|(.., missing)| missing.as_ref()).filter(|_| !self.settings.skip_damaged);
+        let missing = missing
+            .map(|segment| format!("{segment} is missing: only its .sha256 is there. Put it back; SKIP_DAMAGED=true goes on without it"));
         Ok(PlannedTopic {
             source: source.name.clone(),
             target: source.target.clone(),
@@ -198,10 +201,10 @@ impl Restore {
             partitions: source.partition_count().max(1),
             partitions_to_restore: to_restore.len() as u64,
             partitions_done: to_restore.iter().filter(|(number, _)| done.has(&source.folder, *number)).count() as u64,
-            offsets: sizes.iter().map(|(offsets, _)| offsets).sum(),
-            bytes: sizes.iter().map(|(_, bytes)| bytes).sum(),
+            offsets: sizes.iter().map(|(offsets, ..)| offsets).sum(),
+            bytes: sizes.iter().map(|(_, bytes, _)| bytes).sum(),
             cuts,
-            problem: None,
+            problem: missing,
         })
     }
 }

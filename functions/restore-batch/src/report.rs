@@ -82,7 +82,8 @@ pub struct TopicReport {
     pub caught_up: bool,
     /// Each source partition that this invocation was to look after.
     pub partitions: Vec<PartitionReport>,
-    /// What was left out of the whole restore because it is damaged or missing, as asked for; once it is finished.
+    /// What is left out of the whole restore because it is damaged or missing, as asked for: what was known when it began, and once it is finished all of
+    /// it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
     /// Configs that the original topic had and the target does not have.
@@ -205,6 +206,7 @@ impl RestoreReport {
         if !restore.settings.times.are_all() {
             notes.push(format!("only records {} are restored (RESTORE_FROM, RESTORE_UNTIL)", restore.settings.times));
         }
+        notes.extend(noted.iter().flat_map(|noted| noted.accepted.iter().cloned()));
         Self {
             function: "restore-batch",
             restore_id: restore.id().to_owned(),
@@ -249,13 +251,18 @@ impl TopicReport {
             notes.extend(generations_note(source, restore.settings.topics.names().next().unwrap_or_default()));
             notes.extend(absent_note(source));
         }
-        notes.extend(source.accepted.clone());
+        let mut skipped = Vec::new();
+        match source.cuts {
+            None => notes.extend(source.accepted.clone()),
+            Some(_) => skipped.clone_from(&source.accepted),
+        }
         notes.extend(replicas_note(source, target));
         Self {
             source: source.name.clone(),
             target: source.target.clone(),
             partitions: pending(&source.partitions),
             wanted_configs: target.wanted_configs.clone(),
+            skipped,
             notes,
             ..Self::default()
         }
@@ -263,7 +270,8 @@ impl TopicReport {
 
     /// Of a topic that was not looked at.
     pub(crate) fn of(topic: &RestoredTopic, partitions: &[i32]) -> Self {
-        Self { source: topic.folder.clone(), target: topic.target.clone(), partitions: pending(partitions), ..Self::default() }
+        let (source, skipped) = (topic.folder.clone(), topic.accepted.clone());
+        Self { source, target: topic.target.clone(), partitions: pending(partitions), skipped, ..Self::default() }
     }
 
     pub(crate) fn of_finished(topic: &FinishedTopic) -> Self {

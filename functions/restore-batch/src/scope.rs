@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::catalog::{RestoreIdentity, RestoredTopic, TopicThen, names, what_is_there};
+use archive::catalog::{Generations, RestoreIdentity, RestoredTopic, TopicThen, names, what_is_there};
 use archive::{Error, Result};
 use host::Event;
 use kafka::{ClusterFacts, Selection};
@@ -11,7 +11,7 @@ use kernel::in_full;
 
 use crate::Restore;
 use crate::source::Source;
-use crate::work::at_once;
+use crate::work::{at_once, try_at_once};
 
 /// So many problems are told one by one.
 const MOST_TOLD: usize = 20;
@@ -23,9 +23,8 @@ pub(crate) struct Scope {
     pub(crate) topics: Vec<ScopedTopic>,
     /// The snapshots that the cuts are of, and the moments that those are of.
     pub(crate) snapshots: Vec<(String, Millis)>,
-    /// Why it cannot begin: what is missing, what is not backed up that far.
-    pub(crate) problems: Vec<String>,
-    /// What was accepted, and what one should know.
+    pub(crate) findings: Findings,
+    /// What one should know.
     pub(crate) notes: Vec<String>,
 }
 
@@ -35,6 +34,17 @@ pub(crate) struct ScopedTopic {
     pub(crate) source: Source,
     /// What it was at the moment to which it is restored.
     pub(crate) then: Option<TopicThen>,
+    /// What is missing of it, and was accepted.
+    pub(crate) accepted: Vec<String>,
+}
+
+/// What is wrong with what is to be restored.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Why it cannot begin: what is missing, what is not backed up that far.
+    pub(crate) problems: Vec<String>,
+    /// What of that was accepted.
+    pub(crate) accepted: Vec<String>,
 }
 
 impl Restore {
@@ -46,9 +56,9 @@ impl Restore {
     /// Decides what is restored, and notes it. Nothing begins when something is missing of it, or in the way of it.
     pub(crate) async fn begin_with_cuts(&self, cluster: &ClusterFacts) -> Result<RestoreIdentity> {
         let scope = self.scope().await?;
-        let in_the_way = match scope.problems.is_empty() {
+        let in_the_way = match scope.findings.problems.is_empty() {
             true => self.in_the_way(&scope, cluster).await?.into_values().collect(),
-            false => scope.problems,
+            false => scope.findings.problems,
         };
         if !in_the_way.is_empty() {
             // Another invocation may have begun meanwhile: what is in the way can be its own.
@@ -58,11 +68,12 @@ impl Restore {
             }
             return Err(Error::lost(format!("{}. Nothing was written", told(&in_the_way))));
         }
-        scope.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        let of_topics = scope.topics.iter().flat_map(|topic| &topic.accepted);
+        scope.notes.iter().chain(&scope.findings.accepted).chain(of_topics).for_each(|note| tracing::warn!("{note}"));
         let topics: Vec<RestoredTopic> = scope.topics.into_iter().map(RestoredTopic::from).collect();
         let snapshots = scope.snapshots.into_iter().map(|(name, _)| name).collect();
         let count = topics.len();
-        let noted = self.note(topics, snapshots, cluster).await?;
+        let noted = self.note(topics, snapshots, scope.findings.accepted, cluster).await?;
         tracing::info!("restore {:?} is of {count} topics", self.id());
         Ok(noted)
     }
@@ -77,16 +88,14 @@ impl Restore {
             Some(as_of) => self.scope_as_of(as_of).await?,
             None => self.scope_of_all().await?,
         };
-        let inventory = inventory
-            .unreadable
-            .iter()
-            .map(|(_, error)| format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error)));
-        for what in inventory {
-            self.accept(&mut scope, what, "missing");
+        for (_, error) in &inventory.unreadable {
+            let what = format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error));
+            scope.findings.add(self, what, "missing");
         }
-        let series: BTreeSet<String> = scope.topics.iter().flat_map(|topic| self.missing_series(&topic.source)).collect();
-        for what in series {
-            self.accept(&mut scope, what, "missing");
+        // One series is named by many topics.
+        let missing: BTreeMap<String, String> = scope.topics.iter().flat_map(|topic| self.missing_series(&topic.source)).collect();
+        for what in missing.into_values() {
+            scope.findings.add(self, what, "missing");
         }
         for ScopedTopic { source, .. } in &scope.topics {
             let topic = names::parse_topic_folder(&source.folder).map_or("", |(topic, _)| topic);
@@ -103,40 +112,64 @@ impl Restore {
         Ok(scope)
     }
 
-    /// A problem, or a note where RESTORE_ANYWAY has this word.
-    pub(crate) fn accept(&self, scope: &mut Scope, what: String, word: &str) {
-        if self.settings.is_allowed(word) {
-            scope.notes.push(what);
-        } else {
-            scope.problems.push(format!("{what}, or RESTORE_ANYWAY={word}"));
-        }
-    }
-
     /// Every topic that is meant, as it is in the bucket now.
     async fn scope_of_all(&self) -> Result<Scope> {
-        let folders = self.store.folders("").await?;
-        let known = self.inventory_so_far().into_iter().flat_map(|inventory| inventory.folders.keys());
-        let all: BTreeSet<String> =
-            folders.iter().chain(known).filter_map(|folder| names::parse_topic_folder(folder)).map(|(topic, _)| topic.to_owned()).collect();
-        let selected = self.settings.topics.of(&all);
+        self.refuse_places_of_several_clusters()?;
+        let selected = self.settings.topics.of(&self.topics_there().await?);
         let mut scope = Scope::default();
-        scope.notes.extend(selected.idle.iter().map(|pattern| format!("BACKUP_TOPIC_NAME {pattern:?} matches nothing in the backup")));
+        scope.note_idle(&selected.idle, "the backup");
         if selected.names.is_empty() {
             let there = what_is_there(self.store.as_ref()).await?;
             return Err(Error::request(format!("BACKUP_TOPIC_NAME matches no topic at {}; {there}", self.store.location(""))));
         }
         let everything = Event::default();
-        let sources = selected.names.iter().map(|name| self.source(name, &everything, None));
+        let names = self.of_this_cluster(selected.names).await?;
+        let sources = names.iter().map(|name| self.source(name, &everything, None));
         let mut whole: Vec<Source> = Vec::new();
         for source in at_once(sources.collect()).await {
             match source {
                 Ok(source) => whole.push(source),
                 Err(error) if error.is_retryable() => return Err(error),
-                Err(error) => scope.problems.push(in_full(&error)),
+                Err(error) => scope.findings.problems.push(in_full(&error)),
             }
         }
         self.cut_at_ends(&mut scope, whole).await?;
         Ok(scope)
+    }
+
+    /// Every topic of which there is anything in the bucket, or should be.
+    pub(crate) async fn topics_there(&self) -> Result<BTreeSet<String>> {
+        let folders = self.store.folders("").await?;
+        let known = self.inventory_so_far().into_iter().flat_map(|inventory| inventory.folders.keys());
+        let topics = folders.iter().chain(known).filter_map(|folder| names::parse_topic_folder(folder));
+        Ok(topics.map(|(topic, _)| topic.to_owned()).collect())
+    }
+
+    /// Less those that patterns take and that are of other clusters than BACKUP_CLUSTER.
+    async fn of_this_cluster(&self, names: BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let Some(cluster) = &self.settings.backup_cluster else { return Ok(names) };
+        let look = names.into_iter().map(|name| async move {
+            let generations = Generations::of(self.store.as_ref(), &name);
+            let is_of =
+                self.settings.topics.has_name(&name) || generations.newest_of(cluster, &generations.later().await?).await?.is_some();
+            Ok(is_of.then_some(name))
+        });
+        Ok(try_at_once(look.collect()).await?.into_iter().flatten().collect())
+    }
+
+    /// The snapshots say at once that several clusters are in one place.
+    fn refuse_places_of_several_clusters(&self) -> Result<()> {
+        let series = self.inventory_so_far().into_iter().flat_map(|inventory| &inventory.series);
+        let clusters: BTreeSet<&str> = series.map(|series| names::cluster_of(series)).collect();
+        if self.settings.backup_cluster.is_some() || clusters.len() < 2 {
+            return Ok(());
+        }
+        Err(Error::request(format!(
+            "at {} are backups of {} clusters: {}. Set BACKUP_CLUSTER to the one to restore; nothing was written",
+            self.store.location(""),
+            clusters.len(),
+            clusters.into_iter().map(|cluster| format!("{cluster:?}")).collect::<Vec<_>>().join(", ")
+        )))
     }
 
     /// In one place may be the backups of several clusters. Which of them is meant has to be said.
@@ -161,8 +194,33 @@ impl Restore {
 }
 
 impl From<ScopedTopic> for RestoredTopic {
-    fn from(ScopedTopic { source, then }: ScopedTopic) -> Self {
-        Self { folder: source.folder, target: source.target, cuts: source.cuts, then }
+    fn from(ScopedTopic { source, then, accepted }: ScopedTopic) -> Self {
+        Self { folder: source.folder, target: source.target, cuts: source.cuts, then, accepted }
+    }
+}
+
+impl Scope {
+    /// Tells of patterns that match nothing.
+    pub(crate) fn note_idle(&mut self, idle: &[String], what: &str) {
+        self.notes.extend(idle.iter().map(|pattern| format!("BACKUP_TOPIC_NAME {pattern:?} matches nothing in {what}")));
+    }
+
+    /// Adds a topic, and what was found of it.
+    pub(crate) fn add(&mut self, source: Source, then: Option<TopicThen>, findings: Findings) {
+        self.findings.problems.extend(findings.problems);
+        let accepted = source.accepted.iter().cloned().chain(findings.accepted).collect();
+        self.topics.push(ScopedTopic { source, then, accepted });
+    }
+}
+
+impl Findings {
+    /// A problem, or accepted where RESTORE_ANYWAY has this word.
+    pub(crate) fn add(&mut self, restore: &Restore, what: String, word: &str) {
+        if restore.settings.is_allowed(word) {
+            self.accepted.push(what);
+        } else {
+            self.problems.push(format!("{what}. RESTORE_ANYWAY={word} restores what there is"));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use archive::catalog::{
     what_is_there,
 };
 use archive::{Error, Result};
+use config::RestoreSettings;
 use host::Event;
 use kafka::{TopicId, TopicPartition};
 
@@ -24,7 +25,7 @@ pub(crate) struct Source {
     /// The same with the older generations that some partitions are in.
     lineage: Option<Lineage>,
     /// What is known to be missing, and was accepted.
-    pub(crate) accepted: Option<String>,
+    pub(crate) accepted: Vec<String>,
     /// The other generations of the topic, as people name them: it was created again, its log lost its end, or they are of other clusters.
     pub(crate) older: Vec<String>,
     pub(crate) newer: Vec<String>,
@@ -82,6 +83,19 @@ impl Source {
         self
     }
 
+    /// What to say of a topic of which the newest generation is empty, and older ones may not be.
+    pub(crate) fn note_on_emptiness(&self, settings: &RestoreSettings) -> Option<String> {
+        let is_empty = self.all_partitions.is_empty() && !self.older.is_empty() && settings.backup_cluster.is_none();
+        is_empty.then(|| {
+            format!(
+                "the newest generation, {}, has nothing in it: the topic was created again, and is restored empty. Before it there is {}: to restore that, leave \
+                 the topic out here (RESTORE_EXCLUDE_TOPIC_NAMES), and name it",
+                self.name,
+                self.older.join(", ")
+            )
+        })
+    }
+
     /// What to say of a partition of which there is nothing to restore, though there was.
     pub(crate) fn what_is_lost(&self, partition: i32) -> Option<String> {
         let was_there = self.generation.as_ref().is_some_and(|generation| generation.begun.contains(&partition));
@@ -130,7 +144,7 @@ impl Restore {
             name: if number == 1 { of.to_owned() } else { names::generation(of, number) },
             generation,
             lineage,
-            accepted: None,
+            accepted: topic.accepted.clone(),
             older: Vec::new(),
             newer: Vec::new(),
             absent: Vec::new(),
@@ -155,7 +169,12 @@ impl Restore {
         let is_open = asked.is_none() && began_with.is_none();
         let number = match (asked.or(began_with.map(|(_, number)| number)), &self.settings.backup_cluster) {
             (Some(number), _) => number,
-            (None, Some(cluster)) => generations.newest_of(cluster, &later).await?,
+            (None, Some(cluster)) => generations.newest_of(cluster, &later).await?.ok_or_else(|| {
+                let location = self.store.location("");
+                Error::request(format!(
+                    "no generation of topic {topic:?} at {location} is of cluster {cluster:?} (BACKUP_CLUSTER); nothing was read"
+                ))
+            })?,
             (None, None) => generations.newest(&later).await?,
         };
         if is_open {
@@ -178,6 +197,7 @@ impl Restore {
         }
         let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
         let accepted = if generation.is_none() { self.accepted_without_topic_json(&folder, places.keys()).await? } else { None };
+        let accepted = accepted.into_iter().collect();
         let absent = places.iter().filter(|(_, place)| !place.is_there).map(|(partition, _)| *partition).collect();
         let all_partitions: Vec<i32> =
             places.iter().filter(|(_, place)| place.is_there || place.has_begun).map(|(partition, _)| *partition).collect();
@@ -188,7 +208,7 @@ impl Restore {
             let there = what_is_there(self.store.as_ref()).await?;
             return Err(Error::request(format!("no backup of {name:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
         }
-        if is_open && all_partitions.is_empty() && !older.is_empty() {
+        if is_open && !self.has_cuts() && all_partitions.is_empty() && !older.is_empty() {
             return Err(Error::request(format!(
                 "the newest generation of {topic:?}, {name}, has nothing in it: the topic was created again, and no record of it was backed up. Nothing \
                  was written. Say which one to restore: BACKUP_TOPIC_NAME={} is the one before, and BACKUP_TOPIC_NAME={name} the empty topic",

@@ -109,7 +109,8 @@ impl Work {
             restore.refuse_archives_without_times(&source).await?;
         }
         let shared = Shared::new(restore, invocation, started, cluster, noted, None);
-        let topic = RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None };
+        let topic =
+            RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None, accepted: Vec::new() };
         let pending = source.partitions.clone();
         let prepared = TopicRestore::prepare(shared.clone(), source, accepted).await?;
         let slot = Slot { topic, pending, restore: OnceCell::from(Arc::new(prepared)), error: Mutex::default() };

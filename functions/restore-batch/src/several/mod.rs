@@ -86,18 +86,71 @@ fn seen(until: Millis, ends: &[(&str, i32, i64)]) -> Snapshot {
 #[tokio::test]
 async fn what_was_not_backed_up_that_far_is_refused_and_named() {
     let mut targets = backed_up().await;
-    add_snapshot(targets.bucket.as_ref(), &seen(1_000_000, &[("orders", 0, 15), ("orders", 1, 9), ("bills", 0, 7)])).await;
+    let mut behind = seen(1_000_000, &[("orders", 0, 15), ("orders", 1, 9), ("bills", 0, 7)]);
+    behind.topics.get_mut("orders").unwrap().partitions.get_mut(&1).unwrap().backed_up = Some(4);
+    add_snapshot(targets.bucket.as_ref(), &behind).await;
     targets.settings.as_of = Some(AsOf::Latest);
-    targets.settings.anyway = vec!["missing".to_owned()];
     let error = targets.refused().await;
-    assert!(error.contains("orders/1 ended at offset 9 and is backed up to 4") && error.contains("RESTORE_ANYWAY=behind"), "{error}");
+    assert!(error.contains("orders/1 ended at offset 9, and its backup reaches 4") && error.contains("RESTORE_ANYWAY=behind"), "{error}");
     assert!(targets.partitions("copy-orders").is_none(), "nothing has begun");
-    targets.settings.anyway.push("behind".to_owned());
-    let report = targets.invoke().await;
-    assert!(report.succeeded && targets.values("copy-orders", 1) == 4, "{report:?}");
+    targets.settings.anyway = vec!["behind".to_owned()];
+    for _ in 0..2 {
+        let report = targets.invoke().await;
+        assert!(report.succeeded && targets.values("copy-orders", 1) == 4, "{report:?}");
+        let skipped: Vec<&String> = report.topics.iter().flat_map(|topic| &topic.skipped).collect();
+        assert!(
+            skipped.len() == 1 && skipped[0].contains("orders/1 ended at offset 9"),
+            "what was accepted is told, also later: {report:?}"
+        );
+    }
     targets.settings.as_of = Some(AsOf::Time(10));
     targets.settings.restore_id = Some("earlier".to_owned());
     assert!(targets.refused().await.contains("there is no snapshot of 1970-01-01T00:00:00"));
+    targets.settings.as_of = Some(AsOf::Time(i64::MAX / 2));
+    assert!(targets.refused().await.contains("still to come"));
+    targets.settings.as_of = Some(AsOf::Latest);
+    targets.settings.topics = selection(&["order"], &[]);
+    let error = targets.refused().await;
+    assert!(error.contains("had no topic order. It had bills, orders"), "{error}");
+    targets.settings.topics = selection(&["*"], &[]);
+    targets.settings.backup_cluster = Some("nope".to_owned());
+    assert!(targets.refused().await.contains("There are snapshots of kafka-1"));
+}
+
+/// What was backed up and is gone is lost, whatever the snapshot is that is asked for.
+#[tokio::test]
+async fn a_lost_end_is_not_taken_for_a_backup_that_was_behind() {
+    let mut targets = backed_up().await;
+    let lost = add_segment(&targets.bucket, "bills", 0, 7..9, 0).await;
+    add_snapshot(targets.bucket.as_ref(), &seen(1_000_000, &[("orders", 0, 15), ("orders", 1, 4), ("bills", 0, 9)])).await;
+    targets.bucket.delete(&lost).await.unwrap();
+    targets.settings.as_of = Some(AsOf::Latest);
+    targets.settings.anyway = vec!["behind".to_owned()];
+    let plan = targets.restore().plan().await.unwrap();
+    assert!(!plan.can_begin() && plan.notes.iter().any(|note| note.contains("of which there is a backup: empty")), "{plan:?}");
+    let error = targets.refused().await;
+    assert!(error.contains("offsets 7 to 9 of bills/0 are missing at its end") && error.contains("RESTORE_ANYWAY=missing"), "{error}");
+}
+
+#[tokio::test]
+async fn of_two_clusters_in_one_place_the_one_that_is_named_is_restored() {
+    let mut targets = backed_up().await;
+    let of = |topic: &str, number, cluster: &str| archive::catalog::Generation {
+        cluster_id: Some(cluster.to_owned()),
+        generation: number,
+        ..generation(topic)
+    };
+    // What was restored was backed up again, by the new cluster. `bills` is there no more.
+    for (topic, number, cluster) in [("orders", 1, "a"), ("orders", 2, "b"), ("bills", 1, "a"), ("empty", 1, "a"), ("empty", 2, "b")] {
+        add_generation(&targets.bucket, &of(topic, number, cluster));
+    }
+    targets.settings.backup_cluster = Some("b".to_owned());
+    let report = targets.invoke().await;
+    let names: Vec<&str> = report.topics.iter().map(|topic| topic.source.as_str()).collect();
+    assert_eq!(names, ["empty@2", "orders@2"]);
+    targets.settings.restore_id = Some("by name".to_owned());
+    targets.settings.topics = selection(&["bills"], &[]);
+    assert!(targets.refused().await.contains("no generation of topic \"bills\""));
 }
 
 #[tokio::test]

@@ -48,6 +48,9 @@ pub struct RestoreIdentity {
     pub format_version: u32,
     /// What was asked for.
     pub choice: RestoreChoice,
+    /// What was known to be missing, of no topic in particular, and was accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<String>,
     /// The snapshots that the cuts are of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<String>,
@@ -73,6 +76,9 @@ pub struct RestoredTopic {
     /// What the topic was at the moment to which it is restored; `None`: what `topic.json` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<TopicThen>,
+    /// What was known to be missing of it, and was accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<String>,
 }
 
 /// What a topic was at some moment, as a snapshot says.
@@ -288,9 +294,18 @@ mod tests {
             target: (*target).to_owned(),
             cuts: Some(BTreeMap::from([(0, 7)])),
             then: None,
+            accepted: Vec::new(),
         };
         let topics = folders.iter().map(topic).collect();
-        RestoreIdentity { format_version: RESTORE_FORMAT, choice, snapshots: Vec::new(), topics, run: "1-a".to_owned(), at: 0 }
+        RestoreIdentity {
+            format_version: RESTORE_FORMAT,
+            choice,
+            accepted: Vec::new(),
+            snapshots: Vec::new(),
+            topics,
+            run: "1-a".to_owned(),
+            at: 0,
+        }
     }
 
     fn refused(noted: &RestoreIdentity, now: &RestoreChoice) -> String {

@@ -129,7 +129,12 @@ pub fn snapshot_prefix(cluster_id: Option<&str>, group_id: &str) -> String {
 
 /// Whether a series of snapshots is of a cluster: of one of its backups.
 pub fn is_series_of(prefix: &str, cluster_id: &str) -> bool {
-    prefix.strip_prefix(SNAPSHOTS).and_then(|rest| rest.split_once('/')).is_some_and(|(cluster, _)| cluster == encoded(cluster_id))
+    cluster_of(prefix) == encoded(cluster_id)
+}
+
+/// The cluster that a series of snapshots is of, as its name has it.
+pub fn cluster_of(prefix: &str) -> &str {
+    prefix.strip_prefix(SNAPSHOTS).and_then(|rest| rest.split_once('/')).map_or("", |(cluster, _)| cluster)
 }
 
 /// The snapshot of this time, in whole seconds.

@@ -51,7 +51,8 @@ impl Generations<'_> {
         }
         let all: Vec<String> = known.iter().map(of_cluster).collect();
         Err(Error::request(format!(
-            "the generations of topic {:?} at {} are of {} clusters: {}. Name the one to take with its number: BACKUP_TOPIC_NAME={}",
+            "the generations of topic {:?} at {} are of {} clusters: {}. Set BACKUP_CLUSTER to the one to take, or name a generation with its number: \
+             BACKUP_TOPIC_NAME={}",
             self.topic,
             self.store.location(""),
             clusters.len(),
@@ -60,21 +61,19 @@ impl Generations<'_> {
         )))
     }
 
-    /// The newest generation of a cluster, among the `later` ones and the first. One whose topic.json is missing may be of it, so it counts.
+    /// The newest generation of a cluster, among the `later` ones and the first. One whose topic.json is missing may be of it, so it counts. `None`: all are
+    /// of other clusters.
     ///
     /// # Errors
-    /// There is none of this cluster. A `topic.json` that cannot be read.
-    pub async fn newest_of(&self, cluster: &str, later: &BTreeSet<u32>) -> Result<u32> {
+    /// A `topic.json` that cannot be read.
+    pub async fn newest_of(&self, cluster: &str, later: &BTreeSet<u32>) -> Result<Option<u32>> {
         for number in later.iter().rev().copied().chain([1]) {
             let found = self.get(number).await?;
             if found.is_none_or(|(generation, _)| generation.cluster_id.is_none_or(|of| of == cluster)) {
-                return Ok(number);
+                return Ok(Some(number));
             }
         }
-        let (topic, location) = (self.topic, self.store.location(""));
-        Err(Error::request(format!(
-            "no generation of topic {topic:?} at {location} is of cluster {cluster:?} (BACKUP_CLUSTER); nothing was read"
-        )))
+        Ok(None)
     }
 
     /// The newest generation of each cluster, in order. One of which topic.json cannot be read, or is missing, is among them.
