@@ -54,7 +54,8 @@ impl Bars {
             bar.inc(step.offsets);
             let bytes = written.fetch_add(step.bytes, Ordering::Relaxed) + step.bytes;
             let rate = bytes as f64 / begun.elapsed().as_secs_f64().max(0.001);
-            let done = step.done.map_or_else(String::new, |done| format!("{}/{} partitions, ", done.partitions_done, done.partitions_to_restore));
+            let done =
+                step.done.map_or_else(String::new, |done| format!("{}/{} partitions, ", done.partitions_done, done.partitions_to_restore));
             let topic = visible(step.topic);
             bar.set_message(format!("{done}{}/s, {topic}/{}", crate::output::bytes(rate as u64), step.partition));
         })

@@ -100,7 +100,8 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
         String::new(),
     ]);
     text.push_str(&table(["TOPIC", "PARTITIONS", "OFFSETS", "STORED", "TARGET"], rows));
-    let in_the_way: Vec<String> = plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
+    let in_the_way: Vec<String> =
+        plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
     text = with_lines(text, "note", &plan.notes);
     match in_the_way.is_empty() {
         true => with_lines(text, "in the way", &["nothing".to_owned()]),

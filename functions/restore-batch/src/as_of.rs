@@ -27,7 +27,8 @@ impl Restore {
         let (shown, selection) = (self.snapshots_told(&scope), &self.settings.topics);
         let missing = absent(selection, &all);
         if !missing.is_empty() {
-            let numbered = if missing.iter().any(|name| name.contains('@')) { ". With RESTORE_AS_OF write names without a number" } else { "" };
+            let numbered =
+                if missing.iter().any(|name| name.contains('@')) { ". With RESTORE_AS_OF write names without a number" } else { "" };
             return Err(Error::request(format!("{shown} do not have the topics {}{numbered}; nothing was written", missing.join(", "))));
         }
         let selected = selection.of(&all).names;
@@ -131,7 +132,10 @@ impl Restore {
             return Ok(None);
         };
         let (of, number) = names::parse_topic_folder(&folder).filter(|(of, _)| *of == name).ok_or_else(|| {
-            Error::lost(format!("{} says that topic {name:?} is in folder {folder:?}, which is not the topic's", self.snapshots_told(scope)))
+            Error::lost(format!(
+                "{} says that topic {name:?} is in folder {folder:?}, which is not the topic's",
+                self.snapshots_told(scope)
+            ))
         })?;
         let source = self.source(&names::generation(of, number), &Event::default(), None).await?;
         Ok(Some(source))

@@ -22,7 +22,10 @@ impl Restore {
         }
         let Some(finished) = Finished::load(self.store.as_ref(), self.id()).await? else { return Ok(None) };
         if finished.run != noted.run {
-            return Err(Error::taken(format!("RESTORE_ID {:?}: another restore that had this id is finished; choose a new one", self.id())));
+            return Err(Error::taken(format!(
+                "RESTORE_ID {:?}: another restore that had this id is finished; choose a new one",
+                self.id()
+            )));
         }
         let targets: Vec<String> = finished.topics.iter().map(|topic| topic.target.clone()).collect();
         let there = self.cluster.find_all(&targets).await?;

@@ -4,8 +4,8 @@
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
 use archive::catalog::{
-    Binding, Checkpoint, Claim, Generations, RESTORE_FORMAT, RestoreChoice, RestoreIdentity, RestoreProgress, RestoredTopic, find_next, names,
-    places_of,
+    Binding, Checkpoint, Claim, Generations, RESTORE_FORMAT, RestoreChoice, RestoreIdentity, RestoreProgress, RestoredTopic, find_next,
+    names, places_of,
 };
 use archive::{Error, Result};
 use config::AsOf;
@@ -111,10 +111,7 @@ impl Restore {
     }
 
     pub(crate) fn another_topic(&self, what: &str) -> Error {
-        Error::taken(format!(
-            "RESTORE_ID {:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written",
-            self.id()
-        ))
+        Error::taken(format!("RESTORE_ID {:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written", self.id()))
     }
 
     /// Whether all that the restore of a claim will ever write is in the target, as far as the backup goes now; or nobody goes on with it.
@@ -128,7 +125,9 @@ impl Restore {
         let Some(topic) = other.topics.iter().find(|topic| topic.target == claim.topic) else { return Ok(true) };
         let (of, number) = names::parse_topic_folder(&topic.folder).unwrap_or((&topic.folder, 1));
         let lineage = Generations::of(store, of).lineage(number).await?;
-        for (partition, place) in places_of(store, &topic.folder, lineage.as_ref()).await?.into_iter().filter(|(number, _)| is_chosen(number)) {
+        for (partition, place) in
+            places_of(store, &topic.folder, lineage.as_ref()).await?.into_iter().filter(|(number, _)| is_chosen(number))
+        {
             let cut = topic.cuts.as_ref().map(|cuts| cuts.get(&partition).copied().unwrap_or(0));
             // Without a checkpoint none of its records was written.
             let checkpoint = self.checkpoint(&claim.restore_id, &claim.run, &topic.folder, partition).await?;
@@ -240,13 +239,8 @@ impl TopicRestore {
                 now
             }
         };
-        let claim = Claim {
-            format_version: Claim::FORMAT,
-            restore_id: id.to_owned(),
-            run: identity.run.clone(),
-            topic: target.clone(),
-            at,
-        };
+        let claim =
+            Claim { format_version: Claim::FORMAT, restore_id: id.to_owned(), run: identity.run.clone(), topic: target.clone(), at };
         Ok(claim.write(store, name, found.as_ref().map(|(_, version)| version)).await?.then_some(binding))
     }
 
@@ -308,9 +302,8 @@ impl TopicRestore {
         let begun = self.known().await?;
         let binding = &begun.binding;
         let found = self.restore.cluster.find(&binding.topic).await?;
-        let lost = |what: String| {
-            Error::lost(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", self.restore.id()))
-        };
+        let lost =
+            |what: String| Error::lost(format!("RESTORE_ID {:?} {what}. Choose a new RESTORE_ID to restore all of it", self.restore.id()));
         if let Some(what) = binding.differs(found.as_ref()) {
             return Err(lost(what));
         }

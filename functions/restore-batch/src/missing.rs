@@ -134,7 +134,8 @@ impl Restore {
     pub(crate) fn missing_series(&self, source: &Source) -> Vec<String> {
         let Some(inventory) = self.inventory_so_far().filter(|inventory| inventory.unreadable.is_empty()) else { return Vec::new() };
         // Generations of one topic name the same series.
-        let missing = source.generations().filter_map(|generation| Some((generation.snapshots.clone(), inventory.missing_series(generation)?)));
+        let missing =
+            source.generations().filter_map(|generation| Some((generation.snapshots.clone(), inventory.missing_series(generation)?)));
         missing.collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
@@ -205,7 +206,8 @@ mod tests {
         let report = fake.invoke().await;
         assert!(report.succeeded && report.records == 20, "{report:?}");
         assert!(
-            report.topics[0].notes.iter().chain(&report.topics[0].partitions[0].skipped).filter(|told| told.contains("20 to 30")).count() == 2,
+            report.topics[0].notes.iter().chain(&report.topics[0].partitions[0].skipped).filter(|told| told.contains("20 to 30")).count()
+                == 2,
             "{report:?}"
         );
     }

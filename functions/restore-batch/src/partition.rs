@@ -1,6 +1,8 @@
 //! One source partition: its checkpoint, what comes next, and the writer that takes it.
 
-use archive::catalog::{Checkpoint, Done, Gap, GapReason, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Span, names, pair};
+use archive::catalog::{
+    Checkpoint, Done, Gap, GapReason, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Span, names, pair,
+};
 use archive::{Error, Result};
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use kernel::clock::{Millis, age};

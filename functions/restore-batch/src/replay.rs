@@ -7,10 +7,10 @@ use kafka::Queued;
 use kernel::clock::Millis;
 use kernel::record::Record;
 
+use crate::Restore;
 use crate::pace::Pace;
 use crate::partition::{Next, PartitionRestore};
 use crate::strategy::Chooser;
-use crate::Restore;
 use crate::topic::TopicRestore;
 
 /// A transaction holds records of no more stretches of source offsets than this, of which a source with holes has many.
@@ -122,7 +122,12 @@ impl PartitionRestore<'_> {
     async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
         let topic = self.topic;
         let mut reader = self.coming.open(entry).await?;
-        reader.belongs_to(&topic.source.folder_of(self.partition), topic.source.topic_id_of(self.partition), self.partition, entry.start)?;
+        reader.belongs_to(
+            &topic.source.folder_of(self.partition),
+            topic.source.topic_id_of(self.partition),
+            self.partition,
+            entry.start,
+        )?;
         let end = self.up_to_cut(reader.manifest().next);
         if let Some(gap) = &reader.manifest().gap {
             self.tell_gap(gap);

@@ -77,9 +77,10 @@ impl Restore {
             Some(as_of) => self.scope_as_of(as_of).await?,
             None => self.scope_of_all().await?,
         };
-        let inventory = inventory.unreadable.iter().map(|(_, error)| {
-            format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error))
-        });
+        let inventory = inventory
+            .unreadable
+            .iter()
+            .map(|(_, error)| format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error)));
         for what in inventory {
             self.accept(&mut scope, what, "missing");
         }
@@ -89,7 +90,10 @@ impl Restore {
         }
         for ScopedTopic { source, .. } in &scope.topics {
             let topic = names::parse_topic_folder(&source.folder).map_or("", |(topic, _)| topic);
-            self.settings.target.legal_of(topic).map_err(|what| Error::request(format!("{what} (RESTORE_TOPIC_NAME); nothing was written")))?;
+            self.settings
+                .target
+                .legal_of(topic)
+                .map_err(|what| Error::request(format!("{what} (RESTORE_TOPIC_NAME); nothing was written")))?;
         }
         scope.topics.sort_by(|a, b| a.source.folder.cmp(&b.source.folder));
         if let Some(twice) = twice(&scope.topics) {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::catalog::{Generation, Generations, Lineage, RestoreIdentity, RestoredTopic, TopicThen, find_next, names, places_of, what_is_there};
+use archive::catalog::{
+    Generation, Generations, Lineage, RestoreIdentity, RestoredTopic, TopicThen, find_next, names, places_of, what_is_there,
+};
 use archive::{Error, Result};
 use host::Event;
 use kafka::{TopicId, TopicPartition};
@@ -116,7 +118,9 @@ impl Restore {
         let lineage = Generations::of(self.store.as_ref(), of).lineage(number).await?;
         if lineage.is_none() && !self.settings.skip_damaged && !topic.cuts.iter().flatten().all(|(_, cut)| *cut == 0) {
             let location = self.store.location(&names::topic_json(&topic.folder));
-            return Err(Error::lost(format!("{location} is missing, which was there when this restore began. Put it back, or set SKIP_DAMAGED=true")));
+            return Err(Error::lost(format!(
+                "{location} is missing, which was there when this restore began. Put it back, or set SKIP_DAMAGED=true"
+            )));
         }
         let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
         let all_partitions = topic.cuts.iter().flatten().map(|(partition, _)| *partition).collect();
@@ -195,7 +199,9 @@ impl Restore {
         }
         let chosen = self.settings.partitions.as_ref();
         if let Some(number) = chosen.and_then(|chosen| chosen.iter().find(|number| !places.contains_key(number))) {
-            return Err(Error::request(format!("BACKUP_PARTITIONS names partition {number}, which {name:?} does not have; nothing was read")));
+            return Err(Error::request(format!(
+                "BACKUP_PARTITIONS names partition {number}, which {name:?} does not have; nothing was read"
+            )));
         }
         let partitions = all_partitions
             .iter()

@@ -11,8 +11,8 @@ use kernel::clock::Millis;
 use kernel::{failpoint, in_full};
 
 use crate::Restore;
-use crate::source::Source;
 use crate::scope::Scope;
+use crate::source::Source;
 use crate::work::{Shared, try_at_once};
 
 /// The target as this invocation found or made it.

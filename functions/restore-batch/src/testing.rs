@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use config::{RestoreSettings, TargetName};
 use host::Budget;
 use kafka::{
-    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, KafkaSettings, NewTopic, Queued, RecordWriter, Result, Selection,
-    TargetCluster, TopicFacts, WriterName, Written,
+    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, KafkaSettings, NewTopic, Queued, RecordWriter, Result,
+    Selection, TargetCluster, TopicFacts, WriterName, Written,
 };
 use kernel::clock::{Clock, Millis};
 use kernel::record::Record;

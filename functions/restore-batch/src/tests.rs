@@ -99,7 +99,11 @@ async fn a_restore_names_its_generation_once_there_are_two() {
     begin_again(&fake);
     let report = fake.invoke().await;
     assert_eq!(report.topics[0].source, "orders@1", "it goes on with the one that it began with");
-    assert!(report.topics[0].notes[0].contains("\"orders@1\"") && report.topics[0].notes[0].contains("BACKUP_TOPIC_NAME=orders@2"), "{:?}", report.topics[0].notes);
+    assert!(
+        report.topics[0].notes[0].contains("\"orders@1\"") && report.topics[0].notes[0].contains("BACKUP_TOPIC_NAME=orders@2"),
+        "{:?}",
+        report.topics[0].notes
+    );
     fake.settings.topics = Selection::of_names(["orders@1"]);
     assert!(fake.invoke().await.succeeded, "the same by its number");
     fake.settings.topics = Selection::of_names(["orders@2"]);

@@ -117,7 +117,8 @@ impl Work {
         let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
         let there = restore.cluster.find_all(&targets).await?;
         let all = noted.topics.iter().map(|topic| to_restore(topic).count()).sum::<usize>();
-        let left = noted.topics.iter().map(|topic| to_restore(topic).filter(|number| !done.has(&topic.folder, *number)).count()).sum::<usize>();
+        let left =
+            noted.topics.iter().map(|topic| to_restore(topic).filter(|number| !done.has(&topic.folder, *number)).count()).sum::<usize>();
         let counts = ((all - left) as u64, Some(all as u64));
         let shared = Shared::new(restore, invocation, started, cluster, Some(noted.clone()), counts);
         let slot = |(topic, bound): (RestoredTopic, Option<Binding>)| {

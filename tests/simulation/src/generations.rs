@@ -297,8 +297,12 @@ pub fn newest() -> Result<(), String> {
             {
                 let report = whole(&mut simulation, asked, id).await.map_err(|problem| format!("{asked} as {id}: {problem}"))?;
                 let there = values(&simulation.world, id, 0);
-                if there != *expected || report.topics[0].notes.iter().all(|note| !note.contains("orders@1") && !note.contains("orders@2")) {
-                    return Err(format!("killed at {kill_at:?}, {asked} as {id}: {there:?}, not {expected:?}; {:?}", report.topics[0].notes));
+                if there != *expected || report.topics[0].notes.iter().all(|note| !note.contains("orders@1") && !note.contains("orders@2"))
+                {
+                    return Err(format!(
+                        "killed at {kill_at:?}, {asked} as {id}: {there:?}, not {expected:?}; {:?}",
+                        report.topics[0].notes
+                    ));
                 }
             }
             let other = values(&simulation.world, "another", 1);

@@ -571,7 +571,12 @@ pub(crate) async fn folder_of(bucket: &MemoryStore, restored: &str) -> Option<St
     if restored != NEWEST {
         return Some(restored.to_owned());
     }
-    RestoreIdentity::load(bucket, &restore_id(NEWEST)).await.ok().flatten().and_then(|identity| identity.topics.into_iter().next()).map(|topic| topic.folder)
+    RestoreIdentity::load(bucket, &restore_id(NEWEST))
+        .await
+        .ok()
+        .flatten()
+        .and_then(|identity| identity.topics.into_iter().next())
+        .map(|topic| topic.folder)
 }
 
 /// Of the restore of a generation.

@@ -114,7 +114,8 @@ impl RestoreIdentity {
         let Some((found, _)) = read_json::<Self>(store, &name).await? else { return Ok(None) };
         check_version(store, &name, found.format_version, RESTORE_FORMAT)?;
         // A folder is part of names, so one that is none would lead anywhere.
-        if let Some(bad) = found.topics.iter().find(|topic| names::parse_topic_folder(&topic.folder).is_none_or(|(of, _)| of.contains('/'))) {
+        if let Some(bad) = found.topics.iter().find(|topic| names::parse_topic_folder(&topic.folder).is_none_or(|(of, _)| of.contains('/')))
+        {
             let what = format!("it names the folder {:?}, which is none of a topic", bad.folder);
             return Err(StoreError::new(StoreErrorKind::Damaged, store.location(&name), what).into());
         }

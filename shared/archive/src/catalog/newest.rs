@@ -72,7 +72,9 @@ impl Generations<'_> {
             }
         }
         let (topic, location) = (self.topic, self.store.location(""));
-        Err(Error::request(format!("no generation of topic {topic:?} at {location} is of cluster {cluster:?} (BACKUP_CLUSTER); nothing was read")))
+        Err(Error::request(format!(
+            "no generation of topic {topic:?} at {location} is of cluster {cluster:?} (BACKUP_CLUSTER); nothing was read"
+        )))
     }
 
     /// The newest generation of each cluster, in order. One of which topic.json cannot be read, or is missing, is among them.

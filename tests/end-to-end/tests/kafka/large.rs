@@ -66,7 +66,8 @@ fn a_target_that_restore_creates_takes_what_the_original_took() {
         let reports = runner.restore(&runner.restore_config(&topic, &copy, Value::Null));
         assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&copy, Read::Uncommitted));
         assert_eq!(limit_of(&kafka, &copy), "2147483647");
-        let (wanted, commands) = (reports[0]["topics"][0]["wanted_configs"]["max.message.bytes"].as_str(), reports[0]["topics"][0]["commands"].to_string());
+        let (wanted, commands) =
+            (reports[0]["topics"][0]["wanted_configs"]["max.message.bytes"].as_str(), reports[0]["topics"][0]["commands"].to_string());
         assert_eq!(wanted, own_limit.then_some("70000"));
         let (set, deleted) = commands.split_once("--delete-config").expect("one command that sets and deletes");
         assert_eq!((set.contains("max.message.bytes=70000"), deleted.contains("max.message.bytes")), (own_limit, !own_limit), "{commands}");
