@@ -44,6 +44,10 @@ pub const NAMES: &[&str] = &[
     "restore::checkpoint_create::after",
     "restore::checkpoint_replace::before",
     "restore::checkpoint_replace::after",
+    "restore::done::before",
+    "restore::done::after",
+    "restore::finished::before",
+    "restore::finished::after",
 ];
 
 /// A point of [`NAMES`].
