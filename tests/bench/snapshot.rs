@@ -161,12 +161,12 @@ impl ClusterAdministration for Cluster {
         Ok(topics.iter().map(|name| (name.clone(), Ok(configs.clone()))).collect())
     }
 
-    async fn acls(&self) -> kafka::Result<Vec<Acl>> {
+    async fn acls(&self, _cluster: Option<&ClusterDescription>) -> kafka::Result<Vec<Acl>> {
         self.request(1).await;
         Ok(Vec::new())
     }
 
-    async fn users(&self) -> kafka::Result<Vec<ScramUser>> {
+    async fn users(&self, _cluster: Option<&ClusterDescription>) -> kafka::Result<Vec<ScramUser>> {
         self.request(1).await;
         Ok(Vec::new())
     }

@@ -21,10 +21,8 @@ build() {
 }
 
 # configure ROUND STORE BUCKET SEGMENT: a consumer group, a target topic and a restore of its own, on 'folder' or 'minio'; the bucket is
-# its own, too, where BUCKET is ROUND. SEGMENT records fill a segment. The restore of a round on -cuts is of a pattern: it has an end.
+# its own, too, where BUCKET is ROUND. SEGMENT records fill a segment.
 configure() {
-  local from="\"$source_topic\"" to=$source_topic-$1
-  [[ $1 != *-cuts ]] || from="[\"$source_topic*\"]" to="{topic}-$1"
   local common="\"BOOTSTRAP_SERVERS\": \"$KAFKA_BOOTSTRAP_SERVERS\", \"NUMBER_OF_KAFKA_THREADS\": 2"
   case $2 in
     folder) common+=", \"FILESYSTEM_TYPE\": \"LINUX\", \"FILESYSTEM_BACKUP_DIR\": \"$work/$3/bucket\"" ;;
@@ -36,8 +34,10 @@ configure() {
   mkdir -p "$work/$1/bucket"
   echo "{$common, \"TOPIC_NAMES\": [\"$source_topic\"], \"GROUP_ID\": \"$source_topic-$1\", \"NUMBER_OF_MESSAGE_PER_BACKUP_FILE\": $4," \
     "\"RETRY_UPLOAD_SECONDS\": 1}" >"$work/$1/backup.json"
-  echo "{$common, \"BACKUP_TOPIC_NAME\": $from, \"RESTORE_TOPIC_NAME\": \"$to\"," \
-    "\"RESTORE_PARTITION_STRATEGY\": \"same\"}" >"$work/$1/restore.json"
+  # On a folder a restore of a pattern, which has cuts and ends; on MinIO one of a topic, which is followed.
+  local what="\"BACKUP_TOPIC_NAME\": \"$source_topic\", \"RESTORE_TOPIC_NAME\": \"$source_topic-$1\""
+  [[ $2 != folder ]] || what="\"BACKUP_TOPIC_NAME\": \"$source_topic*\", \"RESTORE_TOPIC_NAME\": \"{topic}-$1\""
+  echo "{$common, $what, \"RESTORE_PARTITION_STRATEGY\": \"same\"}" >"$work/$1/restore.json"
 }
 
 # run COMMAND ROUND [WRAPPER…]: the program on the configuration of that round, with nothing in its environment that configures it.

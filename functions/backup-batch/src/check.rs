@@ -98,7 +98,9 @@ impl Backup {
     /// What snapshots of the cluster will not have. No reason not to back up.
     async fn missing_in_snapshots(&self) -> Vec<String> {
         let Some(administration) = self.administration.as_deref().filter(|_| self.settings.snapshots.is_some()) else { return Vec::new() };
-        let (cluster, acls, users) = futures::join!(administration.cluster(), administration.acls(), administration.users());
+        let cluster = administration.cluster().await;
+        let known = cluster.as_ref().ok();
+        let (acls, users) = futures::join!(administration.acls(known), administration.users(known));
         let groups = match &cluster {
             Ok(_) => why_groups_are_hidden(may_see_all(&cluster)).map(str::to_owned),
             Err(error) => Some(in_full(error)),

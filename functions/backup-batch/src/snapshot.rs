@@ -9,7 +9,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use archive::Result;
-use archive::catalog::{Snapshot, Snapshots, ends_told_by, names};
+use archive::catalog::{Snapshot, names};
 use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, TopicFacts};
 use kernel::clock::Millis;
 use kernel::{failpoint, in_full, lock};
@@ -80,29 +80,16 @@ impl Backup {
         self.tell_what_is_absent(&snapshot, report);
         let at = round_up(snapshot.until, every);
         let name = names::snapshot(prefix, at);
-        self.take_along_earlier(&mut snapshot, &name).await?;
+        for error in snapshot.take_along(self.store.as_ref(), &name).await? {
+            // `verify` names it, too.
+            tracing::warn!("{}", in_full(&error));
+        }
         failpoint!("backup::snapshot::before");
         let is_ours = snapshot.write(self.store.as_ref(), &name).await?;
         failpoint!("backup::snapshot::after");
         self.remember_snapshot(at, prefix);
         // Another invocation may have been faster: one is enough.
         Ok(is_ours.then_some(name))
-    }
-
-    /// The newest snapshot of a day has all that the others of that day said was in the bucket. Of the two before this one, as one of them can be of a
-    /// clock that was ahead. Two or three requests.
-    async fn take_along_earlier(&self, snapshot: &mut Snapshot, name: &str) -> Result<()> {
-        let day = name.rsplit_once('/').map_or(name, |(day, _)| day);
-        let all = Snapshots::of(self.store.as_ref()).of_day(&format!("{day}/")).await?;
-        for before in all.iter().rev().filter(|entry| entry.name.as_str() < name).take(2) {
-            match ends_told_by(self.store.as_ref(), &before.name).await {
-                Ok(ends) => snapshot.take_along(&ends),
-                Err(error) if error.is_retryable() => return Err(error),
-                // `verify` names it.
-                Err(error) => tracing::warn!("{}", in_full(&error)),
-            }
-        }
-        Ok(())
     }
 
     fn knows_snapshot(&self, at: Millis, prefix: &str) -> bool {

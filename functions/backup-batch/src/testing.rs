@@ -243,11 +243,11 @@ impl ClusterAdministration for Fake {
         Ok(topics.iter().map(|name| (name.clone(), Ok(TopicConfigs::default()))).collect())
     }
 
-    async fn acls(&self) -> Result<Vec<Acl>> {
+    async fn acls(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
         if self.answer().refuses { Err(denied("access control lists")) } else { Ok(Vec::new()) }
     }
 
-    async fn users(&self) -> Result<Vec<ScramUser>> {
+    async fn users(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {
         if self.answer().refuses { Err(denied("SCRAM users")) } else { Ok(Vec::new()) }
     }
 }

@@ -12,7 +12,7 @@ use kernel::clock::{self, Millis};
 use crate::cli::Mode;
 use crate::output::{Output, bytes, table, time, with_lines};
 use crate::progress::Bars;
-use crate::rounds::{Round, Rounds};
+use crate::rounds::{Failure, Round, Rounds};
 use crate::setup;
 
 /// Runs the backup. Whether everything succeeded.
@@ -34,9 +34,9 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> R
     }
     let invoke = async |budget| backup.invoke(&Invocation { budget, ..invocation.clone() }).await;
     let tell = |report: BackupReport| {
-        let round = Round { succeeded: report.succeeded, moved: report.has_moved(), caught_up: report.is_caught_up(), heals: true };
+        let round = Round { failure: Failure::of(report.succeeded, true), moved: report.has_moved(), caught_up: report.is_caught_up() };
         match (mode, round) {
-            (Mode::Loop, Round { moved: false, succeeded: true, .. }) => output.say(&idle_line(&report, clock::system().now())),
+            (Mode::Loop, Round { moved: false, failure: Failure::None, .. }) => output.say(&idle_line(&report, clock::system().now())),
             (Mode::Loop, _) => output.result(&report, changes_table),
             _ => output.result(&report, report_table),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use archive::Error;
-use archive::catalog::{Inventory, SegmentEntry, list_segments, names, what_is_there};
+use archive::catalog::{AllSegments, Inventory, SegmentEntry, names, what_is_there};
 use archive::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use serde::Serialize;
 use store::ObjectStore;
@@ -15,6 +15,10 @@ use crate::output::{Output, Rows, bytes, table, with_problems};
 use crate::patience::Patience;
 use crate::places::{Places, inventory, older, places};
 use crate::setup;
+
+/// What a plain list does not look at: it reads the last manifest of a partition and no other.
+const NOT_LOOKED_AT: &str =
+    "the end of each segment is not compared with the start of the next one here: `list --segments` and `verify` do that";
 
 /// What a partition has in the bucket.
 #[derive(Debug, Default, Serialize)]
@@ -75,6 +79,9 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
         let ended = list_partitions(store, places, known, &mut patience, &mut rows).await;
         rows.end(rows_table);
         ended?;
+        if rows.kept.iter().any(|row| row.segments > 1) {
+            output.say(NOT_LOOKED_AT);
+        }
     }
     if let Some(older) = older(store.as_ref(), bucket.topic.as_deref()).await? {
         output.say(&older);
@@ -94,14 +101,16 @@ async fn list_partitions(
         let loss = place.loss(inventory);
         let is_alone = !place.has_topic_json;
         let mut row = Row { folder: place.folder, name: place.name, partition: place.partition.as_ref().ok().copied(), ..Row::default() };
+        let mut missing = None;
         let filled = match place.partition {
-            Ok(partition) => fill(store, partition, &mut row).await,
+            Ok(partition) => fill(store, partition, &mut row).await.map(|found| missing = found),
             Err(error) => Err(error),
         };
         let filled = filled.and_then(|()| match loss {
             Some(loss) if row.segments == 0 => Err(Error::lost(loss)),
             _ => check_end(inventory, &row.folder, row.partition, row.next),
         });
+        let filled = filled.and(missing.map_or(Ok(()), |missing| Err(Error::lost(missing))));
         let filled = filled.and_then(|()| match is_alone && row.segments > 0 && without.insert(row.folder.clone()) {
             true => Err(no_topic_json(store.as_ref(), &row.folder)),
             false => Ok(()),
@@ -124,18 +133,24 @@ fn check_end(inventory: Option<&Inventory>, folder: &str, partition: Option<i32>
     inventory.missing(folder, partition, Some(next)).map_or(Ok(()), |missing| Err(Error::lost(missing.what)))
 }
 
-async fn fill(store: &Arc<dyn ObjectStore>, partition: i32, row: &mut Row) -> Result<(), Error> {
-    let entries = segments(store.as_ref(), &row.folder, partition).await?;
-    row.segments = entries.len() as u64;
-    row.stored_bytes = entries.iter().map(|entry| entry.size).sum();
-    row.from = entries.first().map(|entry| entry.start);
+/// Fills in the row, and says which segments are missing in front of the last one, or behind it, as far as names show it.
+async fn fill(store: &Arc<dyn ObjectStore>, partition: i32, row: &mut Row) -> Result<Option<String>, Error> {
+    let all = AllSegments::of(store.as_ref(), &row.folder, partition).await?;
+    row.segments = all.entries.len() as u64;
+    row.stored_bytes = all.entries.iter().map(|entry| entry.size).sum();
+    row.from = all.entries.first().map(|entry| entry.start);
     row.python_archives = python_archives(store.as_ref(), &row.folder, partition).await?.len() as u64;
-    if let Some(last) = entries.last() {
+    if let Some(last) = all.entries.last() {
         let manifest = manifest(store, last).await?;
         row.next = Some(manifest.next);
         row.last_backup = Some(manifest.created_at);
     }
-    Ok(())
+    let mut missing = all.missing_in_chain();
+    let first = missing.next().map(|(_, name)| sidecar_alone(store.as_ref(), name));
+    Ok(first.map(|first| match missing.count() {
+        0 => first,
+        more => format!("{first}; {more} more like it"),
+    }))
 }
 
 async fn list_segments_of(
@@ -150,25 +165,25 @@ async fn list_segments_of(
         let (loss, is_alone) = (place.loss(inventory), !place.has_topic_json);
         let (folder, number) = (place.folder, place.partition.as_ref().ok().copied());
         let (name, listed) = match place.partition {
-            Ok(partition) => (names::partition_prefix(&folder, partition), segments(store.as_ref(), &folder, partition).await),
+            Ok(partition) => (names::partition_prefix(&folder, partition), AllSegments::of(store.as_ref(), &folder, partition).await),
             Err(error) => (format!("{folder}/"), Err(error)),
         };
-        let listed = listed.and_then(|entries| match loss {
-            Some(loss) if entries.is_empty() => Err(Error::lost(loss)),
-            _ => Ok(entries),
+        let listed = listed.and_then(|all| match loss {
+            Some(loss) if all.entries.is_empty() => Err(Error::lost(loss)),
+            _ => Ok(all),
         });
         let of_all = |error: String| SegmentRow { name: name.clone(), error: Some(error), ..SegmentRow::default() };
-        let listed = patience.settle(listed, |error| rows.add(of_all(error)))?;
-        if is_alone && listed.as_ref().is_some_and(|entries| !entries.is_empty()) && without.insert(folder.clone()) {
+        let all = patience.settle(listed, |error| rows.add(of_all(error)))?.unwrap_or_default();
+        if is_alone && !all.entries.is_empty() && without.insert(folder.clone()) {
             patience.settle(Err::<(), _>(no_topic_json(store.as_ref(), &folder)), |error| rows.add(of_all(error)))?;
         }
         let mut next = None;
-        for entry in listed.unwrap_or_default() {
+        for entry in &all.entries {
             if rows.are_unread() {
                 return Ok(());
             }
             let mut row = SegmentRow { name: entry.name.clone(), start: Some(entry.start), bytes: entry.size, ..SegmentRow::default() };
-            let settled = patience.settle(manifest(store, &entry).await, |error| row.error = Some(error));
+            let settled = patience.settle(manifest(store, entry).await, |error| row.error = Some(error));
             if let Ok(Some(manifest)) = &settled {
                 (row.next, row.records) = (Some(manifest.next), Some(manifest.records));
             }
@@ -180,6 +195,11 @@ async fn list_segments_of(
             rows.add(row);
             settled?;
         }
+        for (start, name) in all.missing_in_chain() {
+            let missing = Err::<(), _>(Error::lost(sidecar_alone(store.as_ref(), name)));
+            let row = |error| SegmentRow { name: name.clone(), start: Some(*start), error: Some(error), ..SegmentRow::default() };
+            patience.settle(missing, |error| rows.add(row(error)))?;
+        }
         patience.settle(check_end(inventory, &folder, number, next), |error| rows.add(of_all(error)))?;
     }
     Ok(())
@@ -189,17 +209,9 @@ async fn manifest(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry) -> Result<
     Ok(SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?.manifest().clone())
 }
 
-/// The segments of a partition, in order.
-pub(crate) async fn segments(store: &dyn ObjectStore, folder: &str, partition: i32) -> Result<Vec<SegmentEntry>, Error> {
-    let (mut found, mut after) = (Vec::new(), String::new());
-    loop {
-        let (entries, go_on) = list_segments(store, folder, partition, &after).await?;
-        found.extend(entries);
-        match go_on {
-            Some(name) => after = name,
-            None => return Ok(found),
-        }
-    }
+/// What to say of a segment that is missing while its `.sha256` is there.
+pub(crate) fn sidecar_alone(store: &dyn ObjectStore, segment: &str) -> String {
+    format!("{}: missing, only its .sha256 is there", store.location(segment))
 }
 
 /// The Python tool's archives of a partition, in order, `current.bin` last.
@@ -256,7 +268,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use store::StoreErrorKind;
-    use store::testing::{Fault, MemoryStore};
+    use store::testing::{Delete, Fault, MemoryStore};
 
     use super::*;
     use crate::testing::{add_segment, add_snapshot, add_topic_with, failing};
@@ -338,6 +350,22 @@ mod tests {
         assert_eq!(facts, [("c", None, true), ("a", Some(0), true), ("a", Some(1), false), ("b", Some(0), false), ("b", Some(1), true)]);
         assert!(!sound && found.iter().filter_map(|row| row.error.as_ref()).all(|error| error.contains(&snapshot)), "{found:?}");
         assert_eq!((found[1].next, found[1].segments), (Some(20), 2), "what is there is told as well");
+    }
+
+    #[tokio::test]
+    async fn a_segment_that_is_deleted_without_its_sha256_is_missed() {
+        let store = store().await;
+        ["a", "b"].iter().for_each(|topic| crate::testing::add_topic(&store, topic));
+        for start in [20, 30, 40] {
+            add_segment(&store, "a", 0, start..start + 10).await;
+        }
+        for start in [10, 30] {
+            store.delete(&format!("a/0/{start:020}.tar.gz")).await.unwrap();
+        }
+        let (found, sound) = rows(Arc::new(store)).await;
+        let error = found[0].error.as_deref().unwrap_or_default();
+        assert!(!sound && error.contains("a/0/00000000000000000010.tar.gz: missing") && error.contains("1 more"), "{error}");
+        assert_eq!((found[0].segments, found[0].next), (3, Some(50)), "what is there is told as well");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use restore_batch::{Invocation, PartitionReport, Plan, PlannedTopic, RestoreRepo
 use crate::cli::Mode;
 use crate::output::{Output, bytes, table, with_lines};
 use crate::progress::Bars;
-use crate::rounds::{Round, Rounds};
+use crate::rounds::{Failure, Round, Rounds};
 use crate::setup;
 
 /// Runs the restore. Whether everything succeeded.
@@ -42,7 +42,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
         }
         let before = std::mem::replace(&mut reached, report.all_partitions().map(progress_of).collect());
         let moved = report.succeeded && !report.caught_up && reached != before;
-        Round { succeeded: report.succeeded, moved, caught_up: report.caught_up, heals: report.heals() }
+        Round { failure: Failure::of(report.succeeded, report.heals()), moved, caught_up: report.caught_up }
     };
     rounds.run(&budget, bars.as_ref(), invoke, tell).await
 }

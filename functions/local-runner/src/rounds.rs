@@ -28,14 +28,37 @@ pub(crate) struct Rounds {
 /// What an invocation came to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
-    /// Whether nothing failed.
-    pub(crate) succeeded: bool,
+    pub(crate) failure: Failure,
     /// Whether it got further, so that another one at once can get further still.
     pub(crate) moved: bool,
     /// Whether nothing is left.
     pub(crate) caught_up: bool,
-    /// Whether what failed can succeed without anybody doing something.
-    pub(crate) heals: bool,
+}
+
+/// Whether anything failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    None,
+    /// What can succeed later without anybody doing something, or may.
+    Passing,
+    /// What somebody has to do something about.
+    Lasting,
+}
+
+impl Failure {
+    pub(crate) fn of(succeeded: bool, heals: bool) -> Self {
+        match (succeeded, heals) {
+            (true, _) => Self::None,
+            (false, true) => Self::Passing,
+            (false, false) => Self::Lasting,
+        }
+    }
+}
+
+impl Round {
+    fn succeeded(self) -> bool {
+        self.failure == Failure::None
+    }
 }
 
 impl Rounds {
@@ -80,19 +103,19 @@ impl Rounds {
     /// `--until-caught-up` ends with something left: exit code 0 would say that there is nothing.
     async fn after(&self, round: Round) -> Result<Option<bool>> {
         match self.mode {
-            Mode::Once => return Ok(Some(round.succeeded)),
-            Mode::UntilCaughtUp if !round.succeeded => return Ok(Some(false)),
+            Mode::Once => return Ok(Some(round.succeeded())),
+            Mode::UntilCaughtUp if !round.succeeded() => return Ok(Some(false)),
             Mode::UntilCaughtUp if self.stop.is_set() && !round.caught_up => {
                 bail!("stopped with work left; the same command goes on from here");
             }
             Mode::UntilCaughtUp if !round.moved && !round.caught_up => bail!("{}", self.stuck()),
             Mode::UntilCaughtUp => return Ok((self.stop.is_set() || !round.moved).then_some(true)),
-            Mode::Loop if self.ends && round.succeeded && round.caught_up => return Ok(Some(true)),
-            Mode::Loop if self.ends && !round.succeeded && !round.moved && !round.heals => return Ok(Some(false)),
+            Mode::Loop if self.ends && round.succeeded() && round.caught_up => return Ok(Some(true)),
+            Mode::Loop if self.ends && round.failure == Failure::Lasting && !round.moved => return Ok(Some(false)),
             Mode::Loop if !round.moved && !self.stop.is_set() => self.wait().await,
             Mode::Loop => {}
         }
-        Ok(self.stop.is_set().then_some(round.succeeded))
+        Ok(self.stop.is_set().then_some(round.succeeded()))
     }
 
     /// An invocation that could not do anything. A loop outlives a cluster or a bucket that is away for a while: it pauses in here, and another
@@ -135,8 +158,8 @@ mod tests {
 
     use super::*;
 
-    const DONE: Round = Round { succeeded: true, moved: false, caught_up: true, heals: true };
-    const MORE: Round = Round { succeeded: true, moved: true, caught_up: false, heals: true };
+    const DONE: Round = Round { failure: Failure::None, moved: false, caught_up: true };
+    const MORE: Round = Round { failure: Failure::None, moved: true, caught_up: false };
 
     fn rounds(mode: Mode) -> Rounds {
         let (stop, deadline) = (StopSignal::default(), Deadline::unset());
@@ -155,7 +178,7 @@ mod tests {
         assert_eq!(rounds.after(MORE).await.unwrap(), None);
         assert_eq!(rounds.after(Round { caught_up: true, ..MORE }).await.unwrap(), None);
         assert_eq!(rounds.after(DONE).await.unwrap(), Some(true));
-        assert_eq!(rounds.after(Round { succeeded: false, ..MORE }).await.unwrap(), Some(false));
+        assert_eq!(rounds.after(Round { failure: Failure::Passing, ..MORE }).await.unwrap(), Some(false));
     }
 
     /// A script that runs `--until-caught-up` and then deletes the topic must not be told that all of it is safe.
@@ -177,7 +200,7 @@ mod tests {
     async fn a_stopped_loop_ends_with_what_its_last_invocation_came_to() {
         assert_eq!(rounds(Mode::Loop).after(MORE).await.unwrap(), None);
         assert_eq!(stopped(Mode::Loop).after(MORE).await.unwrap(), Some(true));
-        assert_eq!(stopped(Mode::Loop).after(Round { succeeded: false, ..DONE }).await.unwrap(), Some(false));
+        assert_eq!(stopped(Mode::Loop).after(Round { failure: Failure::Passing, ..DONE }).await.unwrap(), Some(false));
         assert_eq!(rounds(Mode::Once).after(MORE).await.unwrap(), Some(true));
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use archive::Error;
-use archive::catalog::{Inventory, SnapshotEntry, SnapshotSummary, Snapshots, names, summaries};
+use archive::catalog::{BackedUp, Completeness, Inventory, PartitionStates, SnapshotEntry, SnapshotSummary, Snapshots, names, summaries};
 use archive::segment::chain_ends;
 use kernel::clock::{Clock, Millis, SystemClock};
 use serde::Serialize;
@@ -124,8 +124,7 @@ async fn of_series(store: &dyn ObjectStore, series: &str, all: bool, now: Millis
 struct Listing<'t> {
     /// Only this topic counts.
     topic: Option<&'t str>,
-    /// How far each partition of a folder was backed up.
-    backed_up: BTreeMap<(String, i32), i64>,
+    backed_up: BackedUp,
     numbers: BTreeMap<(String, i32), usize>,
     /// Partitions whose chains have to be looked at, by their numbers.
     open: Vec<(String, i32)>,
@@ -141,19 +140,17 @@ impl Listing<'_> {
         row.groups = groups;
         row.groups_note = why.map(|why| format!("{}: {why}", if groups.is_some() { "partial" } else { "absent" }));
         let topics: Vec<_> = summary.topics.iter().filter(|(topic, _)| self.topic.is_none_or(|only| only == *topic)).collect();
+        self.backed_up.add(summary);
         let (mut partitions, mut complete) = (0, 0);
         for state in topics.iter().flat_map(|(_, topic)| topic.states()) {
             partitions += 1;
-            let key = state.folder.map(|folder| (folder.to_owned(), state.partition));
-            let known = key.as_ref().map(|key| {
-                let known = self.backed_up.entry(key.clone()).or_default();
-                *known = state.backed_up.max(*known);
-                *known
-            });
-            match (state.end, key) {
-                (Some(end), _) if end <= known.unwrap_or(0) => complete += 1,
-                (Some(end), Some(key)) => row.open.push((self.number(key), end)),
-                _ => {}
+            match self.backed_up.judge(state) {
+                Completeness::Complete => complete += 1,
+                Completeness::Open => {
+                    let end = state.folder.zip(state.log);
+                    row.open.extend(end.map(|(folder, log)| (self.number((folder.to_owned(), state.partition)), log.end)));
+                }
+                Completeness::Diverged | Completeness::Unknown => {}
             }
         }
         (row.topics, row.partitions, row.complete) = (Some(topics.len()), Some(partitions), Some(complete));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use archive::Error;
-use archive::catalog::{Generations, Inventory, SegmentEntry, names, what_is_there};
+use archive::catalog::{AllSegments, Generations, Inventory, SegmentEntry, names, what_is_there};
 use archive::segment::{Manifest, PythonArchive, ReadOptions, SegmentReader, Sidecar};
 use kafka::TopicId;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use store::ObjectStore;
 
 use crate::against;
 use crate::cli::BucketArgs;
-use crate::list::{python_archives, segments};
+use crate::list::{python_archives, sidecar_alone};
 use crate::output::{Output, Rows, table, with_lines, with_problems};
 use crate::patience::Patience;
 use crate::places::{inventory, older, places};
@@ -125,9 +125,11 @@ impl<'a> Verify<'a> {
 
     async fn partition(&mut self, partition: i32, expected_of: Expected<'_>, verdict: &mut Verdict) -> Result<(), Error> {
         let Expected { loss, is_compacted, topic_id, inventory } = expected_of;
-        let entries = segments(self.store.as_ref(), &verdict.folder, partition).await?;
+        let all = AllSegments::of(self.store.as_ref(), &verdict.folder, partition).await?;
+        let missing: Vec<_> = if self.from_oldest { all.missing_in_chain().collect() } else { all.missing.iter().collect() };
+        verdict.problems.extend(missing.into_iter().map(|(_, name)| sidecar_alone(self.store.as_ref(), name)));
+        let entries = all.entries;
         let first = entries.first().map(|entry| entry.start);
-        self.check_sidecars(partition, first, verdict).await?;
         let bar = self.bars.as_ref().map(|bars| bars.counted(&format!("{}/{partition}", verdict.folder), entries.len() as u64));
         let mut expected = if self.from_oldest { None } else { Some(0) };
         for entry in &entries {
@@ -161,28 +163,6 @@ impl<'a> Verify<'a> {
             ));
         }
         Ok(())
-    }
-
-    /// A `.sha256` whose segment is missing shows that there was one. Those before the `first` segment may expire last.
-    async fn check_sidecars(&self, partition: i32, first: Option<i64>, verdict: &mut Verdict) -> Result<(), Error> {
-        let (prefix, mut after, mut segment) = (names::segment_prefix(&verdict.folder, partition), String::new(), String::new());
-        loop {
-            let page = self.store.list(&prefix, &after, 1000).await?;
-            for object in &page.objects {
-                let Some(name) = object.name.strip_suffix(".sha256") else {
-                    segment.clone_from(&object.name);
-                    continue;
-                };
-                let Some((start, _)) = names::parse_segment(names::file_name(name)).filter(|_| segment != name) else { continue };
-                if !self.from_oldest || first.is_some_and(|first| start > first) {
-                    verdict.problems.push(format!("{}: missing, only its .sha256 is there", self.store.location(name)));
-                }
-            }
-            match page.objects.last() {
-                Some(last) if page.more => after.clone_from(&last.name),
-                _ => return Ok(()),
-            }
-        }
     }
 
     /// A chain begins at offset 0, and each segment where the one before ended. Behind one that cannot be read nothing is known.

@@ -104,7 +104,7 @@ impl PartitionRestore<'_> {
         };
         let contents = match contents {
             Err(Error::Segment(damage)) if topic.may_skip(&damage) => {
-                self.skip(format!("{damage}"));
+                self.committed.skip(format!("{damage}"));
                 let cursor = ArchiveCursor { archive: file, lines: archive.from_line, done: true };
                 self.reached.archives = Some(cursor);
                 return Ok(());

@@ -58,7 +58,7 @@ impl Restore {
                 replication_factor: topic.replication_factor,
                 configs: topic.configs.known().cloned(),
             };
-            scope.topics.push(ScopedTopic { source: source.as_it_was(&then), then: Some(then) });
+            scope.topics.push(ScopedTopic { source: source.back_to(&then), then: Some(then) });
         }
         Ok(scope)
     }

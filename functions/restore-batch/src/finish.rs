@@ -28,7 +28,7 @@ impl Restore {
             )));
         }
         let targets: Vec<String> = finished.topics.iter().map(|topic| topic.target.clone()).collect();
-        let there = self.cluster.find_all(&targets).await?;
+        let there = self.there(&targets, &targets.iter().map(String::as_str).collect()).await?;
         let mut report = RestoreReport::new(self, Some(noted));
         for topic in &finished.topics {
             let mut of = TopicReport::of_finished(topic);
@@ -47,6 +47,7 @@ impl Restore {
         let all = finished.topics.iter().map(|topic| topic.partitions).sum();
         report.done = Some(DonePartitions { partitions_to_restore: all, partitions_done: all });
         report.finished_at = Some(finished.at);
+        report.offsets_left = Some(0);
         Ok(Some(report))
     }
 
@@ -69,6 +70,7 @@ impl Restore {
         let finished = Finished { format_version: Finished::FORMAT, run: noted.run.clone(), topics, at: self.clock.now() };
         report.has_finished = finished.create(self.store.as_ref(), self.id()).await?;
         report.finished_at = Some(finished.at);
+        report.offsets_left = Some(0);
         for (of, topic) in report.topics.iter_mut().zip(&finished.topics) {
             of.sum_up(topic);
         }

@@ -8,7 +8,7 @@ use config::{ConfigError, Raw, RestoreSettings};
 use host::{Budget, Event, Function, Limits, Outcome};
 use kafka::RdKafkaTarget;
 use kernel::{Deadline, clock};
-use telemetry::{TopicMetrics, WorkMetrics};
+use telemetry::{RestoreLeft, TopicMetrics, WorkMetrics};
 
 use crate::{Invocation, Restore, RestoreReport};
 
@@ -40,6 +40,9 @@ impl Function for Restore {
     }
 }
 
+/// Topics that have metrics of their own: each is paid for.
+const MOST_TOPICS: usize = 50;
+
 fn outcome(report: &RestoreReport) -> Result<Outcome> {
     let mut errors = Vec::new();
     let mut retryable = true;
@@ -65,11 +68,16 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         }
     });
     let topics = metrics.collect();
+    let left = report.done.map(|done| RestoreLeft {
+        partitions: done.partitions_to_restore - done.partitions_done,
+        offsets: report.offsets_left.unwrap_or(0),
+        has_finished: report.has_finished,
+    });
     Ok(Outcome {
         report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
         errors,
         retryable,
-        metrics: WorkMetrics { topics, ..WorkMetrics::default() },
+        metrics: WorkMetrics { topics, most_topics: Some(MOST_TOPICS), left, ..WorkMetrics::default() },
     })
 }
 

@@ -26,9 +26,12 @@ mod missing;
 mod pace;
 mod partition;
 mod plan;
+mod progress;
 mod replay;
 mod report;
 mod scope;
+#[cfg(test)]
+mod several;
 mod source;
 mod strategy;
 mod target;

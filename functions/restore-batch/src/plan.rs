@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use archive::Result;
-use archive::catalog::{Done, RestoreIdentity, list_segments};
+use archive::catalog::{Binding, Done, RestoreIdentity, list_segments};
+use kafka::TopicFacts;
 use kernel::clock::Millis;
 use serde::Serialize;
 
@@ -101,10 +102,15 @@ impl Restore {
             _ => self.scope_of_one(noted.as_ref()).await?,
         };
         let targets: Vec<String> = scope.topics.iter().map(|topic| topic.source.target.clone()).collect();
-        let there = self.cluster.find_all(&targets).await?;
+        let bound = match &noted {
+            Some(noted) => self.bindings(noted).await?,
+            None => Vec::new(),
+        };
+        let known = bound.iter().flatten().map(|binding| binding.topic.as_str());
+        let there = self.there(&targets, &known.collect()).await?;
         let mut in_the_way = match &noted {
             None => self.in_the_way(&scope, &cluster).await?,
-            Some(noted) => self.not_bound(noted, &there).await?,
+            Some(noted) => self.not_bound(noted, &bound, &there),
         };
         let done = match &noted {
             Some(noted) => Done::read(self.store.as_ref(), self.id(), &noted.run).await?,
@@ -136,13 +142,17 @@ impl Restore {
     }
 
     /// Topics that are not the ones any more that were restored into.
-    async fn not_bound(&self, noted: &RestoreIdentity, there: &BTreeMap<String, kafka::TopicFacts>) -> Result<BTreeMap<String, String>> {
-        let bound = self.bindings(noted).await?;
+    fn not_bound(
+        &self,
+        noted: &RestoreIdentity,
+        bound: &[Option<Binding>],
+        there: &BTreeMap<String, TopicFacts>,
+    ) -> BTreeMap<String, String> {
         let differs = noted.topics.iter().zip(bound).filter_map(|(topic, bound)| {
             let error = self.check_bound(bound.as_ref(), there.get(&topic.target)).err()?;
             Some((topic.folder.clone(), error.to_string()))
         });
-        Ok(differs.collect())
+        differs.collect()
     }
 
     async fn scope_that_began(&self, noted: &RestoreIdentity) -> Result<Scope> {

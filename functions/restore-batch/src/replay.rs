@@ -1,6 +1,6 @@
 //! A segment's records into the target: verified first, then written, then committed together with the progress.
 
-use archive::catalog::SegmentEntry;
+use archive::catalog::{Gap, SegmentEntry};
 use archive::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
 use archive::{Error, Result};
 use kafka::Queued;
@@ -9,7 +9,7 @@ use kernel::record::Record;
 
 use crate::Restore;
 use crate::pace::Pace;
-use crate::partition::{Next, PartitionRestore};
+use crate::partition::{Next, PartitionRestore, WriterState};
 use crate::strategy::Chooser;
 use crate::topic::TopicRestore;
 
@@ -130,7 +130,8 @@ impl PartitionRestore<'_> {
         )?;
         let end = self.up_to_cut(reader.manifest().next);
         if let Some(gap) = &reader.manifest().gap {
-            self.tell_gap(gap);
+            let gap = Gap { to: self.up_to_cut(gap.to), ..gap.clone() };
+            self.committed.tell_gap(&gap);
         }
         if reader.manifest().is_out_of(topic.restore.settings.times) {
             return self.go_past(entry, reader.manifest()).await;
@@ -153,6 +154,10 @@ impl PartitionRestore<'_> {
             self.reached.inside = Some(entry.start);
             self.open.last.clone_from(&entry.name);
             self.write_group(&group, chooser).await?;
+            // First: what another invocation has reached may be the cut.
+            if self.is_overtaken {
+                return Ok(());
+            }
             if self.is_at_cut() {
                 break;
             }
@@ -216,7 +221,7 @@ impl PartitionRestore<'_> {
     /// Writes a record, waiting where the writer's queue is full.
     pub(crate) async fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<()> {
         let clock = &self.topic.restore.clock;
-        let writer = self.writer.as_mut().ok_or_else(|| Error::bug("no writer"))?;
+        let WriterState::Open(writer) = &mut self.writer else { return Err(Error::bug("no writer")) };
         while writer.write(partition, record)? == Queued::Full {
             let before = clock.now();
             writer.room().await?;
@@ -231,7 +236,8 @@ impl PartitionRestore<'_> {
         if self.reached.inside.is_none() {
             return self.commit_open().await;
         }
-        (self.writer, self.open, self.reached) = (None, Open::default(), self.checkpoint.progress.clone());
+        let before = self.committed.checkpoint.progress.clone();
+        (self.writer, self.open, self.reached) = (WriterState::GivenUp, Open::default(), before);
         Ok(())
     }
 
@@ -249,7 +255,7 @@ impl PartitionRestore<'_> {
         let end = self.up_to_cut(after.as_ref().map_or(entry.start + 1, |after| after.start)).max(from);
         // Behind the last segment nothing says where a damaged one ended.
         let upto = if after.is_some() { format!("to {end}") } else { "on, to where the last segment ended".to_owned() };
-        self.skip(format!("offsets {from} {upto}: {damage}"));
+        self.committed.skip(format!("offsets {from} {upto}: {damage}"));
         self.reached.next = end;
         self.reached.inside = None;
         Ok(())

@@ -37,6 +37,9 @@ pub struct RestoreReport {
     /// How many partitions of the whole restore have something to be restored, and how many of these are at their cuts; absent where it has no end.
     #[serde(flatten)]
     pub done: Option<DonePartitions>,
+    /// Source offsets up to the cuts of the others, at most; absent where it has no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsets_left: Option<u64>,
     /// When all of them were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Millis>,

@@ -69,7 +69,7 @@ impl Source {
 
 impl Source {
     /// The same as the topic was at some moment.
-    pub(crate) fn as_it_was(mut self, then: &TopicThen) -> Self {
+    pub(crate) fn back_to(mut self, then: &TopicThen) -> Self {
         if let Some(generation) = &mut self.generation {
             generation.partitions = then.partitions;
             generation.replication_factor = then.replication_factor.or(generation.replication_factor);
@@ -139,7 +139,7 @@ impl Restore {
             cuts: topic.cuts.clone(),
         };
         Ok(match &topic.then {
-            Some(then) => source.as_it_was(then),
+            Some(then) => source.back_to(then),
             None => source,
         })
     }

@@ -1,6 +1,6 @@
 //! The topic to write to: created from `topic.json` when it does not exist, checked and never altered when it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use archive::catalog::{Claim, PartitionStrategy, names};
@@ -74,6 +74,17 @@ impl Restore {
             }
         };
         Ok(TargetTopic::new(source, facts, shared.cluster.clone()))
+    }
+
+    /// Which of these topics there are. Those that are `known` to have been there are waited for: a broker can learn of a topic later than another one.
+    pub(crate) async fn there(&self, targets: &[String], known: &BTreeSet<&str>) -> Result<BTreeMap<String, TopicFacts>> {
+        let mut there = self.cluster.find_all(targets).await?;
+        let late = targets.iter().filter(|target| known.contains(target.as_str()) && !there.contains_key(*target));
+        let find = late.map(|target| async move { Ok((target, self.cluster.find(target).await?)) });
+        for (target, facts) in try_at_once(find.collect()).await? {
+            there.extend(facts.map(|facts| (target.clone(), facts)));
+        }
+        Ok(there)
     }
 
     /// Why a restore of these topics cannot begin, by folder: of those that are there already what they hold, how they are set, and whose they are.

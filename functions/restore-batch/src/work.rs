@@ -40,9 +40,19 @@ pub(crate) struct Shared {
     pub(crate) cluster: ClusterFacts,
     /// What the restore id stands for, once it was noted.
     pub(crate) identity: OnceCell<RestoreIdentity>,
-    /// Partitions that are restored up to their cuts, and how many there are; none where the restore has no end.
+    /// Partitions that are restored up to their cuts.
     done: AtomicU64,
-    all: Option<u64>,
+    /// How it was when the invocation began; `None` where the restore has no end.
+    counts: Option<Counts>,
+}
+
+/// How far a restore with cuts is.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    done: u64,
+    all: u64,
+    /// The cuts of those that are not done, added up.
+    offsets: u64,
 }
 
 impl Shared {
@@ -56,8 +66,8 @@ impl Shared {
     }
 
     pub(crate) fn done(&self) -> Option<DonePartitions> {
-        let done = |all| DonePartitions { partitions_to_restore: all, partitions_done: self.done.load(Ordering::Relaxed) };
-        self.all.map(done)
+        let done = self.done.load(Ordering::Relaxed);
+        self.counts.map(|counts| DonePartitions { partitions_to_restore: counts.all, partitions_done: done })
     }
 }
 
@@ -95,7 +105,7 @@ impl Work {
         if noted.is_none() && !restore.settings.times.are_all() {
             restore.refuse_archives_without_times(&source).await?;
         }
-        let shared = Shared::new(restore, invocation, started, cluster, noted, (0, None));
+        let shared = Shared::new(restore, invocation, started, cluster, noted, None);
         let topic = RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None };
         let pending = source.partitions.clone();
         let prepared = TopicRestore::prepare(shared.clone(), source, accepted).await?;
@@ -115,12 +125,16 @@ impl Work {
         let done = Done::read(restore.store.as_ref(), restore.id(), &noted.run).await?;
         let bound = restore.bindings(&noted).await?;
         let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
-        let there = restore.cluster.find_all(&targets).await?;
+        let known = noted.topics.iter().zip(&bound).filter(|(_, bound)| bound.is_some()).map(|(topic, _)| topic.target.as_str());
+        let there = restore.there(&targets, &known.collect()).await?;
         let all = noted.topics.iter().map(|topic| to_restore(topic).count()).sum::<usize>();
-        let left =
-            noted.topics.iter().map(|topic| to_restore(topic).filter(|number| !done.has(&topic.folder, *number)).count()).sum::<usize>();
-        let counts = ((all - left) as u64, Some(all as u64));
-        let shared = Shared::new(restore, invocation, started, cluster, Some(noted.clone()), counts);
+        let (mut left, mut offsets) = (0, 0);
+        for topic in &noted.topics {
+            let open = topic.cuts.iter().flatten().filter(|(number, cut)| **cut > 0 && !done.has(&topic.folder, **number));
+            open.for_each(|(_, cut)| (left, offsets) = (left + 1, offsets + cut.unsigned_abs()));
+        }
+        let counts = Counts { done: all as u64 - left, all: all as u64, offsets };
+        let shared = Shared::new(restore, invocation, started, cluster, Some(noted.clone()), Some(counts));
         let slot = |(topic, bound): (RestoredTopic, Option<Binding>)| {
             let is_mine = |number: &i32| !done.has(&topic.folder, *number) && is_of(&invocation.event, &topic.folder, *number);
             let pending = to_restore(&topic).filter(is_mine).collect();
@@ -194,7 +208,7 @@ impl Work {
         let confirm = begun.map(|(slot, topic)| async move { (slot, topic.end().await) });
         for (slot, confirmed) in at_once(confirm.collect()).await {
             match confirmed {
-                Err(error) if self.shared.all.is_none() => return Err(error),
+                Err(error) if self.shared.counts.is_none() => return Err(error),
                 Err(error) => slot.fail(error),
                 Ok(()) => {}
             }
@@ -208,11 +222,17 @@ impl Work {
         report.topics = self.slots.iter().map(Slot::report).collect();
         report.finish(*started, restore.clock.now());
         report.done = self.shared.done();
+        // Of those that this invocation did not look at nothing is known.
+        let reached = report.all_partitions().map(|(_, one)| one.next.unsigned_abs()).sum::<u64>();
+        report.offsets_left = self.shared.counts.map(|counts| counts.offsets.saturating_sub(reached));
         if let Some(noted) = self.shared.identity.get().filter(|noted| noted.is_cut() && report.caught_up && report.succeeded) {
             restore.finish(noted, &mut report).await?;
         }
         for (slot, of) in self.slots.iter().zip(&mut report.topics) {
-            if let Some(topic) = slot.restore.get().filter(|_| of.caught_up && of.error.is_none()) {
+            let is_whole = of.caught_up && of.error.is_none() && (self.shared.counts.is_none() || report.has_finished);
+            // An earlier invocation may have restored all of it.
+            let topic = if is_whole { Some(self.prepared(slot).await?) } else { None };
+            if let Some(topic) = topic {
                 topic.tell_of_configs(of).await;
             }
         }
@@ -248,7 +268,7 @@ impl Shared {
         started: Millis,
         cluster: ClusterFacts,
         noted: Option<RestoreIdentity>,
-        (done, all): (u64, Option<u64>),
+        counts: Option<Counts>,
     ) -> Arc<Self> {
         Arc::new(Self {
             restore: restore.clone(),
@@ -256,8 +276,8 @@ impl Shared {
             started,
             cluster,
             identity: noted.map_or_else(OnceCell::new, OnceCell::from),
-            done: AtomicU64::new(done),
-            all,
+            done: AtomicU64::new(counts.map_or(0, |counts| counts.done)),
+            counts,
         })
     }
 }

@@ -10,7 +10,7 @@ use kernel::record::{Record, TimestampType};
 use store::ObjectStore;
 use store::testing::MemoryStore;
 
-use crate::catalog::{Generation, NewReason, Packing, PartitionSnapshot, Snapshot, Told, TopicSnapshot, names};
+use crate::catalog::{Covered, Generation, NewReason, Packing, PartitionSnapshot, Snapshot, Told, TopicSnapshot, names};
 use crate::segment::{Compression, SegmentSpec, SegmentWriter};
 
 /// The first generation of a topic with one partition and no ids.
@@ -110,6 +110,7 @@ pub fn snapshot<const N: usize>(until: Millis, backed_up: [(&str, &str, i32, i64
         acls: Told::Absent("not asked for".to_owned()),
         users: Told::Absent("not asked for".to_owned()),
         earlier: BTreeMap::new(),
+        covers: Covered::default(),
     }
 }
 

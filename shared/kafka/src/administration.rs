@@ -34,15 +34,15 @@ pub trait ClusterAdministration: Debug + Send + Sync {
     /// Configs of each of these topics, or why the cluster does not tell them. A few requests for all. Topics that are not there are absent.
     async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>>;
 
-    /// All access control lists.
+    /// All access control lists. `cluster` is what [`cluster`](Self::cluster) said a moment ago; without it the cluster is asked once more.
     ///
     /// # Errors
     /// [`Denied`](crate::KafkaErrorKind::Denied) without Describe on the cluster; [`Unsupported`](crate::KafkaErrorKind::Unsupported) where no
     /// authorizer is configured, or where no list could as well be a refusal.
-    async fn acls(&self) -> Result<Vec<Acl>>;
+    async fn acls(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>>;
 
-    /// The SCRAM users. Kafka gives out neither salts nor keys.
-    async fn users(&self) -> Result<Vec<ScramUser>>;
+    /// The SCRAM users. Kafka gives out neither salts nor keys. `cluster`: see [`acls`](Self::acls).
+    async fn users(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>>;
 }
 
 /// A cluster as it describes itself.

@@ -42,7 +42,7 @@ mod tests;
 
 pub use level::LogLevel;
 pub use logline::{LogLine, LogStyle, Sink};
-pub use metrics::{InvocationMetrics, TopicMetrics, WorkMetrics};
+pub use metrics::{InvocationMetrics, RestoreLeft, TopicMetrics, WorkMetrics};
 
 use std::io::Write;
 

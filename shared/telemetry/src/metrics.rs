@@ -76,6 +76,19 @@ pub struct WorkMetrics {
     pub recovery_point_seconds: Option<u64>,
     /// The age of the newest snapshot of the cluster, in seconds.
     pub snapshot_age_seconds: Option<u64>,
+    /// Of a restore that ends by itself: what all its shards have left.
+    pub left: Option<RestoreLeft>,
+}
+
+/// What is left of a restore that ends by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestoreLeft {
+    /// Partitions that are not at their cuts.
+    pub partitions: u64,
+    /// Source offsets up to there, at most: what other shards have done of a partition that is not at its cut is not known.
+    pub offsets: u64,
+    /// Whether it was this invocation that found that nothing is left: of all invocations it is one.
+    pub has_finished: bool,
 }
 
 impl WorkMetrics {
@@ -157,6 +170,9 @@ impl InvocationMetrics {
             held_by_transactions = sum.held_by_transactions,
             recovery_point_seconds = work.recovery_point_seconds,
             snapshot_age_seconds = work.snapshot_age_seconds,
+            partitions_left = work.left.map(|left| left.partitions),
+            offsets_left = work.left.map(|left| left.offsets),
+            finished = work.left.map(|left| left.has_finished),
             partitions_behind = sum.partitions_behind,
             gaps = sum.gaps,
             gap_records = sum.gap_records,
@@ -197,6 +213,10 @@ impl InvocationMetrics {
             ("DurationMs", "Milliseconds", u64::try_from(self.duration_ms).unwrap_or(0)),
         ];
         metrics.extend(known.into_iter().filter_map(|(name, value)| Some((name, "Seconds", value?))));
+        if let Some(RestoreLeft { partitions, offsets, has_finished }) = self.work.left {
+            let left = [("PartitionsLeft", partitions), ("OffsetsLeft", offsets), ("Finished", u64::from(has_finished))];
+            metrics.extend(left.map(|(name, value)| (name, "Count", value)));
+        }
         // A sum of no topic says nothing of records.
         metrics.extend(sum.embedded().into_iter().filter(|(name, ..)| *name == "Errors" || !self.work.topics.is_empty()));
         metrics
@@ -283,6 +303,15 @@ mod tests {
         }
         assert_eq!((&lines[1]["Topic"], &lines[1]["Records"], &lines[1]["LagRecords"]), (&json!("orders"), &json!(7), &json!(0)));
         assert_eq!(lines[1]["Segments"], Value::Null, "what is not known is not a zero");
+    }
+
+    #[test]
+    fn what_is_left_of_a_restore_is_told_and_its_end_once() {
+        let left = RestoreLeft { partitions: 3, offsets: 70, has_finished: false };
+        let work = WorkMetrics { left: Some(left), ..WorkMetrics::default() };
+        let line = &embedded(&InvocationMetrics { work, ..metrics() })[0];
+        assert_eq!((&line["PartitionsLeft"], &line["OffsetsLeft"], &line["Finished"]), (&json!(3), &json!(70), &json!(0)));
+        assert!(embedded(&metrics())[0]["PartitionsLeft"].is_null(), "a restore without an end has none");
     }
 
     #[test]

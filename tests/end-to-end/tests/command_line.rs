@@ -147,13 +147,13 @@ struct Deleted {
     is_deleted: fn(&str) -> bool,
     /// What verify, list and restore say.
     says: &'static str,
-    /// `list` knows it by the names and ends of segments; what is in the middle, by their manifests.
+    /// `list` knows it by the names of objects and the ends of partitions; what is missing in the middle together with its `.sha256`, by manifests.
     list: &'static [&'static str],
     /// Whether restore knows it before it asks Kafka for anything. A hole in the middle it sees when it comes to it: `damage`.
     is_known_before: bool,
 }
 
-const DELETED: [Deleted; 6] = [
+const DELETED: [Deleted; 7] = [
     Deleted {
         what: "a topic's folder",
         is_deleted: |name| name.starts_with("orders/"),
@@ -180,6 +180,13 @@ const DELETED: [Deleted; 6] = [
         is_deleted: |name| name.starts_with("orders/0/00000000000000000010.tar.gz"),
         says: "orders/0/00000000000000000020.tar.gz",
         list: &["list", "--segments"],
+        is_known_before: false,
+    },
+    Deleted {
+        what: "a middle one without its .sha256",
+        is_deleted: |name| name == "orders/0/00000000000000000010.tar.gz",
+        says: "orders/0/00000000000000000010.tar.gz: missing",
+        list: &["list"],
         is_known_before: false,
     },
     Deleted {

@@ -111,11 +111,11 @@ impl ClusterAdministration for SimAdministration {
         .await
     }
 
-    async fn acls(&self) -> Result<Vec<Acl>> {
+    async fn acls(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
         self.ask("acls", |state| of_the_cluster(state, Vec::new())).await
     }
 
-    async fn users(&self) -> Result<Vec<ScramUser>> {
+    async fn users(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {
         self.ask("users", |state| of_the_cluster(state, Vec::new())).await
     }
 }

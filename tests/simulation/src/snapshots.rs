@@ -24,7 +24,7 @@ mod witness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use archive::catalog::{BackedUp, Completeness, Inventory, Snapshot, Told, names};
+use archive::catalog::{BackedUp, Completeness, Inventory, PartitionStates, Snapshot, Told, names};
 use backup_batch::BackupReport;
 use kafka::{Pattern, Selection};
 use kernel::clock::{Clock, Millis};
@@ -118,8 +118,6 @@ pub struct SnapshotOutcome {
     pub open: usize,
     /// Those whose log had lost its end.
     pub diverged: usize,
-    /// Partitions of a folder that a snapshot told of, and none that the inventory reads: a later one of the same day took its place.
-    pub forgotten: usize,
 }
 
 impl std::iter::Sum for SnapshotOutcome {
@@ -141,7 +139,6 @@ impl std::iter::Sum for SnapshotOutcome {
             complete: sum.complete + one.complete,
             open: sum.open + one.open,
             diverged: sum.diverged + one.diverged,
-            forgotten: sum.forgotten + one.forgotten,
         })
     }
 }
@@ -335,12 +332,12 @@ impl Cluster {
             let mut backed_up = BackedUp::default();
             backed_up.add(&last);
             for (topic, of) in &last.topics {
-                for (number, partition) in &of.partitions {
-                    let verdict = backed_up.judge(of, *number, partition);
+                for state in of.states().filter(|state| of.partitions.contains_key(&state.partition)) {
+                    let verdict = backed_up.judge(state);
                     // Of a log that holds nothing nobody learns whether it lost its end.
-                    let is_empty = partition.log.is_some_and(|log| log.end <= log.log_start);
+                    let is_empty = state.log.is_some_and(|log| log.end <= log.start);
                     if verdict != Completeness::Complete && !is_empty {
-                        return Err(format!("{name}: {topic}/{number} is caught up, and called {verdict:?}: {partition:?}"));
+                        return Err(format!("{name}: {topic} is caught up, and called {verdict:?}: {state:?}"));
                     }
                 }
             }
@@ -362,39 +359,28 @@ impl Cluster {
         Ok(self.outcome)
     }
 
-    /// What any snapshot told of is in the inventory, whatever came later.
-    async fn check_inventory(&mut self) -> Result<(), String> {
+    /// What any snapshot told of is in the inventory, whatever came later and whichever clock named it.
+    async fn check_inventory(&self) -> Result<(), String> {
         let inventory = Inventory::read(self.bucket.as_ref(), None, self.clock.now()).await.map_err(|error| error.to_string())?;
         if let Some((name, error)) = inventory.unreadable.first() {
             return Err(format!("{name} cannot be read for the inventory: {error}"));
         }
-        let day = |name: &str| name.rsplit_once('/').map(|(day, _)| day.to_owned());
-        let newest: BTreeSet<&String> = self.seen.keys().map(|name| (day(name), name)).collect::<BTreeMap<_, _>>().into_values().collect();
-        let mut forgotten = BTreeSet::new();
         for (name, (_, snapshot)) in &self.seen {
             for topic in snapshot.topics.values() {
+                if let Some(folder) = topic.folder.as_ref().filter(|folder| !inventory.folders.contains_key(*folder)) {
+                    return Err(format!("{name} says that {folder} was there, and the inventory nothing"));
+                }
                 for (number, partition) in &topic.partitions {
                     let (Some(folder), Some(backed_up)) = (topic.folder_of(partition), partition.backed_up) else { continue };
                     let known = inventory.folders.get(folder).and_then(|kept| kept.partitions.get(number));
-                    if known.is_some_and(|known| known.backed_up >= backed_up) {
-                        continue;
-                    }
-                    if newest.contains(name) {
+                    if known.is_none_or(|known| known.backed_up < backed_up) {
                         return Err(format!(
                             "{name} says that {folder}/{number} was backed up to {backed_up}, and the inventory {known:?}"
                         ));
                     }
-                    forgotten.insert((folder, *number));
                 }
             }
         }
-        // Where clocks are minutes apart, one that was taken later can stand before another of the day, which does not know of it.
-        if self.outcome.skewed == 0
-            && let Some(end) = forgotten.first()
-        {
-            return Err(format!("all clocks agree, and the inventory has forgotten what a snapshot said of {end:?}"));
-        }
-        self.outcome.forgotten = forgotten.len();
         Ok(())
     }
 }

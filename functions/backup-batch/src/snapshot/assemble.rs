@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use archive::catalog::{
-    BackupCommit, GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, RestoreCommit, Snapshot, Told, TopicSnapshot,
+    BackupCommit, Covered, GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, RestoreCommit, Snapshot, Told, TopicSnapshot,
 };
 use kafka::{GroupListing, GroupOffset, GroupOffsets, OffsetRange, TopicConfigs, TopicFacts, TopicPartition};
 use kernel::clock::Millis;
@@ -62,6 +62,7 @@ impl Backup {
             acls,
             users,
             earlier: BTreeMap::new(),
+            covers: Covered::default(),
         }
     }
 }

@@ -47,8 +47,13 @@ impl Backup {
         scope: Scope<'_>,
     ) -> Result<Answers> {
         let names: Vec<String> = scope.topics.keys().cloned().collect();
-        let (cluster, acls, users, configs) =
-            futures::join!(administration.cluster(), administration.acls(), administration.users(), administration.topic_configs(&names));
+        let of_the_cluster = async {
+            let cluster = administration.cluster().await;
+            let known = cluster.as_ref().ok();
+            let (acls, users) = futures::join!(administration.acls(known), administration.users(known));
+            (cluster, acls, users)
+        };
+        let ((cluster, acls, users), configs) = futures::join!(of_the_cluster, administration.topic_configs(&names));
         pace.check()?;
 
         let from = self.clock.now();

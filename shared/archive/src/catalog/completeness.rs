@@ -1,15 +1,43 @@
-//! Whether the bucket has all that a snapshot saw of a partition, as far as snapshots tell.
+//! Whether the bucket has all that a snapshot saw of a partition, as far as snapshots tell. Lists and restores ask here, and nowhere else.
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{PartitionSnapshot, Snapshot, TopicSnapshot};
+/// What a snapshot says of a partition, as far as its completeness depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionState<'s> {
+    /// The folder that it is in; `None`: nothing of it is in the bucket.
+    pub folder: Option<&'s str>,
+    /// Its number.
+    pub partition: i32,
+    /// Everything below this offset was in the bucket; `None`: nothing that a commit told of.
+    pub backed_up: Option<i64>,
+    /// What its log held; `None`: that is not known.
+    pub log: Option<LogRange>,
+    /// Its log had lost its end: what was backed up is of another log.
+    pub diverged: bool,
+}
+
+/// The offsets that a log held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRange {
+    /// The first one.
+    pub start: i64,
+    /// Where a reader stopped, exclusive. A restore of this moment ends here.
+    pub end: i64,
+}
+
+/// A snapshot, a topic of one, or a summary of them: whatever knows the states of partitions.
+pub trait PartitionStates {
+    /// Every partition, also one of which nothing is known.
+    fn states(&self) -> impl Iterator<Item = PartitionState<'_>>;
+}
 
 /// What snapshots tell of a partition of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
     /// Everything below the end that the snapshot saw is in the bucket, except for what its log no longer held and recorded gaps.
     Complete,
-    /// No snapshot says so. The chain of segments can have reached that end since the newest one.
+    /// No snapshot says so. The chain of segments can have reached that end since the newest one: it is complete when the chain in its folder does.
     Open,
     /// The log had lost its end: up to the end that the snapshot saw, the bucket may have the records of the older log.
     Diverged,
@@ -24,29 +52,25 @@ pub struct BackedUp(BTreeMap<String, BTreeMap<i32, i64>>);
 
 impl BackedUp {
     /// Counts what this snapshot says was in the bucket. Not of a log that lost its end: it is another one than was backed up.
-    pub fn add(&mut self, snapshot: &Snapshot) {
-        for topic in snapshot.topics.values() {
-            for (number, partition) in &topic.partitions {
-                let (Some(folder), Some(backed_up)) = (topic.folder_of(partition), partition.backed_up) else { continue };
-                if !partition.diverged {
-                    let known = self.0.entry(folder.to_owned()).or_default().entry(*number).or_insert(0);
-                    *known = backed_up.max(*known);
-                }
-            }
+    pub fn add(&mut self, snapshot: &impl PartitionStates) {
+        for PartitionState { folder, partition, backed_up, diverged, .. } in snapshot.states() {
+            let (Some(folder), Some(backed_up), false) = (folder, backed_up, diverged) else { continue };
+            let known = self.0.entry(folder.to_owned()).or_default().entry(partition).or_default();
+            *known = backed_up.max(*known);
         }
     }
 
     /// Judges a partition of a snapshot by that snapshot and the newer ones, which must have been added. Only numbers of the same generation count.
-    pub fn judge(&self, topic: &TopicSnapshot, number: i32, partition: &PartitionSnapshot) -> Completeness {
-        let Some(log) = partition.log else { return Completeness::Unknown };
-        if partition.diverged {
+    pub fn judge(&self, state: PartitionState<'_>) -> Completeness {
+        let Some(log) = state.log else { return Completeness::Unknown };
+        if state.diverged {
             return Completeness::Diverged;
         }
         // Where a log holds nothing, nothing is missing.
-        if log.end <= log.log_start {
+        if log.end <= log.start {
             return Completeness::Complete;
         }
-        let backed_up = topic.folder_of(partition).and_then(|folder| self.0.get(folder)?.get(&number));
+        let backed_up = state.folder.and_then(|folder| self.0.get(folder)?.get(&state.partition));
         if backed_up.is_some_and(|backed_up| *backed_up >= log.end) { Completeness::Complete } else { Completeness::Open }
     }
 }
@@ -56,7 +80,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::catalog::LogSnapshot;
+    use crate::catalog::{LogSnapshot, Snapshot};
     use crate::testing::snapshot;
 
     fn of(folder: &str, log_start: i64, backed_up: i64, end: i64) -> Snapshot {
@@ -71,8 +95,7 @@ mod tests {
     fn judge(newest_first: &[Snapshot]) -> Completeness {
         let mut backed_up = BackedUp::default();
         newest_first.iter().for_each(|snapshot| backed_up.add(snapshot));
-        let topic = &newest_first.last().unwrap().topics["orders"];
-        backed_up.judge(topic, 0, &topic.partitions[&0])
+        backed_up.judge(newest_first.last().unwrap().states().next().unwrap())
     }
 
     #[test]
@@ -96,5 +119,15 @@ mod tests {
         let mut unknown = of("orders", 0, 4, 10);
         unknown.topics.get_mut("orders").unwrap().partitions.get_mut(&0).unwrap().log = None;
         assert_eq!(judge(&[unknown]), Completeness::Unknown);
+    }
+
+    #[test]
+    fn a_partition_without_numbers_is_unknown() {
+        let mut changed = of("orders", 0, 10, 10);
+        changed.topics.get_mut("orders").unwrap().partition_count = 3;
+        let mut backed_up = BackedUp::default();
+        backed_up.add(&changed);
+        let judged: Vec<_> = changed.states().map(|state| (state.partition, backed_up.judge(state))).collect();
+        assert_eq!(judged, [(0, Completeness::Complete), (1, Completeness::Unknown), (2, Completeness::Unknown)]);
     }
 }

@@ -1,20 +1,20 @@
 //! The inventory: what snapshots say was backed up. `verify`, `list` and `restore` compare it with what is in the bucket.
 //!
-//! It is the union of the newest snapshot of each day, so also of the newest of all; that one takes along what others of its day said. A user who sees fewer topics today, a topic that was deleted last
-//! month, a backup with another selection: none of them makes vanish what an older snapshot knew. A snapshot only says what must be there; more may
-//! have come since.
+//! It is the union of all snapshots. Of each day the newest is read, which takes along what the others said, and those that it does not cover
+//! (`earlier.rs`). A user who sees fewer topics today, a topic that was deleted last month, a backup with another selection, clocks that differ: none
+//! of them makes vanish what an older snapshot knew. A snapshot only says what must be there; more may have come since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use kernel::clock::{Millis, age, rfc3339};
-use serde::Deserialize;
-use store::{ObjectStore, StoreError, StoreErrorKind};
+use store::ObjectStore;
 
-use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
+use crate::catalog::earlier::{self, Part};
+use crate::catalog::snapshot_object::Room;
 use crate::catalog::snapshots::AT_ONCE;
-use crate::catalog::{BackedUpEnds, Generation, SnapshotEntry, Snapshots, names};
+use crate::catalog::{Generation, SnapshotEntry, Snapshots, names};
 use crate::{Error, Result};
 
 /// What was backed up, by folder.
@@ -59,40 +59,9 @@ pub struct Missing {
     pub what: String,
 }
 
-/// The part of a snapshot that counts here.
-#[derive(Debug, Deserialize)]
-struct Part {
-    format_version: u32,
-    interval_seconds: u64,
-    topics: BTreeMap<String, TopicPart>,
-    #[serde(default)]
-    earlier: BackedUpEnds,
-}
-
-#[derive(Debug, Deserialize)]
-struct TopicPart {
-    #[serde(default)]
-    folder: Option<String>,
-    #[serde(default)]
-    partitions: BTreeMap<i32, PartitionPart>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PartitionPart {
-    #[serde(default)]
-    folder: Option<String>,
-    #[serde(default)]
-    backed_up: Option<i64>,
-}
-
-impl SnapshotPart for Part {
-    fn format_version(&self) -> u32 {
-        self.format_version
-    }
-}
-
 impl Inventory {
-    /// Reads it, of all topics or of one name, whichever series tell of it. Of a year two requests for each day, 16 at the same time.
+    /// Reads it, of all topics or of one name, whichever series tell of it. Of a year two requests for each day, 16 at the same time; more of days on
+    /// which clocks differed.
     ///
     /// A snapshot whose time is still to come is named in `warnings` and counts for what it knows: see [`Snapshots::newest_of_each_day`].
     ///
@@ -100,29 +69,29 @@ impl Inventory {
     /// What the store says when it is asked for names, or is away. A snapshot that cannot be read is noted in the inventory, and hides no other.
     pub async fn read(store: &dyn ObjectStore, topic: Option<&str>, now: Millis) -> Result<Self> {
         let snapshots = Snapshots::of(store);
-        let mut inventory = Self::default();
-        let mut entries = Vec::new();
+        let mut days = Vec::new();
         for series in snapshots.series().await? {
-            let found = snapshots.newest_of_each_day(&series, now).await?;
-            if !found.is_empty() {
-                inventory.series.insert(series);
-            }
-            entries.extend(found);
+            days.extend(snapshots.days(&series).await?);
         }
+        let mut inventory = Self::default();
         let room = Room::default();
-        let mut parts = stream::iter(entries).map(|entry| part(store, &room, entry)).buffered(AT_ONCE);
-        while let Some((entry, part)) = parts.next().await {
-            let added = part.and_then(|part| inventory.add(store, &entry, part, topic, now));
-            match added {
-                Ok(()) => {}
+        let mut parts = stream::iter(days).flat_map_unordered(AT_ONCE, |day| earlier::of_day(store, &room, day).boxed());
+        while let Some(read) = parts.next().await {
+            let (entry, part) = read?;
+            inventory.series.extend(names::parse_snapshot(&entry.name).map(|(series, _)| series.to_owned()));
+            match part {
+                Ok(part) => inventory.add(store, &entry, part, topic, now),
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => inventory.unreadable.push((entry.name, error)),
             }
         }
+        // They came in any order.
+        inventory.unreadable.sort_by(|(one, _), (other, _)| one.cmp(other));
+        inventory.warnings.sort();
         Ok(inventory)
     }
 
-    fn add(&mut self, store: &dyn ObjectStore, entry: &SnapshotEntry, part: Part, only: Option<&str>, now: Millis) -> Result<()> {
+    fn add(&mut self, store: &dyn ObjectStore, entry: &SnapshotEntry, part: Part, only: Option<&str>, now: Millis) {
         let interval = i64::try_from(part.interval_seconds).unwrap_or(0).saturating_mul(1_000);
         if age(entry.at.saturating_sub(interval), now) == Millis::MAX {
             self.warnings.push(format!(
@@ -132,48 +101,15 @@ impl Inventory {
             ));
         }
         let snapshot: Arc<str> = entry.name.as_str().into();
-        for (topic, of) in part.topics.into_iter().filter(|(topic, _)| only.is_none_or(|only| only == topic)) {
-            for (partition, kept) in of.partitions {
-                let Some(folder) = kept.folder.as_ref().or(of.folder.as_ref()) else { continue };
-                let folder = self.folder(store, &topic, folder, entry, &snapshot)?;
-                if let Some(backed_up) = kept.backed_up {
-                    folder.keep(partition, backed_up, &snapshot);
-                }
+        let is_meant = |folder: &str| only.is_none_or(|only| names::parse_topic_folder(folder).is_some_and(|(topic, _)| topic == only));
+        for (folder, partitions) in part.into_ends().into_iter().filter(|(folder, _)| is_meant(folder)) {
+            let new = || FolderKept { last_seen: entry.at, snapshot: snapshot.clone(), partitions: BTreeMap::new() };
+            let kept = self.folders.entry(folder).or_insert_with(new);
+            if (entry.at, &snapshot) > (kept.last_seen, &kept.snapshot) {
+                (kept.last_seen, kept.snapshot) = (entry.at, snapshot.clone());
             }
-            if let Some(folder) = &of.folder {
-                self.folder(store, &topic, folder, entry, &snapshot)?;
-            }
-        }
-        for (folder, partitions) in part.earlier {
-            let topic = names::parse_topic_folder(&folder).map_or("", |(topic, _)| topic);
-            if only.is_some_and(|only| only != topic) {
-                continue;
-            }
-            let kept = self.folder(store, topic, &folder, entry, &snapshot)?;
             partitions.into_iter().for_each(|(partition, backed_up)| kept.keep(partition, backed_up, &snapshot));
         }
-        Ok(())
-    }
-
-    /// What is known of a folder. One that is not the topic's own would lead anywhere.
-    fn folder(
-        &mut self,
-        store: &dyn ObjectStore,
-        topic: &str,
-        folder: &str,
-        entry: &SnapshotEntry,
-        snapshot: &Arc<str>,
-    ) -> Result<&mut FolderKept> {
-        if names::parse_topic_folder(folder).is_none_or(|(of, _)| of != topic) {
-            let what = format!("it says that topic {topic:?} is in folder {folder:?}, which is not the topic's");
-            return Err(StoreError::new(StoreErrorKind::Damaged, store.location(&entry.name), what).into());
-        }
-        let new = || FolderKept { last_seen: entry.at, snapshot: snapshot.clone(), partitions: BTreeMap::new() };
-        let kept = self.folders.entry(folder.to_owned()).or_insert_with(new);
-        if entry.at > kept.last_seen {
-            (kept.last_seen, kept.snapshot) = (entry.at, snapshot.clone());
-        }
-        Ok(kept)
     }
 
     /// The partitions of a folder of which there must be segments.
@@ -216,39 +152,18 @@ impl Inventory {
 impl FolderKept {
     fn keep(&mut self, partition: i32, backed_up: i64, snapshot: &Arc<str>) {
         let known = self.partitions.entry(partition);
-        let known = known.or_insert_with(|| PartitionKept { backed_up: 0, snapshot: snapshot.clone() });
-        if backed_up > known.backed_up {
+        let known = known.or_insert_with(|| PartitionKept { backed_up, snapshot: snapshot.clone() });
+        if backed_up > known.backed_up || backed_up == known.backed_up && *snapshot < known.snapshot {
             *known = PartitionKept { backed_up, snapshot: snapshot.clone() };
         }
     }
-}
-
-/// What a snapshot says was in the bucket, what it took along of earlier ones included.
-///
-/// # Errors
-/// What the store says; one that is damaged.
-pub async fn ends_told_by(store: &dyn ObjectStore, snapshot: &str) -> Result<BackedUpEnds> {
-    let Part { topics, earlier: mut ends, .. } = read_part(store, snapshot).await?;
-    for of in topics.into_values() {
-        for (partition, kept) in of.partitions {
-            let (Some(folder), Some(backed_up)) = (kept.folder.or_else(|| of.folder.clone()), kept.backed_up) else { continue };
-            let known = ends.entry(folder).or_default().entry(partition).or_default();
-            *known = backed_up.max(*known);
-        }
-    }
-    Ok(ends)
-}
-
-async fn part(store: &dyn ObjectStore, room: &Room, entry: SnapshotEntry) -> (SnapshotEntry, Result<Part>) {
-    let _room = room.of(entry.size).await;
-    let read = read_part(store, &entry.name).await;
-    (entry, read)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use store::StoreErrorKind;
     use store::testing::{Delete, Fault, FaultyStore, MemoryStore};
 
     use super::*;
@@ -282,25 +197,6 @@ mod tests {
         assert_eq!((inventory.folders["bills"].last_seen, &*inventory.folders["bills"].snapshot), (NOW - 40 * DAY, first.as_str()));
         let one = Inventory::read(&store, Some("bills"), NOW).await.unwrap();
         assert_eq!(one.folders.keys().collect::<Vec<_>>(), ["bills"]);
-    }
-
-    /// Within a day only the newest is read, so it has to know what the others told.
-    #[tokio::test]
-    async fn what_a_snapshot_takes_along_does_not_vanish_within_a_day() {
-        let store = MemoryStore::new();
-        let hour = 3_600_000;
-        let first = add_snapshot(&store, &snapshot(NOW - 2 * hour, [("orders", "orders", 0, 7), ("bills", "bills", 0, 5)])).await;
-        let mut second = snapshot(NOW - hour, [("orders", "orders@2", 0, 1)]);
-        second.take_along(&ends_told_by(&store, &first).await.unwrap());
-        let second = add_snapshot(&store, &second).await;
-        let mut third = snapshot(NOW, [("orders", "orders@2", 0, 4), ("bills", "bills", 0, 6)]);
-        third.take_along(&ends_told_by(&store, &second).await.unwrap());
-        assert_eq!(third.earlier, [("orders".to_owned(), [(0, 7)].into())].into(), "only what it does not say itself");
-        add_snapshot(&store, &third).await;
-        let inventory = read(&store).await;
-        let found = [("orders", 0), ("orders@2", 0), ("bills", 0)].map(|(folder, partition)| backed_up(&inventory, folder, partition));
-        assert_eq!(found, [Some(7), Some(4), Some(6)]);
-        assert_eq!(Inventory::read(&store, Some("bills"), NOW).await.unwrap().folders.len(), 1);
     }
 
     #[tokio::test]

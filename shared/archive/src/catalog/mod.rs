@@ -19,6 +19,7 @@
 //! | `snapshots.rs` | which snapshots there are |
 //! | `moment.rs` | the snapshot of a moment |
 //! | `summary.rs` | what a list tells of each snapshot |
+//! | `earlier.rs`, `covered.rs` | which of a day have to be read, as each takes along what others said |
 //! | `inventory.rs` | what they say was backed up, to be compared with what is there |
 //! | `completeness.rs` | whether the bucket has all that a snapshot saw |
 //! | `checkpoint.rs` | how far a restore is |
@@ -31,7 +32,9 @@ mod checkpoint;
 mod claim;
 mod commit;
 mod completeness;
+mod covered;
 mod create_only;
+mod earlier;
 mod finished;
 mod gaps;
 mod generation;
@@ -52,18 +55,19 @@ mod strategy;
 mod summary;
 
 pub use binding::Binding;
-pub use chain::{SegmentEntry, find_following, find_last, find_next, list_segments};
+pub use chain::{AllSegments, SegmentEntry, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
-pub use completeness::{BackedUp, Completeness};
+pub use completeness::{BackedUp, Completeness, LogRange, PartitionState, PartitionStates};
+pub use covered::Covered;
 pub use create_only::check_create_only;
 pub use finished::{Done, Finished, FinishedTopic};
 pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
 pub use identity::{RestoreChoice, RestoreIdentity, RestoredTopic, TopicThen};
-pub use inventory::{FolderKept, Inventory, Missing, PartitionKept, ends_told_by};
+pub use inventory::{FolderKept, Inventory, Missing, PartitionKept};
 pub use lineage::Lineage;
 pub use moment::Moment;
 pub use newest::what_is_there;
@@ -73,4 +77,4 @@ pub use snapshot::{BackedUpEnds, GroupSnapshot, LogSnapshot, OffsetSnapshot, Par
 pub use snapshots::{SnapshotEntry, Snapshots};
 pub use spans::{Span, pair};
 pub use strategy::PartitionStrategy;
-pub use summary::{PartitionState, SnapshotSummary, TopicSummary, summaries};
+pub use summary::{SnapshotSummary, TopicSummary, summaries};

@@ -94,9 +94,12 @@ pub fn before_segment(folder: &str, partition: i32, start: i64) -> String {
     format!("{folder}/{partition}/{start:020}.")
 }
 
+/// How the name of a segment's `.sha256` ends, behind the segment's own.
+pub const SIDECAR: &str = ".sha256";
+
 /// A segment's `.sha256`.
 pub fn sidecar(segment: &str) -> String {
-    format!("{segment}.sha256")
+    format!("{segment}{SIDECAR}")
 }
 
 /// Start offset and packing of a segment, from the last component of its name. `None` for anything else, a `.sha256` included.

@@ -6,7 +6,7 @@ use kafka::{Acl, Broker, ScramUser, TopicId};
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::names;
+use crate::catalog::{Covered, LogRange, PartitionState, PartitionStates};
 
 /// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created once, never replaced.
 ///
@@ -44,10 +44,13 @@ pub struct Snapshot {
     pub acls: Told<Vec<Acl>>,
     /// SCRAM users.
     pub users: Told<Vec<ScramUser>>,
-    /// What earlier snapshots of the same day said was in the bucket, and the numbers of this one do not say: of topics that this user may not see any
-    /// more, or that were created again, and of commits that expired. So the newest of a day has all that the others of that day told.
+    /// What other snapshots of the same day said was in the bucket, and the numbers of this one do not say: of topics that this user may not see any
+    /// more, or that were created again, and of commits that expired.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub earlier: BackedUpEnds,
+    /// Those snapshots: who has read this one need not read them to know what was in the bucket.
+    #[serde(default, skip_serializing_if = "Covered::is_empty")]
+    pub covers: Covered,
 }
 
 /// By folder and partition the offset below which everything was in the bucket.
@@ -119,6 +122,27 @@ impl TopicSnapshot {
     /// Folder of the generation that a partition's `backed_up` is of.
     pub fn folder_of<'a>(&'a self, partition: &'a PartitionSnapshot) -> Option<&'a str> {
         partition.folder.as_deref().or(self.folder.as_deref())
+    }
+}
+
+impl PartitionStates for TopicSnapshot {
+    fn states(&self) -> impl Iterator<Item = PartitionState<'_>> {
+        (0..self.partition_count).map(|partition| {
+            let of = self.partitions.get(&partition);
+            PartitionState {
+                folder: of.map_or(self.folder.as_deref(), |of| self.folder_of(of)),
+                partition,
+                backed_up: of.and_then(|of| of.backed_up),
+                log: of.and_then(|of| of.log).map(|log| LogRange { start: log.log_start, end: log.end }),
+                diverged: of.is_some_and(|of| of.diverged),
+            }
+        })
+    }
+}
+
+impl PartitionStates for Snapshot {
+    fn states(&self) -> impl Iterator<Item = PartitionState<'_>> {
+        self.topics.values().flat_map(PartitionStates::states)
     }
 }
 
@@ -199,21 +223,4 @@ fn is_false(value: &bool) -> bool {
 impl Snapshot {
     /// The current version.
     pub const FORMAT: u32 = 1;
-
-    /// Takes along what an earlier snapshot of the same day said was in the bucket, where this one says less.
-    pub fn take_along(&mut self, before: &BackedUpEnds) {
-        for (folder, partitions) in before {
-            let topic = names::parse_topic_folder(folder).and_then(|(topic, _)| self.topics.get(topic));
-            for (number, end) in partitions {
-                let own = topic.and_then(|topic| {
-                    let partition = topic.partitions.get(number)?;
-                    partition.backed_up.filter(|_| topic.folder_of(partition) == Some(folder.as_str()))
-                });
-                let known = own.max(self.earlier.get(folder).and_then(|known| known.get(number)).copied());
-                if known.is_none_or(|known| known < *end) {
-                    self.earlier.entry(folder.clone()).or_default().insert(*number, *end);
-                }
-            }
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! What there is in the cluster beside records.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,9 +60,9 @@ impl ClusterAdministration for RdKafkaSource {
         configs::of_topics(&self.asker, topics).await
     }
 
-    async fn acls(&self) -> Result<Vec<Acl>> {
+    async fn acls(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
         let subject = "the cluster's access control lists";
-        let cluster = allowed(&self.asker, subject, Doing::DescribeAcls).await?;
+        let cluster = allowed(&self.asker, cluster, subject, Doing::DescribeAcls).await?;
         let mut tries = self.asker.tries(subject, Doing::DescribeAcls);
         let acls = loop {
             match tries.handle().acls(tries.limit()).await {
@@ -83,9 +84,9 @@ impl ClusterAdministration for RdKafkaSource {
         Err(KafkaError::new(KafkaErrorKind::Unsupported, subject, what))
     }
 
-    async fn users(&self) -> Result<Vec<ScramUser>> {
+    async fn users(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {
         let subject = "the cluster's SCRAM users";
-        allowed(&self.asker, subject, Doing::DescribeUsers).await?;
+        allowed(&self.asker, cluster, subject, Doing::DescribeUsers).await?;
         let mut tries = self.asker.tries(subject, Doing::DescribeUsers);
         loop {
             let (handle, limit, start) = (tries.handle(), tries.limit(), Instant::now());
@@ -115,8 +116,16 @@ async fn describe(asker: &Asker) -> Result<ClusterDescription> {
 ///
 /// # Errors
 /// [`KafkaErrorKind::Denied`].
-async fn allowed(asker: &Asker, subject: &str, doing: Doing) -> Result<ClusterDescription> {
-    let cluster = describe(asker).await?;
+async fn allowed<'c>(
+    asker: &Asker,
+    known: Option<&'c ClusterDescription>,
+    subject: &str,
+    doing: Doing,
+) -> Result<Cow<'c, ClusterDescription>> {
+    let cluster = match known {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(describe(asker).await?),
+    };
     match &cluster.rights {
         Some(rights) if !rights.contains(&Right::Describe) => {
             Err(asker.errors().error(subject, doing, Code::CLUSTER_AUTHORIZATION_FAILED.into(), None))

@@ -89,7 +89,7 @@ async fn access_control_lists_and_users_are_those_that_kafkas_tools_list() {
     let mine = |lines: BTreeSet<String>| -> BTreeSet<String> {
         lines.into_iter().filter(|line| line.contains(&ours) || line.contains("User:bob")).collect()
     };
-    let acls = source.acls().await.expect("the lists");
+    let acls = source.acls(None).await.expect("the lists");
     let (unknown, known): (Vec<_>, Vec<_>) = acls.iter().partition(|acl| acl.principal == "User:carol");
     let read = mine(known.into_iter().map(as_listed).collect());
     assert_eq!(read, mine(listed_acls(&kafka)).into_iter().filter(|line| !line.contains("User:carol")).collect());
@@ -97,7 +97,7 @@ async fn access_control_lists_and_users_are_those_that_kafkas_tools_list() {
     assert_eq!(unknown.len(), 2, "{unknown:?}");
     assert!(unknown.iter().all(|acl| acl.resource == "UNKNOWN" && acl.operation == "UNKNOWN"), "{unknown:?}");
     assert!(read.len() >= 6, "{read:?}");
-    let found: BTreeMap<_, _> = source.users().await.expect("the users").into_iter().map(|user| (user.name, user.mechanisms)).collect();
+    let found: BTreeMap<_, _> = source.users(None).await.expect("the users").into_iter().map(|user| (user.name, user.mechanisms)).collect();
     let mechanisms =
         |all: &[(&str, i32)]| all.iter().map(|(name, iterations)| ((*name).to_owned(), *iterations)).collect::<BTreeMap<_, _>>();
     assert_eq!(found[&users[0]], mechanisms(&[("SCRAM-SHA-512", 5000)]));
@@ -123,7 +123,9 @@ async fn what_a_user_may_not_read_is_refused_and_never_empty() {
     let source = as_reader(&sasl);
     let cluster = source.cluster().await.expect("the cluster");
     assert_eq!(cluster.rights, Some(BTreeSet::new()));
-    for error in [source.acls().await.map(drop).expect_err("a refusal"), source.users().await.map(drop).expect_err("a refusal")] {
+    for error in
+        [source.acls(Some(&cluster)).await.map(drop).expect_err("a refusal"), source.users(None).await.map(drop).expect_err("a refusal")]
+    {
         assert_eq!(error.kind, KafkaErrorKind::Denied, "{error}");
         assert!(error.what.contains("the ACL Describe on the cluster"), "{error}");
     }
@@ -193,10 +195,10 @@ async fn a_cluster_without_an_authorizer_with_racks_and_a_share_group() {
     assert_eq!(kafka.bootstrap, format!("{}:{}", broker.host, broker.port));
     assert!(described.id.is_some() && described.rights.is_some_and(|rights| rights.contains(&Right::Describe)));
 
-    let error = source.acls().await.map(drop).expect_err("a refusal");
+    let error = source.acls(None).await.map(drop).expect_err("a refusal");
     assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");
     assert!(error.what.contains("no authorizer"), "{error}");
-    assert!(source.users().await.expect("the users").is_empty());
+    assert!(source.users(None).await.expect("the users").is_empty());
     let none = source.groups().await.expect("the groups");
     assert!(none.groups.is_empty() && none.missing.is_empty(), "{none:?}");
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use archive::catalog::{
-    BackedUp, Completeness, Gap, Generation, LogSnapshot, PartitionSnapshot, Snapshot, TopicSnapshot, list_segments, names,
+    BackedUp, Completeness, Gap, Generation, LogSnapshot, PartitionSnapshot, PartitionStates, Snapshot, TopicSnapshot, list_segments, names,
 };
 use kafka::TopicId;
 use store::ObjectStore;
@@ -69,14 +69,15 @@ impl<'a> Chains<'a> {
     pub(super) async fn check(&mut self, snapshots: &[(&Attempt, &Snapshot)]) -> Result<Judged, String> {
         let (mut backed_up, mut judged) = (BackedUp::default(), Judged::default());
         for (attempt, snapshot) in snapshots.iter().rev() {
-            backed_up.add(snapshot);
+            backed_up.add(*snapshot);
             for (name, topic) in &snapshot.topics {
-                for (number, partition) in &topic.partitions {
-                    let verdict = backed_up.judge(topic, *number, partition);
+                for state in topic.states() {
+                    let Some(partition) = topic.partitions.get(&state.partition) else { continue };
+                    let (number, verdict) = (state.partition, backed_up.judge(state));
                     judged.complete += usize::from(verdict == Completeness::Complete);
                     judged.open += usize::from(verdict == Completeness::Open);
                     judged.diverged += usize::from(verdict == Completeness::Diverged);
-                    let checked = self.check_partition(attempt, snapshot, (name, topic), *number, partition, verdict).await;
+                    let checked = self.check_partition(attempt, snapshot, (name, topic), number, partition, verdict).await;
                     checked.map_err(|what| format!("{}: {name}/{number}: {what}: {partition:?}", attempt.name))?;
                 }
             }

@@ -221,8 +221,8 @@ async fn a_cluster_that_lacks_the_requests_is_said_to() {
     let refused = [
         source.groups().await.map(drop).unwrap_err(),
         source.topic_configs(&["topic".to_owned()]).await.map(drop).unwrap_err(),
-        source.acls().await.map(drop).unwrap_err(),
-        source.users().await.map(drop).unwrap_err(),
+        source.acls(Some(&cluster)).await.map(drop).unwrap_err(),
+        source.users(None).await.map(drop).unwrap_err(),
     ];
     for error in refused {
         assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");

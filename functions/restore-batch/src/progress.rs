@@ -1,0 +1,133 @@
+//! How far a source partition is: what is committed, and the checkpoint object that follows it.
+
+use archive::catalog::{Checkpoint, Gap, GapReason, Span, names};
+use archive::{Error, Result};
+use kafka::Delivery;
+use store::{StoreError, StoreErrorKind, Version};
+
+use crate::topic::TopicRestore;
+
+/// How often a checkpoint is read again and merged when others write it too.
+const TRIES: usize = 5;
+
+/// What is committed of a partition. The checkpoint in the bucket can be behind, never ahead.
+pub(crate) struct Committed<'r> {
+    topic: &'r TopicRestore,
+    partition: i32,
+    pub(crate) checkpoint: Checkpoint,
+    version: Option<Version>,
+    /// Spans that no checkpoint tells of yet.
+    pub(crate) pending_spans: Vec<Span>,
+    /// Whether something was left out that no checkpoint tells of yet.
+    pub(crate) is_untold: bool,
+}
+
+impl<'r> Committed<'r> {
+    /// What the bucket says.
+    pub(crate) async fn load(topic: &'r TopicRestore, partition: i32) -> Result<Self> {
+        let (store, id, folder) = (topic.restore.store.as_ref(), topic.restore.id(), &topic.source.folder);
+        let (checkpoint, version) = match Checkpoint::load(store, id, folder, partition).await? {
+            Some((found, version)) => {
+                topic.check_checkpoint(&found).await?;
+                (found, Some(version))
+            }
+            None => (Checkpoint::new(partition), None),
+        };
+        Ok(Self { topic, partition, checkpoint, version, pending_spans: Vec::new(), is_untold: false })
+    }
+
+    /// Notes what was left out, for the report and for good.
+    pub(crate) fn skip(&mut self, what: String) {
+        tracing::warn!(topic = self.topic.source.folder, partition = self.partition, "skipped: {what}");
+        if !self.checkpoint.skipped.contains(&what) {
+            self.checkpoint.skipped.push(what);
+            self.is_untold = true;
+        }
+    }
+
+    /// Tells of offsets that the backup never had, for the report and for good.
+    pub(crate) fn tell_gap(&mut self, gap: &Gap) {
+        if !self.checkpoint.gaps.note(gap) {
+            return;
+        }
+        self.is_untold = true;
+        let (topic, partition, Gap { from, to, .. }) = (&self.topic.source.folder, self.partition, gap);
+        match gap.reason {
+            GapReason::LogStartMoved => tracing::warn!(
+                topic,
+                partition,
+                "offsets {from} to {to} are not in the backup: they were deleted from the topic before they were backed up"
+            ),
+            GapReason::BeforeFirstBackup => {
+                tracing::info!(topic, partition, "offsets {from} to {to} are not in the backup: they were deleted before the first one");
+            }
+        }
+    }
+
+    /// Writes the checkpoint. Another invocation can have written one in between: with transactions the two are merged, because each tells
+    /// of committed records only; without, two at once would write records twice, and this one stops. `settled`: nothing will be committed
+    /// behind it.
+    pub(crate) async fn save(&mut self, settled: bool) -> Result<()> {
+        let restore = &self.topic.restore;
+        let (store, id, folder) = (restore.store.as_ref(), restore.id(), &self.topic.source.folder);
+        self.checkpoint.settled = settled;
+        for _ in 0..TRIES {
+            self.checkpoint.note(std::mem::take(&mut self.pending_spans));
+            self.checkpoint.put_spans_away(store, id, folder).await?;
+            self.checkpoint.at = restore.clock.now();
+            match self.checkpoint.save(store, id, folder, self.version.as_ref()).await {
+                Ok(version) => {
+                    self.version = Some(version);
+                    self.is_untold = false;
+                    return Ok(());
+                }
+                Err(StoreError { kind: StoreErrorKind::Changed | StoreErrorKind::AlreadyExists, .. }) => self.merge_newer().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::raced(format!(
+            "the checkpoint of {folder}/{} is written by others all the time: are several restores of one RESTORE_ID running?",
+            self.partition
+        )))
+    }
+
+    async fn merge_newer(&mut self) -> Result<()> {
+        let restore = &self.topic.restore;
+        let (id, folder) = (restore.id(), &self.topic.source.folder);
+        if restore.settings.delivery == Delivery::AtLeastOnce {
+            return Err(Error::taken(format!(
+                "another restore of {id:?} works on {folder}/{}: with DELIVERY=at-least-once two at once write records twice; this one stops",
+                self.partition
+            )));
+        }
+        if let Some((newer, version)) = Checkpoint::load(restore.store.as_ref(), id, folder, self.partition).await? {
+            self.topic.check_checkpoint(&newer).await?;
+            let mine = std::mem::replace(&mut self.checkpoint, newer);
+            // If not, the other one is at work.
+            self.checkpoint.settled &= mine.settled;
+            self.checkpoint.progress = self.checkpoint.progress.clone().merge(mine.progress);
+            self.checkpoint.records = self.checkpoint.records.max(mine.records);
+            self.checkpoint.note(mine.spans);
+            self.checkpoint.gaps = std::mem::take(&mut self.checkpoint.gaps).merge(mine.gaps);
+            for what in mine.skipped {
+                self.skip(what);
+            }
+            self.version = Some(version);
+        } else {
+            self.version = None;
+        }
+        Ok(())
+    }
+}
+
+impl TopicRestore {
+    /// A checkpoint of another restore that had the same id tells nothing of this one.
+    async fn check_checkpoint(&self, found: &Checkpoint) -> Result<()> {
+        if found.run == self.known().await?.identity.run {
+            return Ok(());
+        }
+        let name = names::checkpoint(self.restore.id(), &self.source.folder, found.partition);
+        let location = self.restore.store.location(&name);
+        Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")))
+    }
+}

@@ -1,0 +1,194 @@
+//! Restores of several topics, and of a moment: what is decided when one begins, what it refuses, and what each invocation costs.
+#![allow(clippy::unwrap_used)]
+
+mod requests;
+mod targets;
+
+use archive::catalog::{LogSnapshot, RestoreIdentity, Snapshot, names};
+use archive::testing::{add_generation, add_segment, add_snapshot, generation, snapshot};
+use config::{AsOf, TargetName};
+use kafka::{Pattern, Selection};
+use kernel::clock::Millis;
+use std::sync::atomic::Ordering;
+
+use store::testing::Delete;
+
+use targets::Targets;
+
+fn selection(include: &[&str], exclude: &[&str]) -> Selection {
+    let parse = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+    Selection::new(parse(include), parse(exclude)).unwrap()
+}
+
+/// Three topics: `orders` with two partitions, `bills`, and `empty`.
+async fn backed_up() -> Targets {
+    let mut targets = Targets::new();
+    targets.settings.topics = selection(&["*"], &[]);
+    targets.settings.target = TargetName::new("copy-{topic}");
+    for (topic, partitions) in [("orders", 2), ("bills", 1), ("empty", 3)] {
+        add_generation(&targets.bucket, &archive::catalog::Generation { partitions, ..generation(topic) });
+    }
+    for (topic, partition, offsets) in [("orders", 0, 0..10), ("orders", 0, 10..15), ("orders", 1, 0..4), ("bills", 0, 0..7)] {
+        add_segment(&targets.bucket, topic, partition, offsets, 0).await;
+    }
+    targets
+}
+
+#[tokio::test]
+async fn each_topic_is_restored_up_to_where_it_was_when_the_restore_began() {
+    let targets = backed_up().await;
+    let report = targets.invoke().await;
+    assert!(report.succeeded && report.caught_up && report.has_finished && report.records == 26, "{report:?}");
+    let done = report.done.unwrap();
+    assert_eq!((done.partitions_done, done.partitions_to_restore), (3, 3));
+    let values = |topic: &str, partition| targets.values(topic, partition);
+    assert_eq!((values("copy-orders", 0), values("copy-orders", 1), values("copy-bills", 0)), (15, 4, 7));
+    assert_eq!(targets.partitions("copy-empty"), Some(3), "an empty topic is created");
+    let noted = RestoreIdentity::load(targets.bucket.as_ref(), "drill").await.unwrap().unwrap();
+    assert!(noted.is_cut() && noted.topics.len() == 3, "{noted:?}");
+
+    // Of what is backed up later nothing is restored, and nothing is written twice.
+    add_segment(&targets.bucket, "orders", 0, 15..20, 0).await;
+    add_generation(&targets.bucket, &generation("later"));
+    let report = targets.invoke().await;
+    assert!(report.succeeded && report.caught_up && !report.has_finished && report.finished_at.is_some(), "{report:?}");
+    assert_eq!((report.records, report.topics.iter().map(|topic| topic.records_in_all).sum::<u64>()), (0, 26));
+    assert_eq!((values("copy-orders", 0), targets.partitions("copy-later")), (15, None));
+}
+
+#[tokio::test]
+async fn a_cut_inside_of_a_segment_is_kept_to() {
+    let mut targets = backed_up().await;
+    add_snapshot(targets.bucket.as_ref(), &seen(1_000_000, &[("orders", 0, 12), ("orders", 1, 0), ("bills", 0, 7)])).await;
+    add_snapshot(targets.bucket.as_ref(), &seen(2_000_000, &[("orders", 0, 15), ("orders", 1, 4), ("bills", 0, 7)])).await;
+    targets.settings.as_of = Some(AsOf::Time(1_999_999));
+    let report = targets.invoke().await;
+    assert!(report.succeeded && report.caught_up && report.records == 19, "{report:?}");
+    assert_eq!((targets.values("copy-orders", 0), targets.values("copy-orders", 1), targets.values("copy-bills", 0)), (12, 0, 7));
+    assert_eq!(targets.partitions("copy-empty"), None, "it did not exist then");
+    assert!(report.snapshots[0].contains("@cluster/kafka-1/backup/") && report.as_of.is_some(), "{report:?}");
+}
+
+/// A snapshot that saw these logs end there; all of it was backed up when it was taken.
+fn seen(until: Millis, ends: &[(&str, i32, i64)]) -> Snapshot {
+    let mut all = snapshot(until, []);
+    for (topic, partition, end) in ends {
+        let of = snapshot(until, [(*topic, *topic, *partition, *end)]);
+        let mut of = of.topics[*topic].clone();
+        of.partitions.get_mut(partition).unwrap().log = Some(LogSnapshot { log_start: 0, end: *end, high_watermark: *end });
+        let known = all.topics.entry((*topic).to_owned()).or_insert_with(|| of.clone());
+        known.partition_count = known.partition_count.max(partition + 1);
+        known.partitions.insert(*partition, of.partitions[partition].clone());
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_was_not_backed_up_that_far_is_refused_and_named() {
+    let mut targets = backed_up().await;
+    add_snapshot(targets.bucket.as_ref(), &seen(1_000_000, &[("orders", 0, 15), ("orders", 1, 9), ("bills", 0, 7)])).await;
+    targets.settings.as_of = Some(AsOf::Latest);
+    targets.settings.anyway = vec!["missing".to_owned()];
+    let error = targets.refused().await;
+    assert!(error.contains("orders/1 ended at offset 9 and is backed up to 4") && error.contains("RESTORE_ANYWAY=behind"), "{error}");
+    assert!(targets.partitions("copy-orders").is_none(), "nothing has begun");
+    targets.settings.anyway.push("behind".to_owned());
+    let report = targets.invoke().await;
+    assert!(report.succeeded && targets.values("copy-orders", 1) == 4, "{report:?}");
+    targets.settings.as_of = Some(AsOf::Time(10));
+    targets.settings.restore_id = Some("earlier".to_owned());
+    assert!(targets.refused().await.contains("there is no snapshot of 1970-01-01T00:00:00"));
+}
+
+#[tokio::test]
+async fn nothing_begins_when_something_of_it_is_missing_or_in_the_way() {
+    let targets = backed_up().await;
+    let known = [("orders", "orders", 0, 15), ("bills", "bills", 0, 9), ("gone", "gone", 0, 3)];
+    add_snapshot(targets.bucket.as_ref(), &snapshot(0, known)).await;
+    let error = targets.refused().await;
+    assert!(error.contains("offsets 7 to 9 of bills/0") && error.contains("gone/ is missing"), "all that is wrong at once: {error}");
+    let mut others = targets.clone();
+    others.settings.topics = selection(&["orders", "empty"], &[]);
+    others.put("copy-orders", 2, 5);
+    let error = others.refused().await;
+    assert!(error.contains("copy-orders") && error.contains("is not empty"), "{error}");
+    assert!(RestoreIdentity::load(targets.bucket.as_ref(), "drill").await.unwrap().is_none());
+    let plan = others.restore().plan().await.unwrap();
+    assert!(
+        !plan.can_begin() && plan.topics.iter().any(|topic| topic.problem.as_ref().is_some_and(|problem| problem.contains("not empty")))
+    );
+    others.settings.topics = selection(&["*"], &["orders", "bills", "gone"]);
+    assert!(others.invoke().await.succeeded);
+}
+
+#[tokio::test]
+async fn two_topics_into_one_and_topics_of_two_clusters_are_refused() {
+    let mut targets = backed_up().await;
+    targets.settings.target = TargetName::new("one");
+    assert!(targets.refused().await.contains("would be restored into one topic"));
+    targets.settings.target = TargetName::new("{topic}");
+    for (topic, cluster) in [("orders", "a"), ("bills", "b")] {
+        let of = archive::catalog::Generation { cluster_id: Some(cluster.to_owned()), partitions: 2, ..generation(topic) };
+        add_generation(&targets.bucket, &of);
+    }
+    let error = targets.refused().await;
+    assert!(error.contains("of 2 clusters") && error.contains("BACKUP_CLUSTER"), "{error}");
+    targets.settings.topics = selection(&["nothing-*"], &[]);
+    assert!(targets.refused().await.contains("there are: \"bills\", \"empty\", \"orders\""));
+}
+
+#[tokio::test]
+async fn a_topic_that_fails_stops_no_other() {
+    let targets = backed_up().await;
+    let doomed = add_segment(&targets.bucket, "bills", 0, 7..9, 0).await;
+    targets.break_after_noting(&doomed).await;
+    let report = targets.invoke().await;
+    assert!(!report.succeeded && !report.caught_up && report.finished_at.is_none(), "{report:?}");
+    let of = |name: &str| report.topics.iter().find(|topic| topic.source == name).unwrap();
+    assert!(of("bills").partitions[0].error.as_ref().unwrap().contains("offsets 7 to 9 of bills/0 are missing"), "{report:?}");
+    assert!(of("orders").caught_up && targets.values("copy-orders", 0) == 15);
+    // A target that was deleted is told of, also of a topic that is done.
+    targets.delete("copy-orders");
+    let report = targets.invoke().await;
+    let of = |name: &str| report.topics.iter().find(|topic| topic.source == name).unwrap();
+    assert!(of("orders").error.as_ref().unwrap().contains("not there any more"), "{report:?}");
+    assert!(targets.partitions("copy-orders").is_none());
+}
+
+#[tokio::test]
+async fn one_choice_has_one_name_and_another_has_another() {
+    let mut targets = backed_up().await;
+    targets.settings.restore_id = None;
+    let report = targets.invoke().await;
+    assert!(report.restore_id.starts_with("cluster-") && report.restore_id.len() == 16, "{}", report.restore_id);
+    assert_eq!(targets.invoke().await.records, 0, "the same choice is the same restore");
+    targets.settings.topics = selection(&["*"], &["bills"]);
+    let error = targets.refused().await;
+    assert!(error.contains("belongs to restore"), "{error}");
+}
+
+#[tokio::test]
+async fn a_restore_id_stays_with_its_choice() {
+    let mut targets = backed_up().await;
+    targets.invoke().await;
+    targets.settings.topics = selection(&["*"], &["bills"]);
+    assert!(targets.refused().await.contains("RESTORE_EXCLUDE_TOPIC_NAMES"));
+    targets.settings.topics = selection(&["*"], &[]);
+    targets.settings.as_of = Some(AsOf::Latest);
+    assert!(targets.refused().await.contains("RESTORE_AS_OF none"));
+}
+
+#[tokio::test]
+async fn a_finished_restore_notices_that_a_target_is_gone() {
+    let targets = backed_up().await;
+    assert!(targets.invoke().await.finished_at.is_some());
+    targets.delete("copy-empty");
+    let report = targets.invoke().await;
+    assert!(!report.succeeded, "{report:?}");
+    let gone: Vec<&str> = report.topics.iter().filter(|topic| topic.error.is_some()).map(|topic| topic.target.as_str()).collect();
+    assert_eq!(gone, ["copy-empty"]);
+    // Marks and notes of another restore that had this id count for nothing.
+    targets.bucket.delete(&names::restore_json("drill")).await.unwrap();
+    targets.clock.fetch_add(5, Ordering::Relaxed);
+    assert!(targets.refused().await.contains("another restore"));
+}
