@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
@@ -12,14 +12,16 @@ use end_to_end::cluster::Cluster;
 use end_to_end::compare::assert_identical;
 use end_to_end::kafka::{Kafka, Read};
 use end_to_end::record::{Record, Step};
-use end_to_end::runner::{Runner, finish, local_runner};
+use end_to_end::runner::{Outcome, Runner, finish, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
 use crate::patterns::forty_names;
 use crate::{LONG_AGO, files_below, numbered, until_it_has};
 
-const KILLS: usize = 4;
+/// Of one restore, and how many of these have to come before its end.
+const KILLS: usize = 6;
+const FEWEST_KILLS: usize = 3;
 /// Programs of Kafka's that are run at the same time.
 const AT_ONCE: usize = 4;
 
@@ -55,7 +57,7 @@ fn partitions(name: &str) -> i32 {
 
 /// Does this for each, a few at the same time.
 fn for_each(names: &[String], act: impl Fn(&str) + Sync) {
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -85,11 +87,14 @@ fn fill(kafka: &Kafka, name: &str) {
         }
         LARGE => {
             let value = |n: usize| (0..5_000_000).map(|at: usize| ((at + n).wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();
-            let steps: Vec<Step> = (0..3).map(|n| Step::Send(Record::new(0, LONG_AGO).key("large").value(value(n)))).collect();
+            let steps: Vec<Step> = (0..2).map(|n| Step::Send(Record::new(0, LONG_AGO).key("large").value(value(n)))).collect();
             kafka.play(name, &steps, &["max.request.size=10000000"]);
         }
         TRANSACTIONS => kafka.play(name, &awkward::transactions(4, width), &[]),
-        WIDE => kafka.produce(name, &awkward::records(5, width, 300)),
+        WIDE => {
+            let numbered = (0..width).flat_map(|partition| numbered(partition, 0..50));
+            kafka.produce(name, &numbered.chain(awkward::records(5, 2, 50)).collect::<Vec<_>>());
+        }
         _ if name.ends_with("-tmp") => {}
         _ => kafka.produce(name, &(0..width).flat_map(|partition| numbered(partition, 0..30)).collect::<Vec<_>>()),
     }
@@ -126,19 +131,24 @@ fn back_up(kafka: &Kafka, runner: &Runner) {
     runner.verify(&config).succeeded();
 }
 
-/// Starts the restore and kills it with SIGKILL, each time at another moment.
+/// Starts the restore and kills it with SIGKILL, each time at another moment: the first one around its beginning, the others when it has come a little
+/// further.
 fn kill_again_and_again(runner: &Runner, config: &Path) {
-    let noted = runner.backups().join("@restore");
+    let noted = || files_below(&runner.backups().join("@restore"), ".json");
     for kill in 0..KILLS {
+        let (more, pause) =
+            if kill == 0 { (0, rand::random_range(0..500)) } else { (rand::random_range(1..15), rand::random_range(0..60)) };
+        let files = noted() + more;
         let mut child = runner.spawn([Path::new("restore"), config]);
-        // The first one somewhere around its beginning, the others when it has come a little further.
-        let files = if kill == 0 { 0 } else { files_below(&noted, "json") + rand::random_range(1..25) };
-        until_it_has(&mut child, || files_below(&noted, "json") >= files);
-        sleep(Duration::from_millis(rand::random_range(0..300)));
+        until_it_has(&mut child, || noted() >= files);
+        sleep(Duration::from_millis(pause));
         child.kill().expect("a child of ours");
-        let outcome = finish(child);
-        println!("kill {kill} with {} files", files_below(&noted, ""));
-        assert_eq!(outcome.status.signal(), Some(9), "it has ended by itself: {}{}", outcome.stdout, outcome.stderr);
+        let Outcome { status, stdout, stderr } = finish(child);
+        eprintln!("killed with {} objects in the bucket", noted());
+        if status.success() && kill >= FEWEST_KILLS {
+            return;
+        }
+        assert_eq!(status.signal(), Some(9), "{status}, before kill {kill}: {stdout}{stderr}");
     }
 }
 
