@@ -144,11 +144,10 @@ fn kill_again_and_again(runner: &Runner, config: &Path) {
         sleep(Duration::from_millis(pause));
         child.kill().expect("a child of ours");
         let Outcome { status, stdout, stderr } = finish(child);
-        eprintln!("killed with {} objects in the bucket", noted());
         if status.success() && kill >= FEWEST_KILLS {
             return;
         }
-        assert_eq!(status.signal(), Some(9), "{status}, before kill {kill}: {stdout}{stderr}");
+        assert_eq!(status.signal(), Some(9), "{status}, before kill {kill}, with {} objects in the bucket: {stdout}{stderr}", noted());
     }
 }
 
