@@ -47,6 +47,7 @@ public final class Dump {
                 "isolation.level", isolation,
                 "enable.auto.commit", false,
                 "max.poll.records", 10_000,
+                "fetch.max.wait.ms", 10, // a request at the end of one partition holds up those for the next
                 "max.partition.fetch.bytes", 8 << 20);
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }

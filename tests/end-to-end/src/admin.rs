@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::kafka::Kafka;
+use crate::kafka::{Kafka, Read};
+use crate::record::Record;
 
 const GROUPS: &str = "consumer.group.ConsumerGroupCommand";
 
@@ -58,6 +59,30 @@ impl Kafka {
             (i32::try_from(fields.next().expect("a partition")).expect("a partition"), offset)
         };
         printed.lines().map(line).collect()
+    }
+
+    /// Writes on until every partition of a compacted topic has a hole: only closed segments are compacted, and only a record with a later timestamp
+    /// closes one. From then on nothing more is compacted.
+    ///
+    /// # Panics
+    /// When Kafka compacts nothing.
+    pub fn await_compaction(&self, topic: &str, partitions: i32) {
+        let has_hole = |offsets: &Vec<i64>| offsets.windows(2).any(|pair| pair[1] > pair[0] + 1);
+        for round in 1..=60 {
+            sleep(Duration::from_millis(1500));
+            let at = 1_780_000_000_000 + 10_000 * round;
+            let more: Vec<_> = (0..partitions).map(|partition| Record::new(partition, at).key("last").value("last")).collect();
+            self.produce(topic, &more);
+            let mut offsets: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+            for record in self.dump_with_offsets(topic, Read::Committed) {
+                offsets.entry(record.partition).or_default().extend(record.offset);
+            }
+            if offsets.values().all(has_hole) {
+                self.set(topic, "min.compaction.lag.ms=9223372036854775807");
+                return;
+            }
+        }
+        panic!("Kafka compacted nothing of {topic}");
     }
 
     /// Takes a group's committed offsets of a topic away.

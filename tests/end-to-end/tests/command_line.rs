@@ -149,8 +149,8 @@ struct Deleted {
     says: &'static str,
     /// `list` knows it by the names of objects and the ends of partitions; what is missing in the middle together with its `.sha256`, by manifests.
     list: &'static [&'static str],
-    /// Whether restore knows it before it asks Kafka for anything. A hole in the middle it sees when it comes to it: `damage`.
-    is_known_before: bool,
+    /// Whether restore knows it before it writes anything. A hole in the middle it sees when it comes to it: `damage`.
+    is_known_at_once: bool,
 }
 
 const DELETED: [Deleted; 7] = [
@@ -159,49 +159,49 @@ const DELETED: [Deleted; 7] = [
         is_deleted: |name| name.starts_with("orders/"),
         says: "orders/ is missing with all that was in it",
         list: &["list"],
-        is_known_before: true,
+        is_known_at_once: true,
     },
     Deleted {
         what: "a partition's folder",
         is_deleted: |name| name.starts_with("orders/1/"),
         says: "every segment of orders/1 is missing",
         list: &["list"],
-        is_known_before: true,
+        is_known_at_once: true,
     },
     Deleted {
         what: "the last segment",
         is_deleted: |name| name.starts_with("orders/0/00000000000000000020.tar.gz"),
         says: "offsets 20 to 30 of orders/0 are missing at its end",
         list: &["list"],
-        is_known_before: true,
+        is_known_at_once: true,
     },
     Deleted {
         what: "a middle one",
         is_deleted: |name| name.starts_with("orders/0/00000000000000000010.tar.gz"),
         says: "orders/0/00000000000000000020.tar.gz",
         list: &["list", "--segments"],
-        is_known_before: false,
+        is_known_at_once: false,
     },
     Deleted {
         what: "a middle one without its .sha256",
         is_deleted: |name| name == "orders/0/00000000000000000010.tar.gz",
         says: "orders/0/00000000000000000010.tar.gz: missing",
         list: &["list"],
-        is_known_before: false,
+        is_known_at_once: false,
     },
     Deleted {
         what: "topic.json",
         is_deleted: |name| name == "orders/topic.json",
         says: "orders/topic.json",
         list: &["list"],
-        is_known_before: true,
+        is_known_at_once: true,
     },
     Deleted {
         what: "all snapshots",
         is_deleted: |name| name.starts_with("@cluster/"),
         says: "all snapshots of @cluster/kafka-1/backup/ are missing",
         list: &["list"],
-        is_known_before: true,
+        is_known_at_once: true,
     },
 ];
 
@@ -250,9 +250,9 @@ fn run(arguments: &[&str], config: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_was_backed_up_and_is_deleted_is_named_by_verify_list_and_restore() {
-    let none = Deleted { what: "nothing", is_deleted: |_| false, says: "", list: &["list", "--segments"], is_known_before: false };
-    for Deleted { what, is_deleted, says, list, is_known_before } in DELETED.into_iter().chain([none]) {
+fn what_was_backed_up_and_is_deleted_is_named_by_verify_and_list() {
+    let none = Deleted { what: "nothing", is_deleted: |_| false, says: "", list: &["list", "--segments"], is_known_at_once: false };
+    for Deleted { what, is_deleted, says, list, .. } in DELETED.into_iter().chain([none]) {
         let dir = backed_up();
         let is_none = delete(dir.path(), dir.path(), is_deleted) == 0;
         let code = Some(i32::from(!is_none));
@@ -260,16 +260,29 @@ fn what_was_backed_up_and_is_deleted_is_named_by_verify_list_and_restore() {
             let (ended, said) = run(arguments, dir.path());
             assert!(ended == code && said.contains(says), "{what}, {arguments:?}: {ended:?} {said}");
         }
-        let config = TempDir::new().expect("a temporary folder");
-        let keys = json!({
-            "BOOTSTRAP_SERVERS": "127.0.0.1:9", "BACKUP_TOPIC_NAME": "orders", "RESTORE_TOPIC_NAME": "copy", "FILESYSTEM_TYPE": "LINUX",
-            "FILESYSTEM_BACKUP_DIR": dir.path(),
-        });
-        let path = config.path().join("restore.json");
-        fs::write(&path, keys.to_string()).expect("a file");
-        if is_known_before {
-            let (ended, said) = run(&["restore", "--once"], &path);
-            assert!(ended == Some(1) && said.contains(says), "{what}, restore: {ended:?} {said}");
+    }
+}
+
+/// Of one topic, and of all by a pattern; by the plan and by the restore.
+#[test]
+fn what_was_backed_up_and_is_deleted_is_named_before_a_restore_writes_anything() {
+    let Some(kafka) = require_kafka() else { return };
+    let config = TempDir::new().expect("a temporary folder");
+    let path = config.path().join("restore.json");
+    for Deleted { what, is_deleted, says, .. } in DELETED.into_iter().filter(|deleted| deleted.is_known_at_once) {
+        let dir = backed_up();
+        delete(dir.path(), dir.path(), is_deleted);
+        for (from, command) in [("orders", &["restore", "--once"][..]), ("*", &["restore", "--once"]), ("*", &["plan"])] {
+            let prefix = unique("copy");
+            let keys = json!({
+                "BOOTSTRAP_SERVERS": kafka.bootstrap, "BACKUP_TOPIC_NAME": from, "RESTORE_TOPIC_NAME": format!("{prefix}-{{topic}}"),
+                "FILESYSTEM_TYPE": "LINUX", "FILESYSTEM_BACKUP_DIR": dir.path(),
+            });
+            fs::write(&path, keys.to_string()).expect("a file");
+            let (ended, said) = run(command, &path);
+            assert!(ended == Some(1) && said.contains(says), "{what}, {command:?} of {from}: {ended:?} {said}");
+            let is_there = kafka.topic_exists(&format!("{prefix}-orders"));
+            assert!(!is_there && !dir.path().join("@restore").exists(), "{what}, {command:?} of {from}");
         }
     }
 }

@@ -59,6 +59,26 @@ fn the_roles_of_the_aws_module_suffice() {
     other.run([Path::new("restore"), &config, Path::new("--once")]).failed_with(&["s3:GetObject"]);
 }
 
+/// A restore writes into the bucket, a plan does not.
+#[test]
+fn a_plan_needs_no_right_to_write() {
+    let (Some(kafka), Some(minio)) = (require_kafka(), require_minio()) else { return };
+    let prefix = unique("prefix");
+    let topic = kafka.create_topic("planned", 2, &[]);
+    kafka.produce(&topic, &awkward::records(47, 2, 100));
+    let objects = [format!("{prefix}/*")];
+    let backup = Runner::on(&kafka, role(&minio, &prefix, "backup", &objects, &[]));
+    backup.back_up(&backup.backup_config(&[&topic], Value::Null));
+
+    let reading = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &[]));
+    let config = reading.restore_config("*", "{topic}-copy", json!({"BACKUP_TOPIC_NAME": ["*"]}));
+    let plan = reading.run([Path::new("plan"), &config]).succeeded().reports().remove(0);
+    assert_eq!(plan["topics"][0]["target"], format!("{topic}-copy"), "{plan}");
+    // The right is really missing.
+    reading.run([Path::new("restore"), &config, Path::new("--once")]).failed_with(&["s3:PutObject"]);
+    assert!(!kafka.topic_exists(&format!("{topic}-copy")));
+}
+
 /// MinIO as somebody sees it who has this role.
 fn role(minio: &Minio, prefix: &str, role: &str, objects: &[String], checkpoints: &[String]) -> Store {
     let all: Value = serde_json::from_str(ACTIONS).expect("actions.json is JSON");

@@ -2,6 +2,7 @@
 
 mod acls;
 mod administration;
+mod as_of;
 mod brokers;
 mod claims;
 mod configs;
@@ -13,6 +14,7 @@ mod large;
 mod lost;
 mod old_formats;
 mod patterns;
+mod plan;
 mod replicas;
 mod slow;
 mod snapshots;
@@ -20,6 +22,7 @@ mod targets;
 mod times;
 mod topics;
 mod transactions;
+mod whole_cluster;
 
 use std::ops::Range;
 use std::path::Path;

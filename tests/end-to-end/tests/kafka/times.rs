@@ -76,7 +76,7 @@ fn a_restore_keeps_to_its_time() {
     let before = kafka.dump(&copy, Read::Uncommitted);
     let identity = fs::read(runner.backups().join(format!("@restore/{topic}-to-{copy}/restore.json"))).expect("it has begun");
     let identity: Value = serde_json::from_slice(&identity).expect("JSON");
-    assert_eq!(identity["format_version"], 2, "programs that know only 1 would restore all");
+    assert_eq!(identity["choice"]["times"], json!({"until": LONG_AGO + 20 * MINUTE}), "the restore is of these for good");
     for other in [until(40), Value::Null] {
         let restore = runner.restore_config(&topic, &copy, other);
         let outcome = runner.run([Path::new("restore"), &restore, Path::new("--once")]);
