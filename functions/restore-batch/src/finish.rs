@@ -52,6 +52,9 @@ impl Restore {
     }
 
     /// Notes that all is restored, if it is: other shards may be at work.
+    ///
+    /// # Errors
+    /// A topic that is not the one any more that was restored into; what the bucket and Kafka say.
     pub(crate) async fn finish(&self, noted: &RestoreIdentity, report: &mut RestoreReport) -> Result<()> {
         let done = Done::read(self.store.as_ref(), self.id(), &noted.run).await?;
         let all = noted.topics.iter().flat_map(|topic| to_restore(topic).map(|number| done.has(&topic.folder, number)));
@@ -61,10 +64,15 @@ impl Restore {
             return Ok(());
         }
         let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
-        let there = self.cluster.find_all(&targets).await?;
+        // Topics that this invocation did nothing for were looked at when it began, and can be others by now.
+        let bound = self.bindings(noted).await?;
+        let known = bound.iter().flatten().map(|binding| binding.topic.as_str());
+        let there = self.there(&targets, &known.collect()).await?;
         let mut topics = Vec::new();
-        for topic in &noted.topics {
-            let target_id = there.get(&topic.target).and_then(|facts| facts.id.clone());
+        for (topic, bound) in noted.topics.iter().zip(bound) {
+            let now = there.get(&topic.target);
+            self.check_bound(bound.as_ref(), now)?;
+            let target_id = bound.map_or_else(|| now.and_then(|facts| facts.id.clone()), |bound| bound.topic_id);
             topics.push(FinishedTopic { target_id, ..self.summary(noted, topic).await? });
         }
         let finished = Finished { format_version: Finished::FORMAT, run: noted.run.clone(), topics, at: self.clock.now() };

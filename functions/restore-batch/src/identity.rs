@@ -4,8 +4,8 @@
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
 use archive::catalog::{
-    Binding, Checkpoint, Claim, Generations, RESTORE_FORMAT, RestoreChoice, RestoreIdentity, RestoreProgress, RestoredTopic, find_next,
-    names, places_of,
+    Binding, Checkpoint, Claim, Finished, Generations, RESTORE_FORMAT, RestoreChoice, RestoreIdentity, RestoreProgress, RestoredTopic,
+    find_next, names, places_of,
 };
 use archive::{Error, Result};
 use config::AsOf;
@@ -127,6 +127,10 @@ impl Restore {
         let Some(other) = RestoreIdentity::load(store, &claim.restore_id).await?.filter(|other| other.run == claim.run) else {
             return Ok(true);
         };
+        // One that was killed after another had ended it leaves a checkpoint that says that it is at work.
+        if Finished::load(store, &claim.restore_id).await?.is_some_and(|finished| finished.run == claim.run) {
+            return Ok(true);
+        }
         // Two topics are never restored into one.
         let is_chosen = |number: &i32| other.choice.partitions.as_ref().is_none_or(|chosen| chosen.contains(number));
         let Some(topic) = other.topics.iter().find(|topic| topic.target == claim.topic) else { return Ok(true) };

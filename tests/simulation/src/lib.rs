@@ -12,6 +12,7 @@
 //! | `generations` | scripted cases: two clusters, logs that lose their ends, empty topics |
 //! | `cases` | scripted cases that random schedules do not reach |
 //! | `snapshots` | schedules of their own: two backups that take snapshots, and whether these are true |
+//! | `restores` | schedules of their own: restores of several topics up to cuts, and of moments |
 //! | `slow_line` | a scripted case: uploads that take longer than the margin at the deadline |
 //! | `verdict` | what an invocation may end with |
 //! | `oracle` | what must be true at the end |
@@ -29,6 +30,7 @@ mod gate;
 mod generations;
 mod oracle;
 mod quiet;
+mod restores;
 mod schedule;
 mod slow_line;
 mod snapshots;
@@ -41,6 +43,10 @@ pub use cases::{ahead, deleted, expired, lost_whole, one_id_in_two_buckets, over
 pub use explore::{Explored, Instance, explore};
 pub use generations::{
     cut_while_read, empty_topic, lost_end, newest, newest_of_two_clusters, one_of_two_lost_its_end, set_back_with_its_group, two_clusters,
+};
+pub use restores::{
+    MomentOutcome, RestoreOutcome, RestoreSchedule, a_finished_restore_is_followed, a_kill_at_each_request,
+    a_target_is_deleted_beside_the_last_step, run_moments, run_restores, two_at_once,
 };
 pub use schedule::{Outcome, Schedule, run};
 pub use slow_line::slow_line;

@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka::Delivery;
 use simulation::{
-    Instance, Outcome, Schedule, SnapshotOutcome, SnapshotSchedule, a_group_commits_while_the_cluster_is_read,
-    a_log_is_cut_and_grows_a_little, a_slot_is_named_by_its_end, a_topic_is_created_again_while_it_is_read, ahead,
+    Instance, MomentOutcome, Outcome, RestoreOutcome, RestoreSchedule, Schedule, SnapshotOutcome, SnapshotSchedule,
+    a_finished_restore_is_followed, a_group_commits_while_the_cluster_is_read, a_kill_at_each_request, a_log_is_cut_and_grows_a_little,
+    a_slot_is_named_by_its_end, a_target_is_deleted_beside_the_last_step, a_topic_is_created_again_while_it_is_read, ahead,
     an_event_takes_no_snapshot, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest,
-    newest_of_two_clusters, one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, run_with_snapshots, set_back,
-    set_back_with_its_group, silence, slow_line, two_clusters, without_ids,
+    newest_of_two_clusters, one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, run_moments, run_restores, run_with_snapshots,
+    set_back, set_back_with_its_group, silence, slow_line, two_at_once, two_clusters, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -31,6 +32,17 @@ fn schedules_of_faults() {
 #[test]
 fn schedules_of_faults_around_snapshots() {
     println!("{:?}", all_seeds(12, run_snapshot_seed).into_iter().sum::<SnapshotOutcome>());
+}
+
+/// A schedule of restores has three topics, and several invocations of each restore to its end.
+#[test]
+fn schedules_of_faults_in_restores_of_several_topics() {
+    println!("{:?}", all_seeds(4, run_restore_seed).into_iter().sum::<RestoreOutcome>());
+}
+
+#[test]
+fn schedules_of_faults_before_restores_as_of_a_moment() {
+    println!("{:?}", all_seeds(4, run_moments).into_iter().sum::<MomentOutcome>());
 }
 
 /// Runs all seeds, or one of so many.
@@ -97,6 +109,31 @@ fn run_seed(seed: u64) -> Result<Outcome, String> {
 fn run_snapshot_seed(seed: u64) -> Result<SnapshotOutcome, String> {
     let steps = 40 + usize::try_from(seed % 80).unwrap_or(0);
     run_with_snapshots(SnapshotSchedule { seed, steps, errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)] })
+}
+
+fn run_restore_seed(seed: u64) -> Result<RestoreOutcome, String> {
+    let steps = 10 + usize::try_from(seed % 40).unwrap_or(0);
+    run_restores(RestoreSchedule { seed, steps, errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)] })
+}
+
+#[test]
+fn a_restore_of_several_topics_that_is_killed_at_any_request_is_whole_in_the_end() {
+    a_kill_at_each_request().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn two_invocations_of_a_restore_of_several_topics_write_each_record_once() {
+    two_at_once().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_finished_restore_keeps_no_other_from_its_topics() {
+    a_finished_restore_is_followed().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_target_that_is_made_again_beside_the_last_step_is_no_end() {
+    a_target_is_deleted_beside_the_last_step().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]
