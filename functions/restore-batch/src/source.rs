@@ -167,15 +167,9 @@ impl Restore {
         let later = generations.later().await?;
         let began_with = began_with.and_then(names::parse_topic_folder).filter(|(of, _)| *of == topic);
         let is_open = asked.is_none() && began_with.is_none();
-        let number = match (asked.or(began_with.map(|(_, number)| number)), &self.settings.backup_cluster) {
-            (Some(number), _) => number,
-            (None, Some(cluster)) => generations.newest_of(cluster, &later).await?.ok_or_else(|| {
-                let location = self.store.location("");
-                Error::request(format!(
-                    "no generation of topic {topic:?} at {location} is of cluster {cluster:?} (BACKUP_CLUSTER); nothing was read"
-                ))
-            })?,
-            (None, None) => generations.newest(&later).await?,
+        let number = match asked.or(began_with.map(|(_, number)| number)) {
+            Some(number) => number,
+            None => self.newest(&generations, topic, &later).await?,
         };
         if is_open {
             self.refuse_older(topic, number, &later)?;
@@ -233,6 +227,17 @@ impl Restore {
         let (older, newer) = (named(older), named(newer));
         let (target, cuts) = (self.settings.target.of(topic), None);
         Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions, target, cuts })
+    }
+
+    /// The generation that a name without a number means.
+    async fn newest(&self, generations: &Generations<'_>, topic: &str, later: &BTreeSet<u32>) -> Result<u32> {
+        let Some(cluster) = &self.settings.backup_cluster else { return generations.newest(later).await };
+        generations.newest_of(cluster, later).await?.ok_or_else(|| {
+            let location = self.store.location("");
+            Error::request(format!(
+                "no generation of topic {topic:?} at {location} is of cluster {cluster:?} (BACKUP_CLUSTER); nothing was read"
+            ))
+        })
     }
 
     /// The newest generation that is there is not the newest that was backed up: an older state must not pass for it.
