@@ -44,8 +44,8 @@ fn two_at_once(kafka: &Kafka, store: Store) {
     });
     let (began, mut produced) = (Instant::now(), 0);
     while began.elapsed() < duration() {
-        kafka.bulk(&topic, 500, 100);
-        produced += 500;
+        kafka.bulk(&topic, 100, 100);
+        produced += 100;
     }
     let written: u64 = loops.map(stop).into_iter().sum();
     assert!(written > 0, "they wrote while records arrived");
