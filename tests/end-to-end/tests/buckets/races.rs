@@ -1,14 +1,15 @@
 //! Two local-runners on the same partition and bucket at the same time, while records arrive.
 
 use std::env;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use archive::catalog::list_segments;
 use archive::segment::{Manifest, ReadOptions, SegmentReader};
 use end_to_end::kafka::{Kafka, Read, unique};
-use end_to_end::runner::{Runner, Store, finish};
+use end_to_end::runner::{Outcome, Runner, Store, finish};
 use end_to_end::services::require_kafka;
 use kernel::Deadline;
 use serde_json::{Value, json};
@@ -36,11 +37,15 @@ fn two_at_once(kafka: &Kafka, store: Store) {
     let topic = kafka.create_topic("raced", 1, &[]);
     let runner = Runner::on(kafka, store);
     let config = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 20}));
-    let loops = [(); 2].map(|()| runner.spawn(["backup".as_ref(), config.as_path()]));
+    let loops = [(); 2].map(|()| {
+        let running = runner.spawn(["backup".as_ref(), config.as_path()]);
+        // Somebody has to read what they print: a full pipe would stop them.
+        (running.id(), thread::spawn(|| finish(running)))
+    });
     let (began, mut produced) = (Instant::now(), 0);
     while began.elapsed() < duration() {
-        kafka.bulk(&topic, 500, 100);
-        produced += 500;
+        kafka.bulk(&topic, 100, 100);
+        produced += 100;
     }
     let written: u64 = loops.map(stop).into_iter().sum();
     assert!(written > 0, "they wrote while records arrived");
@@ -62,10 +67,10 @@ fn two_at_once(kafka: &Kafka, store: Store) {
 }
 
 /// Ends a loop in good order. How many segments it says it wrote.
-fn stop(running: Child) -> u64 {
-    let sent = Command::new("kill").args(["-TERM", &running.id().to_string()]).status().expect("kill is there");
-    assert!(sent.success(), "it ran to the end");
-    let reports = finish(running).succeeded().reports();
+fn stop((id, running): (u32, JoinHandle<Outcome>)) -> u64 {
+    let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("kill is there");
+    assert!(sent.success() && !running.is_finished(), "it ran to the end");
+    let reports = running.join().expect("it ends").succeeded().reports();
     assert!(reports.iter().all(|report| report["succeeded"] == true), "{reports:?}");
     reports.iter().filter_map(|report| report["segments"].as_u64()).sum()
 }
