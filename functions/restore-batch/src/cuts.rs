@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archive::catalog::{PartitionSnapshot, TopicSnapshot, find_last};
+use archive::catalog::{PartitionSnapshot, TopicSnapshot, find_last, names};
 use archive::segment::chain_ends;
 use archive::{Error, Result};
 
@@ -93,7 +93,8 @@ impl Restore {
 
     /// Where a partition is cut so that it is as this snapshot saw it.
     pub(crate) fn cut_as_of(&self, findings: &mut Findings, source: &Source, topic: &TopicSnapshot, number: i32, end: Option<i64>) -> i64 {
-        let (of, chain, name) = (topic.partitions.get(&number), end.unwrap_or(0), &source.name);
+        let (of, chain) = (topic.partitions.get(&number), end.unwrap_or(0));
+        let name = names::parse_topic_folder(&source.folder).map_or(source.folder.as_str(), |(topic, _)| topic);
         let Some((of, log)) = of.and_then(|of| Some((of, of.log?))) else {
             let why = of.and_then(|of| of.why.as_deref()).or(topic.why.as_deref()).unwrap_or("the snapshot does not say");
             findings.add(self, format!("where {name}/{number} ended is not known: {why}"), "behind");
