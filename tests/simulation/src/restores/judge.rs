@@ -50,11 +50,15 @@ impl Recovery {
             let quiet = self.quiet();
             let report = self.invoke(quiet, asked, event).await.ok_or("a quiet restore was killed")?.map_err(|error| error.to_string())?;
             let refused = refusals(&report);
-            if report.finished_at.is_none() || report.records > 0 || report.succeeded == !refused.is_empty() {
+            if report.finished_at.is_none() || report.records > 0 || report.succeeded != refused.is_empty() {
                 return Err(format!("{} was finished, and is not: {report:?}", asked.id));
             }
             if first.finished_at != report.finished_at && !first.has_finished {
                 return Err(format!("{} was finished at two times: {:?}, {:?}", asked.id, first.finished_at, report.finished_at));
+            }
+            // Nothing happened in between.
+            if first.succeeded && !refused.is_empty() {
+                return Err(format!("{} was called whole when it ended, and is not: {refused:?}", asked.id));
             }
             if !refused.is_empty() {
                 end = End::Refused(refused);

@@ -130,7 +130,7 @@ impl Moments {
         }
         self.settle().await;
         // In every second run what came last is not backed up.
-        if self.seed % 2 == 0 {
+        if self.seed.is_multiple_of(2) {
             self.recovery.world.lock().end_transaction(APP, true);
             self.note();
             self.recovery.back_up_everything().await?;
@@ -157,7 +157,7 @@ impl Moments {
                 let logs = state.topics.get_mut(&topic).map(|topic| &mut topic.logs);
                 logs.into_iter().filter(|logs| logs.len() < MOST_PARTITIONS).for_each(|logs| logs.push(Log::default()));
             }
-            95..98 if self.seed % 3 == 0 => self.take_away().await?,
+            95..98 if self.seed.is_multiple_of(3) => self.take_away().await?,
             _ => {}
         }
         Ok(())

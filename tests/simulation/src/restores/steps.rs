@@ -190,7 +190,7 @@ impl Run {
             }
             86..92 if self.deletes() => self.delete_target(),
             // The source is created again, with something in it.
-            92..94 if self.schedule.seed % 5 == 0 => {
+            92..94 if self.schedule.seed.is_multiple_of(5) => {
                 let (topic, partitions) = (TOPICS[self.recovery.rng.random_range(0..3)], self.recovery.rng.random_range(1..4));
                 self.recovery.world.lock().create(topic, partitions);
                 (0..partitions).for_each(|partition| self.recovery.write(topic, partition, 2));
@@ -264,7 +264,7 @@ impl Run {
         let target = format!("{COPIES}{}", TOPICS[self.recovery.rng.random_range(0..3)]);
         let (is_busy, makes_another) = (self.is_restoring(), self.recovery.rng.random_bool(0.5));
         let is_there = self.recovery.world.lock().topics.contains_key(&target);
-        if !is_there || (is_busy && self.schedule.seed % 2 == 0) {
+        if !is_there || (is_busy && self.schedule.seed.is_multiple_of(2)) {
             return;
         }
         self.recovery.delete(&target, makes_another);
