@@ -56,6 +56,10 @@ impl Recovery {
             if first.finished_at != report.finished_at && !first.has_finished {
                 return Err(format!("{} was finished at two times: {:?}, {:?}", asked.id, first.finished_at, report.finished_at));
             }
+            // Nothing happened in between.
+            if first.succeeded && !refused.is_empty() {
+                return Err(format!("{} was called whole when it ended, and is not: {refused:?}", asked.id));
+            }
             if !refused.is_empty() {
                 end = End::Refused(refused);
             }
