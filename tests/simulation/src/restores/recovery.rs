@@ -71,7 +71,7 @@ pub(super) struct Recovery {
     pub(super) world: World,
     pub(super) bucket: Arc<MemoryStore>,
     pub(super) clock: Arc<SimClock>,
-    /// Instead of luck: records of a segment.
+    /// Instead of luck: records of a segment. Then restores take one partition after another, to its end.
     pub(super) segment: Option<u64>,
 }
 
@@ -165,8 +165,8 @@ impl Recovery {
             delivery: Delivery::ExactlyOnce,
             strategy: PartitionStrategy::Same,
             retry: Duration::from_secs(60),
-            threads: self.rng.random_range(1..4),
-            max_segments: self.rng.random_bool(0.5).then(|| self.rng.random_range(1..6)),
+            threads: if self.segment.is_some() { 1 } else { self.rng.random_range(1..4) },
+            max_segments: (self.segment.is_none() && self.rng.random_bool(0.5)).then(|| self.rng.random_range(1..6)),
             memory_limit: None,
             time_budget: None,
             replication_factor: None,
@@ -245,6 +245,12 @@ impl Recovery {
     pub(super) fn digest(&self) -> String {
         let state = self.world.lock();
         format!("{:?}{:?}{:?}{:?}", state.topics, state.groups, state.producers, self.bucket.snapshot())
+    }
+
+    /// Whether a partition is marked as restored up to its cut, of a restore that is not at its end.
+    pub(super) fn is_done(&self, id: &str, folder: &str, partition: i32) -> bool {
+        let (begin, end) = (format!("@restore/{id}/@done/"), format!("/{folder}/{partition}"));
+        !self.is_marked(id) && self.bucket.snapshot().keys().any(|name| name.starts_with(&begin) && name.ends_with(&end))
     }
 
     /// Whether the end of a restore is noted.
