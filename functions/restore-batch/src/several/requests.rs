@@ -48,7 +48,7 @@ async fn ten_thousand_partitions_cost_few_requests_once_they_are_restored() {
     let (report, idle, idle_kafka) = targets.counted(shard(3)).await;
     assert!(report.finished_at.is_some() && report.records == 0);
     // To the bucket: of the first invocation those that decide where each of the 10,000 partitions ends are the most.
-    assert!(first <= 40_000 && second <= 8_000 && middle <= 14_000 && last <= 24_000, "{first}, {second}, {middle}, {last}");
+    assert!(first <= 40_000 && second <= 8_000 && middle <= 14_000 && last <= 25_000, "{first}, {second}, {middle}, {last}");
     assert!(
         first_kafka <= 3_500 && second_kafka <= 2_200 && middle_kafka <= 4_200 && last_kafka <= 4_200,
         "{first_kafka}, {second_kafka}, …"
