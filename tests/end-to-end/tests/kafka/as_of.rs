@@ -140,7 +140,7 @@ fn a_partition_that_was_behind_is_refused_by_name() {
 
     let copy = unique("behind");
     let restore = workload.restore(&copy, json!({"RESTORE_AS_OF": "latest"}));
-    let says = [format!("{behind}/0"), "ended at offset 25 and is backed up to 10".to_owned(), "RESTORE_ANYWAY=behind".to_owned()];
+    let says = [format!("{behind}/0"), "ended at offset 25, and its backup reaches 10".to_owned(), "RESTORE_ANYWAY=behind".to_owned()];
     let says: Vec<&str> = says.iter().map(String::as_str).collect();
     for command in ["plan", "restore"] {
         let outcome = workload.runner.run([Path::new(command), &restore]).failed_with(&says);
