@@ -3,6 +3,8 @@
 //! Objects are created in this order: `restore.json` (what is restored), the target topic, the binding (which topic it is, and where it ended before),
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
+use std::sync::Arc;
+
 use archive::catalog::{
     Binding, Checkpoint, Claim, Finished, Generations, RESTORE_FORMAT, RestoreChoice, RestoreIdentity, RestoreProgress, RestoredTopic,
     find_next, names, places_of,
@@ -27,7 +29,7 @@ const TRIES: usize = 5;
 /// A restore that has begun.
 #[derive(Debug, Clone)]
 pub(crate) struct Begun {
-    pub(crate) identity: RestoreIdentity,
+    pub(crate) identity: Arc<RestoreIdentity>,
     pub(crate) binding: Binding,
 }
 
@@ -76,12 +78,16 @@ impl Restore {
     }
 
     /// The same for a topic without cuts.
-    pub(crate) async fn note_one(&self, source: &Source, cluster: &ClusterFacts) -> Result<RestoreIdentity> {
-        let topic =
-            RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None, accepted: Vec::new() };
-        let noted = self.note(vec![topic], Vec::new(), Vec::new(), cluster).await?;
+    pub(crate) async fn note_one(&self, source: &Source, cluster: &ClusterFacts) -> Result<Arc<RestoreIdentity>> {
+        let noted = self.note(vec![source.followed()], Vec::new(), Vec::new(), cluster).await?;
+        self.check_generation(&noted, source)?;
+        Ok(Arc::new(noted))
+    }
+
+    /// What another invocation noted meanwhile may be of another generation of the topic.
+    fn check_generation(&self, noted: &RestoreIdentity, source: &Source) -> Result<()> {
         match &noted.topics[..] {
-            [one] if one.folder == source.folder => Ok(noted),
+            [one] if one.folder == source.folder => Ok(()),
             others => Err(Error::raced(format!(
                 "another invocation began restore {:?} a moment ago, with the generation in {:?}; the next invocation continues it",
                 self.id(),
@@ -188,7 +194,8 @@ impl TopicRestore {
     /// whatever is killed.
     pub(crate) async fn begin(&self) -> Result<&Begun> {
         let begin = || async {
-            let identity = self.shared.identity.get_or_try_init(|| self.restore.note_one(&self.source, &self.shared.cluster)).await?;
+            let note = || self.restore.note_one(&self.source, &self.shared.cluster);
+            let identity = self.shared.identity.get_or_try_init(note).await?;
             let binding = self.claim(identity).await?;
             Ok(Begun { identity: identity.clone(), binding })
         };
@@ -275,9 +282,15 @@ impl TopicRestore {
         let missing = |what: &str| {
             Error::taken(format!("restore {id:?} has checkpoints in the bucket but no {what} beside them; choose a new RESTORE_ID"))
         };
-        let look = || async {
+        let load = || async {
             let identity = self.restore.noted().await?.ok_or_else(|| missing("restore.json"))?;
             identity.check(id, &self.restore.choice(self.shared.cluster.id.clone()))?;
+            self.restore.check_generation(&identity, &self.source)?;
+            Ok::<_, Error>(Arc::new(identity))
+        };
+        let look = || async {
+            // With cuts it has a number for each partition: one copy of it is enough for all topics.
+            let identity = self.shared.identity.get_or_try_init(load).await?.clone();
             let binding = self.restore.binding(&self.source.folder, &identity).await?;
             let (binding, _) = binding.ok_or_else(|| missing("@topic"))?;
             self.restore.check_binding(&binding, &self.target)?;

@@ -70,6 +70,11 @@ impl Source {
 }
 
 impl Source {
+    /// What restore.json says of it where it is followed.
+    pub(crate) fn followed(&self) -> RestoredTopic {
+        RestoredTopic { folder: self.folder.clone(), target: self.target.clone(), cuts: None, then: None, accepted: Vec::new() }
+    }
+
     /// The same as the topic was at some moment.
     pub(crate) fn back_to(mut self, then: &TopicThen) -> Self {
         if let Some(generation) = &mut self.generation {

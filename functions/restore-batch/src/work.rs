@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) started: Millis,
     pub(crate) cluster: ClusterFacts,
     /// What the restore id stands for, once it was noted.
-    pub(crate) identity: OnceCell<RestoreIdentity>,
+    pub(crate) identity: OnceCell<Arc<RestoreIdentity>>,
     /// Partitions that are restored up to their cuts.
     done: AtomicU64,
     /// How it was when the invocation began; `None` where the restore has no end.
@@ -109,8 +109,7 @@ impl Work {
             restore.refuse_archives_without_times(&source).await?;
         }
         let shared = Shared::new(restore, invocation, started, cluster, noted, None);
-        let topic =
-            RestoredTopic { folder: source.folder.clone(), target: source.target.clone(), cuts: None, then: None, accepted: Vec::new() };
+        let topic = source.followed();
         let pending = source.partitions.clone();
         let prepared = TopicRestore::prepare(shared.clone(), source, accepted).await?;
         let slot = Slot { topic, pending, restore: OnceCell::from(Arc::new(prepared)), error: Mutex::default() };
@@ -224,7 +223,7 @@ impl Work {
 
     async fn report(&self) -> Result<RestoreReport> {
         let Shared { restore, started, .. } = &*self.shared;
-        let mut report = RestoreReport::new(restore, self.shared.identity.get());
+        let mut report = RestoreReport::new(restore, self.shared.identity.get().map(Arc::as_ref));
         report.topics = self.slots.iter().map(Slot::report).collect();
         report.finish(*started, restore.clock.now());
         report.done = self.shared.done();
@@ -281,7 +280,7 @@ impl Shared {
             invocation: invocation.clone(),
             started,
             cluster,
-            identity: noted.map_or_else(OnceCell::new, OnceCell::from),
+            identity: noted.map_or_else(OnceCell::new, |noted| OnceCell::from(Arc::new(noted))),
             done: AtomicU64::new(counts.map_or(0, |counts| counts.done)),
             counts,
         })
