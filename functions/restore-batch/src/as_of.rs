@@ -10,8 +10,10 @@ use kernel::clock::rfc3339;
 use kernel::in_full;
 
 use crate::Restore;
-use crate::scope::{Scope, absent};
+use crate::missing::{BEHIND, first_of};
+use crate::scope::{Scope, absent, which_cluster};
 use crate::source::Source;
+use crate::together::at_once;
 
 /// So many topics are named where one is missing.
 const MOST_NAMES: usize = 20;
@@ -32,12 +34,10 @@ impl Restore {
         if !missing.is_empty() {
             let numbered =
                 if missing.iter().any(|name| name.contains('@')) { ". With RESTORE_AS_OF write names without a number" } else { "" };
-            let known: Vec<&str> = all.iter().take(MOST_NAMES).map(String::as_str).collect();
-            let more = if all.len() > MOST_NAMES { format!(" and {} more", all.len() - MOST_NAMES) } else { String::new() };
             return Err(Error::request(format!(
-                "{shown} had no topic {}{numbered}. It had {}{more}. Nothing was written",
+                "{shown} had no topic {}{numbered}. It had {}. Nothing was written",
                 missing.join(", "),
-                known.join(", ")
+                first_of(all.iter().map(String::as_str), MOST_NAMES, ", ", "")
             )));
         }
         let selected = selection.of(&all);
@@ -55,13 +55,19 @@ impl Restore {
         }
         let selected = selected.names;
         let (mut sources, mut thens) = (Vec::new(), Vec::new());
-        for (name, then) in then.into_iter().filter(|(name, _)| selected.contains(name)) {
-            match self.source_as_of(&mut scope, &name, &then).await {
+        let then: Vec<(String, Then)> = then.into_iter().filter(|(name, _)| selected.contains(name)).collect();
+        let found = at_once(then.iter().map(|(name, then)| self.source_as_of(name, then)).collect()).await;
+        for ((name, then), source) in then.into_iter().zip(found) {
+            match source {
                 Ok(Some(source)) => {
                     sources.push(source);
                     thens.push(then.topic);
                 }
-                Ok(None) => {}
+                Ok(None) if then.topic.partitions.values().filter_map(|of| of.log).any(|log| log.end > log.log_start) => {
+                    let what = format!("topic {name:?} held records, and nothing of it is in the bucket");
+                    scope.findings.add(self, what, BEHIND);
+                }
+                Ok(None) => scope.notes.push(format!("topic {name:?} was empty, and its backup had not begun: it is not created")),
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => scope.findings.problems.push(in_full(&error)),
             }
@@ -92,12 +98,6 @@ impl Restore {
         format!("the cluster as of {}", told.join(" and "))
     }
 
-    fn snapshots_told(&self, scope: &Scope) -> String {
-        let told: Vec<String> =
-            scope.snapshots.iter().map(|(name, until)| format!("{} (as of {})", self.store.location(name), rfc3339(*until))).collect();
-        told.join(", ")
-    }
-
     /// The snapshots of that moment, and the topics that they know.
     async fn topics_as_of(&self, as_of: AsOf) -> Result<(Scope, BTreeMap<String, Then>)> {
         let not_after = match as_of {
@@ -119,11 +119,7 @@ impl Restore {
         }
         if clusters.len() > 1 {
             let clusters: Vec<String> = clusters.iter().map(|cluster| format!("{cluster:?}")).collect();
-            return Err(Error::request(format!(
-                "there are snapshots of {} clusters: {}. Set BACKUP_CLUSTER to the one to restore; nothing was written",
-                clusters.len(),
-                clusters.join(", ")
-            )));
+            return Err(which_cluster("there are snapshots", &clusters));
         }
         if found.is_empty() {
             let when = not_after.map_or_else(String::new, |time| format!(" of {} or before", rfc3339(time)));
@@ -153,33 +149,21 @@ impl Restore {
         Ok((scope, topics))
     }
 
-    /// The backup of a topic of a snapshot. `None`: nothing of it is in the bucket, which is told.
-    async fn source_as_of(&self, scope: &mut Scope, name: &str, then: &Then) -> Result<Option<Source>> {
+    /// The backup of a topic of a snapshot. `None`: nothing of it is in the bucket.
+    async fn source_as_of(&self, name: &str, then: &Then) -> Result<Option<Source>> {
         let folder = match &then.topic.folder {
-            Some(folder) => Some(folder.clone()),
+            Some(folder) => folder.clone(),
             // Its backup had not begun. It may have since.
             None => {
                 let identity = TopicIdentity { cluster: then.cluster.clone(), topic: then.topic.id.clone() };
                 let found = Generations::of(self.store.as_ref(), name).find(&identity, None).await?;
-                found.ours.map(|(lineage, _)| lineage.newest().folder())
+                let Some((lineage, _)) = found.ours else { return Ok(None) };
+                lineage.newest().folder()
             }
-        };
-        let Some(folder) = folder else {
-            let held = then.topic.partitions.values().filter_map(|of| of.log).any(|log| log.end > log.log_start);
-            if held {
-                scope.findings.add(self, format!("topic {name:?} held records, and nothing of it is in the bucket"), "behind");
-            } else {
-                scope.notes.push(format!("topic {name:?} was empty, and its backup had not begun: it is not created"));
-            }
-            return Ok(None);
         };
         let (of, number) = names::parse_topic_folder(&folder).filter(|(of, _)| *of == name).ok_or_else(|| {
-            Error::lost(format!(
-                "{} says that topic {name:?} is in folder {folder:?}, which is not the topic's",
-                self.snapshots_told(scope)
-            ))
+            Error::lost(format!("the snapshot says that topic {name:?} is in folder {folder:?}, which is not the topic's"))
         })?;
-        let source = self.source(&names::generation(of, number), &Event::default(), None).await?;
-        Ok(Some(source))
+        self.source(&names::generation(of, number), &Event::default(), None).await.map(Some)
     }
 }

@@ -6,6 +6,7 @@ use archive::catalog::Generation;
 use kernel::{in_full, shell};
 
 use crate::Restore;
+use crate::report::TopicReport;
 use crate::source::Source;
 use crate::target::{KEPT, MIN_INSYNC, TargetTopic, WHILE_RESTORING};
 
@@ -27,8 +28,15 @@ pub(crate) struct Change {
 }
 
 impl Restore {
+    /// Adds to the report of a topic what gives it the configs of the original.
+    pub(crate) async fn tell_of_configs_of(&self, source: &Source, target: &TargetTopic, report: &mut TopicReport) {
+        let (commands, notes) = self.configs_to_give_back(source, target).await;
+        report.commands = commands;
+        report.notes.extend(notes);
+    }
+
     /// What to tell about configs at the end: the commands, and notes. Asks the cluster which configs the topic has of its own.
-    pub(crate) async fn configs_to_give_back(&self, source: &Source, target: &TargetTopic) -> (Vec<String>, Vec<String>) {
+    async fn configs_to_give_back(&self, source: &Source, target: &TargetTopic) -> (Vec<String>, Vec<String>) {
         let name = &source.target;
         let own = match self.cluster.own_configs(name).await {
             Ok(Some(own)) => own,

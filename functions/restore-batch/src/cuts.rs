@@ -1,6 +1,7 @@
 //! Where the restore of each partition ends, when it does: at the end of its chain of segments, or at the end that a snapshot saw.
 
 use std::collections::BTreeMap;
+use std::iter::repeat_with;
 
 use archive::catalog::{PartitionSnapshot, TopicSnapshot, find_last, names};
 use archive::segment::chain_ends;
@@ -8,9 +9,10 @@ use archive::{Error, Result};
 
 use crate::Restore;
 use crate::archives::Archive;
+use crate::missing::{ALL, BEHIND, END};
 use crate::scope::{Findings, Scope};
 use crate::source::Source;
-use crate::work::try_at_once;
+use crate::together::try_at_once;
 
 /// By partition, where its chain ends; `None`: it has no segment.
 pub(crate) type Ends = BTreeMap<i32, Option<i64>>;
@@ -42,11 +44,7 @@ impl Restore {
     fn find_loss(&self, findings: &mut Findings, source: &Source, partition: i32, end: Option<i64>) -> bool {
         let Some(what) = self.loss(source, partition, end) else { return false };
         let what = if end.is_none() { format!("{what}{}", source.compaction_advice()) } else { what };
-        if end.is_none() && (self.settings.is_allowed("expired") || self.settings.skip_damaged) {
-            findings.accepted.push(what);
-        } else {
-            findings.add(self, what, "missing");
-        }
+        findings.add(self, what, if end.is_none() { ALL } else { END });
         true
     }
 
@@ -64,10 +62,14 @@ impl Restore {
             .filter(|(_, number, _)| self.is_chosen(*number))
             .collect();
         let found = chain_ends(&self.store, asked.iter().map(|(_, number, folder)| (folder.clone(), *number, 0)).collect()).await;
-        let archives = asked.iter().map(|(_, number, folder)| Archive::find_next(self.store.as_ref(), folder, *number, None));
+        // Only a restore with cuts has no place for them.
+        let looked_for = asked.iter().filter(|_| self.has_cuts());
+        let archives = looked_for.map(|(_, number, folder)| Archive::find_next(self.store.as_ref(), folder, *number, None));
         let archives = try_at_once(archives.collect()).await?;
         let mut ends: Vec<(Ends, Findings)> = sources.iter().map(|_| Default::default()).collect();
-        for (((index, number, folder), found), archive) in asked.into_iter().zip(found).zip(archives) {
+        for (((index, number, folder), found), archive) in
+            asked.into_iter().zip(found).zip(archives.into_iter().chain(repeat_with(|| None)))
+        {
             let (ends, findings) = &mut ends[index];
             if archive.is_some() {
                 findings.problems.push(format!(
@@ -97,7 +99,7 @@ impl Restore {
         let name = names::parse_topic_folder(&source.folder).map_or(source.folder.as_str(), |(topic, _)| topic);
         let Some((of, log)) = of.and_then(|of| Some((of, of.log?))) else {
             let why = of.and_then(|of| of.why.as_deref()).or(topic.why.as_deref()).unwrap_or("the snapshot does not say");
-            findings.add(self, format!("where {name}/{number} ended is not known: {why}"), "behind");
+            findings.add(self, format!("where {name}/{number} ended is not known: {why}"), BEHIND);
             return of.and_then(|of: &PartitionSnapshot| of.backed_up).unwrap_or(0).min(chain);
         };
         if of.diverged {
@@ -106,14 +108,14 @@ impl Restore {
                 "{name}/{number} had lost the end of its log: it ended at offset {}, and the backup held records up to {backed_up} of the log before",
                 log.end
             );
-            findings.add(self, what, "behind");
+            findings.add(self, what, BEHIND);
         } else if chain < log.end && log.log_start < log.end && !self.find_loss(findings, source, number, end) {
             // What was backed up is there; it was not all. A snapshot before may be whole.
             let what = format!(
                 "{name}/{number} ended at offset {}, and its backup reaches {chain} (`list --snapshots` shows which snapshots are whole)",
                 log.end
             );
-            findings.add(self, what, "behind");
+            findings.add(self, what, BEHIND);
         }
         log.end.min(chain)
     }

@@ -5,8 +5,10 @@ use archive::{Error, Result};
 use kernel::clock::Millis;
 
 use crate::Restore;
+use crate::identity::Bound;
 use crate::report::{DonePartitions, RestoreReport, TopicReport};
-use crate::work::{to_restore, try_at_once};
+use crate::together::try_at_once;
+use crate::work::to_restore;
 
 /// What is kept of all that was skipped of a topic.
 const MOST_SKIPPED: usize = 50;
@@ -63,11 +65,8 @@ impl Restore {
         if left > 0 {
             return Ok(());
         }
-        let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
         // Topics that this invocation did nothing for were looked at when it began, and can be others by now.
-        let bound = self.bindings(noted).await?;
-        let known = bound.iter().flatten().map(|binding| binding.topic.as_str());
-        let there = self.there(&targets, &known.collect()).await?;
+        let Bound { bound, there } = self.bound(noted).await?;
         let mut topics = Vec::new();
         for (topic, bound) in noted.topics.iter().zip(bound) {
             let now = there.get(&topic.target);

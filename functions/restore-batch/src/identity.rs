@@ -3,6 +3,7 @@
 //! Objects are created in this order: `restore.json` (what is restored), the target topic, the binding (which topic it is, and where it ended before),
 //! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use archive::catalog::{
@@ -20,8 +21,8 @@ use crate::Restore;
 use crate::archives::Archive;
 use crate::source::Source;
 use crate::target::TargetTopic;
+use crate::together::try_at_once;
 use crate::topic::TopicRestore;
-use crate::work::try_at_once;
 
 /// How often a claim is looked at again that another invocation has written meanwhile.
 const TRIES: usize = 5;
@@ -31,6 +32,15 @@ const TRIES: usize = 5;
 pub(crate) struct Begun {
     pub(crate) identity: Arc<RestoreIdentity>,
     pub(crate) binding: Binding,
+}
+
+/// The topics that a restore goes into, as it noted them and as they are.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    /// In the order of restore.json. `None`: nothing of the folder is anywhere.
+    pub(crate) bound: Vec<Option<Binding>>,
+    /// Those that there are, by name.
+    pub(crate) there: BTreeMap<String, TopicFacts>,
 }
 
 impl Restore {
@@ -97,9 +107,18 @@ impl Restore {
     }
 
     /// The topics that these folders go into, in the order of restore.json. `None`: nothing of the folder is anywhere.
-    pub(crate) async fn bindings(&self, noted: &RestoreIdentity) -> Result<Vec<Option<Binding>>> {
+    async fn bindings(&self, noted: &RestoreIdentity) -> Result<Vec<Option<Binding>>> {
         let load = |topic| async move { Ok(self.binding(topic, noted).await?.map(|(binding, _)| binding)) };
         try_at_once(noted.topics.iter().map(|topic| load(topic.folder.as_str())).collect()).await
+    }
+
+    /// Those, and which of the targets there are.
+    pub(crate) async fn bound(&self, noted: &RestoreIdentity) -> Result<Bound> {
+        let bound = self.bindings(noted).await?;
+        let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
+        let known = bound.iter().flatten().map(|binding| binding.topic.as_str());
+        let there = self.there(&targets, &known.collect()).await?;
+        Ok(Bound { bound, there })
     }
 
     /// The topic that this restore goes into. `None`: none of its records is anywhere.

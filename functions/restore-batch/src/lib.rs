@@ -39,6 +39,7 @@ mod target;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod together;
 mod topic;
 mod work;
 
@@ -153,11 +154,10 @@ impl Restore {
         let cluster = self.cluster.cluster().await?;
         for (topic, of) in noted.topics.iter().zip(&mut report.topics).filter(|(_, of)| of.error.is_none()) {
             let source = self.source_with_cuts(topic, Vec::new()).await?;
-            let Some(facts) = self.cluster.describe(&source.target).await? else { continue };
-            let target = TargetTopic::new(&source, facts, cluster.clone());
-            let (commands, notes) = self.configs_to_give_back(&source, &target).await;
-            of.commands = commands;
-            of.notes.extend(notes);
+            if let Some(facts) = self.cluster.describe(&source.target).await? {
+                let target = TargetTopic::new(&source, facts, cluster.clone());
+                self.tell_of_configs_of(&source, &target, of).await;
+            }
         }
         Ok(())
     }

@@ -31,9 +31,11 @@ struct Loss {
 }
 
 /// An end that is missing is not explained by an expiry of old segments.
-const END: &[&str] = &["missing"];
+pub(crate) const END: &[&str] = &["missing"];
 /// All of a partition can have expired.
-const ALL: &[&str] = &["expired", "missing"];
+pub(crate) const ALL: &[&str] = &["expired", "missing"];
+/// What was not backed up yet is no loss.
+pub(crate) const BEHIND: &[&str] = &["behind"];
 
 impl Restore {
     /// What snapshots say of what is restored, or of all topics. Nothing where they cannot be read and that was accepted.
@@ -80,7 +82,8 @@ impl Restore {
         Ok(accepted)
     }
 
-    fn accepts(&self, words: &[&str]) -> bool {
+    /// Whether RESTORE_ANYWAY or SKIP_DAMAGED accepts it.
+    pub(crate) fn accepts(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.settings.is_allowed(word)) || (words.len() > 1 && self.settings.skip_damaged)
     }
 
@@ -108,12 +111,8 @@ impl Restore {
 
     async fn losses(&self, source: &Source, noted: Option<&RestoreIdentity>) -> Result<Vec<Loss>> {
         let inventory = self.inventory().await?;
-        let mut losses: Vec<Loss> = Vec::new();
-        for (_, error) in &inventory.unreadable {
-            let what = format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error));
-            losses.push(Loss { what, accepted_by: END });
-        }
-        losses.extend(self.missing_series(source).into_values().map(|what| Loss { what, accepted_by: END }));
+        let of_snapshots = self.unreadable().chain(self.missing_series(source).into_values());
+        let mut losses: Vec<Loss> = of_snapshots.map(|what| Loss { what, accepted_by: END }).collect();
         let folders: Vec<String> = match source.generation {
             Some(_) => source.generations().map(Generation::folder).collect(),
             None => vec![source.folder.clone()],
@@ -128,6 +127,12 @@ impl Restore {
             losses.push(Loss { what: format!("{}{advice}", missing.what), accepted_by });
         }
         Ok(losses)
+    }
+
+    /// Snapshots that cannot be read: what to say of each.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = String> {
+        let unreadable = self.inventory_so_far().into_iter().flat_map(|inventory| &inventory.unreadable);
+        unreadable.map(|(_, error)| format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error)))
     }
 
     /// Series of snapshots that the topic should have, and of which none is there: what to say of each.
@@ -147,14 +152,19 @@ impl Restore {
     }
 }
 
+/// The first of these, and how many more there are: not more than a reader takes in.
+pub(crate) fn first_of<'t>(all: impl ExactSizeIterator<Item = &'t str>, most: usize, between: &str, hint: &str) -> String {
+    let more = all.len().saturating_sub(most);
+    let first = all.take(most).collect::<Vec<_>>().join(between);
+    if more > 0 { format!("{first}{between}and {more} more{hint}") } else { first }
+}
+
 /// What is missing, and what to do.
 fn told(losses: &[Loss]) -> String {
-    let mut text: Vec<&str> = losses.iter().take(MOST_TOLD).map(|loss| loss.what.as_str()).collect();
-    let more = format!("and {} more", losses.len().saturating_sub(MOST_TOLD));
-    text.extend((losses.len() > MOST_TOLD).then_some(more.as_str()));
+    let text = first_of(losses.iter().map(|loss| loss.what.as_str()), MOST_TOLD, "; ", "");
     let may_have_expired = losses.iter().all(|loss| loss.accepted_by.contains(&"expired"));
     let expired = if may_have_expired { "RESTORE_ANYWAY=expired if the bucket's rules deleted them, else " } else { "" };
-    format!("{}. Put them back, or go on without them: {expired}RESTORE_ANYWAY=missing", text.join("; "))
+    format!("{}. Put them back, or go on without them: {expired}RESTORE_ANYWAY=missing", text)
 }
 
 #[cfg(test)]

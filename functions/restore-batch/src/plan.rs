@@ -9,9 +9,10 @@ use kernel::clock::Millis;
 use serde::Serialize;
 
 use crate::Restore;
+use crate::identity::Bound;
 use crate::scope::{Scope, ScopedTopic};
 use crate::source::Source;
-use crate::work::try_at_once;
+use crate::together::try_at_once;
 
 /// What a restore would do, or has left to do. Serialises to the JSON that users get.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -101,20 +102,16 @@ impl Restore {
             _ if self.has_cuts() => self.scope().await?,
             _ => self.scope_of_one(noted.as_ref()).await?,
         };
-        let targets: Vec<String> = scope.topics.iter().map(|topic| topic.source.target.clone()).collect();
-        let bound = match &noted {
-            Some(noted) => self.bindings(noted).await?,
-            None => Vec::new(),
-        };
-        let known = bound.iter().flatten().map(|binding| binding.topic.as_str());
-        let there = self.there(&targets, &known.collect()).await?;
-        let mut in_the_way = match &noted {
-            None => self.in_the_way(&scope, &cluster).await?,
-            Some(noted) => self.not_bound(noted, &bound, &there),
-        };
-        let done = match &noted {
-            Some(noted) => Done::read(self.store.as_ref(), self.id(), &noted.run).await?,
-            None => Done::default(),
+        let (there, mut in_the_way, done) = match &noted {
+            Some(noted) => {
+                let Bound { bound, there } = self.bound(noted).await?;
+                let in_the_way = self.not_bound(noted, &bound, &there);
+                (there, in_the_way, Done::read(self.store.as_ref(), self.id(), &noted.run).await?)
+            }
+            None => {
+                let targets: Vec<String> = scope.topics.iter().map(|topic| topic.source.target.clone()).collect();
+                (self.cluster.find_all(&targets).await?, self.in_the_way(&scope, &cluster).await?, Done::default())
+            }
         };
         let mut notes: Vec<String> = scope.notes.into_iter().chain(scope.findings.accepted).collect();
         let mut topics = Vec::new();
@@ -158,13 +155,10 @@ impl Restore {
     }
 
     async fn scope_that_began(&self, noted: &RestoreIdentity) -> Result<Scope> {
-        let mut scope = Scope::default();
-        for topic in &noted.topics {
-            let source = self.source_with_cuts(topic, Vec::new()).await?;
-            let accepted = topic.accepted.clone();
-            scope.topics.push(ScopedTopic { source, then: topic.then.clone(), accepted });
-        }
-        Ok(scope)
+        let sources = noted.topics.iter().map(|topic| self.source_with_cuts(topic, Vec::new()));
+        let sources = try_at_once(sources.collect()).await?.into_iter().zip(&noted.topics);
+        let topics = sources.map(|(source, topic)| ScopedTopic { source, then: topic.then.clone(), accepted: topic.accepted.clone() });
+        Ok(Scope { topics: topics.collect(), ..Scope::default() })
     }
 
     /// Of one topic that is followed: up to the ends that it has now.
@@ -172,8 +166,6 @@ impl Restore {
         let mut scope = Scope::default();
         let source = self.source_of_one(&host::Event::default(), noted).await?;
         self.cut_at_ends(&mut scope, vec![source]).await?;
-        // Archives have no offsets, and need none where nothing is cut.
-        scope.findings.problems.retain(|problem| !problem.contains("no offsets to be cut at"));
         Ok(scope)
     }
 

@@ -10,8 +10,9 @@ use kernel::clock::Millis;
 use kernel::in_full;
 
 use crate::Restore;
+use crate::missing::{END, first_of};
 use crate::source::Source;
-use crate::work::{at_once, try_at_once};
+use crate::together::{at_once, try_at_once};
 
 /// So many problems are told one by one.
 const MOST_TOLD: usize = 20;
@@ -83,19 +84,18 @@ impl Restore {
     /// # Errors
     /// What is asked for makes no sense for what is there, or what the store says. What only stands in the way of a restore is in the scope.
     pub(crate) async fn scope(&self) -> Result<Scope> {
-        let inventory = self.inventory().await?;
+        self.inventory().await?;
         let mut scope = match self.settings.as_of {
             Some(as_of) => self.scope_as_of(as_of).await?,
             None => self.scope_of_all().await?,
         };
-        for (_, error) in &inventory.unreadable {
-            let what = format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error));
-            scope.findings.add(self, what, "missing");
+        for what in self.unreadable() {
+            scope.findings.add(self, what, END);
         }
         // One series is named by many topics.
         let missing: BTreeMap<String, String> = scope.topics.iter().flat_map(|topic| self.missing_series(&topic.source)).collect();
         for what in missing.into_values() {
-            scope.findings.add(self, what, "missing");
+            scope.findings.add(self, what, END);
         }
         for ScopedTopic { source, .. } in &scope.topics {
             let topic = names::parse_topic_folder(&source.folder).map_or("", |(topic, _)| topic);
@@ -164,12 +164,8 @@ impl Restore {
         if self.settings.backup_cluster.is_some() || clusters.len() < 2 {
             return Ok(());
         }
-        Err(Error::request(format!(
-            "at {} are backups of {} clusters: {}. Set BACKUP_CLUSTER to the one to restore; nothing was written",
-            self.store.location(""),
-            clusters.len(),
-            clusters.into_iter().map(|cluster| format!("{cluster:?}")).collect::<Vec<_>>().join(", ")
-        )))
+        let clusters: Vec<String> = clusters.into_iter().map(|cluster| format!("{cluster:?}")).collect();
+        Err(which_cluster(&format!("at {} are backups", self.store.location("")), &clusters))
     }
 
     /// In one place may be the backups of several clusters. Which of them is meant has to be said.
@@ -185,11 +181,7 @@ impl Restore {
             return Ok(());
         }
         let each: Vec<String> = clusters.iter().map(|(cluster, topic)| format!("{cluster:?} (of which is {topic:?})")).collect();
-        Err(Error::request(format!(
-            "the topics are of {} clusters: {}. Set BACKUP_CLUSTER to the one to restore; nothing was written",
-            clusters.len(),
-            each.join(", ")
-        )))
+        Err(which_cluster("the topics are", &each))
     }
 }
 
@@ -214,14 +206,21 @@ impl Scope {
 }
 
 impl Findings {
-    /// A problem, or accepted where RESTORE_ANYWAY has this word.
-    pub(crate) fn add(&mut self, restore: &Restore, what: String, word: &str) {
-        if restore.settings.is_allowed(word) {
-            self.accepted.push(what);
-        } else {
-            self.problems.push(format!("{what}. RESTORE_ANYWAY={word} restores what there is"));
+    /// A problem, or accepted: `words` are those of RESTORE_ANYWAY that do so, of which the last one is named.
+    pub(crate) fn add(&mut self, restore: &Restore, what: String, words: &[&str]) {
+        match words.last() {
+            Some(word) if !restore.accepts(words) => {
+                self.problems.push(format!("{what}. RESTORE_ANYWAY={word} restores what there is"));
+            }
+            _ => self.accepted.push(what),
         }
     }
+}
+
+/// Several clusters are in one place, and nobody said which one is meant.
+pub(crate) fn which_cluster(what: &str, clusters: &[String]) -> Error {
+    let (count, clusters) = (clusters.len(), clusters.join(", "));
+    Error::request(format!("{what} of {count} clusters: {clusters}. Set BACKUP_CLUSTER to the one to restore; nothing was written"))
 }
 
 /// Two sources for one target.
@@ -238,10 +237,7 @@ fn twice(topics: &[ScopedTopic]) -> Option<String> {
 
 /// The problems, of which not more than a reader takes in.
 pub(crate) fn told(problems: &[String]) -> String {
-    let mut text: Vec<&str> = problems.iter().take(MOST_TOLD).map(String::as_str).collect();
-    let more = format!("and {} more (`plan` lists them all)", problems.len().saturating_sub(MOST_TOLD));
-    text.extend((problems.len() > MOST_TOLD).then_some(more.as_str()));
-    text.join("; ")
+    first_of(problems.iter().map(String::as_str), MOST_TOLD, "; ", " (`plan` lists them all)")
 }
 
 /// Names that are written out and are not among these.

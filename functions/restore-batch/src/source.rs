@@ -124,6 +124,18 @@ impl Source {
     }
 }
 
+/// Whether an event is for this partition; its topic can be named in several ways.
+pub(crate) fn is_for(event: &Event, folder: &str, partition: i32) -> bool {
+    let is_named = event.topic.as_ref().is_none_or(|only| is_name_of(only, folder));
+    is_named && Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder, partition))
+}
+
+/// Whether a folder is meant by this name: its own, the topic's, or that of the generation.
+pub(crate) fn is_name_of(name: &str, folder: &str) -> bool {
+    let of = names::parse_topic_folder(folder);
+    name == folder || of.is_some_and(|(topic, number)| name == topic || name == names::generation(topic, number))
+}
+
 impl Restore {
     /// The backup of the one topic that this restore is of.
     pub(crate) async fn source_of_one(&self, event: &Event, noted: Option<&RestoreIdentity>) -> Result<Source> {
@@ -181,7 +193,7 @@ impl Restore {
         }
         let folder = names::topic_folder(topic, number);
         let (name, others) = (names::generation(topic, number), self.others(&generations, number, &later).await?);
-        if let Some(only) = event.topic.as_ref().filter(|only| ![wanted, topic, folder.as_str(), name.as_str()].contains(&only.as_str())) {
+        if let Some(only) = event.topic.as_ref().filter(|only| !is_name_of(only, &folder)) {
             return Err(Error::request(format!("the event names topic {only:?}, but this function restores {wanted:?}; nothing was read")));
         }
         let (older, newer): (Vec<u32>, Vec<u32>) = others.into_iter().partition(|other| *other < number);
@@ -223,12 +235,8 @@ impl Restore {
                 "BACKUP_PARTITIONS names partition {number}, which {name:?} does not have; nothing was read"
             )));
         }
-        let partitions = all_partitions
-            .iter()
-            .copied()
-            .filter(|partition| chosen.is_none_or(|chosen| chosen.contains(partition)))
-            .filter(|partition| Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder.as_str(), *partition)))
-            .collect();
+        let partitions =
+            all_partitions.iter().copied().filter(|partition| self.is_chosen(*partition) && is_for(event, &folder, *partition)).collect();
         let (older, newer) = (named(older), named(newer));
         let (target, cuts) = (self.settings.target.of(topic), None);
         Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions, target, cuts })

@@ -13,7 +13,8 @@ use kernel::{failpoint, in_full};
 use crate::Restore;
 use crate::scope::Scope;
 use crate::source::Source;
-use crate::work::{Shared, try_at_once};
+use crate::together::try_at_once;
+use crate::work::Shared;
 
 /// The target as this invocation found or made it.
 #[derive(Debug, Clone)]

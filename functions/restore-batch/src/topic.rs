@@ -75,11 +75,4 @@ impl TopicRestore {
             None => self.confirm_at_the_end().await,
         }
     }
-
-    /// Adds what gives the topic the configs of the original.
-    pub(crate) async fn tell_of_configs(&self, report: &mut TopicReport) {
-        let (commands, notes) = self.restore.configs_to_give_back(&self.source, &self.target).await;
-        report.commands = commands;
-        report.notes.extend(notes);
-    }
 }

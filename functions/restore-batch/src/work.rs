@@ -4,35 +4,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use archive::catalog::{Binding, Done, RestoreIdentity, RestoredTopic, names};
+use archive::catalog::{Binding, Done, RestoreIdentity, RestoredTopic};
 use archive::{Error, Result};
-use futures::{StreamExt, TryStreamExt, stream};
 use host::{Event, work_together};
-use kafka::{ClusterFacts, TopicFacts, TopicPartition};
+use kafka::{ClusterFacts, TopicFacts};
 use kernel::clock::Millis;
 use kernel::{in_full, lock};
 use tokio::sync::OnceCell;
 use tracing::Instrument;
 
+use crate::identity::Bound;
 use crate::report::{DonePartitions, RestoreReport, TopicReport};
+use crate::source::{is_for, is_name_of};
+use crate::together::at_once;
 use crate::topic::TopicRestore;
 use crate::{Invocation, Restore};
 
-/// Topics that are prepared, or looked at, at the same time.
-const AT_ONCE: usize = 16;
-
 /// Where a schema registry keeps what the records of other topics are read with.
 const SCHEMAS: &str = "_schemas";
-
-/// Awaits these, 16 at the same time; the results are in their order.
-pub(crate) async fn at_once<F: Future>(all: Vec<F>) -> Vec<F::Output> {
-    stream::iter(all).buffered(AT_ONCE).collect().await
-}
-
-/// The same up to the first error.
-pub(crate) async fn try_at_once<T, F: Future<Output = Result<T>>>(all: Vec<F>) -> Result<Vec<T>> {
-    stream::iter(all).buffered(AT_ONCE).try_collect().await
-}
 
 /// What this invocation and its workers share.
 #[derive(Debug)]
@@ -126,10 +115,7 @@ impl Work {
     ) -> Result<Self> {
         refuse_foreign(&invocation.event, &noted)?;
         let done = Done::read(restore.store.as_ref(), restore.id(), &noted.run).await?;
-        let bound = restore.bindings(&noted).await?;
-        let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
-        let known = noted.topics.iter().zip(&bound).filter(|(_, bound)| bound.is_some()).map(|(topic, _)| topic.target.as_str());
-        let there = restore.there(&targets, &known.collect()).await?;
+        let Bound { bound, there } = restore.bound(&noted).await?;
         let all = noted.topics.iter().map(|topic| to_restore(topic).count()).sum::<usize>();
         let (mut left, mut offsets) = (0, 0);
         for topic in &noted.topics {
@@ -139,7 +125,7 @@ impl Work {
         let counts = Counts { done: all as u64 - left, all: all as u64, offsets };
         let shared = Shared::new(restore, invocation, started, cluster, Some(noted.clone()), Some(counts));
         let slot = |(topic, bound): (RestoredTopic, Option<Binding>)| {
-            let is_mine = |number: &i32| !done.has(&topic.folder, *number) && is_of(&invocation.event, &topic.folder, *number);
+            let is_mine = |number: &i32| !done.has(&topic.folder, *number) && is_for(&invocation.event, &topic.folder, *number);
             let pending = to_restore(&topic).filter(is_mine).collect();
             let error = restore.check_bound(bound.as_ref(), there.get(&topic.target)).err();
             Slot { topic, pending, restore: OnceCell::new(), error: Mutex::new(error) }
@@ -236,9 +222,9 @@ impl Work {
         for (slot, of) in self.slots.iter().zip(&mut report.topics) {
             let is_whole = of.caught_up && of.error.is_none() && (self.shared.counts.is_none() || report.has_finished);
             // An earlier invocation may have restored all of it.
-            let topic = if is_whole { Some(self.prepared(slot).await?) } else { None };
-            if let Some(topic) = topic {
-                topic.tell_of_configs(of).await;
+            if is_whole {
+                let topic = self.prepared(slot).await?;
+                restore.tell_of_configs_of(&topic.source, &topic.target, of).await;
             }
         }
         report.tell_of_groups();
@@ -290,17 +276,6 @@ impl Shared {
 /// The partitions of a topic with cuts of which there is something to restore.
 pub(crate) fn to_restore(topic: &RestoredTopic) -> impl Iterator<Item = i32> {
     topic.cuts.iter().flatten().filter(|(_, cut)| **cut > 0).map(|(partition, _)| *partition)
-}
-
-/// Whether an event is for this partition; its topic can be named in several ways.
-fn is_of(event: &Event, folder: &str, partition: i32) -> bool {
-    let is_named = event.topic.as_ref().is_none_or(|only| is_name_of(only, folder));
-    is_named && Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder, partition))
-}
-
-fn is_name_of(name: &str, folder: &str) -> bool {
-    let of = names::parse_topic_folder(folder);
-    name == folder || of.is_some_and(|(topic, number)| name == topic || name == names::generation(topic, number))
 }
 
 /// An event for what is not restored is a mistake.
