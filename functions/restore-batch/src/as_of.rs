@@ -28,32 +28,7 @@ impl Restore {
     /// What the newest snapshot that is not later says. Those of several backups of one cluster are taken together.
     pub(crate) async fn scope_as_of(&self, as_of: AsOf) -> Result<Scope> {
         let (mut scope, then) = self.topics_as_of(as_of).await?;
-        let all: BTreeSet<String> = then.keys().cloned().collect();
-        let (shown, selection) = (self.moments_told(&scope), &self.settings.topics);
-        let missing = absent(selection, &all);
-        if !missing.is_empty() {
-            let numbered =
-                if missing.iter().any(|name| name.contains('@')) { ". With RESTORE_AS_OF write names without a number" } else { "" };
-            return Err(Error::request(format!(
-                "{shown} had no topic {}{numbered}. It had {}. Nothing was written",
-                missing.join(", "),
-                first_of(all.iter().map(String::as_str), MOST_NAMES, ", ", "")
-            )));
-        }
-        let selected = selection.of(&all);
-        scope.note_idle(&selected.idle, &shown);
-        if selected.names.is_empty() {
-            return Err(Error::request(format!("BACKUP_TOPIC_NAME matches no topic of {shown}; nothing was written")));
-        }
-        let others: Vec<String> = selection.of(&self.topics_there().await?).names.into_iter().filter(|name| !all.contains(name)).collect();
-        if !others.is_empty() {
-            scope.notes.push(format!(
-                "{shown} did not have these topics, of which there is a backup: {}. They were deleted before, or came later, or are of another backup. They \
-                 are not restored",
-                others.join(", ")
-            ));
-        }
-        let selected = selected.names;
+        let selected = self.selected_as_of(&mut scope, &then.keys().cloned().collect()).await?;
         let (mut sources, mut thens) = (Vec::new(), Vec::new());
         let then: Vec<(String, Then)> = then.into_iter().filter(|(name, _)| selected.contains(name)).collect();
         let found = at_once(then.iter().map(|(name, then)| self.source_as_of(name, then)).collect()).await;
@@ -67,7 +42,10 @@ impl Restore {
                     let what = format!("topic {name:?} held records, and nothing of it is in the bucket");
                     scope.findings.add(self, what, BEHIND);
                 }
-                Ok(None) => scope.notes.push(format!("topic {name:?} was empty, and its backup had not begun: it is not created")),
+                // It stands in each report: the cluster had it, and the restored one does not.
+                Ok(None) => {
+                    scope.findings.accepted.push(format!("topic {name:?} was empty, and its backup had not begun: it is not created"))
+                }
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => scope.findings.problems.push(in_full(&error)),
             }
@@ -76,6 +54,11 @@ impl Restore {
         for ((mut source, (ends, mut findings)), topic) in sources.into_iter().zip(ends).zip(thens) {
             // Everyone who can write to the bucket can change a snapshot.
             let numbers = (0..topic.partition_count.min(MOST_PARTITIONS)).filter(|number| self.is_chosen(*number));
+            let unknown = self.settings.partitions.iter().flatten().find(|number| **number >= topic.partition_count);
+            if let Some(number) = unknown {
+                let what = format!("BACKUP_PARTITIONS names partition {number}, which {} did not have then", source.name);
+                findings.problems.push(what);
+            }
             let mut cut = |number: i32| {
                 let end = ends.get(&number).copied().flatten();
                 (number, self.cut_as_of(&mut findings, &source, &topic, number, end))
@@ -90,6 +73,35 @@ impl Restore {
             scope.add(source.back_to(&then), Some(then), findings);
         }
         Ok(scope)
+    }
+
+    /// Which of the topics that there were then are meant.
+    async fn selected_as_of(&self, scope: &mut Scope, all: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let (shown, selection) = (self.moments_told(scope), &self.settings.topics);
+        let missing = absent(selection, all);
+        if !missing.is_empty() {
+            let numbered =
+                if missing.iter().any(|name| name.contains('@')) { ". With RESTORE_AS_OF write names without a number" } else { "" };
+            return Err(Error::request(format!(
+                "{shown} had no topic {}{numbered}. It had {}. Nothing was written",
+                missing.join(", "),
+                first_of(all.iter().map(String::as_str), MOST_NAMES, ", ", "")
+            )));
+        }
+        let selected = selection.of(all);
+        scope.note_idle(&selected.idle, &shown);
+        if selected.names.is_empty() {
+            return Err(Error::request(format!("BACKUP_TOPIC_NAME matches no topic of {shown}; nothing was written")));
+        }
+        let others: Vec<String> = selection.of(&self.topics_there().await?).names.into_iter().filter(|name| !all.contains(name)).collect();
+        if !others.is_empty() {
+            scope.notes.push(format!(
+                "{shown} did not have these topics, of which there is a backup: {}. They were deleted before, or came later, or are of another backup. They \
+                 are not restored",
+                others.join(", ")
+            ));
+        }
+        Ok(selected.names)
     }
 
     /// The moments of the snapshots.

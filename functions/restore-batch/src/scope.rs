@@ -97,6 +97,14 @@ impl Restore {
         for what in missing.into_values() {
             scope.findings.add(self, what, END);
         }
+        // A restore of nothing would be complete from the beginning.
+        if scope.topics.is_empty() && scope.findings.problems.is_empty() {
+            let why: Vec<&String> = scope.notes.iter().chain(&scope.findings.accepted).collect();
+            return Err(Error::request(format!(
+                "there is nothing to restore at {}: {why:?}; nothing was written",
+                self.store.location("")
+            )));
+        }
         for ScopedTopic { source, .. } in &scope.topics {
             let topic = names::parse_topic_folder(&source.folder).map_or("", |(topic, _)| topic);
             self.settings
@@ -124,6 +132,9 @@ impl Restore {
         }
         let everything = Event::default();
         let names = self.of_this_cluster(selected.names).await?;
+        if names.is_empty() {
+            scope.notes.push("no topic that BACKUP_TOPIC_NAME matches is of the cluster that BACKUP_CLUSTER names".to_owned());
+        }
         let sources = names.iter().map(|name| self.source(name, &everything, None));
         let mut whole: Vec<Source> = Vec::new();
         for source in at_once(sources.collect()).await {

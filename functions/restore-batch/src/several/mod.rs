@@ -9,6 +9,7 @@ use archive::testing::{add_generation, add_segment, add_snapshot, generation, sn
 use config::{AsOf, TargetName};
 use kafka::{Pattern, Selection};
 use kernel::clock::Millis;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use store::testing::Delete;
@@ -118,6 +119,29 @@ async fn what_was_not_backed_up_that_far_is_refused_and_named() {
     assert!(targets.refused().await.contains("There are snapshots of kafka-1"));
 }
 
+/// Exit code 0 would say that all of it is there.
+#[tokio::test]
+async fn what_a_snapshot_has_and_the_bucket_does_not_is_told_also_where_nothing_of_it_is_lost() {
+    let mut targets = backed_up().await;
+    let mut of = seen(1_000_000, &[("orders", 0, 15), ("orders", 1, 4), ("fresh", 0, 0)]);
+    of.topics.get_mut("fresh").unwrap().folder = None;
+    add_snapshot(targets.bucket.as_ref(), &of).await;
+    targets.settings.as_of = Some(AsOf::Latest);
+    for _ in 0..2 {
+        let report = targets.invoke().await;
+        assert!(report.succeeded && report.notes.iter().any(|note| note.contains("\"fresh\" was empty")), "{report:?}");
+    }
+    targets.settings.restore_id = Some("fresh alone".to_owned());
+    targets.settings.topics = selection(&["fresh"], &[]);
+    let error = targets.refused().await;
+    assert!(error.contains("nothing to restore") && error.contains("was empty"), "{error}");
+    targets.settings.topics = selection(&["orders"], &[]);
+    targets.settings.target = TargetName::new("two");
+    targets.settings.partitions = Some(BTreeSet::from([1, 2]));
+    add_generation(&targets.bucket, &archive::catalog::Generation { partitions: 3, ..generation("orders") });
+    assert!(targets.refused().await.contains("names partition 2, which orders"));
+}
+
 /// What was backed up and is gone is lost, whatever the snapshot is that is asked for.
 #[tokio::test]
 async fn a_lost_end_is_not_taken_for_a_backup_that_was_behind() {
@@ -150,6 +174,10 @@ async fn of_two_clusters_in_one_place_the_one_that_is_named_is_restored() {
     let names: Vec<&str> = report.topics.iter().map(|topic| topic.source.as_str()).collect();
     assert_eq!(names, ["empty@2", "orders@2"]);
     targets.settings.restore_id = Some("by name".to_owned());
+    targets.settings.backup_cluster = Some("c".to_owned());
+    let error = targets.refused().await;
+    assert!(error.contains("nothing to restore") && error.contains("BACKUP_CLUSTER"), "a restore of nothing is not complete: {error}");
+    targets.settings.backup_cluster = Some("b".to_owned());
     targets.settings.topics = selection(&["bills"], &[]);
     assert!(targets.refused().await.contains("no generation of topic \"bills\""));
 }
