@@ -50,32 +50,37 @@ pub(crate) struct Fake {
     pub(crate) clock: Arc<AtomicI64>,
 }
 
+/// A restore of `orders`.
+pub(crate) fn settings() -> RestoreSettings {
+    RestoreSettings {
+        kafka: KafkaSettings::default(),
+        store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
+        topics: Selection::of_names(["orders"]),
+        target: TargetName::new("restored"),
+        backup_cluster: None,
+        partitions: None,
+        as_of: None,
+        restore_id: Some("drill".to_owned()),
+        delivery: Delivery::ExactlyOnce,
+        strategy: PartitionStrategy::Same,
+        retry: Duration::from_secs(60),
+        threads: 1,
+        max_segments: None,
+        memory_limit: None,
+        time_budget: None,
+        replication_factor: None,
+        anyway: Vec::new(),
+        skip_damaged: false,
+        times: Times::default(),
+        log_level: LogLevel::Error,
+    }
+}
+
 impl Fake {
     pub(crate) fn new() -> Self {
         let bucket = Arc::new(MemoryStore::new());
         add_generation(&bucket, &generation("orders"));
-        let settings = RestoreSettings {
-            kafka: KafkaSettings::default(),
-            store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
-            topics: Selection::of_names(["orders"]),
-            target: TargetName::new("restored"),
-            backup_cluster: None,
-            partitions: None,
-            as_of: None,
-            restore_id: Some("drill".to_owned()),
-            delivery: Delivery::ExactlyOnce,
-            strategy: PartitionStrategy::Same,
-            retry: Duration::from_secs(60),
-            threads: 1,
-            max_segments: None,
-            memory_limit: None,
-            time_budget: None,
-            replication_factor: None,
-            anyway: Vec::new(),
-            skip_damaged: false,
-            times: Times::default(),
-            log_level: LogLevel::Error,
-        };
+        let settings = settings();
         Self { topic: Arc::default(), bucket, settings, clock: Arc::default() }
     }
 

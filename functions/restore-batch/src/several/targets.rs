@@ -5,22 +5,20 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use archive::Times;
-use archive::catalog::{PartitionStrategy, names};
+use archive::catalog::names;
 use async_trait::async_trait;
-use config::{RestoreSettings, TargetName};
+use config::RestoreSettings;
 use host::{Budget, Event};
 use kafka::{
-    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, KafkaSettings, NewTopic, Queued, RecordWriter, Result,
-    Selection, TargetCluster, TopicFacts, TopicId, WriterName, Written,
+    ClusterFacts, CommittedOffset, Delivery, Extent, KafkaError, KafkaErrorKind, NewTopic, Queued, RecordWriter, Result, TargetCluster,
+    TopicFacts, TopicId, WriterName, Written,
 };
 use kernel::clock::{Clock, Millis};
 use kernel::lock;
 use kernel::record::Record;
 use store::testing::{CountingStore, Delete, MemoryStore};
-use store::{StoreKind, StoreSettings};
-use telemetry::LogLevel;
 
+use crate::testing::settings;
 use crate::{Invocation, Restore, RestoreReport};
 
 /// A topic: how many records each partition has.
@@ -51,31 +49,9 @@ pub(super) struct Targets {
 
 impl Targets {
     pub(super) fn new() -> Self {
-        let settings = RestoreSettings {
-            kafka: KafkaSettings::default(),
-            store: StoreSettings { kind: StoreKind::Folder("/memory".into()), prefix: String::new() },
-            topics: Selection::of_names(["orders"]),
-            target: TargetName::new("restored"),
-            backup_cluster: None,
-            partitions: None,
-            as_of: None,
-            restore_id: Some("drill".to_owned()),
-            delivery: Delivery::ExactlyOnce,
-            strategy: PartitionStrategy::Same,
-            retry: Duration::from_secs(60),
-            threads: 1,
-            max_segments: None,
-            memory_limit: None,
-            time_budget: None,
-            replication_factor: None,
-            anyway: Vec::new(),
-            skip_damaged: false,
-            times: Times::default(),
-            log_level: LogLevel::Error,
-        };
         // Far behind all snapshots of these tests.
         let clock = Arc::new(AtomicI64::new(1_795_957_500_000));
-        Self { state: Arc::default(), bucket: Arc::new(MemoryStore::new()), settings, clock, requests: Arc::default() }
+        Self { state: Arc::default(), bucket: Arc::new(MemoryStore::new()), settings: settings(), clock, requests: Arc::default() }
     }
 
     pub(super) fn restore(&self) -> Restore {
