@@ -13,6 +13,8 @@
 //!    transaction. The larger of that and the checkpoint counts.
 //! 4. `replay.rs`: verified records are written; each transaction takes its progress along. The checkpoint follows every few seconds.
 //! 5. `finish.rs`: a partition at its cut is marked, and when all are, that is noted for good.
+//!
+//! `plan.rs` does the first step alone, and writes nothing. `together.rs` sends requests about many topics at the same time.
 
 mod archives;
 mod as_of;
