@@ -157,7 +157,7 @@ impl ClusterAdministration for Cluster {
         self.request(topics.len().div_ceil(100)).await;
         let config = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let own = BTreeMap::from([config("cleanup.policy", "compact"), config("retention.ms", "-1")]);
-        let configs = TopicConfigs { effective: own.clone(), own };
+        let configs = TopicConfigs { effective: own.clone(), inherited: BTreeMap::new(), own };
         Ok(topics.iter().map(|name| (name.clone(), Ok(configs.clone()))).collect())
     }
 

@@ -111,6 +111,8 @@ pub struct TopicConfigs {
     pub own: BTreeMap<String, String>,
     /// All, with the values that hold. Those that a broker hides are absent.
     pub effective: BTreeMap<String, String>,
+    /// What would hold of those in `own` without them: what the brokers have, or Kafka. Those of which the cluster does not tell are absent.
+    pub inherited: BTreeMap<String, String>,
 }
 
 /// An entry of an access control list. The words are those of Kafka's tools; one that this version does not know is its number.

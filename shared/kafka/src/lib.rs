@@ -5,6 +5,7 @@
 //! | `lib.rs` | the traits: backup sees a [`SourceCluster`] and its [`PartitionReader`]s, restore a [`TargetCluster`] and its [`RecordWriter`]s |
 //! | `topic.rs` | what there is to know of a topic |
 //! | `administration.rs` | what there is in a cluster beside records: groups, configs, access control lists, users |
+//! | `changes.rs` | what of that can be changed |
 //! | `rights.rs` | what a user may do |
 //! | `selection.rs` | which topics: names, globs, regular expressions |
 //! | `settings.rs` | how to reach a cluster |
@@ -16,6 +17,7 @@
 //! segment.
 
 mod administration;
+mod changes;
 mod error;
 mod librdkafka;
 mod login;
@@ -27,6 +29,7 @@ mod topic;
 pub use administration::{
     Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffset, GroupOffsets, Groups, ScramUser, TopicConfigs,
 };
+pub use changes::{ClusterChanges, EachPartition};
 pub use error::{KafkaError, KafkaErrorKind};
 pub use librdkafka::{
     COMMON_PROPERTIES, EmbeddedBroker, PropertyError, RdKafkaSource, RdKafkaTarget, check_property, default_properties, own_properties,
