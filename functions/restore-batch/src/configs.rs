@@ -20,11 +20,11 @@ const MAY_BE_SET: [&str; 2] = [BOTH_TIMES, "max.message.bytes"];
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
     /// The topic gets these.
-    set: BTreeMap<String, String>,
+    pub(crate) set: BTreeMap<String, String>,
     /// And loses these, so that the cluster's defaults count.
-    delete: Vec<String>,
-    /// What the command cannot do, and why.
-    notes: Vec<String>,
+    pub(crate) delete: Vec<String>,
+    /// What cannot be done, and why.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Restore {
@@ -44,7 +44,7 @@ impl Restore {
             // The records are there all the same.
             Err(error) => return (Vec::new(), vec![unknown(name, &in_full(&error))]),
         };
-        let mut change = Change::between(source.generation.as_ref(), &own, target.facts.replication_factor);
+        let mut change = Change::between(source.generation.as_ref(), &own, target.facts.replication_factor).for_a_shell();
         if !change.delete.is_empty() && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
             change.notes.push(format!(
                 "the backup knows no configs of the original topic: it had the cluster's defaults, or they could not be read. The command gives \
@@ -65,11 +65,11 @@ fn unknown(topic: &str, why: &str) -> String {
 
 impl Change {
     /// From a topic's `own` configs to those of the original.
-    fn between(original: Option<&Generation>, own: &BTreeMap<String, String>, replicas: Option<i32>) -> Self {
+    pub(crate) fn between(original: Option<&Generation>, own: &BTreeMap<String, String>, replicas: Option<i32>) -> Self {
         let mut change = Self::default();
         let had = original.map(|original| &original.configs);
         for (name, value) in had.into_iter().flatten().filter(|(name, value)| own.get(*name) != Some(value)) {
-            if let Some(why) = unfit(name, value, replicas) {
+            if let Some(why) = too_few(name, value, replicas) {
                 change.notes.push(why);
             } else {
                 change.set.insert(name.clone(), value.clone());
@@ -81,6 +81,18 @@ impl Change {
         let is_extra = |name: &&String| is_of_restore(name) && had.is_none_or(|had| !had.contains_key(*name));
         change.delete = own.keys().filter(is_extra).cloned().collect();
         change
+    }
+
+    /// Less what cannot be told to kafka-configs.sh.
+    fn for_a_shell(mut self) -> Self {
+        let notes = &mut self.notes;
+        self.set.retain(|name, value| {
+            let why = unsafe_for_a_shell(name, value);
+            let is_safe = why.is_none();
+            notes.extend(why);
+            is_safe
+        });
+        self
     }
 
     fn command(&self, servers: &str, topic: &str) -> Option<String> {
@@ -107,18 +119,22 @@ fn entry(name: &str, value: &str) -> String {
 }
 
 /// Why a config is not set by the command. Everyone who can write to the bucket can change topic.json.
-fn unfit(name: &str, value: &str, replicas: Option<i32>) -> Option<String> {
+fn unsafe_for_a_shell(name: &str, value: &str) -> Option<String> {
     let is_name = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'));
     // What separates one config from the next in --add-config.
     let is_value = shell::quote(value).is_some() && !value.contains(['=', '[', ']']) && value.trim() == value;
-    if !is_name || !is_value {
+    (!is_name || !is_value).then(|| {
         let name: String = name.chars().take(100).collect();
-        return Some(format!(
+        format!(
             "the config {name:?} of the original, as topic.json has it, is in no command: its name or value holds what kafka-configs.sh cannot be \
              told safely. Look at it there, and set it by hand if it is right"
-        ));
-    }
+        )
+    })
+}
+
+/// Why a config is not set: nobody could write to the topic any more.
+fn too_few(name: &str, value: &str, replicas: Option<i32>) -> Option<String> {
     let few = replicas.filter(|replicas| name == MIN_INSYNC && value.parse().is_ok_and(|least: i32| least > *replicas))?;
     Some(format!(
         "the original had {MIN_INSYNC}={value}, and the target has {few} replicas of each partition: with that config nobody could write to it. \
@@ -179,7 +195,7 @@ mod tests {
             ("flush.messages", "1\nrm -r x"),
             ("x; echo injected", "1"),
         ];
-        let change = Change::between(Some(&original(&hostile)), &BTreeMap::new(), None);
+        let change = Change::between(Some(&original(&hostile)), &BTreeMap::new(), None).for_a_shell();
         assert_eq!(change.set, map(&hostile[..1]));
         assert_eq!(change.notes.len(), 5, "{:?}", change.notes);
         let command = change.command("a:1", "copy").unwrap();

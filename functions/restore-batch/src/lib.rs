@@ -12,7 +12,7 @@
 //!    ahead. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
 //!    transaction. The larger of that and the checkpoint counts.
 //! 4. `replay.rs`: verified records are written; each transaction takes its progress along. The checkpoint follows every few seconds.
-//! 5. `finish.rs`: a partition at its cut is marked, and when all are, that is noted for good.
+//! 5. `end.rs`: a partition at its cut is marked, and when all are, that is noted for good.
 //!
 //! `plan.rs` does the first step alone, and writes nothing. `together.rs` sends requests about many topics at the same time.
 
@@ -21,6 +21,7 @@ mod as_of;
 mod coming;
 mod configs;
 mod cuts;
+mod end;
 mod finish;
 mod function;
 mod identity;

@@ -1,7 +1,7 @@
 //! A backup of one partition and a target topic in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +72,8 @@ pub(crate) fn settings() -> RestoreSettings {
         anyway: Vec::new(),
         skip_damaged: false,
         times: Times::default(),
+        groups: Selection::of_names(["billing"]),
+        finish: BTreeSet::new(),
         log_level: LogLevel::Error,
     }
 }

@@ -44,7 +44,7 @@ mod variables;
 
 pub use keys::{Commands, Key, Section, known_keys};
 pub use raw::Raw;
-pub use settings::{AsOf, BackupSettings, RestoreSettings, SnapshotSettings};
+pub use settings::{AsOf, BackupSettings, FinishPart, RestoreSettings, SnapshotSettings};
 pub use storage::store_settings;
 pub use target_name::TargetName;
 pub use validate::{bucket_settings, group, log_level};

@@ -96,12 +96,16 @@ pub struct RestoreSettings {
     /// RESTORE_REPLICATION_FACTOR of a topic that restore creates; `None` is the broker's default.
     pub replication_factor: Option<i16>,
     /// RESTORE_ANYWAY: checks that only warn: `retention`, `timestamps`, `compaction`, `not-empty`, `expired`, `missing`, `behind`,
-    /// `lost-progress`.
+    /// `lost-progress`, `group-offsets`, `configs`.
     pub anyway: Vec<String>,
     /// SKIP_DAMAGED: go on behind a damaged or missing segment, and record what was skipped.
     pub skip_damaged: bool,
     /// RESTORE_FROM and RESTORE_UNTIL.
     pub times: Times,
+    /// RESTORE_GROUPS less RESTORE_EXCLUDE_GROUPS: consumer groups that `finish` gives their offsets.
+    pub groups: Selection,
+    /// RESTORE_FINISH: what a function does of `finish` once all is restored.
+    pub finish: BTreeSet<FinishPart>,
     /// LOG_LEVEL.
     pub log_level: LogLevel,
 }
@@ -113,6 +117,31 @@ pub enum AsOf {
     Latest,
     /// That of the newest snapshot that is not later than this.
     Time(Millis),
+}
+
+/// A part of `finish`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FinishPart {
+    /// Offsets of consumer groups.
+    Groups,
+    /// Configs of topics.
+    Configs,
+    /// Access control lists.
+    Acls,
+}
+
+impl FinishPart {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Groups, Self::Configs, Self::Acls];
+
+    /// As RESTORE_FINISH has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Configs => "configs",
+            Self::Acls => "acls",
+        }
+    }
 }
 
 impl RestoreSettings {

@@ -1,5 +1,6 @@
 //! From a [`Raw`] configuration to the settings of a command, or to everything that is wrong with it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use archive::catalog::PartitionStrategy;
@@ -10,7 +11,7 @@ use telemetry::LogLevel;
 
 use super::raw::Raw;
 use super::read::{Reader, choice, each, flag, number, patterns, patterns_if_any, seconds};
-use super::{BackupSettings, ConfigError, RestoreSettings, SnapshotSettings, cluster::cluster, names, scope, storage, times};
+use super::{BackupSettings, ConfigError, FinishPart, RestoreSettings, SnapshotSettings, cluster::cluster, names, scope, storage, times};
 
 impl BackupSettings {
     /// Validates what `backup` reads; keys of `restore` are left alone.
@@ -109,6 +110,8 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     let anyway = anyway(read);
     let skip_damaged = read.or("SKIP_DAMAGED", false, flag);
     let times = times::times(read);
+    let groups = restored_groups(read);
+    let finish = finish(read);
     let limits = limits(read);
     let (scope, limits) = (scope?, limits?);
     Some(RestoreSettings {
@@ -131,8 +134,31 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
         anyway: anyway?,
         skip_damaged: skip_damaged?,
         times: times?,
+        groups: groups?,
+        finish: finish?,
         log_level: limits.log_level,
     })
+}
+
+/// RESTORE_GROUPS less RESTORE_EXCLUDE_GROUPS; without them all.
+fn restored_groups(read: &mut Reader<'_>) -> Option<Selection> {
+    let include = match read.is_set("RESTORE_GROUPS") {
+        true => patterns(read, "RESTORE_GROUPS", Pattern::parse),
+        false => Pattern::parse("*").ok().map(|all| vec![all]),
+    };
+    let exclude = patterns_if_any(read, "RESTORE_EXCLUDE_GROUPS", Pattern::parse);
+    Selection::new(include?, exclude?).map_err(|what| read.refuse("RESTORE_EXCLUDE_GROUPS", &what)).ok()
+}
+
+/// RESTORE_FINISH: `all`, or some parts.
+fn finish(read: &mut Reader<'_>) -> Option<BTreeSet<FinishPart>> {
+    if !read.is_set("RESTORE_FINISH") {
+        return Some(BTreeSet::new());
+    }
+    let [groups, configs, acls] = FinishPart::ALL.map(|part| (part.name(), vec![part]));
+    let all = ("all", FinishPart::ALL.to_vec());
+    let parts = each(read, "RESTORE_FINISH", |part| choice(&[groups.clone(), configs.clone(), acls.clone(), all.clone()])(part))?;
+    Some(parts.into_iter().flatten().collect())
 }
 
 fn topics(read: &mut Reader<'_>) -> Option<Selection> {
@@ -182,7 +208,18 @@ fn partition_strategy(text: &str) -> Result<PartitionStrategy, String> {
 }
 
 fn anyway(read: &mut Reader<'_>) -> Option<Vec<String>> {
-    const CHECKS: [&str; 8] = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress"];
+    const CHECKS: [&str; 10] = [
+        "retention",
+        "timestamps",
+        "compaction",
+        "not-empty",
+        "expired",
+        "missing",
+        "behind",
+        "lost-progress",
+        "group-offsets",
+        "configs",
+    ];
     if !read.is_set("RESTORE_ANYWAY") {
         return Some(Vec::new());
     }

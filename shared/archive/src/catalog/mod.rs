@@ -24,6 +24,7 @@
 //! | `completeness.rs` | whether the bucket has all that a snapshot saw |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `finished.rs` | that a partition of it, or all of it, is restored |
+//! | `intents.rs` | what `finish` changes in the cluster, and what was there before |
 //! | `spans.rs` | where records of a restore went |
 
 mod binding;
@@ -40,6 +41,7 @@ mod gaps;
 mod generation;
 mod generations;
 mod identity;
+mod intents;
 mod inventory;
 mod lineage;
 mod moment;
@@ -67,6 +69,7 @@ pub use gaps::{Gap, GapReason, Gaps};
 pub use generation::{Generation, MOST_PARTITIONS, NewReason, TopicIdentity};
 pub use generations::{Found, Generations};
 pub use identity::{RestoreChoice, RestoreIdentity, RestoredTopic, TopicThen};
+pub use intents::{Change, FinishDone, GroupPlace, Intents};
 pub use inventory::{FolderKept, Inventory, Missing, PartitionKept};
 pub use lineage::Lineage;
 pub use moment::Moment;

@@ -13,6 +13,8 @@
 //! @restore/<restore id>/@progress/<folder>/<partition>-runs/<source offset, 20 digits>.json
 //! @restore/<restore id>/@done/<run>/<folder>/<partition>        empty: it is restored up to its cut
 //! @restore/<restore id>/@finished.json                          all of them are, and what was restored
+//! @restore/<restore id>/@finish/intents.json.gz                 what finish changes in the cluster, and what was there before
+//! @restore/<restore id>/@finish/done.json                       a function has done all of it
 //! @restore/@target/<cluster id>/<topic id, else name>.json      which restore a target topic belongs to
 //! ```
 
@@ -217,6 +219,16 @@ pub fn done(restore_id: &str, run: &str, folder: &str, partition: i32) -> String
 /// That every partition is, and what was restored.
 pub fn finished(restore_id: &str) -> String {
     format!("@restore/{restore_id}/@finished.json")
+}
+
+/// What finish changes in the cluster, and what was there before.
+pub fn intents(restore_id: &str) -> String {
+    format!("@restore/{restore_id}/@finish/intents.json.gz")
+}
+
+/// That a function has done all of it.
+pub fn finish_done(restore_id: &str) -> String {
+    format!("@restore/{restore_id}/@finish/done.json")
 }
 
 #[cfg(test)]

@@ -1,0 +1,321 @@
+//! Consumer groups: at exactly the record that each of them had still to read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::Result;
+use archive::catalog::{Change, GroupPlace, GroupSnapshot, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
+use kafka::{CommittedOffset, GroupOffset, GroupOffsets, TopicPartition};
+use kernel::in_full;
+
+use super::report::{FinishReport, GroupReport, OffsetReport, State};
+use super::{Finish, Known};
+use crate::together::{at_once, try_at_once};
+use crate::translate::Place;
+
+/// States of groups that have no members, as Kafka's tools write them.
+const WITHOUT_MEMBERS: [&str; 3] = ["Empty", "Dead", "Unknown"];
+
+/// A group that gets offsets.
+#[derive(Debug)]
+pub(super) struct GroupPlan {
+    name: String,
+    /// What is to be written, and what is there.
+    to_do: BTreeMap<TopicPartition, Change<GroupPlace>>,
+}
+
+/// An offset that a group had, on its way to the one that it gets.
+#[derive(Debug)]
+struct Wanted<'k> {
+    topic: &'k RestoredTopic,
+    partition: i32,
+    then: OffsetSnapshot,
+}
+
+/// Where offsets of a partition went: each, and the end of what was restored.
+#[derive(Debug)]
+struct Places {
+    each: BTreeMap<i64, Place>,
+    end: Option<i64>,
+}
+
+pub(super) fn intents(groups: &[GroupPlan]) -> BTreeMap<String, BTreeMap<String, BTreeMap<i32, Change<GroupPlace>>>> {
+    let mut intents: BTreeMap<_, BTreeMap<_, BTreeMap<_, _>>> = BTreeMap::new();
+    for group in groups {
+        for (partition, change) in &group.to_do {
+            let topics = intents.entry(group.name.clone()).or_default();
+            topics.entry(partition.topic.clone()).or_default().insert(partition.partition, change.clone());
+        }
+    }
+    intents
+}
+
+impl Finish {
+    /// The snapshots that say what groups had committed: those that the restore is of, or that an earlier run has taken; otherwise the newest.
+    pub(super) async fn snapshots(&self, known: &Known, report: &mut FinishReport) -> Result<Vec<(String, Snapshot)>> {
+        let (store, settings) = (self.restore.store.as_ref(), &self.restore.settings);
+        let mut chosen = known.noted.snapshots.clone();
+        if chosen.is_empty() {
+            chosen.clone_from(&known.before.snapshots);
+        }
+        if chosen.is_empty() {
+            for series in Snapshots::of(store).series().await? {
+                if settings.backup_cluster.as_deref().is_none_or(|cluster| names::is_series_of(&series, cluster)) {
+                    let newest = Moment::newest(store, &series, None, self.restore.clock.now()).await?;
+                    chosen.extend(newest.map(|(entry, _)| entry.name));
+                }
+            }
+            if !chosen.is_empty() {
+                report.notes.push("this restore is not as of a snapshot: what groups had committed is what the newest one says".to_owned());
+            }
+        }
+        if chosen.is_empty() {
+            report.leave(format!(
+                "there is no snapshot of the cluster at {}: which offsets groups had, and which access control lists there were, is not known. A backup stores \
+                 one every SNAPSHOT_SECONDS",
+                store.location(names::SNAPSHOTS)
+            ));
+        }
+        let read = |name: String| async move { Snapshot::read(store, &name).await.map(|snapshot| (name, snapshot)) };
+        let mut snapshots = try_at_once(chosen.into_iter().map(read).collect()).await?;
+        // The later one says more of a group that two backups have.
+        snapshots.sort_by_key(|(_, snapshot)| snapshot.until);
+        report.snapshots = snapshots.iter().map(|(name, _)| name.clone()).collect();
+        Ok(snapshots)
+    }
+
+    /// What each group is to get. Nothing is changed.
+    pub(super) async fn plan_groups(
+        &self,
+        known: &Known,
+        snapshots: &[(String, Snapshot)],
+        report: &mut FinishReport,
+    ) -> Result<Vec<GroupPlan>> {
+        let mut wanted: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
+        let restored = restored_topics(known);
+        for (name, snapshot) in snapshots {
+            if let Some(why) = snapshot.groups.why() {
+                report.leave(format!("the snapshot {name} does not have all groups: {why}"));
+            }
+            for (group, of) in snapshot.groups.known().into_iter().flatten().filter(|(group, _)| self.restore.settings.groups.takes_group(group))
+            {
+                let known_of = self.wanted_of(group, of, snapshot, &restored, report);
+                let of_group = wanted.entry(group).or_default();
+                of_group.retain(|one| !known_of.iter().any(|new| new.topic.target == one.topic.target && new.partition == one.partition));
+                of_group.extend(known_of);
+            }
+        }
+        wanted.retain(|_, of| !of.is_empty());
+        let places = self.places(known, &wanted).await?;
+        let names: Vec<String> = wanted.keys().map(|name| (*name).to_owned()).collect();
+        let there = self.admin.groups().await?;
+        for why in there.missing {
+            report.notes.push(format!("not every broker told of its groups: {why}"));
+        }
+        let mut now = self.admin.group_offsets(&names).await?;
+        let mut plans = Vec::new();
+        for (group, of) in wanted {
+            let members = there.groups.get(group).filter(|there| !WITHOUT_MEMBERS.contains(&there.state.as_str()));
+            let members = members.map(|there| {
+                format!(
+                    "it has members in the cluster that was restored into (state {}), and Kafka gives no offsets to such a group: stop its consumers, and run \
+                     this again",
+                    there.state
+                )
+            });
+            let (committed, unknown) = match now.remove(group) {
+                Some(Ok(committed)) => (committed, None),
+                Some(Err(error)) => (GroupOffsets::new(), Some(in_full(&error))),
+                None => (GroupOffsets::new(), None),
+            };
+            let plan = self.plan_group(group, of, &places, &committed, members.or(unknown).as_deref(), report);
+            if !plan.to_do.is_empty() {
+                plans.push(plan);
+            }
+        }
+        Ok(plans)
+    }
+
+    /// The offsets of a group in a snapshot that are of restored partitions.
+    fn wanted_of<'k>(
+        &self,
+        name: &str,
+        group: &GroupSnapshot,
+        snapshot: &Snapshot,
+        restored: &BTreeMap<&str, &'k RestoredTopic>,
+        report: &mut FinishReport,
+    ) -> Vec<Wanted<'k>> {
+        if let Some(why) = &group.why {
+            report.leave(format!("group {name:?}: the snapshot does not have all of its offsets: {why}"));
+        }
+        let mut wanted = Vec::new();
+        for (topic, partitions) in &group.offsets {
+            let Some(of) = restored.get(topic.as_str()) else { continue };
+            // Offsets are those of one log: a topic that was created again has others.
+            let then = snapshot.topics.get(topic);
+            if let Some(other) = then.and_then(|then| then.folder.as_ref()).filter(|folder| **folder != of.folder) {
+                report.leave(format!("group {name:?}: its offsets on {topic:?} are those of {other:?}, and {:?} was restored", of.folder));
+                continue;
+            }
+            for (partition, offset) in partitions {
+                wanted.push(Wanted { topic: of, partition: *partition, then: offset.clone() });
+            }
+        }
+        wanted
+    }
+
+    /// Where all of these offsets are: the spans of each partition are read once for all groups.
+    async fn places(
+        &self,
+        known: &Known,
+        wanted: &BTreeMap<&str, Vec<Wanted<'_>>>,
+    ) -> Result<BTreeMap<TopicPartition, Result<Places, String>>> {
+        let mut asked: BTreeMap<(&str, i32), (&RestoredTopic, BTreeSet<i64>)> = BTreeMap::new();
+        for one in wanted.values().flatten().filter(|one| !known.gone.contains_key(&one.topic.target) && !one.then.foreign) {
+            let (_, offsets) = asked.entry((&one.topic.target, one.partition)).or_insert_with(|| (one.topic, BTreeSet::new()));
+            offsets.insert(one.then.offset);
+        }
+        let find = asked.into_iter().map(|((target, partition), (topic, mut offsets))| async move {
+            let cut = topic.cuts.as_ref().and_then(|cuts| cuts.get(&partition)).copied();
+            offsets.extend(cut);
+            let found = match cut {
+                Some(_) => self.restore.translate(&known.noted, topic, partition, &offsets).await,
+                None => return Ok((TopicPartition::new(target, partition), Err("this partition was not restored".to_owned()))),
+            };
+            let places = match found {
+                Ok(each) => {
+                    let end = cut.and_then(|cut| match each.get(&cut) {
+                        Some(Place::Exact(end)) => Some(*end),
+                        _ => None,
+                    });
+                    Ok(Places { each, end })
+                }
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => Err(in_full(&error)),
+            };
+            Ok((TopicPartition::new(target, partition), places))
+        });
+        Ok(try_at_once(find.collect()).await?.into_iter().collect())
+    }
+
+    fn plan_group(
+        &self,
+        group: &str,
+        wanted: Vec<Wanted<'_>>,
+        places: &BTreeMap<TopicPartition, Result<Places, String>>,
+        committed: &GroupOffsets,
+        blocked: Option<&str>,
+        report: &mut FinishReport,
+    ) -> GroupPlan {
+        let mut plan = GroupPlan { name: group.to_owned(), to_do: BTreeMap::new() };
+        let mut reports: BTreeMap<&str, GroupReport> = BTreeMap::new();
+        for one in wanted {
+            let target = &one.topic.target;
+            let at = TopicPartition::new(target, one.partition);
+            let mut of = OffsetReport { partition: one.partition, from: one.then.offset, ..OffsetReport::default() };
+            match self.change(&one, places.get(&at), committed.get(&at), &mut of) {
+                Err(why) => (of.state, of.why) = (State::Left, Some(why)),
+                Ok(None) => of.state = State::AsItShouldBe,
+                Ok(Some(_)) if blocked.is_some() => (of.state, of.why) = (State::Left, blocked.map(str::to_owned)),
+                Ok(Some(change)) => _ = plan.to_do.insert(at, change),
+            }
+            let of_topic = reports.entry(target).or_insert_with(|| GroupReport {
+                group: group.to_owned(),
+                source: source_of(one.topic).to_owned(),
+                target: target.clone(),
+                offsets: Vec::new(),
+            });
+            of_topic.offsets.push(of);
+        }
+        report.groups.extend(reports.into_values());
+        plan
+    }
+
+    /// What to change of an offset. `None`: nothing.
+    ///
+    /// # Errors
+    /// Why it stays as it is.
+    fn change(
+        &self,
+        one: &Wanted<'_>,
+        places: Option<&Result<Places, String>>,
+        now: Option<&kafka::Result<GroupOffset>>,
+        report: &mut OffsetReport,
+    ) -> Result<Option<Change<GroupPlace>>, String> {
+        if one.then.foreign {
+            return Err("it had been committed for another log: the topic was created again, or lost its end".to_owned());
+        }
+        let places = match places {
+            Some(Ok(places)) => places,
+            Some(Err(why)) => return Err(why.clone()),
+            None => return Err("the topic is not there any more".to_owned()),
+        };
+        let offset = match places.each.get(&one.then.offset) {
+            Some(Place::Exact(offset)) => *offset,
+            Some(Place::AtOrBefore { at, may_repeat }) => {
+                report.may_repeat = *may_repeat;
+                *at
+            }
+            Some(Place::Unknown(why)) => return Err(why.clone()),
+            None => return Err("where it is in the target is not known".to_owned()),
+        };
+        report.to = Some(offset);
+        report.lag = places.end.map_or(0, |end| (end - offset).max(0));
+        let after = GroupPlace { offset, metadata: one.then.metadata.clone() };
+        let before = match now {
+            None => None,
+            Some(Err(error)) => return Err(in_full(error)),
+            Some(Ok(now)) => Some(GroupPlace { offset: now.offset, metadata: now.metadata.clone() }),
+        };
+        match before {
+            Some(before) if before == after => Ok(None),
+            Some(before) if !self.restore.settings.is_allowed("group-offsets") => Err(format!(
+                "it has committed {} itself, in the cluster that was restored into; this would set it to {offset} (RESTORE_ANYWAY=group-offsets)",
+                before.offset
+            )),
+            before => Ok(Some(Change { before, after: Some(after) })),
+        }
+    }
+
+    /// Commits what is to be committed.
+    pub(super) async fn commit_groups(&self, groups: &[GroupPlan], report: &mut FinishReport) {
+        let commit = groups.iter().map(|group| async move {
+            let offset = |place: &GroupPlace| CommittedOffset { next: place.offset, metadata: place.metadata.clone() };
+            let offsets = group.to_do.iter().filter_map(|(at, change)| Some((at.clone(), offset(change.after.as_ref()?)))).collect();
+            (group, self.admin.commit_group(&group.name, &offsets).await)
+        });
+        for (group, committed) in at_once(commit.collect()).await {
+            let outcome = |at: &TopicPartition| match &committed {
+                Err(error) => Err(in_full(error)),
+                Ok(each) => match each.get(at) {
+                    Some(Ok(())) => Ok(()),
+                    Some(Err(error)) => Err(in_full(error)),
+                    None => Err("Kafka did not say what became of it; run this again".to_owned()),
+                },
+            };
+            note_outcome(report, &group.name, |at| group.to_do.contains_key(at).then(|| outcome(at)));
+        }
+    }
+}
+
+/// Notes what became of offsets of a group: of those of which `outcome` knows.
+pub(super) fn note_outcome(report: &mut FinishReport, group: &str, outcome: impl Fn(&TopicPartition) -> Option<Result<(), String>>) {
+    for of in report.groups.iter_mut().filter(|of| of.group == group) {
+        for one in &mut of.offsets {
+            match outcome(&TopicPartition::new(&of.target, one.partition)) {
+                Some(Ok(())) => one.state = State::Done,
+                Some(Err(why)) => (one.state, one.why) = (State::Left, Some(why)),
+                None => {}
+            }
+        }
+    }
+}
+
+/// The name of the topic that was backed up.
+pub(super) fn source_of(topic: &RestoredTopic) -> &str {
+    names::parse_topic_folder(&topic.folder).map_or(&topic.folder, |(name, _)| name)
+}
+
+/// By the name of the topic that was backed up.
+pub(super) fn restored_topics(known: &Known) -> BTreeMap<&str, &RestoredTopic> {
+    known.noted.topics.iter().map(|topic| (source_of(topic), topic)).collect()
+}

@@ -1,0 +1,175 @@
+//! What is left to do when all records are restored: consumer groups get their offsets, topics the configs of the originals, and the cluster the access
+//! control lists.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `mod.rs` | the order of all of it, forth and back |
+//! | `groups.rs` | which offset each group gets, and gives it |
+//! | `configs.rs`, `retention.rs` | which configs a topic gets, and whether one of them would delete restored records |
+//! | `acls.rs` | which entries of access control lists are missing |
+//! | `undo.rs` | what was there before |
+//! | `report.rs` | what is to be done, was done, and is left |
+//!
+//! It looks first and changes nothing. Then what is to be changed goes into the bucket with what was there before
+//! ([`Intents`](archive::catalog::Intents)), and only then the first thing is changed. So it can be killed anywhere, repeated, and taken back: a value
+//! that is neither the one before nor ours is somebody else's, and stays.
+//!
+//! The order is groups, harmless configs, access control lists, configs that delete. Access control lists come behind groups: they would let applications start, and a
+//! group with members cannot be written.
+
+mod acls;
+mod configs;
+mod groups;
+mod report;
+mod retention;
+#[cfg(test)]
+mod tests;
+mod undo;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use archive::catalog::{FinishDone, Finished, Intents, RestoreIdentity};
+use archive::{Error, Result};
+use config::FinishPart;
+use kafka::ClusterChanges;
+use kernel::clock::Millis;
+
+use crate::Restore;
+pub use report::{AclsReport, ConfigReport, FinishReport, GroupReport, OffsetReport, PrincipalReport, State};
+
+/// What `finish` is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishRequest {
+    /// Of which parts.
+    pub parts: BTreeSet<FinishPart>,
+    /// Whether anything is changed.
+    pub apply: bool,
+    /// Whether what was changed is taken back.
+    pub undo: bool,
+}
+
+/// The end of a restore: what is left to do for the applications.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    restore: Restore,
+    admin: Arc<dyn ClusterChanges>,
+}
+
+/// A finished restore, and what is known of it.
+#[derive(Debug)]
+struct Known {
+    noted: RestoreIdentity,
+    /// Of which targets nothing is to be changed, and why.
+    gone: BTreeMap<String, String>,
+    /// What was changed already, or is about to be.
+    before: Intents,
+}
+
+impl Finish {
+    /// Of this restore, in the cluster that it goes into.
+    pub fn new(restore: Restore, admin: Arc<dyn ClusterChanges>) -> Self {
+        Self { restore, admin }
+    }
+
+    /// Shows what is to be done; with [`FinishRequest::apply`], does it. What cannot be done stands in the report, and holds nothing else up.
+    ///
+    /// # Errors
+    /// What concerns all of it: the restore is not at its end, Kafka or the bucket cannot be reached. It can be repeated.
+    pub async fn run(&self, request: &FinishRequest) -> Result<FinishReport> {
+        let restore = &self.restore;
+        let started = restore.clock.now();
+        let known = self.known(started).await?;
+        let mut report = FinishReport::new(restore, request);
+        report.left.extend(known.gone.values().cloned());
+        if request.undo {
+            self.undo(&known, request, &mut report).await?;
+        } else {
+            self.forth(&known, request, &mut report).await?;
+        }
+        report.end(started, restore.clock.now());
+        Ok(report)
+    }
+
+    /// For functions: does what RESTORE_FINISH asks for, once, when the restore is at its end. `None`: there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_once(&self) -> Result<Option<FinishReport>> {
+        let Restore { store, settings, clock, .. } = &self.restore;
+        let parts: BTreeSet<String> = settings.finish.iter().map(|part| part.name().to_owned()).collect();
+        let Some(noted) = self.restore.noted().await?.filter(|_| !parts.is_empty()) else { return Ok(None) };
+        if FinishDone::has(store.as_ref(), self.restore.id(), &noted.run, &parts).await? {
+            return Ok(None);
+        }
+        let report = self.run(&FinishRequest { parts: settings.finish.clone(), apply: true, undo: false }).await?;
+        if report.succeeded {
+            let done = FinishDone { format_version: Intents::FORMAT, run: noted.run, parts, at: clock.now() };
+            done.write(store.as_ref(), self.restore.id()).await?;
+        }
+        Ok(Some(report))
+    }
+
+    /// A restore that is at its end, in the cluster that it went into.
+    async fn known(&self, started: Millis) -> Result<Known> {
+        let restore = &self.restore;
+        let cluster = restore.cluster.cluster().await?;
+        restore.name(&cluster);
+        let (store, id) = (restore.store.as_ref(), restore.id());
+        let noted = restore.noted().await?.ok_or_else(|| {
+            Error::request(format!("nothing was restored as {id:?}: run `restore` first, with the same configuration; nothing was changed"))
+        })?;
+        noted.check(id, &restore.choice(cluster.id.clone()))?;
+        if !noted.is_cut() {
+            return Err(Error::request(format!(
+                "restore {id:?} has no end: it follows its topic for as long as that is backed up. `translate` says where single offsets are; to have \
+                 groups, configs and access control lists restored, restore with RESTORE_AS_OF. Nothing was changed"
+            )));
+        }
+        let Some(finished) = Finished::load(store, id).await? else {
+            return Err(Error::request(format!("restore {id:?} is not at its end: run `restore` until it is; nothing was changed")));
+        };
+        if finished.run != noted.run {
+            return Err(Error::taken(format!("RESTORE_ID {id:?}: another restore that had this id is finished; choose a new one")));
+        }
+        let report = restore.finished(&noted, started).await?.ok_or_else(|| Error::bug("a restore that was finished is not"))?;
+        let gone = report.topics.iter().filter_map(|topic| Some((topic.target.clone(), topic.error.clone()?))).collect();
+        let before = Intents::load(store, id, &noted.run).await?.unwrap_or_else(|| Intents::none(&noted.run));
+        Ok(Known { noted, gone, before })
+    }
+
+    async fn forth(&self, known: &Known, request: &FinishRequest, report: &mut FinishReport) -> Result<()> {
+        let has = |part| request.parts.contains(&part);
+        let snapshots = self.snapshots(known, report).await?;
+        let groups = match has(FinishPart::Groups) {
+            true => self.plan_groups(known, &snapshots, report).await?,
+            false => Vec::new(),
+        };
+        let configs = match has(FinishPart::Configs) {
+            true => self.plan_configs(known, report).await?,
+            false => Vec::new(),
+        };
+        let acls = match has(FinishPart::Acls) {
+            true => self.plan_acls(known, &snapshots, report).await?,
+            false => Vec::new(),
+        };
+        if request.apply {
+            let intents = Intents {
+                snapshots: snapshots.iter().map(|(name, _)| name.clone()).collect(),
+                groups: groups::intents(&groups),
+                configs: configs::intents(&configs),
+                acls: acls.iter().cloned().collect(),
+                at: self.restore.clock.now(),
+                ..Intents::none(&known.noted.run)
+            };
+            if !intents.is_empty() {
+                intents.note(self.restore.store.as_ref(), self.restore.id()).await?;
+            }
+            self.commit_groups(&groups, report).await;
+            self.set_harmless(&configs, report).await;
+            self.add_acls(&acls, report).await;
+            self.set_deleting(&configs, report).await;
+        }
+        Ok(())
+    }
+}

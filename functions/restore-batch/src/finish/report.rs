@@ -1,0 +1,191 @@
+//! What `finish` is to do, did, and left.
+
+use std::collections::BTreeMap;
+
+use kernel::clock::Millis;
+use serde::Serialize;
+
+use super::FinishRequest;
+use crate::Restore;
+
+/// What `finish` found and did. Serialises to the JSON that users and platforms get.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FinishReport {
+    /// `restore-batch`.
+    pub function: &'static str,
+    /// RESTORE_ID.
+    pub restore_id: String,
+    /// Whether all that was asked for is as it should be; without `applied`, whether it can be.
+    pub succeeded: bool,
+    /// Whether anything was to be changed.
+    pub applied: bool,
+    /// Whether it was what had been changed that was to be taken back.
+    pub undo: bool,
+    /// The snapshots that say what groups had committed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<String>,
+    /// Each group on each topic.
+    pub groups: Vec<GroupReport>,
+    /// Each config that is not as it should be, or was not.
+    pub configs: Vec<ConfigReport>,
+    /// Access control lists.
+    pub acls: AclsReport,
+    /// What could not be done, and what to do about it.
+    pub left: Vec<String>,
+    /// For a shell: what this program cannot do. Whatever is from the bucket is quoted.
+    pub commands: Vec<String>,
+    /// What the reader should know.
+    pub notes: Vec<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Millis,
+}
+
+/// How it is with one thing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is as it should be.
+    AsItShouldBe,
+    /// It is to be changed.
+    #[default]
+    ToDo,
+    /// It was changed.
+    Done,
+    /// It stays as it is, for a reason.
+    Left,
+}
+
+/// A consumer group on a topic.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct GroupReport {
+    /// The group.
+    pub group: String,
+    /// The topic that was backed up.
+    pub source: String,
+    /// The topic that was restored.
+    pub target: String,
+    /// Its offsets on each partition.
+    pub offsets: Vec<OffsetReport>,
+}
+
+/// An offset of a group on a partition.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct OffsetReport {
+    /// The partition.
+    pub partition: i32,
+    /// What it had committed in the cluster that was backed up.
+    pub from: i64,
+    /// What it gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<i64>,
+    /// So many records at most come to it again, because their places are not known exactly.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub may_repeat: i64,
+    /// Offsets from there to the last restored record: what it has still to read.
+    pub lag: i64,
+    /// How it is with it.
+    pub state: State,
+    /// Why it is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A config of a topic.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ConfigReport {
+    /// The topic that was restored.
+    pub topic: String,
+    /// The config.
+    pub name: String,
+    /// Its value now; `None`: what the brokers have.
+    pub from: Option<String>,
+    /// What it gets.
+    pub to: Option<String>,
+    /// How it is with it.
+    pub state: State,
+    /// Why it is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Access control lists.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct AclsReport {
+    /// Entries that are missing, or were added or taken away.
+    pub changed: u64,
+    /// Entries that are there already.
+    pub as_they_should_be: u64,
+    /// How it is with those that are missing.
+    pub state: State,
+    /// For whom they are: for a look.
+    pub principals: Vec<PrincipalReport>,
+}
+
+/// For whom entries are.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PrincipalReport {
+    /// `User:alice`.
+    pub principal: String,
+    /// From which hosts.
+    pub hosts: Vec<String>,
+    /// How many entries of it are missing.
+    pub entries: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// Of a function's report: what is left of each group, and no more of it than this.
+const MOST_OFFSETS: usize = 50;
+
+impl FinishReport {
+    pub(super) fn new(restore: &Restore, request: &FinishRequest) -> Self {
+        Self {
+            function: "restore-batch",
+            restore_id: restore.id().to_owned(),
+            applied: request.apply,
+            undo: request.undo,
+            ..Self::default()
+        }
+    }
+
+    /// Says that something stays as it is.
+    pub(super) fn leave(&mut self, what: String) {
+        tracing::warn!("{what}");
+        self.left.push(what);
+    }
+
+    pub(super) fn end(&mut self, started: Millis, now: Millis) {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for group in &self.groups {
+            for one in group.offsets.iter().filter(|one| one.state == State::Left) {
+                let why = one.why.clone().unwrap_or_default();
+                *counts.entry(format!("group {:?} on {:?}: {why}", group.group, group.target)).or_default() += 1;
+            }
+        }
+        let many = |(what, count): (String, u64)| if count > 1 { format!("{what} ({count} partitions)") } else { what };
+        self.left.extend(counts.into_iter().map(many));
+        let configs = self.configs.iter().filter(|one| one.state == State::Left);
+        let left = configs.map(|one| format!("config {} of {:?}: {}", one.name, one.topic, one.why.as_deref().unwrap_or_default()));
+        self.left.extend(left.collect::<Vec<_>>());
+        self.succeeded = self.left.is_empty();
+        self.duration_ms = now - started;
+    }
+
+    /// For a platform that takes no large answers: of groups only what is left.
+    #[must_use]
+    pub fn short(mut self) -> Self {
+        for group in &mut self.groups {
+            group.offsets.retain(|one| one.state == State::Left || one.may_repeat > 0);
+            group.offsets.truncate(MOST_OFFSETS);
+        }
+        self.groups.retain(|group| !group.offsets.is_empty());
+        self.groups.truncate(MOST_OFFSETS);
+        self.configs.retain(|one| one.state == State::Left);
+        self.configs.truncate(MOST_OFFSETS);
+        self.left.truncate(MOST_OFFSETS);
+        self
+    }
+}

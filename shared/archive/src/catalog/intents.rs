@@ -1,0 +1,252 @@
+//! What `finish` is about to change in the cluster that was restored into, with what was there before: written before the first change, so that all of
+//! it can be repeated and taken back, whatever is killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
+use kafka::Acl;
+use kernel::clock::Millis;
+use kernel::failpoint;
+use serde::{Deserialize, Serialize};
+use store::{ObjectStore, StoreError, StoreErrorKind, Version};
+
+use crate::catalog::identity::{check_version, read_json, write_json};
+use crate::catalog::names;
+use crate::{Error, Result};
+
+/// The largest JSON of intents in bytes: millions of offsets.
+const LARGEST: u64 = 1 << 30;
+
+/// How often they are merged with what others wrote at the same moment.
+const TRIES: usize = 5;
+
+/// The content of `@restore/<restore id>/@finish/intents.json.gz`. It only grows; what was there before the first change of a thing stays in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intents {
+    /// See [`Intents::FORMAT`].
+    pub format_version: u32,
+    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    pub run: String,
+    /// The snapshots that say what groups had committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<String>,
+    /// Offsets of consumer groups: by group, topic and partition of the target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, BTreeMap<String, BTreeMap<i32, Change<GroupPlace>>>>,
+    /// Configs: by topic of the target and name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, BTreeMap<String, Change<String>>>,
+    /// Entries of access control lists that were not there before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub acls: BTreeSet<Acl>,
+    /// When they were last written.
+    pub at: Millis,
+}
+
+/// From what was there to what is to be there; `None`: nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change<T> {
+    /// Before the first change of it.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub before: Option<T>,
+    /// What `finish` makes of it.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub after: Option<T>,
+}
+
+/// What a group has committed on a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupPlace {
+    /// The next offset to be read.
+    pub offset: i64,
+    /// What stands beside it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub metadata: String,
+}
+
+impl Intents {
+    /// The current version.
+    pub const FORMAT: u32 = 1;
+
+    /// None yet, of the restore `run`.
+    pub fn none(run: &str) -> Self {
+        Self { format_version: Self::FORMAT, run: run.to_owned(), ..Self::default() }
+    }
+
+    /// Whether nothing is to be changed.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.configs.is_empty() && self.acls.is_empty()
+    }
+
+    /// Reads them. `None`: nothing was changed yet.
+    ///
+    /// # Errors
+    /// What the store says; those that cannot be read are never treated as missing; they are of another restore that had the same id.
+    pub async fn load(store: &dyn ObjectStore, restore_id: &str, run: &str) -> Result<Option<Self>> {
+        Ok(Self::load_versioned(store, restore_id, run).await?.map(|(found, _)| found))
+    }
+
+    async fn load_versioned(store: &dyn ObjectStore, restore_id: &str, run: &str) -> Result<Option<(Self, Version)>> {
+        let name = names::intents(restore_id);
+        let object = match store.get(&name).await {
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
+            other => other?,
+        };
+        let mut json = Vec::new();
+        let unpacked = GzDecoder::new(&object.body[..]).take(LARGEST).read_to_end(&mut json).map_err(|error| error.to_string());
+        let found = unpacked.and_then(|_| serde_json::from_slice::<Self>(&json).map_err(|error| error.to_string()));
+        let found = found.map_err(|error| {
+            let what = format!("it cannot be read ({error}): what finish changed, and what was there before, is in it. Put a copy of it back");
+            StoreError::new(StoreErrorKind::Damaged, store.location(&name), what)
+        })?;
+        check_version(store, &name, found.format_version, Self::FORMAT)?;
+        if found.run != run {
+            let location = store.location(&name);
+            return Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
+        }
+        Ok(Some((found, object.version)))
+    }
+
+    /// Adds these to what is written, before anything is changed. Returns all of them.
+    ///
+    /// # Errors
+    /// What the store says; others write them all the time.
+    pub async fn note(self, store: &dyn ObjectStore, restore_id: &str) -> Result<Self> {
+        for _ in 0..TRIES {
+            let (merged, version) = match Self::load_versioned(store, restore_id, &self.run).await? {
+                Some((found, version)) => {
+                    let merged = found.clone().and(self.clone());
+                    if (Self { at: found.at, ..merged.clone() }) == found {
+                        return Ok(found);
+                    }
+                    (merged, Some(version))
+                }
+                None => (self.clone(), None),
+            };
+            failpoint!("restore::intents::before");
+            let body = merged.packed()?;
+            let name = names::intents(restore_id);
+            let written = match &version {
+                None => store.create(&name, body.into()).await,
+                Some(version) => store.replace(&name, body.into(), version).await,
+            };
+            failpoint!("restore::intents::after");
+            match written {
+                Ok(_) => return Ok(merged),
+                Err(StoreError { kind: StoreErrorKind::AlreadyExists | StoreErrorKind::Changed, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let location = store.location(&names::intents(restore_id));
+        Err(Error::raced(format!("{location} is written by others all the time: is finish running several times?")))
+    }
+
+    fn packed(&self) -> Result<Vec<u8>> {
+        let bug = |error: &dyn std::error::Error| Error::bug(format!("what is to be changed cannot be written down: {error}"));
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        let json = serde_json::to_vec(self).map_err(|error| bug(&error))?;
+        gzip.write_all(&json).and_then(|()| gzip.finish()).map_err(|error| bug(&error))
+    }
+
+    /// Both. What was there before is what the first said of a thing.
+    fn and(mut self, later: Self) -> Self {
+        for (group, topics) in later.groups {
+            let known = self.groups.entry(group).or_default();
+            for (topic, partitions) in topics {
+                merge(known.entry(topic).or_default(), partitions);
+            }
+        }
+        for (topic, configs) in later.configs {
+            merge(self.configs.entry(topic).or_default(), configs);
+        }
+        self.acls.extend(later.acls);
+        if self.snapshots.is_empty() {
+            self.snapshots = later.snapshots;
+        }
+        self.at = later.at;
+        self
+    }
+}
+
+fn merge<K: Ord, T>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>) {
+    for (key, Change { before, after }) in later {
+        match known.get_mut(&key) {
+            Some(known) => known.after = after,
+            None => _ = known.insert(key, Change { before, after }),
+        }
+    }
+}
+
+/// The content of `@restore/<restore id>/@finish/done.json`: written when a function has changed all that it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinishDone {
+    /// See [`Intents::FORMAT`].
+    pub format_version: u32,
+    /// The restore it is of.
+    pub run: String,
+    /// RESTORE_FINISH.
+    pub parts: BTreeSet<String>,
+    /// When.
+    pub at: Millis,
+}
+
+impl FinishDone {
+    /// Whether a function has done these parts.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn has(store: &dyn ObjectStore, restore_id: &str, run: &str, parts: &BTreeSet<String>) -> Result<bool> {
+        let found = read_json::<Self>(store, &names::finish_done(restore_id)).await?;
+        Ok(found.is_some_and(|(found, _)| found.run == run && found.parts.is_superset(parts)))
+    }
+
+    /// Writes it. Where another invocation was faster, what that says holds.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn write(&self, store: &dyn ObjectStore, restore_id: &str) -> Result<()> {
+        let name = names::finish_done(restore_id);
+        let found = read_json::<Self>(store, &name).await?;
+        let version = found.as_ref().map(|(_, version)| version);
+        let mut all = self.clone();
+        all.parts.extend(found.iter().filter(|(found, _)| found.run == self.run).flat_map(|(found, _)| found.parts.iter().cloned()));
+        write_json(&all, store, &name, version).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use store::testing::MemoryStore;
+
+    use super::*;
+
+    fn intents(offset: i64, before: Option<i64>) -> Intents {
+        let place = |offset| GroupPlace { offset, metadata: String::new() };
+        let change = Change { before: before.map(place), after: Some(place(offset)) };
+        let groups = BTreeMap::from([("billing".to_owned(), BTreeMap::from([("orders".to_owned(), BTreeMap::from([(0, change)]))]))]);
+        Intents { groups, at: 1, ..Intents::none("1-a") }
+    }
+
+    #[tokio::test]
+    async fn what_was_there_before_the_first_change_is_kept() {
+        let store = MemoryStore::new();
+        assert_eq!(Intents::load(&store, "drill", "1-a").await.unwrap(), None);
+        intents(7, Some(3)).note(&store, "drill").await.unwrap();
+        let again = Intents { at: 2, ..intents(7, Some(7)) }.note(&store, "drill").await.unwrap();
+        assert_eq!(again, intents(7, Some(3)), "nothing new: it is not written again");
+        let configs = BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change { before: None, after: None })]))]);
+        Intents { configs, at: 3, ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();
+        let found = Intents::load(&store, "drill", "1-a").await.unwrap().unwrap();
+        assert_eq!((&found.groups, found.configs.len(), found.at), (&intents(7, Some(3)).groups, 1, 3));
+        let error = Intents::load(&store, "drill", "2-b").await.unwrap_err();
+        assert!(error.to_string().contains("another restore"), "{error}");
+        store.overwrite(&names::intents("drill"), b"no gzip".to_vec());
+        let error = Intents::load(&store, "drill", "1-a").await.unwrap_err();
+        assert!(error.to_string().contains("cannot be read"), "{error}");
+    }
+}
