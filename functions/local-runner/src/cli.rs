@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use config::FinishPart;
 
 use crate::cost::CostArgs;
 
@@ -60,6 +61,9 @@ pub enum Command {
         #[command(flatten)]
         mode: ModeArgs,
     },
+    /// Show what is left to do when a restore is at its end: offsets of consumer groups, configs of topics, access control lists. With --apply, do it.
+    /// Exit code 1 when something is left that cannot be done.
+    Finish(FinishArgs),
     /// List topics, partitions and how far their backups reach. Exit code 1 when something could not be read, or was backed up and is missing.
     List {
         /// Where.
@@ -104,6 +108,29 @@ pub enum Command {
     },
     /// Estimate what a month of backups costs on AWS and Azure. Without an option: for 1 GB, 100 GB and 1 TB a day.
     Cost(CostArgs),
+}
+
+/// What finish does.
+#[derive(Debug, Args)]
+pub struct FinishArgs {
+    /// The configuration of the restore: a JSON file; environment variables of the same names win, and can be all of it.
+    pub config: Option<PathBuf>,
+    /// Change it. Without this, nothing is changed.
+    #[arg(long, visible_alias = "execute")]
+    pub apply: bool,
+    /// Only these parts.
+    #[arg(long, value_name = "groups,configs,acls", value_delimiter = ',', value_parser = part)]
+    pub only: Vec<FinishPart>,
+    /// Take back what was changed, where it still is as finish has made it. With --apply; without, show it.
+    #[arg(long)]
+    pub undo: bool,
+    /// Show each partition of each group.
+    #[arg(long)]
+    pub by_partition: bool,
+}
+
+fn part(text: &str) -> Result<FinishPart, String> {
+    FinishPart::ALL.into_iter().find(|part| part.name() == text).ok_or_else(|| "write groups, configs or acls".to_owned())
 }
 
 /// Where the bucket is.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cli.rs` | the command line |
 //! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
+//! | `finish.rs` | what is left to do when a restore is at its end |
 //! | `list.rs`, `snapshots.rs`, `verify.rs`, `show.rs` | what is in the bucket; which snapshots; is it whole; what is in a segment |
 //! | `places.rs` | where something is, and where something should be, as topic.json and snapshots say |
 //! | `against.rs` | the bucket beside Kafka |
@@ -19,6 +20,7 @@ mod check;
 mod cli;
 mod cost;
 mod demo;
+mod finish;
 mod list;
 mod output;
 mod patience;
@@ -75,6 +77,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Check { config }) => check::run(config.as_deref(), &output).await,
         Some(Command::Plan { config, by_partition }) => restore::plan(config.as_deref(), by_partition, &output).await,
         Some(Command::Restore { config, by_partition, mode }) => restore::run(config.as_deref(), mode.into(), by_partition, &output).await,
+        Some(Command::Finish(args)) => finish::run(&args, &output).await,
         Some(Command::List { bucket, snapshots: true, all, .. }) => snapshots::run(&bucket, all, &output).await,
         Some(Command::List { bucket, segments, .. }) => list::run(&bucket, segments, &output).await,
         Some(Command::Verify { bucket, from_oldest, against_cluster }) => verify::run(&bucket, from_oldest, against_cluster, &output).await,

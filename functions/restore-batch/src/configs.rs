@@ -16,6 +16,11 @@ const BOTH_TIMES: &str = "message.timestamp.difference.max.ms";
 /// Set while restoring in some cases only.
 const MAY_BE_SET: [&str; 2] = [BOTH_TIMES, "max.message.bytes"];
 
+/// Whether restore sets it for its own time in some cases.
+pub(crate) fn may_be_set(name: &str) -> bool {
+    MAY_BE_SET.contains(&name)
+}
+
 /// What is left to do.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {

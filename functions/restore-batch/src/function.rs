@@ -30,13 +30,35 @@ impl Function for Restore {
         settings.kafka.login.prepare().await?;
         // The half: what is queued is there twice while it is sent, as records and as a batch, and a stretch of a segment is unpacked beside it.
         let queue = Budget::unlimited(Some(memory)).queue_bytes(settings.threads) / 2;
-        let target = RdKafkaTarget::connect(&settings.kafka, queue)?.until(deadline);
-        Ok(Self::new(Arc::new(target), store, settings, clock::system()))
+        let target = Arc::new(RdKafkaTarget::connect(&settings.kafka, queue)?.until(deadline));
+        Ok(Self::new(target.clone(), store, settings, clock::system()).with_administration(target))
     }
 
     async fn handle(&self, event: Event, budget: Budget) -> Result<Outcome> {
+        // One of all does what is left at the end.
+        let is_first = event.shard.is_none_or(|(shard, _)| shard == 0) && event.topic.is_none();
         let report = self.invoke(&Invocation { event, ..Invocation::new(budget) }).await?;
-        outcome(&report)
+        let mut outcome = outcome(&report)?;
+        if report.finished_at.is_some() && is_first && !self.settings.finish.is_empty() {
+            self.finish_once(&mut outcome).await?;
+        }
+        Ok(outcome)
+    }
+}
+
+impl Restore {
+    /// Does what RESTORE_FINISH asks for. What is left of it is an error of each invocation until somebody has done something about it.
+    async fn finish_once(&self, outcome: &mut Outcome) -> Result<()> {
+        let Some(finish) = self.finisher() else { return Ok(()) };
+        let Some(report) = finish.run_once().await? else { return Ok(()) };
+        let report = report.short();
+        outcome.errors.extend(report.left.iter().map(|what| format!("finish: {what}")));
+        outcome.retryable &= report.succeeded;
+        let told = serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?;
+        if let Some(fields) = outcome.report.as_object_mut() {
+            fields.insert("finish".to_owned(), told);
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@
 //! 4. `replay.rs`: verified records are written; each transaction takes its progress along. The checkpoint follows every few seconds.
 //! 5. `end.rs`: a partition at its cut is marked, and when all are, that is noted for good.
 //!
+//! `finish/` does what is left for the applications when all records are there; `translate` says where single offsets went.
 //! `plan.rs` does the first step alone, and writes nothing. `together.rs` sends requests about many topics at the same time.
 
 mod archives;
@@ -44,6 +45,7 @@ mod testing;
 mod tests;
 mod together;
 mod topic;
+mod translate;
 mod work;
 
 use std::fmt;
@@ -54,10 +56,11 @@ use archive::catalog::bucket_id;
 use archive::segment::ReadOptions;
 use config::RestoreSettings;
 use host::{Budget, Event};
-use kafka::{ClusterFacts, TargetCluster};
+use kafka::{ClusterChanges, ClusterFacts, TargetCluster};
 use kernel::clock::Clock;
 use store::ObjectStore;
 
+pub use finish::{AclsReport, ConfigReport, Finish, FinishReport, FinishRequest, GroupReport, OffsetReport, PrincipalReport, State};
 use missing::Known;
 pub use plan::{Plan, PlannedTopic};
 pub use report::{DonePartitions, PartitionReport, RestoreReport, TopicReport};
@@ -79,6 +82,8 @@ pub struct Restore {
     decompressors: usize,
     /// What was backed up.
     known: Arc<Known>,
+    /// For what is left to do at the end.
+    admin: Option<Arc<dyn ClusterChanges>>,
 }
 
 /// What one invocation is asked to do.
@@ -133,7 +138,7 @@ impl Restore {
         let store_id = bucket_id(store.as_ref());
         let decompressors = std::thread::available_parallelism().map_or(1, usize::from);
         let id = Arc::new(settings.restore_id.clone().map_or_else(OnceLock::new, OnceLock::from));
-        Self { cluster, store, settings: Arc::new(settings), clock, id, store_id, decompressors, known: Arc::default() }
+        Self { cluster, store, settings: Arc::new(settings), clock, id, store_id, decompressors, known: Arc::default(), admin: None }
     }
 
     /// Decompresses in place, on the calling thread: for simulations that must repeat themselves exactly.
@@ -141,6 +146,18 @@ impl Restore {
     pub fn single_threaded(mut self) -> Self {
         self.decompressors = 1;
         self
+    }
+
+    /// With what can change the cluster beside its records.
+    #[must_use]
+    pub fn with_administration(mut self, admin: Arc<dyn ClusterChanges>) -> Self {
+        self.admin = Some(admin);
+        self
+    }
+
+    /// What is left to do when all records are restored. `None` without an administration.
+    pub fn finisher(&self) -> Option<Finish> {
+        self.admin.clone().map(|admin| Finish::new(self.clone(), admin))
     }
 
     /// What names this restore in the bucket and in Kafka. Empty before the first invocation of one without a RESTORE_ID.

@@ -1,6 +1,8 @@
 //! A backup of one partition and a target topic in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod admin;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -208,18 +208,8 @@ fn partition_strategy(text: &str) -> Result<PartitionStrategy, String> {
 }
 
 fn anyway(read: &mut Reader<'_>) -> Option<Vec<String>> {
-    const CHECKS: [&str; 10] = [
-        "retention",
-        "timestamps",
-        "compaction",
-        "not-empty",
-        "expired",
-        "missing",
-        "behind",
-        "lost-progress",
-        "group-offsets",
-        "configs",
-    ];
+    const CHECKS: [&str; 10] =
+        ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress", "group-offsets", "configs"];
     if !read.is_set("RESTORE_ANYWAY") {
         return Some(Vec::new());
     }

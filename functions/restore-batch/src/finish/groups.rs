@@ -96,7 +96,8 @@ impl Finish {
             if let Some(why) = snapshot.groups.why() {
                 report.leave(format!("the snapshot {name} does not have all groups: {why}"));
             }
-            for (group, of) in snapshot.groups.known().into_iter().flatten().filter(|(group, _)| self.restore.settings.groups.takes_group(group))
+            for (group, of) in
+                snapshot.groups.known().into_iter().flatten().filter(|(group, _)| self.restore.settings.groups.takes_group(group))
             {
                 let known_of = self.wanted_of(group, of, snapshot, &restored, report);
                 let of_group = wanted.entry(group).or_default();

@@ -99,7 +99,8 @@ impl Intents {
         let unpacked = GzDecoder::new(&object.body[..]).take(LARGEST).read_to_end(&mut json).map_err(|error| error.to_string());
         let found = unpacked.and_then(|_| serde_json::from_slice::<Self>(&json).map_err(|error| error.to_string()));
         let found = found.map_err(|error| {
-            let what = format!("it cannot be read ({error}): what finish changed, and what was there before, is in it. Put a copy of it back");
+            let what =
+                format!("it cannot be read ({error}): what finish changed, and what was there before, is in it. Put a copy of it back");
             StoreError::new(StoreErrorKind::Damaged, store.location(&name), what)
         })?;
         check_version(store, &name, found.format_version, Self::FORMAT)?;
@@ -239,7 +240,8 @@ mod tests {
         intents(7, Some(3)).note(&store, "drill").await.unwrap();
         let again = Intents { at: 2, ..intents(7, Some(7)) }.note(&store, "drill").await.unwrap();
         assert_eq!(again, intents(7, Some(3)), "nothing new: it is not written again");
-        let configs = BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change { before: None, after: None })]))]);
+        let configs =
+            BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change { before: None, after: None })]))]);
         Intents { configs, at: 3, ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();
         let found = Intents::load(&store, "drill", "1-a").await.unwrap().unwrap();
         assert_eq!((&found.groups, found.configs.len(), found.at), (&intents(7, Some(3)).groups, 1, 3));

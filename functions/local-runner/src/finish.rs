@@ -1,0 +1,137 @@
+//! `local-runner finish`: what is left to do when all records are restored.
+
+use anyhow::{Context, Result};
+use config::FinishPart;
+use host::Budget;
+use kernel::Deadline;
+use restore_batch::{AclsReport, FinishReport, FinishRequest, GroupReport, OffsetReport, State};
+
+use crate::cli::FinishArgs;
+use crate::output::{Output, table, with_lines};
+use crate::setup;
+
+/// Shows it, or does it. Whether nothing is left.
+pub(crate) async fn run(args: &FinishArgs, output: &Output) -> Result<bool> {
+    let settings = setup::restore_settings(args.config.as_deref(), None)?;
+    let budget = Budget::unlimited(settings.memory_limit);
+    let restore = setup::restore(settings, &budget, &Deadline::unset()).await?;
+    let parts = if args.only.is_empty() { FinishPart::ALL.into() } else { args.only.iter().copied().collect() };
+    let finish = restore.finisher().context("a restore without a cluster to change")?;
+    let report = finish.run(&FinishRequest { parts, apply: args.apply, undo: args.undo }).await?;
+    output.result(&report, |report| told(report, args.by_partition));
+    Ok(report.succeeded)
+}
+
+fn told(report: &FinishReport, by_partition: bool) -> String {
+    let mut parts = Vec::new();
+    if !report.groups.is_empty() {
+        parts.push(if by_partition { offsets_table(report) } else { groups_table(report) });
+    }
+    if !report.configs.is_empty() {
+        parts.push(configs_table(report));
+    }
+    parts.extend(acls(&report.acls, report.undo));
+    let text = with_lines(parts.join("\n"), "note", &report.notes);
+    let text = with_lines(text, "left", &report.left);
+    let text = report.commands.iter().fold(text, |text, command| format!("{text}\n  {command}"));
+    with_lines(text, end(report), &[summary(report)]).trim_start_matches('\n').to_owned()
+}
+
+fn end(report: &FinishReport) -> &'static str {
+    match (report.applied, report.succeeded) {
+        (false, _) => "nothing was changed",
+        (true, true) => "done",
+        (true, false) => "not all is done",
+    }
+}
+
+fn summary(report: &FinishReport) -> String {
+    let offsets = report.groups.iter().flat_map(|group| &group.offsets);
+    let count = |wanted: State| offsets.clone().filter(|one| one.state == wanted).count();
+    let configs = |wanted: State| report.configs.iter().filter(|one| one.state == wanted).count();
+    let acls = |wanted: State| if report.acls.state == wanted { report.acls.changed } else { 0 };
+    let of = |state: State| {
+        format!("{} offsets of groups, {} configs, {} entries of access control lists", count(state), configs(state), acls(state))
+    };
+    let what = if report.undo { "to be taken back" } else { "to be set" };
+    let left = if report.left.is_empty() { String::new() } else { format!("; {} things are left, see above", report.left.len()) };
+    if report.applied { of(State::Done) + &left } else { format!("{what} are {}{left}. Add --apply to do it", of(State::ToDo)) }
+}
+
+fn state(state: State, why: Option<&str>) -> String {
+    match (state, why) {
+        (State::AsItShouldBe, _) => "as it should be".to_owned(),
+        (State::ToDo, _) => "to do".to_owned(),
+        (State::Done, _) => "done".to_owned(),
+        (State::Left, why) => format!("left: {}", why.unwrap_or("see below")),
+    }
+}
+
+fn state_of(one: &OffsetReport) -> String {
+    let repeated = if one.may_repeat > 0 { format!("; up to {} records may come again", one.may_repeat) } else { String::new() };
+    state(one.state, one.why.as_deref()) + &repeated
+}
+
+/// A row for each group on each topic.
+fn groups_table(report: &FinishReport) -> String {
+    let rows = report.groups.iter().filter(|group| !group.offsets.is_empty()).map(|group| {
+        let lag: i64 = group.offsets.iter().map(|one| one.lag).sum();
+        match &group.offsets[..] {
+            [one] => [group.group.clone(), from(group, one), to(group, one), lag.to_string(), state_of(one)],
+            all => {
+                let count = all.len();
+                [group.group.clone(), format!("{}: {count} partitions", source(group)), group.target.clone(), lag.to_string(), summed(all)]
+            }
+        }
+    });
+    table(["GROUP", "FROM", "TO", "LAG", "STATE"], rows)
+}
+
+fn summed(all: &[OffsetReport]) -> String {
+    let count = |state: State| all.iter().filter(|one| one.state == state).count();
+    let states = [(State::ToDo, "to do"), (State::Done, "done"), (State::AsItShouldBe, "as they should be"), (State::Left, "left")];
+    let told = states.into_iter().filter(|(state, _)| count(*state) > 0).map(|(state, words)| format!("{} {words}", count(state)));
+    let repeated: i64 = all.iter().map(|one| one.may_repeat).sum();
+    let repeated = if repeated > 0 { format!("; up to {repeated} records may come again") } else { String::new() };
+    told.collect::<Vec<_>>().join(", ") + &repeated
+}
+
+fn offsets_table(report: &FinishReport) -> String {
+    let rows = report.groups.iter().flat_map(|group| {
+        group.offsets.iter().map(move |one| [group.group.clone(), from(group, one), to(group, one), one.lag.to_string(), state_of(one)])
+    });
+    table(["GROUP", "FROM", "TO", "LAG", "STATE"], rows)
+}
+
+/// What is taken back was given in the target itself.
+fn source(group: &GroupReport) -> &str {
+    if group.source.is_empty() { &group.target } else { &group.source }
+}
+
+fn from(group: &GroupReport, one: &OffsetReport) -> String {
+    format!("{}/{} {}", source(group), one.partition, one.from)
+}
+
+fn to(group: &GroupReport, one: &OffsetReport) -> String {
+    one.to.map_or_else(|| "-".to_owned(), |to| format!("{}/{} {to}", group.target, one.partition))
+}
+
+fn configs_table(report: &FinishReport) -> String {
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(the brokers')".to_owned());
+    let rows = report
+        .configs
+        .iter()
+        .map(|one| [one.topic.clone(), one.name.clone(), value(&one.from), value(&one.to), state(one.state, one.why.as_deref())]);
+    table(["TOPIC", "CONFIG", "FROM", "TO", "STATE"], rows)
+}
+
+fn acls(acls: &AclsReport, undo: bool) -> Option<String> {
+    if acls.changed == 0 && acls.as_they_should_be == 0 {
+        return None;
+    }
+    let sign = if undo { '-' } else { '+' };
+    let rest = if acls.as_they_should_be > 0 { format!(", {} are as they should be", acls.as_they_should_be) } else { String::new() };
+    let text = format!("access control lists: {sign}{}{rest}: {}", acls.changed, state(acls.state, None));
+    let rows = acls.principals.iter().map(|one| [one.principal.clone(), one.hosts.join(" "), format!("{sign}{}", one.entries)]);
+    Some(if acls.principals.is_empty() { text } else { format!("{}\n{text}", table(["PRINCIPAL", "HOSTS", "ENTRIES"], rows)) })
+}

@@ -1,0 +1,205 @@
+//! Access control lists: what the cluster had, and the one that was restored into does not have. Entries are only added.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::Result;
+use archive::catalog::Snapshot;
+use kafka::{Acl, KafkaErrorKind, ScramUser};
+use kernel::{in_full, shell};
+
+use super::groups::restored_topics;
+use super::report::{FinishReport, PrincipalReport, State};
+use super::{Finish, Known};
+
+/// The resources that an entry can be made for.
+const RESOURCES: [&str; 4] = ["TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID"];
+
+impl Finish {
+    /// The entries that are missing. Nothing is changed.
+    pub(super) async fn plan_acls(&self, known: &Known, snapshots: &[(String, Snapshot)], report: &mut FinishReport) -> Result<Vec<Acl>> {
+        let restored = restored_topics(known);
+        let (mut wanted, mut elsewhere, mut unknown) = (BTreeSet::new(), 0_u64, 0_u64);
+        for (name, snapshot) in snapshots {
+            if let Some(why) = snapshot.acls.why() {
+                // A cluster without an authorizer has none.
+                report.notes.push(format!("the snapshot {name} has no access control lists, or not all: {why}"));
+            }
+            for acl in snapshot.acls.known().into_iter().flatten() {
+                if !is_known(acl) {
+                    unknown += 1;
+                    continue;
+                }
+                match (acl.resource.as_str(), acl.pattern.as_str(), acl.name.as_str()) {
+                    ("TOPIC", "LITERAL", "*") => _ = wanted.insert(acl.clone()),
+                    // What a topic is called here.
+                    ("TOPIC", "LITERAL", topic) => match restored.get(topic).filter(|topic| !known.gone.contains_key(&topic.target)) {
+                        Some(topic) => _ = wanted.insert(Acl { name: topic.target.clone(), ..acl.clone() }),
+                        None => elsewhere += 1,
+                    },
+                    ("GROUP", "LITERAL", group) if group != "*" && !self.restore.settings.groups.takes_group(group) => elsewhere += 1,
+                    _ => _ = wanted.insert(acl.clone()),
+                }
+            }
+        }
+        if unknown > 0 {
+            report.leave(format!(
+                "{unknown} entries of access control lists are of a kind that this program cannot write (of users or delegation tokens, or of a newer Kafka): \
+                 compare kafka-acls.sh --list with the snapshot"
+            ));
+        }
+        if elsewhere > 0 {
+            report.notes.push(format!(
+                "{elsewhere} entries of access control lists are of topics and groups that are not restored: they are not added"
+            ));
+        }
+        self.tell_of_users(snapshots, &wanted, report).await?;
+        if wanted.is_empty() {
+            report.acls.state = State::AsItShouldBe;
+            return Ok(Vec::new());
+        }
+        let there = match self.admin.acls(None).await {
+            Ok(there) => there.into_iter().collect::<BTreeSet<_>>(),
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(error) => {
+                let count = wanted.len();
+                let what = if error.kind == KafkaErrorKind::Unsupported { "cannot be added" } else { "are not added" };
+                report.leave(format!("{count} entries of access control lists {what}: {}", in_full(&error)));
+                report.acls.state = State::Left;
+                return Ok(Vec::new());
+            }
+        };
+        let missing: Vec<Acl> = wanted.difference(&there).cloned().collect();
+        report.acls.as_they_should_be = (wanted.len() - missing.len()) as u64;
+        report.acls.changed = missing.len() as u64;
+        report.acls.state = if missing.is_empty() { State::AsItShouldBe } else { State::ToDo };
+        report.acls.principals = principals(&missing);
+        let has_one =
+            |acl: &Acl| there.iter().any(|one| (&one.resource, &one.pattern, &one.name) == (&acl.resource, &acl.pattern, &acl.name));
+        let first: BTreeSet<String> = missing
+            .iter()
+            .filter(|acl| acl.permission == "ALLOW" && !has_one(acl))
+            .map(|acl| format!("{} {}", acl.resource.to_lowercase(), acl.name))
+            .collect();
+        if !first.is_empty() {
+            report.notes.push(format!(
+                "the first entry of a resource shuts out everybody else where the brokers have allow.everyone.if.no.acl.found=true: {} get their first",
+                told(&first)
+            ));
+        }
+        Ok(missing)
+    }
+
+    /// The users that the cluster had and this one does not have: only the commands, as Kafka gives out no passwords.
+    async fn tell_of_users(&self, snapshots: &[(String, Snapshot)], wanted: &BTreeSet<Acl>, report: &mut FinishReport) -> Result<()> {
+        let had: BTreeMap<&str, &ScramUser> = snapshots
+            .iter()
+            .flat_map(|(_, snapshot)| snapshot.users.known().into_iter().flatten())
+            .map(|user| (user.name.as_str(), user))
+            .collect();
+        let there: Option<BTreeSet<String>> = match self.admin.users(None).await {
+            Ok(there) => Some(there.into_iter().map(|user| user.name).collect()),
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(error) => {
+                report.notes.push(format!("which SCRAM users there are is not known: {}", in_full(&error)));
+                None
+            }
+        };
+        let missing: Vec<&ScramUser> =
+            had.values().copied().filter(|user| there.as_ref().is_none_or(|there| !there.contains(&user.name))).collect();
+        if !missing.is_empty() {
+            report.notes.push(format!(
+                "{} SCRAM users are to be made, with passwords that only you have: see the commands. Quotas are in no snapshot: kafka-configs.sh --describe \
+                 --entity-type users shows those of a cluster",
+                missing.len()
+            ));
+        }
+        let servers = &self.restore.settings.kafka.bootstrap_servers;
+        report.commands.extend(missing.iter().filter_map(|user| command(servers, user)));
+        // A certificate's name and the like are nobody's user in SCRAM: for a look.
+        let known = |name: &str| had.contains_key(name) || there.as_ref().is_some_and(|there| there.contains(name));
+        let foreign: BTreeSet<String> = wanted
+            .iter()
+            .filter(|acl| acl.principal != "User:*" && !acl.principal.strip_prefix("User:").is_some_and(known))
+            .map(|acl| acl.principal.clone())
+            .collect();
+        if !foreign.is_empty() {
+            report.notes.push(format!(
+                "entries of access control lists are for principals that are no SCRAM users of either cluster: {}",
+                told(&foreign)
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn add_acls(&self, missing: &[Acl], report: &mut FinishReport) {
+        if missing.is_empty() {
+            return;
+        }
+        let added = match self.admin.create_acls(missing).await {
+            Ok(added) => added,
+            Err(error) => {
+                report.acls.state = State::Left;
+                return report.leave(format!("{} entries of access control lists are not added: {}", missing.len(), in_full(&error)));
+            }
+        };
+        report.acls.state = State::Done;
+        for (acl, added) in missing.iter().zip(added) {
+            if let Err(error) = added {
+                report.acls.state = State::Left;
+                report.leave(format!("{} is not added: {}", shown(acl), in_full(&error)));
+            }
+        }
+    }
+}
+
+/// An entry in words.
+pub(super) fn shown(acl: &Acl) -> String {
+    let Acl { resource, name, pattern, principal, host, operation, permission } = acl;
+    let prefix = if pattern == "PREFIXED" { "prefix " } else { "" };
+    format!("the entry {permission} {operation} on {} {prefix}{name:?} for {principal:?} from {host:?}", resource.to_lowercase())
+}
+
+/// Whether all words of an entry are known: one that is not must not be written as another.
+fn is_known(acl: &Acl) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') && word != "UNKNOWN" && word != "ANY"
+    };
+    RESOURCES.contains(&acl.resource.as_str())
+        && ["LITERAL", "PREFIXED"].contains(&acl.pattern.as_str())
+        && ["ALLOW", "DENY"].contains(&acl.permission.as_str())
+        && is_word(&acl.operation)
+}
+
+fn principals(missing: &[Acl]) -> Vec<PrincipalReport> {
+    let mut by_name: BTreeMap<&str, (BTreeSet<String>, u64)> = BTreeMap::new();
+    for acl in missing {
+        let (hosts, entries) = by_name.entry(&acl.principal).or_default();
+        hosts.insert(acl.host.clone());
+        *entries += 1;
+    }
+    let report = |(principal, (hosts, entries)): (&str, (BTreeSet<String>, u64))| PrincipalReport {
+        principal: principal.to_owned(),
+        hosts: hosts.into_iter().collect(),
+        entries,
+    };
+    by_name.into_iter().map(report).collect()
+}
+
+/// What makes a user, with a place for its password.
+fn command(servers: &str, user: &ScramUser) -> Option<String> {
+    let of = |(mechanism, iterations): (&String, &i32)| format!("{mechanism}=[iterations={iterations},password=PASSWORD]");
+    let mechanisms: Vec<String> = user.mechanisms.iter().map(of).collect();
+    Some(format!(
+        "kafka-configs.sh --bootstrap-server {} --alter --entity-type users --entity-name {} --add-config {}",
+        shell::quote(servers)?,
+        shell::quote(&user.name)?,
+        shell::quote(&mechanisms.join(","))?
+    ))
+}
+
+fn told(names: &BTreeSet<String>) -> String {
+    const MOST: usize = 10;
+    let first: Vec<String> = names.iter().take(MOST).map(|name| format!("{name:?}")).collect();
+    let more = names.len().saturating_sub(MOST);
+    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
+}

@@ -1,0 +1,125 @@
+//! Whether configs would delete what was restored, and how much of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use archive::Result;
+use archive::catalog::Change;
+use kafka::{TopicConfigs, TopicPartition};
+use kernel::in_full;
+
+use super::Finish;
+
+/// Configs that delete records, or decide whether any are deleted.
+pub(super) const DELETING: [&str; 3] = ["cleanup.policy", "retention.bytes", "retention.ms"];
+
+/// What holds of them once they are set.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Retention {
+    /// Older records are deleted, in milliseconds; `None`: whatever their age.
+    age: Option<i64>,
+    /// A partition is deleted down to so many bytes; `None`: whatever its size.
+    bytes: Option<i64>,
+}
+
+impl Retention {
+    /// After these changes.
+    pub(super) fn after(changes: &BTreeMap<String, Change<String>>, has: &TopicConfigs) -> Self {
+        let value = |name: &str| match changes.get(name) {
+            Some(Change { after: Some(after), .. }) => Some(after),
+            Some(Change { after: None, .. }) => has.inherited.get(name),
+            None => has.effective.get(name),
+        };
+        // What nobody tells of is taken to delete: a policy of `delete`, and the age that brokers come with.
+        let deletes = value("cleanup.policy").is_none_or(|policy| policy.split(',').any(|one| one.trim() == "delete"));
+        let limit = |name: &str, default: Option<i64>| match value(name).map(|value| value.parse::<i64>()) {
+            Some(Ok(limit)) => (limit >= 0).then_some(limit),
+            Some(Err(_)) | None => default,
+        };
+        const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
+        Self { age: limit("retention.ms", Some(WEEK)).filter(|_| deletes), bytes: limit("retention.bytes", None).filter(|_| deletes) }
+    }
+}
+
+impl Finish {
+    /// What would be deleted of a topic. `None`: nothing.
+    pub(super) async fn would_delete(&self, topic: &str, retention: &Retention) -> Result<Option<String>> {
+        if *retention == (Retention { age: None, bytes: None }) {
+            return Ok(None);
+        }
+        let Some(facts) = self.restore.cluster.find(topic).await? else { return Ok(None) };
+        let extents = self.restore.cluster.extents(topic, facts.partitions).await?;
+        let mut parts = Vec::new();
+        if let Some(age) = retention.age {
+            let all: Vec<TopicPartition> = (0..facts.partitions).map(|number| TopicPartition::new(topic, number)).collect();
+            let mut found = self.admin.offsets_at(&all, self.restore.clock.now().saturating_sub(age)).await?;
+            let (mut old, mut held) = (0, 0);
+            for (at, extent) in all.iter().zip(&extents) {
+                let first_kept = match found.remove(at) {
+                    Some(Ok(first)) => first.unwrap_or(extent.end),
+                    Some(Err(error)) => return Ok(Some(format!("how much it would delete is not known: {at}: {}", in_full(&error)))),
+                    None => extent.end,
+                };
+                old += (first_kept - extent.start).max(0);
+                held += extent.end - extent.start;
+            }
+            if old > 0 {
+                let age = Duration::from_millis(age.unsigned_abs());
+                parts.push(format!("would delete up to {old} of {held} offsets, which are older than {}", days(age)));
+            }
+        }
+        if let Some(most) = retention.bytes {
+            let held: i64 = extents.iter().map(|extent| extent.end - extent.start).sum();
+            // How large a log is Kafka tells nobody but its own tools.
+            if held > 0 {
+                parts.push(format!("would delete the oldest of {held} offsets where a partition has more than {most} bytes"));
+            }
+        }
+        Ok((!parts.is_empty()).then(|| parts.join(", and ")))
+    }
+}
+
+fn days(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match (seconds / 86_400, seconds / 3_600) {
+        (1.., _) if seconds % 86_400 == 0 => format!("{} days", seconds / 86_400),
+        (_, 1..) if seconds % 3_600 == 0 => format!("{} hours", seconds / 3_600),
+        _ => format!("{} s", age.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(own: &[(&str, &str)], inherited: &[(&str, &str)]) -> TopicConfigs {
+        let map = |of: &[(&str, &str)]| of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        TopicConfigs { own: map(own), effective: map(own), inherited: map(inherited) }
+    }
+
+    fn changes(changes: &[(&str, Option<&str>)]) -> BTreeMap<String, Change<String>> {
+        changes.iter().map(|(name, after)| ((*name).to_owned(), Change { before: None, after: after.map(str::to_owned) })).collect()
+    }
+
+    #[test]
+    fn what_holds_in_the_end_counts() {
+        let has = of(
+            &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")],
+            &[("cleanup.policy", "delete"), ("retention.ms", "604800000"), ("retention.bytes", "-1")],
+        );
+        let after = |of: &[(&str, Option<&str>)]| Retention::after(&changes(of), &has);
+        let none = Retention { age: None, bytes: None };
+        assert_eq!(after(&[]), none);
+        assert_eq!(after(&[("retention.ms", None)]), Retention { age: Some(604_800_000), bytes: None }, "the brokers' holds");
+        assert_eq!(after(&[("retention.ms", Some("1000")), ("retention.bytes", Some("5"))]), Retention { age: Some(1000), bytes: Some(5) });
+        assert_eq!(after(&[("retention.ms", Some("1000")), ("cleanup.policy", Some("compact"))]), none, "only keys that came again go");
+        assert_eq!(after(&[("retention.ms", None), ("cleanup.policy", Some("compact,delete"))]).age, Some(604_800_000));
+        let untold = of(&[("retention.ms", "-1")], &[]);
+        assert_eq!(Retention::after(&changes(&[("retention.ms", None)]), &untold).age, Some(604_800_000), "the worst is expected");
+    }
+
+    #[test]
+    fn ages_are_told_in_whole_units() {
+        assert_eq!([604_800_000, 7_200_000, 1_500].map(|age| days(Duration::from_millis(age))), ["7 days", "2 hours", "1.5 s"]);
+    }
+}
