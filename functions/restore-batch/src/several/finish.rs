@@ -82,10 +82,11 @@ async fn run(targets: &Targets, admin: &Arc<FakeAdmin>, apply: bool, undo: bool)
     Finish::new(targets.restore(), admin.clone()).run(&request(apply, undo)).await.unwrap()
 }
 
+/// Offsets of groups, configs of topics, access control lists.
+type Content = (BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>, BTreeMap<String, BTreeMap<String, String>>, BTreeSet<Acl>);
+
 /// What there is to be compared.
-fn content(
-    admin: &FakeAdmin,
-) -> (BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>, BTreeMap<String, BTreeMap<String, String>>, BTreeSet<Acl>) {
+fn content(admin: &FakeAdmin) -> Content {
     let state = admin.state();
     let groups = state.groups.iter().map(|(name, group)| (name.clone(), group.offsets.clone())).filter(|(_, offsets)| !offsets.is_empty());
     (groups.collect(), state.topics.iter().map(|(name, topic)| (name.clone(), topic.own.clone())).collect(), state.acls.clone())
