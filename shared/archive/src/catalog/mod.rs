@@ -24,7 +24,7 @@
 //! | `completeness.rs` | whether the bucket has all that a snapshot saw |
 //! | `checkpoint.rs` | how far a restore is |
 //! | `finished.rs` | that a partition of it, or all of it, is restored |
-//! | `spans.rs` | where records of a restore went |
+//! | `spans/` | where records of a restore went |
 
 mod binding;
 mod chain;
@@ -75,6 +75,6 @@ pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
 pub use snapshot::{BackedUpEnds, GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, Snapshot, Told, TopicSnapshot};
 pub use snapshots::{SnapshotEntry, Snapshots};
-pub use spans::{Span, pair};
+pub use spans::{Found as FoundSpan, KeptSpans, Span, Spans, pair};
 pub use strategy::PartitionStrategy;
 pub use summary::{SnapshotSummary, TopicSummary, summaries};
