@@ -18,7 +18,8 @@ impl Finish {
     /// The entries that are missing. Nothing is changed.
     pub(super) async fn plan_acls(&self, known: &Known, snapshots: &[(String, Snapshot)], report: &mut FinishReport) -> Result<Vec<Acl>> {
         let restored = restored_topics(known);
-        let (mut wanted, mut elsewhere, mut unknown) = (BTreeSet::new(), 0_u64, 0_u64);
+        let has_other_names = restored.iter().any(|(name, topic)| *name != topic.target);
+        let (mut wanted, mut elsewhere, mut unknown, mut prefixes) = (BTreeSet::new(), 0_u64, 0_u64, BTreeSet::new());
         for (name, snapshot) in snapshots {
             if let Some(why) = snapshot.acls.why() {
                 // A cluster without an authorizer has none.
@@ -36,6 +37,10 @@ impl Finish {
                         Some(topic) => _ = wanted.insert(Acl { name: topic.target.clone(), ..acl.clone() }),
                         None => elsewhere += 1,
                     },
+                    ("TOPIC", "PREFIXED", prefix) if has_other_names => {
+                        prefixes.insert(prefix.to_owned());
+                        wanted.insert(acl.clone());
+                    }
                     ("GROUP", "LITERAL", group) if group != "*" && !self.restore.settings.groups.takes_group(group) => elsewhere += 1,
                     _ => _ = wanted.insert(acl.clone()),
                 }
@@ -45,6 +50,12 @@ impl Finish {
             report.leave(format!(
                 "{unknown} entries of access control lists are of a kind that this program cannot write (of users or delegation tokens, or of a newer Kafka): \
                  compare kafka-acls.sh --list with the snapshot"
+            ));
+        }
+        if !prefixes.is_empty() {
+            report.notes.push(format!(
+                "entries for all topics whose names begin with {} stay as they were: the restored topics have other names",
+                told(&prefixes)
             ));
         }
         if elsewhere > 0 {
