@@ -1,8 +1,9 @@
 //! What is changed of a cluster beside its records, against a real Kafka; what needs an authorizer or Kafka's own tools is among the end-to-end tests.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -177,6 +178,32 @@ async fn many_groups_are_committed_for_at_the_same_time_on_one_client() {
             (partition, CommittedOffset { next: offset, metadata })
         });
         assert!(found.collect::<Offsets>() == of_group(number), "{group}");
+    }
+}
+
+/// Not a test of time: run by hand, it prints how long many groups take.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn a_thousand_groups_of_a_thousand_partitions() {
+    let settings = real!();
+    let (topic, of) = (unique("thousand"), unique("thousand"));
+    let target = Arc::new(target(&settings));
+    create(&target, &topic, 1_000, &[]).await;
+    let wanted: Arc<Offsets> =
+        Arc::new((0..1_000).map(|number| (TopicPartition::new(&topic, number), progress(number.into(), ""))).collect());
+    for round in ["made", "again"] {
+        let (start, mut running, mut groups) = (Instant::now(), JoinSet::new(), 0..1_000);
+        loop {
+            while running.len() < 16
+                && let Some(number) = groups.next()
+            {
+                let (target, wanted, group) = (Arc::clone(&target), Arc::clone(&wanted), format!("{of}-{number}"));
+                running.spawn(async move { target.commit_group(&group, &wanted).await });
+            }
+            let Some(each) = running.join_next().await else { break };
+            assert!(each.unwrap().unwrap().values().all(Result::is_ok));
+        }
+        let _ = writeln!(std::io::stderr(), "1,000 groups of 1,000 partitions, {round}: {:?}", start.elapsed());
     }
 }
 
