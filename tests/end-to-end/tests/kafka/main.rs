@@ -4,6 +4,7 @@ mod acls;
 mod administration;
 mod as_of;
 mod brokers;
+mod changes;
 mod claims;
 mod configs;
 mod configured;
