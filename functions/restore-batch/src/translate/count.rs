@@ -41,7 +41,7 @@ impl Restore {
             };
             for offset in there {
                 let index = asked.partition_point(|(span, _)| span.to <= offset);
-                let Some((span, offsets)) = asked.get(index).filter(|(span, _)| span.from <= offset) else { continue };
+                let Some((_, offsets)) = asked.get(index).filter(|(span, _)| span.from <= offset) else { continue };
                 totals[index] += 1;
                 if let Some(above) = offsets.range(offset + 1..).next() {
                     *since.entry(*above).or_default() += 1;
