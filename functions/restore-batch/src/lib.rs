@@ -68,6 +68,9 @@ use target::TargetTopic;
 pub use translate::{Place, SourceOffset, TranslatedOffset};
 use work::Work;
 
+/// A checkpoint with more spans takes 10 kB, every few seconds.
+const SPANS_PER_OBJECT: usize = 1_000;
+
 /// The handler: made once for a process, used for any number of invocations, also at the same time.
 #[derive(Debug, Clone)]
 pub struct Restore {
@@ -81,6 +84,8 @@ pub struct Restore {
     store_id: String,
     /// Members decompressed at once; 1 decompresses in place.
     decompressors: usize,
+    /// Spans in an object of their own, once a checkpoint has more.
+    spans_per_object: usize,
     /// What was backed up.
     known: Arc<Known>,
     /// For what is left to do at the end.
@@ -139,7 +144,18 @@ impl Restore {
         let store_id = bucket_id(store.as_ref());
         let decompressors = std::thread::available_parallelism().map_or(1, usize::from);
         let id = Arc::new(settings.restore_id.clone().map_or_else(OnceLock::new, OnceLock::from));
-        Self { cluster, store, settings: Arc::new(settings), clock, id, store_id, decompressors, known: Arc::default(), admin: None }
+        Self {
+            cluster,
+            store,
+            settings: Arc::new(settings),
+            clock,
+            id,
+            store_id,
+            decompressors,
+            spans_per_object: SPANS_PER_OBJECT,
+            known: Arc::default(),
+            admin: None,
+        }
     }
 
     /// Decompresses in place, on the calling thread: for simulations that must repeat themselves exactly.
@@ -159,6 +175,13 @@ impl Restore {
     /// What is left to do when all records are restored. `None` without an administration.
     pub fn finisher(&self) -> Option<Finish> {
         self.admin.clone().map(|admin| Finish::new(self.clone(), admin))
+    }
+
+    /// Moves spans out of a checkpoint sooner: for simulations, in which a restore has few.
+    #[must_use]
+    pub fn with_spans_per_object(mut self, spans: usize) -> Self {
+        self.spans_per_object = spans;
+        self
     }
 
     /// What names this restore in the bucket and in Kafka. Empty before the first invocation of one without a RESTORE_ID.

@@ -82,7 +82,7 @@ impl<'r> Committed<'r> {
         for _ in 0..TRIES {
             // They stay pending until they are in the bucket: the next commit takes them along.
             self.checkpoint.spans.unite(&self.pending);
-            self.checkpoint.put_spans_away(store, id, folder).await?;
+            self.checkpoint.put_spans_away(store, id, folder, restore.spans_per_object).await?;
             self.checkpoint.at = restore.clock.now();
             match self.checkpoint.save(store, id, folder, self.version.as_ref()).await {
                 Ok(version) => {

@@ -15,7 +15,7 @@
 //! | `restores` | schedules of their own: restores of several topics up to cuts, and of moments |
 //! | `slow_line` | a scripted case: uploads that take longer than the margin at the deadline |
 //! | `verdict` | what an invocation may end with |
-//! | `oracle` | what must be true at the end |
+//! | `oracle`, `translation` | what must be true at the end: of segments and records, of translated offsets |
 //! | [`fuzz`] | what must hold for any bytes in the bucket or a configuration |
 //!
 //! Everything random comes from one seed, and everything runs on one thread: a seed is a run.
@@ -36,6 +36,7 @@ mod slow_line;
 mod snapshots;
 mod source;
 mod target;
+mod translation;
 mod verdict;
 mod world;
 

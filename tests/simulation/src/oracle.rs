@@ -12,6 +12,7 @@ use store::ObjectStore;
 use store::testing::MemoryStore;
 
 use super::schedule::{NEWEST, Outcome, TOPIC, folder_of, owner, restore_id, restored};
+use super::translation::Whole;
 use super::world::{Content, Entry, Log, Topic, World, time_of};
 
 type Check = Result<(), String>;
@@ -23,7 +24,14 @@ struct Life {
     topic: Topic,
 }
 
-pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: Delivery, times: Times, outcome: &mut Outcome) -> Check {
+/// Returns the partitions that are restored whole, each with the restore that did so.
+pub(crate) async fn check(
+    world: &World,
+    bucket: &Arc<MemoryStore>,
+    delivery: Delivery,
+    times: Times,
+    outcome: &mut Outcome,
+) -> Result<Vec<(String, String, Whole)>, String> {
     let (current, mut incarnations) = {
         let state = world.lock();
         let current = state.topics[TOPIC].clone();
@@ -33,7 +41,7 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
         }
         (current.clone(), buried.chain([current]).collect::<Vec<_>>())
     };
-    let mut lives: Vec<Life> = Vec::new();
+    let (mut lives, mut whole): (Vec<Life>, _) = (Vec::new(), Vec::new());
     for number in 1.. {
         let folder = names::topic_folder(TOPIC, number);
         let Ok(object) = bucket.get(&names::topic_json(&folder)).await else { break };
@@ -57,20 +65,26 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
             let last = again.map_or(later.last(), |again| again.checked_sub(1).and_then(|before| later.get(before))).unwrap_or(&life);
             let is_current = life.topic.id == current.id && again.is_none() && incarnations.iter().all(|topic| topic.id != current.id);
             let Some(log) = last.topic.logs.get(partition) else { continue };
-            let (mut values, gaps) = check_partition(bucket, &begins.folder, partition, &last.topic, log, is_current, outcome).await?;
-            let stored = values.len();
-            values.retain(|value| {
+            let (mut records, gaps, end) =
+                check_partition(bucket, &begins.folder, partition, &last.topic, log, is_current, outcome).await?;
+            let stored = records.len();
+            records.retain(|_, value| {
                 times.from.is_none_or(|from| from <= time_of(*value)) && times.until.is_none_or(|until| time_of(*value) < until)
             });
+            let values: Vec<u64> = records.values().copied().collect();
             outcome.left_out += stored - values.len();
             for restored in [life.folder.as_str(), NEWEST] {
                 if world.lock().dead.contains(restored) || folder_of(bucket, restored).await.as_ref() != Some(&life.folder) {
                     continue;
                 }
                 let is_whole = check_restored(world, restored, partition, &values, delivery, outcome)?;
+                let id = owner(world, bucket, restored).await.unwrap_or_else(|| restore_id(restored));
                 if is_whole && delivery == Delivery::ExactlyOnce {
-                    let id = owner(world, bucket, restored).await.unwrap_or_else(|| restore_id(restored));
                     check_told(bucket, &id, &life.folder, partition, values.len() as u64, &gaps).await?;
+                }
+                if is_whole && end > 0 && times.are_all() {
+                    let (folder, target, records) = (life.folder.clone(), super::schedule::restored(restored), records.clone());
+                    whole.push((restored.to_owned(), id, Whole { folder, target, partition, records, end, is_cut: false }));
                 }
             }
         }
@@ -78,11 +92,11 @@ pub(crate) async fn check(world: &World, bucket: &Arc<MemoryStore>, delivery: De
     match incarnations.iter().find(|topic| topic.id == current.id) {
         // An empty one, too: it is to exist again.
         Some(_) => Err("the topic that is there now was never backed up".to_owned()),
-        None => Ok(()),
+        None => Ok(whole),
     }
 }
 
-/// Walks the chain of one partition. Returns the values it holds, in order, and its gaps.
+/// Walks the chain of one partition. Returns the values it holds by their offsets, its gaps, and where it ends.
 async fn check_partition(
     bucket: &Arc<MemoryStore>,
     folder: &str,
@@ -91,11 +105,11 @@ async fn check_partition(
     log: &Log,
     is_current: bool,
     outcome: &mut Outcome,
-) -> Result<(Vec<u64>, Vec<Gap>), String> {
+) -> Result<(BTreeMap<i64, u64>, Vec<Gap>, i64), String> {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
     let (entries, _) = list_segments(bucket.as_ref(), folder, number, "").await.map_err(|error| error.to_string())?;
     let last = entries.last().map(|entry| entry.name.clone());
-    let (mut expected, mut values, mut gaps) = (0, Vec::new(), Vec::new());
+    let (mut expected, mut values, mut gaps) = (0, BTreeMap::new(), Vec::new());
     for entry in entries {
         let place = &entry.name;
         outcome.segments += 1;
@@ -113,13 +127,13 @@ async fn check_partition(
         check_records(place, &manifest, &records, log)?;
         outcome.gaps += usize::from(manifest.gap.is_some());
         gaps.extend(manifest.gap.clone());
-        values.extend(records.values());
+        values.extend(records);
         expected = manifest.next;
     }
     if is_current && expected != log.stable() && log.stable() > log.start.max(expected) {
         return Err(format!("{folder}/{partition}: caught up at {expected}, but the log ends at {}", log.stable()));
     }
-    Ok((values, gaps))
+    Ok((values, gaps, expected))
 }
 
 /// A segment has every record of its stretch that could be read, and no other.

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use archive::catalog::Binding;
 use backup_batch::Invocation as BackupInvocation;
 use host::Budget;
+use kafka::Delivery;
 use restore_batch::Invocation as RestoreInvocation;
 use store::ObjectStore;
 
 use super::chaos::Chaos;
 use super::oracle;
 use super::schedule::{APP, NEWEST, Outcome, Simulation, TOPIC, folder_of, owner, restore_id, restored, rival_id};
-use super::verdict;
+use super::{translation, verdict};
 
 /// Invocations until everything is caught up; a run that needs more never ends.
 const PATIENCE: usize = 3000;
@@ -28,7 +29,13 @@ impl Simulation {
     pub(crate) async fn finish(mut self) -> Result<Outcome, String> {
         self.quiet().await?;
         self.outcome.timed_out += self.world.lock().timed_out;
-        oracle::check(&self.world, &self.bucket, self.schedule.delivery, self.times, &mut self.outcome).await?;
+        let whole = oracle::check(&self.world, &self.bucket, self.schedule.delivery, self.times, &mut self.outcome).await?;
+        for (folder, id, whole) in whole {
+            let restore = self.restore(Chaos::new(1, self.clock.clone(), None, 0), &folder, &id);
+            let once = self.schedule.delivery == Delivery::ExactlyOnce;
+            self.outcome.inexact += translation::check(&restore, &self.world, &whole, once).await?;
+            self.outcome.translated += 1;
+        }
         Ok(self.outcome)
     }
 

@@ -30,6 +30,8 @@ use super::world::{self, Entry, World};
 /// The topic that is backed up.
 pub(crate) const TOPIC: &str = "orders";
 pub(super) const GROUP: &str = "backup";
+/// Spans that an object gets which a checkpoint has no room for.
+pub(crate) const SPANS: usize = 3;
 /// The application that writes transactions.
 pub(super) const APP: &str = "app";
 
@@ -78,6 +80,10 @@ pub struct Outcome {
     pub timed_out: usize,
     /// Topics that a restore of another id got.
     pub rivals: usize,
+    /// Partitions of which every offset was translated.
+    pub translated: usize,
+    /// Offsets of which the place was not known, so that something may repeat.
+    pub inexact: usize,
 }
 
 impl std::iter::Sum for Outcome {
@@ -97,6 +103,8 @@ impl std::iter::Sum for Outcome {
             dead: sum.dead + one.dead,
             timed_out: sum.timed_out + one.timed_out,
             rivals: sum.rivals + one.rivals,
+            translated: sum.translated + one.translated,
+            inexact: sum.inexact + one.inexact,
         })
     }
 }
@@ -156,6 +164,7 @@ impl Simulation {
         let mut rng = SmallRng::seed_from_u64(schedule.seed);
         world.lock().create(TOPIC, rng.random_range(1..4));
         world.lock().is_slow = schedule.seed % 7 == 4;
+        world.lock().hides_places = (schedule.seed % 3 == 1).then_some(schedule.seed);
         Self {
             schedule,
             rng,
@@ -543,7 +552,7 @@ impl Simulation {
             finish: BTreeSet::new(),
             log_level: LogLevel::Error,
         };
-        Restore::new(Arc::new(target), Arc::new(bucket), settings, self.clock.clone()).single_threaded()
+        Restore::new(Arc::new(target), Arc::new(bucket), settings, self.clock.clone()).single_threaded().with_spans_per_object(SPANS)
     }
 }
 

@@ -42,6 +42,12 @@ fn facts(topic: &Topic, has_ids: bool) -> TopicFacts {
 /// Records that a writer queues before it says it is full.
 const QUEUE: usize = 5;
 
+/// Whether the place of a record is not told. Not by luck, which other things depend on.
+fn is_hidden(seed: u64, epoch: u64, first: i64) -> bool {
+    let stirred = (seed ^ (epoch << 20) ^ first.unsigned_abs() / 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+    stirred < 60
+}
+
 #[derive(Debug)]
 pub(crate) struct SimTarget {
     pub(crate) world: World,
@@ -187,6 +193,7 @@ impl SimWriter {
             self.chaos.clock.advance(SLOW * offset(self.queue.len()));
         }
         self.check_time(&mut state)?;
+        let hides = state.hides_places;
         for (partition, content) in self.queue.drain(..) {
             let place = TopicPartition::new(self.name.topic.as_str(), partition);
             let value = content.known().unwrap_or_else(|why| {
@@ -205,7 +212,8 @@ impl SimWriter {
                 Delivery::ExactlyOnce => Entry::Open(value, self.name.id.clone()),
                 Delivery::AtLeastOnce => Entry::Record(value),
             });
-            Written::add(&mut self.written, partition, Some(first));
+            let is_hidden = hides.is_some_and(|seed| is_hidden(seed, self.epoch, first));
+            Written::add(&mut self.written, partition, (!is_hidden).then_some(first));
         }
         Ok(())
     }

@@ -101,6 +101,8 @@ pub(crate) struct State {
     pub(crate) has_no_ids: bool,
     /// The brokers that are asked are those of another cluster.
     pub(crate) is_another_cluster: bool,
+    /// The target says of some records only that it has them. Decides of which.
+    pub(crate) hides_places: Option<u64>,
     /// The target takes its time for each record.
     pub(crate) is_slow: bool,
     /// Transactions that were aborted because they were open for too long.

@@ -18,9 +18,6 @@ pub const RESTORE_FORMAT: u32 = 1;
 /// Brokers take 4,096 bytes beside an offset (`offset.metadata.max.bytes`).
 const LARGEST_METADATA: usize = 4000;
 
-/// Spans in an object of their own.
-const SPANS: usize = 500;
-
 /// Objects with spans that are read at the same time.
 const READS_AT_ONCE: usize = 8;
 
@@ -172,14 +169,14 @@ impl Checkpoint {
         Ok(replaced)
     }
 
-    /// Moves older spans into objects of their own, which are never replaced. The last span stays, since it may still grow.
+    /// Moves older spans into objects of so many each, which are never replaced. The last span stays, since it may still grow.
     ///
     /// # Errors
     /// What the store says; then the spans stay.
-    pub async fn put_spans_away(&mut self, store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<(), StoreError> {
-        while self.spans.len() > SPANS {
-            KeptSpans::put(&self.run, self.spans.first(SPANS), store, restore_id, folder, self.partition).await?;
-            self.spans.take_first(SPANS);
+    pub async fn put_spans_away(&mut self, store: &dyn ObjectStore, restore_id: &str, folder: &str, each: usize) -> Result<(), StoreError> {
+        while self.spans.len() > each.max(1) {
+            KeptSpans::put(&self.run, self.spans.first(each.max(1)), store, restore_id, folder, self.partition).await?;
+            self.spans.take_first(each.max(1));
         }
         Ok(())
     }
@@ -339,7 +336,7 @@ mod tests {
         let of_number = |number: i64| span(number, number + 1, 2 * number, 1);
         for number in 0..1_234 {
             checkpoint.spans.add(of_number(number));
-            checkpoint.put_spans_away(&store, "drill", "orders").await.unwrap();
+            checkpoint.put_spans_away(&store, "drill", "orders", 500).await.unwrap();
         }
         assert_eq!(checkpoint.spans.len(), 234);
         assert_eq!(KeptSpans::names(&store, "drill", "orders", 3).await.unwrap().len(), 2);

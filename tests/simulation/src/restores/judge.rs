@@ -9,6 +9,8 @@ use store::ObjectStore;
 
 use super::recovery::{Asked, PATIENCE, Recovery, below, shard};
 use crate::target;
+use crate::translation::{self, Whole};
+use crate::world::{Entry, offset};
 
 /// How a restore ended.
 #[derive(Debug, Clone)]
@@ -92,6 +94,33 @@ impl Recovery {
         }
         for (target, restores) in targets.into_iter().filter(|(target, _)| !spoilt.contains(target)) {
             self.judge_target(&target, &restores).await?;
+        }
+        for (asked, end) in ends.iter().filter(|(_, end)| matches!(end, End::Finished)) {
+            self.judge_translations(asked, spoilt).await.map_err(|problem| format!("{} ({end:?}): {problem}", asked.id))?;
+        }
+        Ok(())
+    }
+
+    /// Offsets of every partition are translated to where the records are.
+    async fn judge_translations(&self, asked: &Asked, spoilt: &BTreeSet<String>) -> Result<(), String> {
+        let noted = self.noted(&asked.id).await?.ok_or("no restore.json")?;
+        let restore = self.restore_with(self.quiet(), asked, 1, None);
+        for topic in noted.topics.iter().filter(|topic| !spoilt.contains(&topic.target)) {
+            if self.owner(&topic.target).await.as_deref() != Some(&asked.id) {
+                continue;
+            }
+            let incarnation = self.incarnations().remove(&self.topic_id(&topic.folder).await?).ok_or("a generation of no topic")?;
+            for (partition, cut) in topic.cuts.iter().flatten().filter(|(_, cut)| **cut > 0) {
+                let partition = usize::try_from(*partition).map_err(|error| error.to_string())?;
+                let entries = incarnation.logs[partition].entries.iter().enumerate();
+                let records = entries.filter_map(|(at, entry)| match entry {
+                    Entry::Record(value) if offset(at) < *cut => Some((offset(at), *value)),
+                    _ => None,
+                });
+                let (folder, target, records) = (topic.folder.clone(), topic.target.clone(), records.collect());
+                let whole = Whole { folder, target, partition, records, end: *cut, is_cut: true };
+                translation::check(&restore, &self.world, &whole, true).await?;
+            }
         }
         Ok(())
     }

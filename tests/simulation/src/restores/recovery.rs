@@ -23,6 +23,7 @@ use crate::administration::SimAdministration;
 use crate::bucket::{Line, SimBucket};
 use crate::chaos::{Chaos, SimClock};
 use crate::quiet::{BEGINS_AGAIN, LOOKS_AGAIN, SECOND_LOOK};
+use crate::schedule::SPANS;
 use crate::source::SimSource;
 use crate::target::SimTarget;
 use crate::world::{Entry, Log, Topic, World};
@@ -80,6 +81,7 @@ impl Recovery {
     pub(super) fn new(seed: u64) -> Self {
         let world = World::default();
         world.lock().cluster = CLUSTER.to_owned();
+        world.lock().hides_places = (seed % 3 == 2).then_some(seed);
         let rng = SmallRng::seed_from_u64(seed);
         Self { rng, world, bucket: Arc::new(MemoryStore::new()), clock: Arc::default(), segment: None }
     }
@@ -151,6 +153,12 @@ impl Recovery {
     }
 
     pub(super) fn restore(&mut self, chaos: Arc<Chaos>, asked: &Asked) -> Restore {
+        let threads = if self.segment.is_some() { 1 } else { self.rng.random_range(1..4) };
+        let max_segments = (self.segment.is_none() && self.rng.random_bool(0.5)).then(|| self.rng.random_range(1..6));
+        self.restore_with(chaos, asked, threads, max_segments)
+    }
+
+    pub(super) fn restore_with(&self, chaos: Arc<Chaos>, asked: &Asked, threads: usize, max_segments: Option<u64>) -> Restore {
         let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
         let every = Pattern::parse("*").into_iter().collect();
         let settings = RestoreSettings {
@@ -165,8 +173,8 @@ impl Recovery {
             delivery: Delivery::ExactlyOnce,
             strategy: PartitionStrategy::Same,
             retry: Duration::from_secs(60),
-            threads: if self.segment.is_some() { 1 } else { self.rng.random_range(1..4) },
-            max_segments: (self.segment.is_none() && self.rng.random_bool(0.5)).then(|| self.rng.random_range(1..6)),
+            threads,
+            max_segments,
             memory_limit: None,
             time_budget: None,
             replication_factor: None,
@@ -177,7 +185,8 @@ impl Recovery {
             finish: BTreeSet::new(),
             log_level: LogLevel::Error,
         };
-        Restore::new(Arc::new(target), Arc::new(self.bucket_for(chaos)), settings, self.clock.clone()).single_threaded()
+        let bucket = Arc::new(self.bucket_for(chaos));
+        Restore::new(Arc::new(target), bucket, settings, self.clock.clone()).single_threaded().with_spans_per_object(SPANS)
     }
 
     /// Backs up until nothing is left; a snapshot is taken where none is of this time.
