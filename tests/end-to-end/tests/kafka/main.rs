@@ -7,6 +7,7 @@ mod brokers;
 mod claims;
 mod configs;
 mod configured;
+mod finish;
 mod gaps;
 mod groups;
 mod identities;
