@@ -176,6 +176,8 @@ async fn replay(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, from: Stor
         replication_factor: None,
         anyway: Vec::new(),
         times: Times::default(),
+        groups: Selection::of_names(["billing"]),
+        finish: std::collections::BTreeSet::new(),
         skip_damaged: false,
         log_level: LogLevel::Warning,
     };

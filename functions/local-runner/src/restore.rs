@@ -44,7 +44,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
     };
     let tell = |report: RestoreReport| {
         if report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded || report.finished_at.is_some() {
-            output.result(&report, |report| report_table(report, by_partition));
+            output.result(&report, |report| report_table(report, by_partition) + &next(report, config));
         }
         let before = std::mem::replace(&mut reached, report.all_partitions().map(progress_of).collect());
         let moved = report.succeeded && !report.caught_up && reached != before;
@@ -132,7 +132,9 @@ pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String
         text = with_lines(text, &format!("skipped of {}", topic.source), &topic.skipped);
     }
     text = with_lines(text, "note", &report.notes);
-    let commands: Vec<&String> = report.topics.iter().flat_map(|topic| &topic.commands).collect();
+    // `finish` does the same for a restore that has an end.
+    let has_no_end = |_: &&TopicReport| report.done.is_none();
+    let commands: Vec<&String> = report.topics.iter().filter(has_no_end).flat_map(|topic| &topic.commands).collect();
     if !commands.is_empty() {
         let what = if report.topics.len() > 1 { "these give the topics" } else { "this gives the topic" };
         text = format!(
@@ -145,6 +147,13 @@ pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String
         Some(done) => with_lines(text, if report.finished_at.is_some() { "done" } else { "so far" }, &[total(report, done)]),
         None => text,
     }
+}
+
+/// What comes behind a restore that is at its end.
+fn next(report: &RestoreReport, config: Option<&Path>) -> String {
+    let is_whole = report.finished_at.is_some() && report.succeeded;
+    let config = config.map_or_else(String::new, |config| format!(" {}", config.display()));
+    if is_whole { format!("\nnext: local-runner finish{config}") } else { String::new() }
 }
 
 /// What became of all of it, in a line.

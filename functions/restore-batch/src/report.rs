@@ -156,6 +156,9 @@ const GROUPS_NOTE: &str = "consumer groups are not restored, and their old offse
                            that is not later than the timestamp of any record that it has still to read, or to the earliest offset: \
                            docs/consumer-groups.md. A later time skips records in silence";
 
+const FINISH_NOTE: &str = "consumer groups, configs and access control lists are still to come: `local-runner finish` shows what each gets, and with --apply \
+                           gives it; in functions RESTORE_FINISH. Each group goes on at exactly its next record, if finish comes before its consumers";
+
 /// Which generation is restored, where there are several.
 fn generations_note(source: &Source, asked: &str) -> Option<String> {
     let Source { name, older, newer, .. } = source;
@@ -231,7 +234,7 @@ impl RestoreReport {
     pub(crate) fn tell_of_groups(&mut self) {
         let is_whole = |topic: &TopicReport| topic.caught_up && topic.records_in_all > 0;
         if self.caught_up && self.topics.iter().any(is_whole) {
-            self.notes.push(GROUPS_NOTE.to_owned());
+            self.notes.push(if self.done.is_some() { FINISH_NOTE } else { GROUPS_NOTE }.to_owned());
         }
     }
 

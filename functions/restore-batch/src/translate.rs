@@ -30,8 +30,8 @@ impl Restore {
         _: &RestoreIdentity,
         _: &RestoredTopic,
         _: i32,
-        _: &BTreeSet<i64>,
+        offsets: &BTreeSet<i64>,
     ) -> Result<BTreeMap<i64, Place>> {
-        Ok(BTreeMap::new())
+        Ok(offsets.iter().map(|offset| (*offset, Place::Exact(*offset))).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! One run: random steps, then quiet (`quiet.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -539,6 +539,8 @@ impl Simulation {
             anyway: Vec::new(),
             skip_damaged: false,
             times: self.times,
+            groups: Selection::of_names(["billing"]),
+            finish: BTreeSet::new(),
             log_level: LogLevel::Error,
         };
         Restore::new(Arc::new(target), Arc::new(bucket), settings, self.clock.clone()).single_threaded()

@@ -22,8 +22,6 @@ mod configs;
 mod groups;
 mod report;
 mod retention;
-#[cfg(test)]
-mod tests;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -82,8 +82,8 @@ impl Finish {
 fn days(age: Duration) -> String {
     let seconds = age.as_secs();
     match (seconds / 86_400, seconds / 3_600) {
-        (1.., _) if seconds % 86_400 == 0 => format!("{} days", seconds / 86_400),
-        (_, 1..) if seconds % 3_600 == 0 => format!("{} hours", seconds / 3_600),
+        (1.., _) if seconds.is_multiple_of(86_400) => format!("{} days", seconds / 86_400),
+        (_, 1..) if seconds.is_multiple_of(3_600) => format!("{} hours", seconds / 3_600),
         _ => format!("{} s", age.as_secs_f64()),
     }
 }

@@ -1,6 +1,7 @@
 //! Restores of several topics, and of a moment: what is decided when one begins, what it refuses, and what each invocation costs.
 #![allow(clippy::unwrap_used)]
 
+mod finish;
 mod requests;
 mod targets;
 

@@ -1,4 +1,4 @@
-//! What there is in the cluster beside records.
+//! What there is in the cluster beside records, for source and target.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use super::errors::{self, Doing};
 use super::native::{Code, Failure, Listed};
 use super::source::RdKafkaSource;
+use super::target::RdKafkaTarget;
 use super::tries::Asker;
 use super::waiting::watched;
 use super::{configs, group_offsets};
@@ -27,19 +28,21 @@ const AUTHORIZER: &str = "authorizer.class.name";
 /// Groups that librdkafka's ListConsumerGroups leaves out (of Streams, of shares, of Connect) are looked for with its older request; of those that are
 /// not classic, state and kind are `Unknown`. States of new kinds that it does not know are `Unknown`, too.
 ///
+/// [`group_offsets`](ClusterAdministration::group_offsets) is for an asker that has a group.
+///
 /// Of entries for resources and operations that librdkafka does not know (users and delegation tokens) the words are `UNKNOWN`.
 #[async_trait]
-impl ClusterAdministration for RdKafkaSource {
+impl ClusterAdministration for Asker {
     async fn cluster(&self) -> Result<ClusterDescription> {
-        describe(&self.asker).await
+        describe(self).await
     }
 
     async fn groups(&self) -> Result<Groups> {
         let mut is_last = false;
         loop {
-            let Listed { mut groups, failures } = list_consumer_groups(&self.asker).await?;
+            let Listed { mut groups, failures } = list_consumer_groups(self).await?;
             let mut missing: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
-            match all_groups(&self.asker, &groups).await {
+            match all_groups(self, &groups).await {
                 Ok(others) => groups.extend(others),
                 // A group may have gone between the two lists.
                 Err(_) if missing.is_empty() && !is_last => {
@@ -53,17 +56,17 @@ impl ClusterAdministration for RdKafkaSource {
     }
 
     async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
-        Ok(group_offsets::read(&self.asker, groups).await)
+        Ok(group_offsets::read(self, groups).await)
     }
 
     async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
-        configs::of_topics(&self.asker, topics).await
+        configs::of_topics(self, topics).await
     }
 
     async fn acls(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
         let subject = "the cluster's access control lists";
-        let cluster = allowed(&self.asker, cluster, subject, Doing::DescribeAcls).await?;
-        let mut tries = self.asker.tries(subject, Doing::DescribeAcls);
+        let cluster = allowed(self, cluster, subject, Doing::DescribeAcls).await?;
+        let mut tries = self.tries(subject, Doing::DescribeAcls);
         let acls = loop {
             match tries.handle().acls(tries.limit()).await {
                 Ok(acls) => break acls,
@@ -74,7 +77,7 @@ impl ClusterAdministration for RdKafkaSource {
             return Ok(acls);
         }
         // None at all: librdkafka would say the same of a refusal, and of a cluster that has no authorizer.
-        let what = match has_authorizer(&self.asker, cluster.brokers.first()).await? {
+        let what = match has_authorizer(self, cluster.brokers.first()).await? {
             Some(false) => format!("the brokers have no authorizer ({AUTHORIZER}), so there are none"),
             Some(true) if cluster.rights.is_some() => return Ok(Vec::new()),
             _ => format!(
@@ -86,8 +89,8 @@ impl ClusterAdministration for RdKafkaSource {
 
     async fn users(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {
         let subject = "the cluster's SCRAM users";
-        allowed(&self.asker, cluster, subject, Doing::DescribeUsers).await?;
-        let mut tries = self.asker.tries(subject, Doing::DescribeUsers);
+        allowed(self, cluster, subject, Doing::DescribeUsers).await?;
+        let mut tries = self.tries(subject, Doing::DescribeUsers);
         loop {
             let (handle, limit, start) = (tries.handle(), tries.limit(), Instant::now());
             let asked = Arc::clone(&handle);
@@ -96,6 +99,60 @@ impl ClusterAdministration for RdKafkaSource {
                 Err(failure) => tries.again(failure).await?,
             }
         }
+    }
+}
+
+#[async_trait]
+impl ClusterAdministration for RdKafkaSource {
+    async fn cluster(&self) -> Result<ClusterDescription> {
+        self.asker.cluster().await
+    }
+
+    async fn groups(&self) -> Result<Groups> {
+        self.asker.groups().await
+    }
+
+    async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
+        self.asker.group_offsets(groups).await
+    }
+
+    async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
+        self.asker.topic_configs(topics).await
+    }
+
+    async fn acls(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
+        self.asker.acls(cluster).await
+    }
+
+    async fn users(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {
+        self.asker.users(cluster).await
+    }
+}
+
+#[async_trait]
+impl ClusterAdministration for RdKafkaTarget {
+    async fn cluster(&self) -> Result<ClusterDescription> {
+        self.asker.cluster().await
+    }
+
+    async fn groups(&self) -> Result<Groups> {
+        self.asker.groups().await
+    }
+
+    async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
+        self.asker_with_group()?.group_offsets(groups).await
+    }
+
+    async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
+        self.asker.topic_configs(topics).await
+    }
+
+    async fn acls(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
+        self.asker.acls(cluster).await
+    }
+
+    async fn users(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {
+        self.asker.users(cluster).await
     }
 }
 

@@ -84,6 +84,7 @@ fn split(entries: Vec<ConfigEntry>) -> TopicConfigs {
     let mut configs = TopicConfigs::default();
     for entry in entries {
         if entry.own || is_more_than_the_default(&entry) {
+            configs.inherited.extend(inherited(&entry).map(|value| (entry.name.clone(), value)));
             configs.own.insert(entry.name.clone(), entry.value.clone());
         }
         configs.effective.insert(entry.name, entry.value);
@@ -91,8 +92,65 @@ fn split(entries: Vec<ConfigEntry>) -> TopicConfigs {
     configs
 }
 
+/// What holds without the topic's own value. Brokers prefer a config in milliseconds to the same in minutes, and that to hours, wherever each was set;
+/// of those with the same name the first one holds.
+fn inherited(entry: &ConfigEntry) -> Option<String> {
+    if !entry.own {
+        return Some(entry.value.clone());
+    }
+    let others = entry.elsewhere.iter().map(|(name, value)| (unit(&entry.name, name), value));
+    let (unit, value) = others.min_by_key(|(unit, _)| *unit)?;
+    if unit == 1 {
+        return Some(value.clone());
+    }
+    match value.parse::<i64>().ok()? {
+        // No limit, whatever its unit.
+        ..0 => Some("-1".to_owned()),
+        count => Some(count.checked_mul(unit)?.to_string()),
+    }
+}
+
+/// The unit of a broker's config in those of the topic's, where that is one of milliseconds: `log.retention.hours` for `retention.ms`.
+fn unit(of_topic: &str, of_broker: &str) -> i64 {
+    let units = [(".minutes", 60_000), (".hours", 3_600_000)];
+    let found = units.into_iter().find(|(suffix, _)| of_topic.ends_with(".ms") && of_broker.ends_with(suffix));
+    found.map_or(1, |(_, millis)| millis)
+}
+
 /// Whether it is how many replicas must have a record, and the cluster says more than Kafka does: with the defaults of another cluster a topic
 /// would silently be less safe.
 fn is_more_than_the_default(entry: &ConfigEntry) -> bool {
     entry.name == "min.insync.replicas" && entry.value != "1"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, value: &str, elsewhere: &[(&str, &str)]) -> ConfigEntry {
+        let elsewhere = elsewhere.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ConfigEntry { name: name.to_owned(), value: value.to_owned(), own: true, elsewhere }
+    }
+
+    #[test]
+    fn what_brokers_have_is_inherited_in_the_units_of_topics() {
+        let of = |name: &str, elsewhere: &[(&str, &str)]| inherited(&entry(name, "1", elsewhere));
+        assert_eq!(of("retention.ms", &[("log.retention.hours", "168")]).as_deref(), Some("604800000"));
+        assert_eq!(of("retention.ms", &[("log.retention.minutes", "90"), ("log.retention.hours", "168")]).as_deref(), Some("5400000"));
+        assert_eq!(of("retention.ms", &[("log.retention.hours", "1"), ("log.retention.ms", "7")]).as_deref(), Some("7"));
+        assert_eq!(of("retention.ms", &[("log.retention.hours", "-1")]).as_deref(), Some("-1"));
+        assert_eq!(of("segment.ms", &[("log.roll.ms", "5"), ("log.roll.ms", "6"), ("log.roll.hours", "168")]).as_deref(), Some("5"));
+        assert_eq!(of("cleanup.policy", &[("log.cleanup.policy", "compact,delete")]).as_deref(), Some("compact,delete"));
+        assert_eq!(of("retention.bytes", &[("log.retention.bytes", "-1")]).as_deref(), Some("-1"));
+        assert_eq!(of("retention.ms", &[("log.retention.hours", "9223372036854775807")]), None);
+        assert_eq!(of("follower.replication.throttled.replicas", &[]), None);
+    }
+
+    #[test]
+    fn what_is_in_own_and_is_not_the_topics_is_inherited_too() {
+        let more = ConfigEntry { own: false, ..entry("min.insync.replicas", "2", &[]) };
+        let configs = split(vec![more, entry("retention.ms", "-1", &[("log.retention.hours", "1")])]);
+        assert_eq!(configs.own.keys().collect::<Vec<_>>(), ["min.insync.replicas", "retention.ms"]);
+        assert_eq!((configs.inherited["min.insync.replicas"].as_str(), configs.inherited["retention.ms"].as_str()), ("2", "3600000"));
+    }
 }

@@ -23,6 +23,11 @@ pub(super) enum Doing {
     ListOffsets,
     FetchCommitted,
     Commit,
+    CommitForGroup,
+    ForgetOffsets,
+    AlterConfigs,
+    CreateAcls,
+    DeleteAcls,
     Read,
     CreateTopic,
     InitTransactions,
@@ -44,6 +49,11 @@ impl Doing {
             Self::ListOffsets => "listing offsets",
             Self::FetchCommitted => "reading committed offsets",
             Self::Commit => "committing an offset",
+            Self::CommitForGroup => "committing the group's offsets",
+            Self::ForgetOffsets => "deleting the group's offsets",
+            Self::AlterConfigs => "altering the topic's configs",
+            Self::CreateAcls => "adding the access control entry",
+            Self::DeleteAcls => "deleting the access control entry",
             Self::Read => "reading",
             Self::CreateTopic => "creating the topic",
             Self::InitTransactions => "taking over the transactional id",
@@ -60,7 +70,10 @@ impl Doing {
             Self::DescribeConfigs => "DescribeConfigs on the topic",
             Self::DescribeGroup => "Describe on the group",
             Self::FetchCommitted => "Describe on the group and on the topic",
-            Self::Commit => "Read on the group and on the topic",
+            Self::Commit | Self::CommitForGroup => "Read on the group and on the topic",
+            Self::ForgetOffsets => "Delete on the group, and Read on the topic",
+            Self::AlterConfigs => "AlterConfigs on the topic",
+            Self::CreateAcls | Self::DeleteAcls => "Alter on the cluster",
             Self::Read => "Read on the topic",
             Self::CreateTopic => "Create on the topic or on the cluster",
             Self::InitTransactions => "Write and Describe on the transactional id",
@@ -142,12 +155,21 @@ impl Errors {
         let advice = match kind {
             KafkaErrorKind::Denied => return format!(". It takes the ACL {} for this user", denied(doing, code)),
             KafkaErrorKind::Unavailable if code == Code::CRIT_SYS_RESOURCE => return format!(". {THREADS_ADVICE}"),
+            KafkaErrorKind::GroupInUse if [Doing::CommitForGroup, Doing::ForgetOffsets].contains(&doing) => {
+                "stop its members first: Kafka lets only them change its offsets while there are any"
+            }
             KafkaErrorKind::GroupInUse => "stop its members, or give the backup a GROUP_ID of its own",
             KafkaErrorKind::Credentials => self.login,
             KafkaErrorKind::Unsupported if doing == Doing::InitTransactions => {
                 "set DELIVERY=at-least-once for a target without transactions"
             }
             KafkaErrorKind::Fenced => "a newer run of the same restore goes on with its work",
+            KafkaErrorKind::Unsupported if [Doing::CreateAcls, Doing::DeleteAcls].contains(&doing) && code == Code::UNSUPPORTED_FEATURE => {
+                "do it with kafka-acls.sh"
+            }
+            KafkaErrorKind::Other if code == Code::OFFSET_METADATA_TOO_LARGE => {
+                "raise offset.metadata.max.bytes of the brokers, or let the application commit less beside its offsets"
+            }
             KafkaErrorKind::RecordRefused => "compare the topic's message.timestamp.*.max.ms with the records",
             KafkaErrorKind::RecordTooLarge => "raise the topic's max.message.bytes",
             KafkaErrorKind::UnknownTopic => "does it exist, and does it have this partition?",
@@ -162,13 +184,17 @@ impl Errors {
 fn denied(doing: Doing, code: Code) -> &'static str {
     match (code, doing) {
         (Code::GROUP_AUTHORIZATION_FAILED, Doing::FetchCommitted) => "Describe on the group",
+        (Code::GROUP_AUTHORIZATION_FAILED, Doing::ForgetOffsets) => "Delete on the group",
         (Code::GROUP_AUTHORIZATION_FAILED, _) => "Read on the group",
         (Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, _) => "Write and Describe on the transactional id",
         (Code::CLUSTER_AUTHORIZATION_FAILED, Doing::CreateTopic) => "Create on the cluster",
-        (Code::CLUSTER_AUTHORIZATION_FAILED, Doing::ListGroups | Doing::DescribeAcls | Doing::DescribeUsers) => doing.acls(),
+        (
+            Code::CLUSTER_AUTHORIZATION_FAILED,
+            Doing::ListGroups | Doing::DescribeAcls | Doing::DescribeUsers | Doing::CreateAcls | Doing::DeleteAcls,
+        ) => doing.acls(),
         // Asked for when a producer begins: newer brokers take Write on any topic for it.
         (Code::CLUSTER_AUTHORIZATION_FAILED, _) => Doing::Write.acls(),
-        (Code::TOPIC_AUTHORIZATION_FAILED, Doing::CommitTransaction) => "Read on the topic",
+        (Code::TOPIC_AUTHORIZATION_FAILED, Doing::CommitTransaction | Doing::CommitForGroup | Doing::ForgetOffsets) => "Read on the topic",
         _ => doing.acls(),
     }
 }
@@ -191,6 +217,7 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
         | Code::STALE_MEMBER_EPOCH
         | Code::FENCED_MEMBER_EPOCH
         | Code::FENCED_INSTANCE_ID
+        | Code::GROUP_SUBSCRIBED_TO_TOPIC
         | Code::NON_EMPTY_GROUP => Kind::GroupInUse,
         Code::TOPIC_AUTHORIZATION_FAILED
         | Code::GROUP_AUTHORIZATION_FAILED
@@ -299,6 +326,16 @@ mod tests {
         let denied = error(Doing::Commit, Code::GROUP_AUTHORIZATION_FAILED, None);
         assert_eq!(denied.kind, KafkaErrorKind::Denied);
         assert!(denied.what.ends_with("It takes the ACL Read on the group for this user"), "{denied}");
+        for (doing, code, right) in [
+            (Doing::CommitForGroup, Code::GROUP_AUTHORIZATION_FAILED, "Read on the group"),
+            (Doing::CommitForGroup, Code::TOPIC_AUTHORIZATION_FAILED, "Read on the topic"),
+            (Doing::ForgetOffsets, Code::GROUP_AUTHORIZATION_FAILED, "Delete on the group"),
+            (Doing::AlterConfigs, Code::TOPIC_AUTHORIZATION_FAILED, "AlterConfigs on the topic"),
+            (Doing::CreateAcls, Code::CLUSTER_AUTHORIZATION_FAILED, "Alter on the cluster"),
+        ] {
+            let denied = error(doing, code, None);
+            assert!(denied.what.ends_with(&format!("the ACL {right} for this user")), "{denied}");
+        }
         let denied = error(Doing::Read, Code::TOPIC_AUTHORIZATION_FAILED, None);
         assert!(denied.to_string().starts_with("orders/0: reading failed: "), "{denied}");
         assert!(denied.what.contains("Read on the topic"), "{denied}");

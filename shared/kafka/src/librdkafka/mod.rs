@@ -6,7 +6,8 @@
 //! | `attend.rs` | renews the login of a client |
 //! | `property.rs` | librdkafka's own judgement of a property |
 //! | `source.rs`, `reader.rs` | the cluster that backup reads |
-//! | `administration.rs`, `group_offsets.rs`, `configs.rs` | what there is in it beside records |
+//! | `administration.rs`, `group_offsets.rs`, `configs.rs` | what there is in a cluster beside records |
+//! | `changes.rs` | what is changed of that |
 //! | `reading.rs` | the client that reads, and when another one takes its place |
 //! | `probe.rs`, `signs.rs` | whether records of old message formats are read as they are |
 //! | `target.rs`, `writer.rs` | the cluster that restore writes to |
@@ -20,6 +21,7 @@
 
 mod administration;
 mod attend;
+mod changes;
 mod client;
 mod configs;
 mod coordinator;

@@ -178,7 +178,8 @@ impl SourceCluster for RdKafkaSource {
     async fn commit(&self, partition: &TopicPartition, offset: &CommittedOffset) -> Result<()> {
         let mut tries = self.asker.tries(format!("{} on {partition}", self.group_subject()), Doing::Commit).twice();
         loop {
-            match tries.handle().commit(&self.group, partition, offset, tries.limit()).await {
+            let answer = tries.handle().commit(&self.group, [(partition, offset)], tries.limit()).await;
+            match answer.and_then(|mut changed| Ok(changed.remove(partition).unwrap_or(Err(Code::FAIL))?)) {
                 Ok(()) => return Ok(()),
                 Err(failure) => {
                     if let Err(error) = tries.again(failure).await {
@@ -217,7 +218,7 @@ pub(super) async fn list(
 ///
 /// # Errors
 /// None of the brokers answers.
-async fn list_each(
+pub(super) async fn list_each(
     asker: &Asker,
     partitions: &[TopicPartition],
     offset: Offset,
@@ -278,7 +279,7 @@ pub(super) async fn describe(asker: &Asker, topics: &[String]) -> Result<BTreeMa
 ///
 /// # Errors
 /// Nobody answers.
-async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
+pub(super) async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
     let once: BTreeSet<&String> = topics.iter().collect();
     let once: Vec<String> = once.into_iter().cloned().collect();
     if once.is_empty() {

@@ -27,6 +27,9 @@ const KNOWN_TO_ALL: Duration = Duration::from_secs(30);
 /// The same for a topic that is not known to be new.
 const KNOWN_TO_MOST: Duration = Duration::from_secs(4);
 
+/// The group of a client that only asks about others. It is never joined, and nothing is committed for it.
+const ASKING_GROUP: &str = "kafka-backup-restore.asks";
+
 /// A shorter transaction than this is not tried.
 const SHORTEST_TRANSACTION: Duration = Duration::from_secs(1);
 
@@ -34,7 +37,7 @@ const SHORTEST_TRANSACTION: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct RdKafkaTarget {
     settings: KafkaSettings,
-    asker: Arc<Asker>,
+    pub(super) asker: Arc<Asker>,
     /// Bytes that each writer may queue.
     queue: usize,
     /// The largest batch of each topic that was described.
@@ -43,6 +46,8 @@ pub struct RdKafkaTarget {
     created: Mutex<BTreeSet<String>>,
     /// How long the brokers let a transaction be open, where that is less than what was asked for.
     timeout: Mutex<Option<Duration>>,
+    /// Asks about what groups have committed, once somebody wants to know.
+    with_group: Mutex<Option<Arc<Asker>>>,
 }
 
 impl RdKafkaTarget {
@@ -61,6 +66,7 @@ impl RdKafkaTarget {
             batches: Mutex::default(),
             created: Mutex::default(),
             timeout: Mutex::default(),
+            with_group: Mutex::default(),
         })
     }
 
@@ -69,6 +75,17 @@ impl RdKafkaTarget {
         // Not shared yet, so it is not lost.
         let asker = Arc::into_inner(self.asker).expect("no writer was opened").until(deadline);
         Self { asker: Arc::new(asker), ..self }
+    }
+
+    /// Asks about what groups have committed: librdkafka crashes where a client without a group does that (its issue 5040).
+    pub(super) fn asker_with_group(&self) -> Result<Arc<Asker>> {
+        let mut with_group = lock(&self.with_group);
+        if let Some(asker) = &*with_group {
+            return Ok(Arc::clone(asker));
+        }
+        let asker = Arc::new(self.asker.about(ASKING_GROUP)?);
+        *with_group = Some(Arc::clone(&asker));
+        Ok(asker)
     }
 
     /// How long a topic is waited for.

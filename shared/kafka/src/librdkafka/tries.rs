@@ -60,7 +60,16 @@ impl Asker {
 
     /// Tries for one request.
     pub(super) fn tries(&self, subject: impl ToString, doing: Doing) -> Tries<'_> {
-        Tries { asker: self, subject: subject.to_string(), doing, since: Instant::now(), pauses: PAUSES.iter(), is_first_of_two: false }
+        let used = Mutex::new(self.handle());
+        Tries {
+            asker: self,
+            used,
+            subject: subject.to_string(),
+            doing,
+            since: Instant::now(),
+            pauses: PAUSES.iter(),
+            is_first_of_two: false,
+        }
     }
 
     /// How long one request may take.
@@ -123,6 +132,8 @@ impl Asker {
 #[derive(Debug)]
 pub(super) struct Tries<'a> {
     asker: &'a Asker,
+    /// The client of the last try.
+    used: Mutex<Arc<Handle>>,
     subject: String,
     doing: Doing,
     since: Instant,
@@ -140,7 +151,15 @@ impl Tries<'_> {
 
     /// The client for the next try.
     pub(super) fn handle(&self) -> Arc<Handle> {
-        self.asker.handle()
+        let handle = self.asker.handle();
+        *lock(&self.used) = Arc::clone(&handle);
+        handle
+    }
+
+    /// A new client for the next try, unless another request that used the same one has made it.
+    fn renew(&self) -> Result<()> {
+        let used = Arc::clone(&lock(&self.used));
+        self.asker.renew_from(&used)
     }
 
     /// How long the next try may take.
@@ -162,7 +181,7 @@ impl Tries<'_> {
         if self.is_first_of_two && failure.code == Code::TIMED_OUT {
             tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "trying again with a new client");
             self.is_first_of_two = false;
-            return self.asker.renew();
+            return self.renew();
         }
         // A time-out has used up the time of all tries.
         let helps = errors::is_transient(failure.code) && failure.code != Code::TIMED_OUT;
@@ -175,7 +194,7 @@ impl Tries<'_> {
         tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "trying again");
         tokio::time::sleep(pause).await;
         if [Code::NOT_COORDINATOR, Code::NOT_LEADER_OR_FOLLOWER, Code::FENCED_LEADER_EPOCH].contains(&failure.code) {
-            self.asker.renew()?;
+            self.renew()?;
         }
         Ok(())
     }
@@ -187,6 +206,7 @@ impl Tries<'_> {
 
     /// The error for the failure of a part of what was asked about.
     pub(super) fn error_of(&self, subject: impl ToString, failure: Failure) -> KafkaError {
-        self.asker.errors.error(subject, self.doing, failure, self.handle().observer().last_problem())
+        let problem = lock(&self.used).observer().last_problem();
+        self.asker.errors.error(subject, self.doing, failure, problem)
     }
 }

@@ -1,6 +1,6 @@
 //! A cluster, its backup, and its restores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,6 +173,8 @@ impl Recovery {
             anyway: asked.anyway.clone(),
             skip_damaged: false,
             times: Times::default(),
+            groups: Selection::of_names(["billing"]),
+            finish: BTreeSet::new(),
             log_level: LogLevel::Error,
         };
         Restore::new(Arc::new(target), Arc::new(self.bucket_for(chaos)), settings, self.clock.clone()).single_threaded()

@@ -22,9 +22,9 @@ unsafe extern "C" {
 }
 
 /// The words of Kafka's tools, by the numbers of its protocol; librdkafka has 0 for each that it does not know itself.
-const RESOURCES: &[&str] = &["UNKNOWN", "ANY", "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER"];
-const PATTERNS: &[&str] = &["UNKNOWN", "ANY", "MATCH", "LITERAL", "PREFIXED"];
-const OPERATIONS: &[&str] = &[
+pub(super) const RESOURCES: &[&str] = &["UNKNOWN", "ANY", "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER"];
+pub(super) const PATTERNS: &[&str] = &["UNKNOWN", "ANY", "MATCH", "LITERAL", "PREFIXED"];
+pub(super) const OPERATIONS: &[&str] = &[
     "UNKNOWN",
     "ANY",
     "ALL",
@@ -42,7 +42,7 @@ const OPERATIONS: &[&str] = &[
     "DESCRIBE_TOKENS",
     "TWO_PHASE_COMMIT",
 ];
-const PERMISSIONS: &[&str] = &["UNKNOWN", "ANY", "DENY", "ALLOW"];
+pub(super) const PERMISSIONS: &[&str] = &["UNKNOWN", "ANY", "DENY", "ALLOW"];
 
 impl Handle {
     /// DescribeAcls of all entries: one request. librdkafka drops the error of the answer: a refusal, and a cluster without an authorizer, look like
@@ -112,6 +112,11 @@ fn word(words: &[&str], number: c_int) -> String {
     word.map_or_else(|| number.to_string(), |word| (*word).to_owned())
 }
 
+/// The number of a word.
+pub(super) fn number(words: &[&str], word: &str) -> Option<c_int> {
+    words.iter().zip(0..).find(|(known, _)| **known == word).map(|(_, number)| number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +127,7 @@ mod tests {
         assert_eq!(word(OPERATIONS, 12), "IDEMPOTENT_WRITE");
         assert_eq!(word(PATTERNS, 4), "PREFIXED");
         assert_eq!(word(PERMISSIONS, 2), "DENY");
+        assert_eq!((number(RESOURCES, "CLUSTER"), number(OPERATIONS, "17")), (Some(4), None));
         assert_eq!((word(RESOURCES, 99), word(RESOURCES, -1)), ("99".to_owned(), "-1".to_owned()));
     }
 }

@@ -155,10 +155,14 @@ pub(super) fn list(partitions: &[TopicPartition], offset: Offset) -> Result<Topi
     Ok(list)
 }
 
-/// A list with one offset to be committed.
-pub(super) fn commit_list(partition: &TopicPartition, offset: &CommittedOffset) -> Result<TopicPartitionList, Failure> {
-    let mut list = TopicPartitionList::with_capacity(1);
-    add(&mut list, partition, Offset::Offset(offset.next), &offset.metadata)?;
+/// A list of offsets to be committed.
+pub(super) fn commit_list<'o>(
+    offsets: impl IntoIterator<Item = (&'o TopicPartition, &'o CommittedOffset)>,
+) -> Result<TopicPartitionList, Failure> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        add(&mut list, partition, Offset::Offset(offset.next), &offset.metadata)?;
+    }
     Ok(list)
 }
 

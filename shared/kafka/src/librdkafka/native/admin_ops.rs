@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::Offset;
 use rdkafka_sys::*;
 
-use super::admin::{Options, Pending, array, c_string, commit_list, list};
+use super::admin::{Options, Pending, array, c_string, list};
 use super::code::{Code, Failure};
 use super::handle::Handle;
 use super::message::{self, Message};
@@ -42,6 +42,9 @@ pub(crate) struct NativeNewTopic<'a> {
     pub(crate) replication_factor: i32,
     pub(crate) configs: &'a BTreeMap<String, String>,
 }
+
+/// The answer of a ListOffsets by time where no record is that late. (librdkafka has -1001 where nobody answered.)
+pub(crate) const NO_SUCH_RECORD: i64 = -1;
 
 /// The answer for one partition of an OffsetFetch; `None` where nothing is committed.
 pub(crate) type Committed = Result<Option<CommittedOffset>, Code>;
@@ -89,8 +92,8 @@ impl Handle {
         }))
     }
 
-    /// ListOffsets at `offset` (earliest or latest): one request for each broker that leads one of the partitions. A broker that does not
-    /// answer takes the whole `timeout`; its partitions fail with [`Code::TRANSPORT`].
+    /// ListOffsets at `offset` (earliest or latest, or [`Offset::Offset`] with a timestamp): one request for each broker that leads one of the partitions.
+    /// A broker that does not answer takes the whole `timeout`; its partitions fail with [`Code::TRANSPORT`]. [`NO_SUCH_RECORD`]: none is that late.
     pub(crate) async fn list_offsets(
         self: &Arc<Self>,
         partitions: &[TopicPartition],
@@ -98,6 +101,7 @@ impl Handle {
         read_committed: bool,
         timeout: Duration,
     ) -> Result<BTreeMap<TopicPartition, Result<i64, Code>>, Failure> {
+        let is_by_time = matches!(offset, Offset::Offset(_));
         let pending = {
             let list = list(partitions, offset)?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout).read_committed(read_committed)?;
@@ -114,6 +118,7 @@ impl Handle {
                 let element = rd_kafka_ListOffsetsResultInfo_topic_partition(*info);
                 // librdkafka forgets why a broker's own request failed, and leaves 'no error' beside an offset that is none.
                 let offset = code(element).check().map_err(|failure| failure.code).and_then(|()| match (*element).offset {
+                    NO_SUCH_RECORD if is_by_time => Ok(NO_SUCH_RECORD),
                     offset if offset < 0 => Err(Code::TRANSPORT),
                     offset => Ok(offset),
                 });
@@ -188,43 +193,6 @@ impl Handle {
             message::Entry::Failed(failure) => Some(failure),
             _ => None,
         })
-    }
-
-    /// OffsetCommit for `group`, from outside of it.
-    pub(crate) async fn commit(
-        self: &Arc<Self>,
-        group: &str,
-        partition: &TopicPartition,
-        offset: &CommittedOffset,
-        timeout: Duration,
-    ) -> Result<(), Failure> {
-        let pending = {
-            let group = c_string(group)?;
-            let list = commit_list(partition, offset)?;
-            let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout);
-            // SAFETY: a C string and a valid list, copied into the request object, which the request copies.
-            Pending::send(self, &options, |rk, options, queue| unsafe {
-                let mut request = rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
-                rd_kafka_AlterConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
-                rd_kafka_AlterConsumerGroupOffsets_destroy(request);
-            })
-        };
-        let event = pending.answer().await?;
-        let mut count = 0;
-        // SAFETY: an event of this request; what is read belongs to it.
-        unsafe {
-            let result = rd_kafka_event_AlterConsumerGroupOffsets_result(event.as_ptr());
-            for group in array(rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &raw mut count), count) {
-                let error = rd_kafka_group_result_error(*group);
-                if !error.is_null() {
-                    return Err(Failure::read(error));
-                }
-                for element in elements(rd_kafka_group_result_partitions(*group)) {
-                    code(element).check()?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 

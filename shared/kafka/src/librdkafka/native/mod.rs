@@ -19,10 +19,12 @@
 //! | `admin.rs`, `admin_ops.rs` | requests about topics and groups |
 //! | `metadata.rs`, `rights.rs` | which topics there are; what this user may do |
 //! | `cluster.rs`, `configs.rs`, `groups.rs`, `acls.rs`, `users.rs` | brokers, configs, consumer groups, access control lists, SCRAM users |
+//! | `group_changes.rs`, `acl_changes.rs` | what is changed of groups and access control lists; of configs: `configs.rs` |
 //! | `producer.rs` | records out, transactions |
 //! | `broker.rs` | the embedded broker |
 #![allow(unsafe_code)]
 
+mod acl_changes;
 mod acls;
 mod admin;
 mod admin_ops;
@@ -32,6 +34,7 @@ mod cluster;
 mod code;
 mod conf;
 mod configs;
+mod group_changes;
 mod groups;
 mod handle;
 mod header;
@@ -46,13 +49,15 @@ mod start;
 mod stream;
 mod users;
 
-pub(crate) use admin_ops::{Committed, NativeNewTopic};
+pub(crate) use acl_changes::{Known, Outcomes};
+pub(crate) use admin_ops::{Committed, NO_SUCH_RECORD, NativeNewTopic};
 pub(crate) use broker::Broker;
 pub(crate) use close::elsewhere;
 pub use close::wait_until_closed;
 pub(crate) use code::{Code, Failure};
 pub(crate) use conf::Conf;
 pub(crate) use configs::Entry as ConfigEntry;
+pub(crate) use group_changes::Changed;
 pub(crate) use groups::{Listed, Offsets};
 pub(crate) use handle::{Handle, Kind};
 pub(crate) use header::Malformed;

@@ -164,7 +164,7 @@ impl Producer {
         offset: &CommittedOffset,
         wait: Duration,
     ) -> Result<(), Failure> {
-        let (group, list) = (c_string(group)?, commit_list(partition, offset)?);
+        let (group, list) = (c_string(group)?, commit_list([(partition, offset)])?);
         // SAFETY: a C string, a valid instance and list; the group metadata is ours and destroyed after use; the error, if any, is ours.
         unsafe {
             let metadata = rd_kafka_consumer_group_metadata_new(group.as_ptr());

@@ -29,7 +29,7 @@ async fn commit(settings: &KafkaSettings, group: &str, topic: &str, offsets: &[(
 /// Commits for any group, with one client.
 async fn commit_for(source: &RdKafkaSource, group: &str, partition: &TopicPartition, offset: &CommittedOffset) {
     let mut tries = source.asker.tries(group, Doing::Commit);
-    while let Err(failure) = tries.handle().commit(group, partition, offset, LONG).await {
+    while let Err(failure) = tries.handle().commit(group, [(partition, offset)], LONG).await {
         tries.again(failure).await.unwrap();
     }
 }

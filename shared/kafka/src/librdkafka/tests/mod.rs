@@ -12,6 +12,7 @@ macro_rules! real {
 }
 
 mod administration;
+mod changes;
 mod embedded;
 mod faults;
 mod help;
