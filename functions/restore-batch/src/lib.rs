@@ -14,7 +14,7 @@
 //! 4. `replay.rs`: verified records are written; each transaction takes its progress along. The checkpoint follows every few seconds.
 //! 5. `end.rs`: a partition at its cut is marked, and when all are, that is noted for good.
 //!
-//! `finish/` does what is left for the applications when all records are there; `translate` says where single offsets went.
+//! `finish/` does what is left for the applications when all records are there; `translate/` says where offsets of the source are in the target.
 //! `plan.rs` does the first step alone, and writes nothing. `together.rs` sends requests about many topics at the same time.
 
 mod archives;
@@ -65,6 +65,7 @@ use missing::Known;
 pub use plan::{Plan, PlannedTopic};
 pub use report::{DonePartitions, PartitionReport, RestoreReport, TopicReport};
 use target::TargetTopic;
+pub use translate::{Place, SourceOffset, TranslatedOffset};
 use work::Work;
 
 /// The handler: made once for a process, used for any number of invocations, also at the same time.

@@ -1,6 +1,6 @@
 //! One source partition: what comes next of it, and the writer that takes it.
 
-use archive::catalog::{Done, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, names, pair};
+use archive::catalog::{Done, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Spans, names, pair};
 use archive::{Error, Result};
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use kernel::clock::{Millis, age};
@@ -13,9 +13,6 @@ use crate::pace::Pace;
 use crate::progress::Committed;
 use crate::replay::Open;
 use crate::topic::TopicRestore;
-
-/// A checkpoint is written when more spans than this wait for one: they stand in a commit's metadata, which has 4,096 bytes.
-const SPANS_BETWEEN_CHECKPOINTS: usize = 24;
 
 /// With transactions, which take the progress along, a checkpoint is for those who look, and for the day that Kafka forgets the progress. (One
 /// behind each transaction where kills beside each step are tested.)
@@ -36,8 +33,10 @@ pub(crate) enum WriterState {
     /// It was not opened by this invocation: the checkpoint in the bucket says nothing of it.
     Unopened,
     Open(Box<dyn RecordWriter>),
-    /// It was given up with what was not committed.
-    GivenUp,
+    /// It was given up with what was not committed. `leaves_records`: without transactions some of that can be in the target.
+    GivenUp {
+        leaves_records: bool,
+    },
     /// A commit was asked for and nobody knows what became of it.
     InDoubt,
 }
@@ -289,25 +288,33 @@ impl<'r> PartitionRestore<'r> {
             self.topic.confirm(self.committed.checkpoint.records).await?;
         }
         let before = self.reached.clone();
-        match committed.as_ref().and_then(|committed| RestoreCommit::read(committed, &identity.run)) {
+        let found = committed.as_ref().and_then(|committed| RestoreCommit::read(committed, &identity.run));
+        // Of what was skipped since the checkpoint nothing is in the target, as far as it is known what is there.
+        let is_certain = match &self.writer {
+            WriterState::GivenUp { leaves_records } => !leaves_records,
+            _ => found.is_some() || self.committed.checkpoint.settled,
+        };
+        match found {
             Some(commit) => {
-                self.reached = before.clone().merge(commit.progress);
                 let checkpoint = &mut self.committed.checkpoint;
                 checkpoint.records = checkpoint.records.max(commit.records);
-                checkpoint.note(commit.spans);
+                checkpoint.bytes = checkpoint.bytes.max(commit.bytes);
+                self.committed.pending.unite(&commit.spans);
+                checkpoint.progress = checkpoint.progress.clone().merge(commit.progress.clone());
+                self.reached = before.merge(commit.progress);
             }
             None if settings.delivery == Delivery::ExactlyOnce => {
                 if !self.committed.checkpoint.settled {
                     self.refuse_lost_progress(&name.id)?;
                 }
-                let records = self.committed.checkpoint.records;
-                writer.commit(&RestoreCommit::new(&identity.run, before.clone(), records, &[]).to_committed()).await?;
+                let (records, bytes) = (self.committed.checkpoint.records, self.committed.checkpoint.bytes);
+                writer.commit(&RestoreCommit::new(&identity.run, before, records, bytes).to_committed()).await?;
             }
             None => {}
         }
         self.writer = WriterState::Open(writer);
         self.committed.checkpoint.run.clone_from(&identity.run);
-        self.committed.checkpoint.progress = self.reached.clone();
+        self.committed.go_past(&self.reached, is_certain);
         self.save(false).await
     }
 
@@ -330,11 +337,14 @@ impl<'r> PartitionRestore<'r> {
 
     /// Commits what was written since the last commit, if anything was.
     pub(crate) async fn commit_open(&mut self) -> Result<()> {
-        if !self.is_open() {
+        match self.writer {
+            WriterState::Open(_) if self.reached != self.committed.checkpoint.progress => return self.commit().await,
+            WriterState::Open(_) => {}
             // What was written was given up with it; what was left out is not.
-            self.committed.checkpoint.progress = self.reached.clone();
+            WriterState::GivenUp { leaves_records } => self.committed.go_past(&self.reached, !leaves_records),
+            WriterState::Unopened | WriterState::InDoubt => self.committed.go_past(&self.reached, false),
         }
-        if self.reached == self.committed.checkpoint.progress { Ok(()) } else { self.commit().await }
+        Ok(())
     }
 
     /// Waits until everything written is with the brokers, and commits it together with the progress.
@@ -345,25 +355,34 @@ impl<'r> PartitionRestore<'r> {
             self.save(false).await?;
         }
         let identity = &topic.known().await?.identity;
-        let WriterState::Open(writer) = &mut self.writer else { return Err(Error::bug("commit without a writer")) };
         let before = topic.restore.clock.now();
-        let written = writer.flush().await?;
-        let open = std::mem::take(&mut self.open);
-        if identity.choice.strategy == PartitionStrategy::Same {
-            self.committed.pending_spans.extend(pair(&open.sources, &written));
+        {
+            let WriterState::Open(writer) = &mut self.writer else { return Err(Error::bug("commit without a writer")) };
+            // Noted with the records, which are committed later should anything fail before.
+            self.open.written.extend(writer.flush().await?);
         }
-        let in_all = self.committed.checkpoint.records + open.records;
-        let commit = RestoreCommit::new(&identity.run, self.reached.clone(), in_all, &self.committed.pending_spans);
-        if let Err(error) = writer.commit(&commit.to_committed()).await {
+        let spans = if identity.choice.strategy == PartitionStrategy::Same { self.open_spans() } else { Spans::default() };
+        let in_all = (self.committed.checkpoint.records + self.open.records, self.committed.checkpoint.bytes + self.open.bytes as u64);
+        let commit = RestoreCommit::new(&identity.run, self.reached.clone(), in_all.0, in_all.1);
+        let mut with_spans = commit.clone().with(self.with_pending(&spans));
+        if !with_spans.fits() && !self.committed.pending.is_empty() {
+            self.save(false).await?;
+            with_spans = commit.with(spans.clone());
+        }
+        let open = std::mem::take(&mut self.open);
+        let WriterState::Open(writer) = &mut self.writer else { return Err(Error::bug("commit without a writer")) };
+        if let Err(error) = writer.commit(&with_spans.to_committed()).await {
             self.writer = WriterState::InDoubt;
             return Err(error.into());
         }
+        // Not before: the records of a transaction that failed are nowhere.
+        self.committed.pending.unite(&spans);
         if open.records > 0 {
             self.pace.took(open.bytes, open.waited + topic.restore.clock.now() - before);
         }
         let offsets = u64::try_from(self.reached.next - self.committed.checkpoint.progress.next).unwrap_or(0);
         self.committed.checkpoint.progress = self.reached.clone();
-        self.committed.checkpoint.records = in_all;
+        (self.committed.checkpoint.records, self.committed.checkpoint.bytes) = in_all;
         lock(&topic.report).wrote(self.partition, open.records, open.left_out);
         for location in &open.finished {
             tracing::info!("restore successful of file {location}");
@@ -381,12 +400,24 @@ impl<'r> PartitionRestore<'r> {
         }
         // Without transactions the checkpoint is the only progress there is.
         let is_due = topic.restore.settings.delivery == Delivery::AtLeastOnce
-            || self.committed.pending_spans.len() >= SPANS_BETWEEN_CHECKPOINTS
+            || !with_spans.fits()
             || age(self.committed.checkpoint.at, topic.restore.clock.now()) >= BETWEEN_CHECKPOINTS;
         if is_due {
             self.save(false).await?;
         }
         Ok(())
+    }
+
+    /// Where the records are that the next commit takes along.
+    fn open_spans(&self) -> Spans {
+        let covered = self.committed.checkpoint.progress.next..self.reached.next;
+        pair(covered, &self.open.sources, &self.open.written).into_iter().collect()
+    }
+
+    fn with_pending(&self, spans: &Spans) -> Spans {
+        let mut all = self.committed.pending.clone();
+        all.unite(spans);
+        all
     }
 
     /// Writes the checkpoint, and takes over what another invocation wrote in between. `settled`: nothing will be committed behind it.

@@ -1,6 +1,6 @@
 //! How far a source partition is: what is committed, and the checkpoint object that follows it.
 
-use archive::catalog::{Checkpoint, Gap, GapReason, Span, names};
+use archive::catalog::{Checkpoint, Gap, GapReason, RestoreProgress, Span, Spans, names};
 use archive::{Error, Result};
 use kafka::Delivery;
 use store::{StoreError, StoreErrorKind, Version};
@@ -16,8 +16,8 @@ pub(crate) struct Committed<'r> {
     partition: i32,
     pub(crate) checkpoint: Checkpoint,
     version: Option<Version>,
-    /// Spans that no checkpoint tells of yet.
-    pub(crate) pending_spans: Vec<Span>,
+    /// Spans of what is committed that no checkpoint in the bucket tells of yet.
+    pub(crate) pending: Spans,
     /// Whether something was left out that no checkpoint tells of yet.
     pub(crate) is_untold: bool,
 }
@@ -33,7 +33,7 @@ impl<'r> Committed<'r> {
             }
             None => (Checkpoint::new(partition), None),
         };
-        Ok(Self { topic, partition, checkpoint, version, pending_spans: Vec::new(), is_untold: false })
+        Ok(Self { topic, partition, checkpoint, version, pending: Spans::default(), is_untold: false })
     }
 
     /// Notes what was left out, for the report and for good.
@@ -64,6 +64,14 @@ impl<'r> Committed<'r> {
         }
     }
 
+    /// Notes how far the restore is without a commit: what it went past was skipped. `is_certain`: no record of that is in the target.
+    pub(crate) fn go_past(&mut self, reached: &RestoreProgress, is_certain: bool) {
+        if is_certain {
+            self.pending.add(Span::nothing(self.checkpoint.progress.next, reached.next));
+        }
+        self.checkpoint.progress = reached.clone();
+    }
+
     /// Writes the checkpoint. Another invocation can have written one in between: with transactions the two are merged, because each tells
     /// of committed records only; without, two at once would write records twice, and this one stops. `settled`: nothing will be committed
     /// behind it.
@@ -72,13 +80,15 @@ impl<'r> Committed<'r> {
         let (store, id, folder) = (restore.store.as_ref(), restore.id(), &self.topic.source.folder);
         self.checkpoint.settled = settled;
         for _ in 0..TRIES {
-            self.checkpoint.note(std::mem::take(&mut self.pending_spans));
+            // They stay pending until they are in the bucket: the next commit takes them along.
+            self.checkpoint.spans.unite(&self.pending);
             self.checkpoint.put_spans_away(store, id, folder).await?;
             self.checkpoint.at = restore.clock.now();
             match self.checkpoint.save(store, id, folder, self.version.as_ref()).await {
                 Ok(version) => {
                     self.version = Some(version);
                     self.is_untold = false;
+                    self.pending = Spans::default();
                     return Ok(());
                 }
                 Err(StoreError { kind: StoreErrorKind::Changed | StoreErrorKind::AlreadyExists, .. }) => self.merge_newer().await?,
@@ -107,7 +117,8 @@ impl<'r> Committed<'r> {
             self.checkpoint.settled &= mine.settled;
             self.checkpoint.progress = self.checkpoint.progress.clone().merge(mine.progress);
             self.checkpoint.records = self.checkpoint.records.max(mine.records);
-            self.checkpoint.note(mine.spans);
+            self.checkpoint.bytes = self.checkpoint.bytes.max(mine.bytes);
+            self.checkpoint.spans.unite(&mine.spans);
             self.checkpoint.gaps = std::mem::take(&mut self.checkpoint.gaps).merge(mine.gaps);
             for what in mine.skipped {
                 self.skip(what);

@@ -3,7 +3,7 @@
 use archive::catalog::{Gap, SegmentEntry};
 use archive::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
 use archive::{Error, Result};
-use kafka::Queued;
+use kafka::{Delivery, Queued, Written};
 use kernel::clock::Millis;
 use kernel::record::Record;
 
@@ -27,6 +27,8 @@ pub(crate) struct Open {
     pub(crate) waited: Millis,
     /// Source offsets in it, as (first, count) where they follow each other.
     pub(crate) sources: Vec<(i64, i64)>,
+    /// Where they went, as far as the brokers have them.
+    pub(crate) written: Vec<Written>,
     since: Option<Millis>,
     /// Where the segments and archives are that end in it.
     pub(crate) finished: Vec<String>,
@@ -237,7 +239,8 @@ impl PartitionRestore<'_> {
             return self.commit_open().await;
         }
         let before = self.committed.checkpoint.progress.clone();
-        (self.writer, self.open, self.reached) = (WriterState::GivenUp, Open::default(), before);
+        let leaves_records = self.topic.restore.settings.delivery == Delivery::AtLeastOnce && self.open.records > 0;
+        (self.writer, self.open, self.reached) = (WriterState::GivenUp { leaves_records }, Open::default(), before);
         Ok(())
     }
 

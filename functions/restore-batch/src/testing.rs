@@ -197,7 +197,7 @@ impl RecordWriter for Writer {
 
     async fn flush(&mut self) -> Result<Vec<Written>> {
         let first = i64::try_from(self.fake.topic().records.len()).unwrap();
-        Ok(vec![Written { partition: 0, first, count: i64::try_from(self.open.len()).unwrap() }])
+        Ok(vec![Written { partition: 0, first: Some(first), count: i64::try_from(self.open.len()).unwrap() }])
     }
 
     async fn commit(&mut self, progress: &CommittedOffset) -> Result<()> {

@@ -202,7 +202,8 @@ pub trait RecordWriter: Debug + Send {
     /// Waits until the queue has room again.
     async fn room(&mut self) -> Result<()>;
 
-    /// Waits until the brokers have every queued record, and returns where they went, in the order of writing for each partition.
+    /// Waits until the brokers have every queued record, and returns where they went, in the order of writing for each partition. All of
+    /// them: those of unknown place are in it, where they were written.
     ///
     /// # Errors
     /// [`KafkaErrorKind::Fenced`] when a newer writer of the same name took over: stop, write nothing more.
@@ -225,13 +226,28 @@ pub enum Queued {
     Full,
 }
 
-/// `count` records stand one after another in `partition` from offset `first` on.
+/// `count` records that were written one after another to `partition`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// Partition of the target.
     pub partition: i32,
-    /// Offset of the first.
-    pub first: i64,
-    /// How many follow each other without a hole.
+    /// Offset of the first; the others follow it without a hole. `None`: no broker said where they are.
+    pub first: Option<i64>,
+    /// How many.
     pub count: i64,
+}
+
+impl Written {
+    /// The offset after the last of them, where that is known.
+    pub fn end(&self) -> Option<i64> {
+        self.first.map(|first| first + self.count)
+    }
+
+    /// Adds one more record to the last of these runs, or begins another: `offset` is where it is, where that is known.
+    pub fn add(runs: &mut Vec<Self>, partition: i32, offset: Option<i64>) {
+        match runs.last_mut() {
+            Some(run) if run.partition == partition && run.end() == offset => run.count += 1,
+            _ => runs.push(Self { partition, first: offset, count: 1 }),
+        }
+    }
 }

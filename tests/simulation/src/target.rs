@@ -205,10 +205,7 @@ impl SimWriter {
                 Delivery::ExactlyOnce => Entry::Open(value, self.name.id.clone()),
                 Delivery::AtLeastOnce => Entry::Record(value),
             });
-            match self.written.iter_mut().rev().find(|written| written.partition == partition) {
-                Some(last) if last.first + last.count == first => last.count += 1,
-                _ => self.written.push(Written { partition, first, count: 1 }),
-            }
+            Written::add(&mut self.written, partition, Some(first));
         }
         Ok(())
     }

@@ -207,7 +207,7 @@ impl RecordWriter for Writer {
         let ends = &state.topics[&self.name.topic].partitions;
         let written = |(partition, count): (&i32, &i64)| Written {
             partition: *partition,
-            first: ends[usize::try_from(*partition).unwrap()],
+            first: Some(ends[usize::try_from(*partition).unwrap()]),
             count: *count,
         };
         Ok(self.open.iter().map(written).collect())

@@ -12,7 +12,7 @@ locals {
 
   # As the program has them; tests compare them with it.
   internal_topics = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
-  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress"]
+  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress", "group-offsets", "configs"]
 
   restore_kafka = var.restore_kafka == null ? var.kafka : var.restore_kafka
   restore_id    = var.restore == null ? null : coalesce(var.restore.id, local.default_restore_id, "@")
@@ -76,6 +76,9 @@ locals {
     NUMBER_OF_KAFKA_THREADS     = tostring(var.restore.threads)
     MAX_SEGMENTS_PER_INVOCATION = tostring(var.restore.max_segments)
     RESTORE_REPLICATION_FACTOR  = var.restore.replication_factor == null ? null : tostring(var.restore.replication_factor)
+    RESTORE_GROUPS              = local.all_restored_groups ? null : local.restored_group_lists.included
+    RESTORE_EXCLUDE_GROUPS      = length(var.restore.exclude_groups) == 0 ? null : local.restored_group_lists.excluded
+    RESTORE_FINISH              = length(var.restore.finish) == 0 ? null : join(",", var.restore.finish)
     RESTORE_ANYWAY              = length(var.restore.anyway) == 0 ? null : join(",", var.restore.anyway)
     RESTORE_FROM                = var.restore.from
     RESTORE_UNTIL               = var.restore.until

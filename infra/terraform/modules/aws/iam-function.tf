@@ -117,6 +117,34 @@ data "aws_iam_policy_document" "msk" {
     }
   }
 
+  # What a restore does once all is there; where it is not asked to, none of it.
+  dynamic "statement" {
+    for_each = contains(local.grants[each.key].finish, "groups") ? [local.grants[each.key].finished_groups] : []
+    content {
+      sid       = "FinishGroups"
+      actions   = local.actions[each.key].finish_group
+      resources = [for group in statement.value : "${each.value["group"]}/${group}"]
+    }
+  }
+  dynamic "statement" {
+    for_each = contains(local.grants[each.key].finish, "configs") ? [local.grants[each.key].topics] : []
+    content {
+      sid       = "FinishTopics"
+      actions   = local.actions[each.key].finish_topic
+      resources = [for topic in statement.value : "${each.value["topic"]}/${topic}"]
+    }
+  }
+  dynamic "statement" {
+    for_each = length(setintersection(local.grants[each.key].finish, ["groups", "acls"])) == 0 ? [] : [true]
+    content {
+      sid = "FinishCluster"
+      actions = concat(
+        local.actions[each.key].finish_cluster, contains(local.grants[each.key].finish, "acls") ? local.actions[each.key].finish_acls : []
+      )
+      resources = [local.functions[each.key].kafka.msk_cluster_arn]
+    }
+  }
+
   dynamic "statement" {
     for_each = length(local.grants[each.key].transactions) == 0 ? [] : [local.grants[each.key].transactions]
     content {

@@ -27,6 +27,8 @@ locals {
         var.backup.snapshot_seconds == 0 ? []
         : anytrue([for group in var.backup.consumer_groups : startswith(group, "^")]) ? ["*"] : var.backup.consumer_groups
       )
+      finish          = []
+      finished_groups = []
     }
     restore = var.restore == null ? null : {
       # The generations of the topics, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
@@ -48,6 +50,9 @@ locals {
       described_groups = []
       groups           = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
       transactions     = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
+      # What is done once all is restored.
+      finish          = contains(var.restore.finish, "all") ? ["groups", "configs", "acls"] : var.restore.finish
+      finished_groups = anytrue([for group in var.restore.groups : startswith(group, "^")]) ? ["*"] : var.restore.groups
     }
   }
 

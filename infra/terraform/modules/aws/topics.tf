@@ -36,6 +36,13 @@ locals {
   not_restored      = try(var.restore.exclude_topics, [])
   not_restored_list = anytrue([for entry in local.not_restored : strcontains(entry, ",")]) ? jsonencode(local.not_restored) : join(",", local.not_restored)
 
+  # RESTORE_GROUPS and RESTORE_EXCLUDE_GROUPS, as CONSUMER_GROUPS.
+  all_restored_groups = jsonencode(try(var.restore.groups, ["*"])) == "[\"*\"]"
+  restored_group_lists = {
+    for list, entries in { included = try(var.restore.groups, []), excluded = try(var.restore.exclude_groups, []) } :
+    list => anytrue([for entry in entries : strcontains(entry, ",") || startswith(entry, "[")]) ? jsonencode(entries) : join(",", entries)
+  }
+
   # Of the whole of one topic, as the program makes it. Another choice of the same topic has another one.
   default_restore_id = try(
     length(local.restored) == 1 && var.restore.as_of == null && var.restore.partitions == null

@@ -251,7 +251,10 @@ variable "restore" {
     - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
     - max_segments: segments of one invocation; 0 is until done or out of time (MAX_SEGMENTS_PER_INVOCATION).
     - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR). Default: the original's, as far as there are brokers.
-    - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired, missing and behind of the backup, lost-progress (RESTORE_ANYWAY).
+    - groups: consumer groups that get their offsets when `finish` has groups: names, globs and regular expressions (RESTORE_GROUPS).
+    - exclude_groups: groups that do not, written in the same way (RESTORE_EXCLUDE_GROUPS).
+    - finish: what is done once all is restored: groups, configs, acls, or all (RESTORE_FINISH). Rights that the Kafka user then needs, besides those of a restore: with groups, Read and Describe on the groups, Read on the topics; with configs, AlterConfigs and DescribeConfigs on the topics; with acls, Alter and Describe on the cluster. With MSK_IAM the role has them.
+    - anyway: checks that only warn: retention, timestamps, compaction and not-empty of the target, expired, missing and behind of the backup, lost-progress; of finish: retention, group-offsets and configs (RESTORE_ANYWAY).
     - skip_damaged: true goes on behind a damaged segment and records what was skipped (SKIP_DAMAGED).
   EOT
   type = object({
@@ -274,6 +277,9 @@ variable "restore" {
     threads            = optional(number, 4)
     max_segments       = optional(number, 0)
     replication_factor = optional(number)
+    groups             = optional(list(string), ["*"])
+    exclude_groups     = optional(list(string), [])
+    finish             = optional(list(string), [])
     anyway             = optional(list(string), [])
     skip_damaged       = optional(bool, false)
   })
@@ -375,6 +381,42 @@ variable "restore" {
   validation {
     condition     = try(var.restore.replication_factor, null) == null ? true : var.restore.replication_factor >= 1 && floor(var.restore.replication_factor) == var.restore.replication_factor
     error_message = "restore.replication_factor must be a whole number, 1 or more."
+  }
+  validation {
+    condition     = var.restore == null ? true : length(var.restore.groups) > 0
+    error_message = "restore.groups must name at least one group; [\"*\"] is all of them."
+  }
+  validation {
+    condition = var.restore == null ? true : alltrue([
+      for entry in concat(var.restore.groups, var.restore.exclude_groups) : entry == trimspace(entry) && entry != "" && !can(regex("[[:cntrl:]]", entry))
+    ])
+    error_message = "restore.groups and exclude_groups must hold names of groups, globs and regular expressions, without control characters and without space at either end."
+  }
+  validation {
+    condition = var.restore == null ? true : alltrue([
+      for entry in concat(var.restore.groups, var.restore.exclude_groups) : startswith(entry, "^") ? can(regexall(entry, "")) && !can(regex(local.unknown_class, entry)) : true
+    ])
+    error_message = "restore.groups and exclude_groups have an entry that begins with ^ and is not a regular expression that the program knows. Correct it; it knows no classes such as \\p{L} and no quotes (\\Q)."
+  }
+  validation {
+    condition     = var.restore == null ? true : alltrue([for entries in [var.restore.groups, var.restore.exclude_groups] : length(distinct(entries)) == length(entries)])
+    error_message = "restore.groups or exclude_groups names a group twice."
+  }
+  validation {
+    condition     = var.restore == null ? true : length(setintersection(var.restore.groups, var.restore.exclude_groups)) == 0
+    error_message = "restore.exclude_groups excludes what restore.groups names. Remove it from one of the two."
+  }
+  validation {
+    condition     = var.restore == null ? true : length(setsubtract(var.restore.finish, ["groups", "configs", "acls", "all"])) == 0
+    error_message = "restore.finish may name groups, configs, acls, or all."
+  }
+  validation {
+    condition     = try(length(var.restore.finish), 0) == 0 ? true : var.restore.as_of != null || length(var.restore.backup_topics) > 1 || can(regex("^\\^|[*?]", join("", var.restore.backup_topics)))
+    error_message = "restore.finish needs a restore that ends by itself: set as_of, or restore several topics. One topic without as_of follows its backup, and finish never begins."
+  }
+  validation {
+    condition     = length(setintersection(try(var.restore.finish, []), ["groups", "all"])) == 0 ? true : var.restore.partition_strategy == "same" && var.restore.from == null && var.restore.until == null
+    error_message = "restore.finish cannot give groups their offsets with partition_strategy random or key, or with from or until. Remove those, or name only configs and acls."
   }
   validation {
     condition     = try(length(setsubtract(var.restore.anyway, local.restore_checks)) == 0, true)

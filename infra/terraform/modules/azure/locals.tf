@@ -23,7 +23,7 @@ locals {
 
   # As the program has them; tests compare them with it.
   internal_topics = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
-  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress"]
+  restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress", "group-offsets", "configs"]
 
   # NCRONTAB: second, minute, hour, day, month, day of week; each of them values, ranges (1-5) and steps (*/5), with commas between.
   # https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions

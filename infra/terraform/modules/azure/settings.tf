@@ -50,6 +50,9 @@ locals {
       RESTORE_PARTITION_STRATEGY  = var.restore.partition_strategy
       DELIVERY                    = var.restore.delivery
       RESTORE_REPLICATION_FACTOR  = var.restore.replication_factor == null ? null : tostring(var.restore.replication_factor)
+      RESTORE_GROUPS              = local.all_restored_groups ? null : local.restored_group_lists.included
+      RESTORE_EXCLUDE_GROUPS      = length(var.restore.exclude_groups) == 0 ? null : local.restored_group_lists.excluded
+      RESTORE_FINISH              = length(var.restore.finish) == 0 ? null : join(",", sort(var.restore.finish))
       RESTORE_ANYWAY              = length(var.restore.anyway) == 0 ? null : join(",", sort(var.restore.anyway))
       RESTORE_FROM                = var.restore.from
       RESTORE_UNTIL               = var.restore.until

@@ -33,4 +33,11 @@ locals {
   restored_list     = anytrue([for entry in local.restored : strcontains(entry, ",")]) ? jsonencode(local.restored) : join(",", local.restored)
   not_restored      = try(var.restore.exclude_topics, [])
   not_restored_list = anytrue([for entry in local.not_restored : strcontains(entry, ",")]) ? jsonencode(local.not_restored) : join(",", local.not_restored)
+
+  # RESTORE_GROUPS and RESTORE_EXCLUDE_GROUPS, as CONSUMER_GROUPS.
+  all_restored_groups = jsonencode(try(var.restore.groups, ["*"])) == "[\"*\"]"
+  restored_group_lists = {
+    for list, entries in { included = try(var.restore.groups, []), excluded = try(var.restore.exclude_groups, []) } :
+    list => anytrue([for entry in entries : strcontains(entry, ",") || startswith(entry, "[")]) ? jsonencode(entries) : join(",", entries)
+  }
 }

@@ -51,6 +51,28 @@ pub async fn find_following(store: &dyn ObjectStore, folder: &str, partition: i3
     }
 }
 
+/// The last segment that starts at `offset` or below. It looks back in strides that grow: a few requests, however long the chain is.
+///
+/// # Errors
+/// What the store says.
+pub async fn find_at(store: &dyn ObjectStore, folder: &str, partition: i32, offset: i64) -> Result<Option<SegmentEntry>> {
+    let mut back: i64 = 1_000;
+    loop {
+        let from = offset.saturating_sub(back).max(0);
+        let (mut found, mut after) = (None, Some(names::before_segment(folder, partition, from)));
+        while let Some(name) = after {
+            let (entries, more) = list_segments(store, folder, partition, &name).await?;
+            let is_past = entries.last().is_some_and(|last| last.start > offset);
+            found = entries.into_iter().rfind(|entry| entry.start <= offset).or(found);
+            after = more.filter(|_| !is_past);
+        }
+        if found.is_some() || from == 0 {
+            return Ok(found);
+        }
+        back = back.saturating_mul(16);
+    }
+}
+
 /// One page of segments that start at `from` or above, and where to go on.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::cmp::max;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use kafka::CommittedOffset;
 use kernel::clock::Millis;
 use kernel::failpoint;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::Result;
-use crate::catalog::{Gaps, Span, names};
+use crate::catalog::{Gaps, KeptSpans, Spans, names};
 
 /// Version of checkpoints and of the progress beside committed offsets.
 pub const RESTORE_FORMAT: u32 = 1;
@@ -17,8 +18,11 @@ pub const RESTORE_FORMAT: u32 = 1;
 /// Brokers take 4,096 bytes beside an offset (`offset.metadata.max.bytes`).
 const LARGEST_METADATA: usize = 4000;
 
-/// Runs in an object of their own.
+/// Spans in an object of their own.
 const SPANS: usize = 500;
+
+/// Objects with spans that are read at the same time.
+const READS_AT_ONCE: usize = 8;
 
 /// What has been restored of one source partition. It only ever grows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -70,16 +74,19 @@ pub struct Checkpoint {
     pub settled: bool,
     /// Records written, as far as this checkpoint knows.
     pub records: u64,
+    /// Their bytes, each in a batch of its own and without compression: what the target's logs have of them is less, as a rule.
+    #[serde(default)]
+    pub bytes: u64,
     /// Segments, archives or stretches of offsets that were skipped because they are damaged or missing, when the user asked for that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
     /// What the backup had lost before it read it, as far as this restore is.
     #[serde(default, skip_serializing_if = "Gaps::is_none")]
     pub gaps: Gaps,
-    /// Where source offsets went, for the translation of consumer groups' offsets: the newest spans, the others stand in objects of their
-    /// own. Empty unless every record went to its own partition.
-    #[serde(rename = "runs", default, skip_serializing_if = "Vec::is_empty")]
-    pub spans: Vec<Span>,
+    /// Where source offsets went, for the translation of consumer groups' offsets: the newest spans, the others are in objects of their own
+    /// ([`KeptSpans`]). Empty unless every record went to its own partition.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub spans: Spans,
     /// When it was written.
     pub at: Millis,
 }
@@ -94,9 +101,10 @@ impl Checkpoint {
             progress: RestoreProgress::default(),
             settled: true,
             records: 0,
+            bytes: 0,
             skipped: vec![],
             gaps: Gaps::default(),
-            spans: vec![],
+            spans: Spans::default(),
             at: 0,
         }
     }
@@ -164,41 +172,29 @@ impl Checkpoint {
         Ok(replaced)
     }
 
-    /// Notes where records went. Neighbours in step are joined; what is known already, because the metadata of a commit tells of it a second
-    /// time, is not noted again.
-    pub fn note(&mut self, spans: impl IntoIterator<Item = Span>) {
-        for span in spans {
-            let Some(last) = self.spans.last_mut() else {
-                self.spans.push(span);
-                continue;
-            };
-            let Some(span) = span.behind(last.to) else { continue };
-            if span.continues(last) {
-                last.to = span.to;
-                last.count += span.count;
-            } else {
-                self.spans.push(span);
-            }
-        }
-    }
-
-    /// Moves older spans into objects of their own, which are never replaced: whoever does it finds the same spans. The last span stays, since it
-    /// may still grow.
+    /// Moves older spans into objects of their own, which are never replaced. The last span stays, since it may still grow.
     ///
     /// # Errors
     /// What the store says; then the spans stay.
     pub async fn put_spans_away(&mut self, store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<(), StoreError> {
         while self.spans.len() > SPANS {
-            let name = names::spans(restore_id, folder, self.partition, self.spans[0].from);
-            let body = serde_json::to_vec(&self.spans[..SPANS])
-                .map_err(|error| StoreError::new(StoreErrorKind::Other, store.location(&name), error.to_string()))?;
-            match store.create(&name, body.into()).await {
-                Ok(_) | Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => {}
-                Err(error) => return Err(error),
-            }
-            self.spans.drain(..SPANS);
+            KeptSpans::put(&self.run, self.spans.first(SPANS), store, restore_id, folder, self.partition).await?;
+            self.spans.take_first(SPANS);
         }
         Ok(())
+    }
+
+    /// All that is known of where records went: what is here, and in the objects beside it. Read the checkpoint first, since spans move from it to those.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn all_spans(&self, store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<Spans> {
+        let names = KeptSpans::names(store, restore_id, folder, self.partition).await?;
+        let load = names.into_iter().map(|name| async move { KeptSpans::load(store, &name).await });
+        let kept: Vec<KeptSpans> = stream::iter(load).buffered(READS_AT_ONCE).try_collect().await?;
+        let mut all = self.spans.clone();
+        kept.iter().filter(|kept| kept.run == self.run).for_each(|kept| all.unite(&kept.spans));
+        Ok(all)
     }
 }
 
@@ -216,29 +212,51 @@ pub struct RestoreCommit {
     /// Records written until then, as far as the checkpoint before it knew.
     #[serde(default)]
     pub records: u64,
-    /// Spans since the last checkpoint: a kill between the transaction and the checkpoint loses none.
-    #[serde(rename = "runs", default, skip_serializing_if = "Vec::is_empty")]
-    pub spans: Vec<Span>,
+    /// Their bytes: see [`Checkpoint::bytes`].
+    #[serde(default)]
+    pub bytes: u64,
+    /// Spans since the last checkpoint: a kill between the transaction and the checkpoint loses none of them that fit.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub spans: Spans,
 }
 
 impl RestoreCommit {
     /// What the names of groups that hold a restore's progress begin with, and its transactional ids.
     pub const GROUPS: &str = "kafka-backup-restore.";
 
-    /// Of the restore `run`, which is so far, with the spans that no checkpoint tells of yet.
-    pub fn new(run: &str, progress: RestoreProgress, records: u64, spans: &[Span]) -> Self {
-        Self { version: RESTORE_FORMAT, run: run.to_owned(), progress, records, spans: spans.to_vec() }
+    /// Of the restore `run`, which is so far, without spans.
+    pub fn new(run: &str, progress: RestoreProgress, records: u64, bytes: u64) -> Self {
+        Self { version: RESTORE_FORMAT, run: run.to_owned(), progress, records, bytes, spans: Spans::default() }
     }
 
-    /// What to commit. Of the spans as many as fit, for they only matter when the checkpoint does not follow.
-    pub fn to_committed(mut self) -> CommittedOffset {
-        loop {
-            let metadata = serde_json::to_string(&self).unwrap_or_default();
-            if metadata.len() <= LARGEST_METADATA || self.spans.is_empty() {
-                return CommittedOffset { next: self.progress.next, metadata };
-            }
-            self.spans.truncate(self.spans.len() / 2);
+    /// The same with the spans that no checkpoint tells of yet.
+    #[must_use]
+    pub fn with(self, spans: Spans) -> Self {
+        Self { spans, ..self }
+    }
+
+    /// Whether all of it fits what brokers take. Where it does not, write a checkpoint first, and take along only the spans of this commit.
+    pub fn fits(&self) -> bool {
+        self.metadata().len() <= LARGEST_METADATA
+    }
+
+    fn metadata(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What to commit. When not all spans fit, as many as do, the first ones: should no checkpoint follow, the source offsets of the others are unknown
+    /// for good. About 600 fit. A transaction has one or two, and two more each time that others wrote to the partition in between.
+    pub fn to_committed(&self) -> CommittedOffset {
+        let next = self.progress.next;
+        if self.fits() {
+            return CommittedOffset { next, metadata: self.metadata() };
         }
+        let (mut fits, mut too_many) = (0, self.spans.len());
+        while fits + 1 < too_many {
+            let middle = fits.midpoint(too_many);
+            if self.clone().with(self.spans.first(middle)).fits() { fits = middle } else { too_many = middle }
+        }
+        CommittedOffset { next, metadata: self.clone().with(self.spans.first(fits)).metadata() }
     }
 
     /// Whether these are the metadata of a restore's progress, of any version.
@@ -264,9 +282,10 @@ mod tests {
     use store::testing::MemoryStore;
 
     use super::*;
+    use crate::catalog::Span;
 
     fn span(from: i64, to: i64, target: i64, count: i64) -> Span {
-        Span { from, to, partition: 0, target, count }
+        Span { from, to, target, count }
     }
 
     #[test]
@@ -276,21 +295,35 @@ mod tests {
             inside: Some(4),
             archives: Some(ArchiveCursor { archive: "current.bin".into(), lines: 3, done: false }),
         };
-        let run = Span { from: 0, to: 7, partition: 0, target: 100, count: 7 };
-        let commit = RestoreCommit::new("a", progress, 5, &[run]);
-        let committed = commit.clone().to_committed();
+        let commit = RestoreCommit::new("a", progress, 5, 500).with([span(0, 7, 100, 7)].into_iter().collect());
+        let committed = commit.to_committed();
         assert_eq!(RestoreCommit::read(&committed, "a"), Some(commit));
         assert_eq!(RestoreCommit::read(&committed, "b"), None, "another restore had this id");
         assert_eq!(RestoreCommit::read(&CommittedOffset { next: 8, ..committed }, "a"), None);
     }
 
     #[test]
-    fn no_metadata_is_larger_than_brokers_take() {
-        let run = Span { from: i64::MAX - 1, to: i64::MAX, partition: i32::MAX, target: i64::MAX - 1, count: 1 };
+    fn hundreds_of_spans_fit_beside_a_committed_offset() {
+        let spans = (0..500).map(|number| span(5_000_000 + 1_000 * number, 5_001_000 + 1_000 * number, 7_000_000 + 1_001 * number, 1_000));
+        let commit = RestoreCommit::new("run", RestoreProgress::default(), 1 << 40, 1 << 50).with(spans.collect());
+        assert_eq!(commit.spans.len(), 500);
+        assert!(commit.fits());
+    }
+
+    #[test]
+    fn no_metadata_is_larger_than_brokers_take_and_the_first_spans_are_in_it() {
+        let largest = i64::MAX - 1;
+        // Each far away from the one before, and with a hole.
+        let spans: Spans =
+            (0..1_000).map(|number| span(largest / 1_000 * number, largest / 1_000 * (number + 1) - 5, largest - number, 1)).collect();
         let progress = RestoreProgress { next: i64::MAX, ..RestoreProgress::default() };
-        let committed = RestoreCommit::new("run", progress.clone(), u64::MAX, &vec![run; 1000]).to_committed();
+        let commit = RestoreCommit::new("run", progress.clone(), u64::MAX, u64::MAX).with(spans.clone());
+        assert!(!commit.fits());
+        let committed = commit.to_committed();
         assert!(committed.metadata.len() <= 4096, "{}", committed.metadata.len());
-        assert_eq!(RestoreCommit::read(&committed, "run").map(|commit| commit.progress), Some(progress));
+        let read = RestoreCommit::read(&committed, "run").unwrap();
+        assert!((20..1_000).contains(&read.spans.len()), "{}", read.spans.len());
+        assert_eq!((read.progress, &read.spans), (progress, &spans.first(read.spans.len())));
     }
 
     #[test]
@@ -300,29 +333,34 @@ mod tests {
         assert!(cursor("20991231-235959.tar.gz") < cursor("current.bin"));
     }
 
-    #[test]
-    fn runs_in_step_are_joined_and_none_is_noted_twice() {
-        let mut checkpoint = Checkpoint::new(0);
-        checkpoint.note([span(0, 5, 100, 5), span(5, 9, 105, 4), span(5, 9, 105, 4), span(9, 20, 110, 3), span(20, 22, 113, 2)]);
-        assert_eq!(checkpoint.spans, [span(0, 9, 100, 9), span(9, 20, 110, 3), span(20, 22, 113, 2)]);
-        checkpoint.note([span(20, 25, 113, 5), span(18, 30, 50, 4)]);
-        assert_eq!(checkpoint.spans[2..], [span(20, 25, 113, 5)], "what another invocation knew of is the beginning of this");
-    }
-
     #[tokio::test]
     async fn a_checkpoint_stays_small_however_many_transactions_there_were() {
-        let (store, mut checkpoint) = (MemoryStore::new(), Checkpoint::new(3));
+        let (store, mut checkpoint) = (MemoryStore::new(), Checkpoint { run: "a".into(), ..Checkpoint::new(3) });
+        let of_number = |number: i64| span(number, number + 1, 2 * number, 1);
         for number in 0..1_234 {
-            checkpoint.note([span(number, number + 1, 2 * number, 1)]);
+            checkpoint.spans.add(of_number(number));
             checkpoint.put_spans_away(&store, "drill", "orders").await.unwrap();
         }
-        assert_eq!((checkpoint.spans.len(), checkpoint.spans[0].from), (234, 1000));
-        let mut all = Vec::new();
-        for from in [0, 500] {
-            let object = store.get(&names::spans("drill", "orders", 3, from)).await.unwrap();
-            all.extend(serde_json::from_slice::<Vec<Span>>(&object.body).unwrap());
-        }
-        all.extend(&checkpoint.spans);
-        assert_eq!(all, (0..1_234).map(|number| span(number, number + 1, 2 * number, 1)).collect::<Vec<_>>());
+        assert_eq!(checkpoint.spans.len(), 234);
+        assert_eq!(KeptSpans::names(&store, "drill", "orders", 3).await.unwrap().len(), 2);
+        assert_eq!(checkpoint.all_spans(&store, "drill", "orders").await.unwrap(), (0..1_234).map(of_number).collect());
+    }
+
+    /// Two invocations that cut the list at different places, and another restore that had the same id.
+    #[tokio::test]
+    async fn what_others_put_away_is_neither_lost_nor_taken_for_the_same() {
+        let store = MemoryStore::new();
+        let of_number = |number: i64| span(number, number + 1, 2 * number, 1);
+        let put = async |run: &str, numbers: std::ops::Range<i64>, shift: i64| {
+            let spans = numbers.map(|number| Span { target: 2 * number + shift, ..of_number(number) }).collect();
+            KeptSpans::put(run, spans, &store, "drill", "orders", 0).await.unwrap();
+        };
+        put("a", 0..500, 0).await;
+        put("a", 0..500, 0).await;
+        put("a", 0..700, 0).await;
+        put("before", 0..2_000, 77).await;
+        let checkpoint = Checkpoint { run: "a".into(), spans: (690..800).map(of_number).collect(), ..Checkpoint::new(0) };
+        assert_eq!(KeptSpans::names(&store, "drill", "orders", 0).await.unwrap().len(), 3);
+        assert_eq!(checkpoint.all_spans(&store, "drill", "orders").await.unwrap(), (0..800).map(of_number).collect());
     }
 }

@@ -25,7 +25,7 @@
 //! | `checkpoint.rs` | how far a restore is |
 //! | `finished.rs` | that a partition of it, or all of it, is restored |
 //! | `intents.rs` | what `finish` changes in the cluster, and what was there before |
-//! | `spans.rs` | where records of a restore went |
+//! | `spans/` | where records of a restore went |
 
 mod binding;
 mod chain;
@@ -57,7 +57,7 @@ mod strategy;
 mod summary;
 
 pub use binding::Binding;
-pub use chain::{AllSegments, SegmentEntry, find_following, find_last, find_next, list_segments};
+pub use chain::{AllSegments, SegmentEntry, find_at, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};
@@ -78,6 +78,6 @@ pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
 pub use snapshot::{BackedUpEnds, GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, Snapshot, Told, TopicSnapshot};
 pub use snapshots::{SnapshotEntry, Snapshots};
-pub use spans::{Span, pair};
+pub use spans::{Found as FoundSpan, KeptSpans, Span, Spans, pair};
 pub use strategy::PartitionStrategy;
 pub use summary::{SnapshotSummary, TopicSummary, summaries};

@@ -10,7 +10,7 @@
 //! @restore/<restore id>/restore.json                            what the restore id stands for
 //! @restore/<restore id>/@topic/<folder>.json                    which topic a folder is restored into
 //! @restore/<restore id>/@progress/<folder>/<partition>.json     how far one source partition is
-//! @restore/<restore id>/@progress/<folder>/<partition>-runs/<source offset, 20 digits>.json
+//! @restore/<restore id>/@progress/<folder>/<partition>-spans/<source offset, 20 digits>-<hash>.json
 //! @restore/<restore id>/@done/<run>/<folder>/<partition>        empty: it is restored up to its cut
 //! @restore/<restore id>/@finished.json                          all of them are, and what was restored
 //! @restore/<restore id>/@finish/intents.json.gz                 what finish changes in the cluster, and what was there before
@@ -200,9 +200,14 @@ pub fn checkpoint(restore_id: &str, folder: &str, partition: i32) -> String {
     format!("{}{partition}.json", checkpoints(restore_id, folder))
 }
 
-/// Where the records of one source partition went, from this source offset on.
-pub fn spans(restore_id: &str, folder: &str, partition: i32, from: i64) -> String {
-    format!("{}{partition}-runs/{from:020}.json", checkpoints(restore_id, folder))
+/// What the names of all spans of a partition begin with that are in objects of their own.
+pub fn spans_prefix(restore_id: &str, folder: &str, partition: i32) -> String {
+    format!("{}{partition}-spans/", checkpoints(restore_id, folder))
+}
+
+/// Where records of one source partition went, from this source offset on; `hash` is of what the object holds.
+pub fn spans(restore_id: &str, folder: &str, partition: i32, from: i64, hash: &str) -> String {
+    format!("{}{from:020}-{hash}.json", spans_prefix(restore_id, folder, partition))
 }
 
 /// What the names of all marks of a restore begin with that say of a partition that it is restored up to its cut. Another restore that had the same

@@ -149,7 +149,7 @@ impl Observer {
     }
 
     /// A record of `bytes` was delivered, or not. Where it stands is unknown when a retry was answered with 'I have it already': that answer
-    /// has -1 for the first record of the batch, and librdkafka counts on from there. Such records are in no run.
+    /// has -1 for the first record of the batch, and librdkafka counts on from there. Such records are runs without a place.
     pub(crate) fn delivered(&self, partition: i32, offset: i64, bytes: usize, outcome: Result<(), Failure>) {
         self.withdrawn(bytes);
         if outcome.is_ok() {
@@ -160,13 +160,13 @@ impl Observer {
             Err(failure) => {
                 reports.failed.get_or_insert((partition, failure));
             }
-            Ok(()) if offset < 0 || reports.unknown.get(&partition) == Some(&offset) => _ = reports.unknown.insert(partition, offset + 1),
             Ok(()) => {
-                let runs = reports.written.entry(partition).or_default();
-                match runs.last_mut() {
-                    Some(run) if run.first + run.count == offset => run.count += 1,
-                    _ => runs.push(Written { partition, first: offset, count: 1 }),
+                let is_unknown = offset < 0 || reports.unknown.get(&partition) == Some(&offset);
+                if is_unknown {
+                    reports.unknown.insert(partition, offset + 1);
                 }
+                let place = (!is_unknown).then_some(offset);
+                Written::add(reports.written.entry(partition).or_default(), partition, place);
             }
         }
     }
@@ -210,20 +210,21 @@ mod tests {
         }
         let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
         let run = |partition, first, count| Written { partition, first, count };
-        assert_eq!(written, [run(0, 5, 2), run(0, 8, 2), run(1, 0, 2)]);
+        assert_eq!(written, [run(0, Some(5), 2), run(0, Some(8), 1), run(0, None, 1), run(0, Some(9), 1), run(1, Some(0), 2)]);
         assert_eq!(observer.outstanding(), 0);
         assert!(observer.take_reports().written.is_empty());
     }
 
     #[test]
-    fn a_batch_without_a_known_place_is_in_no_run() {
+    fn a_batch_without_a_known_place_is_a_run_without_one() {
         let observer = Observer::default();
         // A batch of three that the broker had already; then one that it had not, and one of another partition.
         for (partition, offset) in [(0, -1), (0, 0), (0, 1), (0, 90), (1, 0)] {
             observer.delivered(partition, offset, 0, Ok(()));
         }
         let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
-        assert_eq!(written, [Written { partition: 0, first: 90, count: 1 }, Written { partition: 1, first: 0, count: 1 }]);
+        let run = |partition, first, count| Written { partition, first, count };
+        assert_eq!(written, [run(0, None, 3), run(0, Some(90), 1), run(1, Some(0), 1)]);
     }
 
     /// Lines of librdkafka 2.12.1 that a restore into a cluster just started printed by the dozen.

@@ -247,6 +247,34 @@ run "a_cluster_is_restored" {
   }
 }
 
+run "a_restore_is_finished" {
+  variables {
+    restore = {
+      package_path   = "tests/package.zip"
+      backup_topics  = ["*"]
+      restore_topic  = "{topic}"
+      id             = "drill-2026-11"
+      groups         = ["billing", "^shop-[0-9]{1,2}"]
+      exclude_groups = ["console-consumer-*"]
+      finish         = ["groups", "configs"]
+      anyway         = ["retention", "group-offsets", "configs"]
+    }
+    restore_kafka = { bootstrap_servers = "other.example.com:9094", auth = "TLS" }
+  }
+
+  assert {
+    condition = {
+      for key, value in output.environment["restore"] : key => value if can(regex("GROUPS|FINISH|ANYWAY", key))
+      } == {
+      RESTORE_GROUPS         = "[\"billing\",\"^shop-[0-9]{1,2}\"]"
+      RESTORE_EXCLUDE_GROUPS = "console-consumer-*"
+      RESTORE_FINISH         = "groups,configs"
+      RESTORE_ANYWAY         = "retention,group-offsets,configs"
+    }
+    error_message = "environment of the restore: ${jsonencode(output.environment["restore"])}"
+  }
+}
+
 run "some_partitions_are_restored" {
   variables {
     restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "{topic}.drill", partitions = "0,4-7", id = "drill-2026-11" }

@@ -262,6 +262,46 @@ run "a_cluster_is_restored" {
   }
 }
 
+run "a_restore_is_finished" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill-1", groups = ["billing", "shop-*"], finish = ["all"] }
+  }
+
+  assert {
+    condition = jsonencode({ for statement in jsondecode(output.policies["restore"]).Statement : statement.Sid => [
+      sort(flatten([statement.Action])), sort(flatten([statement.Resource]))
+      ] if startswith(statement.Sid, "Finish") }) == jsonencode({
+      FinishCluster = [
+        ["kafka-cluster:AlterCluster", "kafka-cluster:DescribeCluster"], ["arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"],
+      ]
+      FinishGroups = [
+        ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"],
+        ["arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/billing", "arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/shop-*"],
+      ]
+      FinishTopics = [
+        ["kafka-cluster:AlterTopicDynamicConfiguration"], ["arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/dr.*"],
+      ]
+    })
+    error_message = "what finish needs: ${output.policies["restore"]}"
+  }
+}
+
+run "only_groups_are_finished" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill-1", groups = ["^billing-[0-9]+"], finish = ["groups"] }
+  }
+
+  assert {
+    condition = jsonencode({ for statement in jsondecode(output.policies["restore"]).Statement : statement.Sid => [
+      sort(flatten([statement.Action])), sort(flatten([statement.Resource]))
+      ] if startswith(statement.Sid, "Finish") }) == jsonencode({
+      FinishCluster = [["kafka-cluster:DescribeCluster"], ["arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"]]
+      FinishGroups  = [["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"], ["arn:aws:kafka:eu-central-1:123456789012:group/events/1d3a-7/*"]]
+    })
+    error_message = "neither configs nor access control lists, and IAM knows no regular expressions: ${output.policies["restore"]}"
+  }
+}
+
 run "a_regular_expression_is_restored" {
   variables {
     restore = { package_path = "tests/package.zip", backup_topics = ["^orders-[0-9]+"], restore_topic = "dr.{topic}", id = "drill-1" }

@@ -222,6 +222,32 @@ run "regular_expressions_with_commas" {
   }
 }
 
+run "a_restore_is_finished" {
+  command = plan
+
+  variables {
+    restore = {
+      backup_topics  = ["*"]
+      restore_topic  = "{topic}"
+      groups         = ["billing", "^shop-[0-9]{1,2}"]
+      exclude_groups = ["console-consumer-*"]
+      finish         = ["groups", "configs"]
+      anyway         = ["retention", "group-offsets", "configs"]
+      kafka          = { bootstrap_servers = "other01:9092" }
+    }
+  }
+
+  assert {
+    condition = { for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.name => setting.value if can(regex("GROUPS|FINISH|ANYWAY", setting.name)) } == {
+      RESTORE_GROUPS         = "[\"billing\",\"^shop-[0-9]{1,2}\"]"
+      RESTORE_EXCLUDE_GROUPS = "console-consumer-*"
+      RESTORE_FINISH         = "configs,groups"
+      RESTORE_ANYWAY         = "configs,group-offsets,retention"
+    }
+    error_message = "What is done once all is restored."
+  }
+}
+
 run "settings_of_restore" {
   command = plan
 

@@ -1014,3 +1014,90 @@ run "restore_of_no_cluster" {
   }
   expect_failures = [var.restore]
 }
+
+run "groups_of_none_are_finished" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", groups = [] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "an_empty_group_is_finished" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", groups = ["orders", ""] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "a_group_that_ends_with_a_space" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", exclude_groups = ["orders "] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "a_broken_pattern_of_groups_to_finish" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", groups = ["^orders-("] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "a_group_is_finished_twice" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", groups = ["orders", "orders"] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "a_group_is_finished_and_is_not" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", groups = ["orders"], exclude_groups = ["orders"] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "an_unknown_part_of_finish" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", finish = ["users"] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "finish_without_an_end" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "copy", finish = ["configs"] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "groups_of_another_partitioning" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", partition_strategy = "key", finish = ["all"] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "groups_of_a_time_range" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill", until = "2026-11-27T14:00:00Z", finish = ["groups"] }
+  }
+  expect_failures = [var.restore]
+}
+
+run "configs_of_another_partitioning" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "copy", id = "drill", as_of = "latest", partition_strategy = "key", until = "2026-11-27T14:00:00Z", finish = ["configs", "acls"] }
+  }
+}

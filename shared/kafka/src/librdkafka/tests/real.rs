@@ -168,7 +168,7 @@ async fn progress_moves_with_the_records_or_not_at_all() {
     writer.commit(&progress(10, "empty")).await.unwrap();
     queue(&mut *writer, 1, &odd_records()).await;
     let written = writer.flush().await.unwrap();
-    assert_eq!(written.iter().map(|run| (run.partition, run.first, run.count)).collect::<Vec<_>>(), [(1, 0, 13)]);
+    assert_eq!(written.iter().map(|run| (run.partition, run.first, run.count)).collect::<Vec<_>>(), [(1, Some(0), 13)]);
     drop(writer);
     let mut next = open(&target, &topic, &id, Delivery::ExactlyOnce).await;
     assert_eq!(next.progress().await.unwrap(), Some(progress(10, "empty")));

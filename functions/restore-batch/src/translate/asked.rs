@@ -1,0 +1,122 @@
+//! Offsets that people ask for: of readers that keep them outside of Kafka (Flink, Spark, Connect's sinks).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use archive::catalog::{RestoreIdentity, RestoredTopic, names};
+use archive::{Error, Result};
+use kernel::in_full;
+
+use super::Place;
+use crate::Restore;
+use crate::identity::Bound;
+use crate::source::is_name_of;
+use crate::together::try_at_once;
+
+/// An offset of the topic that was backed up: `orders/0:5120`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceOffset {
+    /// The topic, or a generation of it: `orders@2`.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset that comes next for the reader, as groups commit it.
+    pub offset: i64,
+}
+
+impl FromStr for SourceOffset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (place, offset) = text.rsplit_once(':')?;
+            let (topic, partition) = place.rsplit_once('/')?;
+            names::parse_topic(topic).filter(|(name, _)| !name.is_empty() && !name.contains('/'))?;
+            let offset = offset.parse().ok().filter(|number: &i64| *number >= 0 && number.to_string() == offset)?;
+            Some(Self { topic: topic.to_owned(), partition: names::parse_partition(partition)?, offset })
+        };
+        parse().ok_or_else(|| format!("{text:?} is not topic/partition:offset, as in orders/0:5120"))
+    }
+}
+
+impl fmt::Display for SourceOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranslatedOffset {
+    /// What was asked.
+    pub source: SourceOffset,
+    /// The topic that it was restored into, in the partition of the same number.
+    pub target: Option<String>,
+    /// Where.
+    pub place: Place,
+}
+
+impl Restore {
+    /// Translates offsets of any partitions of this restore; the answers are in the order of the questions.
+    ///
+    /// # Errors
+    /// There is no such restore, or none of its offsets can be translated; what Kafka and the bucket say. What is wrong with one partition or topic is in
+    /// the answers.
+    pub async fn translate_offsets(&self, asked: &[SourceOffset]) -> Result<Vec<TranslatedOffset>> {
+        let cluster = self.cluster.cluster().await?;
+        self.name(&cluster);
+        let noted = self.noted().await?;
+        let none = || Error::request(format!("restore {:?} has not begun, so there is nothing to translate", self.id()));
+        let noted = noted.ok_or_else(none)?;
+        noted.check(self.id(), &self.choice(cluster.id))?;
+        self.refuse_untranslatable(&noted)?;
+        let of = |offset: &SourceOffset| noted.topics.iter().position(|topic| is_name_of(&offset.topic, &topic.folder));
+        let mut partitions: BTreeMap<(usize, i32), BTreeSet<i64>> = BTreeMap::new();
+        for offset in asked {
+            if let Some(index) = of(offset) {
+                partitions.entry((index, offset.partition)).or_default().insert(offset.offset);
+            }
+        }
+        let refused = self.not_as_restored(&noted, partitions.keys().map(|(index, _)| *index).collect()).await?;
+        let translate = partitions.iter().map(|((index, partition), offsets)| {
+            let (noted, topic, refused) = (&noted, &noted.topics[*index], refused.get(index));
+            async move {
+                let translated = match refused {
+                    Some(why) => Err(why.clone()),
+                    None => match self.translate(noted, topic, *partition, offsets).await {
+                        Err(error) if error.is_retryable() => return Err(error),
+                        other => other.map_err(|error| in_full(&error)),
+                    },
+                };
+                Ok(((*index, *partition), translated))
+            }
+        });
+        let translated: BTreeMap<_, _> = try_at_once(translate.collect()).await?.into_iter().collect();
+        let answer = |source: &SourceOffset| {
+            let index = of(source);
+            let place = match index.and_then(|index| translated.get(&(index, source.partition))) {
+                None => Place::Unknown(format!("topic {:?} is not part of restore {:?}", source.topic, self.id())),
+                Some(Err(why)) => Place::Unknown(why.clone()),
+                Some(Ok(places)) => places
+                    .get(&source.offset)
+                    .cloned()
+                    .unwrap_or_else(|| Place::Unknown("there is no answer: a mistake in this program".into())),
+            };
+            TranslatedOffset { source: source.clone(), target: index.map(|index| noted.topics[index].target.clone()), place }
+        };
+        Ok(asked.iter().map(answer).collect())
+    }
+
+    /// Which of these topics of the restore are not the ones any more that it went into, and why.
+    async fn not_as_restored(&self, noted: &RestoreIdentity, indexes: BTreeSet<usize>) -> Result<BTreeMap<usize, String>> {
+        let topics: Vec<RestoredTopic> = indexes.iter().map(|index| noted.topics[*index].clone()).collect();
+        let asked = RestoreIdentity { topics, ..noted.clone() };
+        let Bound { bound, there } = self.bound(&asked).await?;
+        let refused = indexes.into_iter().zip(&asked.topics).zip(&bound).filter_map(|((index, topic), bound)| {
+            let error = self.check_bound(bound.as_ref(), there.get(&topic.target)).err()?;
+            Some((index, in_full(&error)))
+        });
+        Ok(refused.collect())
+    }
+}

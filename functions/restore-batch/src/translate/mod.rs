@@ -1,0 +1,182 @@
+//! Where offsets of the source are in the target: a committed offset S is translated to the offset of the first restored record at or after S.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `count.rs` | records of segments, where a span has holes |
+//! | `asked.rs` | offsets that people ask for: `translate topic/partition:offset` |
+
+mod asked;
+mod count;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archive::catalog::{Checkpoint, FoundSpan, PartitionStrategy, RestoreIdentity, RestoredTopic, Span, Spans, names};
+use archive::{Error, Result};
+use kernel::shell;
+
+use crate::Restore;
+pub use asked::{SourceOffset, TranslatedOffset};
+
+/// Where a reader of the source that had committed an offset has to go on in the target. It is never past the first record that it had not processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Here: no record is skipped, and none comes again.
+    Exact(i64),
+    /// The place itself is not known. Here no record is skipped, and some may come again.
+    AtOrBefore {
+        /// The last certain place at or before it.
+        at: i64,
+        /// At most so many records.
+        may_repeat: i64,
+    },
+    /// Nothing can be said, and why.
+    Unknown(String),
+}
+
+/// What was restored of a partition.
+struct Restored {
+    spans: Spans,
+    /// The source offset where it ends.
+    to: i64,
+    /// Whether no record follows, up to a cut or until more is backed up.
+    is_over: bool,
+    /// Whether nothing of the source is after that.
+    is_cut: bool,
+    /// The target's end before the first restored record.
+    before: i64,
+}
+
+impl Restore {
+    /// Translates source offsets of a partition. Spans are read once, and a segment only where an offset is inside of a span with holes.
+    ///
+    /// # Errors
+    /// All of it is refused: records were spread over other partitions, or left out by time; they have no offsets (the Python tool's); nothing was
+    /// restored, or by another restore that had the same id. What the bucket says.
+    pub(crate) async fn translate(
+        &self,
+        noted: &RestoreIdentity,
+        topic: &RestoredTopic,
+        partition: i32,
+        offsets: &BTreeSet<i64>,
+    ) -> Result<BTreeMap<i64, Place>> {
+        self.refuse_untranslatable(noted)?;
+        let restored = match self.restored(noted, topic, partition).await? {
+            Ok(restored) => restored,
+            Err(why) => return Ok(offsets.iter().map(|offset| (*offset, Place::Unknown(why.clone()))).collect()),
+        };
+        let mut places = BTreeMap::new();
+        let mut inside: BTreeMap<i64, (Span, BTreeSet<i64>)> = BTreeMap::new();
+        for offset in offsets {
+            match restored.place(*offset) {
+                Ok(place) => _ = places.insert(*offset, place),
+                Err(span) => _ = inside.entry(span.from).or_insert_with(|| (span, BTreeSet::new())).1.insert(*offset),
+            }
+        }
+        if inside.is_empty() {
+            return Ok(places);
+        }
+        let counted = self.count(topic, partition, inside.values().cloned().collect()).await?;
+        for (offset, (span, below)) in counted {
+            places.insert(offset, restored.place_inside(offset, span, below));
+        }
+        Ok(places)
+    }
+
+    /// Refuses a restore of which no offset can be translated.
+    pub(crate) fn refuse_untranslatable(&self, noted: &RestoreIdentity) -> Result<()> {
+        let choice = &noted.choice;
+        let why = match choice.strategy {
+            PartitionStrategy::Same if choice.times.are_all() => return Ok(()),
+            PartitionStrategy::Same => "it restored only a time range (RESTORE_FROM, RESTORE_UNTIL)".to_owned(),
+            other => format!("its records were spread over the partitions (RESTORE_PARTITION_STRATEGY={})", other.name()),
+        };
+        let targets = noted.topics.iter().map(|topic| topic.target.as_str()).next().filter(|_| noted.topics.len() == 1);
+        Err(Error::request(format!("offsets of restore {:?} cannot be translated: {why}. {}", self.id(), self.by_time(targets, None))))
+    }
+
+    /// The second best: what sets a group by time.
+    fn by_time(&self, target: Option<&str>, partition: Option<i32>) -> String {
+        let topic = target.and_then(shell::quote).map_or_else(|| "TOPIC".into(), |topic| topic.into_owned());
+        let partition = partition.map_or_else(String::new, |partition| format!(":{partition}"));
+        let servers = shell::quote(&self.settings.kafka.bootstrap_servers).map_or_else(|| "SERVERS".into(), |servers| servers.into_owned());
+        format!(
+            "Reset each group by time instead (docs/consumer-groups.md): kafka-consumer-groups.sh --bootstrap-server {servers} --group GROUP --topic \
+             {topic}{partition} --reset-offsets --to-datetime TIME --execute"
+        )
+    }
+
+    /// What was restored of a partition, or why nothing can be said of it.
+    async fn restored(&self, noted: &RestoreIdentity, topic: &RestoredTopic, partition: i32) -> Result<Result<Restored, String>> {
+        let (store, id, folder) = (self.store.as_ref(), self.id(), &topic.folder);
+        let place = format!("{folder}/{partition}");
+        let Some((binding, _)) = self.binding(folder, noted).await? else {
+            return Err(Error::request(format!("nothing of {folder:?} was restored by {id:?}, so none of its offsets can be translated")));
+        };
+        let cut = match &topic.cuts {
+            None => None,
+            Some(cuts) => match cuts.get(&partition) {
+                None => return Ok(Err(format!("{place} is not part of restore {id:?}"))),
+                some => some.copied(),
+            },
+        };
+        let Some(before) = usize::try_from(partition).ok().and_then(|index| binding.ends.get(index)).copied() else {
+            return Ok(Err(format!("the target {:?} had no partition {partition} when restore {id:?} began", binding.topic)));
+        };
+        let checkpoint = match Checkpoint::load(store, id, folder, partition).await? {
+            Some((found, _)) if found.run == noted.run => found,
+            Some(_) => {
+                let location = store.location(&names::checkpoint(id, folder, partition));
+                return Err(Error::taken(format!(
+                    "{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID"
+                )));
+            }
+            None => Checkpoint::new(partition),
+        };
+        if checkpoint.progress.archives.is_some() {
+            return Err(Error::request(format!(
+                "{place} has records of the Python tool's archives, which kept no offsets: its offsets cannot be translated. {}",
+                self.by_time(Some(&binding.topic), Some(partition))
+            )));
+        }
+        let spans = checkpoint.all_spans(store, id, folder).await?;
+        let is_cut = cut.is_some_and(|cut| checkpoint.progress.next >= cut);
+        let is_over = is_cut || (cut.is_none() && checkpoint.settled);
+        let to = cut.filter(|_| is_cut).unwrap_or(checkpoint.progress.next);
+        Ok(Ok(Restored { spans, to, is_over, is_cut, before }))
+    }
+}
+
+impl Restored {
+    /// Where an offset is; in a span with holes, in which one.
+    fn place(&self, offset: i64) -> Result<Place, Span> {
+        if offset > self.to && !self.is_cut {
+            return Ok(self.not_yet(offset));
+        }
+        let or_before = |after: Option<i64>, may_repeat| Place::AtOrBefore { at: after.unwrap_or(self.before), may_repeat };
+        Ok(match self.spans.find(offset, self.to) {
+            FoundSpan::Exact(at) => Place::Exact(at),
+            FoundSpan::Inside(span) => return Err(span),
+            FoundSpan::Unknown { after, may_repeat } => or_before(after, may_repeat),
+            FoundSpan::End { .. } if !self.is_over => self.not_yet(offset),
+            // Not the end of the target's log: others may have written to it since.
+            FoundSpan::End { after, may_repeat: 0 } => Place::Exact(after.unwrap_or(self.before)),
+            FoundSpan::End { after, may_repeat } => or_before(after, may_repeat),
+        })
+    }
+
+    /// The same inside of a span with holes that has so many records below the offset; `None`: what the segments hold is not what was written.
+    fn place_inside(&self, offset: i64, span: Span, below: Option<i64>) -> Place {
+        match below {
+            Some(below) if below < span.count => Place::Exact(span.target + below),
+            // Behind its last record.
+            Some(_) => self.place(span.to).unwrap_or_else(|next| Place::Exact(next.target)),
+            None => Place::AtOrBefore { at: span.target, may_repeat: span.count.min(offset - span.from) },
+        }
+    }
+
+    fn not_yet(&self, offset: i64) -> Place {
+        Place::Unknown(format!("offset {offset} is not restored yet: the restore is at offset {}", self.to))
+    }
+}

@@ -1,0 +1,80 @@
+//! Spans that no longer fit a checkpoint, in objects of their own beside it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use store::{ObjectStore, StoreError, StoreErrorKind};
+
+use super::Spans;
+use crate::Result;
+use crate::catalog::identity::{check_version, read_json};
+use crate::catalog::names;
+
+/// Spans of one source partition of a restore. Its name has a hash of what is in it, so that one that is there already holds the same; invocations that cut
+/// the list at different places write different objects. What is known is the union of all of them and of the checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSpans {
+    /// See [`KeptSpans::FORMAT`].
+    pub format_version: u32,
+    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    pub run: String,
+    /// The spans.
+    pub spans: Spans,
+}
+
+impl KeptSpans {
+    /// The current version.
+    pub const FORMAT: u32 = 1;
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn put(
+        run: &str,
+        spans: Spans,
+        store: &dyn ObjectStore,
+        restore_id: &str,
+        folder: &str,
+        partition: i32,
+    ) -> Result<(), StoreError> {
+        let from = spans.iter().next().map_or(0, |span| span.from);
+        let kept = Self { format_version: Self::FORMAT, run: run.to_owned(), spans };
+        let unwritable = |error: serde_json::Error| StoreError::new(StoreErrorKind::Other, restore_id, error.to_string());
+        let body = serde_json::to_vec(&kept).map_err(unwritable)?;
+        let hash: String = Sha256::digest(&body).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        match store.create(&names::spans(restore_id, folder, partition, from, &hash), body.into()).await {
+            Ok(_) | Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The names of those of a partition, in the order of their first source offset; of other restores that had the same id, too. List after the
+    /// checkpoint was read: what it lost since is then in an object.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn names(store: &dyn ObjectStore, restore_id: &str, folder: &str, partition: i32) -> Result<Vec<String>> {
+        let (prefix, mut found, mut after) = (names::spans_prefix(restore_id, folder, partition), Vec::new(), String::new());
+        loop {
+            let page = store.list(&prefix, &after, 1000).await?;
+            if let Some(last) = page.objects.last() {
+                after.clone_from(&last.name);
+            }
+            found.extend(page.objects.into_iter().map(|object| object.name));
+            if !page.more {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Reads one. None of them is ever deleted, so one that is gone since it was listed is one that cannot be read.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn load(store: &dyn ObjectStore, name: &str) -> Result<Self> {
+        let gone = || StoreError::new(StoreErrorKind::NotFound, store.location(name), "was there and is gone; run again".to_owned());
+        let (found, _) = read_json::<Self>(store, name).await?.ok_or_else(gone)?;
+        check_version(store, name, found.format_version, Self::FORMAT)?;
+        Ok(found)
+    }
+}
