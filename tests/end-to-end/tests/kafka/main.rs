@@ -2,6 +2,7 @@
 
 mod acls;
 mod administration;
+mod applications;
 mod as_of;
 mod brokers;
 mod claims;
