@@ -127,11 +127,14 @@ fn every_group_goes_on_at_its_next_record_whatever_is_killed() {
 /// that would delete what was restored.
 fn what_cannot_be_done_is_named_and_holds_up_nothing_else(scene: &Scene, to: &Kafka, before: &Value) {
     let config = scene.config(to, "dr", "{topic}", json!({}));
-    let topic_json = scene.runner.backups().join(CONFIGURED).join("topic.json");
-    let known = fs::read(&topic_json).expect("topic.json");
+    // As if the lost cluster had been of a newer Kafka.
+    let noted = scene.runner.backups().join("@restore/dr/restore.json");
+    let known = fs::read(&noted).expect("restore.json");
     let mut content: Value = serde_json::from_slice(&known).expect("JSON");
-    content["configs"]["config.of.tomorrow"] = "1".into();
-    fs::write(&topic_json, content.to_string()).expect("the bucket is a folder");
+    let topics = content["topics"].as_array_mut().expect("topics");
+    let configured = topics.iter_mut().find(|topic| topic["folder"] == CONFIGURED).expect("it is restored");
+    configured["then"]["configs"]["config.of.tomorrow"] = "1".into();
+    fs::write(&noted, content.to_string()).expect("the bucket is a folder");
     let alive = to.join("some-partitions", WIDE);
     let own = Commit {
         group: "overtaken".to_owned(),
@@ -148,7 +151,7 @@ fn what_cannot_be_done_is_named_and_holds_up_nothing_else(scene: &Scene, to: &Ka
     assert_named(&left, &["some-partitions", WIDE, "members"]);
     assert_named(&left, &["overtaken", "it has committed 1 itself", "RESTORE_ANYWAY=group-offsets"]);
     assert_named(&left, &["config.of.tomorrow", CONFIGURED, "does not know"]);
-    assert_named(&left, &["retention.ms", OLD, "would delete up to 60 of 61 offsets", "RESTORE_ANYWAY=retention"]);
+    assert_named(&left, &["retention.ms", OLD, "would delete up to 60 of 62 offsets", "RESTORE_ANYWAY=retention"]);
     assert_named(&texts(&report, "notes"), &["no SCRAM users", FOREIGN]);
     assert_named(&texts(&report, "commands"), &["--entity-type users", "alice"]);
     let state = to.state();
@@ -163,7 +166,7 @@ fn what_cannot_be_done_is_named_and_holds_up_nothing_else(scene: &Scene, to: &Ka
 
     // What can be done about it.
     drop(alive);
-    fs::write(&topic_json, known).expect("the bucket is a folder");
+    fs::write(&noted, known).expect("the bucket is a folder");
     let config = scene.config(to, "dr", "{topic}", json!({"RESTORE_ANYWAY": "retention,group-offsets"}));
     until_no_member_is_left(&scene.runner, &config);
     assert_groups_go_on(scene, to, &TOPICS, "{topic}", Copy::Exact);

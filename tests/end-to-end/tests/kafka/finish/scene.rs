@@ -1,4 +1,4 @@
-//! A cluster of nine topics and thirteen groups that is backed up and lost.
+//! A cluster of ten topics and thirteen groups that is backed up and lost.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ const PAYMENTS: &str = "payments";
 /// Its oldest records were deleted.
 pub(super) const WIDE: &str = "wide";
 const EMPTY: &str = "empty";
+/// All of its records were deleted before they were backed up, as Kafka Streams does with those of a repartition topic.
+const PURGED: &str = "purged";
 pub(super) const CONFIGURED: &str = "configured";
 /// With records of now, and the brokers' retention.
 const FRESH: &str = "fresh";
@@ -33,7 +35,7 @@ const OPEN: &str = "open";
 pub(super) const SCRATCH: &str = "scratch";
 
 /// Those that are restored.
-pub(super) const TOPICS: [&str; 9] = [ORDERS, COMPACTED, PAYMENTS, WIDE, EMPTY, CONFIGURED, FRESH, OLD, OPEN];
+pub(super) const TOPICS: [&str; 10] = [ORDERS, COMPACTED, PAYMENTS, WIDE, EMPTY, PURGED, CONFIGURED, FRESH, OLD, OPEN];
 
 /// What no broker of these tests may do behind their back: delete by age.
 pub(super) const WITHOUT_RETENTION: &str = "log.retention.check.interval.ms=3600000";
@@ -47,7 +49,7 @@ pub(super) fn partitions(topic: &str) -> i32 {
     match topic {
         WIDE => 6,
         ORDERS | PAYMENTS => 3,
-        COMPACTED | FRESH => 2,
+        COMPACTED | FRESH | PURGED => 2,
         _ => 1,
     }
 }
@@ -142,6 +144,10 @@ fn fill(kafka: &Kafka, topic: &str) {
         }
         PAYMENTS => kafka.play(topic, &awkward::transactions(4, width), &[]),
         EMPTY => {}
+        PURGED => {
+            kafka.produce(topic, &all_partitions(topic, |partition| numbered(partition, 0..30)));
+            (0..width).for_each(|partition| kafka.delete_records(topic, partition, 30));
+        }
         WIDE => {
             kafka.produce(topic, &all_partitions(topic, |partition| numbered(partition, 0..40)));
             kafka.delete_records(topic, 0, 10);
