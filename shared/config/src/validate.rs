@@ -114,6 +114,14 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     let finish = finish(read);
     let limits = limits(read);
     let (scope, limits) = (scope?, limits?);
+    let has_end = scope.as_of.is_some() || scope.topics.has_patterns() || scope.topics.names().count() > 1;
+    if !has_end && finish.as_ref().is_some_and(|parts| !parts.is_empty()) {
+        read.refuse(
+            "RESTORE_FINISH",
+            "this restore has no end: it follows its topic for as long as that is backed up. Set RESTORE_AS_OF, for example to latest",
+        );
+        return None;
+    }
     Some(RestoreSettings {
         kafka: kafka?,
         store: scope.store,

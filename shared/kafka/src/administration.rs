@@ -111,7 +111,8 @@ pub struct TopicConfigs {
     pub own: BTreeMap<String, String>,
     /// All, with the values that hold. Those that a broker hides are absent.
     pub effective: BTreeMap<String, String>,
-    /// What would hold of those in `own` without them: what the brokers have, or Kafka. Those of which the cluster does not tell are absent.
+    /// What would hold of those in `own` without them: what the brokers have, or Kafka. Those of which the cluster does not tell are absent; so are times
+    /// (`retention.ms`, `segment.ms`, …) where this user may not [describe configs](Right::DescribeConfigs) of the cluster, and from a source.
     pub inherited: BTreeMap<String, String>,
 }
 

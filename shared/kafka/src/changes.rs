@@ -53,7 +53,8 @@ pub trait ClusterChanges: ClusterAdministration {
     async fn delete_acls(&self, acls: &[Acl]) -> Result<Vec<Result<()>>>;
 
     /// The first offset of each partition whose record has this timestamp or a later one; `None`: there is none. Of a compacted or empty partition,
-    /// too. A few requests for all. Records without a timestamp count as older than all others.
+    /// too. A few requests for all. Records without a timestamp count as older than all others;
+    /// markers of transactions count as records.
     ///
     /// # Errors
     /// Of a partition: it is not there, or no leader answers for it.

@@ -17,41 +17,7 @@ const RESOURCES: [&str; 4] = ["TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID"];
 impl Finish {
     /// The entries that are missing. Nothing is changed.
     pub(super) async fn plan_acls(&self, known: &Known, snapshots: &[(String, Snapshot)], report: &mut FinishReport) -> Result<Vec<Acl>> {
-        let restored = restored_topics(known);
-        let (mut wanted, mut elsewhere, mut unknown) = (BTreeSet::new(), 0_u64, 0_u64);
-        for (name, snapshot) in snapshots {
-            if let Some(why) = snapshot.acls.why() {
-                // A cluster without an authorizer has none.
-                report.notes.push(format!("the snapshot {name} has no access control lists, or not all: {why}"));
-            }
-            for acl in snapshot.acls.known().into_iter().flatten() {
-                if !is_known(acl) {
-                    unknown += 1;
-                    continue;
-                }
-                match (acl.resource.as_str(), acl.pattern.as_str(), acl.name.as_str()) {
-                    ("TOPIC", "LITERAL", "*") => _ = wanted.insert(acl.clone()),
-                    // What a topic is called here.
-                    ("TOPIC", "LITERAL", topic) => match restored.get(topic).filter(|topic| !known.gone.contains_key(&topic.target)) {
-                        Some(topic) => _ = wanted.insert(Acl { name: topic.target.clone(), ..acl.clone() }),
-                        None => elsewhere += 1,
-                    },
-                    ("GROUP", "LITERAL", group) if group != "*" && !self.restore.settings.groups.takes_group(group) => elsewhere += 1,
-                    _ => _ = wanted.insert(acl.clone()),
-                }
-            }
-        }
-        if unknown > 0 {
-            report.leave(format!(
-                "{unknown} entries of access control lists are of a kind that this program cannot write (of users or delegation tokens, or of a newer Kafka): \
-                 compare kafka-acls.sh --list with the snapshot"
-            ));
-        }
-        if elsewhere > 0 {
-            report.notes.push(format!(
-                "{elsewhere} entries of access control lists are of topics and groups that are not restored: they are not added"
-            ));
-        }
+        let wanted = self.wanted_acls(known, snapshots, report);
         self.tell_of_users(snapshots, &wanted, report).await?;
         if wanted.is_empty() {
             report.acls.state = State::AsItShouldBe;
@@ -73,13 +39,11 @@ impl Finish {
         report.acls.changed = missing.len() as u64;
         report.acls.state = if missing.is_empty() { State::AsItShouldBe } else { State::ToDo };
         report.acls.principals = principals(&missing);
-        let has_one =
-            |acl: &Acl| there.iter().any(|one| (&one.resource, &one.pattern, &one.name) == (&acl.resource, &acl.pattern, &acl.name));
-        let first: BTreeSet<String> = missing
-            .iter()
-            .filter(|acl| acl.permission == "ALLOW" && !has_one(acl))
-            .map(|acl| format!("{} {}", acl.resource.to_lowercase(), acl.name))
-            .collect();
+        let of = |acl: &Acl| (acl.resource.clone(), acl.pattern.clone(), acl.name.clone());
+        let known: BTreeSet<_> = there.iter().map(of).collect();
+        let is_first = |acl: &&Acl| acl.permission == "ALLOW" && !known.contains(&of(acl));
+        let first: BTreeSet<String> =
+            missing.iter().filter(is_first).map(|acl| format!("{} {}", acl.resource.to_lowercase(), acl.name)).collect();
         if !first.is_empty() {
             report.notes.push(format!(
                 "the first entry of a resource shuts out everybody else where the brokers have allow.everyone.if.no.acl.found=true: {} get their first",
@@ -87,6 +51,63 @@ impl Finish {
             ));
         }
         Ok(missing)
+    }
+
+    /// What the cluster had, for the restored topics, their groups, and all else.
+    fn wanted_acls(&self, known: &Known, snapshots: &[(String, Snapshot)], report: &mut FinishReport) -> BTreeSet<Acl> {
+        let restored = restored_topics(known);
+        let has_other_names = restored.iter().any(|(name, topic)| *name != topic.target);
+        let (mut wanted, mut elsewhere, mut unknown, mut prefixes) = (BTreeSet::new(), 0_u64, 0_u64, BTreeSet::new());
+        for (name, snapshot) in snapshots {
+            if let Some(why) = snapshot.acls.why() {
+                // A cluster without an authorizer has none.
+                report.notes.push(format!("the snapshot {name} has no access control lists, or not all: {why}"));
+            }
+            for acl in snapshot.acls.known().into_iter().flatten() {
+                if !is_known(acl) {
+                    unknown += 1;
+                    continue;
+                }
+                let mut name = acl.name.clone();
+                match (acl.resource.as_str(), acl.pattern.as_str(), acl.name.as_str()) {
+                    // What a topic is called here.
+                    ("TOPIC", "LITERAL", topic) if topic != "*" => {
+                        match restored.get(topic).filter(|of| !known.gone.contains_key(&of.target)) {
+                            Some(topic) => name.clone_from(&topic.target),
+                            None => {
+                                elsewhere += 1;
+                                continue;
+                            }
+                        }
+                    }
+                    ("TOPIC", "PREFIXED", prefix) if has_other_names => _ = prefixes.insert(prefix.to_owned()),
+                    ("GROUP", "LITERAL", group) if group != "*" && !self.restore.settings.groups.takes_group(group) => {
+                        elsewhere += 1;
+                        continue;
+                    }
+                    _ => {}
+                }
+                wanted.insert(Acl { name, ..acl.clone() });
+            }
+        }
+        if unknown > 0 {
+            report.leave(format!(
+                "{unknown} entries of access control lists are of a kind that this program cannot write (of users or delegation tokens, or of a newer Kafka): \
+                 compare kafka-acls.sh --list with the snapshot"
+            ));
+        }
+        if !prefixes.is_empty() {
+            report.notes.push(format!(
+                "entries for all topics whose names begin with {} stay as they were: the restored topics have other names",
+                told(&prefixes)
+            ));
+        }
+        if elsewhere > 0 {
+            report.notes.push(format!(
+                "{elsewhere} entries of access control lists are of topics and groups that are not restored: they are not added"
+            ));
+        }
+        wanted
     }
 
     /// The users that the cluster had and this one does not have: only the commands, as Kafka gives out no passwords.

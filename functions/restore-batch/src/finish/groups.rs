@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::Result;
-use archive::catalog::{Change, GroupPlace, GroupSnapshot, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
+use archive::catalog::{Change, GroupPlace, GroupSnapshot, Intents, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
+use archive::{Error, Result};
 use kafka::{CommittedOffset, GroupOffset, GroupOffsets, TopicPartition};
 use kernel::in_full;
 
@@ -36,6 +36,15 @@ struct Wanted<'k> {
 struct Places {
     each: BTreeMap<i64, Place>,
     end: Option<i64>,
+}
+
+/// A group in the cluster that was restored into.
+struct Now<'n> {
+    committed: &'n GroupOffsets,
+    /// Why nothing can be committed for it.
+    blocked: Option<&'n str>,
+    /// Whether an earlier run has given it all of its offsets.
+    was_given: bool,
 }
 
 pub(super) fn intents(groups: &[GroupPlan]) -> BTreeMap<String, BTreeMap<String, BTreeMap<i32, Change<GroupPlace>>>> {
@@ -106,6 +115,7 @@ impl Finish {
             }
         }
         wanted.retain(|_, of| !of.is_empty());
+        tell_of_unrest(&wanted, report);
         let places = self.places(known, &wanted).await?;
         let names: Vec<String> = wanted.keys().map(|name| (*name).to_owned()).collect();
         let there = self.admin.groups().await?;
@@ -128,7 +138,9 @@ impl Finish {
                 Some(Err(error)) => (GroupOffsets::new(), Some(in_full(&error))),
                 None => (GroupOffsets::new(), None),
             };
-            let plan = self.plan_group(group, of, &places, &committed, members.or(unknown).as_deref(), report);
+            let blocked = members.or(unknown);
+            let now = Now { committed: &committed, blocked: blocked.as_deref(), was_given: known.before.given.contains(group) };
+            let plan = self.plan_group(group, of, &places, &now, report);
             if !plan.to_do.is_empty() {
                 plans.push(plan);
             }
@@ -158,6 +170,10 @@ impl Finish {
                 continue;
             }
             for (partition, offset) in partitions {
+                // BACKUP_PARTITIONS names others.
+                if of.cuts.as_ref().is_none_or(|cuts| !cuts.contains_key(partition)) {
+                    continue;
+                }
                 wanted.push(Wanted { topic: of, partition: *partition, then: offset.clone() });
             }
         }
@@ -180,7 +196,7 @@ impl Finish {
             offsets.extend(cut);
             let found = match cut {
                 Some(_) => self.restore.translate(&known.noted, topic, partition, &offsets).await,
-                None => return Ok((TopicPartition::new(target, partition), Err("this partition was not restored".to_owned()))),
+                None => Err(Error::request("this partition was not restored")),
             };
             let places = match found {
                 Ok(each) => {
@@ -203,8 +219,7 @@ impl Finish {
         group: &str,
         wanted: Vec<Wanted<'_>>,
         places: &BTreeMap<TopicPartition, Result<Places, String>>,
-        committed: &GroupOffsets,
-        blocked: Option<&str>,
+        now: &Now<'_>,
         report: &mut FinishReport,
     ) -> GroupPlan {
         let mut plan = GroupPlan { name: group.to_owned(), to_do: BTreeMap::new() };
@@ -213,10 +228,12 @@ impl Finish {
             let target = &one.topic.target;
             let at = TopicPartition::new(target, one.partition);
             let mut of = OffsetReport { partition: one.partition, from: one.then.offset, ..OffsetReport::default() };
-            match self.change(&one, places.get(&at), committed.get(&at), &mut of) {
+            match self.change(&one, places.get(&at), now.committed.get(&at), &mut of) {
+                // It was given its offsets, and has gone on.
+                Err(_) if now.was_given && now.committed.contains_key(&at) => of.state = State::AsItShouldBe,
                 Err(why) => (of.state, of.why) = (State::Left, Some(why)),
                 Ok(None) => of.state = State::AsItShouldBe,
-                Ok(Some(_)) if blocked.is_some() => (of.state, of.why) = (State::Left, blocked.map(str::to_owned)),
+                Ok(Some(_)) if now.blocked.is_some() => (of.state, of.why) = (State::Left, now.blocked.map(str::to_owned)),
                 Ok(Some(change)) => _ = plan.to_do.insert(at, change),
             }
             let of_topic = reports.entry(target).or_insert_with(|| GroupReport {
@@ -277,6 +294,19 @@ impl Finish {
         }
     }
 
+    /// Notes the groups that have all of their offsets: from now on what they commit is theirs.
+    pub(super) async fn note_given(&self, known: &Known, report: &FinishReport) -> Result<()> {
+        let mut given: BTreeSet<String> = report.groups.iter().map(|of| of.group.clone()).collect();
+        for of in report.groups.iter().filter(|of| !of.offsets.iter().all(|one| matches!(one.state, State::Done | State::AsItShouldBe))) {
+            given.remove(&of.group);
+        }
+        if given.is_subset(&known.before.given) {
+            return Ok(());
+        }
+        let intents = Intents { given, at: self.restore.clock.now(), ..Intents::none(&known.noted.run) };
+        intents.note(self.restore.store.as_ref(), self.restore.id()).await.map(drop)
+    }
+
     /// Commits what is to be committed.
     pub(super) async fn commit_groups(&self, groups: &[GroupPlan], report: &mut FinishReport) {
         let commit = groups.iter().map(|group| async move {
@@ -295,6 +325,18 @@ impl Finish {
             };
             note_outcome(report, &group.name, |at| group.to_do.contains_key(at).then(|| outcome(at)));
         }
+    }
+}
+
+/// Names the groups that were at work while the snapshot was taken.
+fn tell_of_unrest(wanted: &BTreeMap<&str, Vec<Wanted<'_>>>, report: &mut FinishReport) {
+    let is_moving = |of: &&Vec<Wanted<'_>>| of.iter().any(|one| one.then.moved || one.then.pending);
+    let moving = wanted.values().filter(is_moving).count();
+    if moving > 0 {
+        report.notes.push(format!(
+            "{moving} groups were at work while the snapshot was taken: they get what they had committed when it began, and what they did behind that comes to \
+             them again, as far as it is restored"
+        ));
     }
 }
 

@@ -164,6 +164,7 @@ impl Finish {
                 intents.note(self.restore.store.as_ref(), self.restore.id()).await?;
             }
             self.commit_groups(&groups, report).await;
+            self.note_given(known, report).await?;
             self.set_harmless(&configs, report).await;
             self.add_acls(&acls, report).await;
             self.set_deleting(&configs, report).await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use archive::Result;
-use archive::catalog::{Change, GroupPlace};
+use archive::catalog::{Change, GroupPlace, Intents};
 use config::FinishPart;
 use kafka::{Acl, CommittedOffset, GroupOffsets, TopicPartition};
 use kernel::in_full;
@@ -14,6 +14,7 @@ use super::groups::note_outcome;
 use super::report::{ConfigReport, FinishReport, GroupReport, OffsetReport, State};
 use super::retention::DELETING;
 use super::{Finish, FinishRequest, Known};
+use crate::Restore;
 use crate::together::at_once;
 
 /// What of a group is to be taken back.
@@ -39,6 +40,10 @@ impl Finish {
             report.notes.push("finish has changed nothing for this restore".to_owned());
         }
         if request.apply {
+            if !groups.is_empty() {
+                let Restore { store, clock, .. } = &self.restore;
+                Intents::forget_given(store.as_ref(), self.restore.id(), &known.noted.run, clock.now()).await?;
+            }
             self.take_configs_back(&configs, |name| DELETING.contains(&name), report).await;
             self.take_acls_back(&acls, report).await;
             self.take_configs_back(&configs, |name| !DELETING.contains(&name), report).await;

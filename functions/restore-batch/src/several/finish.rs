@@ -226,6 +226,26 @@ async fn what_somebody_has_set_since_stays_when_it_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_group_that_has_gone_on_is_left_in_peace_until_its_offsets_were_taken_back() {
+    let (mut targets, admin) = restored().await;
+    targets.settings.anyway = vec!["retention".to_owned()];
+    run(&targets, &admin, true, false).await;
+    let goes_on = |to: i64| {
+        let at = TopicPartition::new("copy-orders", 0);
+        admin.state().groups.get_mut("shipping").unwrap().offsets.insert(at, CommittedOffset { next: to, metadata: String::new() });
+    };
+    goes_on(20);
+    let report = run(&targets, &admin, true, false).await;
+    assert!(report.succeeded && offset(&admin, "shipping", "copy-orders", 0).unwrap().0 == 20, "{report:?}");
+    goes_on(15);
+    assert!(run(&targets, &admin, true, true).await.succeeded);
+    // It begins by itself, with nothing: that is not what it was given.
+    goes_on(3);
+    let report = run(&targets, &admin, true, false).await;
+    assert!(!report.succeeded && report.left.len() == 1 && report.left[0].contains("it has committed 3 itself"), "{report:?}");
+}
+
+#[tokio::test]
 async fn a_function_does_it_once() {
     let (mut targets, admin) = restored().await;
     let finish = |targets: &Targets| Finish::new(targets.restore(), admin.clone());

@@ -9,7 +9,6 @@ use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use kafka::Acl;
 use kernel::clock::Millis;
-use kernel::failpoint;
 use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
@@ -23,7 +22,7 @@ const LARGEST: u64 = 1 << 30;
 /// How often they are merged with what others wrote at the same moment.
 const TRIES: usize = 5;
 
-/// The content of `@restore/<restore id>/@finish/intents.json.gz`. It only grows; what was there before the first change of a thing stays in it.
+/// The content of `@restore/<restore id>/@finish/intents.json.gz`. What was there before the first change of a thing stays in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intents {
     /// See [`Intents::FORMAT`].
@@ -36,6 +35,9 @@ pub struct Intents {
     /// Offsets of consumer groups: by group, topic and partition of the target.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, BTreeMap<String, BTreeMap<i32, Change<GroupPlace>>>>,
+    /// Groups of which Kafka has taken all of that: what they have committed since is theirs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub given: BTreeSet<String>,
     /// Configs: by topic of the target and name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, BTreeMap<String, Change<String>>>,
@@ -116,32 +118,42 @@ impl Intents {
     /// # Errors
     /// What the store says; others write them all the time.
     pub async fn note(self, store: &dyn ObjectStore, restore_id: &str) -> Result<Self> {
+        let run = self.run.clone();
+        Self::update(store, restore_id, &run, |found| found.map_or_else(|| self.clone(), |found| found.and(self.clone()))).await
+    }
+
+    /// Before what was given to groups is taken back: what they commit then is not what they go on with.
+    ///
+    /// # Errors
+    /// As [`note`](Self::note).
+    pub async fn forget_given(store: &dyn ObjectStore, restore_id: &str, run: &str, at: Millis) -> Result<Self> {
+        let forget = |found: Option<Self>| Self { given: BTreeSet::new(), at, ..found.unwrap_or_else(|| Self::none(run)) };
+        Self::update(store, restore_id, run, forget).await
+    }
+
+    /// Replaces what is written by what `change` makes of it, if that says anything else.
+    async fn update(store: &dyn ObjectStore, restore_id: &str, run: &str, change: impl Fn(Option<Self>) -> Self) -> Result<Self> {
+        let name = names::intents(restore_id);
         for _ in 0..TRIES {
-            let (merged, version) = match Self::load_versioned(store, restore_id, &self.run).await? {
-                Some((found, version)) => {
-                    let merged = found.clone().and(self.clone());
-                    if (Self { at: found.at, ..merged.clone() }) == found {
-                        return Ok(found);
-                    }
-                    (merged, Some(version))
-                }
-                None => (self.clone(), None),
-            };
-            failpoint!("restore::intents::before");
-            let body = merged.packed()?;
-            let name = names::intents(restore_id);
-            let written = match &version {
+            let found = Self::load_versioned(store, restore_id, run).await?;
+            let now = change(found.as_ref().map(|(found, _)| found.clone()));
+            if let Some((found, _)) = &found
+                && (Self { at: found.at, ..now.clone() }) == *found
+            {
+                return Ok(now);
+            }
+            let body = now.packed()?;
+            let written = match &found {
                 None => store.create(&name, body.into()).await,
-                Some(version) => store.replace(&name, body.into(), version).await,
+                Some((_, version)) => store.replace(&name, body.into(), version).await,
             };
-            failpoint!("restore::intents::after");
             match written {
-                Ok(_) => return Ok(merged),
+                Ok(_) => return Ok(now),
                 Err(StoreError { kind: StoreErrorKind::AlreadyExists | StoreErrorKind::Changed, .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let location = store.location(&names::intents(restore_id));
+        let location = store.location(&name);
         Err(Error::raced(format!("{location} is written by others all the time: is finish running several times?")))
     }
 
@@ -163,6 +175,7 @@ impl Intents {
         for (topic, configs) in later.configs {
             merge(self.configs.entry(topic).or_default(), configs);
         }
+        self.given.extend(later.given);
         self.acls.extend(later.acls);
         if self.snapshots.is_empty() {
             self.snapshots = later.snapshots;
@@ -239,12 +252,17 @@ mod tests {
         assert_eq!(Intents::load(&store, "drill", "1-a").await.unwrap(), None);
         intents(7, Some(3)).note(&store, "drill").await.unwrap();
         let again = Intents { at: 2, ..intents(7, Some(7)) }.note(&store, "drill").await.unwrap();
-        assert_eq!(again, intents(7, Some(3)), "nothing new: it is not written again");
+        assert_eq!(again.groups, intents(7, Some(3)).groups);
+        let found = Intents::load(&store, "drill", "1-a").await.unwrap().unwrap();
+        assert_eq!(found, intents(7, Some(3)), "nothing new: it is not written again");
         let configs =
             BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change { before: None, after: None })]))]);
         Intents { configs, at: 3, ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();
         let found = Intents::load(&store, "drill", "1-a").await.unwrap().unwrap();
         assert_eq!((&found.groups, found.configs.len(), found.at), (&intents(7, Some(3)).groups, 1, 3));
+        Intents { given: BTreeSet::from(["billing".to_owned()]), ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();
+        assert!(Intents::load(&store, "drill", "1-a").await.unwrap().unwrap().given.contains("billing"));
+        assert!(Intents::forget_given(&store, "drill", "1-a", 4).await.unwrap().given.is_empty());
         let error = Intents::load(&store, "drill", "2-b").await.unwrap_err();
         assert!(error.to_string().contains("another restore"), "{error}");
         store.overwrite(&names::intents("drill"), b"no gzip".to_vec());

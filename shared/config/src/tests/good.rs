@@ -368,6 +368,7 @@ fn every_example_of_the_table_is_accepted() {
             Section::Azure if key.name.starts_with("AZURE_STORAGE") => json!({"FILESYSTEM_TYPE": "AZURE", "CONTAINER_NAME": "c-1"}),
             Section::Azure => json!({"FILESYSTEM_TYPE": "AZURE", "CONTAINER_NAME": "c-1", "AZURE_STORAGE_ACCOUNT_NAME": "acc"}),
             Section::S3 | Section::Storage => json!({"FILESYSTEM_TYPE": "S3", "BUCKET_NAME": "b-1"}),
+            _ if key.name == "RESTORE_FINISH" => json!({"RESTORE_AS_OF": "latest"}),
             _ => json!({}),
         };
         let text = changed(&text, &store, &[]);

@@ -112,3 +112,19 @@ fn a_restore_is_of_some_partitions_of_some_cluster_up_to_a_moment() {
         "a topic's own folder is a topic like any other"
     );
 }
+
+#[test]
+fn what_is_finished_has_an_end() {
+    let of = |finish: &str, as_of: &str| {
+        let with =
+            json!({"RESTORE_FINISH": finish, "RESTORE_AS_OF": as_of, "BACKUP_TOPIC_NAME": "orders", "RESTORE_PARTITION_STRATEGY": "same"});
+        let without: &[&str] = if as_of.is_empty() { &["RESTORE_AS_OF"] } else { &[] };
+        restore(&changed(RESTORE, &with, without), &[])
+    };
+    let some = of("groups, ACLS", "latest").unwrap();
+    assert_eq!(some.finish, [crate::FinishPart::Groups, crate::FinishPart::Acls].into());
+    assert!(some.groups.takes_group("anything"));
+    assert_eq!(of("all", "latest").unwrap().finish.len(), 3);
+    assert!(of("all", "").unwrap_err().to_string().contains("has no end"));
+    assert!(of("topics", "latest").unwrap_err().to_string().contains("must be one of groups, configs, acls, all"));
+}

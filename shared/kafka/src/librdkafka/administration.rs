@@ -140,11 +140,13 @@ impl ClusterAdministration for RdKafkaTarget {
     }
 
     async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {
-        self.asker_with_group()?.group_offsets(groups).await
+        self.about_groups()?.group_offsets(groups).await
     }
 
     async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
-        self.asker.topic_configs(topics).await
+        let mut found = self.asker.topic_configs(topics).await?;
+        configs::add_inherited(&self.asker, &mut found).await?;
+        Ok(found)
     }
 
     async fn acls(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {

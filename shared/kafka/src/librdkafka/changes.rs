@@ -30,7 +30,7 @@ impl ClusterChanges for RdKafkaTarget {
     }
 
     async fn forget_offsets(&self, group: &str, partitions: &[TopicPartition]) -> Result<EachPartition> {
-        GroupChange { asker: &self.asker, group, commit: None }.make(&once(partitions)).await
+        GroupChange { asker: &*self.about_groups()?, group, commit: None }.make(&once(partitions)).await
     }
 
     async fn alter_configs(&self, topic: &str, changes: &BTreeMap<String, Option<String>>) -> Result<()> {
@@ -136,6 +136,12 @@ impl GroupChange<'_> {
             return handle.commit(self.group, some.iter().filter_map(|partition| offsets.get_key_value(partition)), limit).await;
         }
         let gone = |partition: &TopicPartition| (partition.clone(), Ok(()));
+        if !has_offset_delete(handle, limit).await? {
+            return Err(Failure::new(
+                Code::UNSUPPORTED_FEATURE,
+                "the brokers do not know the request OffsetDelete (Kafka 2.4 and newer do)",
+            ));
+        }
         match handle.delete_offsets(self.group, some, limit).await {
             Ok(changed) => Ok(changed.into_iter().map(|(partition, outcome)| (partition, outcome.or_else(unless_gone))).collect()),
             Err(failure) if failure.code == Code::GROUP_ID_NOT_FOUND => Ok(some.iter().map(gone).collect()),
@@ -182,6 +188,16 @@ impl GroupChange<'_> {
         let metadata = self.commit.and_then(|offsets| offsets.get(partition)).map_or(0, |offset| offset.metadata.len());
         OFFSET + self.group.len() + partition.topic.len() + metadata
     }
+}
+
+/// Whether the brokers know the request OffsetDelete. With one that does not, librdkafka ends the process (its issue 3663). A client is told on each
+/// of its connections, before anything is answered.
+async fn has_offset_delete(handle: &Arc<Handle>, limit: Duration) -> Result<bool, Failure> {
+    let is_known = || handle.observer().signs().has_offset_delete;
+    if !is_known() {
+        handle.describe_cluster(false, limit).await?;
+    }
+    Ok(is_known())
 }
 
 /// Each of these once, in order.

@@ -87,9 +87,11 @@ pub fn default_properties() -> impl Iterator<Item = &'static str> {
     DEFAULTS.iter().chain(READING_DEFAULTS).chain(WRITING_DEFAULTS).map(|(name, _)| *name)
 }
 
-/// A client that asks about topics, and about `group` if there is one. It never joins the group.
-pub(super) fn asking(settings: &KafkaSettings, group: Option<&str>) -> Result<Arc<Handle>> {
+/// A client that asks about topics, and about `group` if there is one. It never joins the group. `which_requests`: it learns which requests the brokers
+/// know ([`Signs`](super::signs::Signs)).
+pub(super) fn asking(settings: &KafkaSettings, group: Option<&str>, which_requests: bool) -> Result<Arc<Handle>> {
     let mut fixed = READING.to_vec();
+    fixed.extend(which_requests.then_some(("debug", "feature")));
     // Offsets that a transaction is about to change are waited for.
     fixed.push(("isolation.level", "read_committed"));
     fixed.extend(group.map(|group| ("group.id", group)));

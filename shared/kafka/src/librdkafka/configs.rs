@@ -51,6 +51,61 @@ pub(super) async fn of_topics(asker: &Asker, topics: &[String]) -> Result<BTreeM
     Ok(found)
 }
 
+/// Configs of brokers that hold for topics without a value of their own, of which the description of a topic does not tell: Kafka 4.1 leaves out those that
+/// have several names. The first one that a broker has holds.
+const SEVERAL_NAMES: [(&str, &[&str]); 4] = [
+    ("retention.ms", &["log.retention.ms", "log.retention.minutes", "log.retention.hours"]),
+    ("segment.ms", &["log.roll.ms", "log.roll.hours"]),
+    ("segment.jitter.ms", &["log.roll.jitter.ms", "log.roll.jitter.hours"]),
+    ("flush.ms", &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"]),
+];
+
+/// Adds to descriptions of topics what they inherit and do not tell of themselves. A request or two where something is missing. From a cluster that does
+/// not tell, or not this user (it takes DescribeConfigs on the cluster), it stays absent.
+///
+/// # Errors
+/// Nobody answers.
+pub(super) async fn add_inherited(asker: &Asker, topics: &mut BTreeMap<String, Result<TopicConfigs>>) -> Result<()> {
+    let lacks = |topic: &TopicConfigs, name: &str| topic.own.contains_key(name) && !topic.inherited.contains_key(name);
+    let is_lacking = |topic: &TopicConfigs| SEVERAL_NAMES.iter().any(|(name, _)| lacks(topic, name));
+    if !topics.values().flatten().any(is_lacking) {
+        return Ok(());
+    }
+    let Some(broker) = any_broker(asker).await? else { return Ok(()) };
+    for topic in topics.values_mut().flatten() {
+        for (name, of_broker) in SEVERAL_NAMES.iter().filter(|(name, _)| lacks(topic, name)).collect::<Vec<_>>() {
+            let held = of_broker.iter().find_map(|of_broker| in_millis(name, of_broker, broker.get(*of_broker)?));
+            topic.inherited.extend(held.map(|value| ((*name).to_owned(), value)));
+        }
+    }
+    Ok(())
+}
+
+/// Configs of one of the brokers; `None` where the cluster does not tell, or not this user.
+async fn any_broker(asker: &Asker) -> Result<Option<BTreeMap<String, String>>> {
+    let mut tries = asker.tries("the cluster", Doing::DescribeConfigs);
+    loop {
+        let (handle, limit) = (tries.handle(), tries.limit());
+        let described = match handle.describe_cluster(false, limit).await {
+            Ok(cluster) => match cluster.brokers.first() {
+                Some(broker) => handle.describe_broker_configs(broker.id, limit).await,
+                None => return Ok(None),
+            },
+            Err(failure) => Err(failure),
+        };
+        match described {
+            Ok(entries) => return Ok(Some(entries.into_iter().map(|entry| (entry.name, entry.value)).collect())),
+            Err(failure) => match errors::kind(&failure) {
+                KafkaErrorKind::Denied | KafkaErrorKind::Unsupported => {
+                    tracing::debug!("going on without what brokers have for topics: {failure}");
+                    return Ok(None);
+                }
+                _ => tries.again(failure).await?,
+            },
+        }
+    }
+}
+
 async fn of_batch(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
     let mut tries = asker.tries(few_of(topics.iter().map(String::as_str).collect()), Doing::DescribeConfigs);
     let mut described = loop {
@@ -98,15 +153,19 @@ fn inherited(entry: &ConfigEntry) -> Option<String> {
     if !entry.own {
         return Some(entry.value.clone());
     }
-    let others = entry.elsewhere.iter().map(|(name, value)| (unit(&entry.name, name), value));
-    let (unit, value) = others.min_by_key(|(unit, _)| *unit)?;
-    if unit == 1 {
-        return Some(value.clone());
-    }
-    match value.parse::<i64>().ok()? {
-        // No limit, whatever its unit.
-        ..0 => Some("-1".to_owned()),
-        count => Some(count.checked_mul(unit)?.to_string()),
+    let (of_broker, value) = entry.elsewhere.iter().min_by_key(|(of_broker, _)| unit(&entry.name, of_broker))?;
+    in_millis(&entry.name, of_broker, value)
+}
+
+/// The value of a broker's config as one of the topic's: hours and minutes become milliseconds where those are the topic's unit.
+fn in_millis(of_topic: &str, of_broker: &str, value: &str) -> Option<String> {
+    match unit(of_topic, of_broker) {
+        1 => Some(value.to_owned()),
+        unit => match value.parse::<i64>().ok()? {
+            // No limit, whatever its unit.
+            ..0 => Some("-1".to_owned()),
+            count => Some(count.checked_mul(unit)?.to_string()),
+        },
     }
 }
 

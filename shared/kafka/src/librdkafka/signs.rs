@@ -1,25 +1,28 @@
-//! What librdkafka's debug lines give away: see `probe.rs`.
+//! What librdkafka's debug lines give away: see `probe.rs`, and `changes.rs` on OffsetDelete.
 
 /// The first version of Fetch with compact lengths.
 const FLEXIBLE: i32 = 12;
 
-/// What librdkafka's debug lines say about the reading of a partition.
+/// What librdkafka's debug lines say about the reading of a partition, and about brokers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
     /// The last version of Fetch that was asked with.
     pub(crate) fetch_version: Option<i32>,
     /// A record of an old format seemed to end behind the end of what the broker sent.
     pub(crate) is_misread: bool,
+    /// A broker knows the request OffsetDelete.
+    pub(crate) has_offset_delete: bool,
 }
 
 impl Signs {
-    /// Learns from a line of librdkafka's debug context `protocol`.
+    /// Learns from a line of librdkafka's debug contexts `protocol` and `feature`.
     pub(super) fn learn(&mut self, facility: &str, line: &str) {
         match facility {
             "SEND" => {
                 let version = line.split_once("Sent FetchRequest (v").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
                 self.fetch_version = version.or(self.fetch_version);
             }
+            "APIVERSION" => self.has_offset_delete |= line.contains("ApiKey ") && line.contains(" (47) Versions "),
             "PROTOUFLOW" => self.is_misread |= line.contains("for Fetch v") && line.contains("rd_kafka_msgset_reader_msg_v0_1"),
             _ => {}
         }
@@ -46,6 +49,9 @@ mod tests {
         assert_eq!(signs.are_right(), Some(true));
         signs.learn("SEND", "[thrd:h:1/1]: h:1/1: Sent FetchRequest (v16, 97 bytes @ 0, CorrId 6)");
         assert_eq!(signs.are_right(), Some(false));
+        assert!(!signs.has_offset_delete);
+        signs.learn("APIVERSION", "[thrd:h:1/bootstrap]: h:1/bootstrap:   ApiKey OffsetDeleteRequest (47) Versions 0..0");
+        assert!(signs.has_offset_delete);
         let underflow = |function: &str| {
             format!(
                 "[thrd:h:1/1]: h:1/1: Protocol read buffer underflow for Fetch v16 at 102/116 ({function}:617): expected 268435454 bytes > 14 \

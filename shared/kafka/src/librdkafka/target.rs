@@ -46,8 +46,8 @@ pub struct RdKafkaTarget {
     created: Mutex<BTreeSet<String>>,
     /// How long the brokers let a transaction be open, where that is less than what was asked for.
     timeout: Mutex<Option<Duration>>,
-    /// Asks about what groups have committed, once somebody wants to know.
-    with_group: Mutex<Option<Arc<Asker>>>,
+    /// Asks about offsets of groups, once somebody wants to know.
+    about_groups: Mutex<Option<Arc<Asker>>>,
 }
 
 impl RdKafkaTarget {
@@ -66,7 +66,7 @@ impl RdKafkaTarget {
             batches: Mutex::default(),
             created: Mutex::default(),
             timeout: Mutex::default(),
-            with_group: Mutex::default(),
+            about_groups: Mutex::default(),
         })
     }
 
@@ -77,14 +77,14 @@ impl RdKafkaTarget {
         Self { asker: Arc::new(asker), ..self }
     }
 
-    /// Asks about what groups have committed: librdkafka crashes where a client without a group does that (its issue 5040).
-    pub(super) fn asker_with_group(&self) -> Result<Arc<Asker>> {
-        let mut with_group = lock(&self.with_group);
-        if let Some(asker) = &*with_group {
+    /// Asks about offsets of groups: librdkafka crashes where a client without a group of its own does that (its issue 5040).
+    pub(super) fn about_groups(&self) -> Result<Arc<Asker>> {
+        let mut known = lock(&self.about_groups);
+        if let Some(asker) = &*known {
             return Ok(Arc::clone(asker));
         }
-        let asker = Arc::new(self.asker.about(ASKING_GROUP)?);
-        *with_group = Some(Arc::clone(&asker));
+        let asker = Arc::new(self.asker.about_groups(ASKING_GROUP)?);
+        *known = Some(Arc::clone(&asker));
         Ok(asker)
     }
 

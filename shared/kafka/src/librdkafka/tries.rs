@@ -31,6 +31,8 @@ pub(super) const PAUSES: [Duration; 6] = [
 pub(super) struct Asker {
     settings: KafkaSettings,
     group: Option<String>,
+    /// See [`client::asking`].
+    which_requests: bool,
     errors: Errors,
     deadline: Deadline,
     handle: Mutex<Arc<Handle>>,
@@ -39,18 +41,29 @@ pub(super) struct Asker {
 impl Asker {
     /// Asks about topics, and about `group` if there is one.
     pub(super) fn new(settings: &KafkaSettings, group: Option<&str>) -> Result<Self> {
+        Self::start(settings, group, false)
+    }
+
+    fn start(settings: &KafkaSettings, group: Option<&str>, which_requests: bool) -> Result<Self> {
         Ok(Self {
             settings: settings.clone(),
             group: group.map(str::to_owned),
+            which_requests,
             errors: Errors::new(settings),
             deadline: Deadline::unset(),
-            handle: Mutex::new(client::asking(settings, group)?),
+            handle: Mutex::new(client::asking(settings, group, which_requests)?),
         })
     }
 
     /// Asks the same cluster about `group`.
     pub(super) fn about(&self, group: &str) -> Result<Self> {
         Ok(Self::new(&self.settings, Some(group))?.until(&self.deadline))
+    }
+
+    /// Asks the same cluster about any group, for what librdkafka does not do without a group (`group`, which is never joined), or without being told
+    /// which requests the brokers know.
+    pub(super) fn about_groups(&self, group: &str) -> Result<Self> {
+        Ok(Self::start(&self.settings, Some(group), true)?.until(&self.deadline))
     }
 
     /// Ends requests, and gives up tries, in time for a failure to be told before the deadline.
@@ -118,7 +131,7 @@ impl Asker {
         if !is_old(&lock(&self.handle)) {
             return Ok(());
         }
-        let new = client::asking(&self.settings, self.group.as_deref())?;
+        let new = client::asking(&self.settings, self.group.as_deref(), self.which_requests)?;
         let mut handle = lock(&self.handle);
         let unused = if is_old(&handle) { std::mem::replace(&mut *handle, new) } else { new };
         // What is not used any more is dropped when no other request waits for the lock.

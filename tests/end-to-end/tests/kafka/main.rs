@@ -5,6 +5,7 @@ mod administration;
 mod applications;
 mod as_of;
 mod brokers;
+mod changes;
 mod claims;
 mod configs;
 mod configured;

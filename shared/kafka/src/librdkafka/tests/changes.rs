@@ -1,8 +1,9 @@
 //! What is changed of a cluster beside its records, against a real Kafka; what needs an authorizer or Kafka's own tools is among the end-to-end tests.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -10,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::help::*;
 use crate::{
-    Acl, ClusterAdministration, ClusterChanges, CommittedOffset, EmbeddedBroker, GroupOffset, KafkaErrorKind, KafkaSettings, RdKafkaTarget,
-    TopicConfigs, TopicPartition,
+    Acl, ClusterAdministration, ClusterChanges, CommittedOffset, Delivery, EmbeddedBroker, GroupOffset, KafkaErrorKind, KafkaSettings,
+    RdKafkaTarget, SourceCluster, TopicConfigs, TopicPartition,
 };
 
 type Offsets = BTreeMap<TopicPartition, CommittedOffset>;
@@ -180,6 +181,32 @@ async fn many_groups_are_committed_for_at_the_same_time_on_one_client() {
     }
 }
 
+/// Not a test of time: run by hand, it prints how long many groups take.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn a_thousand_groups_of_a_thousand_partitions() {
+    let settings = real!();
+    let (topic, of) = (unique("thousand"), unique("thousand"));
+    let target = Arc::new(target(&settings));
+    create(&target, &topic, 1_000, &[]).await;
+    let wanted: Arc<Offsets> =
+        Arc::new((0..1_000).map(|number| (TopicPartition::new(&topic, number), progress(number.into(), ""))).collect());
+    for round in ["made", "again"] {
+        let (start, mut running, mut groups) = (Instant::now(), JoinSet::new(), 0..1_000);
+        loop {
+            while running.len() < 16
+                && let Some(number) = groups.next()
+            {
+                let (target, wanted, group) = (Arc::clone(&target), Arc::clone(&wanted), format!("{of}-{number}"));
+                running.spawn(async move { target.commit_group(&group, &wanted).await });
+            }
+            let Some(each) = running.join_next().await else { break };
+            assert!(each.unwrap().unwrap().values().all(Result::is_ok));
+        }
+        let _ = writeln!(std::io::stderr(), "1,000 groups of 1,000 partitions, {round}: {:?}", start.elapsed());
+    }
+}
+
 fn changes(all: &[(&str, Option<&str>)]) -> BTreeMap<String, Option<String>> {
     all.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect()
 }
@@ -240,7 +267,10 @@ async fn offsets_are_found_by_time_and_a_partition_that_is_not_there_is_named() 
     let target = target(&settings);
     create(&target, &topic, 2, &[]).await;
     let records: Vec<Owned> = [100, 300, 200, 500].map(|timestamp| Owned::new(timestamp, None, Some(b"x"))).into();
-    write(&target, &topic, 0, &records).await;
+    // Without transactions: their markers have timestamps, too.
+    let mut writer = open(&target, &topic, &unique("writer"), Delivery::AtLeastOnce).await;
+    queue(&mut *writer, 0, &records).await;
+    writer.flush().await.unwrap();
     let [full, empty, absent] = [0, 1, 2].map(|partition| TopicPartition::new(&topic, partition));
     let nowhere = TopicPartition::new(unique("absent"), 0);
     for (time, first) in
@@ -293,5 +323,7 @@ async fn a_cluster_that_cannot_be_changed_so_is_said_to() {
     }
     assert!(target.create_acls(&[]).await.unwrap().is_empty());
     target.commit_group("group", &BTreeMap::from([(at.clone(), progress(7, "m"))])).await.unwrap();
-    assert_eq!(committed(&target, "group").await, BTreeMap::from([(at, progress(7, "m"))]));
+    // That broker does not tell of partitions that it is not asked about.
+    let source = source(&broker.settings(), "group");
+    assert_eq!(source.committed(std::slice::from_ref(&at)).await.unwrap(), BTreeMap::from([(at, progress(7, "m"))]));
 }

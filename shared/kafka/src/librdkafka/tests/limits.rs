@@ -85,7 +85,7 @@ fn a_client_whose_certificate_cannot_be_read_fails_each_time() {
             assert_eq!(error.kind, KafkaErrorKind::Config);
             assert!(error.what.contains("ssl.ca.location"), "{error}");
         }
-        let error = client::asking(&settings, Some("group")).unwrap_err();
+        let error = client::asking(&settings, Some("group"), false).unwrap_err();
         assert!(error.what.contains("ssl.ca.location"), "{error}");
     }
     std::fs::remove_file(file).unwrap();
