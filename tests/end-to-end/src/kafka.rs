@@ -152,7 +152,8 @@ pub fn unique(name: &str) -> String {
     format!("{name}-{:x}-{}-{}", nanos & 0xffff_ffff, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn output(mut command: Command) -> String {
+/// What a program printed that must succeed.
+pub(crate) fn output(mut command: Command) -> String {
     let output = command.stderr(Stdio::piped()).output().expect("java/run starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}\n{errors}{}", String::from_utf8_lossy(&output.stdout));

@@ -5,6 +5,7 @@
 //! | [`services`] | which servers are there; a test without its server says so, and fails under `CI=true` |
 //! | [`kafka`] | topics made, filled and read with Kafka's own client and tools, never with ours |
 //! | [`admin`] | what administrators and other programs do to a cluster |
+//! | [`groups`] | consumer groups, and the rest of what a cluster has beside records |
 //! | [`cluster`] | a cluster of a test's own, whose brokers it may kill |
 //! | [`record`] | a record as those see it |
 //! | [`old_formats`] | logs as brokers before Kafka 0.11 wrote them |
@@ -24,6 +25,7 @@ pub mod azure;
 pub mod cluster;
 pub mod compare;
 pub mod function;
+pub mod groups;
 pub mod http;
 pub mod kafka;
 pub mod lambda;

@@ -2,12 +2,14 @@
 
 mod acls;
 mod administration;
+mod applications;
 mod as_of;
 mod brokers;
 mod changes;
 mod claims;
 mod configs;
 mod configured;
+mod finish;
 mod gaps;
 mod groups;
 mod identities;

@@ -56,7 +56,7 @@ fn partitions(name: &str) -> i32 {
 }
 
 /// Does this for each, a few at the same time.
-fn for_each(names: &[String], act: impl Fn(&str) + Sync) {
+pub(crate) fn for_each(names: &[String], act: impl Fn(&str) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {

@@ -1,0 +1,116 @@
+//! Consumer groups and the rest of what a cluster has beside records, with Kafka's own client.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Stdio};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::kafka::{Kafka, output};
+use crate::record::Record;
+
+/// How a group commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// An administrator commits for it.
+    #[default]
+    #[serde(rename = "")]
+    Simple,
+    /// A member of it does, and leaves.
+    Classic,
+    /// The same with the protocol of KIP-848.
+    Consumer,
+}
+
+/// What a group commits on a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Commit {
+    /// The group.
+    pub group: String,
+    /// How it commits. The same for all offsets of a group.
+    pub protocol: Protocol,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The next offset that it reads.
+    pub offset: i64,
+    /// What stands next to it.
+    pub metadata: String,
+}
+
+/// What a group reads of a partition, from what it has committed to the end.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Resumed {
+    /// The group.
+    pub group: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Where it begins.
+    pub committed: i64,
+    /// What stands next to it.
+    pub metadata: String,
+    /// Only records of committed transactions, with their offsets.
+    pub records: Vec<Record>,
+}
+
+impl Kafka {
+    /// Lets groups commit.
+    ///
+    /// # Panics
+    /// When Kafka refuses one.
+    pub fn commit(&self, commits: &[Commit]) {
+        let mut child = self.java("Commit").stdin(Stdio::piped()).spawn().expect("java/run starts");
+        let mut lines = child.stdin.take().expect("piped");
+        for commit in commits {
+            writeln!(lines, "{}", serde_json::to_string(commit).expect("JSON")).expect("Commit reads on");
+        }
+        drop(lines);
+        assert!(child.wait().expect("it was started").success(), "Commit failed, see above");
+    }
+
+    /// What groups read if they start now: of each partition that one of them has committed on. They commit nothing.
+    ///
+    /// # Panics
+    /// When a group has committed an offset that is not there.
+    pub fn resumed(&self, groups: &[&str]) -> Vec<Resumed> {
+        let mut command = self.java("Resume");
+        command.args(groups);
+        output(command).lines().map(|line| serde_json::from_str(line).expect("a line of Resume")).collect()
+    }
+
+    /// Groups with their offsets and metadata, the configs that topics have of their own, and access control lists: see `java/State.java`. Without
+    /// groups that have committed nothing.
+    pub fn state(&self) -> Value {
+        let mut state: Value = serde_json::from_str(&output(self.java("State"))).expect("the line of State");
+        state["groups"].as_object_mut().expect("groups").retain(|_, offsets| offsets.as_object().is_some_and(|offsets| !offsets.is_empty()));
+        state
+    }
+
+    /// A consumer that lives in a group and commits nothing, from the return on until it is dropped.
+    ///
+    /// # Panics
+    /// When it does not get in.
+    pub fn join(&self, group: &str, topic: &str) -> Joined {
+        let mut command = self.java("Member");
+        let mut child = command.args([group, topic]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("java/run starts");
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut said).expect("UTF-8");
+        assert_eq!(said, "joined\n", "Member failed, see above");
+        Joined(child)
+    }
+}
+
+/// A consumer that leaves its group with this value.
+#[derive(Debug)]
+pub struct Joined(Child);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
