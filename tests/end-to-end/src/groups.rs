@@ -86,7 +86,10 @@ impl Kafka {
     /// groups that have committed nothing.
     pub fn state(&self) -> Value {
         let mut state: Value = serde_json::from_str(&output(self.java("State"))).expect("the line of State");
-        state["groups"].as_object_mut().expect("groups").retain(|_, offsets| offsets.as_object().is_some_and(|offsets| !offsets.is_empty()));
+        state["groups"]
+            .as_object_mut()
+            .expect("groups")
+            .retain(|_, offsets| offsets.as_object().is_some_and(|offsets| !offsets.is_empty()));
         state
     }
 

@@ -65,7 +65,8 @@ impl Finish {
             }
             if old > 0 {
                 let age = Duration::from_millis(age.unsigned_abs());
-                parts.push(format!("would delete up to {old} of {held} offsets, which are older than {}", days(age)));
+                // Behind the first transaction of the restore stands a marker of its own time, so this is not all.
+                parts.push(format!("would delete what is older than {}, as at least {old} of {held} offsets are", days(age)));
             }
         }
         if let Some(most) = retention.bytes {

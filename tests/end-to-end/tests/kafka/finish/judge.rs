@@ -58,7 +58,8 @@ pub(super) fn assert_groups_go_on(scene: &Scene, kafka: &Kafka, topics: &[&str],
     for (at, commit) in commits {
         let Resumed { committed, metadata, records, .. } = &found[&at];
         assert_eq!(metadata, &commit.metadata, "{at:?}");
-        let (new, restored): (Vec<&Record>, _) = records.iter().partition(|record| record.key.as_ref().is_some_and(|key| key.0 == NEW.as_bytes()));
+        let (new, restored): (Vec<&Record>, _) =
+            records.iter().partition(|record| record.key.as_ref().is_some_and(|key| key.0 == NEW.as_bytes()));
         let restored: Vec<Record> = restored.into_iter().map(bare).collect();
         let unread: Vec<Record> = scene.unread(commit).iter().map(bare).collect();
         let what = || format!("{at:?}: had committed {}, and begins at {committed}", commit.offset);

@@ -76,8 +76,7 @@ impl Scene {
     pub(super) fn backed_up(kafka: &Kafka) -> Self {
         let names: Vec<String> = TOPICS.iter().copied().chain([SCRATCH]).map(str::to_owned).collect();
         for_each(&names, |name| fill(kafka, name));
-        let records: BTreeMap<_, _> =
-            names.iter().map(|name| (name.clone(), kafka.dump_with_offsets(name, Read::Committed))).collect();
+        let records: BTreeMap<_, _> = names.iter().map(|name| (name.clone(), kafka.dump_with_offsets(name, Read::Committed))).collect();
         let commits = commits(kafka, &records);
         kafka.commit(&commits);
         allow(kafka);
@@ -112,7 +111,8 @@ impl Scene {
 
     /// The records that a group had still to read.
     pub(super) fn unread(&self, commit: &Commit) -> Vec<Record> {
-        let is_unread = |record: &&Record| record.partition == commit.partition && record.offset.is_some_and(|offset| offset >= commit.offset);
+        let is_unread =
+            |record: &&Record| record.partition == commit.partition && record.offset.is_some_and(|offset| offset >= commit.offset);
         self.records[&commit.topic].iter().filter(is_unread).cloned().collect()
     }
 }
