@@ -104,7 +104,7 @@ impl Scene {
     }
 
     /// The commits that are restored of these topics.
-    pub(super) fn restored<'s>(&'s self, topics: &'s [&str]) -> impl Iterator<Item = &'s Commit> {
+    pub(super) fn restored(&self, topics: &[&str]) -> impl Iterator<Item = &Commit> {
         let is_restored = |commit: &&Commit| topics.contains(&&*commit.topic) && !commit.group.starts_with("console-consumer-");
         self.commits.iter().filter(is_restored)
     }
