@@ -98,9 +98,9 @@ impl Restore {
 
     /// The second best: what sets a group by time.
     fn by_time(&self, target: Option<&str>, partition: Option<i32>) -> String {
-        let topic = target.and_then(|target| shell::quote(target)).map_or_else(|| "TOPIC".into(), |topic| topic.into_owned());
+        let topic = target.and_then(shell::quote).unwrap_or("TOPIC".into());
         let partition = partition.map_or_else(String::new, |partition| format!(":{partition}"));
-        let servers = shell::quote(&self.settings.kafka.bootstrap_servers).map_or_else(|| "SERVERS".into(), |servers| servers.into_owned());
+        let servers = shell::quote(&self.settings.kafka.bootstrap_servers).unwrap_or("SERVERS".into());
         format!(
             "Reset each group by time instead (docs/consumer-groups.md): kafka-consumer-groups.sh --bootstrap-server {servers} --group GROUP --topic \
              {topic}{partition} --reset-offsets --to-datetime TIME --execute"
@@ -159,9 +159,9 @@ impl Restored {
             FoundSpan::Exact(at) => Place::Exact(at),
             FoundSpan::Inside(span) => return Err(span),
             FoundSpan::Unknown { after, may_repeat } => or_before(after, may_repeat),
-            FoundSpan::End { .. } if !self.is_over => self.not_yet(offset),
             // Not the end of the target's log: others may have written to it since.
-            FoundSpan::End { after, may_repeat: 0 } => Place::Exact(after.unwrap_or(self.before)),
+            FoundSpan::End { after, may_repeat: 0 } if self.is_over => Place::Exact(after.unwrap_or(self.before)),
+            // What a killed invocation has committed comes behind that.
             FoundSpan::End { after, may_repeat } => or_before(after, may_repeat),
         })
     }
