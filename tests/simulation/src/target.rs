@@ -44,7 +44,7 @@ const QUEUE: usize = 5;
 
 /// Whether the place of a record is not told. Not by luck, which other things depend on.
 fn is_hidden(seed: u64, epoch: u64, first: i64) -> bool {
-    let stirred = (seed ^ (epoch << 20) ^ first.unsigned_abs() / 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+    let stirred = (seed ^ (epoch << 20) ^ (first.unsigned_abs() / 3)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
     stirred < 60
 }
 
