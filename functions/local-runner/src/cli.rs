@@ -106,6 +106,15 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 0)]
         records: u64,
     },
+    /// Translate offsets of the source into offsets of the restored topic, for readers that keep them outside of Kafka (Flink, Spark, Connect's sinks). An
+    /// offset is the one that the reader would have read next. Exit code 1 when one cannot be translated, 2 when one is not well-formed.
+    #[command(override_usage = "local-runner translate [OPTIONS] [CONFIG] [TOPIC/PARTITION:OFFSET]...")]
+    Translate {
+        /// The configuration of the restore, where it is not in the environment, then offsets: orders/0:5120, orders@1/0:5120. Without any, or for -:
+        /// lines of stdin.
+        #[arg(value_name = "CONFIG | TOPIC/PARTITION:OFFSET")]
+        arguments: Vec<String>,
+    },
     /// Estimate what a month of backups costs on AWS and Azure. Without an option: for 1 GB, 100 GB and 1 TB a day.
     Cost(CostArgs),
 }

@@ -10,6 +10,7 @@
 //! | `against.rs` | the bucket beside Kafka |
 //! | `status/` | how old what is safe is |
 //! | `patience.rs` | which errors of those are noted, and which end them |
+//! | `translate.rs` | where offsets of the source are in a restored topic |
 //! | `cost/` | what a month costs: prices, formula, command |
 //! | `demo.rs` | everything once, on an embedded broker and a temporary folder |
 //! | `output.rs`, `progress.rs` | reports on stdout, progress bars on a terminal |
@@ -34,6 +35,7 @@ mod snapshots;
 mod status;
 #[cfg(test)]
 mod testing;
+mod translate;
 mod verify;
 
 use std::process::ExitCode;
@@ -86,6 +88,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             other => other.map(|_| true),
         },
         Some(Command::Show { bucket, object, records }) => show::run(bucket, &object, records, &output).await,
+        Some(Command::Translate { arguments }) => translate::run(&arguments, &output).await,
         Some(Command::Cost(args)) => cost::run(&args, &output),
     };
     match done {

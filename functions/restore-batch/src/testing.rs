@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use archive::Times;
-use archive::catalog::PartitionStrategy;
-use archive::testing::{add_generation, add_segment_of, generation};
+use archive::catalog::{Packing, PartitionStrategy, names};
+use archive::segment::SegmentWriter;
+use archive::testing::{add_generation, add_segment_of, generation, spec};
 use async_trait::async_trait;
 use config::{RestoreSettings, TargetName};
 use host::Budget;
@@ -20,7 +21,7 @@ use kafka::{
     Selection, TargetCluster, TopicFacts, WriterName, Written,
 };
 use kernel::clock::{Clock, Millis};
-use kernel::record::Record;
+use kernel::record::{Record, TimestampType};
 use store::testing::MemoryStore;
 use store::{ObjectStore, StoreKind, StoreSettings};
 use telemetry::LogLevel;
@@ -39,8 +40,24 @@ pub(crate) struct Topic {
     pub(crate) writers: Vec<String>,
     /// What it was last created with.
     pub(crate) created: BTreeMap<String, String>,
+    /// The place of a record is this times its number; 0 is 1.
+    pub(crate) scatter: i64,
+    /// The brokers do not say where the records of a transaction are.
+    pub(crate) hides_places: bool,
+    /// The next transaction is aborted, and takes a place all the same.
+    pub(crate) aborts: bool,
     /// A policy of the cluster refuses topics with this config.
     pub(crate) refuses: Option<(&'static str, &'static str)>,
+}
+
+/// In place of a source offset: a record of others, or a marker.
+pub(crate) const NOTHING: i64 = -1;
+
+impl Topic {
+    /// The offset of a record.
+    pub(crate) fn place(&self, number: usize) -> i64 {
+        i64::try_from(number).unwrap() * self.scatter.max(1)
+    }
 }
 
 /// The target, and the bucket with the backup of `orders`.
@@ -90,6 +107,21 @@ impl Fake {
 
     pub(crate) fn topic(&self) -> MutexGuard<'_, Topic> {
         self.topic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a segment of this stretch that has records only at some offsets. Its name.
+    pub(crate) async fn segment_with_holes(&self, stretch: Range<i64>, has_record: impl Fn(i64) -> bool) -> String {
+        let mut writer = SegmentWriter::new(spec("orders", 0, stretch.start), 1);
+        for offset in stretch.clone().filter(|offset| has_record(*offset)) {
+            let (value, timestamp_type) = (offset.to_string(), TimestampType::CreateTime);
+            let record = Record { offset, timestamp: offset, timestamp_type, key: None, value: Some(value.as_bytes()), headers: &[] };
+            writer.append(&record).unwrap();
+        }
+        let finished = writer.finish(stretch.end).await.unwrap();
+        let name = names::segment("orders", 0, stretch.start, Packing::Gzip);
+        self.bucket.overwrite(&name, finished.body.to_bytes());
+        self.bucket.overwrite(&names::sidecar(&name), finished.sha256);
+        name
     }
 
     /// Adds a segment with a record for each of these offsets. Its name.
@@ -160,13 +192,14 @@ impl TargetCluster for Fake {
     }
 
     async fn extents(&self, _topic: &str, _partitions: i32) -> Result<Vec<Extent>> {
-        let end = i64::try_from(self.topic().records.len()).unwrap();
+        let topic = self.topic();
+        let end = topic.place(topic.records.len());
         Ok(vec![Extent { start: 0, end }])
     }
 
     async fn open(&self, writer: &WriterName, _delivery: Delivery) -> Result<Box<dyn RecordWriter>> {
         self.topic().writers.push(writer.id.clone());
-        Ok(Box::new(Writer { fake: self.clone(), open: Vec::new() }))
+        Ok(Box::new(Writer { fake: self.clone(), open: Vec::new(), flushed: 0 }))
     }
 }
 
@@ -174,6 +207,8 @@ impl TargetCluster for Fake {
 struct Writer {
     fake: Fake,
     open: Vec<i64>,
+    /// Those of them of which it was said where they are.
+    flushed: usize,
 }
 
 #[async_trait]
@@ -196,12 +231,21 @@ impl RecordWriter for Writer {
     }
 
     async fn flush(&mut self) -> Result<Vec<Written>> {
-        let first = i64::try_from(self.fake.topic().records.len()).unwrap();
-        Ok(vec![Written { partition: 0, first: Some(first), count: i64::try_from(self.open.len()).unwrap() }])
+        let topic = self.fake.topic();
+        let mut written = Vec::new();
+        for number in topic.records.len() + std::mem::replace(&mut self.flushed, self.open.len())..topic.records.len() + self.open.len() {
+            Written::add(&mut written, 0, (!topic.hides_places).then(|| topic.place(number)));
+        }
+        Ok(written)
     }
 
     async fn commit(&mut self, progress: &CommittedOffset) -> Result<()> {
+        self.flushed = 0;
         let mut topic = self.fake.topic();
+        if std::mem::take(&mut topic.aborts) {
+            topic.records.push(NOTHING);
+            return Err(KafkaError::new(KafkaErrorKind::Aborted, "restored", "aborted"));
+        }
         if !self.open.is_empty() {
             topic.transactions.push(self.open.len());
         }

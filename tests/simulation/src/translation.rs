@@ -81,7 +81,10 @@ impl<'t> Truth<'t> {
             Place::Unknown(_) if from > *end && !is_cut => Ok(()),
             Place::Unknown(_) => Err("it was restored".to_owned()),
             _ if from > *end && !is_cut => Err("nothing of that was restored".to_owned()),
-            Place::AtOrBefore { .. } if self.are_known => Err("every place is known".to_owned()),
+            // Of a restore that was killed it is not known whether more was committed, until there is more to restore.
+            Place::AtOrBefore { may_repeat, .. } if self.are_known && (*may_repeat > 0 || from < self.last_needed()) => {
+                Err("every place is known".to_owned())
+            }
             Place::Exact(at) => {
                 let next = records.range(from..).next().map(|(_, value)| &self.places[value]);
                 let behind = || records.last_key_value().map(|(_, value)| self.places[value].iter().map(|at| at + 1).collect::<Vec<_>>());
@@ -100,6 +103,11 @@ impl<'t> Truth<'t> {
                 self.skips_none(from, *at)
             }
         }
+    }
+
+    /// One past the last source offset with a record.
+    fn last_needed(&self) -> i64 {
+        self.whole.records.last_key_value().map_or(0, |(from, _)| from + 1)
     }
 
     /// Every record at or after the offset is at or after the place.

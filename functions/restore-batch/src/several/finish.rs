@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use archive::catalog::{GroupSnapshot, OffsetSnapshot, Snapshot, Told, names};
+use archive::catalog::{GroupSnapshot, LogSnapshot, OffsetSnapshot, Snapshot, Told, names};
 use archive::testing::add_snapshot;
 use config::{AsOf, FinishPart};
 use kafka::{Acl, CommittedOffset, GroupListing, KafkaErrorKind, ScramUser, TopicPartition};
@@ -41,9 +41,18 @@ fn map(of: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn seen_whole() -> Snapshot {
     let mut seen = seen(1_000_000, &[("orders", 0, 15), ("orders", 1, 4), ("bills", 0, 7)]);
     seen.topics.get_mut("orders").unwrap().configs = Told::All(map(&[("flush.ms", "1000"), ("retention.ms", "86400000")]));
+    // Nothing was ever written to it, and a group has read that.
+    let mut empty = seen.topics["bills"].clone();
+    empty.folder = Some("empty".to_owned());
+    empty.partitions.get_mut(&0).unwrap().backed_up = None;
+    empty.partitions.get_mut(&0).unwrap().log = Some(LogSnapshot { log_start: 9, end: 9, high_watermark: 9 });
+    seen.topics.insert("empty".to_owned(), empty);
     seen.topics.get_mut("bills").unwrap().configs = Told::All(map(&[("cleanup.policy", "compact")]));
     seen.groups = Told::All(BTreeMap::from([
-        ("billing".to_owned(), group(&[("orders", 0, 12, "beside"), ("orders", 1, 0, ""), ("bills", 0, 7, ""), ("elsewhere", 0, 9, "")])),
+        (
+            "billing".to_owned(),
+            group(&[("orders", 0, 12, "beside"), ("orders", 1, 0, ""), ("bills", 0, 7, ""), ("elsewhere", 0, 9, ""), ("empty", 0, 9, "")]),
+        ),
         ("shipping".to_owned(), group(&[("orders", 0, 15, "")])),
         ("console".to_owned(), group(&[("orders", 0, 3, "")])),
     ]));
@@ -66,7 +75,7 @@ async fn restored() -> (Targets, Arc<FakeAdmin>) {
         let mut state = admin.state();
         state.defaults.extend(map(&WHILE_RESTORING));
         state.defaults.extend(map(&[("retention.ms", "604800000"), ("flush.ms", "9")]));
-        for (topic, counts) in [("copy-orders", &[15, 4][..]), ("copy-bills", &[7])] {
+        for (topic, counts) in [("copy-orders", &[15, 4][..]), ("copy-bills", &[7]), ("copy-empty", &[0])] {
             let partitions = counts.iter().map(|count| vec![1_795_957_500_000 - WEEK; *count]).collect();
             state.topics.insert(topic.to_owned(), FakeTopic { partitions, own: map(&WHILE_RESTORING) });
         }
@@ -119,6 +128,7 @@ async fn it_is_shown_then_done_and_then_taken_back() {
     assert_eq!(of("billing", "copy-orders", 0), Some((12, "beside".to_owned())));
     assert_eq!(of("billing", "copy-orders", 1), Some((0, String::new())));
     assert_eq!((of("billing", "copy-bills", 0), of("shipping", "copy-orders", 0)), (Some((7, String::new())), Some((15, String::new()))));
+    assert_eq!(of("billing", "copy-empty", 0), Some((0, String::new())), "whatever comes is new to it");
     assert!(!admin.state().groups.contains_key("console"));
     let after = content(&admin);
     assert_eq!(after.1["copy-orders"], map(&[("flush.ms", "1000"), ("retention.ms", "86400000")]), "nothing of restore's own is left");

@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::catalog::{Checkpoint, FoundSpan, PartitionStrategy, RestoreIdentity, RestoredTopic, Span, Spans, names};
+use archive::catalog::{Checkpoint, Done, FoundSpan, PartitionStrategy, RestoreIdentity, RestoredTopic, Span, Spans, names};
 use archive::{Error, Result};
 use kernel::shell;
 
@@ -102,9 +102,9 @@ impl Restore {
 
     /// The second best: what sets a group by time.
     fn by_time(&self, target: Option<&str>, partition: Option<i32>) -> String {
-        let topic = target.and_then(shell::quote).map_or_else(|| "TOPIC".into(), |topic| topic.into_owned());
+        let topic = target.and_then(shell::quote).unwrap_or("TOPIC".into());
         let partition = partition.map_or_else(String::new, |partition| format!(":{partition}"));
-        let servers = shell::quote(&self.settings.kafka.bootstrap_servers).map_or_else(|| "SERVERS".into(), |servers| servers.into_owned());
+        let servers = shell::quote(&self.settings.kafka.bootstrap_servers).unwrap_or("SERVERS".into());
         format!(
             "Reset each group by time instead (docs/consumer-groups.md): kafka-consumer-groups.sh --bootstrap-server {servers} --group GROUP --topic \
              {topic}{partition} --reset-offsets --to-datetime TIME --execute"
@@ -134,9 +134,6 @@ impl Restore {
     async fn restored(&self, noted: &RestoreIdentity, topic: &RestoredTopic, partition: i32) -> Result<Result<Restored, String>> {
         let (store, id, folder) = (self.store.as_ref(), self.id(), &topic.folder);
         let place = format!("{folder}/{partition}");
-        let Some((binding, _)) = self.binding(folder, noted).await? else {
-            return Err(Error::request(format!("nothing of {folder:?} was restored by {id:?}, so none of its offsets can be translated")));
-        };
         let cut = match &topic.cuts {
             None => None,
             Some(cuts) => match cuts.get(&partition) {
@@ -144,8 +141,19 @@ impl Restore {
                 some => some.copied(),
             },
         };
-        let Some(before) = usize::try_from(partition).ok().and_then(|index| binding.ends.get(index)).copied() else {
-            return Ok(Err(format!("the target {:?} had no partition {partition} when restore {id:?} began", binding.topic)));
+        let bound = self.binding(folder, noted).await?.map(|(binding, _)| binding);
+        let before = match &bound {
+            Some(bound) => usize::try_from(partition).ok().and_then(|index| bound.ends.get(index)).copied(),
+            // Nothing was ever written to it: all that is there is still to be read.
+            None if cut.is_some() => self.log_start(&topic.target, partition).await?,
+            None => {
+                return Err(Error::request(format!(
+                    "nothing of {folder:?} was restored by {id:?}, so none of its offsets can be translated"
+                )));
+            }
+        };
+        let Some(before) = before else {
+            return Ok(Err(format!("the target {:?} had no partition {partition} when restore {id:?} began", topic.target)));
         };
         let checkpoint = match Checkpoint::load(store, id, folder, partition).await? {
             Some((found, _)) if found.run == noted.run => found,
@@ -160,14 +168,26 @@ impl Restore {
         if checkpoint.progress.archives.is_some() {
             return Err(Error::request(format!(
                 "{place} has records of the Python tool's archives, which kept no offsets: its offsets cannot be translated. {}",
-                self.by_time(Some(&binding.topic), Some(partition))
+                self.by_time(Some(&topic.target), Some(partition))
             )));
         }
         let spans = checkpoint.all_spans(store, id, folder).await?;
-        let is_cut = cut.is_some_and(|cut| checkpoint.progress.next >= cut);
+        let next = checkpoint.progress.next;
+        let is_at_cut = cut.is_some_and(|cut| next >= cut);
+        // The backup can end below its cut: what was there is lost, and that was accepted; or it was deleted before the first backup.
+        let is_cut = is_at_cut || (cut.is_some() && Done::is_marked(store, id, &noted.run, folder, partition).await?);
         let is_over = is_cut || (cut.is_none() && checkpoint.settled);
-        let to = cut.filter(|_| is_cut).unwrap_or(checkpoint.progress.next);
+        let to = cut.filter(|_| is_at_cut).unwrap_or(next);
         Ok(Ok(Restored { spans, to, is_over, is_cut, before }))
+    }
+}
+
+impl Restore {
+    /// Where the log of a target partition begins now. `None`: there is no such partition.
+    async fn log_start(&self, target: &str, partition: i32) -> Result<Option<i64>> {
+        let Some(facts) = self.cluster.find(target).await? else { return Ok(None) };
+        let extents = self.cluster.extents(target, facts.partitions).await?;
+        Ok(usize::try_from(partition).ok().and_then(|index| extents.get(index)).map(|extent| extent.start))
     }
 }
 
@@ -182,9 +202,9 @@ impl Restored {
             FoundSpan::Exact(at) => Place::Exact(at),
             FoundSpan::Inside(span) => return Err(span),
             FoundSpan::Unknown { after, may_repeat } => or_before(after, may_repeat),
-            FoundSpan::End { .. } if !self.is_over => self.not_yet(offset),
             // Not the end of the target's log: others may have written to it since.
-            FoundSpan::End { after, may_repeat: 0 } => Place::Exact(after.unwrap_or(self.before)),
+            FoundSpan::End { after, may_repeat: 0 } if self.is_over => Place::Exact(after.unwrap_or(self.before)),
+            // What a killed invocation has committed comes behind that.
             FoundSpan::End { after, may_repeat } => or_before(after, may_repeat),
         })
     }

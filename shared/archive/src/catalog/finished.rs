@@ -52,6 +52,18 @@ impl Done {
         }
     }
 
+    /// Whether one partition is marked: a request for it alone.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn is_marked(store: &dyn ObjectStore, restore_id: &str, run: &str, folder: &str, partition: i32) -> Result<bool, StoreError> {
+        match store.get(&names::done(restore_id, run, folder, partition)).await {
+            Ok(_) => Ok(true),
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a partition is marked.
     pub fn has(&self, folder: &str, partition: i32) -> bool {
         self.0.get(folder).is_some_and(|partitions| partitions.contains(&partition))
@@ -137,6 +149,8 @@ mod tests {
         Done::mark(&store, "drill", "1-a", "orders@2", 7).await.unwrap();
         Done::mark(&store, "drill", "2-a", "bills", 0).await.unwrap();
         let done = Done::read(&store, "drill", "1-a").await.unwrap();
+        assert!(Done::is_marked(&store, "drill", "1-a", "orders@2", 7).await.unwrap());
+        assert!(!Done::is_marked(&store, "drill", "2-a", "orders@2", 7).await.unwrap());
         assert!((0..1_500).all(|partition| done.has("orders@2", partition)));
         assert!(!done.has("orders@2", 1_500) && !done.has("orders", 0) && !done.has("bills", 0), "of a restore that had the same id");
     }
