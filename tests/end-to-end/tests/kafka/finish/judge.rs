@@ -57,7 +57,6 @@ pub(super) fn assert_groups_skip_nothing(scene: &Scene, kafka: &Kafka, topics: &
         let (unread, most) = (scene.unread(commit), may_repeat(commit));
         let found: Vec<Record> = records.iter().map(bare).collect();
         let next = unread.first().map_or(Some(found.len()), |next| found.iter().position(|record| *record == bare(next)));
-        eprintln!("DBG {at} unread {} found {} next {next:?} most {most}", unread.len(), found.len());
         assert!(next.is_some_and(|next| next <= most), "{at}: the next record is after {next:?} others, and not after at most {most}");
         assert!(unread.iter().all(|record| found.contains(&bare(record))), "{at}: a record is skipped");
     }
