@@ -185,9 +185,11 @@ impl Intents {
     }
 }
 
-fn merge<K: Ord, T>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>) {
+fn merge<K: Ord, T: PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>) {
     for (key, Change { before, after }) in later {
         match known.get_mut(&key) {
+            // Someone else has set it since: that is what an undo puts back, and not what was there before them.
+            Some(known) if before != known.before && before != known.after => *known = Change { before, after },
             Some(known) => known.after = after,
             None => _ = known.insert(key, Change { before, after }),
         }
@@ -255,6 +257,9 @@ mod tests {
         assert_eq!(again.groups, intents(7, Some(3)).groups);
         let found = Intents::load(&store, "drill", "1-a").await.unwrap().unwrap();
         assert_eq!(found, intents(7, Some(3)), "nothing new: it is not written again");
+        intents(7, Some(5)).note(&store, "other").await.unwrap();
+        let others = intents(7, Some(6)).note(&store, "other").await.unwrap();
+        assert_eq!(others.groups, intents(7, Some(6)).groups, "what someone else has set since is put back");
         let configs =
             BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change { before: None, after: None })]))]);
         Intents { configs, at: 3, ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();

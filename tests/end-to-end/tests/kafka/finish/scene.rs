@@ -1,4 +1,4 @@
-//! A cluster of ten topics and thirteen groups that is backed up and lost.
+//! A cluster of eleven topics and more groups that is backed up and lost.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,11 +31,13 @@ const FRESH: &str = "fresh";
 pub(super) const OLD: &str = "old";
 /// With a transaction at its end that stays open.
 const OPEN: &str = "open";
+/// Of many segments: large enough that a restore is killed while it writes them.
+pub(super) const LONG: &str = "long";
 /// Backed up, and not restored.
 pub(super) const SCRATCH: &str = "scratch";
 
 /// Those that are restored.
-pub(super) const TOPICS: [&str; 10] = [ORDERS, COMPACTED, PAYMENTS, WIDE, EMPTY, PURGED, CONFIGURED, FRESH, OLD, OPEN];
+pub(super) const TOPICS: [&str; 11] = [ORDERS, COMPACTED, PAYMENTS, WIDE, EMPTY, PURGED, CONFIGURED, FRESH, OLD, OPEN, LONG];
 
 /// What no broker of these tests may do behind their back: delete by age.
 pub(super) const WITHOUT_RETENTION: &str = "log.retention.check.interval.ms=3600000";
@@ -104,7 +106,7 @@ impl Scene {
     }
 
     /// The commits that are restored of these topics.
-    pub(super) fn restored<'s>(&'s self, topics: &'s [&str]) -> impl Iterator<Item = &'s Commit> {
+    pub(super) fn restored(&self, topics: &[&str]) -> impl Iterator<Item = &Commit> {
         let is_restored = |commit: &&Commit| topics.contains(&&*commit.topic) && !commit.group.starts_with("console-consumer-");
         self.commits.iter().filter(is_restored)
     }
@@ -139,11 +141,18 @@ fn fill(kafka: &Kafka, topic: &str) {
     kafka.create_topic_named(topic, width, configs);
     match topic {
         COMPACTED => {
-            kafka.produce(topic, &awkward::overwritten_keys(1, width, 40));
+            // Some keys come once, and stay: there are holes at the start, at the end and in between.
+            let once = |at: usize| {
+                (0..width).map(move |partition| Record::new(partition, 1_780_000_000_000).key(format!("once {at}")).value("once"))
+            };
+            let overwritten = awkward::overwritten_keys(1, width, 20);
+            let parts = overwritten.chunks(64).enumerate().flat_map(|(at, part)| part.iter().cloned().chain(once(at)));
+            kafka.produce(topic, &parts.collect::<Vec<_>>());
             kafka.await_compaction(topic, width);
         }
         PAYMENTS => kafka.play(topic, &awkward::transactions(4, width), &[]),
         EMPTY => {}
+        LONG => kafka.produce(topic, &numbered(0, 0..2000)),
         PURGED => {
             kafka.produce(topic, &all_partitions(topic, |partition| numbered(partition, 0..30)));
             (0..width).for_each(|partition| kafka.delete_records(topic, partition, 30));
@@ -170,10 +179,9 @@ fn fill(kafka: &Kafka, topic: &str) {
     }
 }
 
-/// The offset in the middle of the longest stretch of offsets of a partition that no reader sees.
+/// The offset in the middle of the longest stretch of offsets between two records of a partition that no reader sees.
 fn unseen(records: &[Record], partition: i32) -> i64 {
-    let offsets = records.iter().filter(|record| record.partition == partition).filter_map(|record| record.offset);
-    let edges: Vec<i64> = [-1].into_iter().chain(offsets).collect();
+    let edges: Vec<i64> = records.iter().filter(|record| record.partition == partition).filter_map(|record| record.offset).collect();
     let longest = edges.windows(2).map(|pair| (pair[0], pair[1])).max_by_key(|(from, to)| to - from).expect("records");
     assert!(longest.1 > longest.0 + 1, "no reader misses an offset of partition {partition}");
     (longest.0 + 1).midpoint(longest.1)
@@ -205,6 +213,9 @@ fn commits(kafka: &Kafka, records: &BTreeMap<String, Vec<Record>>) -> Vec<Commit
     for partition in 0..2 {
         commit("in-holes", Protocol::Simple, COMPACTED, partition, unseen(&records[COMPACTED], partition), "");
         commit("classic", Protocol::Classic, FRESH, partition, 5, "");
+    }
+    for at in 1..10 {
+        commit(&format!("long-{at}"), Protocol::Simple, LONG, 0, 203 * at, "");
     }
     commit("some-partitions", Protocol::Simple, WIDE, 2, 3, "");
     commit("some-partitions", Protocol::Simple, WIDE, 5, 39, "");
