@@ -44,7 +44,7 @@ use archive::segment::Lanes;
 use compressors::Compressors;
 use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
-use host::{Budget, Event, work_together};
+use host::{Budget, Event, processors, work_together};
 use kafka::{ClusterAdministration, SourceCluster, TopicPartition};
 use kernel::clock::Clock;
 use kernel::lock;
@@ -115,10 +115,6 @@ impl fmt::Debug for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Invocation").field("event", &self.event).field("budget", &self.budget).finish_non_exhaustive()
     }
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl Backup {

@@ -55,7 +55,7 @@ use archive::Result;
 use archive::catalog::bucket_id;
 use archive::segment::ReadOptions;
 use config::RestoreSettings;
-use host::{Budget, Event};
+use host::{Budget, Event, processors};
 use kafka::{ClusterChanges, ClusterFacts, TargetCluster};
 use kernel::clock::Clock;
 use store::ObjectStore;
@@ -142,7 +142,7 @@ impl Restore {
     /// A handler for these settings.
     pub fn new(cluster: Arc<dyn TargetCluster>, store: Arc<dyn ObjectStore>, settings: RestoreSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = bucket_id(store.as_ref());
-        let decompressors = std::thread::available_parallelism().map_or(1, usize::from);
+        let decompressors = processors();
         let id = Arc::new(settings.restore_id.clone().map_or_else(OnceLock::new, OnceLock::from));
         Self {
             cluster,

@@ -339,10 +339,9 @@ impl<'r> PartitionRestore<'r> {
     pub(crate) async fn commit_open(&mut self) -> Result<()> {
         match self.writer {
             WriterState::Open(_) if self.reached != self.committed.checkpoint.progress => return self.commit().await,
-            WriterState::Open(_) => {}
             // What was written was given up with it; what was left out is not.
             WriterState::GivenUp { leaves_records } => self.committed.go_past(&self.reached, !leaves_records),
-            WriterState::Unopened | WriterState::InDoubt => self.committed.go_past(&self.reached, false),
+            WriterState::Open(_) | WriterState::Unopened | WriterState::InDoubt => {}
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! How far a source partition is: what is committed, and the checkpoint object that follows it.
 
-use archive::catalog::{Checkpoint, Gap, GapReason, RestoreProgress, Span, Spans, names};
+use archive::catalog::{Checkpoint, Gap, GapReason, PartitionStrategy, RestoreProgress, Span, Spans, names};
 use archive::{Error, Result};
 use kafka::Delivery;
 use store::{StoreError, StoreErrorKind, Version};
@@ -66,7 +66,7 @@ impl<'r> Committed<'r> {
 
     /// Notes how far the restore is without a commit: what it went past was skipped. `is_certain`: no record of that is in the target.
     pub(crate) fn go_past(&mut self, reached: &RestoreProgress, is_certain: bool) {
-        if is_certain {
+        if is_certain && self.topic.restore.settings.strategy == PartitionStrategy::Same {
             self.pending.add(Span::nothing(self.checkpoint.progress.next, reached.next));
         }
         self.checkpoint.progress = reached.clone();

@@ -35,4 +35,4 @@ pub use memory::keep_freed_memory;
 use run::print;
 pub use run::{CLOSING, run};
 pub use stop::stop_on_signals;
-pub use workers::work_together;
+pub use workers::{processors, work_together};

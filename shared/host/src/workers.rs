@@ -1,8 +1,15 @@
 //! What works side by side in one invocation.
 
 use std::future::Future;
+use std::sync::OnceLock;
 
 use tokio::task::JoinSet;
+
+/// How many threads may compute at the same time. Asked once in a process: the answer is in files of the kernel.
+pub fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
 
 /// Runs them all to their ends.
 ///

@@ -130,7 +130,7 @@ impl OffsetRange {
 }
 
 /// A committed offset with the metadata beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CommittedOffset {
     /// The next offset to be read.
     pub next: i64,

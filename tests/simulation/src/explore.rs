@@ -212,14 +212,14 @@ impl Table {
     fn content(&self, request: &Request) -> u64 {
         let state = self.world.lock();
         match request.area {
-            Area::Source => digest(&format!("{:?}", state.topics)),
-            Area::Group => digest(&format!("{:?}", state.groups)),
+            Area::Source => digest(&state.topics),
+            Area::Group => digest(&state.groups),
             Area::Target if request.name == self.copy => digest(&state.topics.get(&self.copy).map(|topic| topic.id.clone())),
             Area::Target if request.name == ends_of(&self.copy) => {
                 digest(&state.topics.get(&self.copy).map(|topic| topic.logs.iter().map(Log::end).collect::<Vec<_>>()))
             }
-            Area::Target if request.writes => digest(&format!("{:?}{:?}", state.topics, state.producers)),
-            Area::Target => digest(&format!("{:?}", state.groups)),
+            Area::Target if request.writes => digest(&(&state.topics, &state.producers)),
+            Area::Target => digest(&state.groups),
             Area::Bucket => {
                 let objects = self.bucket.snapshot();
                 let seen = objects.range(request.name.clone()..).take_while(|(name, _)| name.starts_with(&request.name));
@@ -236,7 +236,7 @@ impl Table {
         players.sort_unstable();
         let world = {
             let state = self.world.lock();
-            format!("{:?}{:?}{:?}", state.topics, state.groups, state.producers)
+            digest(&(&state.topics, &state.groups, &state.producers))
         };
         digest(&(players, world, self.bucket.snapshot(), &self.writes, self.has_killed))
     }

@@ -12,7 +12,7 @@ use super::administration::Surroundings;
 pub(crate) const MOST_PARTITIONS: usize = 5;
 
 /// One entry of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Entry {
     /// A record that every reader sees.
     Record(u64),
@@ -25,7 +25,7 @@ pub(crate) enum Entry {
 }
 
 /// A partition's log. Offsets are positions from 0; everything below `start` is deleted but remembered.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Log {
     pub(crate) entries: Vec<Entry>,
     pub(crate) start: i64,
@@ -59,14 +59,14 @@ pub(crate) fn offset(position: usize) -> i64 {
 }
 
 /// One incarnation of a topic.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Topic {
     pub(crate) id: TopicId,
     pub(crate) logs: Vec<Log>,
 }
 
 /// A `transactional.id` as the coordinator knows it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Producer {
     pub(crate) epoch: u64,
     /// Without transactions: the first record (by value, which goes up with the offset) that was sent before it was last said that all is with

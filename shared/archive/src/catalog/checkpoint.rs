@@ -279,7 +279,7 @@ mod tests {
     use store::testing::MemoryStore;
 
     use super::*;
-    use crate::catalog::Span;
+    use crate::catalog::{FoundSpan, Span};
 
     fn span(from: i64, to: i64, target: i64, count: i64) -> Span {
         Span { from, to, target, count }
@@ -341,6 +341,29 @@ mod tests {
         assert_eq!(checkpoint.spans.len(), 234);
         assert_eq!(KeptSpans::names(&store, "drill", "orders", 3).await.unwrap().len(), 2);
         assert_eq!(checkpoint.all_spans(&store, "drill", "orders").await.unwrap(), (0..1_234).map(of_number).collect());
+    }
+
+    /// Of ten thousand transactions, by two invocations that take turns, each with the checkpoint that the other left.
+    #[tokio::test]
+    async fn ten_thousand_spans_are_all_found_again() {
+        let store = MemoryStore::new();
+        let of_number = |number: i64| span(10 * number, 10 * number + 10, 11 * number, if number % 3 == 0 { 9 } else { 10 });
+        let mut checkpoints = [0, 1].map(|_| Checkpoint { run: "a".into(), ..Checkpoint::new(0) });
+        for number in 0..10_000 {
+            let turn = usize::from(number % 700 > 350);
+            checkpoints[turn].spans.add(of_number(number));
+            if number % 50 == 0 {
+                let each = [1_000, 333][turn];
+                checkpoints[turn].put_spans_away(&store, "drill", "orders", each).await.unwrap();
+                let other = checkpoints[turn].spans.clone();
+                checkpoints[1 - turn].spans.unite(&other);
+            }
+        }
+        let other = checkpoints[0].spans.clone();
+        checkpoints[1].spans.unite(&other);
+        let all = checkpoints[1].all_spans(&store, "drill", "orders").await.unwrap();
+        assert_eq!(all, (0..10_000).map(of_number).collect());
+        assert_eq!(all.find(54_320, 100_000), FoundSpan::Exact(59_752));
     }
 
     /// Two invocations that cut the list at different places, and another restore that had the same id.

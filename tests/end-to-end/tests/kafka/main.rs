@@ -25,6 +25,7 @@ mod targets;
 mod times;
 mod topics;
 mod transactions;
+mod translated;
 mod whole_cluster;
 
 use std::ops::Range;

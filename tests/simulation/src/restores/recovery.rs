@@ -22,6 +22,7 @@ use telemetry::LogLevel;
 use crate::administration::SimAdministration;
 use crate::bucket::{Line, SimBucket};
 use crate::chaos::{Chaos, SimClock};
+use crate::gate::digest;
 use crate::quiet::{BEGINS_AGAIN, LOOKS_AGAIN, SECOND_LOOK};
 use crate::schedule::SPANS;
 use crate::source::SimSource;
@@ -253,9 +254,9 @@ impl Recovery {
     }
 
     /// All that an invocation could have changed.
-    pub(super) fn digest(&self) -> String {
+    pub(super) fn digest(&self) -> u64 {
         let state = self.world.lock();
-        format!("{:?}{:?}{:?}{:?}", state.topics, state.groups, state.producers, self.bucket.snapshot())
+        digest(&(&state.topics, &state.groups, &state.producers, self.bucket.snapshot()))
     }
 
     /// Whether a partition is marked as restored up to its cut, of a restore that is not at its end.
