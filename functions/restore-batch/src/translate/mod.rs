@@ -62,10 +62,6 @@ impl Restore {
         offsets: &BTreeSet<i64>,
     ) -> Result<BTreeMap<i64, Place>> {
         self.refuse_untranslatable(noted)?;
-        if self.has_nothing(noted, topic, partition).await? {
-            let place = self.place_in_new(topic, partition).await?;
-            return Ok(offsets.iter().map(|offset| (*offset, place.clone())).collect());
-        }
         let restored = match self.restored(noted, topic, partition).await? {
             Ok(restored) => restored,
             Err(why) => return Ok(offsets.iter().map(|offset| (*offset, Place::Unknown(why.clone()))).collect()),
@@ -109,25 +105,6 @@ impl Restore {
             "Reset each group by time instead (docs/consumer-groups.md): kafka-consumer-groups.sh --bootstrap-server {servers} --group GROUP --topic \
              {topic}{partition} --reset-offsets --to-datetime TIME --execute"
         )
-    }
-
-    /// Whether the partition was empty, in a topic of which this restore had nothing to write.
-    async fn has_nothing(&self, noted: &RestoreIdentity, topic: &RestoredTopic, partition: i32) -> Result<bool> {
-        let is_empty = topic.cuts.as_ref().and_then(|cuts| cuts.get(&partition)) == Some(&0);
-        Ok(is_empty && self.binding(&topic.folder, noted).await?.is_none())
-    }
-
-    /// Where a reader of an empty partition goes on: at the first record that is there by now. Nobody noted where the target ended before, so what is in it may
-    /// be older.
-    async fn place_in_new(&self, topic: &RestoredTopic, partition: i32) -> Result<Place> {
-        let missing = || format!("the target {:?} has no partition {partition}", topic.target);
-        let Some(facts) = self.cluster.find(&topic.target).await? else { return Ok(Place::Unknown(missing())) };
-        let extents = self.cluster.extents(&topic.target, facts.partitions).await?;
-        Ok(match usize::try_from(partition).ok().and_then(|index| extents.get(index)) {
-            None => Place::Unknown(missing()),
-            Some(extent) if extent.is_empty() => Place::Exact(extent.end),
-            Some(extent) => Place::AtOrBefore { at: extent.start, may_repeat: extent.end - extent.start },
-        })
     }
 
     /// What was restored of a partition, or why nothing can be said of it.
