@@ -195,7 +195,8 @@ impl Applications {
             let is_own = self.stays() && (self.own.contains_key(place) || self.before.offsets.contains_key(place));
             let is_done = matches!(of.state, State::Done | State::AsItShouldBe);
             if is_own {
-                if is_done && !given.contains(&place.0) {
+                let is_new = self.began.contains(place) && !self.is_mixed;
+                if is_done && (is_new || !given.contains(&place.0)) {
                     return Err(format!("{place:?} is a consumer's own, and that is not said: {of:?}"));
                 }
                 continue;

@@ -33,10 +33,14 @@ pub(super) struct Applications {
     pub(super) before: Content,
     /// What consumers have committed that came alive in the restored cluster.
     pub(super) own: BTreeMap<Place, CommittedOffset>,
+    /// Those of them that began with nothing of what `finish` gives.
+    pub(super) began: BTreeSet<Place>,
     /// By topic and name, configs that somebody has set there.
     pub(super) set: BTreeMap<(String, String), String>,
     /// Topics that were deleted there.
     pub(super) gone: BTreeSet<String>,
+    /// `finish` and undo run at the same time.
+    pub(super) is_mixed: bool,
 }
 
 pub(super) fn acl(resource: &str, pattern: &str, name: &str, principal: &str) -> Acl {
@@ -66,8 +70,16 @@ impl Applications {
                 [acl("GROUP", "PREFIXED", "app-", "User:bob"), acl("TOPIC", "LITERAL", "elsewhere", "User:carol")].into();
         }
         let asked = Asked { anyway: ["behind", "retention"].map(str::to_owned).into(), ..Asked::of_all("drill") };
-        let applications =
-            Self { recovery, asked, before: Content::default(), own: BTreeMap::new(), set: BTreeMap::new(), gone: BTreeSet::new() };
+        let applications = Self {
+            recovery,
+            asked,
+            before: Content::default(),
+            own: BTreeMap::new(),
+            began: BTreeSet::new(),
+            set: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            is_mixed: false,
+        };
         topics.iter().for_each(|(topic, _)| applications.configure(topic));
         applications
     }
@@ -98,6 +110,11 @@ impl Applications {
     /// A consumer that is alive in the restored cluster commits.
     pub(super) fn commit_own(&mut self, group: &str, at: TopicPartition, next: i64) {
         let metadata = format!("own-{}", self.recovery.world.lock().value());
+        let place = (group.to_owned(), at.clone());
+        let now = self.recovery.world.lock().groups.get(&place).cloned();
+        if !self.own.contains_key(&place) && (now.is_none() || now.as_ref() == self.before.offsets.get(&place)) {
+            self.began.insert(place);
+        }
         self.commit(group, at.clone(), next, &metadata);
         self.own.insert((group.to_owned(), at), CommittedOffset { next, metadata });
     }

@@ -231,9 +231,9 @@ impl Run {
         self.at_work_before();
         self.applications.before = self.applications.content();
         let mut goal = self.applications.goal().await?;
-        let undoes = self.seed.is_multiple_of(3);
+        self.applications.is_mixed = self.seed.is_multiple_of(3);
         for _ in 0..self.applications.recovery.rng.random_range(2..14) {
-            self.step(undoes, &mut goal).await?;
+            self.step(&mut goal).await?;
             for _ in 0..self.applications.recovery.rng.random_range(0..60) {
                 tokio::task::yield_now().await;
             }
@@ -254,6 +254,10 @@ impl Run {
                 self.outcome.inexact += self.applications.judge_done(&goal, &report).await.map_err(phase)?;
             }
             self.applications.judge_repeated(undo).await.map_err(phase)?;
+            if undo && self.applications.recovery.rng.random_bool(0.5) {
+                self.consume();
+                self.settle_commands().await?;
+            }
         }
         self.count(&goal);
         Ok(())
@@ -281,11 +285,11 @@ impl Run {
         self.applications.recovery.world.lock().around.members.clear();
     }
 
-    async fn step(&mut self, undoes: bool, goal: &mut Goal) -> Result<(), String> {
+    async fn step(&mut self, goal: &mut Goal) -> Result<(), String> {
         let is_quiet = self.alive.iter().all(|one| one.task.is_finished() || one.chaos.is_killed());
         match self.applications.recovery.rng.random_range(0..100) {
             0..45 => {
-                let undo = undoes && self.applications.recovery.rng.random_bool(0.4);
+                let undo = self.applications.is_mixed && self.applications.recovery.rng.random_bool(0.4);
                 self.start(undo);
             }
             45..65 => self.produce(),
@@ -415,6 +419,7 @@ impl Applications {
             around.target_acls.retain(|acl| acl.resource != "TOPIC" || acl.name != target);
         }
         self.before.offsets.retain(|(_, at), _| at.topic != target);
+        self.began.retain(|(_, at)| at.topic != target);
         self.before.configs.remove(target);
         self.own.retain(|(_, at), _| at.topic != target);
         self.set.retain(|(topic, _), _| topic != target);
