@@ -24,6 +24,16 @@ pub(crate) struct Surroundings {
     pub(crate) hidden: BTreeSet<String>,
     /// The user may not describe the cluster: it sees half of the groups, no users and no access control lists.
     pub(crate) is_confined: bool,
+    /// Configs that topics have of their own.
+    pub(crate) configs: BTreeMap<String, BTreeMap<String, String>>,
+    /// The same before the last change of a topic, for answers that are late.
+    pub(crate) configs_before: BTreeMap<String, BTreeMap<String, String>>,
+    /// Access control lists of the cluster that is backed up.
+    pub(crate) acls: BTreeSet<Acl>,
+    /// And of that which is restored into.
+    pub(crate) target_acls: BTreeSet<Acl>,
+    /// Groups that have members in the cluster that is restored into.
+    pub(crate) members: BTreeSet<String>,
 }
 
 impl State {
@@ -106,13 +116,15 @@ impl ClusterAdministration for SimAdministration {
     async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
         self.ask("configs", |state| {
             let is_there = |name: &&String| state.topics.contains_key(*name) && !state.around.hidden.contains(*name);
-            Ok(topics.iter().filter(is_there).map(|name| (name.clone(), Ok(TopicConfigs::default()))).collect())
+            let own = |name: &String| state.around.configs.get(name).cloned().unwrap_or_default();
+            let of = |name: &String| (name.clone(), Ok(TopicConfigs { own: own(name), ..TopicConfigs::default() }));
+            Ok(topics.iter().filter(is_there).map(of).collect())
         })
         .await
     }
 
     async fn acls(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
-        self.ask("acls", |state| of_the_cluster(state, Vec::new())).await
+        self.ask("acls", |state| of_the_cluster(state, state.around.acls.iter().cloned().collect())).await
     }
 
     async fn users(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {

@@ -5,6 +5,7 @@
 //! | `world` | the state of the simulated Kafka: logs, transactions, group offsets; and the truth it remembers about them |
 //! | `administration` | consumer groups, rights, and what else a snapshot of the cluster is read from |
 //! | `source`, `target` | the domain traits over that world |
+//! | `changes` | groups, configs and access control lists of the cluster that is restored into |
 //! | `chaos` | what can happen at an await point; the simulated clock |
 //! | `bucket` | the domain trait over a store in memory, with the same chaos |
 //! | `schedule`, `quiet` | one run: random steps, then quiet until everything is caught up |
@@ -12,7 +13,7 @@
 //! | `generations` | scripted cases: two clusters, logs that lose their ends, empty topics |
 //! | `cases` | scripted cases that random schedules do not reach |
 //! | `snapshots` | schedules of their own: two backups that take snapshots, and whether these are true |
-//! | `restores` | schedules of their own: restores of several topics up to cuts, and of moments |
+//! | `restores` | schedules of their own: restores of several topics up to cuts, and of moments; and `finish` |
 //! | `slow_line` | a scripted case: uploads that take longer than the margin at the deadline |
 //! | `verdict` | what an invocation may end with |
 //! | `oracle`, `translation` | what must be true at the end: of segments and records, of translated offsets |
@@ -23,6 +24,7 @@
 mod administration;
 mod bucket;
 mod cases;
+mod changes;
 mod chaos;
 mod explore;
 pub mod fuzz;
@@ -46,8 +48,9 @@ pub use generations::{
     cut_while_read, empty_topic, lost_end, newest, newest_of_two_clusters, one_of_two_lost_its_end, set_back_with_its_group, two_clusters,
 };
 pub use restores::{
-    MomentOutcome, RestoreOutcome, RestoreSchedule, a_finished_restore_is_followed, a_kill_at_each_request,
-    a_target_is_deleted_beside_the_last_step, run_moments, run_restores, two_at_once,
+    FinishOutcome, MomentOutcome, RestoreOutcome, RestoreSchedule, a_finish_of_another_id, a_finish_that_is_killed_at_each_request,
+    a_finished_restore_is_followed, a_kill_at_each_request, a_target_is_deleted_beside_the_last_step, run_finishes, run_moments,
+    run_restores, two_at_once, what_was_there_first_comes_back,
 };
 pub use schedule::{Outcome, Schedule, run};
 pub use slow_line::slow_line;

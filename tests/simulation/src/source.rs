@@ -108,8 +108,8 @@ impl SourceCluster for SimSource {
         Ok(())
     }
 
-    async fn configs(&self, _topic: &str) -> Result<Option<BTreeMap<String, String>>> {
-        self.read(Area::Source, || Some(BTreeMap::new())).await
+    async fn configs(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>> {
+        self.read(Area::Source, || Some(self.world.lock().around.configs.get(topic).cloned().unwrap_or_default())).await
     }
 
     async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {

@@ -93,6 +93,7 @@ impl TargetCluster for SimTarget {
                 }
                 // As many as the source may get in the end: whoever adds partitions to a source adds them to a restored topic too.
                 state.create(&topic.name, usize::try_from(topic.partitions).unwrap_or(0).max(super::world::MOST_PARTITIONS));
+                state.around.configs.insert(topic.name.clone(), topic.configs.clone());
             }
         }
         self.chaos.answered().await;

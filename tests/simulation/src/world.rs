@@ -116,6 +116,8 @@ impl State {
         self.ids += 1;
         let id = format!("{:022}", self.ids).parse().unwrap_or_else(|_| unreachable!("22 digits are a topic id"));
         let topic = Topic { id, logs: vec![Log::default(); partitions] };
+        self.around.configs.remove(name);
+        self.around.configs_before.remove(name);
         if let Some(old) = self.topics.insert(name.to_owned(), topic) {
             self.buried.push((name.to_owned(), old));
         }

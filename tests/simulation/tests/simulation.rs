@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka::Delivery;
 use simulation::{
-    Instance, MomentOutcome, Outcome, RestoreOutcome, RestoreSchedule, Schedule, SnapshotOutcome, SnapshotSchedule,
-    a_finished_restore_is_followed, a_group_commits_while_the_cluster_is_read, a_kill_at_each_request, a_log_is_cut_and_grows_a_little,
-    a_slot_is_named_by_its_end, a_target_is_deleted_beside_the_last_step, a_topic_is_created_again_while_it_is_read, ahead,
-    an_event_takes_no_snapshot, cut_while_read, deleted, empty_topic, expired, explore, lost_end, lost_whole, newest,
-    newest_of_two_clusters, one_id_in_two_buckets, one_of_two_lost_its_end, overtaken, run, run_moments, run_restores, run_with_snapshots,
-    set_back, set_back_with_its_group, silence, slow_line, two_at_once, two_clusters, without_ids,
+    FinishOutcome, Instance, MomentOutcome, Outcome, RestoreOutcome, RestoreSchedule, Schedule, SnapshotOutcome, SnapshotSchedule,
+    a_finish_of_another_id, a_finish_that_is_killed_at_each_request, a_finished_restore_is_followed,
+    a_group_commits_while_the_cluster_is_read, a_kill_at_each_request, a_log_is_cut_and_grows_a_little, a_slot_is_named_by_its_end,
+    a_target_is_deleted_beside_the_last_step, a_topic_is_created_again_while_it_is_read, ahead, an_event_takes_no_snapshot, cut_while_read,
+    deleted, empty_topic, expired, explore, lost_end, lost_whole, newest, newest_of_two_clusters, one_id_in_two_buckets,
+    one_of_two_lost_its_end, overtaken, run, run_finishes, run_moments, run_restores, run_with_snapshots, set_back,
+    set_back_with_its_group, silence, slow_line, two_at_once, two_clusters, what_was_there_first_comes_back, without_ids,
 };
 
 fn number(variable: &str) -> Option<u64> {
@@ -43,6 +44,12 @@ fn schedules_of_faults_in_restores_of_several_topics() {
 #[test]
 fn schedules_of_faults_before_restores_as_of_a_moment() {
     println!("{:?}", all_seeds(4, run_moments).into_iter().sum::<MomentOutcome>());
+}
+
+/// A schedule of `finish` has a cluster that lives, its restore, and a dozen commands.
+#[test]
+fn schedules_of_faults_in_finish() {
+    println!("{:?}", all_seeds(4, run_finishes).into_iter().sum::<FinishOutcome>());
 }
 
 /// Runs all seeds, or one of so many.
@@ -129,6 +136,21 @@ fn two_invocations_of_a_restore_of_several_topics_write_each_record_once() {
 #[test]
 fn a_finished_restore_keeps_no_other_from_its_topics() {
     a_finished_restore_is_followed().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn a_finish_that_is_killed_at_any_request_is_done_or_taken_back_whole() {
+    a_finish_that_is_killed_at_each_request().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn what_a_group_had_before_the_first_finish_comes_back() {
+    what_was_there_first_comes_back().unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[test]
+fn offsets_of_a_topic_that_was_created_again_are_given_to_nobody() {
+    a_finish_of_another_id().unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archive::catalog::{Change, GroupPlace, GroupSnapshot, Intents, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
 use archive::{Error, Result};
-use kafka::{CommittedOffset, GroupOffset, GroupOffsets, TopicPartition};
+use kafka::{CommittedOffset, GroupOffset, GroupOffsets, TopicId, TopicPartition};
 use kernel::in_full;
 
 use super::report::{FinishReport, GroupReport, OffsetReport, State};
@@ -101,6 +101,7 @@ impl Finish {
     ) -> Result<Vec<GroupPlan>> {
         let mut wanted: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
         let restored = restored_topics(known);
+        let ids = self.ids_of(&restored, snapshots).await?;
         for (name, snapshot) in snapshots {
             if let Some(why) = snapshot.groups.why() {
                 report.leave(format!("the snapshot {name} does not have all groups: {why}"));
@@ -108,7 +109,7 @@ impl Finish {
             for (group, of) in
                 snapshot.groups.known().into_iter().flatten().filter(|(group, _)| self.restore.settings.groups.takes_group(group))
             {
-                let known_of = self.wanted_of(group, of, snapshot, &restored, report);
+                let known_of = self.wanted_of(group, of, snapshot, (&restored, &ids), report);
                 let of_group = wanted.entry(group).or_default();
                 of_group.retain(|one| !known_of.iter().any(|new| new.topic.target == one.topic.target && new.partition == one.partition));
                 of_group.extend(known_of);
@@ -148,13 +149,30 @@ impl Finish {
         Ok(plans)
     }
 
+    /// By name, the ids of restored topics of which a snapshot does not say the folder: there was no backup of them yet, and the one that was restored may
+    /// be of another topic that had the name.
+    async fn ids_of(
+        &self,
+        restored: &BTreeMap<&str, &RestoredTopic>,
+        snapshots: &[(String, Snapshot)],
+    ) -> Result<BTreeMap<String, TopicId>> {
+        let has_no_folder = |name: &str| {
+            snapshots.iter().filter_map(|(_, snapshot)| snapshot.topics.get(name)).any(|then| then.folder.is_none() && then.id.is_some())
+        };
+        let unknown = restored.iter().filter(|(name, _)| has_no_folder(name)).map(|(name, topic)| async move {
+            let source = self.restore.source_with_cuts(topic, Vec::new()).await?;
+            Ok(source.generation.and_then(|generation| generation.topic_id).map(|id| ((*name).to_owned(), id)))
+        });
+        Ok(try_at_once(unknown.collect()).await?.into_iter().flatten().collect())
+    }
+
     /// The offsets of a group in a snapshot that are of restored partitions.
     fn wanted_of<'k>(
         &self,
         name: &str,
         group: &GroupSnapshot,
         snapshot: &Snapshot,
-        restored: &BTreeMap<&str, &'k RestoredTopic>,
+        (restored, ids): (&BTreeMap<&str, &'k RestoredTopic>, &BTreeMap<String, TopicId>),
         report: &mut FinishReport,
     ) -> Vec<Wanted<'k>> {
         if let Some(why) = &group.why {
@@ -167,6 +185,13 @@ impl Finish {
             let then = snapshot.topics.get(topic);
             if let Some(other) = then.and_then(|then| then.folder.as_ref()).filter(|folder| **folder != of.folder) {
                 report.leave(format!("group {name:?}: its offsets on {topic:?} are those of {other:?}, and {:?} was restored", of.folder));
+                continue;
+            }
+            if let Some((now, was)) = then.and_then(|then| then.id.as_ref()).zip(ids.get(topic)).filter(|(now, was)| now != was) {
+                report.leave(format!(
+                    "group {name:?}: its offsets on {topic:?} are those of a topic with id {now}, and {:?} was restored, which has id {was}",
+                    of.folder
+                ));
                 continue;
             }
             for (partition, offset) in partitions {

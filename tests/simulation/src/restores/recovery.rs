@@ -75,6 +75,8 @@ pub(super) struct Recovery {
     pub(super) clock: Arc<SimClock>,
     /// Instead of luck: records of a segment. Then restores take one partition after another, to its end.
     pub(super) segment: Option<u64>,
+    /// CONSUMER_GROUPS and RESTORE_GROUPS.
+    pub(super) groups: Selection,
 }
 
 impl Recovery {
@@ -84,7 +86,7 @@ impl Recovery {
         world.lock().cluster = CLUSTER.to_owned();
         world.lock().hides_places = (seed % 3 == 2).then_some(seed);
         let rng = SmallRng::seed_from_u64(seed);
-        Self { rng, world, bucket: Arc::new(MemoryStore::new()), clock: Arc::default(), segment: None }
+        Self { rng, world, bucket: Arc::new(MemoryStore::new()), clock: Arc::default(), segment: None, groups: Selection::default() }
     }
 
     /// Three topics, one of them empty, another with a partition of which nothing is in it; backed up.
@@ -129,10 +131,7 @@ impl Recovery {
             store: StoreSettings { kind: StoreKind::Folder("/simulation".into()), prefix: String::new() },
             topics: Selection::new(parse(&["*"]), parse(&[&format!("{COPIES}*")])).unwrap_or_default(),
             group: GROUP.to_owned(),
-            snapshots: Some(SnapshotSettings {
-                every: Duration::from_millis(SNAPSHOTS.unsigned_abs()),
-                groups: Selection::of_names(Vec::<String>::new()),
-            }),
+            snapshots: Some(SnapshotSettings { every: Duration::from_millis(SNAPSHOTS.unsigned_abs()), groups: self.groups.clone() }),
             metrics_max_topics: 50,
             records_per_segment: self.segment.unwrap_or_else(|| self.rng.random_range(1..12)),
             retry_upload: Duration::from_secs(60),
@@ -182,7 +181,7 @@ impl Recovery {
             anyway: asked.anyway.clone(),
             skip_damaged: false,
             times: Times::default(),
-            groups: Selection::of_names(["billing"]),
+            groups: self.groups.clone(),
             finish: BTreeSet::new(),
             log_level: LogLevel::Error,
         };
