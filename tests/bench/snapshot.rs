@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout)]
 
+mod memory;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use kafka::{
 use kernel::clock;
 use store::testing::MemoryStore;
 
+use memory::peak_megabytes;
 use usage::cpu_seconds;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -215,11 +217,4 @@ async fn main() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The most memory that this process had resident (proc(5): VmHWM).
-fn peak_megabytes() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("proc has no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / 1e6)
 }

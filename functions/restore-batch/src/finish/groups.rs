@@ -367,7 +367,9 @@ fn tell_of_unrest(wanted: &BTreeMap<&str, Vec<Wanted<'_>>>, report: &mut FinishR
 
 /// Notes what became of offsets of a group: of those of which `outcome` knows.
 pub(super) fn note_outcome(report: &mut FinishReport, group: &str, outcome: impl Fn(&TopicPartition) -> Option<Result<(), String>>) {
-    for of in report.groups.iter_mut().filter(|of| of.group == group) {
+    // They are in the order of groups, and there can be a hundred thousand.
+    let first = report.groups.partition_point(|of| of.group.as_str() < group);
+    for of in report.groups[first..].iter_mut().take_while(|of| of.group == group) {
         for one in &mut of.offsets {
             match outcome(&TopicPartition::new(&of.target, one.partition)) {
                 Some(Ok(())) => one.state = State::Done,
