@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use store::{ObjectStore, Version};
 
 use crate::Result;
-use crate::catalog::identity::{check_version, read_json, write_json};
 use crate::catalog::names;
+use crate::catalog::objects::{check_version, read_json, write_json};
 
 /// The content of `@restore/<restore id>/@topic/<folder>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use store::{ObjectStore, Version};
 
 use crate::Result;
-use crate::catalog::identity::{check_version, read_json, write_json};
+use crate::catalog::objects::{check_version, read_json, write_json};
 
 /// The content of `@restore/@target/<cluster id>/<topic id, else name>.json`. Created before the first record; replaced only when another restore
 /// follows one that is finished.

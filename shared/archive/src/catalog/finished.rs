@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use crate::Result;
-use crate::catalog::identity::{check_version, read_json, write_json};
 use crate::catalog::names;
+use crate::catalog::objects::{check_version, read_json, write_json};
 
 /// The partitions that are restored up to their cuts, by folder.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::clock::Millis;
 use kernel::failpoint;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use store::{ObjectStore, StoreError, StoreErrorKind, Version};
+use store::{ObjectStore, StoreError, StoreErrorKind};
 
+use crate::catalog::objects::{check_version, read_json, write_json};
 use crate::catalog::{PartitionStrategy, RESTORE_FORMAT, names};
 use crate::{Error, Result, Times};
 
@@ -220,46 +220,6 @@ impl RestoreIdentity {
 /// Whether two lists say the same, in whichever order.
 fn are_same(one: &[String], other: &[String]) -> bool {
     one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
-}
-
-/// Reads an object of a restore. `None`: it is not there.
-pub(super) async fn read_json<T: DeserializeOwned>(store: &dyn ObjectStore, name: &str) -> Result<Option<(T, Version)>> {
-    let object = match store.get(name).await {
-        Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
-        other => other?,
-    };
-    let damaged = |error| format!("it cannot be read ({error}); with a new RESTORE_ID the restore starts again");
-    let found = serde_json::from_slice(&object.body)
-        .map_err(|error| StoreError::new(StoreErrorKind::Damaged, store.location(name), damaged(error)))?;
-    Ok(Some((found, object.version)))
-}
-
-/// Writes an object of a restore where none was, or in place of the one that was read. False when another invocation was faster.
-pub(super) async fn write_json<T: Serialize>(
-    object: &T,
-    store: &dyn ObjectStore,
-    name: &str,
-    unchanged_since: Option<&Version>,
-) -> Result<bool> {
-    let body = serde_json::to_vec_pretty(object).map_err(|error| Error::bug(error.to_string()))?;
-    let written = match unchanged_since {
-        None => store.create(name, body.into()).await,
-        Some(version) => store.replace(name, body.into(), version).await,
-    };
-    match written {
-        Ok(_) => Ok(true),
-        Err(StoreError { kind: StoreErrorKind::AlreadyExists | StoreErrorKind::Changed, .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Refuses what a newer program wrote.
-pub(super) fn check_version(store: &dyn ObjectStore, name: &str, found: u32, known: u32) -> Result<()> {
-    if found <= known {
-        return Ok(());
-    }
-    let what = format!("written by a newer version (format {found}); use that version");
-    Err(StoreError::new(StoreErrorKind::Damaged, store.location(name), what).into())
 }
 
 fn other(restore_id: &str, what: String) -> Result<()> {

@@ -12,8 +12,8 @@ use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
-use crate::catalog::identity::{check_version, read_json, write_json};
 use crate::catalog::names;
+use crate::catalog::objects::{check_version, read_json, write_json};
 use crate::{Error, Result};
 
 /// The largest JSON of intents in bytes: millions of offsets.

@@ -3,6 +3,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `names.rs` | names in the bucket |
+//! | `objects.rs` | how objects that are JSON are read and written |
 //! | `chain.rs` | a partition's segments, found with one listing, or without a known offset in a number of listings that grows with the logarithm |
 //! | `generation.rs`, `generations.rs` | `topic.json`: one generation of a topic for each topic id; all of them |
 //! | `newest.rs` | which generation a name without a number means |
@@ -47,6 +48,7 @@ mod lineage;
 mod moment;
 pub mod names;
 mod newest;
+mod objects;
 mod packing;
 mod partitions;
 mod snapshot;

@@ -12,7 +12,7 @@ use store::{Body, ObjectStore, StoreError, StoreErrorKind};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::catalog::Snapshot;
-use crate::catalog::identity::check_version;
+use crate::catalog::objects::check_version;
 use crate::{Error, Result};
 
 /// The largest object in bytes.

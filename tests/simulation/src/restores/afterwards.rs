@@ -108,7 +108,7 @@ impl Applications {
     }
 
     fn target_log(&self, at: &TopicPartition) -> Log {
-        self.recovery.world.lock().log(at).map(|log| log.clone()).unwrap_or_default()
+        self.recovery.world.lock().log(at).cloned().unwrap_or_default()
     }
 
     /// Whether a group that goes on there reads what it had still to read, and how many records come to it again.
@@ -290,7 +290,7 @@ fn up_to(log: &Log, end: i64) -> BTreeMap<i64, u64> {
     entries.filter_map(|(at, entry)| if let Entry::Record(value) = entry { Some((at, *value)) } else { None }).collect()
 }
 
-/// The places of a log in the restored cluster where a consumer can be.
+/// Where a log ends.
 pub(super) fn end_of(recovery: &Recovery, at: &TopicPartition) -> i64 {
     recovery.world.lock().log(at).map_or(0, |log| log.end())
 }

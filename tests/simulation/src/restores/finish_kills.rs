@@ -1,7 +1,6 @@
 //! A kill at each request of `finish`, and of its undo.
 
 use archive::catalog::names;
-use host::Event;
 use kafka::CommittedOffset;
 use store::testing::Delete;
 
@@ -182,8 +181,7 @@ impl Applications {
     /// A backup of everything takes a snapshot before it takes a record.
     async fn take_snapshot(&mut self) -> Result<(), String> {
         let quiet = self.recovery.quiet();
-        let mut invocation = backup_batch::Invocation::new(host::Budget::unlimited(None));
-        invocation.event = Event::default();
+        let invocation = backup_batch::Invocation::new(host::Budget::unlimited(None));
         let report = self.recovery.backup(quiet, None).invoke(&invocation).await.map_err(|error| error.to_string())?;
         report.snapshot.map(drop).ok_or_else(|| "no snapshot was taken".to_owned())
     }

@@ -79,8 +79,13 @@ pub fn run_finishes(seed: u64) -> Result<FinishOutcome, String> {
         let mut recovery = Recovery::new(seed);
         let topics = TOPICS.map(|topic| (topic, recovery.rng.random_range(1..4)));
         let applications = Applications::new(recovery, &topics);
-        let mut run =
-            Run { seed, errors: [0, 20, 100][seed as usize % 3], applications, alive: Vec::new(), outcome: FinishOutcome::default() };
+        let mut run = Run {
+            seed,
+            errors: [0, 20, 100][usize::try_from(seed % 3).unwrap_or(0)],
+            applications,
+            alive: Vec::new(),
+            outcome: FinishOutcome::default(),
+        };
         run.live().await?;
         if run.restore().await? {
             run.finish().await?;
@@ -89,11 +94,13 @@ pub fn run_finishes(seed: u64) -> Result<FinishOutcome, String> {
     })
 }
 
+/// A `finish` or its undo, under way.
 struct Command {
     task: JoinHandle<archive::Result<FinishReport>>,
     chaos: Arc<Chaos>,
 }
 
+/// A schedule under way.
 struct Run {
     seed: u64,
     errors: u32,
@@ -143,7 +150,7 @@ impl Run {
             let entry = match kind {
                 0 => Entry::Hole,
                 1 => Entry::Open(value, APP.to_owned()),
-                2..5 if value % 3 == 0 => Entry::Compacted(value),
+                2..5 if value.is_multiple_of(3) => Entry::Compacted(value),
                 _ => Entry::Record(value),
             };
             self.applications.append(topic, partition, [entry]);

@@ -6,8 +6,8 @@ use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use super::Spans;
 use crate::Result;
-use crate::catalog::identity::{check_version, read_json};
 use crate::catalog::names;
+use crate::catalog::objects::{check_version, read_json};
 
 /// Spans of one source partition of a restore. Its name has a hash of what is in it, so that one that is there already holds the same; invocations that cut
 /// the list at different places write different objects. What is known is the union of all of them and of the checkpoint.
