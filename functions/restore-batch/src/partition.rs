@@ -321,7 +321,7 @@ impl<'r> PartitionRestore<'r> {
     fn refuse_lost_progress(&self, group: &str) -> Result<()> {
         let topic = self.topic;
         let what = format!(
-            "the progress of {}/{} in Kafka is gone (group {group:?}: it expired, offsets.retention.minutes, or was deleted) and the last run of \
+            "the progress of {}/{} in Kafka is gone (group {group:?}: it expired, offsets.retention.minutes, or was deleted; with DELIVERY=at-least-once there never was any) and the last run of \
              this restore was killed, so nobody knows which records after offset {} of the source are in {:?}",
             topic.source.folder, self.partition, self.committed.checkpoint.progress.next, topic.source.target
         );

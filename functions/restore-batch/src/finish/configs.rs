@@ -75,7 +75,7 @@ impl Finish {
                     }
                 }
             }
-            self.look_at_retention(&mut plan, &has, report).await?;
+            self.look_at_retention(known, &mut plan, &has, report).await?;
             for (name, change) in plan.harmless.iter().chain(&plan.deleting) {
                 let (from, to) = (change.before.clone(), change.after.clone());
                 report.configs.push(ConfigReport { topic: target.clone(), name: name.clone(), from, to, ..ConfigReport::default() });
@@ -117,12 +117,12 @@ impl Finish {
     }
 
     /// Leaves the configs alone that would delete what was restored.
-    async fn look_at_retention(&self, plan: &mut ConfigPlan, has: &TopicConfigs, report: &mut FinishReport) -> Result<()> {
+    async fn look_at_retention(&self, known: &Known, plan: &mut ConfigPlan, has: &TopicConfigs, report: &mut FinishReport) -> Result<()> {
         if plan.deleting.is_empty() {
             return Ok(());
         }
         let retention = Retention::after(&plan.deleting, has);
-        let Some(what) = self.would_delete(&plan.topic, &retention).await? else { return Ok(()) };
+        let Some(what) = self.would_delete(known, &plan.topic, &retention).await? else { return Ok(()) };
         if self.restore.settings.is_allowed("retention") {
             report.notes.push(format!("topic {:?}: {what} (RESTORE_ANYWAY=retention)", plan.topic));
             return Ok(());

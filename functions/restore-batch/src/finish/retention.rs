@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use archive::Result;
-use archive::catalog::Change;
+use archive::catalog::{Change, Checkpoint};
 use kafka::{TopicConfigs, TopicPartition};
 use kernel::in_full;
 
-use super::Finish;
+use super::{Finish, Known};
+use crate::together::try_at_once;
+use crate::work::to_restore;
 
 /// Configs that delete records, or decide whether any are deleted.
 pub(super) const DELETING: [&str; 3] = ["cleanup.policy", "retention.bytes", "retention.ms"];
@@ -21,6 +23,9 @@ pub(super) struct Retention {
     /// A partition is deleted down to so many bytes; `None`: whatever its size.
     bytes: Option<i64>,
 }
+
+/// No record takes more bytes of a log beside its key, value and headers: alone in a batch (61), with all of its varints, and a part of a marker.
+const FRAME: u64 = 200;
 
 impl Retention {
     /// After these changes.
@@ -43,7 +48,7 @@ impl Retention {
 
 impl Finish {
     /// What would be deleted of a topic. `None`: nothing.
-    pub(super) async fn would_delete(&self, topic: &str, retention: &Retention) -> Result<Option<String>> {
+    pub(super) async fn would_delete(&self, known: &Known, topic: &str, retention: &Retention) -> Result<Option<String>> {
         if *retention == (Retention { age: None, bytes: None }) {
             return Ok(None);
         }
@@ -71,12 +76,24 @@ impl Finish {
         }
         if let Some(most) = retention.bytes {
             let held: i64 = extents.iter().map(|extent| extent.end - extent.start).sum();
-            // How large a log is Kafka tells nobody but its own tools.
-            if held > 0 {
+            let largest = self.largest_partition(topic, known).await?;
+            if held > 0 && largest.is_none_or(|largest| largest > most.unsigned_abs()) {
                 parts.push(format!("would delete the oldest of {held} offsets where a partition has more than {most} bytes"));
             }
         }
         Ok((!parts.is_empty()).then(|| parts.join(", and ")))
+    }
+}
+
+impl Finish {
+    /// No partition has more bytes of restored records than this; `None`: that is not known. How large its log is Kafka tells nobody but its own tools.
+    async fn largest_partition(&self, target: &str, known: &Known) -> Result<Option<u64>> {
+        let Some(topic) = known.noted.topics.iter().find(|topic| topic.target == target) else { return Ok(None) };
+        let (restore, run) = (&self.restore, &known.noted.run);
+        let load = to_restore(topic).map(|number| restore.checkpoint(restore.id(), run, &topic.folder, number));
+        let all: Vec<Option<Checkpoint>> = try_at_once(load.collect()).await?;
+        let bytes = |checkpoint: &Checkpoint| checkpoint.bytes.saturating_add(checkpoint.records.saturating_mul(FRAME));
+        Ok(all.iter().flatten().map(bytes).max().or(Some(0)))
     }
 }
 

@@ -64,10 +64,17 @@ fn seen_whole() -> Snapshot {
 
 /// All of it restored, and the cluster as restore has left it.
 async fn restored() -> (Targets, Arc<FakeAdmin>) {
+    restored_from(|_| ()).await
+}
+
+/// The same with other things in the snapshot.
+async fn restored_from(change: impl FnOnce(&mut Snapshot)) -> (Targets, Arc<FakeAdmin>) {
     let mut targets = backed_up().await;
     targets.settings.groups = selection(&["*"], &["console*"]);
     targets.settings.as_of = Some(AsOf::Latest);
-    add_snapshot(targets.bucket.as_ref(), &seen_whole()).await;
+    let mut seen = seen_whole();
+    change(&mut seen);
+    add_snapshot(targets.bucket.as_ref(), &seen).await;
     let report = targets.invoke().await;
     assert!(report.finished_at.is_some(), "{report:?}");
     let admin = Arc::new(FakeAdmin::default());
@@ -202,6 +209,22 @@ async fn what_cannot_be_done_is_named_and_holds_nothing_else_up() {
     let own = admin.state().topics["copy-orders"].own.clone();
     assert_eq!(own, map(&[("cleanup.policy", "delete"), ("retention.bytes", "-1"), ("retention.ms", "-1")]), "those belong together");
     assert!(admin.state().acls.contains(&acl("TOPIC", "copy-orders", "User:alice")));
+}
+
+/// Of one with room for all that was restored nothing is deleted.
+#[tokio::test]
+async fn a_limit_of_size_is_compared_with_what_was_restored() {
+    for (limit, is_left) in [("100", true), ("1000000", false)] {
+        let (targets, admin) = restored_from(|seen| {
+            seen.topics.get_mut("orders").unwrap().configs = Told::All(map(&[("retention.bytes", limit), ("retention.ms", "-1")]));
+        })
+        .await;
+        let report = run(&targets, &admin, true, false).await;
+        let named =
+            report.left.iter().any(|left| left.contains("retention.bytes of \"copy-orders\": would delete the oldest of 19 offsets"));
+        assert_eq!(named, is_left, "{limit}: {report:?}");
+        assert_eq!(admin.state().topics["copy-orders"].own["retention.bytes"] == limit, !is_left, "{limit}");
+    }
 }
 
 #[tokio::test]
