@@ -25,16 +25,14 @@ const RECORDS: usize = 1_000;
 /// An invocation gets no further, or the end is never reached.
 pub fn slow_line() -> Result<(), String> {
     for (bytes_a_second, lives_on, failures) in [(300 << 10, false, 0), (300 << 10, true, 0), (100 << 10, true, 2)] {
-        let failed = runtime()?.block_on(failures_over(bytes_a_second, lives_on))?;
-        if failed > failures {
-            return Err(format!("{failed} invocations came to nothing at {bytes_a_second} bytes a second ({lives_on})"));
-        }
+        let backed_up = runtime()?.block_on(back_up_over(bytes_a_second, lives_on, failures));
+        backed_up.map_err(|problem| format!("{problem} at {bytes_a_second} bytes a second ({lives_on})"))?;
     }
     Ok(())
 }
 
-/// How many invocations get no further before all is backed up.
-async fn failures_over(bytes_a_second: u64, lives_on: bool) -> Result<usize, String> {
+/// Backs up all of it. Only so many invocations may get no further.
+async fn back_up_over(bytes_a_second: u64, lives_on: bool, failures: usize) -> Result<(), String> {
     let mut simulation = Simulation::small();
     simulation.write(0, RECORDS);
     simulation.padding = SIZE;
@@ -48,9 +46,12 @@ async fn failures_over(bytes_a_second: u64, lives_on: bool) -> Result<usize, Str
         }
         let next = invoke(&simulation, &handler, bytes_a_second).await?;
         failed += usize::from(next == reached);
+        if failed > failures {
+            return Err(format!("{failed} invocations came to nothing behind offset {reached}"));
+        }
         reached = next;
         if reached == RECORDS as i64 + 4 {
-            return Ok(failed);
+            return Ok(());
         }
     }
     Err(format!("in 100 invocations {reached} records are backed up"))
