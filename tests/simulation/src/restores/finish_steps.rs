@@ -150,7 +150,7 @@ impl Run {
             let entry = match kind {
                 0 => Entry::Hole,
                 1 => Entry::Open(value, APP.to_owned()),
-                2..5 if value % 3 == 0 => Entry::Compacted(value),
+                2..5 if value.is_multiple_of(3) => Entry::Compacted(value),
                 _ => Entry::Record(value),
             };
             self.applications.append(topic, partition, [entry]);
