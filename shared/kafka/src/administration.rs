@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Result, Right, TopicPartition};
 
+/// In the reason why there are no access control lists of a cluster that cannot have any.
+pub const NO_AUTHORIZER: &str = "the brokers have no authorizer";
+
 /// Reads what a snapshot of a cluster holds. Nothing here changes anything, joins a group or waits for records.
 ///
 /// What this user may not read is [`KafkaErrorKind::Denied`](crate::KafkaErrorKind::Denied), and what a cluster does not have

@@ -27,7 +27,8 @@ mod settings;
 mod topic;
 
 pub use administration::{
-    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffset, GroupOffsets, Groups, ScramUser, TopicConfigs,
+    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffset, GroupOffsets, Groups, NO_AUTHORIZER, ScramUser,
+    TopicConfigs,
 };
 pub use changes::{ClusterChanges, EachPartition};
 pub use error::{KafkaError, KafkaErrorKind};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archive::Result;
 use archive::catalog::Snapshot;
-use kafka::{Acl, KafkaErrorKind, ScramUser};
+use kafka::{Acl, KafkaErrorKind, NO_AUTHORIZER, ScramUser};
 use kernel::{in_full, shell};
 
 use super::groups::restored_topics;
@@ -60,8 +60,8 @@ impl Finish {
         let (mut wanted, mut elsewhere, mut unknown, mut prefixes) = (BTreeSet::new(), 0_u64, 0_u64, BTreeSet::new());
         for (name, snapshot) in snapshots {
             if let Some(why) = snapshot.acls.why() {
-                // A cluster without an authorizer has none.
-                report.notes.push(format!("the snapshot {name} has no access control lists, or not all: {why}"));
+                let what = format!("the snapshot {name} has no access control lists, or not all: {why}");
+                if why.contains(NO_AUTHORIZER) { report.notes.push(what) } else { report.leave(what) }
             }
             for acl in snapshot.acls.known().into_iter().flatten() {
                 if !is_known(acl) {

@@ -211,6 +211,18 @@ async fn what_cannot_be_done_is_named_and_holds_nothing_else_up() {
     assert!(admin.state().acls.contains(&acl("TOPIC", "copy-orders", "User:alice")));
 }
 
+/// A user that could not read them has not seen a cluster without any.
+#[tokio::test]
+async fn access_control_lists_that_the_snapshot_could_not_read_are_left_and_those_of_no_authorizer_are_none() {
+    for (why, is_left) in [("access denied", true), ("the brokers have no authorizer (authorizer.class.name), so there are none", false)] {
+        let (mut targets, admin) = restored_from(|seen| seen.acls = Told::Absent(why.to_owned())).await;
+        targets.settings.anyway = vec!["retention".to_owned()];
+        let report = run(&targets, &admin, true, false).await;
+        assert_eq!((report.left.len(), report.succeeded), (usize::from(is_left), !is_left), "{report:?}");
+        assert!(report.left.iter().chain(&report.notes).any(|told| told.contains(why)), "{report:?}");
+    }
+}
+
 /// Of one with room for all that was restored nothing is deleted.
 #[tokio::test]
 async fn a_limit_of_size_is_compared_with_what_was_restored() {

@@ -15,8 +15,8 @@ use super::tries::Asker;
 use super::waiting::watched;
 use super::{configs, group_offsets};
 use crate::{
-    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffsets, Groups, KafkaError, KafkaErrorKind, Result, Right,
-    ScramUser, TopicConfigs,
+    Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffsets, Groups, KafkaError, KafkaErrorKind, NO_AUTHORIZER,
+    Result, Right, ScramUser, TopicConfigs,
 };
 
 /// How long groups of other kinds are looked for.
@@ -78,7 +78,7 @@ impl ClusterAdministration for Asker {
         }
         // None at all: librdkafka would say the same of a refusal, and of a cluster that has no authorizer.
         let what = match has_authorizer(self, cluster.brokers.first()).await? {
-            Some(false) => format!("the brokers have no authorizer ({AUTHORIZER}), so there are none"),
+            Some(false) => format!("{NO_AUTHORIZER} ({AUTHORIZER}), so there are none"),
             Some(true) if cluster.rights.is_some() => return Ok(Vec::new()),
             _ => format!(
                 "the cluster gives out none, and tells neither whether this user may read them nor what its {AUTHORIZER} is, so this can be a refusal"
