@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::catalog::{Change, GroupPlace, GroupSnapshot, Intents, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
+use archive::catalog::{Change, GroupPlace, GroupSnapshot, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
 use archive::{Error, Result};
 use kafka::{CommittedOffset, GroupOffset, GroupOffsets, TopicId, TopicPartition};
 use kernel::in_full;
 
 use super::report::{FinishReport, GroupReport, OffsetReport, State};
 use super::{Finish, Known};
+use crate::Restore;
 use crate::together::{at_once, try_at_once};
 use crate::translate::Place;
 
@@ -328,8 +329,8 @@ impl Finish {
         if given.is_subset(&known.before.given) {
             return Ok(());
         }
-        let intents = Intents { given, at: self.restore.clock.now(), ..Intents::none(&known.noted.run) };
-        intents.note(self.restore.store.as_ref(), self.restore.id()).await.map(drop)
+        let Restore { store, clock, .. } = &self.restore;
+        known.before.note_given(store.as_ref(), self.restore.id(), &given, clock.now()).await.map(drop)
     }
 
     /// Commits what is to be committed.

@@ -151,6 +151,15 @@ impl FinishReport {
         }
     }
 
+    /// Whether nothing is left.
+    pub(super) fn is_whole(&self) -> bool {
+        let is_left = |state: State| state == State::Left;
+        self.left.is_empty()
+            && !self.groups.iter().flat_map(|group| &group.offsets).any(|one| is_left(one.state))
+            && !self.configs.iter().any(|one| is_left(one.state))
+            && !is_left(self.acls.state)
+    }
+
     /// Says that something stays as it is.
     pub(super) fn leave(&mut self, what: String) {
         tracing::warn!("{what}");

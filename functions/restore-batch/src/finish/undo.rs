@@ -40,16 +40,26 @@ impl Finish {
             report.notes.push("finish has changed nothing for this restore".to_owned());
         }
         if request.apply {
-            if !groups.is_empty() {
-                let Restore { store, clock, .. } = &self.restore;
-                Intents::forget_given(store.as_ref(), self.restore.id(), &known.noted.run, clock.now()).await?;
+            let is_given = !known.before.given.is_empty() || groups.iter().any(|group| !group.back.is_empty());
+            if is_given {
+                self.forget_given(known, false).await?;
             }
             self.take_configs_back(&configs, |name| DELETING.contains(&name), report).await;
             self.take_acls_back(&acls, report).await;
             self.take_configs_back(&configs, |name| !DELETING.contains(&name), report).await;
             self.take_groups_back(&groups, report).await;
+            // What a finish has given beside this, is gone as well.
+            let whole = request.parts.len() == FinishPart::ALL.len() && report.is_whole();
+            if is_given || (whole && !known.before.was_undone && !known.before.is_empty()) {
+                self.forget_given(known, whole).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn forget_given(&self, known: &Known, whole: bool) -> Result<()> {
+        let Restore { store, clock, .. } = &self.restore;
+        Intents::forget_given(store.as_ref(), self.restore.id(), &known.noted.run, whole, clock.now()).await.map(drop)
     }
 
     async fn undo_of_groups<'k>(&self, known: &'k Known, report: &mut FinishReport) -> Result<Vec<GroupUndo<'k>>> {

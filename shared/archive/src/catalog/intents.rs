@@ -38,6 +38,12 @@ pub struct Intents {
     /// Groups of which Kafka has taken all of that: what they have committed since is theirs.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub given: BTreeSet<String>,
+    /// How often all of this began or ended to be taken back.
+    #[serde(default)]
+    pub undos: u64,
+    /// All of this was taken back, and nothing was changed since: what somebody sets now is what was there before the next change.
+    #[serde(default)]
+    pub was_undone: bool,
     /// Configs: by topic of the target and name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, BTreeMap<String, Change<String>>>,
@@ -122,12 +128,31 @@ impl Intents {
         Self::update(store, restore_id, &run, |found| found.map_or_else(|| self.clone(), |found| found.and(self.clone()))).await
     }
 
-    /// Before what was given to groups is taken back: what they commit then is not what they go on with.
+    /// Notes groups that were given all of their offsets, unless it was begun to take them back since these intents were read.
     ///
     /// # Errors
     /// As [`note`](Self::note).
-    pub async fn forget_given(store: &dyn ObjectStore, restore_id: &str, run: &str, at: Millis) -> Result<Self> {
-        let forget = |found: Option<Self>| Self { given: BTreeSet::new(), at, ..found.unwrap_or_else(|| Self::none(run)) };
+    pub async fn note_given(&self, store: &dyn ObjectStore, restore_id: &str, given: &BTreeSet<String>, at: Millis) -> Result<Self> {
+        let add = |found: Option<Self>| {
+            let mut found = found.unwrap_or_else(|| Self::none(&self.run));
+            if found.undos == self.undos {
+                found.given.extend(given.iter().cloned());
+                found.at = at;
+            }
+            found
+        };
+        Self::update(store, restore_id, &self.run, add).await
+    }
+
+    /// Before and after what was given to groups is taken back: what they commit then is not what they go on with. `whole`: all of it was.
+    ///
+    /// # Errors
+    /// As [`note`](Self::note).
+    pub async fn forget_given(store: &dyn ObjectStore, restore_id: &str, run: &str, whole: bool, at: Millis) -> Result<Self> {
+        let forget = |found: Option<Self>| {
+            let found = found.unwrap_or_else(|| Self::none(run));
+            Self { given: BTreeSet::new(), undos: found.undos + 1, was_undone: whole, at, ..found }
+        };
         Self::update(store, restore_id, run, forget).await
     }
 
@@ -166,16 +191,16 @@ impl Intents {
 
     /// Both. What was there before is what the first said of a thing.
     fn and(mut self, later: Self) -> Self {
+        let anew = std::mem::take(&mut self.was_undone);
         for (group, topics) in later.groups {
             let known = self.groups.entry(group).or_default();
             for (topic, partitions) in topics {
-                merge(known.entry(topic).or_default(), partitions);
+                merge(known.entry(topic).or_default(), partitions, anew);
             }
         }
         for (topic, configs) in later.configs {
-            merge(self.configs.entry(topic).or_default(), configs);
+            merge(self.configs.entry(topic).or_default(), configs, anew);
         }
-        self.given.extend(later.given);
         self.acls.extend(later.acls);
         if self.snapshots.is_empty() {
             self.snapshots = later.snapshots;
@@ -185,11 +210,11 @@ impl Intents {
     }
 }
 
-fn merge<K: Ord, T: PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>) {
+fn merge<K: Ord, T: PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>, anew: bool) {
     for (key, Change { before, after }) in later {
         match known.get_mut(&key) {
-            // Someone else has set it since: that is what an undo puts back, and not what was there before them.
-            Some(known) if before != known.before && before != known.after => *known = Change { before, after },
+            // Someone has set it since all was taken back: that is what the next undo puts back.
+            Some(known) if anew && before != known.before && before != known.after => *known = Change { before, after },
             Some(known) => known.after = after,
             None => _ = known.insert(key, Change { before, after }),
         }
@@ -259,15 +284,24 @@ mod tests {
         assert_eq!(found, intents(7, Some(3)), "nothing new: it is not written again");
         intents(7, Some(5)).note(&store, "other").await.unwrap();
         let others = intents(7, Some(6)).note(&store, "other").await.unwrap();
-        assert_eq!(others.groups, intents(7, Some(6)).groups, "what someone else has set since is put back");
+        assert_eq!(others.groups, intents(7, Some(5)).groups, "the earliest counts");
+        Intents::forget_given(&store, "other", "1-a", true, 2).await.unwrap();
+        let others = intents(7, Some(6)).note(&store, "other").await.unwrap();
+        assert_eq!(
+            (others.groups, others.was_undone),
+            (intents(7, Some(6)).groups, false),
+            "what someone has set since all was taken back"
+        );
         let configs =
             BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change { before: None, after: None })]))]);
         Intents { configs, at: 3, ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();
         let found = Intents::load(&store, "drill", "1-a").await.unwrap().unwrap();
         assert_eq!((&found.groups, found.configs.len(), found.at), (&intents(7, Some(3)).groups, 1, 3));
-        Intents { given: BTreeSet::from(["billing".to_owned()]), ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();
-        assert!(Intents::load(&store, "drill", "1-a").await.unwrap().unwrap().given.contains("billing"));
-        assert!(Intents::forget_given(&store, "drill", "1-a", 4).await.unwrap().given.is_empty());
+        let given = BTreeSet::from(["billing".to_owned()]);
+        found.note_given(&store, "drill", &given, 4).await.unwrap();
+        assert_eq!(Intents::load(&store, "drill", "1-a").await.unwrap().unwrap().given, given);
+        assert!(Intents::forget_given(&store, "drill", "1-a", false, 4).await.unwrap().given.is_empty());
+        assert!(found.note_given(&store, "drill", &given, 5).await.unwrap().given.is_empty(), "read before that");
         let error = Intents::load(&store, "drill", "2-b").await.unwrap_err();
         assert!(error.to_string().contains("another restore"), "{error}");
         store.overwrite(&names::intents("drill"), b"no gzip".to_vec());
