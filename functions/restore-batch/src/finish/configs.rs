@@ -113,7 +113,7 @@ impl Finish {
                 format!("it is {now}, which neither this restore nor this command has set (RESTORE_ANYWAY=configs replaces it)"),
             ));
         }
-        Ok(Change { before, after })
+        Ok(Change::new(before, after))
     }
 
     /// Leaves the configs alone that would delete what was restored.

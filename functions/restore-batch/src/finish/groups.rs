@@ -316,7 +316,7 @@ impl Finish {
                 "it has committed {} itself, in the cluster that was restored into; this would set it to {offset} (RESTORE_ANYWAY=group-offsets)",
                 before.offset
             )),
-            before => Ok(Some(Change { before, after: Some(after) })),
+            before => Ok(Some(Change::new(before, Some(after)))),
         }
     }
 

@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn changes(changes: &[(&str, Option<&str>)]) -> BTreeMap<String, Change<String>> {
-        changes.iter().map(|(name, after)| ((*name).to_owned(), Change { before: None, after: after.map(str::to_owned) })).collect()
+        changes.iter().map(|(name, after)| ((*name).to_owned(), Change::new(None, after.map(str::to_owned)))).collect()
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Finish {
             self.take_groups_back(&groups, report).await;
             // What a finish has given beside this, is gone as well.
             let whole = request.parts.len() == FinishPart::ALL.len() && report.is_whole();
-            if is_given || (whole && !known.before.was_undone && !known.before.is_empty()) {
+            if is_given || (whole && known.before.has_more_to_undo()) {
                 self.forget_given(known, whole).await?;
             }
         }
@@ -164,7 +164,7 @@ impl Finish {
                 if is == change.before.as_ref() {
                     one.state = State::AsItShouldBe;
                 } else if is == change.after.as_ref() {
-                    undo.back.insert(name.clone(), Change { before: is.cloned(), after: change.before.clone() });
+                    undo.back.insert(name.clone(), Change::new(is.cloned(), change.before.clone()));
                 } else {
                     let is = is.map_or("the brokers' value", String::as_str);
                     (one.state, one.why) = (State::Left, Some(format!("somebody has set it to {is} since: that stays")));

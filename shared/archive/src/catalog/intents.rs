@@ -41,9 +41,6 @@ pub struct Intents {
     /// How often all of this began or ended to be taken back.
     #[serde(default)]
     pub undos: u64,
-    /// All of this was taken back, and nothing was changed since: what somebody sets now is what was there before the next change.
-    #[serde(default)]
-    pub was_undone: bool,
     /// Configs: by topic of the target and name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, BTreeMap<String, Change<String>>>,
@@ -63,6 +60,16 @@ pub struct Change<T> {
     /// What `finish` makes of it.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub after: Option<T>,
+    /// It was taken back, and not changed since: what somebody sets now is what was there before the next change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undone: bool,
+}
+
+impl<T> Change<T> {
+    /// From one to the other.
+    pub fn new(before: Option<T>, after: Option<T>) -> Self {
+        Self { before, after, undone: false }
+    }
 }
 
 /// What a group has committed on a partition.
@@ -82,6 +89,12 @@ impl Intents {
     /// None yet, of the restore `run`.
     pub fn none(run: &str) -> Self {
         Self { format_version: Self::FORMAT, run: run.to_owned(), ..Self::default() }
+    }
+
+    /// Whether something was not taken back, as far as these say.
+    pub fn has_more_to_undo(&self) -> bool {
+        self.groups.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values).any(|change| !change.undone)
+            || self.configs.values().flat_map(BTreeMap::values).any(|change| !change.undone)
     }
 
     /// Whether nothing is to be changed.
@@ -151,7 +164,17 @@ impl Intents {
     pub async fn forget_given(store: &dyn ObjectStore, restore_id: &str, run: &str, whole: bool, at: Millis) -> Result<Self> {
         let forget = |found: Option<Self>| {
             let found = found.unwrap_or_else(|| Self::none(run));
-            Self { given: BTreeSet::new(), undos: found.undos + 1, was_undone: whole, at, ..found }
+            let mut found = Self { given: BTreeSet::new(), undos: found.undos + 1, at, ..found };
+            if whole {
+                found
+                    .groups
+                    .values_mut()
+                    .flat_map(BTreeMap::values_mut)
+                    .flat_map(BTreeMap::values_mut)
+                    .for_each(|change| change.undone = true);
+                found.configs.values_mut().flat_map(BTreeMap::values_mut).for_each(|change| change.undone = true);
+            }
+            found
         };
         Self::update(store, restore_id, run, forget).await
     }
@@ -191,15 +214,14 @@ impl Intents {
 
     /// Both. What was there before is what the first said of a thing.
     fn and(mut self, later: Self) -> Self {
-        let anew = std::mem::take(&mut self.was_undone);
         for (group, topics) in later.groups {
             let known = self.groups.entry(group).or_default();
             for (topic, partitions) in topics {
-                merge(known.entry(topic).or_default(), partitions, anew);
+                merge(known.entry(topic).or_default(), partitions);
             }
         }
         for (topic, configs) in later.configs {
-            merge(self.configs.entry(topic).or_default(), configs, anew);
+            merge(self.configs.entry(topic).or_default(), configs);
         }
         self.acls.extend(later.acls);
         if self.snapshots.is_empty() {
@@ -210,13 +232,13 @@ impl Intents {
     }
 }
 
-fn merge<K: Ord, T: PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>, anew: bool) {
-    for (key, Change { before, after }) in later {
+fn merge<K: Ord, T: PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>) {
+    for (key, change) in later {
         match known.get_mut(&key) {
-            // Someone has set it since all was taken back: that is what the next undo puts back.
-            Some(known) if anew && before != known.before && before != known.after => *known = Change { before, after },
-            Some(known) => known.after = after,
-            None => _ = known.insert(key, Change { before, after }),
+            // Someone has set it since it was taken back: that is what the next undo puts back.
+            Some(known) if known.undone && change.before != known.before && change.before != known.after => *known = change,
+            Some(known) => (known.after, known.undone) = (change.after, false),
+            None => _ = known.insert(key, change),
         }
     }
 }
@@ -268,7 +290,7 @@ mod tests {
 
     fn intents(offset: i64, before: Option<i64>) -> Intents {
         let place = |offset| GroupPlace { offset, metadata: String::new() };
-        let change = Change { before: before.map(place), after: Some(place(offset)) };
+        let change = Change::new(before.map(place), Some(place(offset)));
         let groups = BTreeMap::from([("billing".to_owned(), BTreeMap::from([("orders".to_owned(), BTreeMap::from([(0, change)]))]))]);
         Intents { groups, at: 1, ..Intents::none("1-a") }
     }
@@ -287,13 +309,8 @@ mod tests {
         assert_eq!(others.groups, intents(7, Some(5)).groups, "the earliest counts");
         Intents::forget_given(&store, "other", "1-a", true, 2).await.unwrap();
         let others = intents(7, Some(6)).note(&store, "other").await.unwrap();
-        assert_eq!(
-            (others.groups, others.was_undone),
-            (intents(7, Some(6)).groups, false),
-            "what someone has set since all was taken back"
-        );
-        let configs =
-            BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change { before: None, after: None })]))]);
+        assert_eq!(others.groups, intents(7, Some(6)).groups, "what someone has set since all was taken back");
+        let configs = BTreeMap::from([("orders".to_owned(), BTreeMap::from([("flush.ms".to_owned(), Change::new(None, None))]))]);
         Intents { configs, at: 3, ..Intents::none("1-a") }.note(&store, "drill").await.unwrap();
         let found = Intents::load(&store, "drill", "1-a").await.unwrap().unwrap();
         assert_eq!((&found.groups, found.configs.len(), found.at), (&intents(7, Some(3)).groups, 1, 3));
