@@ -75,18 +75,30 @@ impl Finish {
     /// # Errors
     /// What concerns all of it: the restore is not at its end, Kafka or the bucket cannot be reached. It can be repeated.
     pub async fn run(&self, request: &FinishRequest) -> Result<FinishReport> {
-        let restore = &self.restore;
-        let started = restore.clock.now();
-        let known = self.known(started).await?;
-        let mut report = FinishReport::new(restore, request);
-        report.left.extend(known.gone.values().cloned());
-        if request.undo {
-            self.undo(&known, request, &mut report).await?;
-        } else {
-            self.forth(&known, request, &mut report).await?;
+        if !request.undo {
+            return self.run_forth(request).await;
         }
-        report.end(started, restore.clock.now());
+        let started = self.restore.clock.now();
+        let (known, mut report) = self.begin(request, started).await?;
+        self.undo(&known, request, &mut report).await?;
+        report.end(started, self.restore.clock.now());
         Ok(report)
+    }
+
+    /// Without a way back: functions have no need of it, and their packages no room.
+    async fn run_forth(&self, request: &FinishRequest) -> Result<FinishReport> {
+        let started = self.restore.clock.now();
+        let (known, mut report) = self.begin(request, started).await?;
+        self.forth(&known, request, &mut report).await?;
+        report.end(started, self.restore.clock.now());
+        Ok(report)
+    }
+
+    async fn begin(&self, request: &FinishRequest, started: Millis) -> Result<(Known, FinishReport)> {
+        let known = self.known(started).await?;
+        let mut report = FinishReport::new(&self.restore, request);
+        report.left.extend(known.gone.values().cloned());
+        Ok((known, report))
     }
 
     /// For functions: does what RESTORE_FINISH asks for, once, when the restore is at its end. `None`: there is nothing to do.
@@ -100,7 +112,7 @@ impl Finish {
         if FinishDone::has(store.as_ref(), self.restore.id(), &noted.run, &parts).await? {
             return Ok(None);
         }
-        let report = self.run(&FinishRequest { parts: settings.finish.clone(), apply: true, undo: false }).await?;
+        let report = self.run_forth(&FinishRequest { parts: settings.finish.clone(), apply: true, undo: false }).await?;
         if report.succeeded {
             let done = FinishDone { format_version: Intents::FORMAT, run: noted.run, parts, at: clock.now() };
             done.write(store.as_ref(), self.restore.id()).await?;
