@@ -153,28 +153,27 @@ impl Finish {
     }
 
     pub(super) async fn add_acls(&self, missing: &[Acl], report: &mut FinishReport) {
-        if missing.is_empty() {
-            return;
-        }
-        let added = match self.admin.create_acls(missing).await {
-            Ok(added) => added,
-            Err(error) => {
-                report.acls.state = State::Left;
-                return report.leave(format!("{} entries of access control lists are not added: {}", missing.len(), in_full(&error)));
-            }
-        };
-        report.acls.state = State::Done;
-        for (acl, added) in missing.iter().zip(added) {
-            if let Err(error) = added {
-                report.acls.state = State::Left;
-                report.leave(format!("{} is not added: {}", shown(acl), in_full(&error)));
-            }
+        if !missing.is_empty() {
+            note_outcomes(report, missing, self.admin.create_acls(missing).await, "added");
         }
     }
 }
 
+/// Notes what became of entries that were to be `changed`: added, or taken away.
+pub(super) fn note_outcomes(report: &mut FinishReport, acls: &[Acl], outcomes: kafka::Result<Vec<kafka::Result<()>>>, changed: &str) {
+    report.acls.state = State::Done;
+    let failed = match outcomes {
+        Ok(each) => acls.iter().zip(each).filter_map(|(acl, one)| Some((shown(acl) + " is", one.err()?))).collect(),
+        Err(error) => vec![(format!("{} entries of access control lists are", acls.len()), error)],
+    };
+    for (what, error) in failed {
+        report.acls.state = State::Left;
+        report.leave(format!("{what} not {changed}: {}", in_full(&error)));
+    }
+}
+
 /// An entry in words.
-pub(super) fn shown(acl: &Acl) -> String {
+fn shown(acl: &Acl) -> String {
     let Acl { resource, name, pattern, principal, host, operation, permission } = acl;
     let prefix = if pattern == "PREFIXED" { "prefix " } else { "" };
     format!("the entry {permission} {operation} on {} {prefix}{name:?} for {principal:?} from {host:?}", resource.to_lowercase())

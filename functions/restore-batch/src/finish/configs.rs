@@ -7,6 +7,7 @@ use archive::catalog::{Change, RestoredTopic};
 use kafka::{KafkaError, TopicConfigs};
 use kernel::in_full;
 
+use super::answers::configs_of;
 use super::report::{ConfigReport, FinishReport, State};
 use super::retention::{DELETING, Retention};
 use super::{Finish, Known};
@@ -41,17 +42,7 @@ impl Finish {
         let mut plans = Vec::new();
         for (topic, source) in topics.into_iter().zip(sources) {
             let target = &topic.target;
-            let has = match now.remove(target) {
-                Some(Ok(has)) => has,
-                Some(Err(error)) => {
-                    report.leave(format!("the configs of {target:?} are not known: {}", in_full(&error)));
-                    continue;
-                }
-                None => {
-                    report.leave(format!("topic {target:?} is not there"));
-                    continue;
-                }
-            };
+            let Some(has) = configs_of(target, &mut now, report) else { continue };
             let replicas = facts.get(target).and_then(|facts| facts.replication_factor);
             let change = configs::Change::between(source.generation.as_ref(), &has.own, replicas);
             report.notes.extend(change.notes);

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archive::catalog::{Change, GroupPlace, GroupSnapshot, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
 use archive::{Error, Result};
-use kafka::{CommittedOffset, GroupOffset, GroupOffsets, TopicId, TopicPartition};
+use kafka::{GroupOffset, GroupOffsets, TopicId, TopicPartition};
 use kernel::in_full;
 
+use super::answers::{committed_by, of_each};
 use super::report::{FinishReport, GroupReport, OffsetReport, State};
 use super::{Finish, Known};
 use crate::Restore;
@@ -28,9 +29,14 @@ pub(super) struct GroupPlan {
 #[derive(Debug)]
 struct Wanted<'k> {
     topic: &'k RestoredTopic,
-    partition: i32,
     then: OffsetSnapshot,
 }
+
+/// Those of a group, by topic and partition of the target.
+type WantedOf<'k> = BTreeMap<(&'k str, i32), Wanted<'k>>;
+
+/// Those of all groups.
+type AllWanted<'k> = BTreeMap<&'k str, WantedOf<'k>>;
 
 /// Where offsets of a partition went: each, and the end of what was restored.
 #[derive(Debug)]
@@ -100,7 +106,7 @@ impl Finish {
         snapshots: &[(String, Snapshot)],
         report: &mut FinishReport,
     ) -> Result<Vec<GroupPlan>> {
-        let mut wanted: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
+        let mut wanted: AllWanted<'_> = BTreeMap::new();
         let restored = restored_topics(known);
         let ids = self.ids_of(&restored, snapshots).await?;
         for (name, snapshot) in snapshots {
@@ -110,10 +116,7 @@ impl Finish {
             for (group, of) in
                 snapshot.groups.known().into_iter().flatten().filter(|(group, _)| self.restore.settings.groups.takes_group(group))
             {
-                let known_of = self.wanted_of(group, of, snapshot, (&restored, &ids), report);
-                let of_group = wanted.entry(group).or_default();
-                of_group.retain(|one| !known_of.iter().any(|new| new.topic.target == one.topic.target && new.partition == one.partition));
-                of_group.extend(known_of);
+                wanted.entry(group).or_default().extend(self.wanted_of(group, of, snapshot, (&restored, &ids), report));
             }
         }
         wanted.retain(|_, of| !of.is_empty());
@@ -135,11 +138,7 @@ impl Finish {
                     there.state
                 )
             });
-            let (committed, unknown) = match now.remove(group) {
-                Some(Ok(committed)) => (committed, None),
-                Some(Err(error)) => (GroupOffsets::new(), Some(in_full(&error))),
-                None => (GroupOffsets::new(), None),
-            };
+            let (committed, unknown) = committed_by(group, &mut now);
             let blocked = members.or(unknown);
             let now = Now { committed: &committed, blocked: blocked.as_deref(), was_given: known.before.given.contains(group) };
             let plan = self.plan_group(group, of, &places, &now, report);
@@ -175,11 +174,11 @@ impl Finish {
         snapshot: &Snapshot,
         (restored, ids): (&BTreeMap<&str, &'k RestoredTopic>, &BTreeMap<String, TopicId>),
         report: &mut FinishReport,
-    ) -> Vec<Wanted<'k>> {
+    ) -> WantedOf<'k> {
         if let Some(why) = &group.why {
             report.leave(format!("group {name:?}: the snapshot does not have all of its offsets: {why}"));
         }
-        let mut wanted = Vec::new();
+        let mut wanted = BTreeMap::new();
         for (topic, partitions) in &group.offsets {
             let Some(of) = restored.get(topic.as_str()) else { continue };
             // Offsets are those of one log: a topic that was created again has others.
@@ -200,21 +199,18 @@ impl Finish {
                 if of.cuts.as_ref().is_none_or(|cuts| !cuts.contains_key(partition)) {
                     continue;
                 }
-                wanted.push(Wanted { topic: of, partition: *partition, then: offset.clone() });
+                wanted.insert((of.target.as_str(), *partition), Wanted { topic: of, then: offset.clone() });
             }
         }
         wanted
     }
 
     /// Where all of these offsets are: the spans of each partition are read once for all groups.
-    async fn places(
-        &self,
-        known: &Known,
-        wanted: &BTreeMap<&str, Vec<Wanted<'_>>>,
-    ) -> Result<BTreeMap<TopicPartition, Result<Places, String>>> {
+    async fn places(&self, known: &Known, wanted: &AllWanted<'_>) -> Result<BTreeMap<TopicPartition, Result<Places, String>>> {
         let mut asked: BTreeMap<(&str, i32), (&RestoredTopic, BTreeSet<i64>)> = BTreeMap::new();
-        for one in wanted.values().flatten().filter(|one| !known.gone.contains_key(&one.topic.target) && !one.then.foreign) {
-            let (_, offsets) = asked.entry((&one.topic.target, one.partition)).or_insert_with(|| (one.topic, BTreeSet::new()));
+        let is_there = |target: &str, one: &Wanted<'_>| !known.gone.contains_key(target) && !one.then.foreign;
+        for ((target, partition), one) in wanted.values().flatten().filter(|((target, _), one)| is_there(target, one)) {
+            let (_, offsets) = asked.entry((target, *partition)).or_insert_with(|| (one.topic, BTreeSet::new()));
             offsets.insert(one.then.offset);
         }
         let find = asked.into_iter().map(|((target, partition), (topic, mut offsets))| async move {
@@ -243,17 +239,16 @@ impl Finish {
     fn plan_group(
         &self,
         group: &str,
-        wanted: Vec<Wanted<'_>>,
+        wanted: WantedOf<'_>,
         places: &BTreeMap<TopicPartition, Result<Places, String>>,
         now: &Now<'_>,
         report: &mut FinishReport,
     ) -> GroupPlan {
         let mut plan = GroupPlan { name: group.to_owned(), to_do: BTreeMap::new() };
         let mut reports: BTreeMap<&str, GroupReport> = BTreeMap::new();
-        for one in wanted {
-            let target = &one.topic.target;
-            let at = TopicPartition::new(target, one.partition);
-            let mut of = OffsetReport { partition: one.partition, from: one.then.offset, ..OffsetReport::default() };
+        for ((target, partition), one) in wanted {
+            let at = TopicPartition::new(target, partition);
+            let mut of = OffsetReport { partition, from: one.then.offset, ..OffsetReport::default() };
             match self.change(&one, places.get(&at), now.committed.get(&at), &mut of) {
                 // It was given its offsets, and has gone on.
                 Err(_) if now.was_given && now.committed.contains_key(&at) => of.state = State::AsItShouldBe,
@@ -265,7 +260,7 @@ impl Finish {
             let of_topic = reports.entry(target).or_insert_with(|| GroupReport {
                 group: group.to_owned(),
                 source: source_of(one.topic).to_owned(),
-                target: target.clone(),
+                target: target.to_owned(),
                 offsets: Vec::new(),
             });
             of_topic.offsets.push(of);
@@ -308,7 +303,7 @@ impl Finish {
         let before = match now {
             None => None,
             Some(Err(error)) => return Err(in_full(error)),
-            Some(Ok(now)) => Some(GroupPlace { offset: now.offset, metadata: now.metadata.clone() }),
+            Some(Ok(now)) => Some(GroupPlace::from(now)),
         };
         match before {
             Some(before) if before == after => Ok(None),
@@ -336,27 +331,19 @@ impl Finish {
     /// Commits what is to be committed.
     pub(super) async fn commit_groups(&self, groups: &[GroupPlan], report: &mut FinishReport) {
         let commit = groups.iter().map(|group| async move {
-            let offset = |place: &GroupPlace| CommittedOffset { next: place.offset, metadata: place.metadata.clone() };
-            let offsets = group.to_do.iter().filter_map(|(at, change)| Some((at.clone(), offset(change.after.as_ref()?)))).collect();
+            let offsets = group.to_do.iter().filter_map(|(at, change)| Some((at.clone(), change.after.as_ref()?.to_committed()))).collect();
             (group, self.admin.commit_group(&group.name, &offsets).await)
         });
         for (group, committed) in at_once(commit.collect()).await {
-            let outcome = |at: &TopicPartition| match &committed {
-                Err(error) => Err(in_full(error)),
-                Ok(each) => match each.get(at) {
-                    Some(Ok(())) => Ok(()),
-                    Some(Err(error)) => Err(in_full(error)),
-                    None => Err("Kafka did not say what became of it; run this again".to_owned()),
-                },
-            };
-            note_outcome(report, &group.name, |at| group.to_do.contains_key(at).then(|| outcome(at)));
+            let outcomes = of_each(group.to_do.keys(), &committed);
+            note_outcomes(report, &group.name, &outcomes);
         }
     }
 }
 
 /// Names the groups that were at work while the snapshot was taken.
-fn tell_of_unrest(wanted: &BTreeMap<&str, Vec<Wanted<'_>>>, report: &mut FinishReport) {
-    let is_moving = |of: &&Vec<Wanted<'_>>| of.iter().any(|one| one.then.moved || one.then.pending);
+fn tell_of_unrest(wanted: &AllWanted<'_>, report: &mut FinishReport) {
+    let is_moving = |of: &&WantedOf<'_>| of.values().any(|one| one.then.moved || one.then.pending);
     let moving = wanted.values().filter(is_moving).count();
     if moving > 0 {
         report.notes.push(format!(
@@ -366,15 +353,15 @@ fn tell_of_unrest(wanted: &BTreeMap<&str, Vec<Wanted<'_>>>, report: &mut FinishR
     }
 }
 
-/// Notes what became of offsets of a group: of those of which `outcome` knows.
-pub(super) fn note_outcome(report: &mut FinishReport, group: &str, outcome: impl Fn(&TopicPartition) -> Option<Result<(), String>>) {
+/// Notes what became of offsets of a group.
+pub(super) fn note_outcomes(report: &mut FinishReport, group: &str, outcomes: &BTreeMap<TopicPartition, Result<(), String>>) {
     // They are in the order of groups, and there can be a hundred thousand.
     let first = report.groups.partition_point(|of| of.group.as_str() < group);
     for of in report.groups[first..].iter_mut().take_while(|of| of.group == group) {
         for one in &mut of.offsets {
-            match outcome(&TopicPartition::new(&of.target, one.partition)) {
+            match outcomes.get(&TopicPartition::new(&of.target, one.partition)) {
                 Some(Ok(())) => one.state = State::Done,
-                Some(Err(why)) => (one.state, one.why) = (State::Left, Some(why)),
+                Some(Err(why)) => (one.state, one.why) = (State::Left, Some(why.clone())),
                 None => {}
             }
         }

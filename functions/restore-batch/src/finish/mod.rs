@@ -8,6 +8,7 @@
 //! | `configs.rs`, `retention.rs` | which configs a topic gets, and whether one of them would delete restored records |
 //! | `acls.rs` | which entries of access control lists are missing |
 //! | `undo.rs` | what was there before |
+//! | `answers.rs` | what the cluster answers about many things |
 //! | `report.rs` | what is to be done, was done, and is left |
 //!
 //! It looks first and changes nothing. Then what is to be changed goes into the bucket with what was there before
@@ -18,6 +19,7 @@
 //! group with members cannot be written.
 
 mod acls;
+mod answers;
 mod configs;
 mod groups;
 mod report;

@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use archive::Result;
 use archive::catalog::{Change, GroupPlace, Intents};
 use config::FinishPart;
-use kafka::{Acl, CommittedOffset, GroupOffsets, TopicPartition};
+use kafka::{Acl, TopicPartition};
 use kernel::in_full;
 
-use super::acls::shown;
-use super::configs::note_outcomes;
-use super::groups::note_outcome;
+use super::answers::{committed_by, configs_of, of_each};
 use super::report::{ConfigReport, FinishReport, GroupReport, OffsetReport, State};
 use super::retention::DELETING;
-use super::{Finish, FinishRequest, Known};
+use super::{Finish, FinishRequest, Known, acls, configs, groups};
 use crate::Restore;
 use crate::together::at_once;
 
@@ -67,18 +65,14 @@ impl Finish {
         let mut now = self.admin.group_offsets(&names).await?;
         let mut all = Vec::new();
         for (group, topics) in &known.before.groups {
-            let (now, unknown) = match now.remove(group) {
-                Some(Ok(now)) => (now, None),
-                Some(Err(error)) => (GroupOffsets::new(), Some(in_full(&error))),
-                None => (GroupOffsets::new(), None),
-            };
+            let (now, unknown) = committed_by(group, &mut now);
             let mut undo = GroupUndo { name: group, back: BTreeMap::new() };
             for (target, partitions) in topics.iter().filter(|(target, _)| !known.gone.contains_key(*target)) {
                 let mut of = GroupReport { group: group.clone(), target: target.clone(), ..GroupReport::default() };
                 for (partition, change) in partitions {
                     let at = TopicPartition::new(target, *partition);
                     let is = match now.get(&at) {
-                        Some(Ok(now)) => Ok(Some(GroupPlace { offset: now.offset, metadata: now.metadata.clone() })),
+                        Some(Ok(now)) => Ok(Some(GroupPlace::from(now))),
                         Some(Err(error)) => Err(in_full(error)),
                         None => unknown.clone().map_or(Ok(None), Err),
                     };
@@ -112,25 +106,22 @@ impl Finish {
         let take =
             groups.iter().filter(|group| !group.back.is_empty()).map(|group| async move { (group, self.take_group_back(group).await) });
         for (group, outcomes) in at_once(take.collect()).await {
-            note_outcome(report, group.name, |at| outcomes.get(at).cloned());
+            groups::note_outcomes(report, group.name, &outcomes);
         }
     }
 
     async fn take_group_back(&self, group: &GroupUndo<'_>) -> BTreeMap<TopicPartition, Result<(), String>> {
-        let committed = |(at, place): (&TopicPartition, &Option<GroupPlace>)| {
-            let place = place.as_ref()?;
-            Some((at.clone(), CommittedOffset { next: place.offset, metadata: place.metadata.clone() }))
-        };
+        let committed = |(at, place): (&TopicPartition, &Option<GroupPlace>)| Some((at.clone(), place.as_ref()?.to_committed()));
         let offsets: BTreeMap<_, _> = group.back.iter().filter_map(committed).collect();
         let nothing: Vec<TopicPartition> = group.back.iter().filter(|(_, place)| place.is_none()).map(|(at, _)| at.clone()).collect();
         let mut outcomes = BTreeMap::new();
         if !offsets.is_empty() {
             let done = self.admin.commit_group(group.name, &offsets).await;
-            outcomes.extend(each(offsets.keys(), done));
+            outcomes.extend(of_each(offsets.keys(), &done));
         }
         if !nothing.is_empty() {
             let done = self.admin.forget_offsets(group.name, &nothing).await;
-            outcomes.extend(each(nothing.iter(), done));
+            outcomes.extend(of_each(nothing.iter(), &done));
         }
         outcomes
     }
@@ -140,17 +131,7 @@ impl Finish {
         let mut now = self.admin.topic_configs(&topics).await?;
         let mut all = Vec::new();
         for (topic, changes) in known.before.configs.iter().filter(|(topic, _)| !known.gone.contains_key(*topic)) {
-            let has = match now.remove(topic) {
-                Some(Ok(has)) => has,
-                Some(Err(error)) => {
-                    report.leave(format!("the configs of {topic:?} are not known: {}", in_full(&error)));
-                    continue;
-                }
-                None => {
-                    report.leave(format!("topic {topic:?} is not there"));
-                    continue;
-                }
-            };
+            let Some(has) = configs_of(topic, &mut now, report) else { continue };
             let mut undo = ConfigUndo { topic, back: BTreeMap::new() };
             for (name, change) in changes {
                 let is = has.own.get(name);
@@ -187,7 +168,7 @@ impl Finish {
             (topic, changes, refused)
         });
         for (topic, changes, refused) in at_once(take.collect()).await {
-            note_outcomes(report, topic, &changes, &refused);
+            configs::note_outcomes(report, topic, &changes, &refused);
         }
     }
 
@@ -207,39 +188,8 @@ impl Finish {
     }
 
     async fn take_acls_back(&self, ours: &[Acl], report: &mut FinishReport) {
-        if ours.is_empty() {
-            return;
-        }
-        match self.admin.delete_acls(ours).await {
-            Ok(done) => {
-                report.acls.state = State::Done;
-                for (acl, done) in ours.iter().zip(done) {
-                    if let Err(error) = done {
-                        report.acls.state = State::Left;
-                        report.leave(format!("{} is not taken away: {}", shown(acl), in_full(&error)));
-                    }
-                }
-            }
-            Err(error) => {
-                report.acls.state = State::Left;
-                report.leave(format!("{} entries of access control lists are not taken away: {}", ours.len(), in_full(&error)));
-            }
+        if !ours.is_empty() {
+            acls::note_outcomes(report, ours, self.admin.delete_acls(ours).await, "taken away");
         }
     }
-}
-
-/// What became of each partition.
-fn each<'p>(
-    partitions: impl Iterator<Item = &'p TopicPartition>,
-    done: kafka::Result<kafka::EachPartition>,
-) -> Vec<(TopicPartition, Result<(), String>)> {
-    let outcome = |at: &TopicPartition| match &done {
-        Err(error) => Err(in_full(error)),
-        Ok(each) => match each.get(at) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(in_full(error)),
-            None => Err("Kafka did not say what became of it; run this again".to_owned()),
-        },
-    };
-    partitions.map(|at| (at.clone(), outcome(at))).collect()
 }

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
-use kafka::Acl;
+use kafka::{Acl, CommittedOffset, GroupOffset};
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
@@ -80,6 +80,19 @@ pub struct GroupPlace {
     /// What stands beside it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metadata: String,
+}
+
+impl GroupPlace {
+    /// What to commit.
+    pub fn to_committed(&self) -> CommittedOffset {
+        CommittedOffset { next: self.offset, metadata: self.metadata.clone() }
+    }
+}
+
+impl From<&GroupOffset> for GroupPlace {
+    fn from(committed: &GroupOffset) -> Self {
+        Self { offset: committed.offset, metadata: committed.metadata.clone() }
+    }
 }
 
 impl Intents {
