@@ -39,8 +39,8 @@ impl Function for Restore {
         let is_first = event.shard.is_none_or(|(shard, _)| shard == 0) && event.topic.is_none();
         let report = self.invoke(&Invocation { event, ..Invocation::new(budget) }).await?;
         let mut outcome = outcome(&report)?;
-        if report.finished_at.is_some() && is_first && !self.settings.finish.is_empty() {
-            self.finish_once(&mut outcome).await?;
+        if report.finished_at.is_some() && is_first {
+            self.finish_once(&report.run, &mut outcome).await?;
         }
         Ok(outcome)
     }
@@ -48,9 +48,9 @@ impl Function for Restore {
 
 impl Restore {
     /// Does what RESTORE_FINISH asks for. What is left of it is an error of each invocation until somebody has done something about it.
-    async fn finish_once(&self, outcome: &mut Outcome) -> Result<()> {
+    async fn finish_once(&self, run: &str, outcome: &mut Outcome) -> Result<()> {
         let Some(finish) = self.finisher() else { return Ok(()) };
-        let Some(report) = finish.run_once().await? else { return Ok(()) };
+        let Some(report) = finish.run_once(run).await? else { return Ok(()) };
         let report = report.short();
         outcome.errors.extend(report.left.iter().map(|what| format!("finish: {what}")));
         outcome.retryable &= report.succeeded;

@@ -21,6 +21,9 @@ pub struct RestoreReport {
     pub succeeded: bool,
     /// RESTORE_ID.
     pub restore_id: String,
+    /// Tells this restore from others that had the same id; empty before it has begun.
+    #[serde(skip)]
+    pub(crate) run: String,
     /// RESTORE_AS_OF: the moment that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
@@ -213,6 +216,7 @@ impl RestoreReport {
         Self {
             function: "restore-batch",
             restore_id: restore.id().to_owned(),
+            run: noted.map(|noted| noted.run.clone()).unwrap_or_default(),
             as_of: noted.and_then(|noted| noted.choice.as_of.clone()),
             snapshots: noted.map(|noted| noted.snapshots.clone()).unwrap_or_default(),
             notes,

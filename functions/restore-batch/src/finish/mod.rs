@@ -29,7 +29,7 @@ mod undo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use archive::catalog::{FinishDone, Finished, Intents, RestoreIdentity};
+use archive::catalog::{FinishDone, Intents, RestoreIdentity};
 use archive::{Error, Result};
 use config::FinishPart;
 use kafka::ClusterChanges;
@@ -103,20 +103,20 @@ impl Finish {
         Ok((known, report))
     }
 
-    /// For functions: does what RESTORE_FINISH asks for, once, when the restore is at its end. `None`: there is nothing to do.
+    /// For functions: does what RESTORE_FINISH asks for, once, when the restore `run` is at its end. `None`: there is nothing to do. An idle invocation
+    /// costs one request.
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn run_once(&self) -> Result<Option<FinishReport>> {
+    pub async fn run_once(&self, run: &str) -> Result<Option<FinishReport>> {
         let Restore { store, settings, clock, .. } = &self.restore;
         let parts: BTreeSet<String> = settings.finish.iter().map(|part| part.name().to_owned()).collect();
-        let Some(noted) = self.restore.noted().await?.filter(|_| !parts.is_empty()) else { return Ok(None) };
-        if FinishDone::has(store.as_ref(), self.restore.id(), &noted.run, &parts).await? {
+        if parts.is_empty() || FinishDone::has(store.as_ref(), self.restore.id(), run, &parts).await? {
             return Ok(None);
         }
         let report = self.run_forth(&FinishRequest { parts: settings.finish.clone(), apply: true, undo: false }).await?;
         if report.succeeded {
-            let done = FinishDone { format_version: Intents::FORMAT, run: noted.run, parts, at: clock.now() };
+            let done = FinishDone { format_version: Intents::FORMAT, run: run.to_owned(), parts, at: clock.now() };
             done.write(store.as_ref(), self.restore.id()).await?;
         }
         Ok(Some(report))
@@ -138,13 +138,9 @@ impl Finish {
                  groups, configs and access control lists restored, restore with RESTORE_AS_OF. Nothing was changed"
             )));
         }
-        let Some(finished) = Finished::load(store, id).await? else {
+        let Some(report) = restore.finished(&noted, started).await? else {
             return Err(Error::request(format!("restore {id:?} is not at its end: run `restore` until it is; nothing was changed")));
         };
-        if finished.run != noted.run {
-            return Err(Error::taken(format!("RESTORE_ID {id:?}: another restore that had this id is finished; choose a new one")));
-        }
-        let report = restore.finished(&noted, started).await?.ok_or_else(|| Error::bug("a restore that was finished is not"))?;
         let gone = report.topics.iter().filter_map(|topic| Some((topic.target.clone(), topic.error.clone()?))).collect();
         let before = Intents::load(store, id, &noted.run).await?.unwrap_or_else(|| Intents::none(&noted.run));
         Ok(Known { noted, gone, before })

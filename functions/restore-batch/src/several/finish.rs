@@ -294,14 +294,15 @@ async fn a_group_that_has_gone_on_is_left_in_peace_until_its_offsets_were_taken_
 async fn a_function_does_it_once() {
     let (mut targets, admin) = restored().await;
     let finish = |targets: &Targets| Finish::new(targets.restore(), admin.clone());
-    assert!(finish(&targets).run_once().await.unwrap().is_none(), "RESTORE_FINISH is not set");
+    let run = targets.invoke().await.run;
+    assert!(finish(&targets).run_once(&run).await.unwrap().is_none(), "RESTORE_FINISH is not set");
     targets.settings.finish = FinishPart::ALL.into();
-    let report = finish(&targets).run_once().await.unwrap().unwrap();
+    let report = finish(&targets).run_once(&run).await.unwrap().unwrap();
     assert!(!report.succeeded && !report.left.is_empty(), "retention would delete: {report:?}");
     targets.settings.anyway = vec!["retention".to_owned()];
-    assert!(finish(&targets).run_once().await.unwrap().unwrap().succeeded);
+    assert!(finish(&targets).run_once(&run).await.unwrap().unwrap().succeeded);
     let calls = admin.state().calls.clone();
-    assert!(finish(&targets).run_once().await.unwrap().is_none());
+    assert!(finish(&targets).run_once(&run).await.unwrap().is_none());
     assert_eq!(admin.state().calls, calls, "and then asks nobody");
     assert!(targets.bucket.snapshot().keys().cloned().collect::<Vec<_>>().contains(&names::finish_done("drill")));
 }
