@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use archive::Result;
 use archive::catalog::{Change, GroupPlace, GroupSnapshot, Moment, OffsetSnapshot, RestoredTopic, Snapshot, Snapshots, names};
-use archive::{Error, Result};
 use kafka::{GroupOffset, GroupOffsets, TopicId, TopicPartition};
 use kernel::in_full;
 
@@ -12,7 +12,7 @@ use super::report::{FinishReport, GroupReport, OffsetReport, State};
 use super::{Finish, Known};
 use crate::Restore;
 use crate::together::{at_once, try_at_once};
-use crate::translate::Place;
+use crate::translate::{Asked, Place, Places};
 
 /// States of groups that have no members, as Kafka's tools write them.
 const WITHOUT_MEMBERS: [&str; 3] = ["Empty", "Dead", "Unknown"];
@@ -38,10 +38,10 @@ type WantedOf<'k> = BTreeMap<(&'k str, i32), Wanted<'k>>;
 /// Those of all groups.
 type AllWanted<'k> = BTreeMap<&'k str, WantedOf<'k>>;
 
-/// Where offsets of a partition went: each, and the end of what was restored.
+/// Where offsets of a partition went, and the end of what was restored.
 #[derive(Debug)]
-struct Places {
-    each: BTreeMap<i64, Place>,
+struct Restored {
+    places: Places,
     end: Option<i64>,
 }
 
@@ -196,7 +196,7 @@ impl Finish {
             }
             for (partition, offset) in partitions {
                 // BACKUP_PARTITIONS names others.
-                if of.cuts.as_ref().is_none_or(|cuts| !cuts.contains_key(partition)) {
+                if cut_of(of, *partition).is_none() {
                     continue;
                 }
                 wanted.insert((of.target.as_str(), *partition), Wanted { topic: of, then: offset.clone() });
@@ -206,41 +206,31 @@ impl Finish {
     }
 
     /// Where all of these offsets are: the spans of each partition are read once for all groups.
-    async fn places(&self, known: &Known, wanted: &AllWanted<'_>) -> Result<BTreeMap<TopicPartition, Result<Places, String>>> {
+    async fn places(&self, known: &Known, wanted: &AllWanted<'_>) -> Result<BTreeMap<TopicPartition, Restored>> {
         let mut asked: BTreeMap<(&str, i32), (&RestoredTopic, BTreeSet<i64>)> = BTreeMap::new();
         let is_there = |target: &str, one: &Wanted<'_>| !known.gone.contains_key(target) && !one.then.foreign;
         for ((target, partition), one) in wanted.values().flatten().filter(|((target, _), one)| is_there(target, one)) {
             let (_, offsets) = asked.entry((target, *partition)).or_insert_with(|| (one.topic, BTreeSet::new()));
             offsets.insert(one.then.offset);
+            offsets.extend(cut_of(one.topic, *partition));
         }
-        let find = asked.into_iter().map(|((target, partition), (topic, mut offsets))| async move {
-            let cut = topic.cuts.as_ref().and_then(|cuts| cuts.get(&partition)).copied();
-            offsets.extend(cut);
-            let found = match cut {
-                Some(_) => self.restore.translate(&known.noted, topic, partition, &offsets).await,
-                None => Err(Error::request("this partition was not restored")),
+        let questions: Vec<Asked<'_>> = asked.into_iter().map(|((_, partition), (topic, offsets))| (topic, partition, offsets)).collect();
+        let places = self.restore.translate(&known.noted, &questions).await?;
+        let restored = questions.into_iter().zip(places).map(|((topic, partition, _), places)| {
+            let end = match (&places, cut_of(topic, partition)) {
+                (Ok(each), Some(cut)) => each.get(&cut).and_then(|place| if let Place::Exact(end) = place { Some(*end) } else { None }),
+                _ => None,
             };
-            let places = match found {
-                Ok(each) => {
-                    let end = cut.and_then(|cut| match each.get(&cut) {
-                        Some(Place::Exact(end)) => Some(*end),
-                        _ => None,
-                    });
-                    Ok(Places { each, end })
-                }
-                Err(error) if error.is_retryable() => return Err(error),
-                Err(error) => Err(in_full(&error)),
-            };
-            Ok((TopicPartition::new(target, partition), places))
+            (TopicPartition::new(&topic.target, partition), Restored { places, end })
         });
-        Ok(try_at_once(find.collect()).await?.into_iter().collect())
+        Ok(restored.collect())
     }
 
     fn plan_group(
         &self,
         group: &str,
         wanted: WantedOf<'_>,
-        places: &BTreeMap<TopicPartition, Result<Places, String>>,
+        places: &BTreeMap<TopicPartition, Restored>,
         now: &Now<'_>,
         report: &mut FinishReport,
     ) -> GroupPlan {
@@ -276,19 +266,15 @@ impl Finish {
     fn change(
         &self,
         one: &Wanted<'_>,
-        places: Option<&Result<Places, String>>,
+        restored: Option<&Restored>,
         now: Option<&kafka::Result<GroupOffset>>,
         report: &mut OffsetReport,
     ) -> Result<Option<Change<GroupPlace>>, String> {
         if one.then.foreign {
             return Err("it had been committed for another log: the topic was created again, or lost its end".to_owned());
         }
-        let places = match places {
-            Some(Ok(places)) => places,
-            Some(Err(why)) => return Err(why.clone()),
-            None => return Err("the topic is not there any more".to_owned()),
-        };
-        let offset = match places.each.get(&one.then.offset) {
+        let Some(restored) = restored else { return Err("the topic is not there any more".to_owned()) };
+        let offset = match restored.places.as_ref().map_err(Clone::clone)?.get(&one.then.offset) {
             Some(Place::Exact(offset)) => *offset,
             Some(Place::AtOrBefore { at, may_repeat }) => {
                 report.may_repeat = *may_repeat;
@@ -298,7 +284,7 @@ impl Finish {
             None => return Err("where it is in the target is not known".to_owned()),
         };
         report.to = Some(offset);
-        report.lag = places.end.map_or(0, |end| (end - offset).max(0));
+        report.lag = restored.end.map_or(0, |end| (end - offset).max(0));
         let after = GroupPlace { offset, metadata: one.then.metadata.clone() };
         let before = match now {
             None => None,
@@ -366,6 +352,10 @@ pub(super) fn note_outcomes(report: &mut FinishReport, group: &str, outcomes: &B
             }
         }
     }
+}
+
+fn cut_of(topic: &RestoredTopic, partition: i32) -> Option<i64> {
+    topic.cuts.as_ref()?.get(&partition).copied()
 }
 
 /// The name of the topic that was backed up.

@@ -8,11 +8,10 @@ use archive::catalog::{RestoreIdentity, RestoredTopic, names};
 use archive::{Error, Result};
 use kernel::in_full;
 
-use super::Place;
+use super::{Asked, Place, Places};
 use crate::Restore;
 use crate::identity::Bound;
 use crate::source::is_name_of;
-use crate::together::try_at_once;
 
 /// An offset of the topic that was backed up: `orders/0:5120`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,20 +78,12 @@ impl Restore {
             }
         }
         let refused = self.not_as_restored(&noted, partitions.keys().map(|(index, _)| *index).collect()).await?;
-        let translate = partitions.iter().map(|((index, partition), offsets)| {
-            let (noted, topic, refused) = (&noted, &noted.topics[*index], refused.get(index));
-            async move {
-                let translated = match refused {
-                    Some(why) => Err(why.clone()),
-                    None => match self.translate(noted, topic, *partition, offsets).await {
-                        Err(error) if error.is_retryable() => return Err(error),
-                        other => other.map_err(|error| in_full(&error)),
-                    },
-                };
-                Ok(((*index, *partition), translated))
-            }
-        });
-        let translated: BTreeMap<_, _> = try_at_once(translate.collect()).await?.into_iter().collect();
+        let (refused_ones, asked_of): (Vec<_>, Vec<_>) = partitions.into_iter().partition(|((index, _), _)| refused.contains_key(index));
+        let questions: Vec<Asked<'_>> =
+            asked_of.iter().map(|((index, partition), offsets)| (&noted.topics[*index], *partition, offsets.clone())).collect();
+        let places = self.translate(&noted, &questions).await?;
+        let mut translated: BTreeMap<(usize, i32), Places> = asked_of.into_iter().map(|(of, _)| of).zip(places).collect();
+        translated.extend(refused_ones.into_iter().map(|(of, _)| (of, Err(refused[&of.0].clone()))));
         let answer = |source: &SourceOffset| {
             let index = of(source);
             let place = match index.and_then(|index| translated.get(&(index, source.partition))) {

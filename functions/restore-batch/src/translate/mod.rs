@@ -14,9 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archive::catalog::{Checkpoint, Done, FoundSpan, PartitionStrategy, RestoreIdentity, RestoredTopic, Span, Spans, names};
 use archive::{Error, Result};
-use kernel::shell;
+use kernel::{in_full, shell};
 
 use crate::Restore;
+use crate::together::try_at_once;
 pub use asked::{SourceOffset, TranslatedOffset};
 
 /// Where a reader of the source that had committed an offset has to go on in the target. It is never past the first record that it had not processed.
@@ -48,21 +49,48 @@ struct Restored {
     before: i64,
 }
 
+/// Source offsets of a partition.
+pub(crate) type Asked<'r> = (&'r RestoredTopic, i32, BTreeSet<i64>);
+
+/// Where each of them is, or why nothing can be said of the partition.
+pub(crate) type Places = Result<BTreeMap<i64, Place>, String>;
+
 impl Restore {
-    /// Translates source offsets of a partition. Spans are read once, and a segment only where an offset is inside of a span with holes.
+    /// Translates source offsets of any partitions; the answers are in the order of the questions.
+    ///
+    /// # Errors
+    /// What time heals. All else concerns a partition, and is its answer.
+    pub(crate) async fn translate(&self, noted: &RestoreIdentity, asked: &[Asked<'_>]) -> Result<Vec<Places>> {
+        let topics: BTreeMap<&str, &RestoredTopic> = asked.iter().map(|(topic, ..)| (topic.folder.as_str(), *topic)).collect();
+        let ends = topics.into_iter().map(|(folder, topic)| async move { Ok((folder, lasting(self.ends_before(noted, topic).await)?)) });
+        let ends: BTreeMap<&str, Result<Vec<i64>, String>> = try_at_once(ends.collect()).await?.into_iter().collect();
+        let translate = asked.iter().map(|(topic, partition, offsets)| {
+            let ends = &ends[topic.folder.as_str()];
+            async move {
+                match ends {
+                    Ok(ends) => lasting(self.translate_partition(noted, topic, ends, *partition, offsets).await),
+                    Err(why) => Ok(Err(why.clone())),
+                }
+            }
+        });
+        try_at_once(translate.collect()).await
+    }
+
+    /// Translates source offsets of a partition of a target that had these `ends` before. Spans are read once, and a segment only where an offset is inside of a span with holes.
     ///
     /// # Errors
     /// All of it is refused: records were spread over other partitions, or left out by time; they have no offsets (the Python tool's); nothing was
     /// restored, or by another restore that had the same id. What the bucket says.
-    pub(crate) async fn translate(
+    async fn translate_partition(
         &self,
         noted: &RestoreIdentity,
         topic: &RestoredTopic,
+        ends: &[i64],
         partition: i32,
         offsets: &BTreeSet<i64>,
     ) -> Result<BTreeMap<i64, Place>> {
         self.refuse_untranslatable(noted)?;
-        let restored = match self.restored(noted, topic, partition).await? {
+        let restored = match self.restored(noted, topic, ends, partition).await? {
             Ok(restored) => restored,
             Err(why) => return Ok(offsets.iter().map(|offset| (*offset, Place::Unknown(why.clone()))).collect()),
         };
@@ -107,8 +135,31 @@ impl Restore {
         )
     }
 
+    /// Where each partition of a target ended before the first restored record.
+    async fn ends_before(&self, noted: &RestoreIdentity, topic: &RestoredTopic) -> Result<Vec<i64>> {
+        let (folder, target) = (&topic.folder, &topic.target);
+        if let Some((bound, _)) = self.binding(folder, noted).await? {
+            return Ok(bound.ends);
+        }
+        if topic.cuts.is_none() {
+            return Err(Error::request(format!(
+                "nothing of {folder:?} was restored by {:?}, so none of its offsets can be translated",
+                self.id()
+            )));
+        }
+        // Nothing was ever written to it: all that is there is still to be read.
+        let Some(facts) = self.cluster.find(target).await? else { return Ok(Vec::new()) };
+        Ok(self.cluster.extents(target, facts.partitions).await?.iter().map(|extent| extent.start).collect())
+    }
+
     /// What was restored of a partition, or why nothing can be said of it.
-    async fn restored(&self, noted: &RestoreIdentity, topic: &RestoredTopic, partition: i32) -> Result<Result<Restored, String>> {
+    async fn restored(
+        &self,
+        noted: &RestoreIdentity,
+        topic: &RestoredTopic,
+        ends: &[i64],
+        partition: i32,
+    ) -> Result<Result<Restored, String>> {
         let (store, id, folder) = (self.store.as_ref(), self.id(), &topic.folder);
         let place = format!("{folder}/{partition}");
         let cut = match &topic.cuts {
@@ -118,17 +169,7 @@ impl Restore {
                 some => some.copied(),
             },
         };
-        let bound = self.binding(folder, noted).await?.map(|(binding, _)| binding);
-        let before = match &bound {
-            Some(bound) => usize::try_from(partition).ok().and_then(|index| bound.ends.get(index)).copied(),
-            // Nothing was ever written to it: all that is there is still to be read.
-            None if cut.is_some() => self.log_start(&topic.target, partition).await?,
-            None => {
-                return Err(Error::request(format!(
-                    "nothing of {folder:?} was restored by {id:?}, so none of its offsets can be translated"
-                )));
-            }
-        };
+        let before = usize::try_from(partition).ok().and_then(|index| ends.get(index)).copied();
         let Some(before) = before else {
             return Ok(Err(format!("the target {:?} had no partition {partition} when restore {id:?} began", topic.target)));
         };
@@ -159,12 +200,14 @@ impl Restore {
     }
 }
 
-impl Restore {
-    /// Where the log of a target partition begins now. `None`: there is no such partition.
-    async fn log_start(&self, target: &str, partition: i32) -> Result<Option<i64>> {
-        let Some(facts) = self.cluster.find(target).await? else { return Ok(None) };
-        let extents = self.cluster.extents(target, facts.partitions).await?;
-        Ok(usize::try_from(partition).ok().and_then(|index| extents.get(index)).map(|extent| extent.start))
+/// What stays as it is, whatever is tried again, as text.
+///
+/// # Errors
+/// What time heals.
+fn lasting<T>(found: Result<T>) -> Result<Result<T, String>> {
+    match found {
+        Err(error) if error.is_retryable() => Err(error),
+        other => Ok(other.map_err(|error| in_full(&error))),
     }
 }
 
