@@ -321,8 +321,8 @@ impl<'r> PartitionRestore<'r> {
     fn refuse_lost_progress(&self, group: &str) -> Result<()> {
         let topic = self.topic;
         let what = format!(
-            "the progress of {}/{} in Kafka is gone (group {group:?}: it expired, offsets.retention.minutes, or was deleted; with DELIVERY=at-least-once there never was any) and the last run of \
-             this restore was killed, so nobody knows which records after offset {} of the source are in {:?}",
+            "the progress of {}/{} in Kafka is gone (group {group:?}: it expired, offsets.retention.minutes, or was deleted; with \
+             DELIVERY=at-least-once there never was any) and the last run of this restore was killed, so nobody knows which records after offset {} of the source are in {:?}",
             topic.source.folder, self.partition, self.committed.checkpoint.progress.next, topic.source.target
         );
         if topic.restore.settings.is_allowed("lost-progress") {
@@ -364,9 +364,11 @@ impl<'r> PartitionRestore<'r> {
         let in_all = (self.committed.checkpoint.records + self.open.records, self.committed.checkpoint.bytes + self.open.bytes as u64);
         let commit = RestoreCommit::new(&identity.run, self.reached.clone(), in_all.0, in_all.1);
         let mut with_spans = commit.clone().with(self.with_pending(&spans));
-        if !with_spans.fits() && !self.committed.pending.is_empty() {
+        let mut fits = with_spans.fits();
+        if !fits && !self.committed.pending.is_empty() {
             self.save(false).await?;
             with_spans = commit.with(spans.clone());
+            fits = with_spans.fits();
         }
         let open = std::mem::take(&mut self.open);
         let WriterState::Open(writer) = &mut self.writer else { return Err(Error::bug("commit without a writer")) };
@@ -399,7 +401,7 @@ impl<'r> PartitionRestore<'r> {
         }
         // Without transactions the checkpoint is the only progress there is.
         let is_due = topic.restore.settings.delivery == Delivery::AtLeastOnce
-            || !with_spans.fits()
+            || !fits
             || age(self.committed.checkpoint.at, topic.restore.clock.now()) >= BETWEEN_CHECKPOINTS;
         if is_due {
             self.save(false).await?;

@@ -244,9 +244,9 @@ impl RestoreCommit {
     /// What to commit. When not all spans fit, as many as do, the first ones: should no checkpoint follow, the source offsets of the others are unknown
     /// for good. About 600 fit. A transaction has one or two, and two more each time that others wrote to the partition in between.
     pub fn to_committed(&self) -> CommittedOffset {
-        let next = self.progress.next;
-        if self.fits() {
-            return CommittedOffset { next, metadata: self.metadata() };
+        let (next, metadata) = (self.progress.next, self.metadata());
+        if metadata.len() <= LARGEST_METADATA {
+            return CommittedOffset { next, metadata };
         }
         let (mut fits, mut too_many) = (0, self.spans.len());
         while fits + 1 < too_many {

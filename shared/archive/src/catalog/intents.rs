@@ -151,7 +151,7 @@ impl Intents {
     /// What the store says; others write them all the time.
     pub async fn note(self, store: &dyn ObjectStore, restore_id: &str) -> Result<Self> {
         let run = self.run.clone();
-        Self::update(store, restore_id, &run, |found| found.map_or_else(|| self.clone(), |found| found.and(self.clone()))).await
+        Self::update(store, restore_id, &run, |found| found.map_or_else(|| self.clone(), |found| found.and(&self))).await
     }
 
     /// Notes groups that were given all of their offsets, unless it was begun to take them back since these intents were read.
@@ -197,16 +197,21 @@ impl Intents {
         let name = names::intents(restore_id);
         for _ in 0..TRIES {
             let found = Self::load_versioned(store, restore_id, run).await?;
-            let now = change(found.as_ref().map(|(found, _)| found.clone()));
-            if let Some((found, _)) = &found
-                && (Self { at: found.at, ..now.clone() }) == *found
-            {
-                return Ok(now);
+            // Of a million offsets each copy counts.
+            let (found, version) = found.unzip();
+            let mut now = change(found.clone());
+            let at = now.at;
+            if let Some(found) = found {
+                now.at = found.at;
+                if now == found {
+                    return Ok(now);
+                }
             }
+            now.at = at;
             let body = now.packed()?;
-            let written = match &found {
+            let written = match &version {
                 None => store.create(&name, body.into()).await,
-                Some((_, version)) => store.replace(&name, body.into(), version).await,
+                Some(version) => store.replace(&name, body.into(), version).await,
             };
             match written {
                 Ok(_) => return Ok(now),
@@ -226,32 +231,34 @@ impl Intents {
     }
 
     /// Both. What was there before is what the first said of a thing.
-    fn and(mut self, later: Self) -> Self {
-        for (group, topics) in later.groups {
-            let known = self.groups.entry(group).or_default();
+    fn and(mut self, later: &Self) -> Self {
+        for (group, topics) in &later.groups {
+            let known = self.groups.entry(group.clone()).or_default();
             for (topic, partitions) in topics {
-                merge(known.entry(topic).or_default(), partitions);
+                merge(known.entry(topic.clone()).or_default(), partitions);
             }
         }
-        for (topic, configs) in later.configs {
-            merge(self.configs.entry(topic).or_default(), configs);
+        for (topic, configs) in &later.configs {
+            merge(self.configs.entry(topic.clone()).or_default(), configs);
         }
-        self.acls.extend(later.acls);
+        self.acls.extend(later.acls.iter().cloned());
         if self.snapshots.is_empty() {
-            self.snapshots = later.snapshots;
+            self.snapshots.clone_from(&later.snapshots);
         }
         self.at = later.at;
         self
     }
 }
 
-fn merge<K: Ord, T: PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: BTreeMap<K, Change<T>>) {
+fn merge<K: Ord + Clone, T: Clone + PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: &BTreeMap<K, Change<T>>) {
     for (key, change) in later {
-        match known.get_mut(&key) {
+        match known.get_mut(key) {
             // Someone has set it since it was taken back: that is what the next undo puts back.
-            Some(known) if known.undone && change.before != known.before && change.before != known.after => *known = change,
-            Some(known) => (known.after, known.undone) = (change.after, false),
-            None => _ = known.insert(key, change),
+            Some(known) if known.undone && change.before != known.before && change.before != known.after => {
+                known.clone_from(change);
+            }
+            Some(known) => (known.after, known.undone) = (change.after.clone(), false),
+            None => _ = known.insert(key.clone(), change.clone()),
         }
     }
 }
