@@ -2,11 +2,7 @@
 //! it can be repeated and taken back, whatever is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
 
-use flate2::Compression;
-use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
 use kafka::{Acl, CommittedOffset, GroupOffset};
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
@@ -14,10 +10,8 @@ use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::catalog::names;
 use crate::catalog::objects::{check_version, read_json, write_json};
+use crate::catalog::snapshot_object::{LARGEST_JSON, LARGEST_OBJECT, pack, unpack};
 use crate::{Error, Result};
-
-/// The largest JSON of intents in bytes: millions of offsets.
-const LARGEST: u64 = 1 << 30;
 
 /// How often they are merged with what others wrote at the same moment.
 const TRIES: usize = 5;
@@ -129,10 +123,7 @@ impl Intents {
             Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
             other => other?,
         };
-        let mut json = Vec::new();
-        let unpacked = GzDecoder::new(&object.body[..]).take(LARGEST).read_to_end(&mut json).map_err(|error| error.to_string());
-        let found = unpacked.and_then(|_| serde_json::from_slice::<Self>(&json).map_err(|error| error.to_string()));
-        let found = found.map_err(|error| {
+        let found: Self = unpack(&object.body, LARGEST_JSON).map_err(|error| {
             let what =
                 format!("it cannot be read ({error}): what finish changed, and what was there before, is in it. Put a copy of it back");
             StoreError::new(StoreErrorKind::Damaged, store.location(&name), what)
@@ -208,10 +199,15 @@ impl Intents {
                 }
             }
             now.at = at;
-            let body = now.packed()?;
+            let body = pack(&now, LARGEST_JSON, LARGEST_OBJECT).map_err(|error| {
+                let location = store.location(&name);
+                Error::unfit(format!(
+                    "{location}: what is to be changed is not written, so nothing is changed: {error}. Take fewer groups (RESTORE_GROUPS)"
+                ))
+            })?;
             let written = match &version {
-                None => store.create(&name, body.into()).await,
-                Some(version) => store.replace(&name, body.into(), version).await,
+                None => store.create(&name, body).await,
+                Some(version) => store.replace(&name, body.to_bytes(), version).await,
             };
             match written {
                 Ok(_) => return Ok(now),
@@ -221,13 +217,6 @@ impl Intents {
         }
         let location = store.location(&name);
         Err(Error::raced(format!("{location} is written by others all the time: is finish running several times?")))
-    }
-
-    fn packed(&self) -> Result<Vec<u8>> {
-        let bug = |error: &dyn std::error::Error| Error::bug(format!("what is to be changed cannot be written down: {error}"));
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        let json = serde_json::to_vec(self).map_err(|error| bug(&error))?;
-        gzip.write_all(&json).and_then(|()| gzip.finish()).map_err(|error| bug(&error))
     }
 
     /// Both. What was there before is what the first said of a thing.

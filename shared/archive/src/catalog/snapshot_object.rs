@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{Body, ObjectStore, StoreError, StoreErrorKind};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -16,9 +17,9 @@ use crate::catalog::objects::check_version;
 use crate::{Error, Result};
 
 /// The largest object in bytes.
-const LARGEST_OBJECT: u64 = 64 << 20;
+pub(super) const LARGEST_OBJECT: u64 = 64 << 20;
 /// The largest JSON in it.
-const LARGEST_JSON: u64 = 1 << 30;
+pub(super) const LARGEST_JSON: u64 = 1 << 30;
 /// Pieces in which the object is made.
 const CHUNK: usize = 1 << 20;
 /// What is collected before it is compressed.
@@ -66,14 +67,22 @@ impl Snapshot {
     }
 
     fn compressed(&self, largest_json: u64, largest_object: u64) -> io::Result<Body> {
-        let sink = Bounded { inner: Chunks::default(), left: largest_object, what: "compressed, it has more than", most: largest_object };
-        let gzip = GzEncoder::new(sink, Compression::default());
-        let json = Bounded { inner: gzip, left: largest_json, what: "as JSON it has more than", most: largest_json };
-        let mut json = BufWriter::with_capacity(BUFFER, json);
-        serde_json::to_writer(&mut json, self)?;
-        let json = json.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(json.inner.finish()?.inner.into_body())
+        pack(self, largest_json, largest_object)
     }
+}
+
+/// JSON in one gzip member. It is never in memory as a whole: it is compressed as it is made.
+///
+/// # Errors
+/// It has more bytes than these, as JSON or compressed.
+pub(super) fn pack<T: Serialize>(content: &T, largest_json: u64, largest_object: u64) -> io::Result<Body> {
+    let sink = Bounded { inner: Chunks::default(), left: largest_object, what: "compressed, it has more than", most: largest_object };
+    let gzip = GzEncoder::new(sink, Compression::default());
+    let json = Bounded { inner: gzip, left: largest_json, what: "as JSON it has more than", most: largest_json };
+    let mut json = BufWriter::with_capacity(BUFFER, json);
+    serde_json::to_writer(&mut json, content)?;
+    let json = json.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(json.inner.finish()?.inner.into_body())
 }
 
 /// Reads what `T` wants of a snapshot; the rest is passed over without being kept.
@@ -88,7 +97,8 @@ pub(super) async fn read_part<T: SnapshotPart>(store: &dyn ObjectStore, name: &s
     Ok(found)
 }
 
-fn unpack<T: DeserializeOwned>(object: &[u8], most: u64) -> io::Result<T> {
+/// What [`pack`] made, of JSON of so many bytes at most, and nothing behind it.
+pub(super) fn unpack<T: DeserializeOwned>(object: &[u8], most: u64) -> io::Result<T> {
     let mut gzip = GzDecoder::new(object);
     let found = {
         let json = Bounded { inner: &mut gzip, left: most, what: "as JSON it has more than", most };
