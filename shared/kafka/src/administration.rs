@@ -138,6 +138,38 @@ pub struct Acl {
     pub permission: String,
 }
 
+impl Acl {
+    /// The words of entries that can be written just as they are, and that name one thing: no `ANY`, no `MATCH`, and nothing that librdkafka 2.12.1 has
+    /// no number for.
+    const RESOURCES: [&str; 4] = ["TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID"];
+    const PATTERNS: [&str; 2] = ["LITERAL", "PREFIXED"];
+    const OPERATIONS: [&str; 11] = [
+        "ALL",
+        "READ",
+        "WRITE",
+        "CREATE",
+        "DELETE",
+        "ALTER",
+        "DESCRIBE",
+        "CLUSTER_ACTION",
+        "DESCRIBE_CONFIGS",
+        "ALTER_CONFIGS",
+        "IDEMPOTENT_WRITE",
+    ];
+    const PERMISSIONS: [&str; 2] = ["DENY", "ALLOW"];
+
+    /// What of it this program cannot write, and the word. `None`: all of it can be written.
+    pub fn unknown_word(&self) -> Option<(&'static str, &str)> {
+        let words: [(&'static str, &[&str], &str); 4] = [
+            ("resource", &Self::RESOURCES, &self.resource),
+            ("pattern", &Self::PATTERNS, &self.pattern),
+            ("operation", &Self::OPERATIONS, &self.operation),
+            ("permission", &Self::PERMISSIONS, &self.permission),
+        ];
+        words.into_iter().find(|(_, known, word)| !known.contains(word)).map(|(what, _, word)| (what, word))
+    }
+}
+
 /// A user that logs in with SCRAM.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ScramUser {

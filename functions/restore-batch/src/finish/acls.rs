@@ -11,9 +11,6 @@ use super::groups::restored_topics;
 use super::report::{FinishReport, PrincipalReport, State};
 use super::{Finish, Known};
 
-/// The resources that an entry can be made for.
-const RESOURCES: [&str; 4] = ["TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID"];
-
 impl Finish {
     /// The entries that are missing. Nothing is changed.
     pub(super) async fn plan_acls(&self, known: &Known, snapshots: &[(String, Snapshot)], report: &mut FinishReport) -> Result<Vec<Acl>> {
@@ -64,7 +61,7 @@ impl Finish {
                 if why.contains(NO_AUTHORIZER) { report.notes.push(what) } else { report.leave(what) }
             }
             for acl in snapshot.acls.known().into_iter().flatten() {
-                if !is_known(acl) {
+                if acl.unknown_word().is_some() {
                     unknown += 1;
                     continue;
                 }
@@ -177,17 +174,6 @@ fn shown(acl: &Acl) -> String {
     let Acl { resource, name, pattern, principal, host, operation, permission } = acl;
     let prefix = if pattern == "PREFIXED" { "prefix " } else { "" };
     format!("the entry {permission} {operation} on {} {prefix}{name:?} for {principal:?} from {host:?}", resource.to_lowercase())
-}
-
-/// Whether all words of an entry are known: one that is not must not be written as another.
-fn is_known(acl: &Acl) -> bool {
-    let is_word = |word: &str| {
-        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') && word != "UNKNOWN" && word != "ANY"
-    };
-    RESOURCES.contains(&acl.resource.as_str())
-        && ["LITERAL", "PREFIXED"].contains(&acl.pattern.as_str())
-        && ["ALLOW", "DENY"].contains(&acl.permission.as_str())
-        && is_word(&acl.operation)
 }
 
 fn principals(missing: &[Acl]) -> Vec<PrincipalReport> {
