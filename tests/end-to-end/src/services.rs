@@ -4,6 +4,9 @@ use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use ::kafka::KafkaSettings;
+use kernel::Secret;
+
 use crate::kafka::Kafka;
 
 /// A listener of Kafka that wants to know who is there: `admin`, or `reader`, who may do only what an ACL allows.
@@ -15,6 +18,24 @@ pub struct Sasl {
     pub password: String,
     /// The password of `reader`.
     pub reader_password: String,
+}
+
+impl Sasl {
+    /// For a client of the user who may do only what an ACL allows.
+    pub fn as_reader(&self) -> KafkaSettings {
+        let properties = [
+            ("security.protocol", "SASL_PLAINTEXT"),
+            ("sasl.mechanism", "PLAIN"),
+            ("sasl.username", "reader"),
+            ("sasl.password", &self.reader_password),
+        ];
+        let properties = properties.map(|(name, value)| (name.to_owned(), Secret::new(value)));
+        KafkaSettings {
+            bootstrap_servers: self.bootstrap.clone(),
+            properties: properties.into_iter().collect(),
+            ..KafkaSettings::default()
+        }
+    }
 }
 
 /// MinIO, with its bucket.

@@ -7,7 +7,6 @@ use end_to_end::cluster::Cluster;
 use end_to_end::kafka::{Kafka, unique};
 use end_to_end::services::{Sasl, require_kafka, require_sasl};
 use kafka::{Acl, ClusterAdministration, Isolation, KafkaErrorKind, KafkaSettings, RdKafkaSource, Right, TopicPartition};
-use kernel::Secret;
 
 use crate::acls::READER;
 
@@ -24,18 +23,7 @@ fn as_anybody(kafka: &Kafka) -> RdKafkaSource {
 
 /// The user who may do only what an ACL allows.
 fn as_reader(sasl: &Sasl) -> RdKafkaSource {
-    let properties = [
-        ("security.protocol", "SASL_PLAINTEXT"),
-        ("sasl.mechanism", "PLAIN"),
-        ("sasl.username", "reader"),
-        ("sasl.password", &sasl.reader_password),
-    ];
-    let properties = properties.map(|(name, value)| (name.to_owned(), Secret::new(value)));
-    connect(&KafkaSettings {
-        bootstrap_servers: sasl.bootstrap.clone(),
-        properties: properties.into_iter().collect(),
-        ..KafkaSettings::default()
-    })
+    connect(&sasl.as_reader())
 }
 
 /// Commits offset 3 of partition 0 for a group without members.

@@ -12,7 +12,6 @@ use kafka::{
     Acl, ClusterAdministration, ClusterChanges, CommittedOffset, KafkaError, KafkaErrorKind, KafkaSettings, RdKafkaTarget, TopicConfigs,
     TopicPartition,
 };
-use kernel::Secret;
 
 use crate::acls::READER;
 use crate::administration::{as_listed, listed_acls};
@@ -28,18 +27,7 @@ fn as_anybody(kafka: &Kafka) -> RdKafkaTarget {
 
 /// The user who may do only what an ACL allows.
 fn as_reader(sasl: &Sasl) -> RdKafkaTarget {
-    let properties = [
-        ("security.protocol", "SASL_PLAINTEXT"),
-        ("sasl.mechanism", "PLAIN"),
-        ("sasl.username", "reader"),
-        ("sasl.password", &sasl.reader_password),
-    ];
-    let properties = properties.map(|(name, value)| (name.to_owned(), Secret::new(value)));
-    connect(&KafkaSettings {
-        bootstrap_servers: sasl.bootstrap.clone(),
-        properties: properties.into_iter().collect(),
-        ..KafkaSettings::default()
-    })
+    connect(&sasl.as_reader())
 }
 
 fn acl(resource: &str, name: &str, pattern: &str, operation: &str, permission: &str) -> Acl {
