@@ -114,6 +114,11 @@ impl Finish {
             .flat_map(|(_, snapshot)| snapshot.users.known().into_iter().flatten())
             .map(|user| (user.name.as_str(), user))
             .collect();
+        for (name, snapshot) in snapshots {
+            if let Some(why) = snapshot.users.why() {
+                report.notes.push(format!("the snapshot {name} has no SCRAM users, or not all: {why}"));
+            }
+        }
         let there: Option<BTreeSet<String>> = match self.admin.users(None).await {
             Ok(there) => Some(there.into_iter().map(|user| user.name).collect()),
             Err(error) if error.is_retryable() => return Err(error.into()),

@@ -39,13 +39,18 @@ impl Finish {
         let mut now = self.admin.topic_configs(&targets).await?;
         let facts = self.restore.cluster.find_all(&targets).await?;
         let sources = try_at_once(topics.iter().map(|topic| self.restore.source_with_cuts(topic, Vec::new())).collect()).await?;
-        let mut plans = Vec::new();
+        let (mut plans, mut unknown) = (Vec::new(), Vec::new());
         for (topic, source) in topics.into_iter().zip(sources) {
             let target = &topic.target;
             let Some(has) = configs_of(target, &mut now, report) else { continue };
             let replicas = facts.get(target).and_then(|facts| facts.replication_factor);
             let change = configs::Change::between(source.generation.as_ref(), &has.own, replicas);
             report.notes.extend(change.notes);
+            // An empty list is one that was told only in a snapshot.
+            let was_told = topic.then.as_ref().is_some_and(|then| then.configs.is_some());
+            if !was_told && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
+                unknown.push(format!("{target:?}"));
+            }
             let set = change.set.into_iter().map(|(name, value)| (name, Some(value)));
             let delete = change.delete.into_iter().map(|name| (name, None));
             let mut plan = ConfigPlan { topic: target.clone(), harmless: BTreeMap::new(), deleting: BTreeMap::new() };
@@ -72,6 +77,12 @@ impl Finish {
                 report.configs.push(ConfigReport { topic: target.clone(), name: name.clone(), from, to, ..ConfigReport::default() });
             }
             plans.push(plan);
+        }
+        if !unknown.is_empty() {
+            report.notes.push(format!(
+                "the backup knows no configs of the originals of {}: they had the cluster's defaults, or these could not be read. They get the brokers' values",
+                unknown.join(", ")
+            ));
         }
         Ok(plans)
     }

@@ -148,7 +148,11 @@ impl Finish {
 
     async fn forth(&self, known: &Known, request: &FinishRequest, report: &mut FinishReport) -> Result<()> {
         let has = |part| request.parts.contains(&part);
-        let snapshots = self.snapshots(known, report).await?;
+        // Configs are in restore.json, or in topic.json.
+        let snapshots = match has(FinishPart::Groups) || has(FinishPart::Acls) {
+            true => self.snapshots(known, report).await?,
+            false => Vec::new(),
+        };
         let groups = match has(FinishPart::Groups) {
             true => self.plan_groups(known, &snapshots, report).await?,
             false => Vec::new(),

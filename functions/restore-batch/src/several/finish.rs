@@ -8,6 +8,7 @@ use archive::testing::add_snapshot;
 use config::{AsOf, FinishPart};
 use kafka::{Acl, CommittedOffset, GroupListing, KafkaErrorKind, ScramUser, TopicPartition};
 use kernel::clock::Millis;
+use store::testing::Delete;
 
 use super::targets::Targets;
 use super::{backed_up, seen, selection};
@@ -209,6 +210,28 @@ async fn what_cannot_be_done_is_named_and_holds_nothing_else_up() {
     let own = admin.state().topics["copy-orders"].own.clone();
     assert_eq!(own, map(&[("cleanup.policy", "delete"), ("retention.bytes", "-1"), ("retention.ms", "-1")]), "those belong together");
     assert!(admin.state().acls.contains(&acl("TOPIC", "copy-orders", "User:alice")));
+}
+
+/// Configs are in what the restore noted, and nothing else that a snapshot has is asked for.
+#[tokio::test]
+async fn configs_alone_need_no_snapshot_and_those_that_nobody_told_are_named() {
+    let (mut targets, admin) = restored_from(|seen| {
+        seen.topics.get_mut("bills").unwrap().configs = Told::Absent("access denied".to_owned());
+        seen.users = Told::Absent("users denied".to_owned());
+    })
+    .await;
+    targets.settings.anyway = vec!["retention".to_owned()];
+    let all = run(&targets, &admin, false, false).await;
+    assert!(all.notes.iter().any(|note| note.contains("users denied")), "{all:?}");
+    let snapshots: Vec<String> = targets.bucket.snapshot().keys().filter(|name| name.starts_with("@cluster/")).cloned().collect();
+    for name in &snapshots {
+        targets.bucket.delete(name).await.unwrap();
+    }
+    let configs = FinishRequest { parts: BTreeSet::from([FinishPart::Configs]), apply: true, undo: false };
+    let report = Finish::new(targets.restore(), admin.clone()).run(&configs).await.unwrap();
+    assert!(report.succeeded && !snapshots.is_empty(), "{report:?}");
+    let named: Vec<&String> = report.notes.iter().filter(|note| note.contains("knows no configs")).collect();
+    assert!(named.len() == 1 && named[0].contains("\"copy-bills\"") && !named[0].contains("copy-orders"), "{report:?}");
 }
 
 /// A user that could not read them has not seen a cluster without any.
