@@ -1,4 +1,4 @@
-//! The tables of the READMEs are what `local-runner cost` prints.
+//! The tables of the docs are what `local-runner cost` prints.
 #![allow(clippy::unwrap_used)]
 
 use clap::Parser;
@@ -8,7 +8,7 @@ use crate::cost::prices::Prices;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const FILES: [(&str, &str); 3] =
-    [("README.md", "both"), ("infra/terraform/modules/aws/README.md", "aws"), ("infra/terraform/modules/azure/README.md", "azure")];
+    [("docs/cost.md", "both"), ("infra/terraform/modules/aws/README.md", "aws"), ("infra/terraform/modules/azure/README.md", "azure")];
 
 #[derive(Parser)]
 struct Command {

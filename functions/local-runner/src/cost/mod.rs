@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `prices.rs` | the dated file of prices and assumptions |
 //! | `model.rs` | from what is backed up to what is billed |
-//! | `docs.rs` | a test: the tables of the READMEs are what this command prints |
+//! | `docs.rs` | a test: the tables of the docs are what this command prints |
 
 #[cfg(test)]
 mod docs;
