@@ -5,9 +5,6 @@ resource "aws_cloudwatch_log_group" "this" {
   retention_in_days = var.log.retention_days
   kms_key_id        = local.key_arn
   tags              = local.tags
-
-  # The key's policy must know CloudWatch Logs before the first use.
-  depends_on = [aws_kms_key_policy.this]
 }
 
 resource "aws_lambda_function" "this" {

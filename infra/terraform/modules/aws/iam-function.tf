@@ -48,6 +48,24 @@ data "aws_iam_policy_document" "store" {
       values   = ["s3.${local.region}.${local.dns_suffix}"]
     }
   }
+
+  # S3 names in the context what it decrypts: the bucket, or the object where it has a data key of its own. So this is a right to read this bucket.
+  statement {
+    sid       = "EarlierKeys"
+    actions   = local.actions[each.key].earlier_keys
+    resources = local.readable_key_arns
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${local.region}.${local.dns_suffix}"]
+    }
+    condition {
+      test     = "StringLike"
+      variable = "kms:EncryptionContext:aws:s3:arn"
+      values   = [local.bucket_arn, "${local.bucket_arn}/*"]
+    }
+  }
 }
 
 data "aws_iam_policy_document" "secret" {

@@ -10,6 +10,8 @@ locals {
 
   tags = merge({ Application = "kafka-backup", Deployment = var.name }, var.tags)
 
+  roles = var.restore == null ? ["backup"] : ["backup", "restore"]
+
   # The functions, by role. Everything that each of them has (role, log group, schedule, alarms) is made for these.
   functions = merge(
     {

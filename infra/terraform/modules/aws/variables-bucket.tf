@@ -14,7 +14,6 @@ variable "bucket" {
     - snapshot_expire_days: days until snapshots of the cluster are deleted, 7 or more. Default: never. While the backup goes on there is always a newer one; after it has stopped for so long there is none.
     - noncurrent_expire_days: days that overwritten and deleted versions stay.
     - access_log: bucket that gets the access log. Default: no log.
-    - force_destroy: true: destroy deletes the backups too.
   EOT
   type = object({
     name                   = optional(string)
@@ -30,7 +29,6 @@ variable "bucket" {
     snapshot_expire_days   = optional(number)
     noncurrent_expire_days = optional(number, 30)
     access_log             = optional(object({ bucket = string }))
-    force_destroy          = optional(bool, false)
   })
   default  = {}
   nullable = false
@@ -98,12 +96,48 @@ variable "bucket" {
 }
 
 variable "kms_key" {
-  description = "Key for objects, logs, alarms and schedules; null: one is made. The policy of a key of your own must let CloudWatch Logs and CloudWatch alarms use it: see the README."
+  description = "Key for new objects, logs, alarms and schedules; null: the one that is made. It may be changed: what is stored stays readable. The policy of a key of your own must let CloudWatch Logs and CloudWatch alarms use it: see the README."
   type        = object({ arn = string })
   default     = null
 
   validation {
     condition     = var.kms_key == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.kms_key.arn))
     error_message = "kms_key.arn must be the ARN of a key, not of an alias."
+  }
+}
+
+variable "make_kms_key" {
+  description = "Whether the deployment has a key of its own. It stays when kms_key names another, because objects may be encrypted with it. Set false only together with kms_key and before the first apply: Terraform refuses to destroy a key."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = var.make_kms_key || var.kms_key != null
+    error_message = "make_kms_key = false needs kms_key: objects, logs, alarms and schedules are always encrypted."
+  }
+}
+
+variable "old_kms_key_arns" {
+  description = "Keys of other accounts that objects in the bucket are encrypted with: the functions may read with them. Those of this account need no entry."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.old_kms_key_arns : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/[^*?]+$", arn))])
+    error_message = "old_kms_key_arns must hold ARNs of keys, not of aliases, and without * and ?."
+  }
+}
+
+variable "break_glass_role_arns" {
+  description = "Roles that alone may disable the key that is made, or schedule its deletion. Default: no one."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.break_glass_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
+    error_message = "break_glass_role_arns must hold ARNs of roles, without * and ?."
   }
 }

@@ -1399,3 +1399,27 @@ run "configs_of_another_partitioning" {
     restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", id = "drill", as_of = "latest", partition_strategy = "key", until = "2026-11-27T14:00:00Z", finish = ["configs", "acls"] }
   }
 }
+
+run "no_key_at_all" {
+  command = plan
+  variables {
+    make_kms_key = false
+  }
+  expect_failures = [var.make_kms_key]
+}
+
+run "old_key_by_alias" {
+  command = plan
+  variables {
+    old_kms_key_arns = ["arn:aws:kms:eu-central-1:123456789012:alias/mine"]
+  }
+  expect_failures = [var.old_kms_key_arns]
+}
+
+run "break_glass_of_every_role" {
+  command = plan
+  variables {
+    break_glass_role_arns = ["arn:aws:iam::123456789012:role/*"]
+  }
+  expect_failures = [var.break_glass_role_arns]
+}
