@@ -40,9 +40,8 @@ module "kafka_backup" {
     restore_topic = local.drill_topic
   }
 
-  # Short, so that what a first try leaves behind can be deleted tomorrow. Leave it out in earnest.
   bucket = {
-    lock_days = 1
+    lock_days = var.lock_days
   }
 
   alarms = {

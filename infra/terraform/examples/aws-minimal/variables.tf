@@ -71,6 +71,17 @@ variable "email" {
   }
 }
 
+variable "lock_days" {
+  description = "For how many days from its writing no version of an object can be deleted. Null: ten years, which a role with s3:BypassGovernanceRetention can lift. 1 for a first try, which can then be deleted tomorrow: a warning says that older segments are unprotected."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.lock_days == null ? true : var.lock_days >= 1
+    error_message = "lock_days must be 1 or more."
+  }
+}
+
 variable "packages" {
   description = "Folder with backup-batch-arm64.zip and restore-batch-arm64.zip."
   type        = string

@@ -67,8 +67,7 @@ module "kafka_backup" {
   }
 
   bucket = {
-    lock_mode       = "GOVERNANCE"
-    lock_days       = 30
+    lock_mode       = "GOVERNANCE" # until a segment expires
     transition_days = 30
     expire_days     = var.expire_days
   }

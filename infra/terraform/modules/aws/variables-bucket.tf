@@ -6,7 +6,7 @@ variable "bucket" {
     - prefix: path before all names, without a slash at either end (STORAGE_PREFIX).
     - kms_key_arn: key of the objects. Default: the key of the deployment.
     - lock_mode: GOVERNANCE; COMPLIANCE, which nobody can lift, not even the root user; or NONE. From or to NONE the bucket is replaced, which AWS refuses while it holds objects.
-    - lock_days: how long no version of an object can be deleted.
+    - lock_days: for how many days from its writing no version of an object can be deleted. Default: expire_days, and ten years where segments never expire. Fewer leave older segments unprotected.
     - storage_class: of new segments (S3_STORAGE_CLASS). Default: STANDARD.
     - transition_days: days until objects move to transition_class. Default: never.
     - transition_class: GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING: classes that answer at once.
@@ -21,7 +21,7 @@ variable "bucket" {
     prefix                 = optional(string, "")
     kms_key_arn            = optional(string)
     lock_mode              = optional(string, "GOVERNANCE")
-    lock_days              = optional(number, 30)
+    lock_days              = optional(number)
     storage_class          = optional(string)
     transition_days        = optional(number)
     transition_class       = optional(string, "GLACIER_IR")
@@ -50,8 +50,12 @@ variable "bucket" {
     error_message = "bucket.lock_mode must be GOVERNANCE, COMPLIANCE or NONE."
   }
   validation {
-    condition     = var.bucket.lock_days >= 1 && var.bucket.lock_days <= 36500 && floor(var.bucket.lock_days) == var.bucket.lock_days
+    condition     = var.bucket.lock_days == null ? true : var.bucket.lock_days >= 1 && var.bucket.lock_days <= 36500 && floor(var.bucket.lock_days) == var.bucket.lock_days
     error_message = "bucket.lock_days must be a whole number from 1 to 36500."
+  }
+  validation {
+    condition     = var.bucket.lock_days != null || var.bucket.expire_days != null || var.bucket.lock_mode != "COMPLIANCE" || !var.bucket.create
+    error_message = "bucket.lock_days is needed with lock_mode COMPLIANCE where segments never expire: no one can take it back, so it has no default."
   }
   validation {
     condition     = alltrue([for class in compact([var.bucket.storage_class, var.bucket.transition_class]) : contains(local.readable_classes, class)])
@@ -74,7 +78,7 @@ variable "bucket" {
     error_message = "bucket.expire_days must be more than bucket.transition_days."
   }
   validation {
-    condition     = var.bucket.expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.expire_days >= var.bucket.lock_days, false)
+    condition     = var.bucket.expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.expire_days >= coalesce(var.bucket.lock_days, var.bucket.expire_days), false)
     error_message = "bucket.expire_days must not be less than bucket.lock_days: a locked segment cannot be deleted."
   }
   validation {
@@ -82,8 +86,8 @@ variable "bucket" {
     error_message = "bucket.snapshot_expire_days must be a whole number, 7 or more: a snapshot a day at the least, and days to notice that there are none."
   }
   validation {
-    condition     = var.bucket.snapshot_expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.snapshot_expire_days >= var.bucket.lock_days, false)
-    error_message = "bucket.snapshot_expire_days must not be less than bucket.lock_days: a locked snapshot cannot be deleted."
+    condition     = var.bucket.snapshot_expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.snapshot_expire_days >= coalesce(var.bucket.lock_days, var.bucket.expire_days, 3650), false)
+    error_message = "bucket.snapshot_expire_days must not be less than bucket.lock_days, whose default is expire_days or ten years: a locked snapshot cannot be deleted."
   }
   validation {
     condition     = var.bucket.expire_days == null || !local.has_patterns

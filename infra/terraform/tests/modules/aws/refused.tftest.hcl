@@ -1423,3 +1423,19 @@ run "break_glass_of_every_role" {
   }
   expect_failures = [var.break_glass_role_arns]
 }
+
+run "compliance_without_days" {
+  command = plan
+  variables {
+    bucket = { lock_mode = "COMPLIANCE" }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "snapshots_that_expire_before_ten_years_of_lock" {
+  command = plan
+  variables {
+    bucket = { snapshot_expire_days = 400 }
+  }
+  expect_failures = [var.bucket]
+}

@@ -23,7 +23,7 @@ run "default" {
     error_message = "versioning"
   }
   assert {
-    condition     = aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].mode == "GOVERNANCE" && aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].days == 30
+    condition     = aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].mode == "GOVERNANCE" && aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].days == 3650
     error_message = "object lock"
   }
   assert {
@@ -75,7 +75,7 @@ run "everything_asked_for" {
     bucket_name        = "vault"
     prefix             = "kafka"
     lock_mode          = "COMPLIANCE"
-    lock_days          = 90
+    lock_days          = 500
     transition_days    = 30
     expire_days        = 400
     access_log_bucket  = "logs"
@@ -90,7 +90,7 @@ run "everything_asked_for" {
   }
 
   assert {
-    condition     = aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].mode == "COMPLIANCE" && aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].days == 90
+    condition     = aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].mode == "COMPLIANCE" && aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].days == 500
     error_message = "object lock"
   }
   assert {
@@ -209,5 +209,86 @@ run "key_that_no_one_deletes" {
   assert {
     condition     = one([for statement in jsondecode(aws_kms_key_policy.this[0].policy).Statement : statement.Effect == "Deny" && !can(statement.Condition) if statement.Sid == "KeepTheKey"])
     error_message = "without a break-glass role no one can: ${aws_kms_key_policy.this[0].policy}"
+  }
+}
+
+run "a_lock_lasts_as_long_as_the_backup" {
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    lock_mode   = "COMPLIANCE"
+    expire_days = 400
+  }
+
+  assert {
+    condition     = aws_s3_bucket_object_lock_configuration.this[0].rule[0].default_retention[0].days == 400
+    error_message = "a segment is locked until it expires"
+  }
+}
+
+run "a_lock_that_ends_before_the_backup_warns" {
+  command = plan
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    lock_days   = 30
+    expire_days = 400
+  }
+  expect_failures = [check.lock_lasts_as_long_as_the_backup]
+}
+
+run "a_lock_of_a_year_on_what_never_expires_warns" {
+  command = plan
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    lock_days = 365
+  }
+  expect_failures = [check.lock_lasts_as_long_as_the_backup]
+}
+
+run "compliance_without_days" {
+  command = plan
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    lock_mode = "COMPLIANCE"
+  }
+  expect_failures = [var.lock_days]
+}
+
+run "roles_of_other_accounts" {
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    client_role_arns     = ["arn:aws:iam::210987654321:role/kb-backup", "arn:aws:iam::210987654321:role/kb-restore"]
+    replication_role_arn = "arn:aws:iam::333333333333:role/kb-replication"
+  }
+
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_s3_bucket_policy.this[0].policy).Statement : statement.Sid => [sort(flatten([statement.Action])), statement.Principal, try(sort(flatten([statement.Condition.ArnEquals["aws:PrincipalArn"]])), [])] if statement.Effect == "Allow" }) == jsonencode({
+      ClientsObjects     = [["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"], { AWS = "arn:aws:iam::210987654321:root" }, sort(var.client_role_arns)]
+      ClientsBucket      = [["s3:ListBucket", "s3:ListBucketMultipartUploads"], { AWS = "arn:aws:iam::210987654321:root" }, sort(var.client_role_arns)]
+      ReplicationObjects = [["s3:ObjectOwnerOverrideToBucketOwner", "s3:ReplicateObject", "s3:ReplicateTags"], { AWS = "arn:aws:iam::333333333333:root" }, [var.replication_role_arn]]
+      ReplicationBucket  = [["s3:GetBucketVersioning"], { AWS = "arn:aws:iam::333333333333:root" }, [var.replication_role_arn]]
+    })
+    error_message = "who may what, and no one may delete: ${aws_s3_bucket_policy.this[0].policy}"
+  }
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_kms_key_policy.this[0].policy).Statement : statement.Sid => [sort(statement.Action), sort(flatten([statement.Condition.ArnEquals["aws:PrincipalArn"]]))] if contains(["Clients", "Replication"], statement.Sid) }) == jsonencode({
+      Clients     = [["kms:Decrypt", "kms:GenerateDataKey"], sort(var.client_role_arns)]
+      Replication = [["kms:Encrypt", "kms:GenerateDataKey"], [var.replication_role_arn]]
+    })
+    error_message = "the key follows the bucket: ${aws_kms_key_policy.this[0].policy}"
   }
 }

@@ -9,10 +9,21 @@ locals {
   prefix      = var.prefix == "" ? "" : "${var.prefix}/"
   made_bucket = var.make_bucket ? 1 : 0
 
+  # From the writing of an object. What is kept for ever is locked for ten years.
+  kept_days = coalesce(var.expire_days, 3650)
+  lock_days = coalesce(var.lock_days, local.kept_days)
+
   # A partition's folder begins with a digit, topic.json next to the folders does not: it must outlive the segments.
   expiring_prefixes = var.expire_days == null ? [] : [
     for pair in setproduct(var.topics, range(10)) : "${local.prefix}${pair[0]}/${pair[1]}"
   ]
+}
+
+check "lock_lasts_as_long_as_the_backup" {
+  assert {
+    condition     = !var.make_bucket || var.lock_mode == "NONE" || local.lock_days >= local.kept_days
+    error_message = "lock_days = ${local.lock_days} counts from the writing of a segment, which is kept ${var.expire_days == null ? "for ever" : "for ${local.kept_days} days"}: older segments can be deleted by anyone who may delete versions. Leave lock_days out, or raise it."
+  }
 }
 
 data "aws_caller_identity" "current" {}
@@ -82,7 +93,7 @@ resource "aws_s3_bucket_object_lock_configuration" "this" {
   rule {
     default_retention {
       mode = var.lock_mode
-      days = var.lock_days
+      days = local.lock_days
     }
   }
 }
@@ -173,6 +184,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 data "aws_iam_policy_document" "bucket" {
+  source_policy_documents = length(local.others) == 0 ? [] : [data.aws_iam_policy_document.others_bucket.json]
+
   statement {
     sid       = "DenyPlainHttp"
     effect    = "Deny"

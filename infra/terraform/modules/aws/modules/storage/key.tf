@@ -36,6 +36,8 @@ data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_111:in a key's policy the resource * is this key
   #checkov:skip=CKV_AWS_356:in a key's policy the resource * is this key
 
+  source_policy_documents = length(local.others) == 0 ? [] : [data.aws_iam_policy_document.others_key.json]
+
   # Policies of IAM decide who in the account may use and manage the key.
   statement {
     sid       = "Account"

@@ -118,14 +118,17 @@ variable "lock_mode" {
 }
 
 variable "lock_days" {
-  description = "How long no version of an object can be deleted."
+  description = "For how many days from its writing no version of an object can be deleted. Default: expire_days, and ten years where segments never expire. A segment is written once, so with fewer days older segments are unprotected."
   type        = number
-  default     = 30
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = var.lock_days >= 1 && var.lock_days <= 36500 && floor(var.lock_days) == var.lock_days
+    condition     = var.lock_days == null ? true : var.lock_days >= 1 && var.lock_days <= 36500 && floor(var.lock_days) == var.lock_days
     error_message = "lock_days must be a whole number from 1 to 36500."
+  }
+  validation {
+    condition     = var.lock_days != null || var.expire_days != null || var.lock_mode != "COMPLIANCE" || !var.make_bucket
+    error_message = "lock_days is needed with lock_mode COMPLIANCE where segments never expire: no one can take it back, so it has no default."
   }
 }
 
@@ -194,5 +197,28 @@ variable "access_log_bucket" {
   validation {
     condition     = var.access_log_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.access_log_bucket))
     error_message = "access_log_bucket must be the name of a bucket."
+  }
+}
+
+variable "client_role_arns" {
+  description = "Roles of other accounts that may read and write the bucket: those of a backup and a restore. They need not exist yet."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.client_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
+    error_message = "client_role_arns must hold ARNs of roles, without * and ?."
+  }
+}
+
+variable "replication_role_arn" {
+  description = "Role of another account with which S3 replicates objects into the bucket. It may add objects, and delete none. Default: none may."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.replication_role_arn == null || can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", var.replication_role_arn))
+    error_message = "replication_role_arn must be the ARN of a role, without * and ?."
   }
 }
