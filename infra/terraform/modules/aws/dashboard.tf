@@ -31,6 +31,12 @@ locals {
         [local.metrics, "DurationMs", "Function", local.function_names[role]],
       ] },
     ]]),
+    !local.restore_ends ? [] : [
+      { title = "Left of the restore", statistic = "Minimum", metrics = [
+        [local.metrics, "OffsetsLeft", "Function", local.function_names.restore],
+        [local.metrics, "PartitionsLeft", "Function", local.function_names.restore],
+      ] },
+    ],
     [
       { title = "Failed events", statistic = "Maximum", metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.failures.name]] },
     ],

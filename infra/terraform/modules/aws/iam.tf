@@ -34,7 +34,7 @@ locals {
       # The generations of the topics, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
       # objects, which restore a topic belongs to, and whether that one is finished.
       objects = concat(
-        distinct(flatten([for entry in local.restored : startswith(entry, "^") ? ["${local.bucket_arn}/${local.prefix}*"] : concat(
+        distinct(flatten([for entry in local.granted : startswith(entry, "^") ? ["${local.bucket_arn}/${local.prefix}*"] : concat(
           ["${local.bucket_arn}/${local.prefix}${split("@", entry)[0]}/*"],
           endswith(entry, "@1") ? [] : ["${local.bucket_arn}/${local.prefix}${split("@", entry)[0]}@*/*"],
         )])),
@@ -45,7 +45,7 @@ locals {
         "${local.bucket_arn}/${local.prefix}@restore/@target/*",
       ]
       # IAM knows no regular expressions.
-      topics = distinct([for entry in local.restored : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "*" : split("@", entry)[0])])
+      topics = distinct([for entry in local.granted : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "*" : split("@", entry)[0])])
       # One group and one transactional id for each source partition.
       described_groups = []
       groups           = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []

@@ -30,7 +30,7 @@ locals {
         package_path    = var.restore.package_path
         memory_mb       = var.restore.memory_mb
         timeout_seconds = var.restore.timeout_seconds
-        concurrency     = 1
+        concurrency     = var.restore.shards
         kafka           = local.restore_kafka
         environment     = local.restore_environment
         description     = substr("Replays ${join(", ", local.restored)} into ${var.restore.restore_topic}", 0, 256)

@@ -10,6 +10,7 @@ variable "alarms" {
     - held_records: open transactions held back more records of a shard than this, for lag_growing_minutes.
     - lag_records: records that wait in one shard. Default: no alarm on it.
     - lag_growing_minutes: the largest lag of a shard grew for so long: 30 to 10080, a multiple of 6, at least six times the time between two backups.
+    - restore_minutes: a restore that has an end and is enabled restored nothing, or said nothing, for so long: 30 to 10080, a multiple of 6, at least six times the time between two of its runs.
     - errors_in_a_row: failed runs in a row, 1 to 12, and no more than fit into a week; with a cron expression each failed run rings.
   EOT
   type = object({
@@ -22,6 +23,7 @@ variable "alarms" {
     held_records        = optional(number, 10000)
     lag_records         = optional(number)
     lag_growing_minutes = optional(number, 60)
+    restore_minutes     = optional(number, 60)
     errors_in_a_row     = optional(number, 2)
   })
   default  = {}
@@ -78,6 +80,14 @@ variable "alarms" {
   validation {
     condition     = try(var.alarms.lag_growing_minutes * 60 >= 6 * local.schedule_seconds, true)
     error_message = "alarms.lag_growing_minutes must be at least six times the time between two backups: the lag is looked at six times in it."
+  }
+  validation {
+    condition     = var.alarms.restore_minutes >= 30 && var.alarms.restore_minutes <= 10080 && var.alarms.restore_minutes % 6 == 0
+    error_message = "alarms.restore_minutes must be from 30 to 10080 (a week), a multiple of 6."
+  }
+  validation {
+    condition     = !local.restore_ends || try(var.alarms.restore_minutes * 60 >= 6 * local.restore_seconds, true)
+    error_message = "alarms.restore_minutes must be at least six times the time between two runs of the restore: what is left is looked at six times in it."
   }
   validation {
     condition     = var.alarms.errors_in_a_row >= 1 && var.alarms.errors_in_a_row <= 12

@@ -243,9 +243,10 @@ variable "restore" {
     - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
     - until: only records of before this time, written the same way (RESTORE_UNTIL).
     - enabled: true runs it on its schedule; false leaves it to be invoked by hand.
+    - shards: 1 to 100. Each is a schedule and one invocation at a time; source partitions are spread over them.
     - expression: rate(…) of its schedule. Once all is restored, a run does nothing.
     - memory_mb: 256 to 10240.
-    - timeout_seconds: 30 to 900.
+    - timeout_seconds: 30 to 900, and no longer than the time between two starts.
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
@@ -269,6 +270,7 @@ variable "restore" {
     from               = optional(string)
     until              = optional(string)
     enabled            = optional(bool, false)
+    shards             = optional(number, 1)
     expression         = optional(string, "rate(5 minutes)")
     memory_mb          = optional(number, 1769)
     timeout_seconds    = optional(number, 240)
@@ -361,6 +363,16 @@ variable "restore" {
   validation {
     condition     = var.restore == null ? true : var.restore.timeout_seconds >= 30 && var.restore.timeout_seconds <= 900 && floor(var.restore.timeout_seconds) == var.restore.timeout_seconds
     error_message = "restore.timeout_seconds must be a whole number from 30 to 900."
+  }
+  validation {
+    condition = try(var.restore.timeout_seconds <= tonumber(regex("^rate\\(([0-9]+) ", var.restore.expression)[0]) * {
+      minute = 60, hour = 3600, day = 86400
+    }[regex(" (minute|hour|day)s?\\)$", var.restore.expression)[0]], true)
+    error_message = "restore.timeout_seconds must not be longer than the time between two starts of restore.expression: a shard would overtake itself, and be refused."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.shards >= 1 && var.restore.shards <= 100 && floor(var.restore.shards) == var.restore.shards
+    error_message = "restore.shards must be a whole number from 1 to 100."
   }
   validation {
     condition     = var.restore == null ? true : contains(["same", "random", "key"], var.restore.partition_strategy)

@@ -212,3 +212,54 @@ run "no_alarms" {
     error_message = "no alarms where none are wanted"
   }
 }
+
+run "a_restore_that_stands_still" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.restored", id = "all", as_of = "latest", enabled = true }
+    alarms  = { emails = ["oncall@example.com"], restore_minutes = 120 }
+  }
+
+  assert {
+    condition = jsonencode({ for query in aws_cloudwatch_metric_alarm.restore_stands_still[0].metric_query : query.id => query.return_data ? query.expression : "${query.metric[0].metric_name} ${query.metric[0].stat} ${query.metric[0].period}" }) == jsonencode({
+      left   = "OffsetsLeft Minimum 1200"
+      stands = "IF(left > 0 AND DIFF(left) >= 0, 1, 0)"
+    })
+    error_message = "what is left does not become less"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.restore_stands_still[0].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.restore_stands_still[0].actions_enabled && aws_cloudwatch_metric_alarm.restore_stands_still[0].datapoints_to_alarm == 5
+    error_message = "a restore that says nothing stands still, too"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["restore-finished"].metric_name == "Finished" && aws_cloudwatch_metric_alarm.this["restore-finished"].alarm_actions == toset([output.alarm_topic_arn]) && length(aws_cloudwatch_metric_alarm.this["restore-finished"].ok_actions) == 0
+    error_message = "its end is told once"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "OffsetsLeft")
+    error_message = "what is left is on the dashboard"
+  }
+}
+
+run "a_restore_that_is_invoked_by_hand" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.restored", id = "all" }
+  }
+
+  assert {
+    condition     = !aws_cloudwatch_metric_alarm.restore_stands_still[0].actions_enabled
+    error_message = "nothing rings between two runs by hand"
+  }
+}
+
+run "a_restore_without_an_end" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", enabled = true }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.restore_stands_still) == 0 && !contains(keys(aws_cloudwatch_metric_alarm.this), "restore-finished")
+    error_message = "it follows its backup, and reports nothing that is left"
+  }
+}

@@ -347,3 +347,52 @@ run "user_name_and_password" {
     error_message = "environment: ${jsonencode(output.environment["backup"])}"
   }
 }
+
+run "a_restore_on_four_shards" {
+  variables {
+    restore = {
+      package_path    = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.restored", id = "all", as_of = "latest"
+      shards          = 4, enabled = true, expression = "rate(15 minutes)"
+      timeout_seconds = 900
+    }
+    alarms = { restore_minutes = 90 }
+  }
+
+  assert {
+    condition     = jsonencode([for schedule in aws_scheduler_schedule.restore : jsondecode(schedule.target[0].input)]) == jsonencode([for shard in range(4) : { shard = shard, of = 4 }])
+    error_message = "each shard has its share"
+  }
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.restore : schedule.state == "ENABLED" && schedule.schedule_expression == "rate(15 minutes)"]) && aws_lambda_function.this["restore"].reserved_concurrent_executions == 4
+    error_message = "each shard has a schedule, and room to run"
+  }
+  assert {
+    condition     = jsonencode(output.schedules) == jsonencode(["kb-backup-0", "kb-restore-0", "kb-restore-1", "kb-restore-2", "kb-restore-3"])
+    error_message = "schedules: ${jsonencode(output.schedules)}"
+  }
+}
+
+# One deployment restores a cluster: what is made does not grow with its topics.
+run "fifty_topics_are_tens_of_resources" {
+  command = plan
+  variables {
+    restore = {
+      package_path   = "tests/package.zip", backup_topics = [for number in range(50) : "topic-${number}"], restore_topic = "{topic}.restored"
+      exclude_topics = ["topic-49"], id = "fifty", as_of = "latest", finish = ["all"], shards = 4
+    }
+    msk_topic_patterns = ["*"]
+  }
+
+  assert {
+    condition = sum([for made in [
+      aws_lambda_function.this, aws_lambda_function_event_invoke_config.this, aws_cloudwatch_log_group.this, aws_iam_role.function, aws_iam_role_policy.function,
+      aws_scheduler_schedule.backup, aws_scheduler_schedule.restore, aws_cloudwatch_metric_alarm.this, aws_cloudwatch_metric_alarm.lag_growing,
+      aws_cloudwatch_metric_alarm.restore_stands_still, aws_sns_topic.alarms, aws_sns_topic_policy.alarms, aws_sns_topic_subscription.email,
+    ] : length(made)]) < 40
+    error_message = "tens of resources"
+  }
+  assert {
+    condition     = length(split(",", output.environment["restore"].BACKUP_TOPIC_NAME)) == 50 && output.environment["restore"].RESTORE_EXCLUDE_TOPIC_NAMES == "topic-49" && output.environment["restore"].RESTORE_FINISH == "all"
+    error_message = "selection, moment and finish are variables: ${jsonencode(output.environment["restore"])}"
+  }
+}

@@ -1439,3 +1439,42 @@ run "snapshots_that_expire_before_ten_years_of_lock" {
   }
   expect_failures = [var.bucket]
 }
+
+run "restore_longer_than_its_interval" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", timeout_seconds = 900 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_as_long_as_its_interval" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", timeout_seconds = 900, expression = "rate(15 minutes)" }
+  }
+}
+
+run "restore_on_no_shard" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", shards = 0 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "standing_still_not_a_multiple" {
+  command = plan
+  variables {
+    alarms = { restore_minutes = 31 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "standing_still_faster_than_runs" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.copy", id = "all", expression = "rate(15 minutes)" }
+  }
+  expect_failures = [var.alarms]
+}
