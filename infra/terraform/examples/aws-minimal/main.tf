@@ -45,6 +45,7 @@ module "kafka_backup" {
   }
 
   alarms = {
-    emails = compact([var.email])
+    enabled = var.email != null
+    emails  = compact([var.email])
   }
 }

@@ -61,7 +61,7 @@ variable "exclude_topics" {
 }
 
 variable "email" {
-  description = "Who gets the alarms; the address has to confirm once. Null: nobody."
+  description = "Who gets the alarms; the address has to confirm once. Null: no alarms are made."
   type        = string
   default     = null
 
@@ -89,7 +89,7 @@ variable "packages" {
   nullable    = false
 
   validation {
-    condition     = fileexists("${var.packages}/backup-batch-arm64.zip") && fileexists("${var.packages}/restore-batch-arm64.zip")
-    error_message = "packages holds no backup-batch-arm64.zip and restore-batch-arm64.zip: build them first (docs/walkthrough-aws.md, step 1)."
+    condition     = length(var.packages) > 0 && !endswith(var.packages, ".zip")
+    error_message = "packages must be the folder of the two packages, which docs/walkthrough-aws.md builds in step 1."
   }
 }

@@ -48,7 +48,8 @@ module "kafka_backup" {
     vpc_id                   = var.vpc_id
     subnet_ids               = data.aws_subnets.private.ids
     broker_security_group_id = var.broker_security_group_id
-    route_table_ids          = data.aws_route_tables.private.ids
+    route_table_ids          = var.s3_prefix_list_id == null ? data.aws_route_tables.private.ids : null
+    s3_prefix_list_id        = var.s3_prefix_list_id
   }
 
   backup = {

@@ -61,6 +61,17 @@ variable "broker_security_group_id" {
   }
 }
 
+variable "s3_prefix_list_id" {
+  description = "Prefix list of S3 in the region, where the VPC has an S3 gateway endpoint in the subnets' route tables already. Null: one is made."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.s3_prefix_list_id == null || can(regex("^pl-[0-9a-f]+$", var.s3_prefix_list_id))
+    error_message = "s3_prefix_list_id must look like pl-0123456789abcdef0."
+  }
+}
+
 variable "topics" {
   description = "Topics to back up: names, and patterns such as payments-* (with expire_days = null)."
   type        = list(string)
@@ -168,7 +179,7 @@ variable "packages" {
   nullable    = false
 
   validation {
-    condition     = fileexists("${var.packages}/backup-batch-arm64.zip") && fileexists("${var.packages}/restore-batch-arm64.zip")
-    error_message = "packages holds no backup-batch-arm64.zip and restore-batch-arm64.zip: build them first (docs/walkthrough-aws.md, step 1)."
+    condition     = length(var.packages) > 0 && !endswith(var.packages, ".zip")
+    error_message = "packages must be the folder of the two packages, which docs/walkthrough-aws.md builds in step 1."
   }
 }

@@ -17,6 +17,8 @@ locals {
     {
       backup = {
         package_path    = var.backup.package_path
+        package_s3      = var.backup.package_s3
+        image_uri       = var.backup.image_uri
         memory_mb       = var.backup.memory_mb
         timeout_seconds = var.backup.timeout_seconds
         concurrency     = var.schedule.shards
@@ -28,6 +30,8 @@ locals {
     var.restore == null ? {} : {
       restore = {
         package_path    = var.restore.package_path
+        package_s3      = var.restore.package_s3
+        image_uri       = var.restore.image_uri
         memory_mb       = var.restore.memory_mb
         timeout_seconds = var.restore.timeout_seconds
         concurrency     = var.restore.shards

@@ -91,7 +91,9 @@ variable "group_id" {
 variable "backup" {
   description = <<-EOT
     The function that moves topics into the bucket.
-    - package_path: zip with the program as `bootstrap`, built for `architecture`.
+    - package_path: zip with the program as `bootstrap`, built for `architecture`. This, package_s3 or image_uri.
+    - package_s3: the same zip in a bucket of this region, as a version of an object.
+    - image_uri: container image in ECR of this region, by its digest, with the program as its entry point.
     - memory_mb: 256 to 10240. CPU grows with it: 1769 MB is one core.
     - timeout_seconds: 30 to 900. Together with schedule.window_minutes it must fit between two starts.
     - records_per_segment: records of a full segment (NUMBER_OF_MESSAGE_PER_BACKUP_FILE).
@@ -106,7 +108,9 @@ variable "backup" {
     - metrics_max_topics: topics with nine CloudWatch metrics of their own, each of which costs $0.30 a month; those with errors or gaps come first, then those with the largest lag (METRICS_MAX_TOPICS).
   EOT
   type = object({
-    package_path            = string
+    package_path            = optional(string)
+    package_s3              = optional(object({ bucket = string, key = string, version = string }))
+    image_uri               = optional(string)
     memory_mb               = optional(number, 1769)
     timeout_seconds         = optional(number, 240)
     records_per_segment     = optional(number, 100000)
@@ -123,8 +127,12 @@ variable "backup" {
   nullable = false
 
   validation {
-    condition     = fileexists(var.backup.package_path)
-    error_message = "backup.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+    condition     = length([for given in [var.backup.package_path, var.backup.package_s3, var.backup.image_uri] : given if given != null]) == 1
+    error_message = "backup needs one of package_path, package_s3 and image_uri, and only one."
+  }
+  validation {
+    condition     = try(var.backup.image_uri, null) == null ? true : can(regex("^[0-9]{12}[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^@:]+(:[^@]+)?@sha256:[0-9a-f]{64}$", var.backup.image_uri))
+    error_message = "backup.image_uri must be an image in ECR by its digest: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:… A tag alone can come to mean another program."
   }
   validation {
     condition     = var.backup.memory_mb >= 256 && var.backup.memory_mb <= 10240 && floor(var.backup.memory_mb) == var.backup.memory_mb
@@ -232,7 +240,9 @@ variable "schedule" {
 variable "restore" {
   description = <<-EOT
     The function that replays a backup into a topic; null makes none, and nothing here can write to Kafka.
-    - package_path: zip with the program as `bootstrap`, built for `architecture`.
+    - package_path: zip with the program as `bootstrap`, built for `architecture`. This, package_s3 or image_uri.
+    - package_s3: the same zip in a bucket of this region, as a version of an object.
+    - image_uri: container image in ECR of this region, by its digest, with the program as its entry point.
     - backup_topics: the topics in the bucket, written as `topics`; orders is its newest generation, orders@1 the first (BACKUP_TOPIC_NAME).
     - restore_topic: the topic to restore into; created from the backup when it does not exist. {topic} stands for the original's name, and several topics need it (RESTORE_TOPIC_NAME).
     - exclude_topics: topics that patterns of backup_topics do not take (RESTORE_EXCLUDE_TOPIC_NAMES).
@@ -259,7 +269,9 @@ variable "restore" {
     - skip_damaged: true goes on behind a damaged segment and records what was skipped (SKIP_DAMAGED).
   EOT
   type = object({
-    package_path       = string
+    package_path       = optional(string)
+    package_s3         = optional(object({ bucket = string, key = string, version = string }))
+    image_uri          = optional(string)
     backup_topics      = list(string)
     restore_topic      = string
     exclude_topics     = optional(list(string), [])
@@ -288,8 +300,12 @@ variable "restore" {
   default = null
 
   validation {
-    condition     = var.restore == null ? true : fileexists(var.restore.package_path)
-    error_message = "restore.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+    condition     = var.restore == null ? true : length([for given in [var.restore.package_path, var.restore.package_s3, var.restore.image_uri] : given if given != null]) == 1
+    error_message = "restore needs one of package_path, package_s3 and image_uri, and only one."
+  }
+  validation {
+    condition     = try(var.restore.image_uri, null) == null ? true : can(regex("^[0-9]{12}[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^@:]+(:[^@]+)?@sha256:[0-9a-f]{64}$", var.restore.image_uri))
+    error_message = "restore.image_uri must be an image in ECR by its digest: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:… A tag alone can come to mean another program."
   }
   validation {
     condition = var.restore == null ? true : length(var.restore.backup_topics) > 0 && alltrue([

@@ -129,8 +129,19 @@ run "bad_ids" {
     alarm_topic_arn          = "oncall"
     shards                   = 0
     topics                   = []
-    packages                 = "nowhere"
+    packages                 = "tests/package.zip"
     region                   = "Frankfurt"
   }
   expect_failures = [var.vpc_id, var.broker_security_group_id, var.name, var.alarm_topic_arn, var.shards, var.topics, var.packages, var.region]
+}
+
+run "an_s3_endpoint_that_exists" {
+  variables {
+    s3_prefix_list_id = "pl-0123456789abcdef0"
+  }
+
+  assert {
+    condition     = module.kafka_backup.s3_endpoint_id == null
+    error_message = "no second gateway endpoint in the same route tables, which AWS would refuse"
+  }
 }

@@ -101,7 +101,7 @@ run "dashboard" {
 run "each_shard_has_its_own_alarms" {
   variables {
     schedule = { shards = 3 }
-    alarms   = { stale_minutes = 60, recovery_minutes = 15, snapshot_minutes = 20, held_records = 5 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 60, recovery_minutes = 15, snapshot_minutes = 20, held_records = 5 }
   }
 
   assert {
@@ -150,7 +150,7 @@ run "somebody_elses_topic" {
 run "daily_backup" {
   variables {
     schedule = { expression = "rate(1 day)" }
-    alarms   = { stale_minutes = 2880, lag_growing_minutes = 8640 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880, lag_growing_minutes = 8640 }
   }
 
   assert {
@@ -164,7 +164,7 @@ run "hourly_backup_and_weekly_restore" {
   variables {
     schedule = { expression = "rate(1 hour)" }
     restore  = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", expression = "rate(30 days)" }
-    alarms   = { stale_minutes = 120, lag_growing_minutes = 360, errors_in_a_row = 12 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 120, lag_growing_minutes = 360, errors_in_a_row = 12 }
   }
 
   assert {
@@ -177,7 +177,7 @@ run "runs_in_a_row_within_a_day_or_a_week" {
   variables {
     schedule = { expression = "rate(1 day)" }
     restore  = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", expression = "rate(59 minutes)" }
-    alarms   = { stale_minutes = 2880, lag_growing_minutes = 8640, errors_in_a_row = 12 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880, lag_growing_minutes = 8640, errors_in_a_row = 12 }
   }
 
   assert {
@@ -193,7 +193,7 @@ run "runs_in_a_row_within_a_day_or_a_week" {
 run "by_cron_each_bad_run_rings" {
   variables {
     schedule = { expression = "cron(0 3 * * ? *)" }
-    alarms   = { stale_minutes = 2880 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880 }
   }
 
   assert {
@@ -262,4 +262,12 @@ run "a_restore_without_an_end" {
     condition     = length(aws_cloudwatch_metric_alarm.restore_stands_still) == 0 && !contains(keys(aws_cloudwatch_metric_alarm.this), "restore-finished")
     error_message = "it follows its backup, and reports nothing that is left"
   }
+}
+
+run "alarms_that_no_one_hears_warn" {
+  command = plan
+  variables {
+    alarms = {}
+  }
+  expect_failures = [check.alarms_are_heard]
 }

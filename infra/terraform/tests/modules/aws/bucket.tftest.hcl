@@ -5,6 +5,7 @@ provider "aws" {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   name   = "kb"
   topics = ["orders", "payments"]
   kafka  = { bootstrap_servers = "broker.example.com:9092", auth = "PLAINTEXT" }

@@ -5,6 +5,7 @@ provider "aws" {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   name   = "kb"
   topics = ["orders", "payments"]
   kafka = {
@@ -355,7 +356,7 @@ run "a_restore_on_four_shards" {
       shards          = 4, enabled = true, expression = "rate(15 minutes)"
       timeout_seconds = 900
     }
-    alarms = { restore_minutes = 90 }
+    alarms = { emails = ["oncall@example.com"], restore_minutes = 90 }
   }
 
   assert {
@@ -395,4 +396,45 @@ run "fifty_topics_are_tens_of_resources" {
     condition     = length(split(",", output.environment["restore"].BACKUP_TOPIC_NAME)) == 50 && output.environment["restore"].RESTORE_EXCLUDE_TOPIC_NAMES == "topic-49" && output.environment["restore"].RESTORE_FINISH == "all"
     error_message = "selection, moment and finish are variables: ${jsonencode(output.environment["restore"])}"
   }
+}
+
+run "a_package_in_a_bucket" {
+  command = plan
+  variables {
+    backup = { package_s3 = { bucket = "artifacts", key = "backup-batch-arm64.zip", version = "3sL4kqtJlcpXroDTDmJ" } }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["backup"].s3_bucket == "artifacts" && aws_lambda_function.this["backup"].s3_key == "backup-batch-arm64.zip" && aws_lambda_function.this["backup"].s3_object_version == "3sL4kqtJlcpXroDTDmJ" && aws_lambda_function.this["backup"].filename == null
+    error_message = "the package comes from the bucket, in this version"
+  }
+}
+
+run "an_image" {
+  command = plan
+  variables {
+    backup = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup@sha256:${join("", [for n in range(8) : "0123abcd"])}" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["backup"].package_type == "Image" && aws_lambda_function.this["backup"].image_uri == var.backup.image_uri && aws_lambda_function.this["backup"].runtime == null && aws_lambda_function.this["backup"].handler == null
+    error_message = "an image brings its own runtime"
+  }
+}
+
+run "a_package_that_is_not_there" {
+  command = plan
+  variables {
+    backup = { package_path = "tests/nothing.zip" }
+  }
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "an_image_that_is_signed" {
+  command = plan
+  variables {
+    backup                  = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup@sha256:${join("", [for n in range(8) : "0123abcd"])}" }
+    code_signing_config_arn = "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0f6c334abcdea4d8b"
+  }
+  expect_failures = [aws_lambda_function.this]
 }

@@ -18,6 +18,7 @@ override_data {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   name   = "kb"
   topics = ["orders"]
   kafka = {

@@ -5,6 +5,7 @@ provider "aws" {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   name   = "kb"
   topics = ["orders", "payments"]
   kafka = {
@@ -384,4 +385,36 @@ run "glob_that_the_role_does_not_cover" {
     msk_topic_patterns = ["orders", "shop?", "shop.*"]
   }
   expect_failures = [var.msk_topic_patterns]
+}
+
+# Before anything is made: neither the queue nor the key is there yet.
+run "ninety_topics_are_refused_by_the_plan" {
+  command = plan
+  variables {
+    topics       = [for number in range(90) : "a-topic-with-a-name-as-people-have-them-${number}"]
+    kms_key      = null
+    make_kms_key = true
+  }
+  expect_failures = [aws_iam_role_policy.function]
+}
+
+run "a_policy_is_never_longer_than_it_is_counted" {
+  variables {
+    kafka = {
+      bootstrap_servers  = "b-1.example.com:9096", auth = "SCRAM-SHA-512"
+      secret_arn         = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_backup-with-a-long-name-AbCdEf"
+      secret_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+    }
+    kms_key      = null
+    make_kms_key = true
+    network = {
+      vpc_id            = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"], broker_cidrs = ["10.0.0.0/16"]
+      s3_prefix_list_id = "pl-0123456789abcdef0", secrets_endpoint = true
+    }
+  }
+
+  assert {
+    condition     = alltrue([for role, policy in { for role in ["backup", "restore"] : role => output.policies[role] } : length(jsonencode(jsondecode(policy))) <= local.policy_sizes[role] && local.policy_sizes[role] - length(jsonencode(jsondecode(policy))) < 1000])
+    error_message = "counted: ${jsonencode(local.policy_sizes)}, policies: ${jsonencode({ for role in ["backup", "restore"] : role => length(jsonencode(jsondecode(output.policies[role]))) })}"
+  }
 }

@@ -7,6 +7,7 @@ mock_provider "aws" {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   topics = ["orders"]
   kafka  = { bootstrap_servers = "broker.example.com:9092", auth = "TLS" }
   backup = { package_path = "tests/package.zip" }
@@ -212,7 +213,7 @@ run "package_that_is_not_there" {
   variables {
     backup = { package_path = "tests/nothing.zip" }
   }
-  expect_failures = [var.backup]
+  expect_failures = [aws_lambda_function.this]
 }
 
 run "too_little_memory" {
@@ -324,7 +325,7 @@ run "restore_package_that_is_not_there" {
   variables {
     restore = { package_path = "tests/nothing.zip", backup_topics = ["orders"], restore_topic = "copy" }
   }
-  expect_failures = [var.restore]
+  expect_failures = [aws_lambda_function.this]
 }
 
 run "restore_of_a_path" {
@@ -1477,4 +1478,44 @@ run "standing_still_faster_than_runs" {
     restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.copy", id = "all", expression = "rate(15 minutes)" }
   }
   expect_failures = [var.alarms]
+}
+
+run "no_package" {
+  command = plan
+  variables {
+    backup = {}
+  }
+  expect_failures = [var.backup]
+}
+
+run "two_packages" {
+  command = plan
+  variables {
+    backup = { package_path = "tests/package.zip", package_s3 = { bucket = "artifacts", key = "backup.zip", version = "1" } }
+  }
+  expect_failures = [var.backup]
+}
+
+run "image_by_a_tag" {
+  command = plan
+  variables {
+    backup = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup:1.0" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "restore_of_two_packages" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", package_s3 = { bucket = "artifacts", key = "restore.zip", version = "1" }, backup_topics = ["orders"], restore_topic = "copy" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_image_by_a_tag" {
+  command = plan
+  variables {
+    restore = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup:1.0", backup_topics = ["orders"], restore_topic = "copy" }
+  }
+  expect_failures = [var.restore]
 }
