@@ -44,6 +44,9 @@ module "kafka_backup" {
     lock_days = var.lock_days
   }
 
+  # An account's first three are free.
+  dashboard = true
+
   alarms = {
     enabled = var.email != null
     emails  = compact([var.email])

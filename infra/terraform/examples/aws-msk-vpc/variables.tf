@@ -50,6 +50,17 @@ variable "subnet_tags" {
   nullable    = false
 }
 
+variable "zone_id" {
+  description = "Pin the functions to the subnets of one zone, such as use1-az1: reading from its brokers is free, and while that zone is out nothing runs. Null: all zones."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.zone_id == null || can(regex("^[a-z]{2,4}[a-z0-9]*-az[0-9]+$", var.zone_id))
+    error_message = "zone_id must be the id of a zone, such as use1-az1."
+  }
+}
+
 variable "broker_security_group_id" {
   description = "Security group of the brokers. A rule that lets the functions in is added to it."
   type        = string

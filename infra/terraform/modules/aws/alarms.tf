@@ -1,4 +1,4 @@
-# What somebody on call has to know. Each description says what it means and where to look.
+# What somebody on call has to know. Each description says what it means and where to look, and ends with its paragraph in docs/runbook.md.
 
 locals {
   metrics = "KafkaBackup" # the namespace of the functions' own metrics; their dimension Function is the function's name
@@ -112,7 +112,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = var.alarms.enabled ? merge(local.shard_alarms, local.backup_alarms, local.snapshot_alarms, local.lag_alarms, local.function_alarms, local.restore_alarms, local.queue_alarms) : {}
 
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = each.value.description
+  alarm_description   = "${each.value.description} ${var.alarms.runbook_url}#${replace(each.key, "/-[0-9]+$/", "")}"
   actions_enabled     = each.value.actions
   namespace           = each.value.namespace
   metric_name         = each.value.metric
@@ -134,7 +134,7 @@ resource "aws_cloudwatch_metric_alarm" "lag_growing" {
   count = var.alarms.enabled ? 1 : 0
 
   alarm_name          = "${var.name}-backup-lag-growing"
-  alarm_description   = "The largest lag of a shard has been growing for ${var.alarms.lag_growing_minutes} minutes: more is written than is backed up. Look at the dashboard: more shards, more memory or a shorter interval."
+  alarm_description   = "The largest lag of a shard has been growing for ${var.alarms.lag_growing_minutes} minutes: more is written than is backed up. Look at the dashboard: more shards, more memory or a shorter interval. ${var.alarms.runbook_url}#backup-lag-growing"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 6
@@ -167,7 +167,7 @@ resource "aws_cloudwatch_metric_alarm" "restore_stands_still" {
   count = var.alarms.enabled && local.restore_ends ? 1 : 0
 
   alarm_name          = "${var.name}-restore-stands-still"
-  alarm_description   = "For ${var.alarms.restore_minutes} minutes the restore has not become less, or has said nothing. Its log and the queue ${var.name}-failures say which partitions fail, and why."
+  alarm_description   = "For ${var.alarms.restore_minutes} minutes the restore has not become less, or has said nothing. Its log and the queue ${var.name}-failures say which partitions fail, and why. ${var.alarms.runbook_url}#restore-stands-still"
   actions_enabled     = var.restore.enabled
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0

@@ -105,7 +105,7 @@ variable "backup" {
     - snapshot_seconds: a snapshot of the cluster (topics, offsets, groups, configs, ACLs, users) each so many seconds; 0 takes none (SNAPSHOT_SECONDS).
     - consumer_groups: consumer groups whose offsets are in snapshots: names, globs and regular expressions (CONSUMER_GROUPS).
     - exclude_consumer_groups: groups that are not, written in the same way (EXCLUDE_CONSUMER_GROUPS).
-    - metrics_max_topics: topics with nine CloudWatch metrics of their own, each of which costs $0.30 a month; those with errors or gaps come first, then those with the largest lag (METRICS_MAX_TOPICS).
+    - metrics_max_topics: topics with nine CloudWatch metrics of their own, $2.70 a month each; those with errors or gaps come first, then those with the largest lag. With 0 there are the sums, which the alarms look at (METRICS_MAX_TOPICS).
   EOT
   type = object({
     package_path            = optional(string)
@@ -122,7 +122,7 @@ variable "backup" {
     snapshot_seconds        = optional(number, 300)
     consumer_groups         = optional(list(string), ["*"])
     exclude_consumer_groups = optional(list(string), [])
-    metrics_max_topics      = optional(number, 50)
+    metrics_max_topics      = optional(number, 0)
   })
   nullable = false
 

@@ -145,3 +145,22 @@ run "an_s3_endpoint_that_exists" {
     error_message = "no second gateway endpoint in the same route tables, which AWS would refuse"
   }
 }
+
+run "pinned_to_a_zone" {
+  variables {
+    zone_id = "euc1-az2"
+  }
+
+  assert {
+    condition     = module.kafka_backup.environment["backup"].KAFKA_CLIENT_RACK == "euc1-az2" && anytrue([for filter in data.aws_subnets.private.filter : filter.name == "availability-zone-id" && contains(filter.values, "euc1-az2")])
+    error_message = "the subnets of the zone, and its brokers"
+  }
+}
+
+run "zone_by_its_name" {
+  command = plan
+  variables {
+    zone_id = "eu-central-1b"
+  }
+  expect_failures = [var.zone_id]
+}

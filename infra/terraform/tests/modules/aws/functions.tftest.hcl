@@ -90,7 +90,7 @@ run "backup_alone" {
       NUMBER_OF_MESSAGE_PER_BACKUP_FILE = "100000"
       RETRY_UPLOAD_SECONDS              = "300"
       SNAPSHOT_SECONDS                  = "300"
-      METRICS_MAX_TOPICS                = "50"
+      METRICS_MAX_TOPICS                = "0"
       NUMBER_OF_KAFKA_THREADS           = "4"
       MAX_SEGMENTS_PER_INVOCATION       = "0"
       ISOLATION_LEVEL                   = "read_committed"
@@ -116,12 +116,12 @@ run "topics_by_pattern" {
 
 run "snapshots_and_metrics" {
   variables {
-    backup = { package_path = "tests/package.zip", snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"], metrics_max_topics = 0 }
+    backup = { package_path = "tests/package.zip", snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"], metrics_max_topics = 7 }
   }
 
   assert {
     condition = jsonencode({ for key, value in output.environment["backup"] : key => value if can(regex("SNAPSHOT|GROUPS|METRICS", key)) }) == jsonencode({
-      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", METRICS_MAX_TOPICS = "0", SNAPSHOT_SECONDS = "900"
+      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", METRICS_MAX_TOPICS = "7", SNAPSHOT_SECONDS = "900"
     })
     error_message = "snapshots of the backup: ${jsonencode(output.environment["backup"])}"
   }

@@ -170,3 +170,19 @@ run "no_way_to_another_cluster_without_a_restore" {
     error_message = "nothing leads to a cluster that nothing is restored into"
   }
 }
+
+run "one_zone" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
+    network = {
+      vpc_id            = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"], zone_id = "use1-az1", broker_cidrs = ["10.0.0.0/16"]
+      s3_prefix_list_id = "pl-0123456789abcdef0", secrets_endpoint = false
+    }
+  }
+
+  assert {
+    condition     = output.environment["backup"].KAFKA_CLIENT_RACK == "use1-az1" && !contains(keys(output.environment["restore"]), "KAFKA_CLIENT_RACK")
+    error_message = "the backup reads in its zone; a restore writes to leaders, wherever they are"
+  }
+}

@@ -1519,3 +1519,28 @@ run "restore_image_by_a_tag" {
   }
   expect_failures = [var.restore]
 }
+
+run "zone_by_its_name" {
+  command = plan
+  variables {
+    network = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"], zone_id = "us-east-1a", broker_cidrs = ["10.0.0.0/16"], s3_prefix_list_id = "pl-0123456789abcdef0" }
+  }
+  expect_failures = [var.network]
+}
+
+run "zone_and_rack" {
+  command = plan
+  variables {
+    kafka   = { bootstrap_servers = "broker.example.com:9092", auth = "TLS", properties = { "client.rack" = "use1-az1" } }
+    network = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"], zone_id = "use1-az2", broker_cidrs = ["10.0.0.0/16"], s3_prefix_list_id = "pl-0123456789abcdef0" }
+  }
+  expect_failures = [var.network]
+}
+
+run "runbook_with_an_anchor" {
+  command = plan
+  variables {
+    alarms = { runbook_url = "https://wiki.example.com/runbook#top" }
+  }
+  expect_failures = [var.alarms]
+}
