@@ -274,7 +274,6 @@ run "alarms_that_no_one_hears_warn" {
 }
 
 run "watching_costs_little_unless_asked_for" {
-  command = plan
   variables {
     dashboard = false
     backup    = { package_path = "tests/package.zip" }

@@ -375,7 +375,6 @@ run "a_restore_on_four_shards" {
 
 # One deployment restores a cluster: what is made does not grow with its topics.
 run "fifty_topics_are_tens_of_resources" {
-  command = plan
   variables {
     restore = {
       package_path   = "tests/package.zip", backup_topics = [for number in range(50) : "topic-${number}"], restore_topic = "{topic}.restored"

@@ -172,7 +172,6 @@ run "no_way_to_another_cluster_without_a_restore" {
 }
 
 run "one_zone" {
-  command = plan
   variables {
     restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
     network = {

@@ -635,7 +635,7 @@ run "expiry_before_transition" {
 run "expiry_before_the_lock" {
   command = plan
   variables {
-    bucket = { expire_days = 7 }
+    bucket = { lock_days = 30, expire_days = 7 }
   }
   expect_failures = [var.bucket]
 }
