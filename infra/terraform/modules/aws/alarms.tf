@@ -167,7 +167,7 @@ resource "aws_cloudwatch_metric_alarm" "restore_stands_still" {
   count = var.alarms.enabled && local.restore_ends ? 1 : 0
 
   alarm_name          = "${var.name}-restore-stands-still"
-  alarm_description   = "For ${var.alarms.restore_minutes} minutes the restore has not become less, or has said nothing. Its log and the queue ${var.name}-failures say which partitions fail, and why. ${var.alarms.runbook_url}#restore-stands-still"
+  alarm_description   = "For ${var.alarms.restore_minutes} minutes the restore made no progress, or reported nothing. Its log and the queue ${var.name}-failures say which partitions fail, and why. ${var.alarms.runbook_url}#restore-stands-still"
   actions_enabled     = var.restore.enabled
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0

@@ -11,7 +11,7 @@ variable "alarms" {
     - held_records: open transactions held back more records of a shard than this, for lag_growing_minutes.
     - lag_records: records that wait in one shard. Default: no alarm on it.
     - lag_growing_minutes: the largest lag of a shard grew for so long: 30 to 10080, a multiple of 6, at least six times the time between two backups.
-    - restore_minutes: a restore that has an end and is enabled restored nothing, or said nothing, for so long: 30 to 10080, a multiple of 6, at least six times the time between two of its runs.
+    - restore_minutes: a restore that has an end and is enabled made no progress, or reported nothing, for this time: 30 to 10080, a multiple of 6, at least six times the time between two of its runs.
     - errors_in_a_row: failed runs in a row, 1 to 12, and no more than fit into a week; with a cron expression each failed run rings.
   EOT
   type = object({

@@ -9,7 +9,7 @@ locals {
   prefix      = var.prefix == "" ? "" : "${var.prefix}/"
   made_bucket = var.make_bucket ? 1 : 0
 
-  # From the writing of an object. What is kept for ever is locked for ten years.
+  # From the writing of an object. What is kept permanently is locked for ten years.
   kept_days = coalesce(var.expire_days, 3650)
   lock_days = coalesce(var.lock_days, local.kept_days)
 
@@ -22,7 +22,7 @@ locals {
 check "lock_lasts_as_long_as_the_backup" {
   assert {
     condition     = !var.make_bucket || var.lock_mode == "NONE" || local.lock_days >= local.kept_days
-    error_message = "lock_days = ${local.lock_days} counts from the writing of a segment, which is kept ${var.expire_days == null ? "for ever" : "for ${local.kept_days} days"}: older segments can be deleted by anyone who may delete versions. Leave lock_days out, or raise it."
+    error_message = "lock_days = ${local.lock_days} counts from the writing of a segment, which is kept ${var.expire_days == null ? "permanently" : "for ${local.kept_days} days"}: older segments can be deleted by anyone who may delete versions. Leave lock_days out, or raise it."
   }
 }
 
