@@ -40,12 +40,15 @@ module "kafka_backup" {
     restore_topic = local.drill_topic
   }
 
-  # Short, so that what a first try leaves behind can be deleted tomorrow. Leave it out in earnest.
   bucket = {
-    lock_days = 1
+    lock_days = var.lock_days
   }
 
+  # An account's first three are free.
+  dashboard = true
+
   alarms = {
-    emails = compact([var.email])
+    enabled = var.email != null
+    emails  = compact([var.email])
   }
 }

@@ -61,13 +61,24 @@ variable "exclude_topics" {
 }
 
 variable "email" {
-  description = "Who gets the alarms; the address has to confirm once. Null: nobody."
+  description = "Who gets the alarms; the address has to confirm once. Null: no alarms are made."
   type        = string
   default     = null
 
   validation {
     condition     = var.email == null || can(regex("^[^@\\s]+@[^@\\s]+$", var.email))
     error_message = "email must be an e-mail address."
+  }
+}
+
+variable "lock_days" {
+  description = "For how many days from its writing no version of an object can be deleted. Null: ten years, which a role with s3:BypassGovernanceRetention can lift. 1 for a first try, which can then be deleted tomorrow: a warning says that older segments are unprotected."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.lock_days == null ? true : var.lock_days >= 1
+    error_message = "lock_days must be 1 or more."
   }
 }
 
@@ -78,7 +89,7 @@ variable "packages" {
   nullable    = false
 
   validation {
-    condition     = fileexists("${var.packages}/backup-batch-arm64.zip") && fileexists("${var.packages}/restore-batch-arm64.zip")
-    error_message = "packages holds no backup-batch-arm64.zip and restore-batch-arm64.zip: build them first (docs/walkthrough-aws.md, step 1)."
+    condition     = length(var.packages) > 0 && !endswith(var.packages, ".zip")
+    error_message = "packages must be the folder of the two packages, which docs/walkthrough-aws.md builds in step 1."
   }
 }

@@ -17,6 +17,13 @@ data "aws_subnets" "private" {
     name   = "vpc-id"
     values = [var.vpc_id]
   }
+  dynamic "filter" {
+    for_each = var.zone_id[*]
+    content {
+      name   = "availability-zone-id"
+      values = [filter.value]
+    }
+  }
   tags = var.subnet_tags
 }
 
@@ -47,8 +54,10 @@ module "kafka_backup" {
   network = {
     vpc_id                   = var.vpc_id
     subnet_ids               = data.aws_subnets.private.ids
+    zone_id                  = var.zone_id
     broker_security_group_id = var.broker_security_group_id
-    route_table_ids          = data.aws_route_tables.private.ids
+    route_table_ids          = var.s3_prefix_list_id == null ? data.aws_route_tables.private.ids : null
+    s3_prefix_list_id        = var.s3_prefix_list_id
   }
 
   backup = {
@@ -67,8 +76,7 @@ module "kafka_backup" {
   }
 
   bucket = {
-    lock_mode       = "GOVERNANCE"
-    lock_days       = 30
+    lock_mode       = "GOVERNANCE" # until a segment expires
     transition_days = 30
     expire_days     = var.expire_days
   }

@@ -50,6 +50,17 @@ variable "subnet_tags" {
   nullable    = false
 }
 
+variable "zone_id" {
+  description = "Pin the functions to the subnets of one zone, such as use1-az1: reading from its brokers is free, and while that zone is out nothing runs. Null: all zones."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.zone_id == null || can(regex("^[a-z]{2,4}[a-z0-9]*-az[0-9]+$", var.zone_id))
+    error_message = "zone_id must be the id of a zone, such as use1-az1."
+  }
+}
+
 variable "broker_security_group_id" {
   description = "Security group of the brokers. A rule that lets the functions in is added to it."
   type        = string
@@ -58,6 +69,17 @@ variable "broker_security_group_id" {
   validation {
     condition     = can(regex("^sg-[0-9a-f]+$", var.broker_security_group_id))
     error_message = "broker_security_group_id must look like sg-0123456789abcdef0."
+  }
+}
+
+variable "s3_prefix_list_id" {
+  description = "Prefix list of S3 in the region, where the VPC has an S3 gateway endpoint in the subnets' route tables already. Null: one is made."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.s3_prefix_list_id == null || can(regex("^pl-[0-9a-f]+$", var.s3_prefix_list_id))
+    error_message = "s3_prefix_list_id must look like pl-0123456789abcdef0."
   }
 }
 
@@ -168,7 +190,7 @@ variable "packages" {
   nullable    = false
 
   validation {
-    condition     = fileexists("${var.packages}/backup-batch-arm64.zip") && fileexists("${var.packages}/restore-batch-arm64.zip")
-    error_message = "packages holds no backup-batch-arm64.zip and restore-batch-arm64.zip: build them first (docs/walkthrough-aws.md, step 1)."
+    condition     = length(var.packages) > 0 && !endswith(var.packages, ".zip")
+    error_message = "packages must be the folder of the two packages, which docs/walkthrough-aws.md builds in step 1."
   }
 }

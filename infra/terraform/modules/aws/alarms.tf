@@ -1,4 +1,4 @@
-# What somebody on call has to know. Each description says what it means and where to look.
+# What somebody on call has to know. Each description says what it means and where to look, and ends with its paragraph in docs/runbook.md.
 
 locals {
   metrics = "KafkaBackup" # the namespace of the functions' own metrics; their dimension Function is the function's name
@@ -86,6 +86,17 @@ locals {
     }
   }]...)
 
+  # Good news: it goes where the alarms go, and to EventBridge as every change of an alarm does.
+  restore_alarms = !local.restore_ends ? {} : {
+    "restore-finished" = {
+      description = "No failure: the restore has finished. One run of ${local.function_names.restore} found that nothing is left. Its report says what was restored, and what is to do next. Then remove restore from the module's variables."
+      namespace   = local.metrics, metric = "Finished", dimensions = { Function = local.function_names.restore }
+      statistic   = "Sum", comparison = "GreaterThanThreshold", threshold = 0
+      period      = 300, periods = 1, missing = "notBreaching"
+      actions     = true
+    }
+  }
+
   queue_alarms = {
     failures = {
       description = "The queue ${var.name}-failures holds events that could not be delivered or whose invocation failed. Read them (the walk-through shows how), put right what they name, then purge the queue."
@@ -98,10 +109,10 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = var.alarms.enabled ? merge(local.shard_alarms, local.backup_alarms, local.snapshot_alarms, local.lag_alarms, local.function_alarms, local.queue_alarms) : {}
+  for_each = var.alarms.enabled ? merge(local.shard_alarms, local.backup_alarms, local.snapshot_alarms, local.lag_alarms, local.function_alarms, local.restore_alarms, local.queue_alarms) : {}
 
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = each.value.description
+  alarm_description   = "${each.value.description} ${var.alarms.runbook_url}#${replace(each.key, "/-[0-9]+$/", "")}"
   actions_enabled     = each.value.actions
   namespace           = each.value.namespace
   metric_name         = each.value.metric
@@ -114,7 +125,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   datapoints_to_alarm = each.value.periods
   treat_missing_data  = each.value.missing
   alarm_actions       = local.alarm_topic
-  ok_actions          = local.alarm_topic
+  ok_actions          = each.key == "restore-finished" ? [] : local.alarm_topic # its end says nothing
   tags                = local.tags
 }
 
@@ -123,7 +134,7 @@ resource "aws_cloudwatch_metric_alarm" "lag_growing" {
   count = var.alarms.enabled ? 1 : 0
 
   alarm_name          = "${var.name}-backup-lag-growing"
-  alarm_description   = "The largest lag of a shard has been growing for ${var.alarms.lag_growing_minutes} minutes: more is written than is backed up. Look at the dashboard: more shards, more memory or a shorter interval."
+  alarm_description   = "The largest lag of a shard has been growing for ${var.alarms.lag_growing_minutes} minutes: more is written than is backed up. Look at the dashboard: more shards, more memory or a shorter interval. ${var.alarms.runbook_url}#backup-lag-growing"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 6
@@ -147,6 +158,40 @@ resource "aws_cloudwatch_metric_alarm" "lag_growing" {
       dimensions  = { Function = local.function_names.backup }
       stat        = "Maximum"
       period      = local.lag_period
+    }
+  }
+}
+
+# What is left of a restore may be much: what matters is that it becomes less. A shard knows only its own progress, so the least of them counts.
+resource "aws_cloudwatch_metric_alarm" "restore_stands_still" {
+  count = var.alarms.enabled && local.restore_ends ? 1 : 0
+
+  alarm_name          = "${var.name}-restore-stands-still"
+  alarm_description   = "For ${var.alarms.restore_minutes} minutes the restore made no progress, or reported nothing. Its log and the queue ${var.name}-failures say which partitions fail, and why. ${var.alarms.runbook_url}#restore-stands-still"
+  actions_enabled     = var.restore.enabled
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 6
+  datapoints_to_alarm = 5 # six values have five differences
+  treat_missing_data  = "breaching"
+  alarm_actions       = local.alarm_topic
+  ok_actions          = local.alarm_topic
+  tags                = local.tags
+
+  metric_query {
+    id          = "stands"
+    expression  = "IF(left > 0 AND DIFF(left) >= 0, 1, 0)"
+    label       = "Something is left, and it has not become less"
+    return_data = true
+  }
+  metric_query {
+    id = "left"
+    metric {
+      namespace   = local.metrics
+      metric_name = "OffsetsLeft"
+      dimensions  = { Function = local.function_names.restore }
+      stat        = "Minimum"
+      period      = var.alarms.restore_minutes * 60 / 6
     }
   }
 }

@@ -9,9 +9,13 @@ locals {
       { title = "Age of what is safe, by shard, seconds", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "RecoveryPointSeconds"), label = "" }]] },
       { title = "Age of the newest snapshot, seconds", statistic = "Minimum", metrics = [[local.metrics, "SnapshotAgeSeconds", "Function", local.function_names.backup]] },
       { title = "Held back by open transactions, by shard", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "HeldByTransactions"), label = "" }]] },
+    ],
+    var.backup.metrics_max_topics == 0 ? [] : [
       { title = "Records backed up, by topic", statistic = "Sum", metrics = [[{ expression = format(local.search.Records, "Sum"), label = "" }]] },
       { title = "Bytes backed up, by topic", statistic = "Sum", metrics = [[{ expression = format(local.search.Bytes, "Sum"), label = "" }]] },
       { title = "Records waiting, by topic, in its largest shard", statistic = "Maximum", metrics = [[{ expression = format(local.search.LagRecords, "Maximum"), label = "" }]] },
+    ],
+    [
       { title = "Partitions behind", statistic = "Maximum", metrics = [[local.metrics, "PartitionsBehind", "Function", local.function_names.backup]] },
       { title = "Gaps", statistic = "Sum", metrics = [
         [local.metrics, "Gaps", "Function", local.function_names.backup],
@@ -31,6 +35,12 @@ locals {
         [local.metrics, "DurationMs", "Function", local.function_names[role]],
       ] },
     ]]),
+    !local.restore_ends ? [] : [
+      { title = "Left of the restore", statistic = "Minimum", metrics = [
+        [local.metrics, "OffsetsLeft", "Function", local.function_names.restore],
+        [local.metrics, "PartitionsLeft", "Function", local.function_names.restore],
+      ] },
+    ],
     [
       { title = "Failed events", statistic = "Maximum", metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.failures.name]] },
     ],
@@ -38,6 +48,8 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
+  count = var.dashboard ? 1 : 0
+
   dashboard_name = var.name
   dashboard_body = jsonencode({
     widgets = [for index, widget in local.widgets : {

@@ -60,6 +60,7 @@ locals {
     SNAPSHOT_SECONDS                  = tostring(var.backup.snapshot_seconds)
     CONSUMER_GROUPS                   = local.all_groups ? null : local.group_lists.included
     EXCLUDE_CONSUMER_GROUPS           = length(var.backup.exclude_consumer_groups) == 0 ? null : local.group_lists.excluded
+    KAFKA_CLIENT_RACK                 = try(var.network.zone_id, null) != null ? var.network.zone_id : lookup(var.kafka.properties, "client.rack", null)
     METRICS_MAX_TOPICS                = tostring(var.backup.metrics_max_topics)
   }) : key => value if value != null }
 

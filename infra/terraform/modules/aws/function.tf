@@ -5,9 +5,6 @@ resource "aws_cloudwatch_log_group" "this" {
   retention_in_days = var.log.retention_days
   kms_key_id        = local.key_arn
   tags              = local.tags
-
-  # The key's policy must know CloudWatch Logs before the first use.
-  depends_on = [aws_kms_key_policy.this]
 }
 
 resource "aws_lambda_function" "this" {
@@ -19,11 +16,16 @@ resource "aws_lambda_function" "this" {
   function_name                  = local.function_names[each.key]
   description                    = each.value.description
   role                           = aws_iam_role.function[each.key].arn
-  runtime                        = "provided.al2023"
-  handler                        = "bootstrap"
   architectures                  = [var.architecture]
+  package_type                   = each.value.image_uri == null ? "Zip" : "Image"
+  runtime                        = each.value.image_uri == null ? "provided.al2023" : null
+  handler                        = each.value.image_uri == null ? "bootstrap" : null
   filename                       = each.value.package_path
-  source_code_hash               = filebase64sha256(each.value.package_path)
+  source_code_hash               = try(filebase64sha256(each.value.package_path), null) # a destroy needs no package
+  s3_bucket                      = try(each.value.package_s3.bucket, null)
+  s3_key                         = try(each.value.package_s3.key, null)
+  s3_object_version              = try(each.value.package_s3.version, null)
+  image_uri                      = each.value.image_uri
   code_signing_config_arn        = var.code_signing_config_arn
   memory_size                    = each.value.memory_mb
   timeout                        = each.value.timeout_seconds
@@ -56,6 +58,14 @@ resource "aws_lambda_function" "this" {
   }
 
   lifecycle {
+    precondition {
+      condition     = each.value.package_path == null || try(fileexists(each.value.package_path), false)
+      error_message = "${each.key}.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+    }
+    precondition {
+      condition     = each.value.image_uri == null || var.code_signing_config_arn == null
+      error_message = "code_signing_config_arn is for packages: Lambda does not sign images. Leave out one of the two."
+    }
     precondition {
       condition     = length(join("", [for key, value in each.value.environment : "${key}${value}"])) <= 4096
       error_message = "The environment of ${local.function_names[each.key]} is longer than the 4096 bytes that Lambda allows. Take topics by patterns, or spread them over several deployments of this module (each with its own name and group_id), or leave out ca_pem."

@@ -5,6 +5,7 @@ data "aws_iam_policy_document" "function" {
 
   source_policy_documents = compact([
     data.aws_iam_policy_document.store[each.key].json,
+    data.aws_iam_policy_document.keys[each.key].json,
     data.aws_iam_policy_document.platform[each.key].json,
     try(data.aws_iam_policy_document.secret[each.key].json, ""),
     try(data.aws_iam_policy_document.msk[each.key].json, ""),
@@ -36,6 +37,11 @@ data "aws_iam_policy_document" "store" {
     actions   = local.actions[each.key].bucket
     resources = [local.bucket_arn]
   }
+}
+
+# Apart from the store: the ARN of a key that is made in the same run is not known when it is planned.
+data "aws_iam_policy_document" "keys" {
+  for_each = local.functions
 
   statement {
     sid       = "Key"
@@ -46,6 +52,24 @@ data "aws_iam_policy_document" "store" {
       test     = "StringEquals"
       variable = "kms:ViaService"
       values   = ["s3.${local.region}.${local.dns_suffix}"]
+    }
+  }
+
+  # S3 names in the context what it decrypts: the bucket, or the object where it has a data key of its own. So this is a right to read this bucket.
+  statement {
+    sid       = "EarlierKeys"
+    actions   = local.actions[each.key].earlier_keys
+    resources = local.readable_key_arns
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${local.region}.${local.dns_suffix}"]
+    }
+    condition {
+      test     = "StringLike"
+      variable = "kms:EncryptionContext:aws:s3:arn"
+      values   = [local.bucket_arn, "${local.bucket_arn}/*"]
     }
   }
 }
@@ -175,7 +199,7 @@ data "aws_iam_policy_document" "platform" {
   statement {
     sid       = "Failures"
     actions   = local.actions.platform.failures
-    resources = [aws_sqs_queue.failures.arn]
+    resources = [local.failures_arn]
   }
 }
 

@@ -34,7 +34,7 @@ locals {
       # The generations of the topics, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
       # objects, which restore a topic belongs to, and whether that one is finished.
       objects = concat(
-        distinct(flatten([for entry in local.restored : startswith(entry, "^") ? ["${local.bucket_arn}/${local.prefix}*"] : concat(
+        distinct(flatten([for entry in local.granted : startswith(entry, "^") ? ["${local.bucket_arn}/${local.prefix}*"] : concat(
           ["${local.bucket_arn}/${local.prefix}${split("@", entry)[0]}/*"],
           endswith(entry, "@1") ? [] : ["${local.bucket_arn}/${local.prefix}${split("@", entry)[0]}@*/*"],
         )])),
@@ -45,7 +45,7 @@ locals {
         "${local.bucket_arn}/${local.prefix}@restore/@target/*",
       ]
       # IAM knows no regular expressions.
-      topics = distinct([for entry in local.restored : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "*" : split("@", entry)[0])])
+      topics = distinct([for entry in local.granted : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "*" : split("@", entry)[0])])
       # One group and one transactional id for each source partition.
       described_groups = []
       groups           = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
@@ -63,8 +63,14 @@ locals {
     } if function.kafka.auth == "MSK_IAM"
   }
 
-  # Without white space, as IAM counts it.
-  policy_sizes = { for role, document in data.aws_iam_policy_document.function : role => length(jsonencode(jsondecode(document.json))) }
+  # Without white space, as IAM counts it: at most. What a first apply makes, the ARN of a key or of a secret, is not known when it is planned. The
+  # statements with those are counted as long as they can be, so that a policy that is too long is refused before anything is made.
+  policy_sizes = { for role in local.roles : role => 1300 + 100 * length(var.old_kms_key_arns) + sum([
+    for document in [
+      data.aws_iam_policy_document.store[role].json, data.aws_iam_policy_document.platform[role].json,
+      try(data.aws_iam_policy_document.msk[role].json, "{}"), try(data.aws_iam_policy_document.network[role].json, "{}"),
+    ] : length(jsonencode(jsondecode(document)))
+  ]) }
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -114,7 +120,7 @@ resource "aws_iam_role_policy" "function" {
   lifecycle {
     precondition {
       condition     = local.policy_sizes[each.key] <= 10240
-      error_message = "The policy of ${local.function_names[each.key]} has ${local.policy_sizes[each.key]} characters, IAM allows 10240: name the topics by their beginnings in msk_topic_patterns."
+      error_message = "The policy of ${local.function_names[each.key]} has up to ${local.policy_sizes[each.key]} characters, IAM allows 10240: name the topics by their beginnings in msk_topic_patterns, or by patterns."
     }
   }
 }
@@ -142,7 +148,7 @@ data "aws_iam_policy_document" "scheduler" {
   statement {
     sid       = "Failures"
     actions   = local.actions.scheduler.failures
-    resources = [aws_sqs_queue.failures.arn]
+    resources = [local.failures_arn]
   }
   statement {
     sid       = "Key"

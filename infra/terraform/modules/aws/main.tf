@@ -10,11 +10,15 @@ locals {
 
   tags = merge({ Application = "kafka-backup", Deployment = var.name }, var.tags)
 
+  roles = var.restore == null ? ["backup"] : ["backup", "restore"]
+
   # The functions, by role. Everything that each of them has (role, log group, schedule, alarms) is made for these.
   functions = merge(
     {
       backup = {
         package_path    = var.backup.package_path
+        package_s3      = var.backup.package_s3
+        image_uri       = var.backup.image_uri
         memory_mb       = var.backup.memory_mb
         timeout_seconds = var.backup.timeout_seconds
         concurrency     = var.schedule.shards
@@ -26,9 +30,11 @@ locals {
     var.restore == null ? {} : {
       restore = {
         package_path    = var.restore.package_path
+        package_s3      = var.restore.package_s3
+        image_uri       = var.restore.image_uri
         memory_mb       = var.restore.memory_mb
         timeout_seconds = var.restore.timeout_seconds
-        concurrency     = 1
+        concurrency     = var.restore.shards
         kafka           = local.restore_kafka
         environment     = local.restore_environment
         description     = substr("Replays ${join(", ", local.restored)} into ${var.restore.restore_topic}", 0, 256)

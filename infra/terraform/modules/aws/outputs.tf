@@ -13,6 +13,16 @@ output "kms_key_arn" {
   value       = local.key_arn
 }
 
+output "readable_key_arns" {
+  description = "Keys that the functions may read objects of the bucket with: the one in use, the one that was made, the old ones, and any of this account."
+  value       = local.readable_key_arns
+}
+
+output "made_kms_key_arn" {
+  description = "ARN of the key that was made, also where kms_key names another; null with make_kms_key = false."
+  value       = module.storage.kms_key_arn
+}
+
 output "functions" {
   description = "The functions by role (backup, restore): name, ARN, role ARN, log group."
   value = { for role in keys(local.functions) : role => {
@@ -52,8 +62,8 @@ output "alarm_topic_arn" {
 }
 
 output "dashboard_name" {
-  description = "Name of the CloudWatch dashboard."
-  value       = aws_cloudwatch_dashboard.this.dashboard_name
+  description = "Name of the CloudWatch dashboard; null without one."
+  value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
 }
 
 output "s3_endpoint_id" {

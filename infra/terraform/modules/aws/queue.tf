@@ -1,3 +1,8 @@
+locals {
+  # By name: policies that name it are known when they are planned.
+  failures_arn = "arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-failures"
+}
+
 # Events that could not be delivered, and events whose invocation failed, each with its reason. Nothing reads it but a person.
 resource "aws_sqs_queue" "failures" {
   name                      = "${var.name}-failures"

@@ -42,10 +42,10 @@ resource "aws_scheduler_schedule" "backup" {
 }
 
 resource "aws_scheduler_schedule" "restore" {
-  count = var.restore == null ? 0 : 1
+  count = var.restore == null ? 0 : var.restore.shards
 
-  name                = local.function_names.restore
-  description         = "Runs ${local.function_names.restore} until all of it is restored"
+  name                = var.restore.shards == 1 ? local.function_names.restore : "${local.function_names.restore}-${count.index}"
+  description         = "Runs shard ${count.index} of ${var.restore.shards} of ${local.function_names.restore} until all of it is restored"
   group_name          = aws_scheduler_schedule_group.this.name
   schedule_expression = var.restore.expression
   state               = var.restore.enabled ? "ENABLED" : "DISABLED"
@@ -58,7 +58,7 @@ resource "aws_scheduler_schedule" "restore" {
   target {
     arn      = aws_lambda_function.this["restore"].arn
     role_arn = aws_iam_role.scheduler.arn
-    input    = "{}"
+    input    = var.restore.shards == 1 ? "{}" : jsonencode({ shard = count.index, of = var.restore.shards })
 
     retry_policy {
       maximum_retry_attempts       = local.delivery.attempts

@@ -36,6 +36,12 @@ locals {
   not_restored      = try(var.restore.exclude_topics, [])
   not_restored_list = anytrue([for entry in local.not_restored : strcontains(entry, ",")]) ? jsonencode(local.not_restored) : join(",", local.not_restored)
 
+  # As the policy names them. It would be too long with many names: then it is what a regular expression gives, everything that fits restore_topic.
+  granted = length(local.restored) > 20 ? ["^.*"] : local.restored
+
+  # A restore of one topic without as_of follows its backup, and has no end.
+  restore_ends = var.restore != null && (try(var.restore.as_of, null) != null || length(local.restored) > 1 || can(regex("^\\^|[*?]", join("", local.restored))))
+
   # RESTORE_GROUPS and RESTORE_EXCLUDE_GROUPS, as CONSUMER_GROUPS.
   all_restored_groups = jsonencode(try(var.restore.groups, ["*"])) == "[\"*\"]"
   restored_group_lists = {

@@ -6,7 +6,7 @@ variable "bucket" {
     - prefix: path before all names, without a slash at either end (STORAGE_PREFIX).
     - kms_key_arn: key of the objects. Default: the key of the deployment.
     - lock_mode: GOVERNANCE; COMPLIANCE, which nobody can lift, not even the root user; or NONE. From or to NONE the bucket is replaced, which AWS refuses while it holds objects.
-    - lock_days: how long no version of an object can be deleted.
+    - lock_days: for how many days from its writing no version of an object can be deleted. Default: expire_days, and ten years where segments never expire. Fewer leave older segments unprotected.
     - storage_class: of new segments (S3_STORAGE_CLASS). Default: STANDARD.
     - transition_days: days until objects move to transition_class. Default: never.
     - transition_class: GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING: classes that answer at once.
@@ -14,7 +14,6 @@ variable "bucket" {
     - snapshot_expire_days: days until snapshots of the cluster are deleted, 7 or more. Default: never. While the backup goes on there is always a newer one; after it has stopped for so long there is none.
     - noncurrent_expire_days: days that overwritten and deleted versions stay.
     - access_log: bucket that gets the access log. Default: no log.
-    - force_destroy: true: destroy deletes the backups too.
   EOT
   type = object({
     name                   = optional(string)
@@ -22,7 +21,7 @@ variable "bucket" {
     prefix                 = optional(string, "")
     kms_key_arn            = optional(string)
     lock_mode              = optional(string, "GOVERNANCE")
-    lock_days              = optional(number, 30)
+    lock_days              = optional(number)
     storage_class          = optional(string)
     transition_days        = optional(number)
     transition_class       = optional(string, "GLACIER_IR")
@@ -30,7 +29,6 @@ variable "bucket" {
     snapshot_expire_days   = optional(number)
     noncurrent_expire_days = optional(number, 30)
     access_log             = optional(object({ bucket = string }))
-    force_destroy          = optional(bool, false)
   })
   default  = {}
   nullable = false
@@ -52,8 +50,12 @@ variable "bucket" {
     error_message = "bucket.lock_mode must be GOVERNANCE, COMPLIANCE or NONE."
   }
   validation {
-    condition     = var.bucket.lock_days >= 1 && var.bucket.lock_days <= 36500 && floor(var.bucket.lock_days) == var.bucket.lock_days
+    condition     = var.bucket.lock_days == null ? true : var.bucket.lock_days >= 1 && var.bucket.lock_days <= 36500 && floor(var.bucket.lock_days) == var.bucket.lock_days
     error_message = "bucket.lock_days must be a whole number from 1 to 36500."
+  }
+  validation {
+    condition     = var.bucket.lock_days != null || var.bucket.expire_days != null || var.bucket.lock_mode != "COMPLIANCE" || !var.bucket.create
+    error_message = "bucket.lock_days is needed with lock_mode COMPLIANCE where segments never expire: no one can take it back, so it has no default."
   }
   validation {
     condition     = alltrue([for class in compact([var.bucket.storage_class, var.bucket.transition_class]) : contains(local.readable_classes, class)])
@@ -76,7 +78,7 @@ variable "bucket" {
     error_message = "bucket.expire_days must be more than bucket.transition_days."
   }
   validation {
-    condition     = var.bucket.expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.expire_days >= var.bucket.lock_days, false)
+    condition     = var.bucket.expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.expire_days >= coalesce(var.bucket.lock_days, var.bucket.expire_days), false)
     error_message = "bucket.expire_days must not be less than bucket.lock_days: a locked segment cannot be deleted."
   }
   validation {
@@ -84,8 +86,8 @@ variable "bucket" {
     error_message = "bucket.snapshot_expire_days must be a whole number, 7 or more: a snapshot a day at the least, and days to notice that there are none."
   }
   validation {
-    condition     = var.bucket.snapshot_expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.snapshot_expire_days >= var.bucket.lock_days, false)
-    error_message = "bucket.snapshot_expire_days must not be less than bucket.lock_days: a locked snapshot cannot be deleted."
+    condition     = var.bucket.snapshot_expire_days == null || var.bucket.lock_mode == "NONE" || try(var.bucket.snapshot_expire_days >= coalesce(var.bucket.lock_days, var.bucket.expire_days, 3650), false)
+    error_message = "bucket.snapshot_expire_days must not be less than bucket.lock_days, whose default is expire_days or ten years: a locked snapshot cannot be deleted."
   }
   validation {
     condition     = var.bucket.expire_days == null || !local.has_patterns
@@ -98,12 +100,48 @@ variable "bucket" {
 }
 
 variable "kms_key" {
-  description = "Key for objects, logs, alarms and schedules; null: one is made. The policy of a key of your own must let CloudWatch Logs and CloudWatch alarms use it: see the README."
+  description = "Key for new objects, logs, alarms and schedules; null: the one that is made. It may be changed: what is stored stays readable. The policy of a key of your own must let CloudWatch Logs and CloudWatch alarms use it: see the README."
   type        = object({ arn = string })
   default     = null
 
   validation {
     condition     = var.kms_key == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.kms_key.arn))
     error_message = "kms_key.arn must be the ARN of a key, not of an alias."
+  }
+}
+
+variable "make_kms_key" {
+  description = "Whether the deployment has a key of its own. It stays when kms_key names another, because objects may be encrypted with it. Set false only together with kms_key and before the first apply: Terraform refuses to destroy a key."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = var.make_kms_key || var.kms_key != null
+    error_message = "make_kms_key = false needs kms_key: objects, logs, alarms and schedules are always encrypted."
+  }
+}
+
+variable "old_kms_key_arns" {
+  description = "Keys of other accounts that objects in the bucket are encrypted with: the functions may read with them. Those of this account need no entry."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.old_kms_key_arns : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/[^*?]+$", arn))])
+    error_message = "old_kms_key_arns must hold ARNs of keys, not of aliases, and without * and ?."
+  }
+}
+
+variable "break_glass_role_arns" {
+  description = "Roles that alone may disable the key that is made, or schedule its deletion. Default: no one."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.break_glass_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
+    error_message = "break_glass_role_arns must hold ARNs of roles, without * and ?."
   }
 }

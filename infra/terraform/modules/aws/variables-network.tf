@@ -3,6 +3,7 @@ variable "network" {
     The VPC through which the functions reach Kafka; null: the brokers are reached through the internet.
     - vpc_id: the VPC.
     - subnet_ids: private subnets, in the zones of the brokers.
+    - zone_id: id of the zone of all subnet_ids, such as use1-az1: brokers then let the backup read from replicas in it (client.rack), which is free. While that zone is out, nothing runs.
     - broker_security_group_id: the brokers' group. A rule that lets the functions in is added to it.
     - restore_brokers: the group of restore_kafka's brokers, where it is another one. The same rules are made for it while there is a restore.
     - broker_cidrs: instead of the group: where the brokers are, those of restore_kafka included.
@@ -14,6 +15,7 @@ variable "network" {
   type = object({
     vpc_id                   = string
     subnet_ids               = list(string)
+    zone_id                  = optional(string)
     broker_security_group_id = optional(string)
     restore_brokers          = optional(object({ security_group_id = string }))
     broker_cidrs             = optional(list(string))
@@ -27,6 +29,14 @@ variable "network" {
   validation {
     condition     = var.network == null ? true : length(var.network.subnet_ids) > 0
     error_message = "network.subnet_ids must name at least one subnet."
+  }
+  validation {
+    condition     = try(var.network.zone_id, null) == null ? true : can(regex("^[a-z]{2,4}[a-z0-9]*-az[0-9]+$", var.network.zone_id))
+    error_message = "network.zone_id must be the id of a zone, such as use1-az1, and not its name (us-east-1a): names differ from account to account."
+  }
+  validation {
+    condition     = try(var.network.zone_id, null) == null || !contains(keys(var.kafka.properties), "client.rack")
+    error_message = "network.zone_id sets client.rack: leave it out of kafka.properties."
   }
   validation {
     condition     = var.network == null ? true : (var.network.broker_security_group_id != null) != (var.network.broker_cidrs != null)

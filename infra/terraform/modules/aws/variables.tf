@@ -91,7 +91,9 @@ variable "group_id" {
 variable "backup" {
   description = <<-EOT
     The function that moves topics into the bucket.
-    - package_path: zip with the program as `bootstrap`, built for `architecture`.
+    - package_path: zip with the program as `bootstrap`, built for `architecture`. This, package_s3 or image_uri.
+    - package_s3: the same zip in a bucket of this region, as a version of an object.
+    - image_uri: container image in ECR of this region, by its digest, with the program as its entry point.
     - memory_mb: 256 to 10240. CPU grows with it: 1769 MB is one core.
     - timeout_seconds: 30 to 900. Together with schedule.window_minutes it must fit between two starts.
     - records_per_segment: records of a full segment (NUMBER_OF_MESSAGE_PER_BACKUP_FILE).
@@ -103,10 +105,12 @@ variable "backup" {
     - snapshot_seconds: a snapshot of the cluster (topics, offsets, groups, configs, ACLs, users) each so many seconds; 0 takes none (SNAPSHOT_SECONDS).
     - consumer_groups: consumer groups whose offsets are in snapshots: names, globs and regular expressions (CONSUMER_GROUPS).
     - exclude_consumer_groups: groups that are not, written in the same way (EXCLUDE_CONSUMER_GROUPS).
-    - metrics_max_topics: topics with nine CloudWatch metrics of their own, each of which costs $0.30 a month; those with errors or gaps come first, then those with the largest lag (METRICS_MAX_TOPICS).
+    - metrics_max_topics: topics with nine CloudWatch metrics of their own, $2.70 a month each; those with errors or gaps come first, then those with the largest lag. With 0 there are the sums, which the alarms look at (METRICS_MAX_TOPICS).
   EOT
   type = object({
-    package_path            = string
+    package_path            = optional(string)
+    package_s3              = optional(object({ bucket = string, key = string, version = string }))
+    image_uri               = optional(string)
     memory_mb               = optional(number, 1769)
     timeout_seconds         = optional(number, 240)
     records_per_segment     = optional(number, 100000)
@@ -118,13 +122,17 @@ variable "backup" {
     snapshot_seconds        = optional(number, 300)
     consumer_groups         = optional(list(string), ["*"])
     exclude_consumer_groups = optional(list(string), [])
-    metrics_max_topics      = optional(number, 50)
+    metrics_max_topics      = optional(number, 0)
   })
   nullable = false
 
   validation {
-    condition     = fileexists(var.backup.package_path)
-    error_message = "backup.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+    condition     = length([for given in [var.backup.package_path, var.backup.package_s3, var.backup.image_uri] : given if given != null]) == 1
+    error_message = "backup needs one of package_path, package_s3 and image_uri, and only one."
+  }
+  validation {
+    condition     = try(var.backup.image_uri, null) == null ? true : can(regex("^[0-9]{12}[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^@:]+(:[^@]+)?@sha256:[0-9a-f]{64}$", var.backup.image_uri))
+    error_message = "backup.image_uri must be an image in ECR by its digest: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:… A tag alone can come to mean another program."
   }
   validation {
     condition     = var.backup.memory_mb >= 256 && var.backup.memory_mb <= 10240 && floor(var.backup.memory_mb) == var.backup.memory_mb
@@ -232,7 +240,9 @@ variable "schedule" {
 variable "restore" {
   description = <<-EOT
     The function that replays a backup into a topic; null makes none, and nothing here can write to Kafka.
-    - package_path: zip with the program as `bootstrap`, built for `architecture`.
+    - package_path: zip with the program as `bootstrap`, built for `architecture`. This, package_s3 or image_uri.
+    - package_s3: the same zip in a bucket of this region, as a version of an object.
+    - image_uri: container image in ECR of this region, by its digest, with the program as its entry point.
     - backup_topics: the topics in the bucket, written as `topics`; orders is its newest generation, orders@1 the first (BACKUP_TOPIC_NAME).
     - restore_topic: the topic to restore into; created from the backup when it does not exist. {topic} stands for the original's name, and several topics need it (RESTORE_TOPIC_NAME).
     - exclude_topics: topics that patterns of backup_topics do not take (RESTORE_EXCLUDE_TOPIC_NAMES).
@@ -243,9 +253,10 @@ variable "restore" {
     - from: only records of this time or later, by their own timestamps: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
     - until: only records of before this time, written the same way (RESTORE_UNTIL).
     - enabled: true runs it on its schedule; false leaves it to be invoked by hand.
+    - shards: 1 to 100. Each is a schedule and one invocation at a time; source partitions are spread over them.
     - expression: rate(…) of its schedule. Once all is restored, a run does nothing.
     - memory_mb: 256 to 10240.
-    - timeout_seconds: 30 to 900.
+    - timeout_seconds: 30 to 900, and no longer than the time between two starts.
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
     - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
@@ -258,7 +269,9 @@ variable "restore" {
     - skip_damaged: true goes on behind a damaged segment and records what was skipped (SKIP_DAMAGED).
   EOT
   type = object({
-    package_path       = string
+    package_path       = optional(string)
+    package_s3         = optional(object({ bucket = string, key = string, version = string }))
+    image_uri          = optional(string)
     backup_topics      = list(string)
     restore_topic      = string
     exclude_topics     = optional(list(string), [])
@@ -269,6 +282,7 @@ variable "restore" {
     from               = optional(string)
     until              = optional(string)
     enabled            = optional(bool, false)
+    shards             = optional(number, 1)
     expression         = optional(string, "rate(5 minutes)")
     memory_mb          = optional(number, 1769)
     timeout_seconds    = optional(number, 240)
@@ -286,8 +300,12 @@ variable "restore" {
   default = null
 
   validation {
-    condition     = var.restore == null ? true : fileexists(var.restore.package_path)
-    error_message = "restore.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+    condition     = var.restore == null ? true : length([for given in [var.restore.package_path, var.restore.package_s3, var.restore.image_uri] : given if given != null]) == 1
+    error_message = "restore needs one of package_path, package_s3 and image_uri, and only one."
+  }
+  validation {
+    condition     = try(var.restore.image_uri, null) == null ? true : can(regex("^[0-9]{12}[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^@:]+(:[^@]+)?@sha256:[0-9a-f]{64}$", var.restore.image_uri))
+    error_message = "restore.image_uri must be an image in ECR by its digest: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:… A tag alone can come to mean another program."
   }
   validation {
     condition = var.restore == null ? true : length(var.restore.backup_topics) > 0 && alltrue([
@@ -361,6 +379,16 @@ variable "restore" {
   validation {
     condition     = var.restore == null ? true : var.restore.timeout_seconds >= 30 && var.restore.timeout_seconds <= 900 && floor(var.restore.timeout_seconds) == var.restore.timeout_seconds
     error_message = "restore.timeout_seconds must be a whole number from 30 to 900."
+  }
+  validation {
+    condition = try(var.restore.timeout_seconds <= tonumber(regex("^rate\\(([0-9]+) ", var.restore.expression)[0]) * {
+      minute = 60, hour = 3600, day = 86400
+    }[regex(" (minute|hour|day)s?\\)$", var.restore.expression)[0]], true)
+    error_message = "restore.timeout_seconds must not be longer than the time between two starts of restore.expression: a shard would overtake itself, and be refused."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.shards >= 1 && var.restore.shards <= 100 && floor(var.restore.shards) == var.restore.shards
+    error_message = "restore.shards must be a whole number from 1 to 100."
   }
   validation {
     condition     = var.restore == null ? true : contains(["same", "random", "key"], var.restore.partition_strategy)

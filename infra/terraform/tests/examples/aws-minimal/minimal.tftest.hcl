@@ -69,15 +69,15 @@ run "nobody_to_tell" {
   }
 
   assert {
-    condition     = output.bucket != ""
-    error_message = "an address is not needed"
+    condition     = output.bucket != "" && module.kafka_backup.alarm_topic_arn == null
+    error_message = "an address is not needed, and without one no alarm is made that no one would hear"
   }
 }
 
 run "no_packages" {
   command = plan
   variables {
-    packages = "nowhere"
+    packages = "tests/package.zip"
   }
   expect_failures = [var.packages]
 }

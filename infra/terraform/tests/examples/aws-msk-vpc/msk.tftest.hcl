@@ -129,8 +129,38 @@ run "bad_ids" {
     alarm_topic_arn          = "oncall"
     shards                   = 0
     topics                   = []
-    packages                 = "nowhere"
+    packages                 = "tests/package.zip"
     region                   = "Frankfurt"
   }
   expect_failures = [var.vpc_id, var.broker_security_group_id, var.name, var.alarm_topic_arn, var.shards, var.topics, var.packages, var.region]
+}
+
+run "an_s3_endpoint_that_exists" {
+  variables {
+    s3_prefix_list_id = "pl-0123456789abcdef0"
+  }
+
+  assert {
+    condition     = module.kafka_backup.s3_endpoint_id == null
+    error_message = "no second gateway endpoint in the same route tables, which AWS would refuse"
+  }
+}
+
+run "pinned_to_a_zone" {
+  variables {
+    zone_id = "euc1-az2"
+  }
+
+  assert {
+    condition     = module.kafka_backup.environment["backup"].KAFKA_CLIENT_RACK == "euc1-az2" && anytrue([for filter in data.aws_subnets.private.filter : filter.name == "availability-zone-id" && contains(filter.values, "euc1-az2")])
+    error_message = "the subnets of the zone, and its brokers"
+  }
+}
+
+run "zone_by_its_name" {
+  command = plan
+  variables {
+    zone_id = "eu-central-1b"
+  }
+  expect_failures = [var.zone_id]
 }

@@ -5,12 +5,13 @@ provider "aws" {
 }
 
 variables {
-  name    = "kb"
-  topics  = ["orders"]
-  kafka   = { bootstrap_servers = "broker.example.com:9092", auth = "PLAINTEXT" }
-  backup  = { package_path = "tests/package.zip" }
-  restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
-  alarms  = { emails = ["oncall@example.com"], lag_records = 500000 }
+  dashboard = true
+  name      = "kb"
+  topics    = ["orders"]
+  kafka     = { bootstrap_servers = "broker.example.com:9092", auth = "PLAINTEXT" }
+  backup    = { package_path = "tests/package.zip", metrics_max_topics = 50 }
+  restore   = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
+  alarms    = { emails = ["oncall@example.com"], lag_records = 500000 }
 }
 
 run "alarms" {
@@ -85,14 +86,14 @@ run "topic" {
 
 run "dashboard" {
   assert {
-    condition = jsonencode(sort([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title])) == jsonencode([
+    condition = jsonencode(sort([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget.properties.title])) == jsonencode([
       "Age of the newest snapshot, seconds", "Age of what is safe, by shard, seconds", "Bytes backed up, by topic", "Duration of backup, milliseconds", "Duration of restore, milliseconds", "Failed events", "Gaps", "Held back by open transactions, by shard", "Partitions behind",
       "Records backed up, by topic", "Records waiting, by topic, in its largest shard", "Runs of backup", "Runs of restore", "Segments written",
     ])
     error_message = "widgets of the dashboard"
   }
   assert {
-    condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "SEARCH('{KafkaBackup,Function,Topic} MetricName=\\\"LagRecords\\\" Function=\\\"kb-backup\\\"', 'Maximum', 300)")
+    condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "SEARCH('{KafkaBackup,Function,Topic} MetricName=\\\"LagRecords\\\" Function=\\\"kb-backup\\\"', 'Maximum', 300)")
     error_message = "the lag by topic"
   }
 }
@@ -101,7 +102,7 @@ run "dashboard" {
 run "each_shard_has_its_own_alarms" {
   variables {
     schedule = { shards = 3 }
-    alarms   = { stale_minutes = 60, recovery_minutes = 15, snapshot_minutes = 20, held_records = 5 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 60, recovery_minutes = 15, snapshot_minutes = 20, held_records = 5 }
   }
 
   assert {
@@ -150,7 +151,7 @@ run "somebody_elses_topic" {
 run "daily_backup" {
   variables {
     schedule = { expression = "rate(1 day)" }
-    alarms   = { stale_minutes = 2880, lag_growing_minutes = 8640 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880, lag_growing_minutes = 8640 }
   }
 
   assert {
@@ -164,7 +165,7 @@ run "hourly_backup_and_weekly_restore" {
   variables {
     schedule = { expression = "rate(1 hour)" }
     restore  = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", expression = "rate(30 days)" }
-    alarms   = { stale_minutes = 120, lag_growing_minutes = 360, errors_in_a_row = 12 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 120, lag_growing_minutes = 360, errors_in_a_row = 12 }
   }
 
   assert {
@@ -177,7 +178,7 @@ run "runs_in_a_row_within_a_day_or_a_week" {
   variables {
     schedule = { expression = "rate(1 day)" }
     restore  = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", expression = "rate(59 minutes)" }
-    alarms   = { stale_minutes = 2880, lag_growing_minutes = 8640, errors_in_a_row = 12 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880, lag_growing_minutes = 8640, errors_in_a_row = 12 }
   }
 
   assert {
@@ -193,7 +194,7 @@ run "runs_in_a_row_within_a_day_or_a_week" {
 run "by_cron_each_bad_run_rings" {
   variables {
     schedule = { expression = "cron(0 3 * * ? *)" }
-    alarms   = { stale_minutes = 2880 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880 }
   }
 
   assert {
@@ -210,5 +211,129 @@ run "no_alarms" {
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_metric_alarm.lag_growing) == 0 && length(aws_sns_topic.alarms) == 0 && output.alarm_topic_arn == null
     error_message = "no alarms where none are wanted"
+  }
+}
+
+run "a_restore_that_stands_still" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.restored", id = "all", as_of = "latest", enabled = true }
+    alarms  = { emails = ["oncall@example.com"], restore_minutes = 120 }
+  }
+
+  assert {
+    condition = jsonencode({ for query in aws_cloudwatch_metric_alarm.restore_stands_still[0].metric_query : query.id => query.return_data ? query.expression : "${query.metric[0].metric_name} ${query.metric[0].stat} ${query.metric[0].period}" }) == jsonencode({
+      left   = "OffsetsLeft Minimum 1200"
+      stands = "IF(left > 0 AND DIFF(left) >= 0, 1, 0)"
+    })
+    error_message = "what is left does not become less"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.restore_stands_still[0].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.restore_stands_still[0].actions_enabled && aws_cloudwatch_metric_alarm.restore_stands_still[0].datapoints_to_alarm == 5
+    error_message = "a restore that says nothing stands still, too"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["restore-finished"].metric_name == "Finished" && aws_cloudwatch_metric_alarm.this["restore-finished"].alarm_actions == toset([output.alarm_topic_arn]) && length(aws_cloudwatch_metric_alarm.this["restore-finished"].ok_actions) == 0
+    error_message = "its end is told once"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "OffsetsLeft")
+    error_message = "what is left is on the dashboard"
+  }
+}
+
+run "a_restore_that_is_invoked_by_hand" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.restored", id = "all" }
+  }
+
+  assert {
+    condition     = !aws_cloudwatch_metric_alarm.restore_stands_still[0].actions_enabled
+    error_message = "nothing rings between two runs by hand"
+  }
+}
+
+run "a_restore_without_an_end" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored", enabled = true }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.restore_stands_still) == 0 && !contains(keys(aws_cloudwatch_metric_alarm.this), "restore-finished")
+    error_message = "it follows its backup, and reports nothing that is left"
+  }
+}
+
+run "alarms_that_no_one_hears_warn" {
+  command = plan
+  variables {
+    alarms = {}
+  }
+  expect_failures = [check.alarms_are_heard]
+}
+
+run "watching_costs_little_unless_asked_for" {
+  variables {
+    dashboard = false
+    backup    = { package_path = "tests/package.zip" }
+    restore   = null
+    alarms    = { emails = ["oncall@example.com"] }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_dashboard.this) == 0 && output.dashboard_name == null && output.environment["backup"].METRICS_MAX_TOPICS == "0"
+    error_message = "no dashboard and no metrics by topic"
+  }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.this) + length(aws_cloudwatch_metric_alarm.lag_growing) <= 10
+    error_message = "no more alarms than an account has free"
+  }
+}
+
+run "a_dashboard_without_topics" {
+  command = plan
+  variables {
+    backup = { package_path = "tests/package.zip" }
+  }
+
+  assert {
+    condition     = !strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "by topic")
+    error_message = "no widget for metrics that there are not"
+  }
+}
+
+run "each_alarm_links_to_its_paragraph" {
+  command = plan
+  variables {
+    schedule = { shards = 2 }
+    restore  = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.restored", id = "all" }
+    alarms   = { emails = ["oncall@example.com"], lag_records = 1, runbook_url = "https://wiki.example.com/runbook" }
+  }
+
+  assert {
+    condition = jsonencode({ for key, alarm in merge(aws_cloudwatch_metric_alarm.this, { lag-growing = aws_cloudwatch_metric_alarm.lag_growing[0], still = aws_cloudwatch_metric_alarm.restore_stands_still[0] }) : key => regex("https:.*$", alarm.alarm_description) }) == jsonencode({
+      backup-errors           = "https://wiki.example.com/runbook#backup-errors"
+      backup-gap              = "https://wiki.example.com/runbook#backup-gap"
+      backup-held             = "https://wiki.example.com/runbook#backup-held"
+      backup-lag              = "https://wiki.example.com/runbook#backup-lag"
+      backup-recovery-point-0 = "https://wiki.example.com/runbook#backup-recovery-point"
+      backup-recovery-point-1 = "https://wiki.example.com/runbook#backup-recovery-point"
+      backup-snapshot-age     = "https://wiki.example.com/runbook#backup-snapshot-age"
+      backup-stale-0          = "https://wiki.example.com/runbook#backup-stale"
+      backup-stale-1          = "https://wiki.example.com/runbook#backup-stale"
+      backup-throttles        = "https://wiki.example.com/runbook#backup-throttles"
+      failures                = "https://wiki.example.com/runbook#failures"
+      lag-growing             = "https://wiki.example.com/runbook#backup-lag-growing"
+      restore-errors          = "https://wiki.example.com/runbook#restore-errors"
+      restore-finished        = "https://wiki.example.com/runbook#restore-finished"
+      restore-throttles       = "https://wiki.example.com/runbook#restore-throttles"
+      still                   = "https://wiki.example.com/runbook#restore-stands-still"
+    })
+    error_message = "links: ${jsonencode([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_description])}"
+  }
+  assert {
+    condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), aws_cloudwatch_metric_alarm.lag_growing, aws_cloudwatch_metric_alarm.restore_stands_still) : length(alarm.alarm_description) <= 1024])
+    error_message = "CloudWatch takes 1024 characters"
   }
 }

@@ -5,6 +5,7 @@ provider "aws" {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   name   = "kb"
   topics = ["orders", "payments"]
   kafka = {
@@ -89,7 +90,7 @@ run "backup_alone" {
       NUMBER_OF_MESSAGE_PER_BACKUP_FILE = "100000"
       RETRY_UPLOAD_SECONDS              = "300"
       SNAPSHOT_SECONDS                  = "300"
-      METRICS_MAX_TOPICS                = "50"
+      METRICS_MAX_TOPICS                = "0"
       NUMBER_OF_KAFKA_THREADS           = "4"
       MAX_SEGMENTS_PER_INVOCATION       = "0"
       ISOLATION_LEVEL                   = "read_committed"
@@ -115,12 +116,12 @@ run "topics_by_pattern" {
 
 run "snapshots_and_metrics" {
   variables {
-    backup = { package_path = "tests/package.zip", snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"], metrics_max_topics = 0 }
+    backup = { package_path = "tests/package.zip", snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"], metrics_max_topics = 7 }
   }
 
   assert {
     condition = jsonencode({ for key, value in output.environment["backup"] : key => value if can(regex("SNAPSHOT|GROUPS|METRICS", key)) }) == jsonencode({
-      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", METRICS_MAX_TOPICS = "0", SNAPSHOT_SECONDS = "900"
+      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", METRICS_MAX_TOPICS = "7", SNAPSHOT_SECONDS = "900"
     })
     error_message = "snapshots of the backup: ${jsonencode(output.environment["backup"])}"
   }
@@ -346,4 +347,93 @@ run "user_name_and_password" {
     ])
     error_message = "environment: ${jsonencode(output.environment["backup"])}"
   }
+}
+
+run "a_restore_on_four_shards" {
+  variables {
+    restore = {
+      package_path    = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.restored", id = "all", as_of = "latest"
+      shards          = 4, enabled = true, expression = "rate(15 minutes)"
+      timeout_seconds = 900
+    }
+    alarms = { emails = ["oncall@example.com"], restore_minutes = 90 }
+  }
+
+  assert {
+    condition     = jsonencode([for schedule in aws_scheduler_schedule.restore : jsondecode(schedule.target[0].input)]) == jsonencode([for shard in range(4) : { shard = shard, of = 4 }])
+    error_message = "each shard has its share"
+  }
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.restore : schedule.state == "ENABLED" && schedule.schedule_expression == "rate(15 minutes)"]) && aws_lambda_function.this["restore"].reserved_concurrent_executions == 4
+    error_message = "each shard has a schedule, and room to run"
+  }
+  assert {
+    condition     = jsonencode(output.schedules) == jsonencode(["kb-backup-0", "kb-restore-0", "kb-restore-1", "kb-restore-2", "kb-restore-3"])
+    error_message = "schedules: ${jsonencode(output.schedules)}"
+  }
+}
+
+# One deployment restores a cluster: what is made does not grow with its topics.
+run "fifty_topics_are_tens_of_resources" {
+  variables {
+    restore = {
+      package_path   = "tests/package.zip", backup_topics = [for number in range(50) : "topic-${number}"], restore_topic = "{topic}.restored"
+      exclude_topics = ["topic-49"], id = "fifty", as_of = "latest", finish = ["all"], shards = 4
+    }
+    msk_topic_patterns = ["*"]
+  }
+
+  assert {
+    condition = sum([for made in [
+      aws_lambda_function.this, aws_lambda_function_event_invoke_config.this, aws_cloudwatch_log_group.this, aws_iam_role.function, aws_iam_role_policy.function,
+      aws_scheduler_schedule.backup, aws_scheduler_schedule.restore, aws_cloudwatch_metric_alarm.this, aws_cloudwatch_metric_alarm.lag_growing,
+      aws_cloudwatch_metric_alarm.restore_stands_still, aws_sns_topic.alarms, aws_sns_topic_policy.alarms, aws_sns_topic_subscription.email,
+    ] : length(made)]) < 40
+    error_message = "tens of resources"
+  }
+  assert {
+    condition     = length(split(",", output.environment["restore"].BACKUP_TOPIC_NAME)) == 50 && output.environment["restore"].RESTORE_EXCLUDE_TOPIC_NAMES == "topic-49" && output.environment["restore"].RESTORE_FINISH == "all"
+    error_message = "selection, moment and finish are variables: ${jsonencode(output.environment["restore"])}"
+  }
+}
+
+run "a_package_in_a_bucket" {
+  command = plan
+  variables {
+    backup = { package_s3 = { bucket = "artifacts", key = "backup-batch-arm64.zip", version = "3sL4kqtJlcpXroDTDmJ" } }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["backup"].s3_bucket == "artifacts" && aws_lambda_function.this["backup"].s3_key == "backup-batch-arm64.zip" && aws_lambda_function.this["backup"].s3_object_version == "3sL4kqtJlcpXroDTDmJ" && aws_lambda_function.this["backup"].filename == null
+    error_message = "the package comes from the bucket, in this version"
+  }
+}
+
+run "an_image" {
+  command = plan
+  variables {
+    backup = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup@sha256:${join("", [for n in range(8) : "0123abcd"])}" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this["backup"].package_type == "Image" && aws_lambda_function.this["backup"].image_uri == var.backup.image_uri && aws_lambda_function.this["backup"].runtime == null && aws_lambda_function.this["backup"].handler == null
+    error_message = "an image brings its own runtime"
+  }
+}
+
+run "a_package_that_is_not_there" {
+  command = plan
+  variables {
+    backup = { package_path = "tests/nothing.zip" }
+  }
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "an_image_that_is_signed" {
+  command = plan
+  variables {
+    backup                  = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup@sha256:${join("", [for n in range(8) : "0123abcd"])}" }
+    code_signing_config_arn = "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0f6c334abcdea4d8b"
+  }
+  expect_failures = [aws_lambda_function.this]
 }

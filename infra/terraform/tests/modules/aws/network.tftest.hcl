@@ -18,6 +18,7 @@ override_data {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   name   = "kb"
   topics = ["orders"]
   kafka = {
@@ -167,5 +168,20 @@ run "no_way_to_another_cluster_without_a_restore" {
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.restore_brokers) == 0 && length(aws_vpc_security_group_ingress_rule.restore_brokers) == 0
     error_message = "nothing leads to a cluster that nothing is restored into"
+  }
+}
+
+run "one_zone" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders.restored" }
+    network = {
+      vpc_id            = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"], zone_id = "use1-az1", broker_cidrs = ["10.0.0.0/16"]
+      s3_prefix_list_id = "pl-0123456789abcdef0", secrets_endpoint = false
+    }
+  }
+
+  assert {
+    condition     = output.environment["backup"].KAFKA_CLIENT_RACK == "use1-az1" && !contains(keys(output.environment["restore"]), "KAFKA_CLIENT_RACK")
+    error_message = "the backup reads in its zone; a restore writes to leaders, wherever they are"
   }
 }

@@ -7,6 +7,7 @@ mock_provider "aws" {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   topics = ["orders"]
   kafka  = { bootstrap_servers = "broker.example.com:9092", auth = "TLS" }
   backup = { package_path = "tests/package.zip" }
@@ -212,7 +213,7 @@ run "package_that_is_not_there" {
   variables {
     backup = { package_path = "tests/nothing.zip" }
   }
-  expect_failures = [var.backup]
+  expect_failures = [aws_lambda_function.this]
 }
 
 run "too_little_memory" {
@@ -324,7 +325,7 @@ run "restore_package_that_is_not_there" {
   variables {
     restore = { package_path = "tests/nothing.zip", backup_topics = ["orders"], restore_topic = "copy" }
   }
-  expect_failures = [var.restore]
+  expect_failures = [aws_lambda_function.this]
 }
 
 run "restore_of_a_path" {
@@ -634,7 +635,7 @@ run "expiry_before_transition" {
 run "expiry_before_the_lock" {
   command = plan
   variables {
-    bucket = { expire_days = 7 }
+    bucket = { lock_days = 30, expire_days = 7 }
   }
   expect_failures = [var.bucket]
 }
@@ -1398,4 +1399,148 @@ run "configs_of_another_partitioning" {
   variables {
     restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", id = "drill", as_of = "latest", partition_strategy = "key", until = "2026-11-27T14:00:00Z", finish = ["configs", "acls"] }
   }
+}
+
+run "no_key_at_all" {
+  command = plan
+  variables {
+    make_kms_key = false
+  }
+  expect_failures = [var.make_kms_key]
+}
+
+run "old_key_by_alias" {
+  command = plan
+  variables {
+    old_kms_key_arns = ["arn:aws:kms:eu-central-1:123456789012:alias/mine"]
+  }
+  expect_failures = [var.old_kms_key_arns]
+}
+
+run "break_glass_of_every_role" {
+  command = plan
+  variables {
+    break_glass_role_arns = ["arn:aws:iam::123456789012:role/*"]
+  }
+  expect_failures = [var.break_glass_role_arns]
+}
+
+run "compliance_without_days" {
+  command = plan
+  variables {
+    bucket = { lock_mode = "COMPLIANCE" }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "snapshots_that_expire_before_ten_years_of_lock" {
+  command = plan
+  variables {
+    bucket = { snapshot_expire_days = 400 }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "restore_longer_than_its_interval" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", timeout_seconds = 900 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_as_long_as_its_interval" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", timeout_seconds = 900, expression = "rate(15 minutes)" }
+  }
+}
+
+run "restore_on_no_shard" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", shards = 0 }
+  }
+  expect_failures = [var.restore]
+}
+
+run "standing_still_not_a_multiple" {
+  command = plan
+  variables {
+    alarms = { restore_minutes = 31 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "standing_still_faster_than_runs" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "{topic}.copy", id = "all", expression = "rate(15 minutes)" }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "no_package" {
+  command = plan
+  variables {
+    backup = {}
+  }
+  expect_failures = [var.backup]
+}
+
+run "two_packages" {
+  command = plan
+  variables {
+    backup = { package_path = "tests/package.zip", package_s3 = { bucket = "artifacts", key = "backup.zip", version = "1" } }
+  }
+  expect_failures = [var.backup]
+}
+
+run "image_by_a_tag" {
+  command = plan
+  variables {
+    backup = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup:1.0" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "restore_of_two_packages" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", package_s3 = { bucket = "artifacts", key = "restore.zip", version = "1" }, backup_topics = ["orders"], restore_topic = "copy" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_image_by_a_tag" {
+  command = plan
+  variables {
+    restore = { image_uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/kafka-backup:1.0", backup_topics = ["orders"], restore_topic = "copy" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "zone_by_its_name" {
+  command = plan
+  variables {
+    network = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"], zone_id = "us-east-1a", broker_cidrs = ["10.0.0.0/16"], s3_prefix_list_id = "pl-0123456789abcdef0" }
+  }
+  expect_failures = [var.network]
+}
+
+run "zone_and_rack" {
+  command = plan
+  variables {
+    kafka   = { bootstrap_servers = "broker.example.com:9092", auth = "TLS", properties = { "client.rack" = "use1-az1" } }
+    network = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"], zone_id = "use1-az2", broker_cidrs = ["10.0.0.0/16"], s3_prefix_list_id = "pl-0123456789abcdef0" }
+  }
+  expect_failures = [var.network]
+}
+
+run "runbook_with_an_anchor" {
+  command = plan
+  variables {
+    alarms = { runbook_url = "https://wiki.example.com/runbook#top" }
+  }
+  expect_failures = [var.alarms]
 }

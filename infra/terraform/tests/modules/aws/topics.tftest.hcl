@@ -7,6 +7,7 @@ mock_provider "aws" {
 }
 
 variables {
+  alarms = { emails = ["oncall@example.com"] }
   topics = ["orders", "payments"]
   kafka  = { bootstrap_servers = "broker.example.com:9092", auth = "TLS" }
   backup = { package_path = "tests/package.zip" }

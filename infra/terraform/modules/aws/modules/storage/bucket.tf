@@ -1,28 +1,49 @@
 locals {
-  bucket_name    = coalesce(var.bucket.name, "${var.name}-${local.account}-${local.region}")
-  bucket_arn     = "arn:${local.partition}:s3:::${local.bucket_name}"
-  bucket_key_arn = var.bucket.kms_key_arn == null ? local.key_arn : var.bucket.kms_key_arn
-  prefix         = var.bucket.prefix == "" ? "" : "${var.bucket.prefix}/"
-  made_bucket    = var.bucket.create ? 1 : 0
+  account    = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  dns_suffix = data.aws_partition.current.dns_suffix
+  region     = data.aws_region.current.region
 
-  readable_classes = ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"]
+  bucket_name = coalesce(var.bucket_name, "${var.name}-${local.account}-${local.region}")
+  bucket_arn  = "arn:${local.partition}:s3:::${local.bucket_name}"
+  prefix      = var.prefix == "" ? "" : "${var.prefix}/"
+  made_bucket = var.make_bucket ? 1 : 0
 
-  # A partition's folder begins with a digit, topic.json beside the folders does not: it must outlive the segments.
-  expiring_prefixes = var.bucket.expire_days == null ? [] : [
-    for pair in setproduct(local.topic_names, range(10)) : "${local.prefix}${pair[0]}/${pair[1]}"
+  # From the writing of an object. What is kept permanently is locked for ten years.
+  kept_days = coalesce(var.expire_days, 3650)
+  lock_days = coalesce(var.lock_days, local.kept_days)
+
+  # A partition's folder begins with a digit, topic.json next to the folders does not: it must outlive the segments.
+  expiring_prefixes = var.expire_days == null ? [] : [
+    for pair in setproduct(var.topics, range(10)) : "${local.prefix}${pair[0]}/${pair[1]}"
   ]
 }
 
+check "lock_lasts_as_long_as_the_backup" {
+  assert {
+    condition     = !var.make_bucket || var.lock_mode == "NONE" || local.lock_days >= local.kept_days
+    error_message = "lock_days = ${local.lock_days} counts from the writing of a segment, which is kept ${var.expire_days == null ? "permanently" : "for ${local.kept_days} days"}: older segments can be deleted by anyone who may delete versions. Leave lock_days out, or raise it."
+  }
+}
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+# Destroying it, or replacing it by one of another name, loses every backup: Terraform refuses both.
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:the access log needs a bucket of its own, var.bucket.access_log; CloudTrail data events say the same and more
+  #checkov:skip=CKV_AWS_18:the access log needs a bucket of its own, var.access_log_bucket; CloudTrail data events say the same and more
   #checkov:skip=CKV_AWS_144:a copy in another region doubles the bill: the owner decides, and adds a replication configuration to the bucket of the output
   #checkov:skip=CKV2_AWS_62:nothing waits for new segments
   count = local.made_bucket
 
   bucket              = local.bucket_name
-  object_lock_enabled = var.bucket.lock_mode != "NONE"
-  force_destroy       = var.bucket.force_destroy
-  tags                = local.tags
+  object_lock_enabled = var.lock_mode != "NONE"
+  tags                = var.tags
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
@@ -66,13 +87,13 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_object_lock_configuration" "this" {
-  count = var.bucket.lock_mode == "NONE" ? 0 : local.made_bucket
+  count = var.lock_mode == "NONE" ? 0 : local.made_bucket
 
   bucket = aws_s3_bucket_versioning.this[0].bucket
   rule {
     default_retention {
-      mode = var.bucket.lock_mode
-      days = var.bucket.lock_days
+      mode = var.lock_mode
+      days = local.lock_days
     }
   }
 }
@@ -86,16 +107,16 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
     bucket_key_enabled = true
     apply_server_side_encryption_by_default {
       sse_algorithm     = "aws:kms"
-      kms_master_key_id = local.bucket_key_arn
+      kms_master_key_id = local.object_key_arn
     }
   }
 }
 
 resource "aws_s3_bucket_logging" "this" {
-  count = var.bucket.access_log == null ? 0 : local.made_bucket
+  count = var.access_log_bucket == null ? 0 : local.made_bucket
 
   bucket        = aws_s3_bucket.this[0].id
-  target_bucket = var.bucket.access_log.bucket
+  target_bucket = var.access_log_bucket
   target_prefix = "${local.bucket_name}/"
 }
 
@@ -115,16 +136,16 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       days_after_initiation = 7
     }
     noncurrent_version_expiration {
-      noncurrent_days = var.bucket.noncurrent_expire_days
+      noncurrent_days = var.noncurrent_expire_days
     }
     expiration {
       expired_object_delete_marker = true
     }
     dynamic "transition" {
-      for_each = var.bucket.transition_days == null ? [] : [var.bucket.transition_days]
+      for_each = var.transition_days == null ? [] : [var.transition_days]
       content {
         days          = transition.value
-        storage_class = var.bucket.transition_class
+        storage_class = var.transition_class
       }
     }
   }
@@ -138,14 +159,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
         prefix = rule.value
       }
       expiration {
-        days = var.bucket.expire_days
+        days = var.expire_days
       }
     }
   }
 
   # By age alone: S3 cannot keep one a day (docs/decisions/0006-snapshots-expire-by-age-or-not-at-all.md).
   dynamic "rule" {
-    for_each = var.bucket.snapshot_expire_days == null ? [] : [var.bucket.snapshot_expire_days]
+    for_each = var.snapshot_expire_days == null ? [] : [var.snapshot_expire_days]
     content {
       id     = "expire-snapshots"
       status = "Enabled"
@@ -163,6 +184,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 data "aws_iam_policy_document" "bucket" {
+  source_policy_documents = length(local.others) == 0 ? [] : [data.aws_iam_policy_document.others_bucket.json]
+
   statement {
     sid       = "DenyPlainHttp"
     effect    = "Deny"

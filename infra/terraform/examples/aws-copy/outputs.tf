@@ -1,0 +1,14 @@
+output "bucket" {
+  description = "The copy, in its own account and region."
+  value       = module.copy.bucket_name
+}
+
+output "kms_key_arn" {
+  description = "The key of the copy."
+  value       = module.copy.kms_key_arn
+}
+
+output "restore_function" {
+  description = "Name of the function that restores from the copy; null without a restore."
+  value       = one(module.restore[*].functions["restore"].name)
+}

@@ -1,0 +1,14 @@
+output "bucket" {
+  description = "The bucket that holds the backups, in the vault's account."
+  value       = module.vault.bucket_name
+}
+
+output "kms_key_arn" {
+  description = "The key of the backups, in the vault's account."
+  value       = module.vault.kms_key_arn
+}
+
+output "functions" {
+  description = "The functions: name, ARN, role ARN, log group."
+  value       = module.kafka_backup.functions
+}

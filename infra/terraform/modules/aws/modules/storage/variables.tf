@@ -1,0 +1,224 @@
+variable "name" {
+  description = "Name of the deployment: of the key's alias, and stands before the default name of the bucket."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}[a-z0-9]$", var.name))
+    error_message = "name must be 2 to 32 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that is made."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "bucket_name" {
+  description = "Name of the bucket. Default: NAME-ACCOUNT-REGION."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.bucket_name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket_name))
+    error_message = "bucket_name must be 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+}
+
+variable "make_bucket" {
+  description = "false: the bucket is there already, and stays its owner's."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "prefix" {
+  description = "Path before all names, without a slash at either end."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = !startswith(var.prefix, "/") && !endswith(var.prefix, "/")
+    error_message = "prefix must not have a slash at either end."
+  }
+}
+
+variable "topics" {
+  description = "Names of topics whose segments expire after expire_days."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = var.expire_days == null || length(var.topics) > 0 && length(var.topics) <= 90
+    error_message = "expire_days takes ten of a bucket's 1000 lifecycle rules for each topic: name 1 to 90 topics."
+  }
+}
+
+variable "object_kms_key_arn" {
+  description = "Key of new objects. Default: the key that is made."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.object_kms_key_arn == null || can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.object_kms_key_arn))
+    error_message = "object_kms_key_arn must be the ARN of a key, not of an alias."
+  }
+}
+
+variable "make_key" {
+  description = "Whether a key is made. It stays when object_kms_key_arn names another: objects may be encrypted with it."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = var.make_key || var.object_kms_key_arn != null
+    error_message = "make_key = false needs object_kms_key_arn."
+  }
+}
+
+variable "break_glass_role_arns" {
+  description = "Roles that alone may disable the key or schedule its deletion. Default: no one."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.break_glass_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
+    error_message = "break_glass_role_arns must hold ARNs of roles, without * and ?."
+  }
+}
+
+variable "log_group_arns" {
+  description = "Log groups of CloudWatch Logs that are encrypted with the key."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.log_group_arns : can(regex("^arn:[^:]+:logs:", arn))])
+    error_message = "log_group_arns must hold ARNs of log groups."
+  }
+}
+
+variable "lock_mode" {
+  description = "GOVERNANCE; COMPLIANCE, which no one can lift, not even the root user; or NONE. It cannot be changed from or to NONE: Terraform refuses to replace the bucket."
+  type        = string
+  default     = "GOVERNANCE"
+  nullable    = false
+
+  validation {
+    condition     = contains(["GOVERNANCE", "COMPLIANCE", "NONE"], var.lock_mode)
+    error_message = "lock_mode must be GOVERNANCE, COMPLIANCE or NONE."
+  }
+}
+
+variable "lock_days" {
+  description = "For how many days from its writing no version of an object can be deleted. Default: expire_days, and ten years where segments never expire. A segment is written once, so with fewer days older segments are unprotected."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.lock_days == null ? true : var.lock_days >= 1 && var.lock_days <= 36500 && floor(var.lock_days) == var.lock_days
+    error_message = "lock_days must be a whole number from 1 to 36500."
+  }
+  validation {
+    condition     = var.lock_days != null || var.expire_days != null || var.lock_mode != "COMPLIANCE" || !var.make_bucket
+    error_message = "lock_days is needed with lock_mode COMPLIANCE where segments never expire: no one can take it back, so it has no default."
+  }
+}
+
+variable "transition_days" {
+  description = "Days until objects move to transition_class. Default: never."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.transition_days == null ? true : var.transition_days >= 1
+    error_message = "transition_days must be 1 or more."
+  }
+}
+
+variable "transition_class" {
+  description = "GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING."
+  type        = string
+  default     = "GLACIER_IR"
+  nullable    = false
+
+  validation {
+    condition     = contains(["GLACIER_IR", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"], var.transition_class)
+    error_message = "transition_class must be GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING: a restore cannot wait for others."
+  }
+}
+
+variable "expire_days" {
+  description = "Days until segments of `topics` are deleted. Default: never."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.expire_days == null ? true : var.expire_days >= 1
+    error_message = "expire_days must be 1 or more."
+  }
+}
+
+variable "snapshot_expire_days" {
+  description = "Days until snapshots of the cluster are deleted. Default: never."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.snapshot_expire_days == null ? true : var.snapshot_expire_days >= 7
+    error_message = "snapshot_expire_days must be 7 or more."
+  }
+}
+
+variable "noncurrent_expire_days" {
+  description = "Days that overwritten and deleted versions stay."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.noncurrent_expire_days >= 1
+    error_message = "noncurrent_expire_days must be 1 or more."
+  }
+}
+
+variable "access_log_bucket" {
+  description = "Bucket that gets the access log. Default: no log."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.access_log_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.access_log_bucket))
+    error_message = "access_log_bucket must be the name of a bucket."
+  }
+}
+
+variable "client_role_arns" {
+  description = "Roles of other accounts that may read and write the bucket: those of a backup and a restore. They need not exist yet."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.client_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
+    error_message = "client_role_arns must hold ARNs of roles, without * and ?."
+  }
+}
+
+variable "replication_role_arn" {
+  description = "Role of another account with which S3 replicates objects into the bucket. It may add objects, and delete none. Default: none may."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.replication_role_arn == null || can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", var.replication_role_arn))
+    error_message = "replication_role_arn must be the ARN of a role, without * and ?."
+  }
+}
