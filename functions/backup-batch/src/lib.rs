@@ -166,6 +166,17 @@ impl Backup {
     /// # Errors
     /// What concerns all partitions: Kafka cannot be reached, no topic exists.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<BackupReport> {
+        let before = self.store.throttling();
+        let mut report = self.work(invocation).await;
+        let throttling = self.store.throttling().since(before);
+        throttling.log();
+        if let Ok(report) = &mut report {
+            report.throttling = throttling;
+        }
+        report
+    }
+
+    async fn work(&self, invocation: &Invocation) -> Result<BackupReport> {
         let started = self.clock.now();
         let mut plan = self.plan(invocation, started).await?;
         let empty = std::mem::take(&mut plan.empty);

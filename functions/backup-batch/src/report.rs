@@ -8,6 +8,7 @@ use kafka::{OffsetRange, TopicPartition};
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
+use store::Throttling;
 
 use crate::publish::Stored;
 
@@ -41,6 +42,9 @@ pub struct BackupReport {
     /// The snapshot of the cluster that this invocation stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// How the bucket's service slowed requests down.
+    #[serde(skip_serializing_if = "Throttling::is_none")]
+    pub throttling: Throttling,
     /// Each partition that this invocation was to look after.
     pub partitions: Vec<PartitionReport>,
     /// What concerns whole topics.

@@ -238,6 +238,17 @@ impl Restore {
     /// # Errors
     /// What concerns all of it: there is no such backup, the target cannot take it, Kafka or the bucket cannot be reached.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
+        let before = self.store.throttling();
+        let mut report = self.work(invocation).await;
+        let throttling = self.store.throttling().since(before);
+        throttling.log();
+        if let Ok(report) = &mut report {
+            report.throttling = throttling;
+        }
+        report
+    }
+
+    async fn work(&self, invocation: &Invocation) -> Result<RestoreReport> {
         let started = self.clock.now();
         let cluster = self.cluster.cluster().await?;
         self.name(&cluster);
