@@ -45,6 +45,9 @@ pub struct BackupReport {
     /// How the bucket's service slowed requests down.
     #[serde(skip_serializing_if = "Throttling::is_none")]
     pub throttling: Throttling,
+    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, all together.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub rate_limited_ms: u64,
     /// Each partition that this invocation was to look after.
     pub partitions: Vec<PartitionReport>,
     /// What concerns whole topics.
@@ -103,7 +106,7 @@ pub struct PartitionReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
     /// Segments that another invocation had written already.
-    #[serde(skip_serializing_if = "is_none_adopted")]
+    #[serde(skip_serializing_if = "is_nothing")]
     pub adopted: u64,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +122,7 @@ fn is_zero(number: &i64) -> bool {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-fn is_none_adopted(number: &u64) -> bool {
+fn is_nothing(number: &u64) -> bool {
     *number == 0
 }
 

@@ -55,6 +55,9 @@ pub struct RestoreReport {
     /// How the bucket's service slowed requests down.
     #[serde(skip_serializing_if = "Throttling::is_none")]
     pub throttling: Throttling,
+    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, all together.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rate_limited_ms: u64,
     /// Each topic.
     pub topics: Vec<TopicReport>,
     /// What the reader should know.
