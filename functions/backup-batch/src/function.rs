@@ -7,7 +7,7 @@ use archive::catalog::GapReason;
 use archive::{Error, Result};
 use async_trait::async_trait;
 use config::{BackupSettings, ConfigError, Raw};
-use host::{Budget, Event, Function, Limits, Outcome};
+use host::{Budget, Event, Function, Limits, Outcome, RateLimit};
 use kafka::RdKafkaSource;
 use kernel::{Deadline, clock};
 use telemetry::{TopicMetrics, WorkMetrics};
@@ -34,7 +34,10 @@ impl Function for Backup {
         let store = store::open(&settings.store, deadline).await?;
         settings.kafka.login.prepare().await?;
         let budget = Budget::unlimited(Some(memory)).without(compressors.tables);
+        // What a broker sends comes packed, so it may be more than is kept ready.
+        let ahead = RateLimit::new(settings.bytes_per_second).read_ahead(settings.threads);
         let (queue, response) = (budget.queue_bytes(settings.threads), budget.response_bytes(settings.threads));
+        let (queue, response) = (queue.min(ahead), response.min(ahead.saturating_mul(128)));
         let source = RdKafkaSource::connect(&settings.kafka, &settings.group, settings.isolation, queue)?;
         let source = Arc::new(source.unpacking(response).until(deadline));
         let backup = Self::new(source.clone(), store, settings, clock::system()).with_snapshots_of(source);
@@ -64,6 +67,7 @@ fn outcome(report: &BackupReport, most_topics: usize) -> Result<Outcome> {
             most_topics: Some(most_topics),
             recovery_point_seconds: report.recovery_point_seconds,
             snapshot_age_seconds: report.snapshot_age_seconds,
+            throttled: Some(report.throttling.answers).filter(|answers| *answers > 0),
             left: None,
         },
     })
@@ -123,6 +127,7 @@ mod tests {
         let failed = PartitionReport { error: Some("away".into()), retryable: Some(true), ..partition("payments", 0) };
         let mut report = report(vec![partition("orders", 0), behind, failed], vec![]);
         (report.recovery_point_seconds, report.snapshot_age_seconds) = (Some(41), Some(7));
+        report.throttling.answers = 3;
         let outcome = outcome(&report, 50).unwrap();
         assert_eq!((outcome.errors, outcome.retryable), (vec!["payments/0: away".to_owned()], true));
         let orders = TopicMetrics {
@@ -139,6 +144,7 @@ mod tests {
         };
         assert_eq!(outcome.metrics.topics[0], orders);
         assert_eq!((outcome.metrics.recovery_point_seconds, outcome.metrics.snapshot_age_seconds), (Some(41), Some(7)));
+        assert_eq!(outcome.metrics.throttled, Some(3));
         assert_eq!((outcome.metrics.topics[1].topic.as_str(), outcome.metrics.topics[1].errors), ("payments", 1));
     }
 
@@ -147,7 +153,8 @@ mod tests {
         let failed = |retryable| PartitionReport { error: Some("bad".into()), retryable, ..PartitionReport::default() };
         for other in [Some(false), None] {
             let report = report(vec![failed(Some(true)), failed(other)], vec![]);
-            assert!(!outcome(&report, 50).unwrap().retryable);
+            let outcome = outcome(&report, 50).unwrap();
+            assert_eq!((outcome.retryable, outcome.metrics.throttled), (false, None));
         }
         let report = report(vec![], vec!["topic \"orders\" does not exist".into()]);
         assert!(!outcome(&report, 50).unwrap().retryable);

@@ -8,7 +8,7 @@
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
 //!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
 //! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
-//!    says when it has to end so that the upload is done in time, `compressors.rs` how much memory compression takes.
+//!    says when it has to end so that the upload is done in time, `compressors.rs` how much memory compression takes. It keeps to BYTES_PER_SECOND (`host::RateLimit`).
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts.
 //! 6. `recovery_point.rs`: how old what is safe is. `report.rs`: what became of each partition.
@@ -44,7 +44,7 @@ use archive::segment::Lanes;
 use compressors::Compressors;
 use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
-use host::{Budget, Event, processors, work_together};
+use host::{Budget, Event, RateLimit, processors, work_together};
 use kafka::{ClusterAdministration, SourceCluster, TopicPartition};
 use kernel::clock::Clock;
 use kernel::lock;
@@ -78,6 +78,8 @@ pub struct Backup {
     seen: Arc<Mutex<Seen>>,
     /// How fast the bucket takes segments.
     uploads: Uploads,
+    /// BYTES_PER_SECOND.
+    rate: RateLimit,
     /// What snapshots are read from; `None`: none are taken.
     administration: Option<Arc<dyn ClusterAdministration>>,
     /// The snapshots that are known to be there.
@@ -123,6 +125,7 @@ impl Backup {
         let store_id = archive::catalog::bucket_id(store.as_ref());
         let memory = settings.memory_limit.unwrap_or(Budget::DEFAULT_MEMORY);
         let compressors = Compressors::fitting(&settings, processors(), memory);
+        let rate = RateLimit::new(settings.bytes_per_second);
         Self {
             source,
             store,
@@ -133,6 +136,7 @@ impl Backup {
             lanes: Lanes::default(),
             seen: Arc::default(),
             uploads: Uploads::default(),
+            rate,
             administration: None,
             taken: Arc::default(),
             recovery_points: Arc::default(),
@@ -166,6 +170,19 @@ impl Backup {
     /// # Errors
     /// What concerns all partitions: Kafka cannot be reached, no topic exists.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<BackupReport> {
+        let (before, waited) = (self.store.throttling(), self.rate.waited_ms());
+        let mut report = self.work(invocation).await;
+        let throttling = self.store.throttling().since(before);
+        throttling.log();
+        if let Ok(report) = &mut report {
+            report.throttling = throttling;
+            report.rate_limited_ms = self.rate.waited_ms() - waited;
+            report.notes.extend(self.rate.note(waited, report.duration_ms));
+        }
+        report
+    }
+
+    async fn work(&self, invocation: &Invocation) -> Result<BackupReport> {
         let started = self.clock.now();
         let mut plan = self.plan(invocation, started).await?;
         let empty = std::mem::take(&mut plan.empty);

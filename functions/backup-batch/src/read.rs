@@ -161,18 +161,18 @@ impl Run {
         let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
         let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors.each, backup.lanes.clone());
         let mut reader = self.reader(partition, from, turn).await?;
-        let mut moved = (reader.position(), backup.clock.now());
+        let (mut moved, mut paced) = ((reader.position(), backup.clock.now()), backup.rate.thread());
         let ended = loop {
             let mut failed = None;
             let room = held_limit.saturating_sub(*before.borrow());
-            if writer.held_bytes() < room {
+            if writer.held_bytes() < room && paced.left().is_zero() {
                 reader.drain(&mut |record| {
                     if let Err(error) = writer.append(record) {
                         failed = Some((record.offset, error));
                         return ControlFlow::Break(());
                     }
                     let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
-                    if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    if paced.add(record.size()) || stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
             }
             match failed {
@@ -200,7 +200,7 @@ impl Run {
                 }
                 break Ended::Full;
             }
-            if wait_for_room(&mut writer, room, before).await {
+            if wait_for_room(&mut writer, room, before).await || paced.wait(WAIT).await {
                 moved.1 = backup.clock.now();
                 continue;
             }

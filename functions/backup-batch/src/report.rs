@@ -8,6 +8,7 @@ use kafka::{OffsetRange, TopicPartition};
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
+use store::Throttling;
 
 use crate::publish::Stored;
 
@@ -41,6 +42,12 @@ pub struct BackupReport {
     /// The snapshot of the cluster that this invocation stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// How the bucket's service slowed requests down.
+    #[serde(skip_serializing_if = "Throttling::is_none")]
+    pub throttling: Throttling,
+    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, all together.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub rate_limited_ms: u64,
     /// Each partition that this invocation was to look after.
     pub partitions: Vec<PartitionReport>,
     /// What concerns whole topics.
@@ -99,7 +106,7 @@ pub struct PartitionReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
     /// Segments that another invocation had written already.
-    #[serde(skip_serializing_if = "is_none_adopted")]
+    #[serde(skip_serializing_if = "is_nothing")]
     pub adopted: u64,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +122,7 @@ fn is_zero(number: &i64) -> bool {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-fn is_none_adopted(number: &u64) -> bool {
+fn is_nothing(number: &u64) -> bool {
     *number == 0
 }
 

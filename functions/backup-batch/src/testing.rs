@@ -112,6 +112,7 @@ impl Fake {
             retry_upload: Duration::from_secs(60),
             threads: 1,
             max_segments: None,
+            bytes_per_second: None,
             memory_limit: None,
             time_budget: None,
             isolation: Isolation::ReadCommitted,

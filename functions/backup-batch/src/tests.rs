@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use archive::catalog::{BackupCommit, Doubt, GapReason};
 use config::BackupSettings;
-use host::Budget;
+use host::{Budget, RateLimit};
 use store::{ObjectStore, StoreErrorKind};
 
-use crate::Invocation;
 use crate::compressors::Compressors;
 use crate::testing::Fake;
+use crate::{Backup, Invocation};
 
 #[tokio::test]
 async fn plan_waits_for_a_full_segment_or_for_the_pause() {
@@ -319,4 +319,19 @@ async fn publish_never_commits_back() {
     assert_eq!(fake.log().commit.as_ref().unwrap().next, after.next);
     let read = BackupCommit::read(&after, &archive::catalog::bucket_id(fake.bucket.as_ref()), &Default::default()).unwrap();
     assert_eq!((read.segment, read.next, read.folder.as_str()), (10, 20, "orders"));
+}
+
+/// Over ten segments: what one of them has read, the next one waits for.
+#[tokio::test(start_paused = true)]
+async fn reading_keeps_to_bytes_per_second_and_the_report_says_so() {
+    let fake = Fake::default();
+    fake.log().size = 1_000;
+    fake.write(100);
+    let start = tokio::time::Instant::now();
+    let backup = Backup { rate: RateLimit::new(Some(10_000)), ..fake.backup() };
+    let report = backup.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!((report.records, report.segments, report.succeeded), (100, 10, true), "{report:?}");
+    assert!((9.0..11.0).contains(&seconds), "{seconds} s");
+    assert!(report.rate_limited_ms >= 9_000 && report.notes.iter().any(|note| note.contains("BYTES_PER_SECOND (10000)")), "{report:?}");
 }

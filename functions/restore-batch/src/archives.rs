@@ -123,12 +123,13 @@ impl PartitionRestore<'_> {
             self.write(partition, &record).await?;
             line += 1;
             let spent = topic.shared.is_spent();
-            if self.open.is_full(self.pace, topic.restore.clock.now()) || spent {
+            if self.open.is_full(self.pace, topic.restore.clock.now()) || self.would_outlast() || spent {
                 self.commit_lines(&archive.name, line, false).await?;
             }
             if spent || self.is_overtaken {
                 return Ok(());
             }
+            self.keep_to_rate().await;
         }
         self.open.finished.push(location);
         self.commit_lines(&archive.name, line, true).await

@@ -99,7 +99,13 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
         errors,
         retryable,
-        metrics: WorkMetrics { topics, most_topics: Some(MOST_TOPICS), left, ..WorkMetrics::default() },
+        metrics: WorkMetrics {
+            topics,
+            most_topics: Some(MOST_TOPICS),
+            throttled: Some(report.throttling.answers).filter(|answers| *answers > 0),
+            left,
+            ..WorkMetrics::default()
+        },
     })
 }
 

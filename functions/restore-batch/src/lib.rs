@@ -11,7 +11,7 @@
 //! 3. `partition.rs`: for each partition the checkpoint (`progress.rs`), then the next segment or archive behind it, which `coming.rs` looks up and opens
 //!    ahead. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
 //!    transaction. The larger of that and the checkpoint counts.
-//! 4. `replay.rs`: verified records are written; each transaction takes its progress along. The checkpoint follows every few seconds.
+//! 4. `replay.rs`: verified records are written; each transaction takes its progress along, and `rate.rs` keeps to BYTES_PER_SECOND. The checkpoint follows every few seconds.
 //! 5. `end.rs`: a partition at its cut is marked, and when all are, that is noted for good.
 //!
 //! `finish/` does what is left for the applications when all records are there; `translate/` says where offsets of the source are in the target.
@@ -31,6 +31,7 @@ mod pace;
 mod partition;
 mod plan;
 mod progress;
+mod rate;
 mod replay;
 mod report;
 mod scope;
@@ -55,7 +56,7 @@ use archive::Result;
 use archive::catalog::bucket_id;
 use archive::segment::ReadOptions;
 use config::RestoreSettings;
-use host::{Budget, Event, processors};
+use host::{Budget, Event, RateLimit, processors};
 use kafka::{ClusterChanges, ClusterFacts, TargetCluster};
 use kernel::clock::Clock;
 use store::ObjectStore;
@@ -88,6 +89,8 @@ pub struct Restore {
     spans_per_object: usize,
     /// What was backed up.
     known: Arc<Known>,
+    /// BYTES_PER_SECOND.
+    rate: RateLimit,
     /// For what is left to do at the end.
     admin: Option<Arc<dyn ClusterChanges>>,
 }
@@ -143,6 +146,7 @@ impl Restore {
     pub fn new(cluster: Arc<dyn TargetCluster>, store: Arc<dyn ObjectStore>, settings: RestoreSettings, clock: Arc<dyn Clock>) -> Self {
         let store_id = bucket_id(store.as_ref());
         let decompressors = processors();
+        let rate = RateLimit::new(settings.bytes_per_second);
         let id = Arc::new(settings.restore_id.clone().map_or_else(OnceLock::new, OnceLock::from));
         Self {
             cluster,
@@ -154,6 +158,7 @@ impl Restore {
             decompressors,
             spans_per_object: SPANS_PER_OBJECT,
             known: Arc::default(),
+            rate,
             admin: None,
         }
     }
@@ -238,6 +243,19 @@ impl Restore {
     /// # Errors
     /// What concerns all of it: there is no such backup, the target cannot take it, Kafka or the bucket cannot be reached.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
+        let (before, waited) = (self.store.throttling(), self.rate.waited_ms());
+        let mut report = self.work(invocation).await;
+        let throttling = self.store.throttling().since(before);
+        throttling.log();
+        if let Ok(report) = &mut report {
+            report.throttling = throttling;
+            report.rate_limited_ms = self.rate.waited_ms() - waited;
+            report.notes.extend(self.rate.note(waited, report.duration_ms));
+        }
+        report
+    }
+
+    async fn work(&self, invocation: &Invocation) -> Result<RestoreReport> {
         let started = self.clock.now();
         let cluster = self.cluster.cluster().await?;
         self.name(&cluster);

@@ -2,6 +2,7 @@
 
 use archive::catalog::{Done, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Spans, names, pair};
 use archive::{Error, Result};
+use host::Paced;
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
 use kernel::clock::{Millis, age};
 use kernel::{in_full, lock};
@@ -66,6 +67,8 @@ pub(crate) struct PartitionRestore<'r> {
     pub(crate) is_uncounted: bool,
     /// Where a segment starts that was damaged once and sound once.
     pub(crate) doubted: Option<i64>,
+    /// What BYTES_PER_SECOND makes it wait.
+    pub(crate) paced: Paced,
 }
 
 impl TopicRestore {
@@ -119,6 +122,7 @@ impl<'r> PartitionRestore<'r> {
             is_overtaken: false,
             is_uncounted: false,
             doubted: None,
+            paced: topic.restore.rate.thread(),
         })
     }
 

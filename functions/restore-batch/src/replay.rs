@@ -210,11 +210,14 @@ impl PartitionRestore<'_> {
                 self.open.left_out += 1;
             }
             self.reached.next = record.offset + 1;
-            if self.open.is_heavy(self.pace) {
+            if self.open.is_heavy(self.pace) || self.would_outlast() {
                 self.commit().await?;
                 if self.is_overtaken || self.topic.shared.is_spent() {
                     return Ok(());
                 }
+            }
+            if self.keep_to_rate().await {
+                return Ok(());
             }
         }
         Ok(())
@@ -230,6 +233,7 @@ impl PartitionRestore<'_> {
             self.open.waited += clock.now() - before;
         }
         self.open.add(record);
+        self.paced.add(record.size());
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use archive::catalog::{Checkpoint, FinishedTopic, Gap, RestoreIdentity, Restored
 use kernel::clock::Millis;
 use kernel::in_full;
 use serde::Serialize;
+use store::Throttling;
 
 use crate::Restore;
 use crate::source::Source;
@@ -51,6 +52,12 @@ pub struct RestoreReport {
     pub has_finished: bool,
     /// How long it took, in milliseconds.
     pub duration_ms: Millis,
+    /// How the bucket's service slowed requests down.
+    #[serde(skip_serializing_if = "Throttling::is_none")]
+    pub throttling: Throttling,
+    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, all together.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rate_limited_ms: u64,
     /// Each topic.
     pub topics: Vec<TopicReport>,
     /// What the reader should know.

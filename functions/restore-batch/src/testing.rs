@@ -85,6 +85,7 @@ pub(crate) fn settings() -> RestoreSettings {
         retry: Duration::from_secs(60),
         threads: 1,
         max_segments: None,
+        bytes_per_second: None,
         memory_limit: None,
         time_budget: None,
         replication_factor: None,

@@ -180,6 +180,8 @@ const KEYS: &[Key] = &[
         "an invocation ends in good order before this, at least 1; on Azure below functionTimeout; on Lambda its own deadline also holds"),
     key("MEMORY_LIMIT_MB", Both, Section::Invocation, "Lambda's limit, else 128", "256",
         "memory the process may use in MiB, at least 64"),
+    key("BYTES_PER_SECOND", Both, Section::Invocation, "0", "10000000",
+        "record bytes (before compression) that a process reads from Kafka, or writes to it, in a second, over all its threads; 0: no limit"),
     key("LOG_LEVEL", Both, Section::Invocation, "20", "20",
         "10, 20, 30, 40, 50 or DEBUG, INFO, WARNING, ERROR, CRITICAL"),
     key("FILESYSTEM_TYPE", Both, Section::Storage, "required", "S3",

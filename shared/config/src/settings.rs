@@ -38,6 +38,8 @@ pub struct BackupSettings {
     pub max_segments: Option<u64>,
     /// TIME_BUDGET_SECONDS: an invocation ends in good order before this; `None` leaves it to the platform's deadline.
     pub time_budget: Option<Duration>,
+    /// BYTES_PER_SECOND: record bytes that move to or from Kafka in a second; `None` (0): any number.
+    pub bytes_per_second: Option<u64>,
     /// MEMORY_LIMIT_MB in bytes: what the process may use; `None` leaves it to the platform's own limit.
     pub memory_limit: Option<u64>,
     /// ISOLATION_LEVEL.
@@ -91,6 +93,8 @@ pub struct RestoreSettings {
     pub max_segments: Option<u64>,
     /// TIME_BUDGET_SECONDS: an invocation ends in good order before this; `None` leaves it to the platform's deadline.
     pub time_budget: Option<Duration>,
+    /// BYTES_PER_SECOND: record bytes that move to or from Kafka in a second; `None` (0): any number.
+    pub bytes_per_second: Option<u64>,
     /// MEMORY_LIMIT_MB in bytes; `None` leaves it to the platform's own limit.
     pub memory_limit: Option<u64>,
     /// RESTORE_REPLICATION_FACTOR of a topic that restore creates; `None` is the broker's default.

@@ -91,6 +91,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
         threads: limits.threads,
         max_segments: limits.max_segments,
         time_budget: limits.time_budget,
+        bytes_per_second: limits.bytes_per_second,
         memory_limit: limits.memory_limit,
         isolation: isolation?,
         compression: compression?,
@@ -137,6 +138,7 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
         threads: limits.threads,
         max_segments: limits.max_segments,
         time_budget: limits.time_budget,
+        bytes_per_second: limits.bytes_per_second,
         memory_limit: limits.memory_limit,
         replication_factor: replication_factor?,
         anyway: anyway?,
@@ -229,6 +231,7 @@ struct Limits {
     threads: usize,
     max_segments: Option<u64>,
     time_budget: Option<Duration>,
+    bytes_per_second: Option<u64>,
     memory_limit: Option<u64>,
     log_level: LogLevel,
 }
@@ -238,12 +241,14 @@ fn limits(read: &mut Reader<'_>) -> Option<Limits> {
     let threads = read.or("NUMBER_OF_KAFKA_THREADS", 1, number(1..=1000));
     let max_segments = read.or("MAX_SEGMENTS_PER_INVOCATION", 1, number(0..=i64::MAX as u64));
     let time_budget = read.optional("TIME_BUDGET_SECONDS", seconds(1));
+    let bytes_per_second = read.or("BYTES_PER_SECOND", 0, number(0..=i64::MAX as u64));
     let memory_limit = read.optional("MEMORY_LIMIT_MB", |text| number(64..=16 * MIB)(text).map(|mib| mib * MIB));
     let log_level = level(read);
     Some(Limits {
         threads: threads? as usize,
         max_segments: max_segments.map(|most| (most > 0).then_some(most))?,
         time_budget: time_budget?,
+        bytes_per_second: bytes_per_second.map(|bytes| (bytes > 0).then_some(bytes))?,
         memory_limit: memory_limit?,
         log_level: log_level?,
     })

@@ -8,6 +8,7 @@
 //! | `hosted.rs` | an invocation whatever the platform: deadline, report, metrics, failures |
 //! | `workers.rs` | what works side by side in one invocation |
 //! | `memory.rs` | what the allocator keeps |
+//! | `rate.rs` | BYTES_PER_SECOND |
 //! | `stop.rs` | SIGTERM and SIGINT |
 //! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
 //!
@@ -24,6 +25,7 @@ mod hosted;
 mod http;
 mod lambda;
 mod memory;
+mod rate;
 mod run;
 mod stop;
 mod workers;
@@ -32,6 +34,7 @@ pub use budget::{Budget, StopSignal};
 pub use event::{BadEvent, Event};
 pub use function::{Function, Limits, Outcome};
 pub use memory::keep_freed_memory;
+pub use rate::{Paced, RateLimit};
 use run::print;
 pub use run::{CLOSING, run};
 pub use stop::stop_on_signals;

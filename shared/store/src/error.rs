@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 /// What went wrong with an object, in words a user can act on.
 #[derive(Debug)]
@@ -9,6 +10,8 @@ pub struct StoreError {
     pub location: String,
     /// What happened, and where it helps, what to do next.
     pub what: String,
+    /// How long the store asks to wait before the next request, where it says that.
+    pub retry_after: Option<Duration>,
     /// The cause, where there is one.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -47,7 +50,13 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error without a cause.
     pub fn new(kind: StoreErrorKind, location: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { kind, location: location.into(), what: what.into(), source: None }
+        Self { kind, location: location.into(), what: what.into(), retry_after: None, source: None }
+    }
+
+    /// The same with the header `Retry-After`, in seconds. (A date there is left aside: no store sends one.)
+    pub(super) fn asking_to_wait(mut self, retry_after: Option<&str>) -> Self {
+        self.retry_after = retry_after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+        self
     }
 
     /// The same with its cause.

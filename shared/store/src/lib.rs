@@ -5,7 +5,8 @@
 //! | `settings.rs` | which bucket, and how to reach it |
 //! | `folder/`, `s3/`, `azure/` | the adapters |
 //! | `prefix.rs` | a path inside of a bucket, as if it were a bucket of its own |
-//! | `retry.rs` | how often a request is tried, and how long |
+//! | `policy.rs`, `retry.rs` | how often a request is tried, and how long |
+//! | `throttle.rs` | one slow-down for all requests, when the store asks for it |
 //! | `names.rs`, `body.rs`, `error.rs` | what every adapter shares |
 //! | `testing/` | stores for tests, and the conformance suite that each adapter passes; only with the feature `testing` |
 //!
@@ -19,6 +20,7 @@ mod body;
 mod error;
 mod folder;
 mod names;
+mod policy;
 mod prefix;
 mod proxy;
 mod retry;
@@ -26,14 +28,15 @@ mod s3;
 mod settings;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod throttle;
 
 pub use azure::{AzureBlobStore, ConnectionString};
 pub use body::Body;
 pub use error::{StoreError, StoreErrorKind};
 pub use folder::FolderStore;
 pub use names::MAX_NAME;
+pub use policy::RetryPolicy;
 pub use prefix::PrefixStore;
-pub use retry::RetryPolicy;
 pub use s3::S3BucketStore;
 pub use settings::{AzureStore, S3Store, StoreKind, StoreSettings};
 
@@ -44,6 +47,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kernel::Deadline;
+use serde::Serialize;
 
 /// Short for results of stores.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -70,6 +74,41 @@ pub struct Part {
     pub size: u64,
     /// The state that was read.
     pub version: Version,
+}
+
+/// What a store that asks to slow down made of requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Throttling {
+    /// Answers that asked to slow down.
+    pub answers: u64,
+    /// How long requests waited because of them, in milliseconds: the sum over all requests, also those that waited at the same time.
+    pub waited_ms: u64,
+}
+
+impl Throttling {
+    /// What is new since then.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self { answers: self.answers - before.answers, waited_ms: self.waited_ms - before.waited_ms }
+    }
+
+    /// Whether no request was slowed down.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// One line in the log at the end of an invocation that was slowed down.
+    pub fn log(self) {
+        let Self { answers, waited_ms } = self;
+        if !self.is_none() {
+            let seconds = waited_ms as f64 / 1000.0;
+            tracing::warn!(
+                answers,
+                waited_ms,
+                "the store asked {answers} times to slow down; requests waited {seconds:.1} s for that, all together"
+            );
+        }
+    }
 }
 
 /// One line of a listing.
@@ -103,6 +142,11 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// bucket may differ.
     fn identity(&self) -> String {
         self.location("")
+    }
+
+    /// How much this store has slowed requests down so far, in the whole process. It only grows.
+    fn throttling(&self) -> Throttling {
+        Throttling::default()
     }
 
     /// Creates the object, all or nothing: no reader ever sees a part of it, and an existing object is never touched.

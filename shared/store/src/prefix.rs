@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Body, Object, ObjectStore, Page, Part, Result, Version};
+use super::{Body, Object, ObjectStore, Page, Part, Result, Throttling, Version};
 
 /// STORAGE_PREFIX: everything under a path of another store, as if it were a store of its own. Only [`ObjectStore::location`] shows the path.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ impl ObjectStore for PrefixStore {
 
     fn identity(&self) -> String {
         format!("{}{}", self.inner.identity(), self.prefix)
+    }
+
+    fn throttling(&self) -> Throttling {
+        self.inner.throttling()
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {

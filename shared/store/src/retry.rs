@@ -6,46 +6,18 @@ use std::time::Duration;
 use kernel::{Deadline, in_full};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Result, StoreError, StoreErrorKind};
-
-/// How often a request is tried, how long one try may take, and how long the pauses between tries are.
-#[derive(Debug, Clone)]
-pub struct RetryPolicy {
-    /// Tries in all of a request that fails in a way that can pass.
-    pub tries: u32,
-    /// Upper bound of the first pause; it doubles with every try. Each pause is random between nothing and its bound, so that many
-    /// invocations that failed together do not come back together.
-    pub first_pause: Duration,
-    /// Upper bound of any pause.
-    pub longest_pause: Duration,
-    /// What a try may take besides moving the object's bytes.
-    pub try_time: Duration,
-    /// The slowest line that a try does not give up on, in bytes a second. All requests under way share it.
-    pub slowest_line: u64,
-}
-
-impl RetryPolicy {
-    /// The slowest line that uploads are reckoned with as long as nothing was measured, in bytes a second.
-    pub const SLOWEST_LINE: u64 = 256 << 10;
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            tries: 8,
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(10),
-            try_time: Duration::from_secs(20),
-            slowest_line: Self::SLOWEST_LINE,
-        }
-    }
-}
+use super::policy::RetryPolicy;
+use super::throttle::{Again, Throttle, Turn};
+use super::{Result, StoreError, StoreErrorKind, Throttling};
 
 /// What a whole small object (`topic.json`, a checkpoint, a `.sha256`) has at most, for reckoning how long a try to read it may take.
 pub(super) const SMALL_OBJECT: u64 = 1 << 20;
 
 /// The largest stretch that a try is reckoned with, whatever was asked for: a range may be longer than its object.
 pub(super) const LARGEST_STRETCH: u64 = 64 << 20;
+
+/// With less time left, a throttled request is not tried again.
+const LAST_TRY: Duration = Duration::from_millis(250);
 
 /// Tries requests by a policy, within a deadline.
 #[derive(Debug, Clone, Default)]
@@ -54,39 +26,106 @@ pub(super) struct Retry {
     pub(super) deadline: Deadline,
     /// Bytes that requests under way move.
     moving: Arc<AtomicU64>,
+    /// What all requests share when the store asks to slow down.
+    throttle: Arc<Throttle>,
 }
 
 impl Retry {
     /// For the requests of one store.
     pub(super) fn new(policy: RetryPolicy, deadline: &Deadline) -> Self {
-        Self { policy, deadline: deadline.clone(), moving: Arc::default() }
+        Self { policy, deadline: deadline.clone(), moving: Arc::default(), throttle: Arc::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    /// What became of all requests so far.
+    pub(super) fn throttling(&self) -> Throttling {
+        self.throttle.throttling()
     }
 
     /// Makes the request that `call` starts, and again with the number of the try (from 1) as long as it fails in a way that can pass. `bytes`
-    /// is how much of an object it moves.
+    /// is how much of an object it moves. `call` must not wait for another `run`: see [`Throttle::turn`].
+    ///
+    /// A throttled answer does not count as a failure as long as there is time: the store is there, and takes the request later.
     pub(super) async fn run<T, F>(&self, location: &str, bytes: u64, mut call: impl FnMut(u32) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let mut number = 1;
+        let (mut number, mut failures) = (1, 0);
+        let mut throttled: Option<(Instant, StoreError)> = None;
         loop {
+            let again = throttled.as_ref().map(|(first, _)| Again { policy: &self.policy, first: *first });
+            let Some(turn) = self.throttle.turn(self.deadline.remaining(), again.as_ref()).await else {
+                return Err(self.given_up(location, throttled));
+            };
             let error = match self.once(location, bytes, call(number)).await {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    turn.answered();
+                    return Ok(value);
+                }
                 Err(error) => error,
             };
-            let pause = self.pause(number);
-            if number >= self.tries(error.kind) || self.deadline.remaining().is_some_and(|remaining| remaining <= pause) {
+            number += 1;
+            if error.kind == StoreErrorKind::Throttled {
+                let first = throttled.map_or_else(Instant::now, |(first, _)| first);
+                self.slow_down(&turn, &error);
+                drop(turn);
+                if self.is_over(first) {
+                    return Err(self.given_up(location, Some((first, error))));
+                }
+                throttled = Some((first, error));
+                continue;
+            }
+            if !error.is_retryable() && error.kind != StoreErrorKind::WrongEndpoint {
+                turn.answered();
+            }
+            drop(turn);
+            failures += 1;
+            let pause = self.pause(failures);
+            if failures >= self.tries(error.kind) || self.deadline.remaining().is_some_and(|remaining| remaining <= pause) {
                 return Err(error);
             }
-            let next = format!("trying again in {} ms, try {number} of {}", pause.as_millis(), self.policy.tries);
-            match number {
+            let next = format!("trying again in {} ms, try {failures} of {}", pause.as_millis(), self.policy.tries);
+            match failures {
                 // Operators see that something is wrong, and not each try of it.
                 1 => tracing::warn!("{}; {next}", in_full(&error)),
                 _ => tracing::debug!("{}; {next}", in_full(&error)),
             }
             tokio::time::sleep(pause).await;
-            number += 1;
         }
+    }
+
+    /// Makes all requests of the store wait. The log has the first of such answers; the invocation's end says how many there were.
+    fn slow_down(&self, turn: &Turn<'_>, error: &StoreError) {
+        if turn.throttled(&self.policy, error.retry_after, self.deadline.remaining()) {
+            tracing::warn!("{}; all requests slow down, and are tried again until it takes them", in_full(error));
+        } else {
+            tracing::debug!("{}; trying again", in_full(error));
+        }
+    }
+
+    /// Whether a request that was throttled `first` then is not tried again.
+    fn is_over(&self, first: Instant) -> bool {
+        let left = self.deadline.remaining();
+        left.is_some_and(|left| left <= LAST_TRY) || self.throttle.is_hopeless(left, &Again { policy: &self.policy, first })
+    }
+
+    /// The error of a request that the store did not take.
+    fn given_up(&self, location: &str, throttled: Option<(Instant, StoreError)>) -> StoreError {
+        const ADVICE: &str = "Make fewer requests at the same time (NUMBER_OF_KAFKA_THREADS, concurrent invocations), write larger segments \
+                              (NUMBER_OF_MESSAGE_PER_BACKUP_FILE), or raise the limits of the bucket's service";
+        let (waited, error) = match throttled {
+            Some((first, error)) => (first.elapsed().as_secs(), error),
+            None => (0, StoreError::new(StoreErrorKind::Throttled, location, "the store asked to slow down before this request was sent")),
+        };
+        let end = match self.deadline.remaining() {
+            Some(_) => "the invocation has no time left to wait".to_owned(),
+            None => format!("gave up after {waited} s"),
+        };
+        StoreError { what: format!("{}; {end}. {ADVICE}", error.what), ..error }
     }
 
     /// One try. It may take longer when its time is over and others are still under way: the parts of an object share a slow line, and would all
@@ -110,7 +149,7 @@ impl Retry {
     /// What passes by itself is tried often; what was damaged on the way, or an address that does not answer at all, a few times.
     fn tries(&self, kind: StoreErrorKind) -> u32 {
         match kind {
-            StoreErrorKind::Throttled | StoreErrorKind::Unavailable => self.policy.tries,
+            StoreErrorKind::Unavailable => self.policy.tries,
             StoreErrorKind::Damaged | StoreErrorKind::WrongEndpoint => self.policy.tries.min(3),
             _ => 1,
         }
@@ -184,7 +223,6 @@ mod tests {
     #[tokio::test]
     async fn only_what_can_pass_is_tried_again() {
         let retry = retry();
-        assert_eq!(tries(&retry, StoreErrorKind::Throttled).await, 8);
         assert_eq!(tries(&retry, StoreErrorKind::Unavailable).await, 8);
         assert_eq!(tries(&retry, StoreErrorKind::WrongEndpoint).await, 3);
         for kind in [StoreErrorKind::AlreadyExists, StoreErrorKind::Changed, StoreErrorKind::Denied, StoreErrorKind::NotFound] {

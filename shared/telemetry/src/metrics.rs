@@ -76,6 +76,8 @@ pub struct WorkMetrics {
     pub recovery_point_seconds: Option<u64>,
     /// The age of the newest snapshot of the cluster, in seconds.
     pub snapshot_age_seconds: Option<u64>,
+    /// Answers of the bucket's service that asked to slow down; `None` where there were none.
+    pub throttled: Option<u64>,
     /// Of a restore that ends by itself: what all its shards have left.
     pub left: Option<RestoreLeft>,
 }
@@ -170,6 +172,7 @@ impl InvocationMetrics {
             held_by_transactions = sum.held_by_transactions,
             recovery_point_seconds = work.recovery_point_seconds,
             snapshot_age_seconds = work.snapshot_age_seconds,
+            throttled = work.throttled,
             partitions_left = work.left.map(|left| left.partitions),
             offsets_left = work.left.map(|left| left.offsets),
             finished = work.left.map(|left| left.has_finished),
@@ -213,6 +216,7 @@ impl InvocationMetrics {
             ("DurationMs", "Milliseconds", u64::try_from(self.duration_ms).unwrap_or(0)),
         ];
         metrics.extend(known.into_iter().filter_map(|(name, value)| Some((name, "Seconds", value?))));
+        metrics.extend(self.work.throttled.map(|answers| ("StoreThrottled", "Count", answers)));
         if let Some(RestoreLeft { partitions, offsets, has_finished }) = self.work.left {
             let left = [("PartitionsLeft", partitions), ("OffsetsLeft", offsets), ("Finished", u64::from(has_finished))];
             metrics.extend(left.map(|(name, value)| (name, "Count", value)));
@@ -312,6 +316,17 @@ mod tests {
         let line = &embedded(&InvocationMetrics { work, ..metrics() })[0];
         assert_eq!((&line["PartitionsLeft"], &line["OffsetsLeft"], &line["Finished"]), (&json!(3), &json!(70), &json!(0)));
         assert!(embedded(&metrics())[0]["PartitionsLeft"].is_null(), "a restore without an end has none");
+    }
+
+    /// A metric is paid for in each month in which it occurs: only where the store throttles.
+    #[test]
+    fn throttling_is_a_metric_only_when_it_happened() {
+        let work = WorkMetrics { throttled: Some(12), ..metrics().work };
+        let line = &embedded(&InvocationMetrics { work, ..metrics() })[0];
+        assert_eq!(line["StoreThrottled"], 12);
+        assert_eq!(names(line, &json!(["Function"])).iter().filter(|name| *name == "StoreThrottled").count(), 1);
+        assert!(!names(line, &json!(["Function", "Shard"])).iter().any(|name| name == "StoreThrottled"));
+        assert!(!metrics().embedded("my-backup", "id-1", 0).iter().any(|line| line.contains("StoreThrottled")));
     }
 
     #[test]

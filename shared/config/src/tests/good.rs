@@ -51,6 +51,17 @@ fn the_local_backup_example_of_the_python_tool() {
     assert_eq!((settings.isolation, settings.compression), (Isolation::ReadCommitted, Compression::Gzip(3)));
 }
 
+#[test]
+fn bytes_per_second_is_a_number_and_nothing_means_no_limit() {
+    for (value, bytes) in [(json!(0), None), (json!("5000000"), Some(5_000_000)), (json!(1), Some(1))] {
+        let settings = backup(&changed(BACKUP, &json!({"BYTES_PER_SECOND": value}), &[]), &[]).unwrap();
+        assert_eq!(settings.bytes_per_second, bytes);
+    }
+    assert_eq!(backup(BACKUP, &[]).unwrap().bytes_per_second, None);
+    let problems = backup(&changed(BACKUP, &json!({"BYTES_PER_SECOND": "10MB"}), &[]), &[]).unwrap_err().problems;
+    assert!(problems.len() == 1 && problems[0].contains("BYTES_PER_SECOND") && problems[0].contains("whole number"), "{problems:?}");
+}
+
 /// Its S3 example names no bucket, so it could not run there either: BUCKET_NAME is the one thing to add.
 #[test]
 fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {

@@ -115,7 +115,8 @@ impl Site {
             advice += &answer.map(|answer| named_in(answer.body().as_ref())).unwrap_or_default();
         }
         let what = format!("{advice} ({code}, HTTP {}, request {request})", u16::from(status));
-        StoreError::new(kind, self.location(name), what)
+        let retry_after = headers.get_optional_str(&HeaderName::from_static("retry-after"));
+        StoreError::new(kind, self.location(name), what).asking_to_wait(retry_after)
     }
 
     fn advice(&self, kind: Kind, code: &str, headers: &Headers) -> String {
@@ -227,7 +228,8 @@ fn kind(status: u16, code: &str) -> Kind {
         ) => Kind::Credentials,
         ("InvalidResourceName" | "InvalidUri" | "OutOfRangeInput", _) => Kind::BadName,
         ("Md5Mismatch" | "Crc64Mismatch", _) => Kind::Damaged,
-        ("OperationTimedOut", _) => Kind::Unavailable,
+        // So Azure answers, with 500 too, when a partition of the account has more to do than it can.
+        ("OperationTimedOut", _) => Kind::Throttled,
         ("BlobImmutableDueToPolicy" | "ContainerDisabled", _) => Kind::Denied,
         ("AccountRequiresHttps", _) => Kind::WrongEndpoint,
         // What is lacking now is lacking the next time too.

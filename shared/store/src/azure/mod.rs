@@ -29,7 +29,7 @@ use futures::TryStreamExt;
 use self::failure::Site;
 use self::upload::Condition;
 use super::retry::{LARGEST_STRETCH, Retry, SMALL_OBJECT};
-use super::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version, names};
+use super::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Throttling, Version, names};
 
 /// How much of an object one request of [`ObjectStore::get`] reads.
 const READ_AT_ONCE: NonZero<usize> = NonZero::new(16 << 20).unwrap();
@@ -100,6 +100,10 @@ impl AzureBlobStore {
 impl ObjectStore for AzureBlobStore {
     fn location(&self, name: &str) -> String {
         self.site.location(name)
+    }
+
+    fn throttling(&self) -> Throttling {
+        self.retry.throttling()
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {

@@ -65,6 +65,7 @@ impl Site {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
+        let retry_after = error.raw_response().and_then(|raw| raw.headers().get("retry-after")).map(str::to_owned);
         let (kind, what) = match &error {
             SdkError::ServiceError(failed) => {
                 self.answered.store(true, Ordering::Relaxed);
@@ -76,6 +77,10 @@ impl Site {
                     false => self.refused(asked, code, status, region),
                 }
             }
+            // A proxy's page.
+            SdkError::ResponseError(failed) if matches!(failed.raw().status().as_u16(), 429 | 503) => {
+                self.by_status(asked, "", failed.raw().status().as_u16(), None)
+            }
             SdkError::ResponseError(failed) if failed.raw().body().bytes().is_some() => self.foreign(),
             SdkError::DispatchFailure(failed) => {
                 let connecting = failed.as_connector_error().and_then(|error| find::<hyper_util::client::legacy::Error>(error));
@@ -86,7 +91,7 @@ impl Site {
             }
             _ => self.not_sent(&error, true),
         };
-        let told = StoreError::new(kind, &asked.location, what);
+        let told = StoreError::new(kind, &asked.location, what).asking_to_wait(retry_after.as_deref());
         match error.into_source() {
             Ok(source) => told.caused_by(source),
             Err(error) => told.caused_by(error),
@@ -143,11 +148,12 @@ impl Site {
             | "RequestThrottled"
             | "RequestLimitExceeded"
             | "TooManyRequests"
-            | "BandwidthLimitExceeded" => (Kind::Throttled, format!("{} asks to slow down ({code})", self.address())),
+            | "BandwidthLimitExceeded"
+            | "ServiceUnavailable" => (Kind::Throttled, format!("{} asks to slow down ({code})", self.address())),
             "BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch" => {
                 (Kind::Damaged, format!("the upload was damaged on its way, and refused ({code})"))
             }
-            "RequestTimeout" | "IncompleteBody" | "InternalError" | "ServiceUnavailable" => (Kind::Unavailable, self.failing(code)),
+            "RequestTimeout" | "IncompleteBody" | "InternalError" => (Kind::Unavailable, self.failing(code)),
             "KeyTooLongError" | "InvalidURI" | "XMinioInvalidObjectName" | "XMinioObjectExistsAsDirectory" | "XMinioParentIsObject" => {
                 (Kind::BadName, format!("the bucket cannot hold an object of this name ({code})"))
             }
@@ -177,6 +183,7 @@ impl Site {
             403 => (Kind::Denied, self.denied(asked.action)),
             412 => (asked.refusal, "the condition of the request does not hold".into()),
             429 => (Kind::Throttled, format!("{} asks to slow down", self.address())),
+            503 => (Kind::Throttled, format!("{} is overloaded ({})", self.way(), format!("HTTP {status} {code}").trim_end())),
             408 | 500.. => (Kind::Unavailable, self.failing(&format!("HTTP {status} {code}"))),
             _ if code.is_empty() => self.foreign(),
             _ => (Kind::Other, format!("{} refused {} ({code}, HTTP {status})", self.address(), asked.action)),

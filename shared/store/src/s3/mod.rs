@@ -29,7 +29,7 @@ use self::errors::{Asked, Site};
 use self::multipart::PartSizes;
 use self::put::Condition;
 use super::retry::{LARGEST_STRETCH, Retry, SMALL_OBJECT};
-use super::{Body, Object, ObjectStore, Page, Part, Result, RetryPolicy, StoreError, StoreErrorKind, Version, names, proxy};
+use super::{Body, Object, ObjectStore, Page, Part, Result, RetryPolicy, StoreError, StoreErrorKind, Throttling, Version, names, proxy};
 use crate::S3Store;
 
 /// A general purpose bucket of S3, or one of MinIO or another server that speaks S3 with conditional writes.
@@ -150,6 +150,10 @@ impl ObjectStore for S3BucketStore {
 
     fn identity(&self) -> String {
         format!("{}{}", self.site.endpoint.as_deref().unwrap_or_default(), self.url(""))
+    }
+
+    fn throttling(&self) -> Throttling {
+        self.retry.throttling()
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version};
+use crate::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Throttling, Version};
 
 /// A store that does not honour create-only: it replaces what exists, as some S3-compatible servers did that ignore `If-None-Match`. For tests.
 #[derive(Debug, Clone)]
@@ -25,6 +25,10 @@ impl ObjectStore for CarelessStore {
 
     fn identity(&self) -> String {
         self.0.identity()
+    }
+
+    fn throttling(&self) -> Throttling {
+        self.0.throttling()
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {

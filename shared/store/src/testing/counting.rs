@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Operation;
-use crate::{Body, Object, ObjectStore, Page, Part, Result, Version};
+use crate::{Body, Object, ObjectStore, Page, Part, Result, Throttling, Version};
 
 /// Counts what is asked of a store, for reports and for tests that promise a number of requests. Clones share their counts.
 ///
@@ -92,6 +92,10 @@ impl ObjectStore for CountingStore {
 
     fn identity(&self) -> String {
         self.inner.identity()
+    }
+
+    fn throttling(&self) -> Throttling {
+        self.inner.throttling()
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {

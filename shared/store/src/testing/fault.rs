@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Operation;
-use crate::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version};
+use crate::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Throttling, Version};
 
 /// What happens to one call on a [`FaultyStore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,10 @@ impl ObjectStore for FaultyStore {
 
     fn identity(&self) -> String {
         self.inner.identity()
+    }
+
+    fn throttling(&self) -> Throttling {
+        self.inner.throttling()
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {

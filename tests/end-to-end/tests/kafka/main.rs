@@ -18,6 +18,7 @@ mod lost;
 mod old_formats;
 mod patterns;
 mod plan;
+mod rate;
 mod replicas;
 mod slow;
 mod snapshots;

@@ -116,6 +116,7 @@ impl Cluster {
             retry_upload: Duration::from_secs(60),
             threads: self.rng.random_range(1..4),
             max_segments: self.rng.random_bool(0.5).then(|| self.rng.random_range(1..6)),
+            bytes_per_second: None,
             memory_limit: None,
             time_budget: None,
             metrics_max_topics: 50,

@@ -65,6 +65,7 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
         (key(), refusal(403, "AuthorizationFailure"), Kind::Denied, "network rules of the account acme"),
         (key(), refusal(409, "BlobImmutableDueToPolicy"), Kind::Denied, "immutability policy"),
         (key(), refusal(503, "ServerBusy"), Kind::Throttled, "slow down"),
+        (key(), refusal(500, "OperationTimedOut"), Kind::Throttled, "slow down"),
         (key(), refusal(500, "InternalError"), Kind::Unavailable, "Azure failed"),
         (key(), refusal(400, "Crc64Mismatch"), Kind::Damaged, "damaged on its way"),
         (key(), refusal(400, "InvalidResourceName"), Kind::BadName, "name"),

@@ -17,9 +17,10 @@ use crate::azure::connect::Login;
 use crate::azure::connection_string::Access;
 use crate::retry::Retry;
 
-/// Tries as often as always, without pauses.
+/// Tries as often as always, without pauses, and without patience with a server that throttles.
 pub(super) fn at_once() -> Retry {
-    Retry::new(RetryPolicy { first_pause: Duration::ZERO, ..RetryPolicy::default() }, &Deadline::unset())
+    let policy = RetryPolicy { first_pause: Duration::ZERO, patience: Duration::ZERO, ..RetryPolicy::default() };
+    Retry::new(policy, &Deadline::unset())
 }
 
 /// One answer.

@@ -45,15 +45,18 @@ fn forgetful(took_place: bool, refused: Reply) -> Arc<Script> {
 
 #[tokio::test]
 async fn a_busy_server_is_asked_again_and_then_called_busy() {
-    let script =
-        Script::replies(vec![refusal(503, "ServerBusy"), refusal(429, "TooManyRequests"), refusal(500, "InternalError"), created()]);
-    assert_eq!(script.with_key().create("a", body("x")).await.unwrap(), Version("\"0x1\"".into()));
-    assert_eq!(script.requests().len(), 4);
+    let busy = [refusal(503, "ServerBusy"), refusal(429, "TooManyRequests"), refusal(500, "OperationTimedOut")];
+    let script = Script::replies([vec![busy; 5].concat(), vec![refusal(500, "InternalError"), created()]].concat());
+    let mut store = script.with_key();
+    store.retry.policy.patience = std::time::Duration::from_secs(60);
+    assert_eq!(store.create("a", body("x")).await.unwrap(), Version("\"0x1\"".into()));
+    assert_eq!(script.requests().len(), 17);
+    assert_eq!(store.throttling().answers, 15);
 
     let script = Script::replies(vec![refusal(503, "ServerBusy")]);
     let error = script.with_key().create("a", body("x")).await.unwrap_err();
     assert_eq!(error.kind, Kind::Throttled, "{error}");
-    assert_eq!(script.requests().len(), 8);
+    assert_eq!(script.requests().len(), 1);
 }
 
 #[tokio::test]

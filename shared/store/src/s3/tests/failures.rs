@@ -32,8 +32,9 @@ async fn codes_become_kinds() {
         (429, "TooManyRequests", Kind::Throttled),
         (429, "SomethingNew", Kind::Throttled),
         (500, "InternalError", Kind::Unavailable),
-        (503, "ServiceUnavailable", Kind::Unavailable),
-        (503, "SomethingNew", Kind::Unavailable),
+        (503, "ServiceUnavailable", Kind::Throttled),
+        (503, "SomethingNew", Kind::Throttled),
+        (503, "", Kind::Throttled),
         (400, "RequestTimeout", Kind::Unavailable),
         (409, "ConditionalRequestConflict", Kind::Unavailable),
         (400, "KeyTooLongError", Kind::BadName),
@@ -147,9 +148,11 @@ async fn a_range_that_breaks_off_is_read_again() {
         _ => Reply::Answer(206, vec![("etag", "\"1\"".into()), ("content-range", "bytes 0-9/20".into())], "0123456789".into()),
     };
     let server = Server::start(script).await;
-    let part = store(&server.url, 3).await.get_range("x", 0..10).await.unwrap();
+    let policy = RetryPolicy { patience: Duration::from_secs(60), ..policy(2) };
+    let store = S3BucketStore::connect(&settings(&server.url), policy, &Deadline::unset()).await.unwrap();
+    let part = store.get_range("x", 0..10).await.unwrap();
     assert_eq!((&part.bytes[..], part.size), (&b"0123456789"[..], 20));
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!((server.requests().len(), store.throttling().answers), (3, 1));
 }
 
 #[tokio::test]
@@ -169,7 +172,17 @@ async fn throttling_that_does_not_end_is_told_as_such() {
     let server = Server::start(|_, _| Reply::error(503, "SlowDown")).await;
     let error = store(&server.url, 5).await.get("x").await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Throttled);
-    assert_eq!(server.requests().len(), 5);
+    assert_eq!(server.requests().len(), 1);
+}
+
+/// The header, also next to the page of a proxy that does not speak S3.
+#[tokio::test]
+async fn a_server_says_how_long_to_wait() {
+    let seconds = |value: &str| Reply::Answer(503, vec![("retry-after", value.into())], "<html>busy</html>".into());
+    for (reply, wait) in [(seconds("17"), Some(17)), (seconds("Wed, 21 Oct 2015 07:28:00 GMT"), None), (Reply::error(429, ""), None)] {
+        let error = read(reply).await;
+        assert_eq!((error.kind, error.retry_after), (StoreErrorKind::Throttled, wait.map(Duration::from_secs)), "{error}");
+    }
 }
 
 #[tokio::test]

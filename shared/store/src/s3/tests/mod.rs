@@ -25,9 +25,9 @@ fn settings(endpoint: &str) -> S3Store {
     }
 }
 
-/// Tries `tries` times, without pauses.
+/// Tries `tries` times, without pauses, and without patience with a server that throttles.
 fn policy(tries: u32) -> RetryPolicy {
-    RetryPolicy { tries, first_pause: Duration::ZERO, ..RetryPolicy::default() }
+    RetryPolicy { tries, first_pause: Duration::ZERO, patience: Duration::ZERO, ..RetryPolicy::default() }
 }
 
 async fn store(endpoint: &str, tries: u32) -> S3BucketStore {
