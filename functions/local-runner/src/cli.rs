@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use config::FinishPart;
 
 use crate::cost::CostArgs;
+use crate::verify::VerifyArgs;
 
 /// Backs up Apache Kafka topics into object storage and restores them. Without a command: a demo that needs no file and no server.
 #[derive(Debug, Parser)]
@@ -81,18 +82,7 @@ pub enum Command {
     },
     /// Read everything and check it: checksums, record batches, chains from offset 0 on without a gap and up to what snapshots say was backed up.
     /// Exit code 1 when something is damaged or missing.
-    Verify {
-        /// Where.
-        #[command(flatten)]
-        bucket: BucketArgs,
-        /// Accept chains that begin behind offset 0, as an expiry rule of the bucket leaves them: check from the oldest segment on.
-        #[arg(long)]
-        from_oldest: bool,
-        /// Compare with Kafka, too: topics, ids, partitions, configs, ends. CONFIG is that of a backup. Run it with rights to describe all: topics that
-        /// this user may not describe are not seen.
-        #[arg(long)]
-        against_cluster: bool,
-    },
+    Verify(VerifyArgs),
     /// Show how old what is safe is, topic by topic, from the snapshots in the bucket: no cluster is asked. Exit code 3 when it is older than --max-age.
     Status(StatusArgs),
     /// Show what is in a segment.

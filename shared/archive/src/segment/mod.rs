@@ -10,6 +10,7 @@
 //! | `sidecar.rs` | the `.sha256` |
 //! | `writer.rs` | records in, the object's bytes out |
 //! | `reader.rs`, `object.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
+//! | `budget.rs` | memory that readers share |
 //! | `ends.rs` | which ends of chains that were backed up are not there |
 //! | `python.rs`, `python_tar.rs`, `lines.rs` | the archives of the Python tool |
 //!
@@ -22,6 +23,7 @@
 
 mod archive;
 mod batch;
+mod budget;
 mod codec;
 mod compression;
 mod ends;
@@ -43,6 +45,7 @@ mod window;
 mod writer;
 
 pub use batch::{BatchError, BatchSummary, Records, check as check_batches};
+pub use budget::{ReadBudget, ReadPermit};
 pub use codec::{Compressor, Decompressor};
 pub use compression::Compression;
 pub use ends::{chain_ends, missing_ends};

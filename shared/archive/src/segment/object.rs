@@ -9,7 +9,7 @@ use store::{ObjectStore, Part, Version};
 use tokio::task::spawn_blocking;
 
 use super::codec::{self, FirstMember};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Member};
 use super::sidecar::{self, Sidecar};
 use super::writer::joined;
 use super::{LARGEST_RECORD, Result, SegmentError, SegmentErrorKind, archive};
@@ -95,6 +95,15 @@ impl Segment {
             return Err(SegmentError::new(SegmentErrorKind::TooLarge, &*self.object, what));
         }
         Ok(())
+    }
+
+    /// Bytes of memory that one stretch takes, in the store and unpacked. A larger member is a stretch of its own.
+    pub(super) fn memory(&self) -> u64 {
+        let members = &self.manifest.members;
+        let of = |member: &Member| member.stored.saturating_add(member.bytes);
+        let largest = members.iter().map(of).max().unwrap_or_default();
+        let all = members.iter().fold(0_u64, |sum, member| sum.saturating_add(of(member)));
+        largest.max(all.min(self.options.stretch.saturating_mul(2)))
     }
 
     /// Exactly the bytes of `range`.

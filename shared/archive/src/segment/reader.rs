@@ -50,6 +50,11 @@ impl SegmentReader {
         &self.segment.manifest
     }
 
+    /// Bytes of memory that reading its records takes at any time: its largest stretch, in the store and unpacked.
+    pub fn memory(&self) -> u64 {
+        self.segment.memory()
+    }
+
     /// Checks that the segment belongs where it was found: in the folder of its topic (or of a generation of it: `orders@2`), of the topic with
     /// this id as far as both are known, and under the name of its partition and start.
     ///
