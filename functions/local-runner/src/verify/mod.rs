@@ -30,14 +30,14 @@ use kernel::clock::{Clock, SystemClock};
 use store::ObjectStore;
 
 use crate::against;
+use crate::cli::VerifyArgs;
 use crate::output::{Output, Rows};
 use crate::patience::Patience;
 use crate::places::{Place, inventory, older, places};
 use crate::progress::{Bars, VerifyBar};
 use crate::setup;
-pub(crate) use options::VerifyArgs;
 use options::{Choice, Depth};
-use plan::{Flaw, Objects, Plan, cost};
+use plan::{Flaw, Objects, Plan, Scope, cost};
 use read::{Answer, Found, FoundArchive, FoundSegment, Reading};
 use resume::Resume;
 use verdict::{LeftOut, left_out_lines};
@@ -143,7 +143,8 @@ impl<'a> Verify<'a> {
         let places = self.chosen(places.into_iter().chain(unreadable).collect());
         let bar = self.bars.as_ref().map(|bars| bars.of_verify(places.len() as u64));
         let (choice, resume) = (self.choice.clone(), self.resume.take());
-        let reading = Arc::new(Reading::new(self.store.clone(), self.from_oldest, choice, resume, self.memory));
+        let scope = Scope { store: self.store.clone(), from_oldest: self.from_oldest, choice };
+        let reading = Arc::new(Reading::new(scope, resume, self.memory));
         let mut found = pin!(reading.all(places));
         // What is wrong with the topic.json of the folder under way, until it is told.
         let mut of_topic: Option<Flaw> = None;

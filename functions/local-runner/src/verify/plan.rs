@@ -7,11 +7,11 @@ use archive::catalog::{AllSegments, Generations, SegmentEntry, names};
 use archive::segment::{ReadOptions, SegmentReader};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use kafka::TopicId;
 use kernel::clock::Millis;
 use store::{Listed, ObjectStore};
 
-use super::options::Depth;
-use super::read::{Expected, Reading};
+use super::options::{Choice, Depth};
 use crate::list::python_archives;
 use crate::places::Place;
 
@@ -19,6 +19,22 @@ use crate::places::Place;
 const HOUR: Millis = 3_600_000;
 /// The Python tool names archives by the time where it runs.
 const DAY: Millis = 24 * HOUR;
+
+/// What is verified of which bucket.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) from_oldest: bool,
+    pub(super) choice: Choice,
+}
+
+/// What a segment is expected to be.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    pub(super) folder: Arc<str>,
+    pub(super) partition: i32,
+    pub(super) topic_id: Option<TopicId>,
+}
 
 /// A partition, as its place and its listing show it.
 #[derive(Debug)]
@@ -46,6 +62,9 @@ pub(super) struct Objects {
     archives_to_read: Vec<(Listed, Depth)>,
 }
 
+/// Segments and archives, and how much is looked at of each.
+pub(super) type ToRead = (Vec<(SegmentEntry, Depth)>, Vec<(Listed, Depth)>);
+
 /// What is wrong with a topic.json.
 #[derive(Debug)]
 pub(super) struct Flaw {
@@ -55,10 +74,10 @@ pub(super) struct Flaw {
 
 impl Plan {
     /// Lists a place.
-    pub(super) async fn make(reading: Arc<Reading>, place: Place, is_first: bool) -> Self {
-        let store = reading.store.as_ref();
+    pub(super) async fn make(scope: Arc<Scope>, place: Place, is_first: bool) -> Self {
+        let store = scope.store.as_ref();
         let objects = match &place.partition {
-            Ok(partition) => Some(Objects::list(&reading, &place.folder, *partition).await),
+            Ok(partition) => Some(Objects::list(&scope, &place.folder, *partition).await),
             Err(_) => None,
         };
         let topic_json = if is_first { Some(topic_json(store, &place.folder).await) } else { None };
@@ -66,7 +85,7 @@ impl Plan {
     }
 
     /// The objects themselves, once.
-    pub(super) fn take_objects(&mut self) -> (Vec<(SegmentEntry, Depth)>, Vec<(Listed, Depth)>) {
+    pub(super) fn take_objects(&mut self) -> ToRead {
         let Some(Ok(objects)) = &mut self.objects else { return Default::default() };
         (std::mem::take(&mut objects.segments_to_read), std::mem::take(&mut objects.archives_to_read))
     }
@@ -79,19 +98,19 @@ impl Plan {
 }
 
 impl Objects {
-    async fn list(reading: &Reading, folder: &str, partition: i32) -> Result<Self, Error> {
-        let (store, choice) = (reading.store.as_ref(), &reading.choice);
+    async fn list(scope: &Scope, folder: &str, partition: i32) -> Result<Self, Error> {
+        let (store, choice) = (scope.store.as_ref(), &scope.choice);
         let all = AllSegments::of(store, folder, partition).await?;
         let missing = |(_, name): &(i64, String)| crate::list::sidecar_alone(store, name);
         let missing =
-            if reading.from_oldest { all.missing_in_chain().map(missing).collect() } else { all.missing.iter().map(missing).collect() };
+            if scope.from_oldest { all.missing_in_chain().map(missing).collect() } else { all.missing.iter().map(missing).collect() };
         let since = match choice.since {
-            Some(since) => first_since(reading, &all.entries, since - HOUR).await,
+            Some(since) => first_since(scope, &all.entries, since - HOUR).await,
             None => 0,
         };
         let depths = choice.depths(&all.entries, since);
         let archives = python_archives(store, folder, partition).await;
-        let archives_to_read = archives.as_ref().map_or_else(|_| Vec::new(), |archives| depths_of(reading, archives));
+        let archives_to_read = archives.as_ref().map_or_else(|_| Vec::new(), |archives| depths_of(scope, archives));
         let first = all.entries.first().map(|entry| entry.start);
         let segments_to_read: Vec<_> = all.entries.into_iter().zip(depths).collect();
         let of_segments = segments_to_read.iter().map(|(entry, depth)| cost(entry.size, *depth));
@@ -111,8 +130,8 @@ pub(super) fn cost(size: u64, depth: Depth) -> u64 {
     }
 }
 
-fn depths_of(reading: &Reading, archives: &[Listed]) -> Vec<(Listed, Depth)> {
-    let choice = &reading.choice;
+fn depths_of(scope: &Scope, archives: &[Listed]) -> Vec<(Listed, Depth)> {
+    let choice = &scope.choice;
     let is_wanted = |archive: &&Listed| choice.since.is_none_or(|since| packed_at(&archive.name).is_none_or(|at| at >= since - DAY));
     let wanted: Vec<&Listed> = archives.iter().filter(is_wanted).collect();
     let read = if choice.quick { Depth::Name } else { Depth::Whole };
@@ -130,11 +149,11 @@ fn packed_at(name: &str) -> Option<Millis> {
 }
 
 /// The first of these that was written at this time or later, as their manifests say. One that cannot be read counts as later, so it is read.
-async fn first_since(reading: &Reading, entries: &[SegmentEntry], since: Millis) -> usize {
+async fn first_since(scope: &Scope, entries: &[SegmentEntry], since: Millis) -> usize {
     let (mut low, mut high) = (0, entries.len());
     while low < high {
         let middle = low + (high - low) / 2;
-        let opened = SegmentReader::open(reading.store.clone(), &entries[middle].name, ReadOptions::default()).await;
+        let opened = SegmentReader::open(scope.store.clone(), &entries[middle].name, ReadOptions::default()).await;
         let written = opened.ok().and_then(|reader| reader.manifest().created_at.parse::<Timestamp>().ok());
         if written.is_some_and(|written| written.as_millisecond() < since) {
             low = middle + 1;

@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use archive::Error;
 use archive::catalog::{SegmentEntry, names};
-use archive::segment::{PythonArchive, ReadBudget, ReadOptions, SegmentReader, Sidecar};
+use archive::segment::{PythonArchive, ReadAhead, ReadBudget, ReadOptions, SegmentReader, Sidecar};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, Stream, StreamExt};
-use kafka::TopicId;
 use store::{Listed, ObjectStore, StoreErrorKind};
 use tokio::task::JoinSet;
 
-use super::options::{Choice, Depth};
-use super::plan::Plan;
+use super::options::Depth;
+use super::plan::{Expected, Plan, Scope};
 use super::resume::{Resume, Sound};
 use crate::places::Place;
 
@@ -28,12 +27,12 @@ const PARTS: u64 = 16;
 /// What all that reads shares.
 #[derive(Debug)]
 pub(super) struct Reading {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) from_oldest: bool,
-    pub(super) choice: Choice,
+    scope: Arc<Scope>,
+    store: Arc<dyn ObjectStore>,
     pub(super) resume: Option<Resume>,
     options: ReadOptions,
     budget: ReadBudget,
+    ahead: ReadAhead,
 }
 
 /// What comes of a partition: its plan, then what was found in each of its segments, then in each of its archives.
@@ -73,14 +72,6 @@ pub(super) enum Answer<T> {
     Asked(Result<T, Error>),
 }
 
-/// What a segment is expected to be.
-#[derive(Debug, Clone)]
-pub(super) struct Expected {
-    pub(super) folder: Arc<str>,
-    pub(super) partition: i32,
-    pub(super) topic_id: Option<TopicId>,
-}
-
 enum Step {
     Plan(Box<Plan>),
     Segment(SegmentEntry, Depth, Expected),
@@ -88,10 +79,12 @@ enum Step {
 }
 
 impl Reading {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, from_oldest: bool, choice: Choice, resume: Option<Resume>, memory: u64) -> Self {
+    pub(super) fn new(scope: Scope, resume: Option<Resume>, memory: u64) -> Self {
         let options = ReadOptions::default();
         let options = ReadOptions { stretch: options.stretch.min(memory / PARTS), ..options };
-        Self { store, from_oldest, choice, resume, options, budget: ReadBudget::new(memory) }
+        let budget = ReadBudget::new(memory);
+        let ahead = ReadAhead::new(budget.clone());
+        Self { store: scope.store.clone(), scope: Arc::new(scope), resume, options, budget, ahead }
     }
 
     /// What is found in all of these places, in their order.
@@ -103,8 +96,8 @@ impl Reading {
             folder.clone_from(&place.folder);
             places_with_turn.push((place, is_first));
         }
-        let (planning, reading) = (Arc::clone(self), Arc::clone(self));
-        let plan = move |(place, is_first)| spawned(Plan::make(Arc::clone(&planning), place, is_first));
+        let (scope, reading) = (Arc::clone(&self.scope), Arc::clone(self));
+        let plan = move |(place, is_first)| spawned(Plan::make(Arc::clone(&scope), place, is_first));
         let plans = stream::iter(places_with_turn).map(plan).buffered(PARTITIONS);
         let steps = plans.flat_map(|plan| stream::iter(steps(plan)));
         steps.map(move |step| Arc::clone(&reading).step(step)).buffered(OBJECTS)
@@ -150,6 +143,7 @@ impl Reading {
         }
         let has_sidecar = if found.depth == Depth::Whole {
             let _memory = self.budget.take(reader.memory()).await;
+            reader.read_ahead(self.ahead.for_another());
             while let Some(group) = reader.next_group().await? {
                 let mut records = group.records();
                 while records.next()?.is_some() {

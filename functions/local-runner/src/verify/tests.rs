@@ -304,7 +304,7 @@ async fn partitions_are_chosen_and_those_that_no_topic_has_are_named() {
         add_segment(&store, "a", partition, 0..10).await;
     }
     let store: Arc<dyn ObjectStore> = Arc::new(store);
-    let choice = Choice { partitions: Some(options::Partitions([1, 7].into())), ..Choice::default() };
+    let choice = Choice { partitions: Some(crate::cli::Partitions([1, 7].into())), ..Choice::default() };
     let mut verify = Verify { choice, ..Verify::new(&store) };
     let mut verdicts = Vec::new();
     verify.each(None, &mut |verdict| verdicts.push(verdict)).await.unwrap();

@@ -35,6 +35,17 @@ impl ReadBudget {
         ReadPermit { _units: Arc::clone(&self.free).acquire_many_owned(units).await.ok() }
     }
 
+    /// So many bytes, if they are free.
+    pub fn try_take(&self, bytes: u64) -> Option<ReadPermit> {
+        let units = Arc::clone(&self.free).try_acquire_many_owned(self.units_of(bytes)).ok()?;
+        Some(ReadPermit { _units: Some(units) })
+    }
+
+    /// All of them, taken or not.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.units) * UNIT
+    }
+
     fn units_of(&self, bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
     }

@@ -121,9 +121,17 @@ impl Segment {
         Sha256::new_with_prefix(&self.beginning[..self.head_bytes as usize])
     }
 
-    /// Compares the object's SHA-256 with its sidecar.
-    pub(super) async fn compare_sidecar(&self, sha256: &str) -> crate::Result<Sidecar> {
-        sidecar::compare(&*self.store, &self.name, sha256).await
+    /// The object's sidecar; `None` where there is none.
+    pub(super) async fn fetch_sidecar(&self) -> crate::Result<Option<Part>> {
+        sidecar::fetch(&*self.store, &self.name).await
+    }
+
+    /// Compares the object's SHA-256 with its sidecar, which may have been fetched before. One that was not there then is looked for again.
+    pub(super) async fn compare_sidecar(&self, sha256: &str, fetched: Option<&Part>) -> crate::Result<Sidecar> {
+        match fetched {
+            Some(part) => sidecar::compare_with(&*self.store, &self.name, part, sha256),
+            None => sidecar::compare(&*self.store, &self.name, sha256).await,
+        }
     }
 
     /// Runs `work` where it does not keep other tasks from running, if there is such a place.
