@@ -1,10 +1,13 @@
 //! The command line.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use config::FinishPart;
+use jiff::Timestamp;
+use kernel::clock::Millis;
 
 use crate::cost::CostArgs;
 
@@ -81,18 +84,7 @@ pub enum Command {
     },
     /// Read everything and check it: checksums, record batches, chains from offset 0 on without a gap and up to what snapshots say was backed up.
     /// Exit code 1 when something is damaged or missing.
-    Verify {
-        /// Where.
-        #[command(flatten)]
-        bucket: BucketArgs,
-        /// Accept chains that begin behind offset 0, as an expiry rule of the bucket leaves them: check from the oldest segment on.
-        #[arg(long)]
-        from_oldest: bool,
-        /// Compare with Kafka, too: topics, ids, partitions, configs, ends. CONFIG is that of a backup. Run it with rights to describe all: topics that
-        /// this user may not describe are not seen.
-        #[arg(long)]
-        against_cluster: bool,
-    },
+    Verify(VerifyArgs),
     /// Show how old what is safe is, topic by topic, from the snapshots in the bucket: no cluster is asked. Exit code 3 when it is older than --max-age.
     Status(StatusArgs),
     /// Show what is in a segment.
@@ -152,6 +144,37 @@ pub struct BucketArgs {
     pub topic: Option<String>,
 }
 
+/// What is verified, and how.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Where.
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+    /// Accept chains that begin behind offset 0, as an expiry rule of the bucket leaves them: check from the oldest segment on.
+    #[arg(long)]
+    pub from_oldest: bool,
+    /// Compare with Kafka, too: topics, ids, partitions, configs, ends. CONFIG is that of a backup. Run it with rights to describe all: topics that
+    /// this user may not describe are not seen.
+    #[arg(long)]
+    pub against_cluster: bool,
+    /// Only these partitions of each topic, for example 0,4-7.
+    #[arg(long, value_name = "PARTITIONS", value_parser = partitions)]
+    pub partitions: Option<Partitions>,
+    /// Read only segments that were written to the bucket at TIME or later (2026-11-27T14:00:00Z). Clocks differ: those of the hour before are read,
+    /// too. Timestamps of records do not matter.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Millis>,
+    /// Read only so many of the segments of each partition, at least one. They are the same for a day (UTC), and others on the next day.
+    #[arg(long, value_name = "5%", value_parser = percent)]
+    pub sample: Option<f64>,
+    /// Read no records: names, sizes, manifests, whether each segment continues the one before, whether each .sha256 is there, and the inventory.
+    #[arg(long, conflicts_with_all = ["sample", "resume"])]
+    pub quick: bool,
+    /// Note in FILE what is sound, and read nothing again that FILE says is sound. To continue after an interruption: delete FILE to start over.
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
+}
+
 /// What status looks at.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -176,6 +199,37 @@ fn duration(text: &str) -> Result<Duration, String> {
     let refused = || format!("{text:?} is no length of time: write 90s, 15m or 2h");
     let length: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
     Duration::try_from(length).map_err(|_| refused())
+}
+
+/// Partitions that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partitions(pub(crate) BTreeSet<i32>);
+
+fn partitions(text: &str) -> Result<Partitions, String> {
+    /// More than a topic has.
+    const MOST: usize = 100_000;
+    let mut all = BTreeSet::new();
+    for part in text.split(',') {
+        let refused = || format!("{part:?} is no partition and no range of them: write 0,4-7");
+        let number = |text: &str| text.trim().parse::<i32>().ok().filter(|number| *number >= 0 && !text.contains('+'));
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = number(first).zip(number(last)).filter(|(first, last)| first <= last).ok_or_else(refused)?;
+        if last.abs_diff(first) as usize >= MOST {
+            return Err(format!("{part:?} is more than {MOST} partitions"));
+        }
+        all.extend(first..=last);
+    }
+    Ok(Partitions(all))
+}
+
+fn moment(text: &str) -> Result<Millis, String> {
+    let refused = |_| "write a time with its offset from UTC, as in 2026-11-27T14:00:00Z".to_owned();
+    text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(refused)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
+    number.filter(|number| *number > 0.0 && *number <= 100.0).ok_or_else(|| "write a part of the segments as 5% or 0.1%".to_owned())
 }
 
 /// How long to run.
@@ -221,7 +275,22 @@ impl From<ModeArgs> for Mode {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn partitions_percentages_and_times_are_read() {
+        assert_eq!(partitions("0,4-6, 9").unwrap(), Partitions([0, 4, 5, 6, 9].into()));
+        for bad in ["", "x", "-1", "4-", "7-4", "1-2-3", "+3", "0-2147483647"] {
+            assert!(partitions(bad).is_err(), "{bad}");
+        }
+        assert_eq!((percent("5%"), percent("0.5%"), percent("100%")), (Ok(5.0), Ok(0.5), Ok(100.0)));
+        for bad in ["5", "0%", "101%", "-1%", "NaN%", "inf%", "%"] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
+        assert!(moment("2026-11-27T14:00:00Z").is_ok() && moment("2026-11-27").is_err());
+    }
 
     #[test]
     fn only_a_loop_has_a_time_budget_of_its_own() {

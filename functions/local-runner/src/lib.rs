@@ -5,7 +5,7 @@
 //! | `cli.rs` | the command line |
 //! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
 //! | `finish.rs` | what is left to do when a restore is at its end |
-//! | `list.rs`, `snapshots.rs`, `verify.rs`, `show.rs` | what is in the bucket; which snapshots; is it whole; what is in a segment |
+//! | `list.rs`, `snapshots.rs`, `verify/`, `show.rs` | what is in the bucket; which snapshots; is it whole; what is in a segment |
 //! | `places.rs` | where something is, and where something should be, as topic.json and snapshots say |
 //! | `against.rs` | the bucket beside Kafka |
 //! | `status/` | how old what is safe is |
@@ -82,7 +82,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Finish(args)) => finish::run(&args, &output).await,
         Some(Command::List { bucket, snapshots: true, all, .. }) => snapshots::run(&bucket, all, &output).await,
         Some(Command::List { bucket, segments, .. }) => list::run(&bucket, segments, &output).await,
-        Some(Command::Verify { bucket, from_oldest, against_cluster }) => verify::run(&bucket, from_oldest, against_cluster, &output).await,
+        Some(Command::Verify(args)) => verify::run(&args, &output).await,
         Some(Command::Status(args)) => match status::run(&args, &output).await {
             Ok(status::Answer::TooOld) if !output.is_unwritable() => return ExitCode::from(NO),
             other => other.map(|_| true),

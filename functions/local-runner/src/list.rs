@@ -8,7 +8,7 @@ use archive::Error;
 use archive::catalog::{AllSegments, Inventory, SegmentEntry, names, what_is_there};
 use archive::segment::{Manifest, PythonName, ReadOptions, SegmentReader};
 use serde::Serialize;
-use store::ObjectStore;
+use store::{Listed, ObjectStore};
 
 use crate::cli::BucketArgs;
 use crate::output::{Output, Rows, bytes, table, with_problems};
@@ -215,17 +215,13 @@ pub(crate) fn sidecar_alone(store: &dyn ObjectStore, segment: &str) -> String {
 }
 
 /// The Python tool's archives of a partition, in order, `current.bin` last.
-pub(crate) async fn python_archives(store: &dyn ObjectStore, folder: &str, partition: i32) -> Result<Vec<String>, Error> {
+pub(crate) async fn python_archives(store: &dyn ObjectStore, folder: &str, partition: i32) -> Result<Vec<Listed>, Error> {
     let prefix = names::partition_prefix(folder, partition);
     let (mut found, mut after) = (Vec::new(), format!("{prefix}1"));
     loop {
         let page = store.list(&prefix, &after, 1000).await?;
-        found.extend(
-            page.objects
-                .iter()
-                .filter(|object| PythonName::parse(names::file_name(&object.name)).is_some())
-                .map(|object| object.name.clone()),
-        );
+        let archives = page.objects.iter().filter(|object| PythonName::parse(names::file_name(&object.name)).is_some());
+        found.extend(archives.cloned());
         match page.objects.last() {
             Some(last) if page.more => after.clone_from(&last.name),
             _ => return Ok(found),

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archive::Error;
 use archive::catalog::{Generation, Generations, Inventory, Lineage, names, partition_folders, places_of};
+use futures::stream::{self, StreamExt};
 use kafka::TopicId;
 use kernel::clock::{Clock, SystemClock};
 use store::ObjectStore;
+
+/// Topics that are looked at at the same time.
+const AT_ONCE: usize = 16;
 
 /// Where there is something, or should be.
 #[derive(Debug)]
@@ -107,11 +111,11 @@ pub(crate) async fn older(store: &dyn ObjectStore, only: Option<&str>) -> Result
 /// All of them, or those that a topic's name means, each partition in the folder that it is in. Partitions that topic.json counts are among them,
 /// whether there is anything of them or not, and so are those that the inventory knows.
 pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&Inventory>) -> Result<Places, Error> {
-    let mut folders = Vec::new();
-    for (folder, name) in self::folders(store, only).await? {
+    let with_generation = async move |(folder, name): (String, String)| {
         let generation = generation(store, &folder).await;
-        folders.push((folder, name, generation));
-    }
+        (folder, name, generation)
+    };
+    let folders: Vec<_> = stream::iter(self::folders(store, only).await?).map(with_generation).buffered(AT_ONCE).collect().await;
     // What a generation counts is in its own folder or in those that it continues, whose topic.json is not kept up to date any more.
     let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
     for (partition, folder, has_begun) in folders.iter().flat_map(|(_, _, generation)| counted_by(generation)) {
@@ -122,9 +126,20 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
             counted.entry(folder.clone()).or_default().entry(partition).or_default();
         }
     }
+    let listings = folders.iter().map(|(folder, _, generation)| {
+        let expected = counted.remove(folder).unwrap_or_default();
+        let lineage = generation.as_ref().ok().and_then(Option::as_ref);
+        async move {
+            match lineage {
+                Some(lineage) if only.is_some() => partitions_of(store, folder, lineage, inventory).await,
+                _ => partitions_in(store, folder, expected).await,
+            }
+        }
+    });
+    let listings: Vec<_> = stream::iter(listings.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
     let mut places = gone(store, only, inventory).await?;
     let mut series: BTreeMap<String, Generation> = BTreeMap::new();
-    for (folder, name, generation) in folders {
+    for ((folder, name, generation), found) in folders.into_iter().zip(listings) {
         let has_topic_json = !matches!(generation, Ok(None));
         let (lineage, newest) = match generation {
             Ok(lineage) => (lineage.clone(), lineage.map(|lineage| lineage.newest().clone())),
@@ -137,10 +152,6 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
         for generation in lineage.iter().flat_map(Lineage::all).chain(&newest) {
             series.extend(generation.snapshots.clone().map(|prefix| (prefix, generation.clone())));
         }
-        let found = match &lineage {
-            Some(lineage) if only.is_some() => partitions_of(store, &folder, lineage, inventory).await,
-            _ => partitions_in(store, &folder, counted.remove(&folder).unwrap_or_default()).await,
-        };
         let known = |partition| {
             let lineage = lineage.as_ref().map(|lineage| lineage.of(partition));
             lineage.or(newest.as_ref()).filter(|generation| generation.begins(partition))

@@ -11,6 +11,45 @@ use kafka::TopicPartition;
 use kernel::{lock, visible};
 use telemetry::Sink;
 
+/// One bar for all that is verified, in bytes. How many there are is known only of the partitions that were listed: the others are taken to have as many.
+#[derive(Debug)]
+pub(crate) struct VerifyBar {
+    bar: ProgressBar,
+    partitions: u64,
+    begun: Instant,
+    listed: AtomicU64,
+    listed_bytes: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl VerifyBar {
+    /// One more partition, with so many bytes to read.
+    pub(crate) fn listed(&self, bytes: u64) {
+        let listed = self.listed.fetch_add(1, Ordering::Relaxed) + 1;
+        let listed_bytes = self.listed_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let others = self.partitions.saturating_sub(listed);
+        self.bar.set_length(listed_bytes.saturating_add((listed_bytes / listed).saturating_mul(others)));
+    }
+
+    /// So many bytes of a partition were read.
+    pub(crate) fn read(&self, partition: &str, bytes: u64) {
+        self.bar.inc(bytes);
+        let rate = self.bar.position() as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.bar.set_message(format!(
+            "{ended}/{} partitions, {}/s, {}",
+            self.partitions,
+            crate::output::bytes(rate as u64),
+            visible(partition)
+        ));
+    }
+
+    /// A partition is verified.
+    pub(crate) fn end_partition(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// The bars of one command.
 #[derive(Debug, Clone)]
 pub(crate) struct Bars {
@@ -67,11 +106,17 @@ impl Bars {
         Box::new(move |_, line| all.suspend(|| _ = std::io::stderr().lock().write_all(line.as_bytes())))
     }
 
-    /// A bar for a known number of objects.
-    pub(crate) fn counted(&self, name: &str, count: u64) -> ProgressBar {
-        let bar = self.bar(name, "{prefix:24} {bar:30} {pos}/{len} segments");
-        bar.set_length(count);
-        bar
+    /// For verify, of so many partitions.
+    pub(crate) fn of_verify(&self, partitions: u64) -> VerifyBar {
+        let bar = self.bar("verify", "{prefix} {bar:30} {percent}%, {eta} left; {msg}");
+        VerifyBar {
+            bar,
+            partitions,
+            begun: Instant::now(),
+            listed: AtomicU64::new(0),
+            listed_bytes: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        }
     }
 
     fn bar(&self, name: &str, template: &str) -> ProgressBar {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use backup_batch::Backup;
-use config::{BackupSettings, Raw, RestoreSettings};
+use config::{BackupSettings, ConfigError, Raw, RestoreSettings};
 use host::{Budget, Function};
 use kernel::Deadline;
 use restore_batch::Restore;
@@ -74,6 +74,8 @@ pub(crate) struct Bucket {
     pub(crate) topic: Option<String>,
     /// GROUP_ID, where a configuration of backup names one.
     pub(crate) group: Option<String>,
+    /// MEMORY_LIMIT_MB in bytes, where it is set, for commands that need much.
+    pub(crate) memory_limit: Result<Option<u64>, ConfigError>,
 }
 
 impl Bucket {
@@ -98,5 +100,6 @@ pub(crate) async fn bucket(args: &BucketArgs, bars: Option<&Bars>) -> Result<Buc
     raw.iter().for_each(warn_of_replaced);
     let store = store::open(&settings, &Deadline::unset()).await?;
     let group = raw.as_ref().and_then(config::group);
-    Ok(Bucket { store, topic: args.topic.clone().or(topic), group })
+    let memory_limit = raw.as_ref().map_or(Ok(None), config::memory_limit);
+    Ok(Bucket { store, topic: args.topic.clone().or(topic), group, memory_limit })
 }

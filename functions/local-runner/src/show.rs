@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use archive::segment::{Manifest, ReadOptions, SegmentReader};
+use archive::segment::{Manifest, ReadAhead, ReadBudget, ReadOptions, SegmentReader};
 use kernel::record::Record;
 use serde_json::{Map, Value, json};
 
@@ -12,11 +12,19 @@ use crate::cli::BucketArgs;
 use crate::output::{Output, bytes, table, time};
 use crate::setup;
 
+/// From so many records on, what follows is fetched ahead: fewer are in what is fetched first.
+const MANY: u64 = 10_000;
+/// Bytes that are fetched ahead.
+const AHEAD: u64 = 64 << 20;
+
 /// Shows a segment's manifest, and its first records when asked.
 pub(crate) async fn run(bucket: Option<PathBuf>, object: &str, records: u64, output: &Output) -> Result<bool> {
     let store = setup::bucket(&BucketArgs { bucket, topic: None }, None).await?.store;
     let mut reader = SegmentReader::open(store, &in_bucket(object), ReadOptions::default()).await?;
     output.result(&reader.manifest().clone(), manifest_table);
+    if records > MANY {
+        reader.read_ahead(ReadAhead::new(ReadBudget::new(AHEAD)));
+    }
     let mut left = records;
     while left > 0 && !output.is_closed() {
         let Some(group) = reader.next_group().await? else { break };

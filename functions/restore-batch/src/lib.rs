@@ -54,7 +54,7 @@ use std::sync::{Arc, OnceLock};
 
 use archive::Result;
 use archive::catalog::bucket_id;
-use archive::segment::ReadOptions;
+use archive::segment::{ReadAhead, ReadBudget, ReadOptions};
 use config::RestoreSettings;
 use host::{Budget, Event, RateLimit, processors};
 use kafka::{ClusterChanges, ClusterFacts, TargetCluster};
@@ -85,6 +85,7 @@ pub struct Restore {
     store_id: String,
     /// Members decompressed at once; 1 decompresses in place.
     decompressors: usize,
+    reads_ahead: bool,
     /// Spans in an object of their own, once a checkpoint has more.
     spans_per_object: usize,
     /// What was backed up.
@@ -156,6 +157,7 @@ impl Restore {
             id,
             store_id,
             decompressors,
+            reads_ahead: true,
             spans_per_object: SPANS_PER_OBJECT,
             known: Arc::default(),
             rate,
@@ -163,10 +165,10 @@ impl Restore {
         }
     }
 
-    /// Decompresses in place, on the calling thread: for simulations that must repeat themselves exactly.
+    /// Reads nothing ahead, and decompresses in place, on the calling thread: for simulations that must repeat themselves exactly.
     #[must_use]
     pub fn single_threaded(mut self) -> Self {
-        self.decompressors = 1;
+        (self.decompressors, self.reads_ahead) = (1, false);
         self
     }
 
@@ -236,6 +238,11 @@ impl Restore {
         // Archives of the Python tool are held in memory.
         let largest_archive = (budget.memory / 4 / self.settings.threads.max(1) as u64).min(options.largest_archive);
         ReadOptions { stretch: budget.stretch_bytes(self.settings.threads).min(options.stretch), largest_archive, ..options }
+    }
+
+    /// What the workers of one invocation share to read ahead; `None` for simulations that must repeat themselves exactly.
+    pub(crate) fn read_ahead(&self, budget: &Budget) -> Option<ReadAhead> {
+        self.reads_ahead.then(|| ReadAhead::new(ReadBudget::new(budget.ahead_bytes())))
     }
 
     /// Runs one invocation. A partition or a topic that fails does not stop the others: its error stands in the report.

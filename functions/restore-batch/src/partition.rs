@@ -1,6 +1,7 @@
 //! One source partition: what comes next of it, and the writer that takes it.
 
 use archive::catalog::{Done, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Spans, names, pair};
+use archive::segment::ReadAhead;
 use archive::{Error, Result};
 use host::Paced;
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
@@ -116,7 +117,9 @@ impl<'r> PartitionRestore<'r> {
                 &topic.source.folder_of(partition),
                 partition,
                 topic.restore.read_options(&topic.shared.invocation.budget),
+                topic.shared.ahead.as_ref().map(ReadAhead::for_another),
                 topic.restore.settings.times,
+                topic.source.cut_of(partition),
             ),
             archives_are_done: false,
             is_overtaken: false,

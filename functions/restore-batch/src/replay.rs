@@ -153,6 +153,7 @@ impl PartitionRestore<'_> {
         }
         // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
         while let Some(group) = reader.next_group().await? {
+            self.coming.read_ahead(&mut reader);
             self.reached.inside = Some(entry.start);
             self.open.last.clone_from(&entry.name);
             self.write_group(&group, chooser).await?;

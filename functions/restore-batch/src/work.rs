@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use archive::catalog::{Binding, Done, RestoreIdentity, RestoredTopic};
+use archive::segment::ReadAhead;
 use archive::{Error, Result};
 use host::{Event, work_together};
 use kafka::{ClusterFacts, TopicFacts};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) restore: Restore,
     pub(crate) invocation: Invocation,
     pub(crate) started: Millis,
+    /// What all partitions share to read ahead.
+    pub(crate) ahead: Option<ReadAhead>,
     pub(crate) cluster: ClusterFacts,
     /// What the restore id stands for, once it was noted.
     pub(crate) identity: OnceCell<Arc<RestoreIdentity>>,
@@ -265,6 +268,7 @@ impl Shared {
             restore: restore.clone(),
             invocation: invocation.clone(),
             started,
+            ahead: restore.read_ahead(&invocation.budget),
             cluster,
             identity: noted.map_or_else(OnceCell::new, |noted| OnceCell::from(Arc::new(noted))),
             done: AtomicU64::new(counts.map_or(0, |counts| counts.done)),

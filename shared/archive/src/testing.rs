@@ -13,6 +13,10 @@ use store::testing::MemoryStore;
 use crate::catalog::{Covered, Generation, NewReason, Packing, PartitionSnapshot, Snapshot, Told, TopicSnapshot, names};
 use crate::segment::{Compression, SegmentSpec, SegmentWriter};
 
+mod distant;
+
+pub use distant::DistantStore;
+
 /// The first generation of a topic with one partition and no ids.
 pub fn generation(topic: &str) -> Generation {
     Generation {

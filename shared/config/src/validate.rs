@@ -58,6 +58,16 @@ pub fn group(raw: &Raw) -> Option<String> {
     Reader::new(raw).optional("GROUP_ID", |group| Ok(group.to_owned())).flatten()
 }
 
+/// MEMORY_LIMIT_MB alone, in bytes, where it is set.
+///
+/// # Errors
+/// It is set to something else than a number of megabytes.
+pub fn memory_limit(raw: &Raw) -> Result<Option<u64>, ConfigError> {
+    let mut read = Reader::new(raw);
+    let found = memory(&mut read);
+    read.finish(found)
+}
+
 /// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.
 pub fn log_level(raw: &Raw) -> LogLevel {
     level(&mut Reader::new(raw)).unwrap_or(LogLevel::Info)
@@ -237,12 +247,11 @@ struct Limits {
 }
 
 fn limits(read: &mut Reader<'_>) -> Option<Limits> {
-    const MIB: u64 = 1024 * 1024;
     let threads = read.or("NUMBER_OF_KAFKA_THREADS", 1, number(1..=1000));
     let max_segments = read.or("MAX_SEGMENTS_PER_INVOCATION", 1, number(0..=i64::MAX as u64));
     let time_budget = read.optional("TIME_BUDGET_SECONDS", seconds(1));
     let bytes_per_second = read.or("BYTES_PER_SECOND", 0, number(0..=i64::MAX as u64));
-    let memory_limit = read.optional("MEMORY_LIMIT_MB", |text| number(64..=16 * MIB)(text).map(|mib| mib * MIB));
+    let memory_limit = memory(read);
     let log_level = level(read);
     Some(Limits {
         threads: threads? as usize,
@@ -252,6 +261,12 @@ fn limits(read: &mut Reader<'_>) -> Option<Limits> {
         memory_limit: memory_limit?,
         log_level: log_level?,
     })
+}
+
+/// MEMORY_LIMIT_MB. The outer `None`: it is bad.
+fn memory(read: &mut Reader<'_>) -> Option<Option<u64>> {
+    const MIB: u64 = 1024 * 1024;
+    read.optional("MEMORY_LIMIT_MB", |text| number(64..=16 * MIB)(text).map(|mib| mib * MIB))
 }
 
 fn level(read: &mut Reader<'_>) -> Option<LogLevel> {

@@ -97,6 +97,11 @@ impl Budget {
         self.part_of_one(12, threads).max(128 << 10) as u64
     }
 
+    /// Bytes that readers of segments may have fetched before they are wanted, all workers together. They share it, so their number does not matter.
+    pub fn ahead_bytes(&self) -> u64 {
+        self.part_of_one(4, 1) as u64
+    }
+
     /// One part of the memory for records, if so many are made of what each of `threads` workers has of it.
     fn part_of_one(&self, parts: u64, threads: usize) -> usize {
         let left = self.for_records().max(8 << 20);

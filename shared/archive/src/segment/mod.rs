@@ -9,7 +9,8 @@
 //! | `archive.rs` | the tar around manifest and log |
 //! | `sidecar.rs` | the `.sha256` |
 //! | `writer.rs` | records in, the object's bytes out |
-//! | `reader.rs`, `object.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
+//! | `reader.rs`, `object.rs`, `stretch.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
+//! | `ahead.rs`, `budget.rs` | how far readers read ahead; the memory that they share |
 //! | `ends.rs` | which ends of chains that were backed up are not there |
 //! | `python.rs`, `python_tar.rs`, `lines.rs` | the archives of the Python tool |
 //!
@@ -20,8 +21,10 @@
 //! trailer  = padding · two empty tar blocks
 //! ```
 
+mod ahead;
 mod archive;
 mod batch;
+mod budget;
 mod codec;
 mod compression;
 mod ends;
@@ -35,6 +38,7 @@ mod python;
 mod python_tar;
 mod reader;
 mod sidecar;
+mod stretch;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -42,7 +46,9 @@ mod tests;
 mod window;
 mod writer;
 
+pub use ahead::{AheadPermit, ReadAhead};
 pub use batch::{BatchError, BatchSummary, Records, check as check_batches};
+pub use budget::{ReadBudget, ReadPermit};
 pub use codec::{Compressor, Decompressor};
 pub use compression::Compression;
 pub use ends::{chain_ends, missing_ends};

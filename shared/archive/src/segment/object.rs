@@ -9,7 +9,7 @@ use store::{ObjectStore, Part, Version};
 use tokio::task::spawn_blocking;
 
 use super::codec::{self, FirstMember};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Member};
 use super::sidecar::{self, Sidecar};
 use super::writer::joined;
 use super::{LARGEST_RECORD, Result, SegmentError, SegmentErrorKind, archive};
@@ -97,6 +97,15 @@ impl Segment {
         Ok(())
     }
 
+    /// Bytes of memory that one stretch takes, in the store and unpacked. A larger member is a stretch of its own.
+    pub(super) fn memory(&self) -> u64 {
+        let members = &self.manifest.members;
+        let of = |member: &Member| member.stored.saturating_add(member.bytes);
+        let largest = members.iter().map(of).max().unwrap_or_default();
+        let all = members.iter().fold(0_u64, |sum, member| sum.saturating_add(of(member)));
+        largest.max(all.min(self.options.stretch.saturating_mul(2)))
+    }
+
     /// Exactly the bytes of `range`.
     pub(super) async fn fetch(&self, range: Range<u64>) -> crate::Result<Bytes> {
         if range.end <= self.beginning.len() as u64 {
@@ -112,9 +121,17 @@ impl Segment {
         Sha256::new_with_prefix(&self.beginning[..self.head_bytes as usize])
     }
 
-    /// Compares the object's SHA-256 with its sidecar.
-    pub(super) async fn compare_sidecar(&self, sha256: &str) -> crate::Result<Sidecar> {
-        sidecar::compare(&*self.store, &self.name, sha256).await
+    /// The object's sidecar; `None` where there is none.
+    pub(super) async fn fetch_sidecar(&self) -> crate::Result<Option<Part>> {
+        sidecar::fetch(&*self.store, &self.name).await
+    }
+
+    /// Compares the object's SHA-256 with its sidecar, which may have been fetched before. One that was not there then is looked for again.
+    pub(super) async fn compare_sidecar(&self, sha256: &str, fetched: Option<&Part>) -> crate::Result<Sidecar> {
+        match fetched {
+            Some(part) => sidecar::compare_with(&*self.store, &self.name, part, sha256),
+            None => sidecar::compare(&*self.store, &self.name, sha256).await,
+        }
     }
 
     /// Runs `work` where it does not keep other tasks from running, if there is such a place.

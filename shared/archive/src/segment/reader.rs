@@ -2,15 +2,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kafka::TopicId;
 use store::ObjectStore;
 use tokio::task::JoinSet;
 
+use super::ahead::{Fetch, ReadAhead};
+use super::budget::ReadPermit;
 use super::group::RecordGroup;
 use super::manifest::Manifest;
 use super::object::{ReadOptions, Segment};
 use super::sidecar::Sidecar;
+use super::stretch::Stretch;
 use super::window::{Loaded, Whole, Window};
 use super::writer::joined;
 use super::{Result, SegmentError, SegmentErrorKind};
@@ -22,15 +26,25 @@ use crate::catalog::names;
 /// is seen. When reading goes from the start to the end, the SHA-256 of the object is compared with its `.sha256`
 /// before the last stretch is given out; so whoever commits after [`next_group`](Self::next_group) said `None` commits verified records.
 ///
-/// Memory: about two stretches ([`ReadOptions::stretch`]), in the store and unpacked, or one larger record.
+/// Memory: about two stretches ([`ReadOptions::stretch`]), in the store and unpacked, or one larger record; and what [`ReadAhead`] allows.
 pub struct SegmentReader {
     segment: Arc<Segment>,
     from: i64,
     /// What to load next; `None` after the trailer.
     next: Option<Window>,
     groups: VecDeque<RecordGroup>,
-    ahead: JoinSet<crate::Result<Loaded>>,
+    /// Being unpacked: what comes next.
+    unpacking: JoinSet<crate::Result<Loaded>>,
+    /// Whether the bytes of that are there.
+    has_arrived: Option<Arc<AtomicBool>>,
     whole: Option<Whole>,
+    ahead: Option<ReadAhead>,
+    /// Asked for: what comes behind that, in order.
+    fetching: VecDeque<Fetch>,
+    /// What is to be asked for next.
+    to_fetch: Option<Stretch>,
+    /// What was loaded takes memory that is shared.
+    memory: Vec<ReadPermit>,
 }
 
 impl SegmentReader {
@@ -40,14 +54,41 @@ impl SegmentReader {
     /// What the store says, or that the object is not a segment, or not all of one.
     pub async fn open(store: Arc<dyn ObjectStore>, name: &str, options: ReadOptions) -> crate::Result<Self> {
         let segment = Arc::new(Segment::open(store, name, options).await?);
-        let next = Some(Window::first(&segment, i64::MIN));
-        let (groups, ahead) = (VecDeque::new(), JoinSet::new());
-        Ok(Self { segment, from: i64::MIN, next, groups, ahead, whole: None })
+        let mut reader = Self {
+            segment,
+            from: i64::MIN,
+            next: None,
+            groups: VecDeque::new(),
+            unpacking: JoinSet::new(),
+            has_arrived: None,
+            whole: None,
+            ahead: None,
+            fetching: VecDeque::new(),
+            to_fetch: None,
+            memory: Vec::new(),
+        };
+        reader.seek(i64::MIN);
+        Ok(reader)
+    }
+
+    /// Lets it ask for what comes next before that is wanted.
+    pub fn read_ahead(&mut self, ahead: ReadAhead) {
+        self.ahead = Some(ahead);
+    }
+
+    /// Keeps a permit as long as this reader: for what it has loaded before that was wanted.
+    pub fn keep(&mut self, memory: Option<ReadPermit>) {
+        self.memory.extend(memory);
     }
 
     /// What the segment holds.
     pub fn manifest(&self) -> &Manifest {
         &self.segment.manifest
+    }
+
+    /// Bytes of memory that reading its records takes at any time: its largest stretch, in the store and unpacked.
+    pub fn memory(&self) -> u64 {
+        self.segment.memory()
     }
 
     /// Checks that the segment belongs where it was found: in the folder of its topic (or of a generation of it: `orders@2`), of the topic with
@@ -75,8 +116,15 @@ impl SegmentReader {
         self.from = offset;
         self.next = Some(Window::first(&self.segment, offset));
         self.groups.clear();
-        self.ahead = JoinSet::new();
         self.whole = None;
+        self.give_up_ahead();
+    }
+
+    /// What was asked for ahead is dropped.
+    fn give_up_ahead(&mut self) {
+        (self.unpacking, self.has_arrived) = (JoinSet::new(), None);
+        self.fetching.clear();
+        self.to_fetch = self.next.as_ref().map(|next| next.stretch.clone());
     }
 
     /// The next records; `None` when all were given out and everything that can be compared was. After an error the same stretch is
@@ -85,7 +133,7 @@ impl SegmentReader {
     /// # Errors
     /// What the store says, or what is damaged and where.
     pub async fn next_group(&mut self) -> crate::Result<Option<RecordGroup>> {
-        self.load().await?;
+        self.load_wanted().await?;
         Ok(self.groups.pop_front())
     }
 
@@ -96,16 +144,35 @@ impl SegmentReader {
     pub async fn load(&mut self) -> crate::Result<()> {
         while self.groups.is_empty() {
             let Some(window) = self.next.clone() else { break };
-            let loaded = match self.ahead.join_next().await {
-                Some(result) => joined(result)?,
-                None => window.load(Arc::clone(&self.segment), self.from).await?,
+            self.request_ahead();
+            let loaded = match self.unpacking.join_next().await {
+                Some(result) => joined(result),
+                None => {
+                    let fetch = self.take_fetch(&window.stretch);
+                    window.load(Arc::clone(&self.segment), self.from, fetch).await
+                }
             };
+            // What was fetched behind a failure is given up, so that the same stretch is tried again.
+            let loaded = loaded.inspect_err(|_| self.give_up_ahead())?;
             self.groups = loaded.groups;
             self.next = loaded.next;
             self.whole = loaded.whole;
-            self.load_ahead();
+            self.has_arrived = None;
+            self.unpack_ahead();
+            self.request_ahead();
         }
         Ok(())
+    }
+
+    /// The same for records that are wanted now: if their bytes are not there, it was not far enough ahead.
+    async fn load_wanted(&mut self) -> crate::Result<()> {
+        if self.groups.is_empty() && self.next.is_some() {
+            let arrived = self.has_arrived.clone().or_else(|| self.fetching.front().map(Fetch::has_arrived));
+            if let (Some(ahead), false) = (&self.ahead, arrived.is_none_or(|arrived| arrived.load(Ordering::Relaxed))) {
+                ahead.note_wait();
+            }
+        }
+        self.load().await
     }
 
     /// When all that is left is one stretch: checks it, down to its single records, before one of them is given out. Whether it is.
@@ -113,10 +180,10 @@ impl SegmentReader {
     /// # Errors
     /// As [`next_group`](Self::next_group), and as [`GroupRecords::next`](super::GroupRecords::next).
     pub async fn check_if_short(&mut self) -> crate::Result<bool> {
-        if self.next.as_ref().is_some_and(|next| !(self.groups.is_empty() && next.is_last(&self.segment))) {
+        if self.next.as_ref().is_some_and(|next| !(self.groups.is_empty() && next.stretch.is_last(&self.segment))) {
             return Ok(false);
         }
-        self.load().await?;
+        self.load_wanted().await?;
         for group in &self.groups {
             let mut records = group.records();
             while records.next()?.is_some() {}
@@ -134,11 +201,37 @@ impl SegmentReader {
         self.whole.as_ref().map(|whole| whole.sha256.as_str())
     }
 
-    fn load_ahead(&mut self) {
+    /// Asks for what comes next, as far as there is room. Whether all of the segment was asked for.
+    pub fn request_ahead(&mut self) -> bool {
+        let Some(ahead) = self.ahead.as_ref().filter(|_| self.segment.check_limits().is_ok()) else { return false };
+        let is_whole = self.next.as_ref().is_some_and(Window::is_of_whole);
+        while let Some(stretch) = self.to_fetch.clone().filter(|_| self.fetching.len() < ahead.depth()) {
+            let following = stretch.following(&self.segment);
+            let Some(fetch) = Fetch::begin(&self.segment, stretch, is_whole, ahead) else { break };
+            self.fetching.push_back(fetch);
+            self.to_fetch = following;
+        }
+        self.to_fetch.is_none()
+    }
+
+    /// The request for a stretch that is wanted, if there was one.
+    fn take_fetch(&mut self, stretch: &Stretch) -> Option<Fetch> {
+        let fetch = self.fetching.pop_front_if(|fetch| fetch.stretch == *stretch);
+        if fetch.is_none() {
+            self.fetching.clear();
+            self.to_fetch = stretch.following(&self.segment);
+        }
+        fetch
+    }
+
+    /// With more than one worker, what comes next is unpacked while the caller works on the last one.
+    fn unpack_ahead(&mut self) {
         if self.segment.options.workers > 1
             && let Some(window) = self.next.clone()
         {
-            self.ahead.spawn(window.load(Arc::clone(&self.segment), self.from));
+            let fetch = self.take_fetch(&window.stretch);
+            self.has_arrived = fetch.as_ref().map(Fetch::has_arrived);
+            self.unpacking.spawn(window.load(Arc::clone(&self.segment), self.from, fetch));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The `.sha256` beside a segment or an archive of the Python tool: the SHA-256 of the object in 64 hex digits.
 
 use sha2::{Digest, Sha256};
-use store::{ObjectStore, StoreErrorKind};
+use store::{ObjectStore, Part, StoreErrorKind};
 
 use super::{SegmentError, SegmentErrorKind};
 use crate::catalog::names;
@@ -25,12 +25,24 @@ pub enum Sidecar {
 /// # Errors
 /// [`SegmentErrorKind::ChecksumMismatch`] when they differ, [`SegmentErrorKind::Damaged`] when the sidecar holds no digest.
 pub(super) async fn compare(store: &dyn ObjectStore, name: &str, actual: &str) -> crate::Result<Sidecar> {
+    match fetch(store, name).await? {
+        Some(part) => compare_with(store, name, &part, actual),
+        None => Ok(Sidecar::Missing),
+    }
+}
+
+/// An object's sidecar; `None` where there is none.
+pub(super) async fn fetch(store: &dyn ObjectStore, name: &str) -> crate::Result<Option<Part>> {
+    match store.get_range(&names::sidecar(name), 0..LONGEST).await {
+        Ok(part) => Ok(Some(part)),
+        Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same as [`compare`], with a sidecar that was fetched.
+pub(super) fn compare_with(store: &dyn ObjectStore, name: &str, part: &Part, actual: &str) -> crate::Result<Sidecar> {
     let sidecar = names::sidecar(name);
-    let part = match store.get_range(&sidecar, 0..LONGEST).await {
-        Ok(part) => part,
-        Err(error) if error.kind == StoreErrorKind::NotFound => return Ok(Sidecar::Missing),
-        Err(error) => return Err(error.into()),
-    };
     let Some(wanted) = parse(&part.bytes).filter(|_| part.size <= LONGEST) else {
         let what = "holds no SHA-256 (64 hex digits)";
         return Err(SegmentError::new(SegmentErrorKind::Damaged, store.location(&sidecar), what).into());

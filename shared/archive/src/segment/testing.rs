@@ -101,6 +101,10 @@ pub(super) async fn read(
     from: Option<i64>,
 ) -> crate::Result<(Vec<Owned>, Sidecar)> {
     let mut reader = SegmentReader::open(store, name, options).await?;
+    // Of all that is tested, half is read ahead, within little memory.
+    if options.workers > 1 {
+        reader.read_ahead(ReadAhead::new(ReadBudget::new(64 << 10)));
+    }
     if let Some(from) = from {
         reader.seek(from);
     }

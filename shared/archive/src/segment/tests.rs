@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! Records → segment → the same records; and what reading says of everything else.
 
+mod ahead;
 mod damage;
 mod layout;
 mod python;

@@ -1,24 +1,24 @@
 //! A stretch of a segment that is fetched in one request, and checked and unpacked in one go.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use store::Part;
 
+use super::ahead::{Fetch, Fetched};
 use super::codec::{self, Decompressor, FirstMember};
 use super::group::RecordGroup;
 use super::object::Segment;
 use super::sidecar::{self, Sidecar};
+use super::stretch::Stretch;
 use super::{Result, archive};
 
-/// Some members that follow each other; the trailer belongs to the last ones.
+/// A stretch, and what reading it needs of those before it.
 #[derive(Clone)]
 pub(super) struct Window {
-    members: Range<usize>,
-    /// Position in the object.
-    at: u64,
+    pub(super) stretch: Stretch,
     /// SHA-256 of the object before this; `None` when reading did not begin at the start.
     hash: Option<Sha256>,
 }
@@ -44,44 +44,33 @@ impl Window {
         let members = &segment.manifest.members;
         let first = members.partition_point(|member| member.last_offset < from);
         let skipped: u64 = members[..first].iter().map(|member| member.stored).sum();
-        Self::at(segment, first, segment.head_bytes + skipped, (first == 0).then(|| segment.hash_of_head()))
+        Self { stretch: Stretch::at(segment, first, segment.head_bytes + skipped), hash: (first == 0).then(|| segment.hash_of_head()) }
     }
 
-    /// As many members as one stretch may hold, but at least one if there is one left.
-    fn at(segment: &Segment, first: usize, at: u64, hash: Option<Sha256>) -> Self {
-        let (mut stored, mut unpacked, mut end) = (0, 0, first);
-        for member in &segment.manifest.members[first..] {
-            stored += member.stored;
-            unpacked += member.bytes;
-            if end > first && stored.max(unpacked) > segment.options.stretch {
-                break;
-            }
-            end += 1;
-        }
-        Self { members: first..end, at, hash }
+    /// Whether all of the object is read, from its beginning on.
+    pub(super) fn is_of_whole(&self) -> bool {
+        self.hash.is_some()
     }
 
-    /// Whether the trailer follows it.
-    pub(super) fn is_last(&self, segment: &Segment) -> bool {
-        self.members.end == segment.manifest.members.len()
-    }
-
-    /// Fetches, checks and unpacks. At the end of the object it also compares its SHA-256, if reading began at the start.
-    pub(super) async fn load(self, segment: Arc<Segment>, from: i64) -> crate::Result<Loaded> {
+    /// Fetches it, unless that has begun, checks and unpacks. At the end of the object it also compares its SHA-256, if reading began at the start.
+    pub(super) async fn load(self, segment: Arc<Segment>, from: i64, fetch: Option<Fetch>) -> crate::Result<Loaded> {
         segment.check_limits()?;
-        let members = &segment.manifest.members;
-        let last = self.is_last(&segment);
-        let end = if last { segment.size } else { self.at + members[self.members.clone()].iter().map(|m| m.stored).sum::<u64>() };
-        let stored = segment.fetch(self.at..end).await?;
-
-        let unpacking = Arc::clone(&segment);
+        let fetched = match fetch {
+            Some(fetch) => fetch.wait().await,
+            None => None,
+        };
+        let fetched = match fetched {
+            Some(fetched) => fetched,
+            None => Fetched::now(segment.fetch(self.stretch.range(&segment)).await?),
+        };
+        let (unpacking, stored) = (Arc::clone(&segment), fetched.bytes.clone());
         let (window, groups) = segment.offload(move || self.unpack(&unpacking, &stored, from)).await?;
-        if !last {
-            let next = Some(Self::at(&segment, window.members.end, end, window.hash));
+        if let Some(stretch) = window.stretch.following(&segment) {
+            let next = Some(Self { stretch, hash: window.hash });
             return Ok(Loaded { groups, next, whole: None });
         }
         let whole = match window.hash {
-            Some(hash) => Some(compare(&segment, hash).await?),
+            Some(hash) => Some(compare(&segment, hash, fetched.sidecar.as_ref()).await?),
             None => None,
         };
         Ok(Loaded { groups, next: None, whole })
@@ -89,14 +78,14 @@ impl Window {
 
     fn unpack(mut self, segment: &Segment, stored: &Bytes, from: i64) -> Result<(Self, VecDeque<RecordGroup>)> {
         let mut decompressor = Decompressor::new(segment.packing);
-        let mut groups = VecDeque::with_capacity(self.members.len());
+        let mut groups = VecDeque::with_capacity(self.stretch.members.len());
         if let Some(hash) = &mut self.hash {
             hash.update(stored);
         }
         let mut rest = &stored[..];
-        for number in self.members.clone() {
+        for number in self.stretch.members.clone() {
             let member = &segment.manifest.members[number];
-            let at = self.at + (stored.len() - rest.len()) as u64;
+            let at = self.stretch.at + (stored.len() - rest.len()) as u64;
             let place = format!("member {} of {}, at byte {at}", number + 1, segment.manifest.members.len());
             let bytes = rest.split_off(..member.stored as usize).ok_or_else(|| segment.damaged(format!("{place}: it is cut")))?;
             if crc32c::crc32c(bytes) != member.crc32c {
@@ -106,7 +95,7 @@ impl Window {
                 decompressor.decompress(bytes, member.bytes as usize).map_err(|what| segment.damaged(format!("{place}: {what}")))?;
             groups.push_back(RecordGroup::new(batches, member, from, Arc::clone(&segment.object), place)?);
         }
-        if self.is_last(segment) {
+        if self.stretch.is_last(segment) {
             check_trailer(segment, rest)?;
         }
         Ok((self, groups))
@@ -123,8 +112,8 @@ fn check_trailer(segment: &Segment, stored: &[u8]) -> Result<()> {
     }
 }
 
-async fn compare(segment: &Segment, hash: Sha256) -> crate::Result<Whole> {
+async fn compare(segment: &Segment, hash: Sha256, fetched: Option<&Part>) -> crate::Result<Whole> {
     let sha256 = sidecar::hex(hash);
-    let sidecar = segment.compare_sidecar(&sha256).await?;
+    let sidecar = segment.compare_sidecar(&sha256, fetched).await?;
     Ok(Whole { sha256, sidecar })
 }

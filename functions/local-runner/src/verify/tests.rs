@@ -1,0 +1,344 @@
+//! What verify finds, and what it leaves out.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use archive::testing::{self, DistantStore};
+use store::StoreErrorKind;
+use store::testing::{Delete, Fault, MemoryStore};
+
+use super::verdict::verdict_of;
+use super::*;
+use crate::testing::{add_segment, add_snapshot, add_topic, add_topic_with, failing};
+
+/// Verdicts, and how it ended.
+async fn verify(store: Arc<dyn ObjectStore>, from_oldest: bool) -> (Vec<Verdict>, Result<(), Error>) {
+    let mut verdicts = Vec::new();
+    let ended = Verify { from_oldest, ..Verify::new(&store) }.each(None, &mut |verdict| verdicts.push(verdict)).await;
+    (verdicts, ended)
+}
+
+fn problems(verdicts: &[Verdict]) -> Vec<&str> {
+    verdicts.iter().flat_map(|one| &one.problems).map(String::as_str).collect()
+}
+
+/// Two topics of three segments of ten records.
+async fn backups() -> MemoryStore {
+    let store = MemoryStore::new();
+    for topic in ["a", "b"] {
+        add_topic(&store, topic);
+        for start in [0, 10, 20] {
+            add_segment(&store, topic, 0, start..start + 10).await;
+        }
+    }
+    store
+}
+
+#[tokio::test]
+async fn a_sound_bucket_is_sound() {
+    let (verdicts, ended) = verify(Arc::new(backups().await), false).await;
+    ended.unwrap();
+    assert_eq!(problems(&verdicts), [""; 0]);
+    assert_eq!(verdicts.iter().map(|one| (one.segments, one.records)).collect::<Vec<_>>(), [(3, 30), (3, 30)]);
+}
+
+/// The oldest segments are as much a part of a backup as those in the middle, unless somebody says that they may be gone.
+#[tokio::test]
+async fn offsets_that_are_missing_in_front_are_a_problem() {
+    let store = MemoryStore::new();
+    add_topic(&store, "a");
+    for start in [10, 20] {
+        add_segment(&store, "a", 0, start..start + 10).await;
+    }
+    let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+    let found = problems(&verdicts);
+    assert!(found.len() == 1 && found[0].contains("offsets 0 to 10 are missing in front"), "{found:?}");
+    assert!(found[0].contains("--from-oldest") && found[0].contains("expire_days"), "{found:?}");
+    assert_eq!(problems(&verify(Arc::new(store), true).await.0), [""; 0]);
+}
+
+/// Partition 0 lost its folder, 1 its last segment, 2 never had one; of 3 nobody has seen one yet.
+#[tokio::test]
+async fn what_is_gone_is_told_from_what_never_was() {
+    let store = MemoryStore::new();
+    add_topic_with(&store, "a", |topic| (topic.partitions, topic.begun) = (3, [0, 1].into()));
+    let mut names = Vec::new();
+    for start in [0, 10] {
+        names.push(add_segment(&store, "a", 1, start..start + 10).await);
+    }
+    store.delete(&names[1]).await.unwrap();
+    let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+    let found = problems(&verdicts);
+    assert!(found.len() == 2 && found[0].contains("every segment of a/0 is missing") && found[1].contains(&names[1]), "{found:?}");
+    let told: Vec<_> = verdicts.iter().map(|one| (one.partition, one.problems.len(), verdict_of(one))).collect();
+    assert_eq!((told[2].0, told[2].1, told[2].2.as_str()), (Some(2), 0, "nothing stored"));
+    // Expiry takes all of a quiet partition; what it leaves is in the middle of no chain.
+    let (verdicts, _) = verify(Arc::new(store), true).await;
+    let found = problems(&verdicts);
+    assert!(found.len() == 1 && found[0].contains(&names[1]) && verdicts[0].warnings.len() == 1, "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn the_expired_beginning_of_a_compacted_topic_is_no_old_news() {
+    let store = MemoryStore::new();
+    for (topic, policy) in [("a", "compact,delete"), ("b", "delete")] {
+        add_topic_with(&store, topic, |topic| _ = topic.configs.insert("cleanup.policy".to_owned(), policy.to_owned()));
+        add_segment(&store, topic, 0, 10..20).await;
+    }
+    let (verdicts, _) = verify(Arc::new(store), true).await;
+    assert_eq!(problems(&verdicts), [""; 0]);
+    assert!(verdicts[0].warnings[0].contains("compacted") && verdicts[1].warnings.is_empty(), "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn one_bad_object_hides_no_other() {
+    let middle = "a/0/00000000000000000010.tar.gz";
+    for kind in [StoreErrorKind::Denied, StoreErrorKind::Unavailable, StoreErrorKind::Other] {
+        let faults = move |_, name: &str| if name == middle { Fault::Before(kind) } else { Fault::None };
+        let (verdicts, ended) = verify(failing(backups().await, faults), false).await;
+        ended.unwrap();
+        let found = problems(&verdicts);
+        assert!(found.len() == 1 && found[0].contains(middle), "{kind:?}: {found:?}");
+        assert_eq!(verdicts.iter().map(|one| one.records).collect::<Vec<_>>(), [20, 30]);
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_goes_away_ends_it_and_what_was_found_is_told() {
+    let faults = |_, name: &str| if name.starts_with("b/") { Fault::Before(StoreErrorKind::Credentials) } else { Fault::None };
+    let (verdicts, ended) = verify(failing(backups().await, faults), false).await;
+    assert!(ended.is_err());
+    assert_eq!(verdicts[0].records, 30);
+    assert_eq!(problems(&verdicts[..1]), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_snapshot_knows_and_is_not_there_is_a_problem() {
+    let store = backups().await;
+    let snapshot = add_snapshot(&store, [("a", 0, 30), ("a", 1, 10), ("a", 2, 0), ("b", 0, 40), ("c", 0, 10)]).await;
+    let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+    let found = problems(&verdicts);
+    let says =
+        ["c/ is missing with all that was in it", "every segment of a/1 is missing", "offsets 30 to 40 of b/0 are missing at its end"];
+    assert!(found.len() == 3 && found.iter().zip(says).all(|(found, says)| found.contains(says) && found.contains(&snapshot)), "{found:?}");
+    assert!(found[2].contains("RESTORE_ANYWAY=missing"), "{found:?}");
+    // All segments of a partition can expire; an end alone cannot, and no rule for segments deletes topic.json.
+    let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
+    let found = problems(&verdicts);
+    assert!(found.len() == 2 && found[0].contains("c/ is missing") && found[1].contains("b/0"), "{found:?}");
+    assert_eq!(verdicts.iter().map(|one| one.warnings.len()).sum::<usize>(), 1, "{verdicts:?}");
+    // Of one topic only its own part counts.
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let mut of_one = Vec::new();
+    Verify::new(&store).each(Some("a"), &mut |verdict| of_one.push(verdict)).await.unwrap();
+    assert_eq!(problems(&of_one).len(), 1, "{of_one:?}");
+}
+
+#[tokio::test]
+async fn snapshots_that_are_damaged_or_all_gone_are_told_once() {
+    let store = backups().await;
+    for topic in ["a", "b"] {
+        add_topic_with(&store, topic, |topic| topic.snapshots = Some("@cluster/kafka-1/backup/".to_owned()));
+    }
+    let snapshot = add_snapshot(&store, [("a", 0, 30)]).await;
+    assert_eq!(problems(&verify(Arc::new(store.clone()), false).await.0), [""; 0]);
+    store.overwrite(&snapshot, "damaged");
+    let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+    assert!(problems(&verdicts).len() == 1 && problems(&verdicts)[0].contains(&snapshot), "{verdicts:?}");
+    store.delete(&snapshot).await.unwrap();
+    let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
+    assert!(problems(&verdicts).len() == 1 && problems(&verdicts)[0].contains("all snapshots of @cluster/kafka-1/backup/"), "{verdicts:?}");
+    // Whoever may not list them knows nothing of them.
+    let faults = |_, name: &str| if name.starts_with("@cluster/") { Fault::Before(StoreErrorKind::Denied) } else { Fault::None };
+    let (verdicts, _) = verify(failing(store, faults), false).await;
+    assert!(problems(&verdicts).len() == 1 && !problems(&verdicts)[0].contains("all snapshots"), "{verdicts:?}");
+}
+
+/// A topic.json is named whichever partition has segments; the Python tool wrote none.
+#[tokio::test]
+async fn a_missing_topic_json_is_told_beside_segments() {
+    let store = MemoryStore::new();
+    for name in ["a/0/20261123-072346.tar.gz", "python/0/20261123-072346.tar.gz"] {
+        store.overwrite(name, "no archive");
+    }
+    add_segment(&store, "a", 1, 0..10).await;
+    let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
+    let missing = |verdict: &Verdict| verdict.problems.iter().filter(|problem| problem.contains("topic.json: missing")).count();
+    assert_eq!(verdicts.iter().map(missing).collect::<Vec<_>>(), [0, 1, 0]);
+
+    store.overwrite("python/topic.json", "{");
+    let (verdicts, _) = verify(Arc::new(store), false).await;
+    assert!(verdicts[2].problems.iter().any(|problem| problem.contains("python/topic.json: cannot be read")), "{verdicts:?}");
+}
+
+const LATENCY: Duration = Duration::from_millis(300);
+
+/// The same store, which answers after 300 ms.
+fn distant(store: MemoryStore) -> DistantStore {
+    DistantStore::new(Arc::new(store), LATENCY)
+}
+
+/// Eight partitions of 25 segments, each of which takes two requests, and the listings: not 400 requests one after another.
+#[tokio::test]
+async fn what_a_slow_store_takes_is_waited_for_together_and_each_object_is_read_once() {
+    let store = MemoryStore::new();
+    add_topic_with(&store, "a", |topic| topic.partitions = 8);
+    for partition in 0..8 {
+        for start in 0..25 {
+            add_segment(&store, "a", partition, start * 10..start * 10 + 10).await;
+        }
+    }
+    let store = distant(store);
+    let ((verdicts, ended), took) = store.time(verify(Arc::new(store.clone()), false)).await;
+    ended.unwrap();
+    assert_eq!((verdicts.len(), verdicts.iter().map(|one| one.records).sum::<u64>()), (8, 2_000));
+    assert!(verdicts.iter().enumerate().all(|(number, one)| one.partition == i32::try_from(number).ok()), "in their order");
+    assert!(took <= LATENCY * 20 && store.most_under_way() > 40, "{took:?}");
+    let of_segments: Vec<u32> = store.reads().into_iter().filter(|(name, _)| name.contains(".tar.gz")).map(|(_, times)| times).collect();
+    assert_eq!(of_segments, [1; 400], "each segment and each .sha256");
+}
+
+/// Segments that take all of the memory are read one after another.
+#[tokio::test]
+async fn no_more_is_read_at_the_same_time_than_fits_in_the_memory() {
+    let store = MemoryStore::new();
+    add_topic(&store, "a");
+    for start in 0..8 {
+        testing::add_segment_of(&store, "a", 0, start * 10..start * 10 + 10, 0, 60_000).await;
+    }
+    let distant = distant(store);
+    let store: Arc<dyn ObjectStore> = Arc::new(distant.clone());
+    let time = async |memory| {
+        let mut verify = Verify { memory, ..Verify::new(&store) };
+        let all = async { verify.each(None, &mut |verdict| assert_eq!((verdict.records, verdict.problems.len()), (80, 0))).await };
+        let (ended, took) = distant.time(all).await;
+        ended.unwrap();
+        took
+    };
+    let (little, much) = (time(1 << 20).await, time(1 << 30).await);
+    assert!(little >= much + LATENCY * 6, "{little:?} {much:?}");
+}
+
+async fn verify_some(store: &Arc<dyn ObjectStore>, choice: Choice) -> (Vec<Verdict>, Vec<String>) {
+    let mut verdicts = Vec::new();
+    let mut verify = Verify { choice, ..Verify::new(store) };
+    verify.each(None, &mut |verdict| verdicts.push(verdict)).await.unwrap();
+    (verdicts, verify.left_out)
+}
+
+/// A bucket whose first segment is damaged in its records, and whose second one lost its `.sha256`.
+async fn damaged() -> (MemoryStore, [String; 2]) {
+    let store = MemoryStore::new();
+    add_topic(&store, "a");
+    let mut names = Vec::new();
+    for start in (0..10).map(|number| number * 10) {
+        names.push(testing::add_segment_of(&store, "a", 0, start..start + 10, 0, 10_000).await);
+    }
+    let mut bytes = store.snapshot()[&names[0]].to_vec();
+    let middle = bytes.len() - 60;
+    bytes[middle] ^= 1;
+    store.overwrite(&names[0], bytes);
+    store.delete(&archive::catalog::names::sidecar(&names[1])).await.unwrap();
+    (store, [names[0].clone(), names[1].clone()])
+}
+
+#[tokio::test]
+async fn quick_reads_no_records_and_checks_the_chain() {
+    let (store, [first, second]) = damaged().await;
+    store.delete("a/0/00000000000000000050.tar.gz").await.unwrap();
+    store.delete("a/0/00000000000000000050.tar.gz.sha256").await.unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let (verdicts, left_out) = verify_some(&store, Choice { quick: true, ..Choice::default() }).await;
+    let found = problems(&verdicts);
+    assert!(found.len() == 2 && found[0].contains(&second) && found[1].contains("offsets 50 to 60 are missing"), "{found:?}");
+    assert_eq!((verdicts[0].not_read, verdicts[0].records), (9, 90));
+    assert!(left_out.len() == 1 && left_out[0].contains("--quick") && left_out[0].contains("9 of 9"), "{left_out:?}");
+    let (verdicts, left_out) = verify_some(&store, Choice::default()).await;
+    assert!(problems(&verdicts)[0].contains(&first) && left_out.is_empty(), "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn a_sample_names_what_it_leaves_out_and_still_sees_a_missing_end() {
+    let (store, _) = damaged().await;
+    add_snapshot(&store, [("a", 0, 110)]).await;
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let sample = |percent| Choice { sample: Some(options::Sample { percent, day: 20_000 }), ..Choice::default() };
+    let (verdicts, left_out) = verify_some(&store, sample(20.0)).await;
+    let one = &verdicts[0];
+    assert_eq!((one.segments, one.not_read), (10, 8));
+    assert!(problems(&verdicts).iter().any(|problem| problem.contains("offsets 100 to 110")), "{verdicts:?}");
+    assert!(problems(&verdicts).iter().any(|problem| problem.contains(".sha256 is missing")), "{verdicts:?}");
+    assert!(left_out[0].contains("8 of 10") && left_out[0].contains("--sample 20%, that of 2024-10-04"), "{left_out:?}");
+    assert_eq!(verify_some(&store, sample(100.0)).await.0[0].not_read, 0);
+}
+
+#[tokio::test]
+async fn since_a_time_only_what_was_written_then_is_read() {
+    let store = MemoryStore::new();
+    add_topic(&store, "a");
+    for (start, hour) in (0..24).map(|hour| (hour * 10, hour)) {
+        let spec = archive::segment::SegmentSpec { created_at: format!("2026-11-23T{hour:02}:30:00Z"), ..testing::spec("a", 0, start) };
+        let finished = archive::segment::SegmentWriter::new(spec, 1).finish(start + 10).await.unwrap();
+        let name = archive::catalog::names::segment("a", 0, start, archive::catalog::Packing::Gzip);
+        store.overwrite(&name, finished.body.to_bytes());
+        store.overwrite(&archive::catalog::names::sidecar(&name), finished.sha256);
+    }
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let at = |text: &str| Some(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    for (since, not_read) in
+        [("2026-11-23T10:00:00Z", 9), ("2026-11-20T10:00:00Z", 0), ("2026-11-24T00:29:00Z", 23), ("2026-11-30T00:00:00Z", 24)]
+    {
+        let (verdicts, left_out) = verify_some(&store, Choice { since: at(since), ..Choice::default() }).await;
+        assert_eq!(verdicts[0].not_read, not_read, "{since}");
+        assert_eq!(problems(&verdicts), [""; 0]);
+        assert_eq!(left_out.len(), usize::from(not_read > 0), "{left_out:?}");
+    }
+}
+
+#[tokio::test]
+async fn partitions_are_chosen_and_those_that_no_topic_has_are_named() {
+    let store = MemoryStore::new();
+    add_topic_with(&store, "a", |topic| topic.partitions = 3);
+    for partition in 0..3 {
+        add_segment(&store, "a", partition, 0..10).await;
+    }
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let choice = Choice { partitions: Some(crate::cli::Partitions([1, 7].into())), ..Choice::default() };
+    let mut verify = Verify { choice, ..Verify::new(&store) };
+    let mut verdicts = Vec::new();
+    verify.each(None, &mut |verdict| verdicts.push(verdict)).await.unwrap();
+    assert_eq!(verdicts.iter().map(|one| one.partition).collect::<Vec<_>>(), [Some(1)]);
+    assert_eq!(verify.left_out, ["2 of 3 partitions (--partitions)"]);
+    assert_eq!(verify.unknown_partitions().as_deref(), Some("partition 7"));
+}
+
+/// Ended after some segments; then what was found sound is not read again, what is damaged is, and the verdicts are those of one run.
+#[tokio::test]
+async fn what_was_found_sound_is_not_read_again() {
+    let (store, [first, _]) = damaged().await;
+    let whole = verify(Arc::new(store.clone()), false).await.0;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let run = async |store: &Arc<dyn ObjectStore>| {
+        let mut verdicts = Vec::new();
+        let mut verify = Verify { resume: Some(Resume::open(&file, "bucket").unwrap()), ..Verify::new(store) };
+        let ended = verify.each(None, &mut |verdict| verdicts.push(verdict)).await;
+        (verdicts, ended, verify.left_out)
+    };
+    let goes_away = |_, name: &str| if name.contains("0050.tar") { Fault::Before(StoreErrorKind::Credentials) } else { Fault::None };
+    let (_, ended, _) = run(&failing(store.clone(), goes_away)).await;
+    assert!(ended.is_err());
+    let noted: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().skip(1).map(str::to_owned).collect();
+    assert!(noted.len() >= 3 && !noted.iter().any(|line| line.contains(&first)), "{noted:?}");
+
+    let distant = distant(store);
+    let again: Arc<dyn ObjectStore> = Arc::new(distant.clone());
+    let ((verdicts, ended, left_out), _) = distant.time(run(&again)).await;
+    ended.unwrap();
+    assert_eq!(serde_json::to_value(&verdicts).unwrap(), serde_json::to_value(&whole).unwrap());
+    assert!(left_out.len() == 1 && left_out[0].contains("found sound before"), "{left_out:?}");
+    let read = distant.reads();
+    let again = noted.iter().filter(|line| read.keys().any(|name| name.ends_with(".gz") && line.contains(&format!("\"{name}\"")))).count();
+    assert!(again == 0 && read.contains_key(&first), "{read:?}");
+}
