@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
+use super::backlog::Batch;
 use super::client;
 use super::errors::{self, Doing};
 use super::native::{NativeNewTopic, Producer};
@@ -120,8 +121,9 @@ impl RdKafkaTarget {
     /// Opens a writer whose transactions may last this long. `None`: the brokers do not allow that.
     async fn open_for(&self, name: &WriterName, delivery: Delivery, timeout: Duration) -> Result<Option<Writer>> {
         let batch = self.batch(&name.topic).await?;
+        let batch = Batch::new(&self.settings, batch, self.queue);
         let handle = client::writing(&self.settings, &name.id, delivery, batch, timeout)?;
-        let producer = Producer::new(handle, &name.topic, self.queue)
+        let producer = Producer::new(handle, &name.topic, self.queue, batch)
             .map_err(|failure| self.asker.errors().error(&name.topic, Doing::Write, failure, None))?;
         Writer::open(producer, name, delivery, timeout, Arc::clone(&self.asker)).await
     }
