@@ -47,8 +47,6 @@ pub struct RdKafkaTarget {
     created: Mutex<BTreeSet<String>>,
     /// How long the brokers let a transaction be open, where that is less than what was asked for.
     timeout: Mutex<Option<Duration>>,
-    /// Asks about offsets of groups, once somebody wants to know.
-    about_groups: Mutex<Option<Arc<Asker>>>,
 }
 
 impl RdKafkaTarget {
@@ -67,7 +65,6 @@ impl RdKafkaTarget {
             batches: Mutex::default(),
             created: Mutex::default(),
             timeout: Mutex::default(),
-            about_groups: Mutex::default(),
         })
     }
 
@@ -78,15 +75,9 @@ impl RdKafkaTarget {
         Self { asker: Arc::new(asker), ..self }
     }
 
-    /// Asks about offsets of groups: librdkafka crashes where a client without a group of its own does that (its issue 5040).
+    /// Asks about offsets of any group.
     pub(super) fn about_groups(&self) -> Result<Arc<Asker>> {
-        let mut known = lock(&self.about_groups);
-        if let Some(asker) = &*known {
-            return Ok(Arc::clone(asker));
-        }
-        let asker = Arc::new(self.asker.about_groups(ASKING_GROUP)?);
-        *known = Some(Arc::clone(&asker));
-        Ok(asker)
+        self.asker.about_groups(ASKING_GROUP)
     }
 
     /// How long a topic is waited for.

@@ -12,9 +12,9 @@ use super::coordinator;
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent, elsewhere};
 use super::nudges::{NUDGE, Nudges};
-use super::source;
 use super::tries::Asker;
 use super::waiting::{blocking, watched};
+use super::{group_offsets, source};
 use crate::{CommittedOffset, Delivery, KafkaError, KafkaErrorKind, Queued, RecordWriter, Result, TopicPartition, WriterName, Written};
 
 /// One step of a call that goes on where it was when repeated: between two of them the waiting can be given up.
@@ -267,10 +267,7 @@ impl RecordWriter for Writer {
         if self.delivery == Delivery::AtLeastOnce {
             return Ok(None);
         }
-        let subject = format!("consumer group {}", self.id);
-        let asker = self.asker.about(&self.id)?;
-        let mut committed = source::committed(&asker, subject, std::slice::from_ref(&self.kept)).await?;
-        Ok(committed.remove(&self.kept))
+        group_offsets::settled(&*self.asker.about_groups(&self.id)?, &self.id, &self.kept).await
     }
 
     fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<Queued> {
