@@ -41,6 +41,8 @@ pub struct RdKafkaTarget {
     pub(super) asker: Arc<Asker>,
     /// Bytes that each writer may queue.
     queue: usize,
+    /// Whether each writer writes to many partitions.
+    spreads: bool,
     /// The largest batch of each topic that was described.
     batches: Mutex<BTreeMap<String, usize>>,
     /// Topics that were created just now, of which not all leaders have answered yet.
@@ -62,10 +64,17 @@ impl RdKafkaTarget {
             settings: settings.clone(),
             asker,
             queue,
+            spreads: false,
             batches: Mutex::default(),
             created: Mutex::default(),
             timeout: Mutex::default(),
         })
+    }
+
+    /// The same; each writer writes to many partitions, if so, and not mostly to one.
+    #[must_use]
+    pub fn spreading(self, spreads: bool) -> Self {
+        Self { spreads, ..self }
     }
 
     /// The same; requests end in time for the invocation that `deadline` bounds. Say so before a writer is opened.
@@ -113,7 +122,7 @@ impl RdKafkaTarget {
     async fn open_for(&self, name: &WriterName, delivery: Delivery, timeout: Duration) -> Result<Option<Writer>> {
         let batch = self.batch(&name.topic).await?;
         let batch = Batch::new(&self.settings, batch, self.queue);
-        let handle = client::writing(&self.settings, &name.id, delivery, batch, timeout)?;
+        let handle = client::writing(&self.settings, &name.id, delivery, (batch, self.spreads), timeout)?;
         let producer = Producer::new(handle, &name.topic, self.queue, batch)
             .map_err(|failure| self.asker.errors().error(&name.topic, Doing::Write, failure, None))?;
         Writer::open(producer, name, delivery, timeout, Arc::clone(&self.asker)).await

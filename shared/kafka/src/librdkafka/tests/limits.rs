@@ -86,7 +86,7 @@ fn a_client_whose_certificate_cannot_be_read_fails_each_time() {
                 &settings,
                 "restore-0",
                 delivery,
-                Batch::new(&settings, 1_000_000, 1_000_000),
+                (Batch::new(&settings, 1_000_000, 1_000_000), false),
                 settings.transaction_timeout(),
             )
             .unwrap_err();

@@ -100,7 +100,7 @@ async fn a_writer_says_that_its_login_is_refused() {
     let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
     let timeout = settings.transaction_timeout();
     let batch = Batch::new(&refused, 1_000_000, 1_000_000);
-    let handle = client::writing(&refused, &name.id, Delivery::ExactlyOnce, batch, timeout).unwrap();
+    let handle = client::writing(&refused, &name.id, Delivery::ExactlyOnce, (batch, false), timeout).unwrap();
     let producer = Producer::new(handle, &name.topic, 1_000_000, batch).unwrap();
     let error = Writer::open(producer, &name, Delivery::ExactlyOnce, timeout, asker).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Credentials, "{error}");
