@@ -118,6 +118,11 @@ impl Backlog {
         self.memory.load(Ordering::Relaxed)
     }
 
+    /// How many partitions have some; those that share a place are one.
+    pub(super) fn partitions(&self) -> usize {
+        self.places.iter().filter(|place| place.records.load(Ordering::Relaxed) > 0).count()
+    }
+
     /// Those of a partition.
     pub(super) fn of(&self, partition: i32) -> Waiting {
         let place = self.place(partition);
@@ -177,5 +182,6 @@ mod tests {
         backlog.add(4, size);
         backlog.remove(3, size);
         assert_eq!((backlog.memory(), backlog.of(3), backlog.of(4)), (420, waiting(1, 10), waiting(1, 10)));
+        assert_eq!(backlog.partitions(), 2);
     }
 }

@@ -2,13 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-/// How long librdkafka is told to send everything, each time: long enough for its thread to wake up and make requests. While it lasts, a thread with
+/// How long librdkafka is told to send everything, each time: long enough for its thread to wake up and make a request. While it lasts, a thread with
 /// records that cannot go yet spins.
-pub(super) const NUDGE: Duration = Duration::from_millis(5);
+const NUDGE: Duration = Duration::from_millis(5);
+/// It makes one request after another: where many partitions wait, it is told for as much longer, up to this.
+const LONGEST_NUDGE: Duration = Duration::from_millis(50);
 /// Before the next time, when the last one changed nothing; twice as long after each.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_millis(200);
+
+/// How long to nudge, with records of so many partitions waiting.
+pub(super) fn length(partitions: usize) -> Duration {
+    LONGEST_NUDGE.min(NUDGE * u32::try_from(partitions.max(1)).unwrap_or(u32::MAX))
+}
 
 /// Tells somebody who waits for reports when to nudge.
 ///
@@ -68,6 +75,11 @@ mod tests {
         let start = Instant::now();
         let due = (0..1000).filter(|millis| nudges.is_due_at(start + Duration::from_millis(*millis), 10));
         due.map(u128::from).collect()
+    }
+
+    #[test]
+    fn many_partitions_are_given_more_time() {
+        assert_eq!([0, 1, 4, 10, 1_000].map(|partitions| length(partitions).as_millis()), [5, 5, 20, 50, 50]);
     }
 
     #[test]

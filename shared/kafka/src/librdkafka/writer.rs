@@ -11,7 +11,7 @@ use kernel::record::Record;
 use super::coordinator;
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent, elsewhere};
-use super::nudges::{NUDGE, Nudges};
+use super::nudges::{self, Nudges};
 use super::tries::Asker;
 use super::waiting::{blocking, watched};
 use super::{group_offsets, source};
@@ -202,7 +202,8 @@ impl Writer {
     /// Lets go what is no whole batch. True when nothing is left.
     async fn nudge(&self) -> bool {
         let producer = Arc::clone(&self.producer);
-        blocking(move || producer.flush(NUDGE)).await
+        let wait = nudges::length(producer.handle().observer().backlog().partitions());
+        blocking(move || producer.flush(wait)).await
     }
 
     fn errors(&self) -> &Errors {

@@ -104,6 +104,5 @@ fn a_writer_has_few_threads_and_files() {
         let (threads, files) = (after.0 - before.0, after.1 - before.1);
         assert!((MORE..=MORE * 5).contains(&threads), "{threads} threads of {MORE} writers");
         assert!(files <= MORE * 16, "{files} files of {MORE} writers");
-        println!("{threads} threads and {files} files of {MORE} writers");
     });
 }
