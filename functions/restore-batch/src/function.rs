@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use archive::catalog::PartitionStrategy;
 use archive::{Error, Result};
 use async_trait::async_trait;
 use config::{ConfigError, Raw, RestoreSettings};
@@ -30,7 +31,8 @@ impl Function for Restore {
         settings.kafka.login.prepare().await?;
         // The half: what is queued is there twice while it is sent, as records and as a batch, and a stretch of a segment is unpacked beside it.
         let queue = Budget::unlimited(Some(memory)).queue_bytes(settings.threads) / 2;
-        let target = Arc::new(RdKafkaTarget::connect(&settings.kafka, queue)?.until(deadline));
+        let spreads = settings.strategy != PartitionStrategy::Same;
+        let target = Arc::new(RdKafkaTarget::connect(&settings.kafka, queue)?.spreading(spreads).until(deadline));
         Ok(Self::new(target.clone(), store, settings, clock::system()).with_administration(target))
     }
 

@@ -6,7 +6,7 @@
 //! 1. `scope.rs`: which topics, and up to which offsets (`cuts.rs`; `as_of.rs` where a time is asked for). `source.rs`: what the backup of one topic has.
 //!    `missing.rs`: what was backed up, as snapshots say, and is not there. `identity.rs`: what the restore id stands for, which topic each folder goes
 //!    into, and that no other restore goes there; noted before the first record, and compared in each invocation and before anything is called complete.
-//! 2. `work.rs`: workers take partitions off one queue. `topic.rs`: one topic of that. `target.rs`: the topic to write to, created when it does not
+//! 2. `work.rs`: workers take partitions off one queue; `writers.rs` says how many. `topic.rs`: one topic of that. `target.rs`: the topic to write to, created when it does not
 //!    exist, checked before the first record.
 //! 3. `partition.rs`: for each partition the checkpoint (`progress.rs`), then the next segment or archive behind it, which `coming.rs` looks up and opens
 //!    ahead. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
@@ -48,6 +48,7 @@ mod together;
 mod topic;
 mod translate;
 mod work;
+mod writers;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -19,7 +19,7 @@ use crate::report::{DonePartitions, RestoreReport, TopicReport};
 use crate::source::{is_for, is_name_of};
 use crate::together::at_once;
 use crate::topic::TopicRestore;
-use crate::{Invocation, Restore};
+use crate::{Invocation, Restore, writers};
 
 /// Where a schema registry keeps what the records of other topics are read with.
 const SCHEMAS: &str = "_schemas";
@@ -175,7 +175,8 @@ impl Work {
             let thread = if number == 0 { "Kafka Producer".to_owned() } else { format!("Kafka Producer {number}") };
             Self::work(work.clone()).instrument(tracing::info_span!("worker", thread))
         };
-        work_together((0..work.shared.restore.settings.threads).map(worker)).await;
+        let writers = writers::at_once(work.shared.restore.settings.threads, work.shared.cluster.brokers);
+        work_together((0..writers).map(worker)).await;
         work.confirm_all().await?;
         work.report().await
     }

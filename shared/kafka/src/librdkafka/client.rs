@@ -9,6 +9,7 @@ use std::time::Duration;
 use kernel::Secret;
 
 use super::attend::attend;
+use super::backlog::Batch;
 use super::errors::THREADS_ADVICE;
 use super::native::{self, Code, Conf, Failure, Handle, Kind};
 use super::observer::Observer;
@@ -57,10 +58,16 @@ const READING: &[(&str, &str)] = &[
 const WRITING_DEFAULTS: &[(&str, &str)] = &[
     // A restored topic should not take several times the space and the traffic of the original; lz4 costs least of what any broker knows.
     ("compression.codec", "lz4"),
-    // The queue is filled faster than it is emptied, so batches are full; what is left at the end is flushed without lingering.
-    ("linger.ms", "20"),
+    // Batches are whole (`backlog.rs`), and what is left of one is sent when it is waited for (`nudges.rs`). A thread with records that have lingered
+    // spins until they can go. Shorter where batches are not whole: see `LINGER_SPREAD`.
+    ("linger.ms", "60000"),
     (KafkaSettings::TRANSACTION_TIMEOUT.0, KafkaSettings::TRANSACTION_TIMEOUT.1),
 ];
+
+/// The default of `linger.ms` in milliseconds.
+const LINGER: u128 = 60_000;
+/// The same for a writer of many partitions: they can fill the queue without a whole batch of any.
+const LINGER_SPREAD: u128 = 20;
 
 const WRITING: &[(&str, &str)] = &[
     ("acks", "all"),
@@ -145,10 +152,18 @@ fn sizes(prefetch: usize, unpacked: usize) -> (usize, usize) {
     (fetch, (prefetch / 64).clamp(128 << 10, 8 << 20).max(fetch))
 }
 
-/// A client that writes. `batch` is the largest batch in bytes that the topic takes. A transaction may be open for `timeout`, which is not more than
-/// the settings say.
-pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, batch: usize, timeout: Duration) -> Result<Arc<Handle>> {
-    let (batch, millis) = (batch.clamp(1, 1_000_000).to_string(), timeout.as_millis().to_string());
+/// A client that writes, to many partitions where it `spreads`. A transaction may be open for `timeout`, which is not more than the settings say.
+pub(super) fn writing(
+    settings: &KafkaSettings,
+    id: &str,
+    delivery: Delivery,
+    (batch, spreads): (Batch, bool),
+    timeout: Duration,
+) -> Result<Arc<Handle>> {
+    let (bytes, records, millis) = (batch.bytes.to_string(), batch.records.to_string(), timeout.as_millis().to_string());
+    let linger = linger(settings, spreads, timeout).map(|linger| linger.to_string());
+    let mut sized = vec![("batch.size", bytes.as_str()), ("batch.num.messages", records.as_str())];
+    sized.extend(linger.as_deref().map(|linger| ("linger.ms", linger)));
     let mut fixed = WRITING.to_vec();
     fixed.push(match delivery {
         Delivery::ExactlyOnce => ("transactional.id", id),
@@ -165,7 +180,17 @@ pub(super) fn writing(settings: &KafkaSettings, id: &str, delivery: Delivery, ba
         let longer = ["socket.timeout.ms", "message.timeout.ms", "delivery.timeout.ms"].into_iter().filter(|name| is_longer(name));
         fixed.extend(longer.map(|name| (name, millis.as_str())));
     }
-    start(Kind::Producer, settings, WRITING_DEFAULTS, &[("batch.size", &batch)], &fixed)
+    start(Kind::Producer, settings, WRITING_DEFAULTS, &sized, &fixed)
+}
+
+/// What `linger.ms` is where our default is too long: librdkafka wants it to be shorter than records may take (`message.timeout.ms`, which is not longer
+/// than a transaction).
+fn linger(settings: &KafkaSettings, spreads: bool, timeout: Duration) -> Option<u128> {
+    let millis = |name: &str| settings.properties.get(name).and_then(|set| set.reveal().parse::<u128>().ok()).filter(|millis| *millis > 0);
+    let set = ["message.timeout.ms", "delivery.timeout.ms"].into_iter().filter_map(millis);
+    let shortest = set.chain([timeout.as_millis()]).min()?;
+    let most = if spreads { LINGER_SPREAD } else { LINGER };
+    Some(most.min(shortest / 2)).filter(|linger| *linger < LINGER)
 }
 
 type Properties<'a> = &'a [(&'a str, &'a str)];
@@ -230,6 +255,20 @@ fn secrets(settings: &KafkaSettings) -> Vec<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_linger_for_less_than_they_may_take() {
+        let of = |name: &str, millis: &str, timeout: u64| {
+            let properties = [(name.to_owned(), Secret::new(millis))].into();
+            let settings = KafkaSettings { properties, ..KafkaSettings::default() };
+            [false, true].map(|spreads| linger(&settings, spreads, Duration::from_millis(timeout)))
+        };
+        assert!(WRITING_DEFAULTS.contains(&("linger.ms", LINGER.to_string().as_str())));
+        assert_eq!(of("client.id", "restore", 300_000), [None, Some(20)]);
+        assert_eq!(of("message.timeout.ms", "0", 300_000), [None, Some(20)], "no limit");
+        assert_eq!(of("message.timeout.ms", "5000", 300_000), [Some(2_500), Some(20)]);
+        assert_eq!(of("delivery.timeout.ms", "300000", 1_000), [Some(500), Some(20)]);
+    }
 
     /// In the smallest function, where a response and the queue have the same bound; in a larger one, where the queue is as large as it gets; and where
     /// a response is. The numbers are those that the tests of `host::Budget` show for 128, 512, 1,769 and 10,240 MiB.

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use super::coordinator;
 use super::errors::{self, Doing};
 use super::native::{Code, Failure, Offsets};
 use super::tries::{Asker, Tries};
-use crate::{GroupOffset, GroupOffsets, Result, TopicPartition};
+use crate::{CommittedOffset, GroupOffset, GroupOffsets, KafkaErrorKind, Result, TopicPartition};
 
 /// Groups that are asked about at once.
 const IN_FLIGHT: usize = 16;
@@ -71,6 +72,36 @@ pub(super) async fn read(asker: &Asker, groups: &[String]) -> BTreeMap<String, R
     found
 }
 
+/// What a group has committed for a partition, with no transaction under way that could change it. `None`: nothing, as its coordinator says.
+///
+/// # Errors
+/// The coordinator does not tell; or a transaction did not end within the time of a request.
+pub(super) async fn settled(asker: &Asker, group: &str, partition: &TopicPartition) -> Result<Option<CommittedOffset>> {
+    let mut tries = asker.tries(subject(group), Doing::FetchCommitted).twice();
+    let until = Instant::now() + asker.limit();
+    loop {
+        let answer = tries.handle().group_offsets(group, Some(partition), true, tries.limit()).await;
+        let failure = match answer.map(|mut offsets| offsets.remove(partition)) {
+            Ok(Some(Ok((..0, _)))) => return Ok(None),
+            Ok(Some(Ok((next, metadata)))) => return Ok(Some(CommittedOffset { next, metadata })),
+            Ok(Some(Err(Code::UNSTABLE_OFFSET_COMMIT))) if Instant::now() < until => {
+                tokio::time::sleep(PATIENCE.1).await;
+                continue;
+            }
+            // The topic is gone, and the offset with it.
+            Ok(Some(Err(code))) if errors::kind(&code.into()) == KafkaErrorKind::UnknownTopic => return Ok(None),
+            Ok(Some(Err(code))) => code.into(),
+            Ok(None) => Failure::new(Code::FAIL, "the answer leaves the partition out"),
+            // It is gone, or has committed nothing.
+            Err(failure) if failure.code == Code::GROUP_ID_NOT_FOUND => return Ok(None),
+            Err(failure) => failure,
+        };
+        if let Err(error) = tries.again(failure).await {
+            return Err(coordinator::explained(asker, Doing::FetchCommitted, error).await);
+        }
+    }
+}
+
 /// Asks about each of these groups once; with stable offsets, but for the `unsettled`.
 async fn ask(
     tries: &Tries<'_>,
@@ -92,7 +123,7 @@ async fn ask(
             let limit = if silent < SILENT.0 { limit } else { limit.min(SILENT.1) }.min(left);
             let (handle, stable) = (Arc::clone(&handle), !unsettled.contains_key(&group));
             asked.spawn(async move {
-                let answer = handle.group_offsets(&group, stable, limit).await;
+                let answer = handle.group_offsets(&group, None, stable, limit).await;
                 (group, answer)
             });
         }

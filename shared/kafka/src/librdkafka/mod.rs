@@ -11,6 +11,7 @@
 //! | `reading.rs` | the client that reads, and when another one takes its place |
 //! | `probe.rs`, `signs.rs` | whether records of old message formats are read as they are |
 //! | `target.rs`, `writer.rs` | the cluster that restore writes to |
+//! | `backlog.rs`, `nudges.rs` | what waits for the brokers, how much of it may, and when it goes |
 //! | `tries.rs` | when a request is sent again |
 //! | `waiting.rs` | calls that block |
 //! | `coordinator.rs` | why a coordinator is not available |
@@ -21,6 +22,7 @@
 
 mod administration;
 mod attend;
+mod backlog;
 mod changes;
 mod client;
 mod configs;
@@ -29,6 +31,7 @@ mod embedded;
 mod errors;
 mod group_offsets;
 mod native;
+mod nudges;
 mod observer;
 mod probe;
 mod property;

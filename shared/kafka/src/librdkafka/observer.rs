@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kernel::{Secret, lock};
 use tokio::sync::Notify;
 
+use super::backlog::{Backlog, Size};
 use super::errors::COORDINATOR_CODES;
 use super::native::{Code, Failure};
 use super::signs::Signs;
@@ -29,8 +30,8 @@ pub(crate) struct Observer {
     login: Notify,
     /// A refused login is such a case too: the password may have been changed.
     password_changes: bool,
-    /// Bytes that were queued and for which no report came yet.
-    outstanding: AtomicUsize,
+    /// What was queued and has no report yet.
+    backlog: Backlog,
     /// What debug lines said about the reading.
     signs: Mutex<Signs>,
 }
@@ -133,25 +134,20 @@ impl Observer {
         *lock(&self.signs)
     }
 
-    /// `bytes` were queued for delivery.
-    pub(crate) fn queued(&self, bytes: usize) {
-        self.outstanding.fetch_add(bytes, Ordering::Relaxed);
+    /// What was queued and has no report yet.
+    pub(super) fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
-    /// `bytes` were not queued after all.
-    pub(crate) fn withdrawn(&self, bytes: usize) {
-        self.outstanding.fetch_sub(bytes, Ordering::Relaxed);
+    /// Memory of what was queued and has no report yet.
+    pub(super) fn outstanding(&self) -> usize {
+        self.backlog.memory()
     }
 
-    /// Bytes that were queued and for which no report came yet.
-    pub(crate) fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::Relaxed)
-    }
-
-    /// A record of `bytes` was delivered, or not. Where it stands is unknown when a retry was answered with 'I have it already': that answer
+    /// A record was delivered, or not. Where it stands is unknown when a retry was answered with 'I have it already': that answer
     /// has -1 for the first record of the batch, and librdkafka counts on from there. Such records are runs without a place.
-    pub(crate) fn delivered(&self, partition: i32, offset: i64, bytes: usize, outcome: Result<(), Failure>) {
-        self.withdrawn(bytes);
+    pub(super) fn delivered(&self, partition: i32, offset: i64, size: Size, outcome: Result<(), Failure>) {
+        self.backlog.remove(partition, size);
         if outcome.is_ok() {
             self.answered();
         }
@@ -201,12 +197,14 @@ fn is_early_end(facility: &str, line: &str) -> bool {
 mod tests {
     use super::*;
 
+    const SIZE: Size = Size { memory: 210, bytes: 10 };
+
     #[test]
     fn reports_become_runs_that_end_at_a_hole() {
         let observer = Observer::default();
         for (partition, offset) in [(0, 5), (1, 0), (0, 6), (1, 1), (0, 8), (0, -1001), (0, 9)] {
-            observer.queued(10);
-            observer.delivered(partition, offset, 10, Ok(()));
+            observer.backlog().add(partition, SIZE);
+            observer.delivered(partition, offset, SIZE, Ok(()));
         }
         let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
         let run = |partition, first, count| Written { partition, first, count };
@@ -220,7 +218,8 @@ mod tests {
         let observer = Observer::default();
         // A batch of three that the broker had already; then one that it had not, and one of another partition.
         for (partition, offset) in [(0, -1), (0, 0), (0, 1), (0, 90), (1, 0)] {
-            observer.delivered(partition, offset, 0, Ok(()));
+            observer.backlog().add(partition, SIZE);
+            observer.delivered(partition, offset, SIZE, Ok(()));
         }
         let written: Vec<_> = observer.take_reports().written.into_values().flatten().collect();
         let run = |partition, first, count| Written { partition, first, count };
@@ -255,9 +254,10 @@ mod tests {
     #[test]
     fn the_first_failure_is_kept() {
         let observer = Observer::default();
-        observer.queued(2);
-        observer.delivered(3, -1, 1, Err(Code::MSG_SIZE_TOO_LARGE.into()));
-        observer.delivered(4, -1, 1, Err(Code::TIMED_OUT.into()));
+        observer.backlog().add(3, SIZE);
+        observer.backlog().add(4, SIZE);
+        observer.delivered(3, -1, SIZE, Err(Code::MSG_SIZE_TOO_LARGE.into()));
+        observer.delivered(4, -1, SIZE, Err(Code::TIMED_OUT.into()));
         let (partition, failure) = observer.take_reports().failed.unwrap();
         assert_eq!((partition, failure.code), (3, Code::MSG_SIZE_TOO_LARGE));
     }
@@ -272,8 +272,8 @@ mod tests {
         lock(&observer.problem).as_mut().unwrap().1 = long_ago;
         assert!(observer.hopeless(long_ago).is_some());
         assert!(observer.hopeless(Instant::now()).is_none(), "who has just begun to wait waits");
-        observer.queued(1);
-        observer.delivered(0, 5, 1, Ok(()));
+        observer.backlog().add(0, SIZE);
+        observer.delivered(0, 5, SIZE, Ok(()));
         assert!(observer.hopeless(long_ago).is_none() && observer.last_problem().is_none());
     }
 

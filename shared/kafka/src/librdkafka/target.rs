@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use kernel::{Deadline, lock};
 use rdkafka::Offset;
 
+use super::backlog::Batch;
 use super::client;
 use super::errors::{self, Doing};
 use super::native::{NativeNewTopic, Producer};
@@ -40,14 +41,14 @@ pub struct RdKafkaTarget {
     pub(super) asker: Arc<Asker>,
     /// Bytes that each writer may queue.
     queue: usize,
+    /// Whether each writer writes to many partitions.
+    spreads: bool,
     /// The largest batch of each topic that was described.
     batches: Mutex<BTreeMap<String, usize>>,
     /// Topics that were created just now, of which not all leaders have answered yet.
     created: Mutex<BTreeSet<String>>,
     /// How long the brokers let a transaction be open, where that is less than what was asked for.
     timeout: Mutex<Option<Duration>>,
-    /// Asks about offsets of groups, once somebody wants to know.
-    about_groups: Mutex<Option<Arc<Asker>>>,
 }
 
 impl RdKafkaTarget {
@@ -63,11 +64,17 @@ impl RdKafkaTarget {
             settings: settings.clone(),
             asker,
             queue,
+            spreads: false,
             batches: Mutex::default(),
             created: Mutex::default(),
             timeout: Mutex::default(),
-            about_groups: Mutex::default(),
         })
+    }
+
+    /// The same; each writer writes to many partitions, if so, and not mostly to one.
+    #[must_use]
+    pub fn spreading(self, spreads: bool) -> Self {
+        Self { spreads, ..self }
     }
 
     /// The same; requests end in time for the invocation that `deadline` bounds. Say so before a writer is opened.
@@ -77,15 +84,9 @@ impl RdKafkaTarget {
         Self { asker: Arc::new(asker), ..self }
     }
 
-    /// Asks about offsets of groups: librdkafka crashes where a client without a group of its own does that (its issue 5040).
+    /// Asks about offsets of any group.
     pub(super) fn about_groups(&self) -> Result<Arc<Asker>> {
-        let mut known = lock(&self.about_groups);
-        if let Some(asker) = &*known {
-            return Ok(Arc::clone(asker));
-        }
-        let asker = Arc::new(self.asker.about_groups(ASKING_GROUP)?);
-        *known = Some(Arc::clone(&asker));
-        Ok(asker)
+        self.asker.about_groups(ASKING_GROUP)
     }
 
     /// How long a topic is waited for.
@@ -120,8 +121,9 @@ impl RdKafkaTarget {
     /// Opens a writer whose transactions may last this long. `None`: the brokers do not allow that.
     async fn open_for(&self, name: &WriterName, delivery: Delivery, timeout: Duration) -> Result<Option<Writer>> {
         let batch = self.batch(&name.topic).await?;
-        let handle = client::writing(&self.settings, &name.id, delivery, batch, timeout)?;
-        let producer = Producer::new(handle, &name.topic, self.queue)
+        let batch = Batch::new(&self.settings, batch, self.queue);
+        let handle = client::writing(&self.settings, &name.id, delivery, (batch, self.spreads), timeout)?;
+        let producer = Producer::new(handle, &name.topic, self.queue, batch)
             .map_err(|failure| self.asker.errors().error(&name.topic, Doing::Write, failure, None))?;
         Writer::open(producer, name, delivery, timeout, Arc::clone(&self.asker)).await
     }

@@ -36,6 +36,8 @@ pub(super) struct Asker {
     errors: Errors,
     deadline: Deadline,
     handle: Mutex<Arc<Handle>>,
+    /// Asks about groups, once somebody wants to know.
+    about_groups: Mutex<Option<Arc<Self>>>,
 }
 
 impl Asker {
@@ -52,18 +54,21 @@ impl Asker {
             errors: Errors::new(settings),
             deadline: Deadline::unset(),
             handle: Mutex::new(client::asking(settings, group, which_requests)?),
+            about_groups: Mutex::default(),
         })
     }
 
-    /// Asks the same cluster about `group`.
-    pub(super) fn about(&self, group: &str) -> Result<Self> {
-        Ok(Self::new(&self.settings, Some(group))?.until(&self.deadline))
-    }
-
-    /// Asks the same cluster about any group, for what librdkafka does not do without a group (`group`, which is never joined), or without being told
-    /// which requests the brokers know.
-    pub(super) fn about_groups(&self, group: &str) -> Result<Self> {
-        Ok(Self::start(&self.settings, Some(group), true)?.until(&self.deadline))
+    /// Asks the same cluster about any group: one client for all that ask, however many groups there are. librdkafka crashes where a client without a
+    /// group of its own does that (its issue 5040); and some requests it does not make without being told which ones the brokers know. `own`: a group that
+    /// this user may see. The client has that of the first call. It never joins it, and commits nothing for it.
+    pub(super) fn about_groups(&self, own: &str) -> Result<Arc<Self>> {
+        let mut known = lock(&self.about_groups);
+        if let Some(asker) = &*known {
+            return Ok(Arc::clone(asker));
+        }
+        let asker = Arc::new(Self::start(&self.settings, Some(own), true)?.until(&self.deadline));
+        *known = Some(Arc::clone(&asker));
+        Ok(asker)
     }
 
     /// Ends requests, and gives up tries, in time for a failure to be told before the deadline.

@@ -11,9 +11,10 @@ use kernel::record::Record;
 use super::coordinator;
 use super::errors::{self, Doing, Errors};
 use super::native::{Code, Failure, INSTEAD_OF_ZERO, Producer, Sent, elsewhere};
-use super::source;
+use super::nudges::{self, Nudges};
 use super::tries::Asker;
 use super::waiting::{blocking, watched};
+use super::{group_offsets, source};
 use crate::{CommittedOffset, Delivery, KafkaError, KafkaErrorKind, Queued, RecordWriter, Result, TopicPartition, WriterName, Written};
 
 /// One step of a call that goes on where it was when repeated: between two of them the waiting can be given up.
@@ -69,6 +70,8 @@ pub(super) struct Writer {
     begun: Option<Instant>,
     /// How long brokers let one be open.
     timeout: Duration,
+    /// The partition for which there was no room.
+    full: i32,
 }
 
 impl Writer {
@@ -81,7 +84,7 @@ impl Writer {
         asker: Arc<Asker>,
     ) -> Result<Option<Self>> {
         let kept = TopicPartition::new(&name.topic, 0);
-        let writer = Self { producer: Arc::new(producer), asker, id: name.id.clone(), kept, delivery, begun: None, timeout };
+        let writer = Self { producer: Arc::new(producer), asker, id: name.id.clone(), kept, delivery, begun: None, timeout, full: 0 };
         if delivery == Delivery::ExactlyOnce {
             failpoint!("restore::init_transactions::before");
             if let Err(failure) = writer.settle(INIT_STEP, Producer::init_transactions).await {
@@ -196,6 +199,13 @@ impl Writer {
         error
     }
 
+    /// Lets go what is no whole batch. True when nothing is left.
+    async fn nudge(&self) -> bool {
+        let producer = Arc::clone(&self.producer);
+        let wait = nudges::length(producer.handle().observer().backlog().partitions());
+        blocking(move || producer.flush(wait)).await
+    }
+
     fn errors(&self) -> &Errors {
         self.asker.errors()
     }
@@ -258,10 +268,7 @@ impl RecordWriter for Writer {
         if self.delivery == Delivery::AtLeastOnce {
             return Ok(None);
         }
-        let subject = format!("consumer group {}", self.id);
-        let asker = self.asker.about(&self.id)?;
-        let mut committed = source::committed(&asker, subject, std::slice::from_ref(&self.kept)).await?;
-        Ok(committed.remove(&self.kept))
+        group_offsets::settled(&*self.asker.about_groups(&self.id)?, &self.id, &self.kept).await
     }
 
     fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<Queued> {
@@ -274,7 +281,10 @@ impl RecordWriter for Writer {
                 failpoint!("restore::produce::after");
                 Ok(Queued::Taken)
             }
-            Ok(Sent::Full) => Ok(Queued::Full),
+            Ok(Sent::Full) => {
+                self.full = partition;
+                Ok(Queued::Full)
+            }
             Err(failure) if [KafkaErrorKind::RecordRefused, KafkaErrorKind::RecordTooLarge].contains(&errors::kind(&failure)) => {
                 Err(self.refused(partition, record, &failure.text))
             }
@@ -290,10 +300,13 @@ impl RecordWriter for Writer {
     async fn room(&mut self) -> Result<()> {
         let (start, is_late, observer) = (Instant::now(), self.patience(), Arc::clone(self.producer.handle().observer()));
         let before = observer.outstanding();
-        let mut silence = Silence::of(before);
-        // Down to the half, so that each wait is followed by many records. Some progress at least: one record can be larger than the half.
-        while observer.outstanding() > 0 && (observer.outstanding() == before || observer.outstanding() > self.producer.room() / 2) {
-            self.producer.reported(STEP).await;
+        let (mut silence, mut nudges) = (Silence::of(before), Nudges::for_the_rest(before));
+        // So that each wait is followed by many records. Some progress at least: one record can be larger than the half of the queue.
+        while observer.outstanding() > 0 && (observer.outstanding() == before || self.producer.is_crowded(self.full)) {
+            self.producer.reported(nudges.wait()).await;
+            if nudges.is_due(observer.outstanding()) {
+                self.nudge().await;
+            }
             if let Some(failure) = self.producer.fatal().or_else(|| observer.hopeless(start)) {
                 return Err(self.error(Doing::Write, failure));
             }
@@ -308,20 +321,20 @@ impl RecordWriter for Writer {
     async fn flush(&mut self) -> Result<Vec<Written>> {
         let (start, is_late) = (Instant::now(), self.patience());
         failpoint!("restore::flush::before");
-        let (producer, observer) = (Arc::clone(&self.producer), Arc::clone(self.producer.handle().observer()));
-        // This sends what lingers. It is not how to wait: as long as it lasts, librdkafka's threads for the brokers spin.
-        let mut is_done = blocking(move || producer.flush(STEP)).await;
-        let mut silence = Silence::of(observer.outstanding());
-        while !is_done {
+        let observer = Arc::clone(self.producer.handle().observer());
+        let (mut silence, mut nudges) = (Silence::of(observer.outstanding()), Nudges::for_all(observer.outstanding()));
+        while observer.outstanding() > 0 {
+            if nudges.is_due(observer.outstanding()) && self.nudge().await {
+                break;
+            }
             if let Some(failure) = self.producer.fatal().or_else(|| observer.hopeless(start)) {
                 return Err(self.error(Doing::Write, failure));
             }
             if is_late() {
                 return Err(self.too_late().await);
             }
-            self.producer.reported(STEP).await;
-            is_done = observer.outstanding() == 0;
-            if !is_done {
+            self.producer.reported(nudges.wait()).await;
+            if observer.outstanding() > 0 {
                 self.check_silence(&mut silence).await?;
             }
         }

@@ -96,7 +96,7 @@ mod faults {
 
     use rdkafka_sys::{
         rd_kafka_mock_broker_push_request_error_rtts, rd_kafka_mock_broker_set_down, rd_kafka_mock_broker_set_rtt,
-        rd_kafka_mock_broker_set_up, rd_kafka_mock_coordinator_set, rd_kafka_mock_partition_set_leader,
+        rd_kafka_mock_broker_set_up, rd_kafka_mock_clear_request_errors, rd_kafka_mock_coordinator_set, rd_kafka_mock_partition_set_leader,
         rd_kafka_mock_push_request_errors_array, rd_kafka_resp_err_t,
     };
 
@@ -107,6 +107,12 @@ mod faults {
         pub(crate) fn fail(&self, api: i16, errors: &[rd_kafka_resp_err_t]) {
             // SAFETY: a valid cluster, and an array with its length, which is copied.
             unsafe { rd_kafka_mock_push_request_errors_array(self.as_ptr(), api, errors.len(), errors.as_ptr()) }
+        }
+
+        /// Requests of this kind fail no longer.
+        pub(crate) fn forget_failures(&self, api: i16) {
+            // SAFETY: a valid cluster.
+            unsafe { rd_kafka_mock_clear_request_errors(self.as_ptr(), api) }
         }
 
         /// Takes all brokers down, or up again.

@@ -6,9 +6,10 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::{Offset, TopicPartitionList};
 use rdkafka_sys::*;
 
-use super::admin::{Options, Pending, array, c_string};
+use super::admin::{Options, Pending, array, c_string, list};
 use super::admin_ops::{code, elements, name};
 use super::code::{Code, Failure};
 use super::handle::Handle;
@@ -94,19 +95,28 @@ impl Handle {
         }
     }
 
-    /// OffsetFetch of all that a group committed, through its coordinator. `stable`: a partition that a transaction is about to commit for answers
+    /// OffsetFetch of all that a group committed, or of one partition, through its coordinator. Of all, Kafka leaves out what this user may not see; of
+    /// one it says so. `stable`: a partition that a transaction is about to commit for answers
     /// with [`Code::UNSTABLE_OFFSET_COMMIT`] instead of what it has.
     ///
     /// Only for a client with a group of its own: librdkafka tells that group's coordinator search of some errors, and crashes without one (its
     /// issue 5040). It does not ask again by itself.
-    pub(crate) async fn group_offsets(self: &Arc<Self>, group: &str, stable: bool, timeout: Duration) -> Result<Offsets, Failure> {
+    pub(crate) async fn group_offsets(
+        self: &Arc<Self>,
+        group: &str,
+        only: Option<&TopicPartition>,
+        stable: bool,
+        timeout: Duration,
+    ) -> Result<Offsets, Failure> {
         let pending = {
             let group = c_string(group)?;
+            let only = only.map(|only| list(std::slice::from_ref(only), Offset::Invalid)).transpose()?;
+            let list = only.as_ref().map_or(ptr::null_mut(), TopicPartitionList::ptr);
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout);
             let options = options.requiring_stable(stable)?;
-            // SAFETY: a C string, copied into the request object, which the request copies. No list means all partitions.
+            // SAFETY: a C string and a valid list, copied into the request object, which the request copies. No list means all partitions.
             Pending::send(self, &options, |rk, options, queue| unsafe {
-                let mut request = rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null());
+                let mut request = rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
                 rd_kafka_ListConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
                 rd_kafka_ListConsumerGroupOffsets_destroy(request);
             })

@@ -142,7 +142,7 @@ unsafe extern "C" fn on_delivery(_: *mut rd_kafka_t, message: *const rd_kafka_me
         if let Some(observer) = observer(opaque) {
             let report = message::read_report(message);
             let outcome = if report.code == Code::NO_ERROR { Ok(()) } else { Err(Failure::new(report.code, report.text)) };
-            observer.delivered(report.partition, report.offset, report.bytes, outcome);
+            observer.delivered(report.partition, report.offset, report.size, outcome);
         }
     }
 }

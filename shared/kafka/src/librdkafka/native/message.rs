@@ -9,6 +9,7 @@ use rdkafka_sys::{
     rd_kafka_message_destroy, rd_kafka_message_produce_errstr, rd_kafka_message_t, rd_kafka_message_timestamp, rd_kafka_timestamp_type_t,
 };
 
+use super::super::backlog::Size;
 use super::code::{Code, Failure};
 use super::header::{self, Malformed};
 use super::layout::Layout;
@@ -114,7 +115,7 @@ pub(super) struct Report {
     pub(super) partition: i32,
     pub(super) offset: i64,
     /// What the record was counted for when it was queued.
-    pub(super) bytes: usize,
+    pub(super) size: Size,
 }
 
 /// Reads a delivery report.
@@ -129,8 +130,8 @@ pub(super) unsafe fn read_report(message: *const rd_kafka_message_t) -> Report {
             Code::NO_ERROR => String::new(),
             _ => format!("{}: {}", code.describe(), text(rd_kafka_message_produce_errstr(message))),
         };
-        let bytes = (*message)._private.addr();
-        Report { code, text: words, partition: (*message).partition, offset: (*message).offset, bytes }
+        let size = Size { memory: (*message)._private.addr(), bytes: (*message).len + (*message).key_len };
+        Report { code, text: words, partition: (*message).partition, offset: (*message).offset, size }
     }
 }
 

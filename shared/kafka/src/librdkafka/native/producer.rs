@@ -8,6 +8,7 @@ use std::time::Duration;
 use kernel::record::Record;
 use rdkafka_sys::*;
 
+use super::super::backlog::{Batch, OVERHEAD, Size};
 use super::admin::{c_string, commit_list};
 use super::close::Later;
 use super::code::{Code, Failure};
@@ -25,9 +26,6 @@ unsafe extern "C" {
     fn rd_kafka_fatal_error(rk: *mut rd_kafka_t, errstr: *mut c_char, errstr_size: usize) -> c_int;
 }
 
-/// Memory that librdkafka needs for a record or a header besides its bytes, roughly: most of what a queue of small records holds.
-const OVERHEAD: usize = 200;
-
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
@@ -41,8 +39,10 @@ pub(crate) enum Sent {
 pub(crate) struct Producer {
     parts: Later<Parts>,
     handle: Arc<Handle>,
-    /// Bytes that may be queued; one record is always taken.
+    /// Memory that what is queued may take; one record is always taken.
     room: usize,
+    /// What bounds what a partition has of it.
+    batch: Batch,
 }
 
 struct Parts {
@@ -51,9 +51,10 @@ struct Parts {
 }
 
 impl Producer {
-    /// A producer whose queue holds at most `room` bytes, or a single record that is larger.
-    pub(crate) fn new(handle: Arc<Handle>, topic: &str, room: usize) -> Result<Self, Failure> {
-        Ok(Self { parts: Later::new(Parts { topic: Topic::new(&handle, topic)?, main: Queue::main(&handle) }), handle, room })
+    /// A producer whose queue holds at most `room` bytes, or a single record that is larger, and of a partition no more than is of use with batches
+    /// of this size.
+    pub(in crate::librdkafka) fn new(handle: Arc<Handle>, topic: &str, room: usize, batch: Batch) -> Result<Self, Failure> {
+        Ok(Self { parts: Later::new(Parts { topic: Topic::new(&handle, topic)?, main: Queue::main(&handle) }), handle, room, batch })
     }
 
     /// The instance it writes with.
@@ -61,25 +62,27 @@ impl Producer {
         &self.handle
     }
 
-    /// Bytes that may be queued.
-    pub(crate) fn room(&self) -> usize {
-        self.room
+    /// Whether it is too early to go on after the queue was full for a partition: so much is left that requests are in flight, or go out
+    /// by themselves.
+    pub(crate) fn is_crowded(&self, partition: i32) -> bool {
+        let backlog = self.handle.observer().backlog();
+        self.batch.is_whole(backlog.of(partition)) || backlog.memory() > self.room / 2
     }
 
     /// Queues a copy of the record, its bytes, headers and timestamp unchanged.
     pub(crate) fn send(&self, partition: i32, record: &Record<'_>) -> Result<Sent, Failure> {
         let observer = self.handle.observer();
-        let bytes = record.size() + OVERHEAD * (1 + record.headers.len());
-        if !self.fits(bytes) {
+        let size = size(record);
+        if !self.fits(partition, size) {
             // Reports that wait make room, too.
             self.handle.serve();
-            if !self.fits(bytes) {
+            if !self.fits(partition, size) {
                 return Ok(Sent::Full);
             }
         }
         let headers = (!record.headers.is_empty()).then(|| Headers::new(record.headers));
         let timestamp = if record.timestamp == 0 { INSTEAD_OF_ZERO } else { record.timestamp };
-        observer.queued(bytes);
+        observer.backlog().add(partition, size);
         // SAFETY: tags and arguments as rdkafka.h lists them, the last tag ends them. Key and value are copied (MSG_F_COPY), headers are
         // taken over on success. The opaque pointer is a number that comes back in the delivery report.
         let answer = Code(unsafe {
@@ -98,7 +101,7 @@ impl Producer {
                 start(record.key),
                 record.key.map_or(0, <[u8]>::len),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
-                ptr::without_provenance_mut::<c_void>(bytes),
+                ptr::without_provenance_mut::<c_void>(size.memory),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
                 timestamp,
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS,
@@ -112,13 +115,14 @@ impl Producer {
             }
             return Ok(Sent::Taken);
         }
-        observer.withdrawn(bytes);
+        observer.backlog().remove(partition, size);
         if answer == Code::QUEUE_FULL { Ok(Sent::Full) } else { Err(self.fatal().unwrap_or(answer.into())) }
     }
 
-    fn fits(&self, bytes: usize) -> bool {
-        let outstanding = self.handle.observer().outstanding();
-        outstanding == 0 || outstanding + bytes <= self.room
+    fn fits(&self, partition: i32, size: Size) -> bool {
+        let backlog = self.handle.observer().backlog();
+        let outstanding = backlog.memory();
+        outstanding == 0 || (outstanding + size.memory <= self.room && !self.batch.is_ahead(backlog.of(partition)))
     }
 
     /// The error that made the instance useless, if one did.
@@ -137,7 +141,8 @@ impl Producer {
         self.handle.serve();
     }
 
-    /// Sends what is queued without lingering, and waits until all of it is reported, at most `wait`. Blocks. True when nothing is left.
+    /// Sends what is queued without lingering, and waits until all of it is reported, at most `wait`. Blocks. True when nothing is left. Not for long: while
+    /// it lasts, librdkafka's threads for the brokers spin.
     pub(crate) fn flush(&self, wait: Duration) -> bool {
         // SAFETY: a valid instance.
         Code(unsafe { rd_kafka_flush(self.handle.as_ptr(), millis(wait)) }) == Code::NO_ERROR
@@ -194,6 +199,11 @@ impl Drop for Parts {
         unsafe { rd_kafka_purge(handle.as_ptr(), (RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT) as c_int) };
         handle.serve();
     }
+}
+
+fn size(record: &Record<'_>) -> Size {
+    let of = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    Size { memory: record.size() + OVERHEAD * (1 + record.headers.len()), bytes: of(record.key) + of(record.value) }
 }
 
 fn start(bytes: Option<&[u8]>) -> *const c_void {

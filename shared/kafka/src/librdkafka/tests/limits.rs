@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::faults::broker;
 use super::help::*;
+use crate::librdkafka::backlog::Batch;
 use crate::librdkafka::client;
 use crate::{Delivery, KafkaErrorKind, KafkaSettings, TargetCluster, WriterName};
 
@@ -81,7 +82,14 @@ fn a_client_whose_certificate_cannot_be_read_fails_each_time() {
     let settings = with(&servers, &[("security.protocol", "ssl"), ("ssl.ca.location", file.to_str().unwrap())]);
     for _ in 0..20 {
         for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
-            let error = client::writing(&settings, "restore-0", delivery, 1_000_000, settings.transaction_timeout()).unwrap_err();
+            let error = client::writing(
+                &settings,
+                "restore-0",
+                delivery,
+                (Batch::new(&settings, 1_000_000, 1_000_000), false),
+                settings.transaction_timeout(),
+            )
+            .unwrap_err();
             assert_eq!(error.kind, KafkaErrorKind::Config);
             assert!(error.what.contains("ssl.ca.location"), "{error}");
         }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::help::*;
 use super::real::sasl;
+use crate::librdkafka::backlog::Batch;
 use crate::librdkafka::client;
 use crate::librdkafka::native::Producer;
 use crate::librdkafka::tries::Asker;
@@ -98,8 +99,9 @@ async fn a_writer_says_that_its_login_is_refused() {
     let refused = logged_in(&settings, "OAUTHBEARER", Login::Tokens(Arc::new(Without)));
     let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
     let timeout = settings.transaction_timeout();
-    let handle = client::writing(&refused, &name.id, Delivery::ExactlyOnce, 1_000_000, timeout).unwrap();
-    let producer = Producer::new(handle, &name.topic, 1_000_000).unwrap();
+    let batch = Batch::new(&refused, 1_000_000, 1_000_000);
+    let handle = client::writing(&refused, &name.id, Delivery::ExactlyOnce, (batch, false), timeout).unwrap();
+    let producer = Producer::new(handle, &name.topic, 1_000_000, batch).unwrap();
     let error = Writer::open(producer, &name, Delivery::ExactlyOnce, timeout, asker).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Credentials, "{error}");
     assert!(error.what.contains("no AWS credentials to sign a token with"), "{error}");

@@ -13,6 +13,7 @@ macro_rules! real {
 
 mod administration;
 mod changes;
+mod costs;
 mod embedded;
 mod faults;
 mod help;

@@ -411,7 +411,8 @@ async fn a_full_queue_is_waited_for_and_a_larger_record_still_passes() {
     let mut writer = open(&target, &topic, &unique("restore"), Delivery::AtLeastOnce).await;
     let full =
         records.iter().take(200).map(|record| record.lend(|record| writer.write(0, record)).unwrap()).position(|q| q == Queued::Full);
-    assert!(full.is_some_and(|taken| (50..100).contains(&taken)), "{full:?}");
+    // A quarter of it is a batch, and of a partition there may be one and three quarters.
+    assert!(full.is_some_and(|taken| (40..50).contains(&taken)), "{full:?}");
     writer.flush().await.unwrap();
     drop(writer);
     let mut writer = open(&target, &topic, &unique("restore"), Delivery::AtLeastOnce).await;

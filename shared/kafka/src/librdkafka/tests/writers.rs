@@ -11,6 +11,7 @@ use crate::{Delivery, KafkaErrorKind, Queued, RdKafkaTarget, TargetCluster, Writ
 
 // Numbers of requests in Kafka's protocol.
 const PRODUCE: i16 = 0;
+const OFFSET_FETCH: i16 = 9;
 const INIT_PRODUCER_ID: i16 = 22;
 const ADD_PARTITIONS_TO_TXN: i16 = 24;
 const ADD_OFFSETS_TO_TXN: i16 = 25;
@@ -209,4 +210,26 @@ async fn brokers_that_allow_no_transaction_are_told_of_with_their_config() {
     let error = target.open(&name, Delivery::ExactlyOnce).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");
     assert!(error.what.contains("no transaction of 1000 ms: raise their transaction.max.timeout.ms"), "{error}");
+}
+
+/// Never is what is not known for certain told as no progress: records would be written twice.
+#[tokio::test]
+async fn progress_that_a_transaction_may_change_is_waited_for_and_a_refusal_is_no_answer() {
+    let (broker, settings) = broker();
+    let settings = with(&settings, &[("socket.timeout.ms", "2000")]);
+    let mut writer = open(&target(&settings), "topic", "restore-0", Delivery::ExactlyOnce).await;
+    broker.broker().fail(OFFSET_FETCH, &[RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT; 3]);
+    broker.broker().track();
+    assert_eq!(writer.progress().await.unwrap(), None);
+    assert_eq!(broker.broker().requests().into_iter().filter(|api| *api == OFFSET_FETCH).count(), 4);
+    for (failure, kind) in [
+        (RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT, KafkaErrorKind::Unavailable),
+        (RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, KafkaErrorKind::Denied),
+        (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, KafkaErrorKind::Denied),
+    ] {
+        broker.broker().fail(OFFSET_FETCH, &[failure; 100]);
+        let error = writer.progress().await.unwrap_err();
+        assert_eq!(error.kind, kind, "{failure:?}: {error}");
+        broker.broker().forget_failures(OFFSET_FETCH);
+    }
 }
