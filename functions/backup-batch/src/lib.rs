@@ -8,10 +8,11 @@
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
 //!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
 //! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
-//!    says when it has to end so that the upload is done in time, `compressors.rs` how much memory compression takes.
+//!    says when it has to end so that the upload is done in time, `room.rs` how much memory it may hold, `compressors.rs` how much compression takes.
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts.
 //! 6. `recovery_point.rs`: how old what is safe is. `report.rs`: what became of each partition.
+//!    `hints.rs`: which settings would serve better.
 
 mod candidate;
 mod check;
@@ -19,6 +20,7 @@ mod compare;
 mod compressors;
 mod function;
 mod generation;
+mod hints;
 mod lost_end;
 mod plan;
 mod publish;
@@ -26,6 +28,7 @@ mod read;
 mod recovery_point;
 mod report;
 mod resume;
+mod room;
 mod snapshot;
 #[cfg(test)]
 mod testing;
@@ -44,6 +47,7 @@ use archive::segment::Lanes;
 use compressors::Compressors;
 use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
+use hints::Hints;
 use host::{Budget, Event, processors, work_together};
 use kafka::{ClusterAdministration, SourceCluster, TopicPartition};
 use kernel::clock::Clock;
@@ -84,6 +88,8 @@ pub struct Backup {
     taken: Arc<Mutex<Taken>>,
     /// Where partitions ended, and when.
     recovery_points: Arc<Mutex<RecoveryPoints>>,
+    /// What was said already.
+    hints: Arc<Hints>,
 }
 
 /// What one invocation is asked to do.
@@ -136,6 +142,7 @@ impl Backup {
             administration: None,
             taken: Arc::default(),
             recovery_points: Arc::default(),
+            hints: Arc::default(),
         }
     }
 

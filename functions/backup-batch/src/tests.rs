@@ -150,6 +150,31 @@ async fn read_waits_for_what_is_being_compressed() {
     }
 }
 
+/// As long as nothing was compressed nobody knows how small it becomes: two records seem to be more than a slow line takes in time.
+#[tokio::test]
+async fn read_does_not_take_large_records_for_more_than_they_are() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.log().size = 5 << 20;
+    // Sixteen seconds of the slowest line are four MiB, and each record becomes two.
+    let budget = Budget { deadline: Some(24_000), ..Budget::unlimited(None) };
+    let report = fake.backup().invoke(&Invocation::new(budget)).await.unwrap();
+    assert!(report.partitions[0].next.unwrap() >= 2 && fake.segments().get(1).is_none_or(|second| *second >= 2), "{:?}", fake.segments());
+}
+
+/// Kafka's client holds two records of any size besides.
+#[tokio::test]
+async fn read_leaves_memory_for_what_holds_large_records() {
+    for (mib, segments) in [(128, vec![0, 1, 2, 3]), (512, vec![0])] {
+        let fake = Fake::default();
+        fake.write(4);
+        fake.log().size = 24 << 20;
+        let invocation = Invocation { flush: true, ..Invocation::new(Budget::unlimited(Some(mib << 20))) };
+        let report = fake.backup().invoke(&invocation).await.unwrap();
+        assert_eq!((report.records, fake.segments()), (4, segments), "{mib}");
+    }
+}
+
 /// What could not be restored is not stored, and is said to be so; what comes before it is backed up.
 #[tokio::test]
 async fn read_ends_before_a_record_that_could_not_be_restored() {
