@@ -78,6 +78,7 @@ impl Run {
             adopted: false,
             ..stored
         };
+        self.hint_at_small_segments(ready, &stored);
         if let Some(gap) = stored.gap.as_ref().filter(|gap| gap.reason == GapReason::LogStartMoved) {
             let TopicPartition { topic, partition } = &ready.candidate.partition;
             tracing::warn!(
