@@ -4,9 +4,9 @@
 //!
 //! 1. `topics.rs`: which topics TOPIC_NAMES takes. `plan.rs`: what is there to do (a few requests for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
 //!    `snapshot.rs`: takes a snapshot of the cluster, when one is due.
-//! 2. `work.rs`: workers take partitions off a queue. While one segment is made durable the next one is read.
+//! 2. `work.rs`: workers take partitions off a queue. While segments are made durable (`settling.rs`) the next one is read.
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
-//!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
+//!    it, and its segment is seen before another is stored behind it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
 //! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
 //!    says when it has to end so that the upload is done in time, `room.rs` how much memory it may hold, `compressors.rs` how much compression takes.
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
@@ -29,6 +29,7 @@ mod recovery_point;
 mod report;
 mod resume;
 mod room;
+mod settling;
 mod snapshot;
 #[cfg(test)]
 mod testing;
@@ -181,12 +182,13 @@ impl Backup {
             let run = run.clone();
             async move { run.note_empty_topic(&partition).await }
         };
-        futures::stream::iter(empty).for_each_concurrent(self.settings.threads.max(1), note).await;
+        futures::stream::iter(empty).for_each_concurrent(settling::AT_ONCE, note).await;
         let worker = |number| {
             let span = tracing::info_span!("worker", thread = format!("Kafka Consumer {number}"));
             Worker::new(run.clone()).work().instrument(span)
         };
-        work_together((0..self.settings.threads).map(worker)).await;
+        let workers = work_together((0..self.settings.threads).map(worker));
+        futures::join!(workers, run.find_topics());
         let mut report = lock(&run.report).clone();
         let now = self.clock.now();
         report.finish(started, now);

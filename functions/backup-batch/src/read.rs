@@ -96,7 +96,10 @@ impl Run {
         let (finished, last, next) = match (self.read(candidate, &resume, turn, &mut room).await?, resume.found) {
             (Some((finished, next)), _) => (Some(finished), resume.start, next),
             (None, Some(last)) => (None, last, resume.start),
-            (None, None) => return Ok(None),
+            (None, None) => {
+                self.see_stored(&candidate.partition, &resume).await?;
+                return Ok(None);
+            }
         };
         let commit = self.commit_of(&resume.generation, last, next);
         let is_segment = finished.is_some();

@@ -1,16 +1,18 @@
 //! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is made durable.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use archive::catalog::{BackupCommit, Doubt, GapReason};
+use archive::catalog::{BackupCommit, Doubt, GapReason, Packing, names};
 use config::BackupSettings;
 use host::Budget;
+use store::testing::{Fault, FaultyStore, Operation};
 use store::{ObjectStore, StoreErrorKind};
 
-use crate::Invocation;
 use crate::compressors::Compressors;
 use crate::testing::Fake;
+use crate::{Backup, Invocation};
 
 #[tokio::test]
 async fn plan_waits_for_a_full_segment_or_for_the_pause() {
@@ -327,6 +329,32 @@ async fn what_an_event_or_a_run_does_not_find_is_an_error() {
     let up_to = Some(Arc::default());
     let report = fake.backup().invoke(&Invocation { up_to, ..Invocation::new(Budget::unlimited(None)) }).await.unwrap();
     assert!(!report.succeeded && fake.segments().is_empty(), "a topic that was not seen at the start: {report:?}");
+}
+
+/// Behind a slow store those of several partitions are on their way at the same time.
+#[tokio::test]
+async fn publish_does_not_wait_for_other_partitions() {
+    let fake = Fake::default();
+    fake.log().more_partitions = 2;
+    fake.write(10);
+    let begun: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = begun.clone();
+    let slow = FaultyStore::new(fake.bucket.clone(), move |operation, name| {
+        if operation != Operation::Create {
+            return Fault::None;
+        }
+        seen.lock().unwrap().push(name.to_owned());
+        Fault::Delay(Duration::from_millis(200))
+    });
+    let report = Backup { store: Arc::new(slow), ..fake.backup() }.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+    assert!(report.succeeded && report.segments == 3, "{report:?}");
+    let begun = begun.lock().unwrap().clone();
+    let at = |name: &str| begun.iter().position(|one| one == name).unwrap();
+    let segment = |partition: i32| names::segment("orders", partition, 0, Packing::Gzip);
+    for partition in 0..3 {
+        assert!(at(&segment(partition)) < at(&names::sidecar(&segment(partition))), "{begun:?}");
+        assert!(at(&segment(partition)) < at(&names::sidecar(&segment(0))), "each waited for the first: {begun:?}");
+    }
 }
 
 #[tokio::test]
