@@ -61,7 +61,7 @@ fn the_docs_say_what_objects_cost() {
 fn the_examples_cost_what_a_calculation_by_hand_gave() {
     let totals: Vec<String> =
         estimates(&args(""), &Prices::read().unwrap()).unwrap().iter().map(|one| format!("{} {:.2}", one.platform, one.total)).collect();
-    assert_eq!(totals, ["AWS 17.89", "Azure 6.47", "AWS 88.79", "Azure 34.35", "AWS 664.92", "Azure 268.87"]);
+    assert_eq!(totals, ["AWS 17.71", "Azure 6.06", "AWS 88.08", "Azure 32.74", "AWS 661.33", "Azure 260.78"]);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn what_is_given_replaces_what_the_file_assumes() {
 
 #[test]
 fn what_cannot_be_done_is_refused_with_what_could() {
-    let error = estimates(&args("--gb-per-day 10000"), &Prices::read().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("give --shards 5 or more"), "{error}");
-    assert!(estimates(&args("--gb-per-day 10000 --shards 5"), &Prices::read().unwrap()).is_ok());
+    let error = estimates(&args("--gb-per-day 20000"), &Prices::read().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("give --shards 8 or more"), "{error}");
+    assert!(estimates(&args("--gb-per-day 20000 --shards 8"), &Prices::read().unwrap()).is_ok());
     assert!(estimates(&args("--interval 1"), &Prices::read().unwrap()).is_err());
     for bad in ["0", "-1", "NaN", "inf", "many"] {
         assert!(positive(bad).is_err(), "{bad}");
