@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archive::catalog::{BackupCommit, Found, Generation, Generations, Lineage, NewReason, Packing, TopicIdentity, names};
 use archive::{Error, Result};
+use futures::StreamExt;
 use kafka::{KafkaError, KafkaErrorKind, TopicFacts, TopicPartition};
+use kernel::lock;
 use store::Version;
 use tokio::sync::Mutex;
 
 use crate::resume::Resume;
+use crate::settling::AT_ONCE;
 use crate::work::Run;
 
 /// How often the number of a new generation may go to another cluster's topic.
@@ -83,6 +86,31 @@ impl Run {
         if let Err(error) = noted.await {
             self.fail(partition, &error);
         }
+    }
+
+    /// Finds the generations of the topics whose partitions come first in the queue, of many at the same time: workers would ask for one after another. What fails
+    /// is left to the worker that comes to it.
+    pub(crate) async fn find_topics(&self) {
+        let settings = &self.backup.settings;
+        let most =
+            settings.max_segments.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(settings.threads));
+        let mut topics: Vec<String> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for candidate in lock(&self.queue).iter().take(most) {
+            if seen.insert(candidate.partition.topic.clone()) {
+                topics.push(candidate.partition.topic.clone());
+            }
+        }
+        if topics.len() <= settings.threads {
+            return;
+        }
+        let find = |topic: String| async move {
+            let is_needed = !self.is_spent() && !lock(&self.queue).is_empty();
+            if let (true, Ok(topic)) = (is_needed, self.topic(&topic)) {
+                _ = self.find_or_begin(topic).await;
+            }
+        };
+        futures::stream::iter(topics).for_each_concurrent(AT_ONCE, find).await;
     }
 
     /// The generations to write to: those of this topic, whichever numbers they have, else a new one, whose `topic.json` this writes.
@@ -175,7 +203,7 @@ impl Run {
         };
         let generation = lineage.of(partition).clone();
         *known = Some(lineage);
-        Ok(Resume { generation, start: 0, is_first: true, found: None })
+        Ok(Resume { generation, start: 0, is_first: true, found: None, unseen: None })
     }
 
     /// Begins a generation, if the topic still is the one this invocation knows: a paused invocation that wakes late must not begin one for a

@@ -4,14 +4,16 @@
 //!
 //! 1. `topics.rs`: which topics TOPIC_NAMES takes. `plan.rs`: what is there to do (a few requests for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
 //!    `snapshot.rs`: takes a snapshot of the cluster, when one is due.
-//! 2. `work.rs`: workers take partitions off a queue. While one segment is made durable the next one is read.
+//! 2. `work.rs`: workers take partitions off a queue. While segments are made durable (`settling.rs`) the next one is read.
 //! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
-//!    it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
+//!    it, and its segment is seen before another is stored behind it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
 //! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
-//!    says when it has to end so that the upload is done in time, `compressors.rs` how much memory compression takes. It keeps to BYTES_PER_SECOND (`host::RateLimit`).
+//!    says when it has to end so that the upload is done in time, `room.rs` how much memory it may hold, `compressors.rs` how much compression takes.
+//!    It keeps to BYTES_PER_SECOND (`host::RateLimit`).
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
 //!    that the next invocation adopts.
 //! 6. `recovery_point.rs`: how old what is safe is. `report.rs`: what became of each partition.
+//!    `hints.rs`: which settings would serve better.
 
 mod candidate;
 mod check;
@@ -19,6 +21,7 @@ mod compare;
 mod compressors;
 mod function;
 mod generation;
+mod hints;
 mod lost_end;
 mod plan;
 mod publish;
@@ -26,6 +29,8 @@ mod read;
 mod recovery_point;
 mod report;
 mod resume;
+mod room;
+mod settling;
 mod snapshot;
 #[cfg(test)]
 mod testing;
@@ -44,6 +49,7 @@ use archive::segment::Lanes;
 use compressors::Compressors;
 use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
+use hints::Hints;
 use host::{Budget, Event, RateLimit, processors, work_together};
 use kafka::{ClusterAdministration, SourceCluster, TopicPartition};
 use kernel::clock::Clock;
@@ -86,6 +92,8 @@ pub struct Backup {
     taken: Arc<Mutex<Taken>>,
     /// Where partitions ended, and when.
     recovery_points: Arc<Mutex<RecoveryPoints>>,
+    /// What was said already.
+    hints: Arc<Hints>,
 }
 
 /// What one invocation is asked to do.
@@ -140,6 +148,7 @@ impl Backup {
             administration: None,
             taken: Arc::default(),
             recovery_points: Arc::default(),
+            hints: Arc::default(),
         }
     }
 
@@ -191,12 +200,13 @@ impl Backup {
             let run = run.clone();
             async move { run.note_empty_topic(&partition).await }
         };
-        futures::stream::iter(empty).for_each_concurrent(self.settings.threads.max(1), note).await;
+        futures::stream::iter(empty).for_each_concurrent(settling::AT_ONCE, note).await;
         let worker = |number| {
             let span = tracing::info_span!("worker", thread = format!("Kafka Consumer {number}"));
             Worker::new(run.clone()).work().instrument(span)
         };
-        work_together((0..self.settings.threads).map(worker)).await;
+        let workers = work_together((0..self.settings.threads).map(worker));
+        futures::join!(workers, run.find_topics());
         let mut report = lock(&run.report).clone();
         let now = self.clock.now();
         report.finish(started, now);

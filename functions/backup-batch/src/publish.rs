@@ -3,6 +3,7 @@
 use archive::catalog::{BackupCommit, Gap, GapReason, Generation, SegmentEntry, find_last, find_next, names};
 use archive::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
 use archive::{Error, Result};
+use futures::try_join;
 use kafka::{KafkaError, KafkaErrorKind, TopicPartition};
 use kernel::failpoint;
 use store::{Body, StoreError, StoreErrorKind};
@@ -52,7 +53,7 @@ impl Run {
             return self.commit_up_to(ready, ready.commit.clone()).await.map(Published::Stored);
         };
         // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
-        self.check_identity(&partition.topic).await?;
+        try_join!(self.check_identity(&partition.topic), self.see_stored(partition, &ready.resume))?;
         match self.publish(partition, &ready.resume, finished).await? {
             None => self.commit_own(ready, finished).await.map(Published::Stored),
             Some(end) if end.was_read => self.commit_others(ready, &end).await.map(Published::Stored),
@@ -78,6 +79,7 @@ impl Run {
             adopted: false,
             ..stored
         };
+        self.hint_at_small_segments(ready, &stored);
         if let Some(gap) = stored.gap.as_ref().filter(|gap| gap.reason == GapReason::LogStartMoved) {
             let TopicPartition { topic, partition } = &ready.candidate.partition;
             tracing::warn!(

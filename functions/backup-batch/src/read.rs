@@ -9,10 +9,10 @@ use archive::{Error, Result};
 use kafka::{KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, TopicPartition};
 use kernel::clock::{Millis, rfc3339};
 use kernel::lock;
-use tokio::sync::watch;
 
 use crate::candidate::Candidate;
 use crate::resume::Resume;
+use crate::room::{HeldBefore, Room};
 use crate::turn::Turn;
 use crate::uploads::Share;
 use crate::work::Run;
@@ -86,26 +86,20 @@ impl Ready {
     }
 }
 
-/// Bytes of the segment before, until it is durable.
-pub(crate) type HeldBefore = watch::Receiver<usize>;
-
-/// What a segment shares the memory and the line with.
-struct Room {
-    before: HeldBefore,
-    share: Share,
-}
-
 impl Run {
     /// Reads the partition's next segment. `None` when it turned out that none is due. Nothing durable follows from it.
     pub(crate) async fn read_segment(&self, candidate: &Candidate, turn: &mut Turn, before: HeldBefore) -> Result<Option<Ready>> {
         tracing::info!("started polling on {}", candidate.partition.topic);
         turn.at(&candidate.partition);
         let resume = self.resume_or_begin(candidate).await?;
-        let mut room = Room { before, share: self.held.share() };
+        let mut room = self.room(before, turn.largest_record());
         let (finished, last, next) = match (self.read(candidate, &resume, turn, &mut room).await?, resume.found) {
             (Some((finished, next)), _) => (Some(finished), resume.start, next),
             (None, Some(last)) => (None, last, resume.start),
-            (None, None) => return Ok(None),
+            (None, None) => {
+                self.see_stored(&candidate.partition, &resume).await?;
+                return Ok(None);
+            }
         };
         let commit = self.commit_of(&resume.generation, last, next);
         let is_segment = finished.is_some();
@@ -153,25 +147,24 @@ impl Run {
         resume: &Resume,
         gap: Option<Gap>,
         turn: &mut Turn,
-        Room { before, share }: &mut Room,
+        room: &mut Room,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
         let limit = backup.settings.records_per_segment;
-        let held_limit = self.invocation.budget.without(backup.compressors.tables).segment_bytes(backup.settings.threads);
         let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
         let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors.each, backup.lanes.clone());
         let mut reader = self.reader(partition, from, turn).await?;
         let (mut moved, mut paced) = ((reader.position(), backup.clock.now()), backup.rate.thread());
         let ended = loop {
             let mut failed = None;
-            let room = held_limit.saturating_sub(*before.borrow());
-            if writer.held_bytes() < room && paced.left().is_zero() {
+            let before = *room.before.borrow();
+            if room.has_room(&writer, before) && paced.left().is_zero() {
                 reader.drain(&mut |record| {
                     if let Err(error) = writer.append(record) {
                         failed = Some((record.offset, error));
                         return ControlFlow::Break(());
                     }
-                    let stop = writer.records() >= limit || writer.held_bytes() >= room || writer.is_busy();
+                    let stop = writer.records() >= limit || writer.is_busy() || !room.has_room(&writer, before);
                     if paced.add(record.size()) || stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
             }
@@ -186,21 +179,21 @@ impl Run {
                 moved = (position, backup.clock.now());
                 self.tell_progress(partition, position, end);
             }
-            share.set(writer.expected_bytes());
-            if writer.records() >= limit || (writer.held_bytes() >= held_limit && !writer.can_shrink()) {
+            room.share.set(writer.expected_bytes());
+            if writer.records() >= limit || room.is_full(&writer) {
                 break Ended::Full;
             }
             if position >= end {
                 break Ended::CaughtUp;
             }
-            if self.is_spent() {
+            if self.is_spent_when_shrunk(&mut writer, room).await {
                 let waited = backup.clock.now().saturating_sub(moved.1);
                 if writer.records() == 0 && position <= resume.start && waited >= SILENT {
                     return Err(nothing_came(partition, position, waited));
                 }
                 break Ended::Full;
             }
-            if wait_for_room(&mut writer, room, before).await || paced.wait(WAIT).await {
+            if room.wait(&mut writer).await || paced.wait(WAIT).await {
                 moved.1 = backup.clock.now();
                 continue;
             }
@@ -223,6 +216,7 @@ impl Run {
             Ended::Full => turn.keep(reader, writer.raw_bytes()),
             Ended::CaughtUp | Ended::Before(_) => drop(reader),
         }
+        self.hint_at_large_record(partition, turn.note_record(writer.largest_record()));
         let is_due = ended != Ended::CaughtUp || self.is_due_after_reading(candidate, writer.records());
         if next > resume.start && is_due { Ok(Some((writer.finish(next).await?, next))) } else { Ok(None) }
     }
@@ -233,6 +227,18 @@ impl Run {
             Some(reader) => Ok(reader),
             None => Ok(self.backup.source.open(partition, from).await?),
         }
+    }
+
+    /// Whether no time is left, also when what waits for compression is as small as it will be: two large records seem to be more than the line takes.
+    async fn is_spent_when_shrunk(&self, writer: &mut SegmentWriter, room: &mut Room) -> bool {
+        while self.is_spent() {
+            if !writer.can_shrink() {
+                return true;
+            }
+            writer.shrink().await;
+            room.share.set(writer.expected_bytes());
+        }
+        false
     }
 
     /// Whether what was read up to `position` is of one log, although `error` came after it.
@@ -291,21 +297,6 @@ impl Run {
             progress(partition, position, end);
         }
     }
-}
-
-/// Waits for what holds memory: groups that are being compressed, then the segment before. Whether there was anything to wait for.
-async fn wait_for_room(writer: &mut SegmentWriter, room: usize, before: &mut HeldBefore) -> bool {
-    if writer.is_busy() {
-        writer.settle().await;
-    } else if writer.held_bytes() < room {
-        return false;
-    } else if writer.can_shrink() {
-        writer.shrink().await;
-    } else {
-        // The memory is for both. An error says that nobody holds anything any more.
-        _ = before.wait_for(|held| *held == 0).await;
-    }
-    true
 }
 
 fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {

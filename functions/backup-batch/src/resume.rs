@@ -19,6 +19,8 @@ pub(crate) struct Resume {
     pub(crate) is_first: bool,
     /// The group did not know it, the bucket did: start of the last segment.
     pub(crate) found: Option<i64>,
+    /// A commit of ours that says it. Its segment has to be seen in the bucket before another one is stored behind it.
+    pub(crate) unseen: Option<BackupCommit>,
 }
 
 impl Run {
@@ -40,12 +42,10 @@ impl Run {
         let generation = generation.clone();
         // Nothing was there to be backed up when it was made.
         if commit.next == 0 {
-            return Ok(Resume { generation, start: 0, is_first: true, found: None });
+            return Ok(Resume { generation, start: 0, is_first: true, found: None, unseen: None });
         }
-        if !candidate.is_stored {
-            self.check_stored_and_mend(&candidate.partition, commit, &generation).await?;
-        }
-        Ok(Resume { generation, start: commit.next, is_first: false, found: None })
+        let unseen = (!candidate.is_stored).then(|| commit.clone());
+        Ok(Resume { generation, start: commit.next, is_first: false, found: None, unseen })
     }
 
     /// The group has no commit of this backup.
@@ -61,7 +61,7 @@ impl Run {
                      holds is backed up again. If no expiry rule of the bucket deleted them, somebody or something else did"
                 );
             }
-            return Ok(Resume { generation: generation.clone(), start: 0, is_first, found: None });
+            return Ok(Resume { generation: generation.clone(), start: 0, is_first, found: None, unseen: None });
         };
         let manifest = self.read_and_mend(*partition, &last, generation).await?;
         let (start, next) = (manifest.start, manifest.next);
@@ -75,7 +75,15 @@ impl Run {
             partition,
             "the group has no commit of this backup: continuing at offset {next} behind the last segment in the bucket"
         );
-        Ok(Resume { generation: generation.clone(), start: next, is_first: false, found: Some(start) })
+        Ok(Resume { generation: generation.clone(), start: next, is_first: false, found: Some(start), unseen: None })
+    }
+
+    /// Sees the segment that the commit says to go on behind, where this invocation has not seen it. Nothing is stored before this.
+    pub(crate) async fn see_stored(&self, partition: &TopicPartition, resume: &Resume) -> Result<()> {
+        match &resume.unseen {
+            Some(commit) => self.check_stored_and_mend(partition, commit, &resume.generation).await,
+            None => Ok(()),
+        }
     }
 
     /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` where that alone is missing. A store that was set back (a
@@ -112,7 +120,7 @@ impl Run {
         let servers = kernel::shell::quote(&self.backup.settings.kafka.bootstrap_servers).unwrap_or("BOOTSTRAP_SERVERS".into());
         Error::lost(format!(
             "consumer group {group:?} says that {partition} is backed up to offset {}, but the segment that ends there is missing: {place}. Others of \
-             this partition are there; nothing was read, since behind a hole it would be lost in a restore. Was the bucket or folder set back to an \
+             this partition are there; nothing was stored, since behind a hole it would be lost in a restore. Was the bucket or folder set back to an \
              older state? Put the segment and its .sha256 back. If they are gone for good, take the group's offset away: kafka-consumer-groups.sh \
              --bootstrap-server {servers} --delete-offsets --group {word} --topic {}:{}. Then the bucket decides where to go on, and what Kafka still holds is backed up again",
             commit.next, partition.topic, partition.partition

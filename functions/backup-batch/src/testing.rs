@@ -57,6 +57,8 @@ pub(crate) struct Log {
     pub(crate) created_again_when_committed_is_asked: bool,
     /// No partition has one.
     pub(crate) has_no_leader: bool,
+    /// Partitions that `orders` has beside the first, with the same records, and the same commit.
+    pub(crate) more_partitions: i32,
 }
 
 /// The cluster, its bucket, and a backup of 10 records a segment, each minute.
@@ -154,7 +156,7 @@ impl SourceCluster for Fake {
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
         let facts = TopicFacts {
             id: Some(format!("{:022}", self.log().id + 1).parse().unwrap()),
-            partitions: 1,
+            partitions: 1 + self.log().more_partitions,
             replication_factor: None,
             configs: BTreeMap::new(),
         };

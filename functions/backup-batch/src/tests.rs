@@ -1,11 +1,13 @@
 //! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is made durable.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use archive::catalog::{BackupCommit, Doubt, GapReason};
+use archive::catalog::{BackupCommit, Doubt, GapReason, Packing, names};
 use config::BackupSettings;
 use host::{Budget, RateLimit};
+use store::testing::{Fault, FaultyStore, Operation};
 use store::{ObjectStore, StoreErrorKind};
 
 use crate::compressors::Compressors;
@@ -147,6 +149,31 @@ async fn read_waits_for_what_is_being_compressed() {
         let limit = Budget::unlimited(None).segment_bytes(3) as u64;
         assert!(report.records >= 5 && report.stored_bytes >= limit * 2 / 3, "{compressors:?}: {report:?}");
         assert!(report.stored_bytes < limit + (5 << 20), "{compressors:?}: {report:?}");
+    }
+}
+
+/// As long as nothing was compressed nobody knows how small it becomes: two records seem to be more than a slow line takes in time.
+#[tokio::test]
+async fn read_does_not_take_large_records_for_more_than_they_are() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.log().size = 5 << 20;
+    // Sixteen seconds of the slowest line are four MiB, and each record becomes two.
+    let budget = Budget { deadline: Some(24_000), ..Budget::unlimited(None) };
+    let report = fake.backup().invoke(&Invocation::new(budget)).await.unwrap();
+    assert!(report.partitions[0].next.unwrap() >= 2 && fake.segments().get(1).is_none_or(|second| *second >= 2), "{:?}", fake.segments());
+}
+
+/// Kafka's client holds two records of any size besides.
+#[tokio::test]
+async fn read_leaves_memory_for_what_holds_large_records() {
+    for (mib, segments) in [(128, vec![0, 1, 2, 3]), (512, vec![0])] {
+        let fake = Fake::default();
+        fake.write(4);
+        fake.log().size = 24 << 20;
+        let invocation = Invocation { flush: true, ..Invocation::new(Budget::unlimited(Some(mib << 20))) };
+        let report = fake.backup().invoke(&invocation).await.unwrap();
+        assert_eq!((report.records, fake.segments()), (4, segments), "{mib}");
     }
 }
 
@@ -302,6 +329,32 @@ async fn what_an_event_or_a_run_does_not_find_is_an_error() {
     let up_to = Some(Arc::default());
     let report = fake.backup().invoke(&Invocation { up_to, ..Invocation::new(Budget::unlimited(None)) }).await.unwrap();
     assert!(!report.succeeded && fake.segments().is_empty(), "a topic that was not seen at the start: {report:?}");
+}
+
+/// Behind a slow store those of several partitions are on their way at the same time.
+#[tokio::test]
+async fn publish_does_not_wait_for_other_partitions() {
+    let fake = Fake::default();
+    fake.log().more_partitions = 2;
+    fake.write(10);
+    let begun: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = begun.clone();
+    let slow = FaultyStore::new(fake.bucket.clone(), move |operation, name| {
+        if operation != Operation::Create {
+            return Fault::None;
+        }
+        seen.lock().unwrap().push(name.to_owned());
+        Fault::Delay(Duration::from_millis(200))
+    });
+    let report = Backup { store: Arc::new(slow), ..fake.backup() }.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+    assert!(report.succeeded && report.segments == 3, "{report:?}");
+    let begun = begun.lock().unwrap().clone();
+    let at = |name: &str| begun.iter().position(|one| one == name).unwrap();
+    let segment = |partition: i32| names::segment("orders", partition, 0, Packing::Gzip);
+    for partition in 0..3 {
+        assert!(at(&segment(partition)) < at(&names::sidecar(&segment(partition))), "{begun:?}");
+        assert!(at(&segment(partition)) < at(&names::sidecar(&segment(0))), "each waited for the first: {begun:?}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub(crate) struct Turn {
     partition: Option<TopicPartition>,
     reader: Option<Box<dyn PartitionReader>>,
     bytes: u64,
+    /// Size of the largest record so far.
+    largest_record: u64,
     is_silent: bool,
 }
 
@@ -34,6 +36,17 @@ impl Turn {
     pub(crate) fn keep(&mut self, reader: Box<dyn PartitionReader>, bytes: u64) {
         self.reader = Some(reader);
         self.bytes += bytes;
+    }
+
+    /// Size of the largest record so far.
+    pub(crate) fn largest_record(&self) -> u64 {
+        self.largest_record
+    }
+
+    /// Notes that there was a record of this size, and returns that of the largest.
+    pub(crate) fn note_record(&mut self, bytes: u64) -> u64 {
+        self.largest_record = self.largest_record.max(bytes);
+        self.largest_record
     }
 
     /// Ends, because nothing comes.

@@ -1,14 +1,14 @@
-//! An invocation under way, and its workers. Each takes one partition after another off the queue, and while it makes one segment durable it reads the
-//! next one. Nothing durable follows from reading, so what was read for nothing is given up.
+//! An invocation under way, and its workers. Each takes one partition after another off the queue, and while it makes segments durable (`settling.rs`) it
+//! reads the next one. Nothing durable follows from reading, so what was read for nothing is given up.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use archive::{Error, Result};
 use kafka::TopicPartition;
 use kernel::clock::Millis;
 use kernel::{in_full, lock};
-use tokio::sync::watch;
 
 use crate::candidate::Candidate;
 use crate::generation::TopicState;
@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::publish::{Published, Stored};
 use crate::read::{Ready, nothing_came};
 use crate::report::BackupReport;
+use crate::settling::{Settled, Settling};
 use crate::turn::Turn;
 use crate::uploads::Held;
 use crate::{Backup, Invocation};
@@ -63,7 +64,7 @@ impl Run {
     }
 
     /// Whether no time is left for what was read, either.
-    fn is_late(&self) -> bool {
+    pub(crate) fn is_late(&self) -> bool {
         self.invocation.budget.is_spent(self.started, self.backup.clock.as_ref())
     }
 }
@@ -74,8 +75,9 @@ pub(crate) struct Worker {
     /// Segments that it may still write (MAX_SEGMENTS_PER_INVOCATION).
     left: u64,
     turn: Turn,
-    /// Read, and not durable yet.
+    /// Read, and not on its way into the bucket yet.
     ready: Option<Ready>,
+    settling: Settling,
     /// What to read behind it.
     behind: Option<Candidate>,
     /// Partitions of which nothing came. They come last, whatever was written.
@@ -85,18 +87,22 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(run: Arc<Run>) -> Self {
         let left = run.backup.settings.max_segments.unwrap_or(u64::MAX);
-        Self { run, left, turn: Turn::default(), ready: None, behind: None, silent: Vec::new() }
+        let settling = Settling::new(run.clone());
+        Self { run, left, turn: Turn::default(), ready: None, settling, behind: None, silent: Vec::new() }
     }
 
     /// Works until the queue is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written.
     pub(crate) async fn work(mut self) {
         loop {
             let candidate = self.choose();
-            if candidate.is_none() && self.ready.is_none() {
+            if candidate.is_none() && self.ready.is_none() && self.settling.is_empty() {
                 return;
             }
+            if let Some(ready) = self.ready.take() {
+                self.settling.begin(ready);
+            }
             let (settled, mut read) = self.settle_and_read(candidate.as_ref()).await;
-            if let Some(Settled { ready, published, is_late }) = settled {
+            for Settled { ready, published, is_late } in settled {
                 let partition = ready.candidate.partition.clone();
                 let is_as_read = self.note(ready, published).await;
                 // What was read behind it, or was to be, does not begin where the chain ends.
@@ -113,13 +119,13 @@ impl Worker {
 
     /// What to read next, if anything.
     fn choose(&mut self) -> Option<Candidate> {
-        let promised = u64::from(self.ready.as_ref().is_some_and(|ready| ready.is_segment));
+        let promised = self.settling.segments() + u64::from(self.ready.as_ref().is_some_and(|ready| ready.is_segment));
         let next = if self.left > promised && !self.run.is_spent() {
             self.behind.take().or_else(|| lock(&self.run.queue).pop_front())
         } else {
             None
         };
-        if next.is_some() || self.ready.is_some() {
+        if next.is_some() || self.ready.is_some() || !self.settling.is_empty() {
             return next;
         }
         while let Some(last) = self.silent.pop() {
@@ -132,20 +138,28 @@ impl Worker {
         None
     }
 
-    /// Makes durable what is ready, and meanwhile reads `candidate`.
-    async fn settle_and_read(&mut self, candidate: Option<&Candidate>) -> (Option<Settled>, Option<Result<Option<Ready>>>) {
-        let (run, ready) = (&self.run, self.ready.take());
-        // The memory is for both.
-        let (held, before) = watch::channel(ready.as_ref().map_or(0, Ready::bytes));
-        let settle = async {
-            let mut ready = ready?;
-            let published = run.make_durable(&ready).await;
-            ready.let_go();
-            held.send_replace(0);
-            Some(Settled { ready, published, is_late: run.is_late() })
+    /// Reads `candidate`, and meanwhile makes durable what is on its way. Returns what is done by then: the segment before of the same partition for sure,
+    /// and one at least where all places are taken or there is nothing to read.
+    async fn settle_and_read(&mut self, candidate: Option<&Candidate>) -> (Vec<Settled>, Option<Result<Option<Ready>>>) {
+        let Self { run, settling, turn, .. } = self;
+        let mut settled = Vec::new();
+        let Some(candidate) = candidate else {
+            settled.extend(settling.next().await);
+            return (settled, None);
         };
-        let read = async { Some(run.read_segment(candidate?, &mut self.turn, before).await) };
-        futures::future::join(settle, read).await
+        // The memory is for all of them.
+        let mut read = pin!(run.read_segment(candidate, turn, settling.held()));
+        let read = loop {
+            tokio::select! {
+                biased;
+                Some(one) = settling.next() => settled.push(one),
+                read = &mut read => break read,
+            }
+        };
+        while settling.has(&candidate.partition) || settling.is_full() {
+            settled.extend(settling.next().await);
+        }
+        (settled, Some(read))
     }
 
     /// Notes what became of a segment; its partition goes back to the queue unless it is being read on. Whether the chain ends where it was read to.
@@ -212,12 +226,4 @@ impl Worker {
         }
         self.ready = Some(ready);
     }
-}
-
-/// What became of a segment.
-struct Settled {
-    ready: Ready,
-    published: Result<Published>,
-    /// Whether no time was left when it was durable.
-    is_late: bool,
 }

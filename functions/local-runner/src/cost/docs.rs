@@ -3,7 +3,7 @@
 
 use clap::Parser;
 
-use super::{CostArgs, HEADINGS, estimates, part, positive};
+use super::{CostArgs, Estimate, HEADINGS, estimates, objects, part, positive};
 use crate::cost::prices::Prices;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -20,35 +20,48 @@ fn args(line: &str) -> CostArgs {
     Command::try_parse_from(std::iter::once("cost").chain(line.split_whitespace())).unwrap().args
 }
 
-fn markdown(platform: &str) -> String {
-    let estimates = estimates(&args(&format!("--platform {platform}")), &Prices::read().unwrap()).unwrap();
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let head = [HEADINGS.map(str::to_owned), HEADINGS.map(|_| "---".to_owned())];
-    head.iter().map(|cells| line(cells)).chain(estimates.iter().map(|estimate| line(&estimate.row()))).collect()
+fn printed(platform: &str) -> Vec<Estimate> {
+    estimates(&args(&format!("--platform {platform}")), &Prices::read().unwrap()).unwrap()
+}
+
+fn markdown<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let line = |cells: [String; N]| format!("| {} |\n", cells.join(" | "));
+    [headings.map(str::to_owned), headings.map(|_| "---".to_owned())].into_iter().chain(rows).map(line).collect()
+}
+
+/// Compares the table of this name in a file with the one that is printed, or writes it there.
+fn check(file: &str, name: &str, table: &str) {
+    let path = format!("{ROOT}/{file}");
+    let written = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = written.split_once(&begin).unwrap_or_else(|| panic!("{file} has no line {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap();
+    let generated = format!("{before}{begin}{table}{end}{after}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, generated).unwrap();
+    } else {
+        assert!(written == generated, "{file} is behind the prices: UPDATE_DOCS=1 cargo test -p local-runner cost::docs");
+    }
 }
 
 #[test]
 fn the_readmes_say_what_the_command_prints() {
     for (file, platform) in FILES {
-        let path = format!("{ROOT}/{file}");
-        let written = std::fs::read_to_string(&path).unwrap();
-        let (begin, end) = ("<!-- cost -->\n", "<!-- end of cost -->");
-        let (before, rest) = written.split_once(begin).unwrap_or_else(|| panic!("{file} has no line {begin}"));
-        let (_, after) = rest.split_once(end).unwrap();
-        let generated = format!("{before}{begin}{}{end}{after}", markdown(platform));
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&path, generated).unwrap();
-        } else {
-            assert!(written == generated, "{file} is behind the prices: UPDATE_DOCS=1 cargo test -p local-runner cost::docs");
-        }
+        check(file, "cost", &markdown(HEADINGS, printed(platform).iter().map(Estimate::row)));
     }
+}
+
+#[test]
+fn the_docs_say_what_objects_cost() {
+    let estimates = printed("aws");
+    check("docs/platforms.md", "objects", &markdown(objects::HEADINGS, estimates.iter().flat_map(Estimate::object_rows)));
 }
 
 #[test]
 fn the_examples_cost_what_a_calculation_by_hand_gave() {
     let totals: Vec<String> =
         estimates(&args(""), &Prices::read().unwrap()).unwrap().iter().map(|one| format!("{} {:.2}", one.platform, one.total)).collect();
-    assert_eq!(totals, ["AWS 17.89", "Azure 6.47", "AWS 88.79", "Azure 34.35", "AWS 664.92", "Azure 268.87"]);
+    assert_eq!(totals, ["AWS 17.71", "Azure 6.06", "AWS 88.08", "Azure 32.74", "AWS 661.33", "Azure 260.78"]);
 }
 
 #[test]
@@ -72,9 +85,9 @@ fn what_is_given_replaces_what_the_file_assumes() {
 
 #[test]
 fn what_cannot_be_done_is_refused_with_what_could() {
-    let error = estimates(&args("--gb-per-day 10000"), &Prices::read().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("give --shards 5 or more"), "{error}");
-    assert!(estimates(&args("--gb-per-day 10000 --shards 5"), &Prices::read().unwrap()).is_ok());
+    let error = estimates(&args("--gb-per-day 20000"), &Prices::read().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("give --shards 8 or more"), "{error}");
+    assert!(estimates(&args("--gb-per-day 20000 --shards 8"), &Prices::read().unwrap()).is_ok());
     assert!(estimates(&args("--interval 1"), &Prices::read().unwrap()).is_err());
     for bad in ["0", "-1", "NaN", "inf", "many"] {
         assert!(positive(bad).is_err(), "{bad}");

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `prices.rs` | the dated file of prices and assumptions |
 //! | `model.rs` | from what is backed up to what is billed |
+//! | `objects.rs` | what the number of objects costs |
 //! | `docs.rs` | a test: the tables of the docs are what this command prints |
 
 #[cfg(test)]
 mod docs;
 mod model;
+mod objects;
 mod prices;
 
 use anyhow::{Result, bail};
@@ -17,6 +19,7 @@ use serde::Serialize;
 
 use crate::output::{Output, table};
 use model::{Bill, Load};
+use objects::Objects;
 use prices::{Assumptions, Prices, Workload};
 
 const HEADINGS: [&str; 9] = [
@@ -97,6 +100,8 @@ struct Estimate {
     total: f64,
     dominates: &'static str,
     dominating_part: f64,
+    /// What NUMBER_OF_MESSAGE_PER_BACKUP_FILE makes, and what others would make.
+    objects: Vec<Objects>,
 }
 
 /// Prints the estimates.
@@ -107,6 +112,7 @@ pub(crate) fn run(args: &CostArgs, output: &Output) -> Result<bool> {
         estimates.iter().for_each(|estimate| output.result(estimate, |_| String::new()));
     } else {
         output.result(&estimates, |estimates| table(HEADINGS, estimates.iter().map(Estimate::row)));
+        output.say(&format!("\n{}", table(objects::HEADINGS, estimates.iter().flat_map(Estimate::object_rows))));
         output.say(&notes(args.platform, &prices, &assumed));
     }
     Ok(true)
@@ -132,7 +138,8 @@ fn estimates(args: &CostArgs, prices: &Prices) -> Result<Vec<Estimate>> {
             ("Azure", PlatformArg::Azure, &prices.azure, assumed.azure_memory_gb),
         ] {
             if args.platform == platform || args.platform == PlatformArg::Both {
-                estimates.push(Estimate::new(name, prices, &workload, Bill::of(&load, &workload, memory_gb, &assumed, list)));
+                let objects = Objects::compared(&workload, &assumed, list);
+                estimates.push(Estimate::new(name, prices, &workload, Bill::of(&load, &workload, memory_gb, &assumed, list), objects));
             }
         }
     }
@@ -174,7 +181,7 @@ impl CostArgs {
 }
 
 impl Estimate {
-    fn new(platform: &'static str, prices: &Prices, workload: &Workload, bill: Bill) -> Self {
+    fn new(platform: &'static str, prices: &Prices, workload: &Workload, bill: Bill, objects: Vec<Objects>) -> Self {
         let (dominates, dominating_part) = bill.dominating();
         Self {
             platform,
@@ -192,7 +199,13 @@ impl Estimate {
             total: bill.total(),
             dominates,
             dominating_part,
+            objects,
         }
+    }
+
+    fn object_rows(&self) -> impl Iterator<Item = [String; objects::HEADINGS.len()]> {
+        let Self { gb_per_day, topics, partitions, shards, .. } = *self;
+        self.objects.iter().map(move |objects| objects.row(&Workload { gb_per_day, topics, partitions, shards }, self.platform))
     }
 
     fn row(&self) -> [String; HEADINGS.len()] {

@@ -46,7 +46,7 @@ impl Load {
     }
 
     /// Requests that write. The last one of an upload in parts counts as the segment's write.
-    fn writes(&self, assumed: &Assumptions, uploads: &Uploads) -> f64 {
+    pub(super) fn writes(&self, assumed: &Assumptions, uploads: &Uploads) -> f64 {
         let is_single = self.segment_bytes <= uploads.largest_single_bytes;
         let upload = if is_single { 0.0 } else { uploads.requests_to_begin + (self.segment_bytes / uploads.part_bytes).ceil() };
         self.segments * (assumed.writes_per_segment + upload)

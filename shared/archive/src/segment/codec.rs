@@ -51,23 +51,46 @@ impl Compressor {
 
     /// `raw` as one gzip member or zstd frame.
     pub fn compress(&mut self, raw: &[u8]) -> Bytes {
-        let len = match &mut self.codec {
-            CompressorCodec::Gzip(gzip) => {
-                grow(&mut self.out, gzip.gzip_compress_bound(raw.len()));
-                let len = gzip.gzip_compress(raw, &mut self.out).expect("the bound is enough for any input");
-                self.out[..GZIP_HEADER.len()].copy_from_slice(&GZIP_HEADER);
+        if raw.len() > 2 * super::GROUP_BYTES {
+            return self.compress_giant(raw);
+        }
+        let bound = self.bound(raw);
+        if self.out.len() < bound {
+            self.out.resize(bound, 0);
+        }
+        let len = self.codec.compress(raw, &mut self.out);
+        Bytes::copy_from_slice(&self.out[..len])
+    }
+
+    /// The same for a giant record, in a buffer that becomes the result: never in memory twice. Pages of zeros that nothing is written to take none.
+    fn compress_giant(&mut self, raw: &[u8]) -> Bytes {
+        let mut out = vec![0; self.bound(raw)];
+        let len = self.codec.compress(raw, &mut out);
+        out.truncate(len);
+        out.shrink_to_fit();
+        out.into()
+    }
+
+    /// What the result has at most.
+    fn bound(&mut self, raw: &[u8]) -> usize {
+        match &mut self.codec {
+            CompressorCodec::Gzip(gzip) => gzip.gzip_compress_bound(raw.len()),
+            CompressorCodec::Zstd(_) => zstd::zstd_safe::compress_bound(raw.len()),
+        }
+    }
+}
+
+impl CompressorCodec {
+    /// Compresses into the beginning of `out`, which has room for any result, and returns how many bytes those are.
+    fn compress(&mut self, raw: &[u8], out: &mut [u8]) -> usize {
+        match self {
+            Self::Gzip(gzip) => {
+                let len = gzip.gzip_compress(raw, out).expect("the bound is enough for any input");
+                out[..GZIP_HEADER.len()].copy_from_slice(&GZIP_HEADER);
                 len
             }
-            CompressorCodec::Zstd(zstd) => {
-                grow(&mut self.out, zstd::zstd_safe::compress_bound(raw.len()));
-                zstd.compress_to_buffer(raw, self.out.as_mut_slice()).expect("the bound is enough for any input")
-            }
-        };
-        let stored = Bytes::copy_from_slice(&self.out[..len]);
-        if raw.len() > 2 * super::GROUP_BYTES {
-            self.out = Vec::new(); // A giant record's room is not kept for the others.
+            Self::Zstd(zstd) => zstd.compress_to_buffer(raw, out).expect("the bound is enough for any input"),
         }
-        stored
     }
 }
 
@@ -84,12 +107,6 @@ fn zstd_compressor(level: u8) -> io::Result<zstd::bulk::Compressor<'static>> {
     zstd.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
     zstd.set_parameter(zstd::zstd_safe::CParameter::ContentSizeFlag(true))?;
     Ok(zstd)
-}
-
-fn grow(out: &mut Vec<u8>, len: usize) {
-    if out.len() < len {
-        out.resize(len, 0);
-    }
 }
 
 /// Decompresses members, one call each.

@@ -104,7 +104,6 @@ impl Lanes {
 
     fn put(&self, mut lane: Lane) {
         lane.raw.clear();
-        lane.raw.shrink_to(2 * GROUP_BYTES); // A giant record's room is not kept for the others.
         self.lock().push(lane);
     }
 
@@ -243,6 +242,11 @@ impl SegmentWriter {
         self.manifest.records
     }
 
+    /// Size of the largest record so far, alone in its batch.
+    pub fn largest_record(&self) -> u64 {
+        self.manifest.largest_record
+    }
+
     /// Size of the log so far, before compression.
     pub fn raw_bytes(&self) -> u64 {
         self.manifest.log_bytes + self.batches.len() as u64
@@ -326,7 +330,7 @@ impl SegmentWriter {
 
     fn collect(&mut self, pressed: Pressed) {
         let Pressed { lane, member, stored } = pressed;
-        self.pressing_bytes -= lane.raw.len();
+        self.pressing_bytes -= member.bytes as usize;
         self.manifest.members.push(member);
         self.stored.push(stored);
         self.lanes.put(lane);
@@ -360,6 +364,9 @@ impl Lane {
             stored: stored.len() as u64,
             crc32c: crc32c::crc32c(&stored),
         };
+        if self.raw.capacity() > 2 * GROUP_BYTES {
+            self.raw = Vec::new(); // A giant record's room is not kept for the others, nor until its result is asked for.
+        }
         Pressed { lane: self, member, stored }
     }
 }
