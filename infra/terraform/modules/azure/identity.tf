@@ -49,6 +49,9 @@ resource "azapi_resource" "blobs_role" {
       }]
     }
   }
+
+  # The service may return the scope as another call wrote it.
+  ignore_casing = true
 }
 
 resource "azurerm_role_assignment" "backups" {

@@ -45,6 +45,12 @@ override_resource {
   }
 }
 
+override_resource {
+  override_during = plan
+  target          = azurerm_service_plan.function["backup"]
+  values          = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/serverFarms/providers/Microsoft.Web/serverFarms/serverFarms" }
+}
+
 variables {
   name                = "orders"
   resource_group_name = "rg-orders"
@@ -118,10 +124,10 @@ run "plan_and_app" {
   }
   assert {
     condition = azapi_resource.function["backup"].body.properties.functionAppConfig.deployment.storage == {
-      type  = "blobContainer"
+      type  = "blobcontainer"
       value = "https://hostbackup.blob.core.windows.net/package"
       authentication = {
-        type                           = "UserAssignedIdentity"
+        type                           = "userassignedidentity"
         userAssignedIdentityResourceId = azurerm_user_assigned_identity.function["backup"].id
       }
     }
@@ -142,6 +148,23 @@ run "plan_and_app" {
   assert {
     condition     = !contains(keys(azapi_resource.function["backup"].body.properties), "virtualNetworkSubnetId")
     error_message = "No network unless asked for."
+  }
+}
+
+run "ids_as_the_service_returns_them" {
+  command = plan
+
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  }
+
+  assert {
+    condition     = azapi_resource.function["backup"].body.properties.serverFarmId == "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/serverFarms/providers/Microsoft.Web/serverfarms/serverFarms"
+    error_message = "The type of the plan is in lowercase, as the service returns it, and names stay."
+  }
+  assert {
+    condition     = alltrue([for resource in concat(values(azapi_resource.function), values(azapi_update_resource.no_publishing_passwords), [azapi_resource.blobs_role]) : resource.ignore_casing])
+    error_message = "Another case of the same letters is no change."
   }
 }
 
