@@ -9,17 +9,19 @@ locals {
     | extend topic = tostring(report.topic)
   KQL
 
-  of_backup = "${local.reports}| where cloud_RoleName =~ '${azapi_resource.function["backup"].name}'\n"
+  backup_app = "${var.name}-backup-${local.suffix}"
+  of_backup  = "${local.reports}| where cloud_RoleName =~ '${local.backup_app}'\n"
 
   # Runs of everything: one that is asked for a topic or partition has no shard.
   summaries_of_backup = <<-KQL
     traces
     | where message has 'backup summary'
-    | where cloud_RoleName =~ '${azapi_resource.function["backup"].name}'
+    | where cloud_RoleName =~ '${local.backup_app}'
     | extend summary = parse_json(extract(@'\{.*\}', 0, message))
     | where tostring(summary.message) == 'backup summary' and isnotempty(tostring(summary.shard))
   KQL
 
+  # Of the backup; a deployment that only restores has none of them.
   snapshot_alarms = var.backup.snapshot_seconds == 0 ? {} : {
     snapshot-age = {
       description = "The newest snapshot of the cluster is older than ${var.alarms.snapshot_minutes} minutes, or none is known: what was there since then (topics, groups, configs) is in no inventory. The function's log says why none was stored."
@@ -35,7 +37,7 @@ locals {
     }
   }
 
-  alarms = merge(local.snapshot_alarms, {
+  backup_alarms = {
     recovery-point = {
       description = "A partition holds records that were not backed up for ${var.alarms.recovery_minutes} minutes. If the cluster were lost now, they would be. Look at the reports for topics with errors or lag: threads, memory or a shorter schedule."
       severity    = 1
@@ -107,6 +109,9 @@ locals {
       resolves    = false
       query       = "${local.of_backup}| where tolong(report.gaps) > 0\n"
     }
+  }
+
+  run_alarms = {
     errors = {
       description = "A run of backup or restore reported an error. One partition that fails is enough, and the others are still done. The next run tries again: look whether it goes on, and in the function's log why."
       severity    = 2
@@ -118,7 +123,9 @@ locals {
       resolves    = true
       query       = "${local.reports}| where tolong(report.errors) > 0 or tobool(report.succeeded) == false\n"
     }
-  })
+  }
+
+  alarms = merge({ for name, alarm in merge(local.snapshot_alarms, local.backup_alarms) : name => alarm if var.backup.enabled }, local.run_alarms)
 
   action_group_ids = concat(sort(var.alarms.action_group_ids), azurerm_monitor_action_group.this[*].id)
 }

@@ -8,8 +8,9 @@ resource "azurerm_user_assigned_identity" "function" {
 }
 
 locals {
-  # Its scope is the subscription's, wherever the definition was made: Azure answers with this ID, and another one would replace the assignments.
-  blobs_role_id = "/subscriptions/${data.azurerm_client_config.current.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}"
+  # Its scope is the subscription of the account, wherever the definition was made: Azure answers with this ID, and another one would replace the
+  # assignments.
+  blobs_role_id = "/subscriptions/${split("/", local.account_group_id)[2]}/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}"
 
   # Restore writes its checkpoints, and reads everything else. A condition says "not this action, or only where".
   # https://learn.microsoft.com/azure/role-based-access-control/conditions-format
@@ -42,7 +43,7 @@ resource "azapi_resource" "blobs_role" {
       roleName         = "Kafka backup ${var.name}-${local.suffix}: reads and writes blobs" # unique in the tenant
       description      = "Reads, lists, creates and replaces blobs. Deletes none, and does nothing to containers."
       type             = "CustomRole"
-      assignableScopes = [local.resource_group_id]
+      assignableScopes = distinct([local.resource_group_id, local.account_group_id])
       permissions = [{
         actions     = []
         dataActions = keys(jsondecode(file("${path.module}/actions.json")).granted)
@@ -58,7 +59,7 @@ resource "azurerm_role_assignment" "backups" {
   for_each = local.functions
 
   description        = "Kafka ${each.key}: the container of the backups."
-  scope              = azurerm_storage_container.backup.id
+  scope              = local.container_id
   role_definition_id = local.blobs_role_id
   condition          = local.conditions[each.key]
   condition_version  = local.conditions[each.key] == null ? null : "2.0"

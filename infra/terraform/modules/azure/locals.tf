@@ -9,7 +9,7 @@ locals {
 
   # One app for each program: a custom handler is one executable, and Flex Consumption takes one app a plan.
   functions = merge(
-    { backup = merge(var.backup, { kafka = var.kafka }) },
+    { for backup in [var.backup] : "backup" => merge(backup, { kafka = var.kafka }) if backup.enabled },
     var.restore == null ? {} : {
       restore = merge(var.restore, { kafka = coalesce(var.restore.kafka, var.kafka) })
     },

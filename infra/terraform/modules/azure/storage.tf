@@ -1,3 +1,14 @@
+# Where the backups are: in the account that is made here, or in one that exists.
+locals {
+  account_id     = var.storage.create ? azurerm_storage_account.backup[0].id : var.storage.account_id
+  account_name   = var.storage.create ? azurerm_storage_account.backup[0].name : reverse(split("/", var.storage.account_id))[0]
+  container_name = var.storage.create ? azurerm_storage_container.backup[0].name : var.storage.container_name
+  container_id   = var.storage.create ? azurerm_storage_container.backup[0].id : "${var.storage.account_id}/blobServices/default/containers/${var.storage.container_name}"
+
+  # /subscriptions/ID/resourceGroups/NAME of the account.
+  account_group_id = var.storage.create ? local.resource_group_id : join("/", slice(split("/", var.storage.account_id), 0, 5))
+}
+
 # The storage account that holds the backups, and nothing else.
 resource "azurerm_storage_account" "backup" {
   #checkov:skip=CKV_AZURE_33:There is no queue in it.
@@ -7,6 +18,8 @@ resource "azurerm_storage_account" "backup" {
   #checkov:skip=CKV_AZURE_206:storage.replication is ZRS unless the caller says otherwise.
   #checkov:skip=CKV2_AZURE_1:Encrypted with Microsoft's keys, twice (infrastructure encryption). A customer's key is one more thing whose loss loses the backups.
   #checkov:skip=CKV2_AZURE_33:A service endpoint (var.network) keeps the traffic inside; a private endpoint costs 7 dollars a month and can be added by the caller.
+  count = var.storage.create ? 1 : 0
+
   name                = "${local.compact}data${local.suffix}"
   resource_group_name = var.resource_group_name
   location            = var.location
@@ -68,8 +81,10 @@ resource "azurerm_storage_account" "backup" {
 
 resource "azurerm_storage_container" "backup" {
   #checkov:skip=CKV2_AZURE_21:Writes and deletes are logged (monitoring.tf); a log of every read would cost more than the reads.
+  count = var.storage.create ? 1 : 0
+
   name                  = var.storage.container_name
-  storage_account_id    = azurerm_storage_account.backup.id
+  storage_account_id    = azurerm_storage_account.backup[0].id
   container_access_type = "private"
 
   lifecycle {
@@ -78,14 +93,16 @@ resource "azurerm_storage_container" "backup" {
 }
 
 locals {
-  container_path = "${azurerm_storage_container.backup.name}/${local.prefix}"
+  container_path = "${local.container_name}/${local.prefix}"
 
   # A rule takes ten prefixes: a topic's partition folders begin with a digit, and its topic.json does not.
   expiring_topics = var.storage.delete_after_days == null ? toset([]) : toset(local.topic_names)
 }
 
 resource "azurerm_storage_management_policy" "backup" {
-  storage_account_id = azurerm_storage_account.backup.id
+  count = var.storage.create ? 1 : 0
+
+  storage_account_id = azurerm_storage_account.backup[0].id
 
   rule {
     name    = "old-versions"

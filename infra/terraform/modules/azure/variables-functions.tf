@@ -1,6 +1,7 @@
 variable "backup" {
   description = <<-EOT
     The backup function.
+    - enabled: false makes none: a deployment that only restores, from storage.account_id. `topics` can then be left out.
     - schedule: NCRONTAB with six fields, in UTC: {second} {minute} {hour} {day} {month} {day of week}.
     - time_budget_seconds: how long one invocation reads; the platform ends it at 10 minutes (host.json).
     - instance_memory_mb: 512, 2048 or 4096. CPU grows with it: 0.25, 1 or 2 cores.
@@ -16,6 +17,7 @@ variable "backup" {
     - metrics_max_topics: for programs that read CloudWatch; the lines in the log are of all topics (METRICS_MAX_TOPICS).
   EOT
   type = object({
+    enabled                 = optional(bool, true)
     schedule                = optional(string, "0 */5 * * * *")
     time_budget_seconds     = optional(number, 480)
     instance_memory_mb      = optional(number, 2048)

@@ -1,6 +1,8 @@
 variable "storage" {
   description = <<-EOT
     The storage account of the backups.
+    - create: false: the account `account_id` is there already, with the container; versions, immutability, lifecycle, network and logs stay its owner's. For a restore from it, or to continue its backup where the state is lost.
+    - account_id: resource ID of that account; it can be in another resource group, subscription of the tenant, or region.
     - container_name: the container.
     - prefix: STORAGE_PREFIX: a path before all names, without a slash at either end.
     - replication: ZRS (three zones), or GZRS, RAGZRS, GRS, RAGRS (a second region), or LRS (one data centre).
@@ -10,6 +12,8 @@ variable "storage" {
     - recover_days: how long a deleted or overwritten object can be brought back, by soft delete and versions.
   EOT
   type = object({
+    create                     = optional(bool, true)
+    account_id                 = optional(string)
     container_name             = optional(string, "kafka-backup")
     prefix                     = optional(string, "")
     replication                = optional(string, "ZRS")
@@ -22,6 +26,18 @@ variable "storage" {
   default  = {}
   nullable = false
 
+  validation {
+    condition     = var.storage.create ? var.storage.account_id == null : can(regex("^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Storage/storageAccounts/[a-z0-9]{3,24}$", var.storage.account_id))
+    error_message = "storage.account_id must be the resource ID of a storage account (az storage account show --query id) with storage.create = false, and null without."
+  }
+  validation {
+    condition     = var.backup.enabled || var.restore != null && !var.storage.create
+    error_message = "backup.enabled = false is for a restore from an account that exists: set restore, storage.create = false and storage.account_id. To end a deployment use terraform destroy."
+  }
+  validation {
+    condition     = var.storage.create || alltrue([for days in [var.storage.cool_after_days, var.storage.cold_after_days, var.storage.delete_after_days, var.storage.snapshot_delete_after_days] : days == null])
+    error_message = "storage: lifecycle rules of an account that exists are its owner's. With storage.create = false leave out cool_after_days, cold_after_days, delete_after_days and snapshot_delete_after_days."
+  }
   validation {
     condition     = can(regex("^[a-z0-9](-?[a-z0-9]){2,62}$", var.storage.container_name))
     error_message = "storage.container_name must have 3 to 63 lowercase letters, digits and single hyphens, with a letter or digit at both ends."
@@ -75,6 +91,10 @@ variable "immutability" {
   })
   default = null
 
+  validation {
+    condition     = var.immutability == null || var.storage.create
+    error_message = "immutability is chosen when the account is made: it cannot be set with storage.create = false."
+  }
   validation {
     condition     = var.immutability == null ? true : var.immutability.days >= 1 && var.immutability.days <= 146000 && floor(var.immutability.days) == var.immutability.days
     error_message = "immutability.days must be a whole number from 1 to 146000."

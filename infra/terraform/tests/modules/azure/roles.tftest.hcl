@@ -24,7 +24,7 @@ override_resource {
 }
 override_resource {
   override_during = plan
-  target          = azurerm_storage_container.backup
+  target          = azurerm_storage_container.backup[0]
   values          = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders/providers/Microsoft.Storage/storageAccounts/data/blobServices/default/containers/kafka-backup" }
 }
 override_resource {
@@ -77,7 +77,7 @@ run "exactly_these_roles" {
   assert {
     condition = { for name, role in azurerm_role_assignment.backups : name => [role.principal_id, role.scope, role.role_definition_id] } == { for name, identity in azurerm_user_assigned_identity.function : name => [
       identity.principal_id,
-      azurerm_storage_container.backup.id,
+      azurerm_storage_container.backup[0].id,
       "/subscriptions/00000000-0000-0000-0000-000000000001/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}",
     ] }
     error_message = "Each has the role that is made here on the container, under the ID that Azure answers with."
@@ -103,7 +103,7 @@ run "the_role_reads_and_writes_blobs" {
       can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", azapi_resource.blobs_role.name)),
       can(regex("^Kafka backup orders-[0-9a-f]{6}: ", azapi_resource.blobs_role.body.properties.roleName)),
       azapi_resource.blobs_role.parent_id == "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders",
-      azapi_resource.blobs_role.body.properties.assignableScopes == ["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders"],
+      azapi_resource.blobs_role.body.properties.assignableScopes == tolist(["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders"]),
     ])
     error_message = "It belongs to the resource group, and its name to this deployment."
   }

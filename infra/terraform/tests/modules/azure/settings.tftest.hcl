@@ -75,7 +75,7 @@ run "names" {
     error_message = "resource group of the function app"
   }
   assert {
-    condition     = can(regex("^ordersdata[0-9a-f]{6}$", azurerm_storage_account.backup.name)) && can(regex("^ordershbac[0-9a-f]{6}$", azurerm_storage_account.host["backup"].name))
+    condition     = can(regex("^ordersdata[0-9a-f]{6}$", azurerm_storage_account.backup[0].name)) && can(regex("^ordershbac[0-9a-f]{6}$", azurerm_storage_account.host["backup"].name))
     error_message = "names of the storage accounts"
   }
 }
@@ -94,7 +94,7 @@ run "longest_name" {
     error_message = "The host takes the first 32 characters of an app's name for its own."
   }
   assert {
-    condition     = alltrue([for account in concat([azurerm_storage_account.backup], values(azurerm_storage_account.host)) : can(regex("^[a-z0-9]{3,24}$", account.name))])
+    condition     = alltrue([for account in concat([azurerm_storage_account.backup[0]], values(azurerm_storage_account.host)) : can(regex("^[a-z0-9]{3,24}$", account.name))])
     error_message = "Names of storage accounts have at most 24 lowercase letters and digits."
   }
   assert {
@@ -176,7 +176,7 @@ run "settings_of_backup" {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING = "Authorization=AAD;ClientId=11111111-0000-0000-0000-000000000001"
       APPLICATIONINSIGHTS_CONNECTION_STRING     = "InstrumentationKey=3;IngestionEndpoint=https://example.org/"
       AZURE_CLIENT_ID                           = "11111111-0000-0000-0000-000000000001"
-      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup.name
+      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup[0].name
       AzureWebJobsStorage__accountName          = azurerm_storage_account.host["backup"].name
       AzureWebJobsStorage__clientId             = "11111111-0000-0000-0000-000000000001"
       AzureWebJobsStorage__credential           = "managedidentity"
@@ -299,7 +299,7 @@ run "settings_of_restore" {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING = "Authorization=AAD;ClientId=22222222-0000-0000-0000-000000000002"
       APPLICATIONINSIGHTS_CONNECTION_STRING     = "InstrumentationKey=3;IngestionEndpoint=https://example.org/"
       AZURE_CLIENT_ID                           = "22222222-0000-0000-0000-000000000002"
-      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup.name
+      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup[0].name
       AzureWebJobsStorage__accountName          = azurerm_storage_account.host["restore"].name
       AzureWebJobsStorage__clientId             = "22222222-0000-0000-0000-000000000002"
       AzureWebJobsStorage__credential           = "managedidentity"
@@ -440,7 +440,7 @@ run "network" {
     error_message = "The function joins the subnet."
   }
   assert {
-    condition     = azurerm_storage_account.backup.network_rules[0].default_action == "Deny" && azurerm_storage_account.backup.network_rules[0].virtual_network_subnet_ids == toset([var.network.subnet_id]) && azurerm_storage_account.backup.network_rules[0].ip_rules == toset(["203.0.113.7", "198.51.100.0/24"])
+    condition     = azurerm_storage_account.backup[0].network_rules[0].default_action == "Deny" && azurerm_storage_account.backup[0].network_rules[0].virtual_network_subnet_ids == toset([var.network.subnet_id]) && azurerm_storage_account.backup[0].network_rules[0].ip_rules == toset(["203.0.113.7", "198.51.100.0/24"])
     error_message = "The backups are open to the subnet and the named addresses only."
   }
   assert {

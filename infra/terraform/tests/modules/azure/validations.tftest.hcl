@@ -1101,3 +1101,54 @@ run "configs_of_another_partitioning" {
     restore = { backup_topics = ["orders"], restore_topic = "copy", id = "drill", as_of = "latest", partition_strategy = "key", until = "2026-11-27T14:00:00Z", finish = ["configs", "acls"] }
   }
 }
+
+run "an_existing_account_without_its_id" {
+  command = plan
+  variables {
+    storage = { create = false }
+  }
+  expect_failures = [var.storage]
+}
+
+run "an_id_of_an_account_that_is_made" {
+  command = plan
+  variables {
+    storage = { account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "lifecycle_rules_of_someone_elses_account" {
+  command = plan
+  variables {
+    storage = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456", cool_after_days = 30 }
+  }
+  expect_failures = [var.storage]
+}
+
+run "immutability_of_someone_elses_account" {
+  command = plan
+  variables {
+    storage      = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+    immutability = { days = 30 }
+  }
+  expect_failures = [var.immutability]
+}
+
+run "neither_backup_nor_restore" {
+  command = plan
+  variables {
+    backup  = { enabled = false }
+    storage = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "a_restore_from_an_empty_account" {
+  command = plan
+  variables {
+    backup  = { enabled = false }
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  }
+  expect_failures = [var.storage]
+}
