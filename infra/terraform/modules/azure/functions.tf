@@ -98,3 +98,32 @@ resource "azapi_update_resource" "no_publishing_passwords" {
 
   ignore_casing = true
 }
+
+# The service fetches the package itself, and keeps it in the app's own account. It does so again when the address changes, and after the app was
+# made again.
+resource "azapi_resource_action" "package" {
+  for_each = { for name, function in local.functions : name => function.package_uri if function.package_uri != null }
+
+  type        = "Microsoft.Web/sites@2024-04-01"
+  resource_id = azapi_resource.function[each.key].id
+  action      = "extensions/onedeploy"
+  method      = "PUT"
+
+  body = {
+    properties = {
+      packageUri  = each.value
+      remoteBuild = false
+    }
+  }
+
+  # The identity's role on the app's account can take minutes to be known everywhere.
+  retry = {
+    error_message_regex  = ["BlobUploadFailedException", "AuthorizationFailure", "AuthorizationPermissionMismatch"]
+    interval_seconds     = 30
+    max_interval_seconds = 60
+  }
+
+  lifecycle {
+    replace_triggered_by = [azapi_resource.function[each.key].id]
+  }
+}

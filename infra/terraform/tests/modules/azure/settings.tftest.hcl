@@ -168,6 +168,24 @@ run "ids_as_the_service_returns_them" {
   }
 }
 
+run "packages_from_an_address" {
+  command = plan
+
+  variables {
+    backup  = { package_uri = "https://packages.example.org/v1.2.0/backup-batch-azure.zip" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  }
+
+  assert {
+    condition     = { for name, action in azapi_resource_action.package : name => "${action.method} ${action.action} ${action.body.properties.packageUri}" } == { backup = "PUT extensions/onedeploy https://packages.example.org/v1.2.0/backup-batch-azure.zip" }
+    error_message = "The service fetches the package of the app that names one, and of no other."
+  }
+  assert {
+    condition     = azapi_resource_action.package["backup"].body.properties.remoteBuild == false
+    error_message = "The package is ready to run: nothing is built."
+  }
+}
+
 run "settings_of_backup" {
   command = plan
 

@@ -1152,3 +1152,19 @@ run "a_restore_from_an_empty_account" {
   }
   expect_failures = [var.storage]
 }
+
+run "a_package_with_a_signature" {
+  command = plan
+  variables {
+    backup = { package_uri = "https://packages.blob.core.windows.net/v1/backup-batch-azure.zip?sv=2026&sig=abc" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "a_package_from_a_file" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "restored", package_uri = "target/packages/restore-batch-azure.zip" }
+  }
+  expect_failures = [var.restore]
+}

@@ -22,7 +22,7 @@ module "everything" {
   tags                = { team = "data" }
 
   topics  = ["orders", "payments"]
-  restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  restore = { backup_topics = ["orders"], restore_topic = "restored", package_uri = "https://packages.example.org/v1/restore-batch-azure.zip" }
   kafka   = { bootstrap_servers = "kafka01:9092", secrets = { "sasl.password" = "kafka-password" } }
 
   # Resource groups in lowercase, as the portal often shows them.
