@@ -22,5 +22,6 @@ module "kafka_backup" {
 
   exclude_topics = var.exclude_topics
 
-  alarms = { emails = var.emails }
+  alarms          = { emails = var.emails }
+  management_lock = var.management_lock
 }

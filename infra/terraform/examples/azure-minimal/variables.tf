@@ -72,6 +72,13 @@ variable "emails" {
   }
 }
 
+variable "management_lock" {
+  description = "Whether to lock the account of the backups, so that it cannot be deleted. For a restore drill set it false before restore is taken out again."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "restore" {
   description = "What to restore: the topic's folder in the backup, and the topic to write to. Null restores nothing."
   type = object({

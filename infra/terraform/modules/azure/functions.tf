@@ -72,15 +72,17 @@ resource "azapi_resource" "function" {
         }
       },
       { for subnet_id in var.network[*].subnet_id : "virtualNetworkSubnetId" => subnet_id },
+      local.public_access ? {} : { publicNetworkAccess = "Disabled" },
     )
   }
 
   # An ID that only differs in its letters' case is the same: the caller's subnet, say.
   ignore_casing = true
+  retry         = local.retry
 
   # The first start must find its storage, its secrets and its logs.
   depends_on = [
-    azurerm_role_assignment.backups,
+    azapi_resource.backups_role_assignment,
     azurerm_role_assignment.host,
     azurerm_role_assignment.secrets,
     azurerm_role_assignment.telemetry,
@@ -97,6 +99,7 @@ resource "azapi_update_resource" "no_publishing_passwords" {
   body      = { properties = { allow = false } }
 
   ignore_casing = true
+  retry         = local.retry
 }
 
 # The service fetches the package itself, and keeps it in the app's own account. It does so again when the address changes, and after the app was

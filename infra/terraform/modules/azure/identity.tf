@@ -32,7 +32,7 @@ locals {
 
 # A role of its own, because Azure's Storage Blob Data Contributor also deletes: blobs, and the container as a whole, which no condition can
 # take away (conditions are about data actions only). It is made first, while the storage account takes its minute, so it is mostly known
-# everywhere when it is assigned; an apply that fails with RoleDefinitionDoesNotExist is repeated.
+# everywhere when it is assigned.
 resource "azapi_resource" "blobs_role" {
   type      = "Microsoft.Authorization/roleDefinitions@2022-04-01"
   name      = uuidv5("url", "${local.resource_group_id}/${var.name}/blobs")
@@ -53,18 +53,32 @@ resource "azapi_resource" "blobs_role" {
 
   # The service may return the scope as another call wrote it.
   ignore_casing = true
+  retry         = local.retry
 }
 
-resource "azurerm_role_assignment" "backups" {
+# By azapi, because azurerm gives up where a role was made a moment ago and is not known everywhere (RoleDefinitionDoesNotExist).
+resource "azapi_resource" "backups_role_assignment" {
   for_each = local.functions
 
-  description        = "Kafka ${each.key}: the container of the backups."
-  scope              = local.container_id
-  role_definition_id = local.blobs_role_id
-  condition          = local.conditions[each.key]
-  condition_version  = local.conditions[each.key] == null ? null : "2.0"
-  principal_id       = azurerm_user_assigned_identity.function[each.key].principal_id
-  principal_type     = "ServicePrincipal"
+  type      = "Microsoft.Authorization/roleAssignments@2022-04-01"
+  name      = uuidv5("url", "${local.resource_group_id}/${var.name}/${each.key}/${local.account_name}/${local.container_name}")
+  parent_id = local.container_id
+
+  body = {
+    properties = merge(
+      {
+        description      = "Kafka ${each.key}: the container of the backups."
+        roleDefinitionId = local.blobs_role_id
+        principalId      = azurerm_user_assigned_identity.function[each.key].principal_id
+        principalType    = "ServicePrincipal"
+      },
+      { for condition in local.conditions[each.key][*] : "condition" => condition },
+      { for condition in local.conditions[each.key][*] : "conditionVersion" => "2.0" },
+    )
+  }
+
+  ignore_casing = true
+  retry         = local.retry
 }
 
 # The role that the Functions host documents for its own account (it makes containers there), and that reading the package needs.

@@ -38,6 +38,14 @@ locals {
   ncrontab_items = [for value in local.ncrontab_values : "([*]|${value}(-${value})?)(/[1-9][0-9]?)?"]
   ncrontab       = "(?i)^${join(" ", [for item in local.ncrontab_items : "${item}(,${item})*"])}$"
 
+  # What a repeated request gets past: identities and roles that were made a moment ago and are not known everywhere. Never a 404: azapi repeats
+  # reads, too, and what someone deleted would not be noticed.
+  retry = {
+    error_message_regex  = ["RoleDefinitionDoesNotExist", "PrincipalNotFound", "RetryableError", "AnotherOperationInProgress"]
+    interval_seconds     = 10
+    max_interval_seconds = 60
+  }
+
   # A path inside the container, as the program makes it from STORAGE_PREFIX.
   prefix = var.storage.prefix == "" ? "" : "${var.storage.prefix}/"
 }

@@ -26,6 +26,8 @@ variables {
   }
   topics = ["orders", "payments"]
   emails = ["oncall@example.org"]
+
+  management_lock = true
 }
 
 run "backup_only" {
@@ -63,12 +65,11 @@ run "another_name_and_place" {
   variables {
     name     = "shop"
     location = "northeurope"
-    emails   = []
   }
 
   assert {
-    condition     = output.resource_group_name == "rg-shop" && azurerm_resource_group.this.location == "northeurope" && module.kafka_backup.action_group_id == null
-    error_message = "name and place are those given, and an address is not needed"
+    condition     = output.resource_group_name == "rg-shop" && azurerm_resource_group.this.location == "northeurope"
+    error_message = "name and place are those given"
   }
 }
 

@@ -30,6 +30,7 @@ variables {
     no_backup_for    = "PT2H"
     lag_records      = 5000
   }
+  management_lock = true
 }
 
 run "rules" {
@@ -170,6 +171,7 @@ run "nobody_to_tell" {
   variables {
     alarms = {}
   }
+  expect_failures = [check.nobody_hears_the_alarms]
 
   assert {
     condition     = length(azurerm_monitor_action_group.this) == 0 && length(azurerm_monitor_scheduled_query_rules_alert_v2.this) == 7

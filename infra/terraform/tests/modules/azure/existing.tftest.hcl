@@ -24,6 +24,7 @@ variables {
     account_id     = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456"
     container_name = "old-backup"
   }
+  alarms = { emails = ["oncall@example.org"] }
 }
 
 run "only_a_restore" {
@@ -58,11 +59,11 @@ run "its_role_reaches_that_account" {
   command = plan
 
   assert {
-    condition     = azurerm_role_assignment.backups["restore"].scope == "${var.storage.account_id}/blobServices/default/containers/old-backup"
+    condition     = azapi_resource.backups_role_assignment["restore"].parent_id == "${var.storage.account_id}/blobServices/default/containers/old-backup"
     error_message = "The role is on the container."
   }
   assert {
-    condition     = startswith(azurerm_role_assignment.backups["restore"].role_definition_id, "/subscriptions/00000000-0000-0000-0000-000000000009/providers/")
+    condition     = startswith(azapi_resource.backups_role_assignment["restore"].body.properties.roleDefinitionId, "/subscriptions/00000000-0000-0000-0000-000000000009/providers/")
     error_message = "Azure answers with the subscription of the account."
   }
   assert {

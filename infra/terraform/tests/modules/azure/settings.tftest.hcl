@@ -57,6 +57,8 @@ variables {
   location            = "westeurope"
   topics              = ["payments", "orders"]
   kafka               = { bootstrap_servers = "kafka01:9092,kafka02:9092" }
+  alarms              = { emails = ["oncall@example.org"] }
+  management_lock     = true
 }
 
 run "names" {

@@ -18,6 +18,8 @@ variables {
   location            = "westeurope"
   topics              = ["orders", "payments"]
   kafka               = { bootstrap_servers = "kafka01:9092" }
+  alarms              = { emails = ["oncall@example.org"] }
+  management_lock     = true
 }
 
 run "name_too_long" {
@@ -1105,7 +1107,8 @@ run "configs_of_another_partitioning" {
 run "an_existing_account_without_its_id" {
   command = plan
   variables {
-    storage = { create = false }
+    management_lock = false
+    storage         = { create = false }
   }
   expect_failures = [var.storage]
 }
@@ -1121,7 +1124,8 @@ run "an_id_of_an_account_that_is_made" {
 run "lifecycle_rules_of_someone_elses_account" {
   command = plan
   variables {
-    storage = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456", cool_after_days = 30 }
+    management_lock = false
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456", cool_after_days = 30 }
   }
   expect_failures = [var.storage]
 }
@@ -1129,8 +1133,9 @@ run "lifecycle_rules_of_someone_elses_account" {
 run "immutability_of_someone_elses_account" {
   command = plan
   variables {
-    storage      = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
-    immutability = { days = 30 }
+    management_lock = false
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+    immutability    = { days = 30 }
   }
   expect_failures = [var.immutability]
 }
@@ -1138,8 +1143,9 @@ run "immutability_of_someone_elses_account" {
 run "neither_backup_nor_restore" {
   command = plan
   variables {
-    backup  = { enabled = false }
-    storage = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+    management_lock = false
+    backup          = { enabled = false }
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
   }
   expect_failures = [var.storage]
 }
@@ -1167,4 +1173,62 @@ run "a_package_from_a_file" {
     restore = { backup_topics = ["orders"], restore_topic = "restored", package_uri = "target/packages/restore-batch-azure.zip" }
   }
   expect_failures = [var.restore]
+}
+
+run "a_lock_on_someone_elses_account" {
+  command = plan
+  variables {
+    storage = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+  }
+  expect_failures = [var.management_lock]
+}
+
+run "a_key_without_its_vault" {
+  command = plan
+  variables {
+    storage = { customer_key = { key_vault_id = "keys", key_name = "kafka-backup" } }
+  }
+  expect_failures = [var.storage]
+}
+
+run "a_key_for_someone_elses_account" {
+  command = plan
+  variables {
+    management_lock = false
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456", customer_key = { key_vault_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-keys/providers/Microsoft.KeyVault/vaults/keys", key_name = "k" } }
+  }
+  expect_failures = [var.storage]
+}
+
+run "closed_without_private_endpoints" {
+  command = plan
+  variables {
+    network = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions", public_access = false }
+  }
+  expect_failures = [var.network]
+}
+
+run "private_endpoints_in_the_delegated_subnet" {
+  command = plan
+  variables {
+    network = {
+      subnet_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions"
+      private_endpoints = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions" }
+    }
+  }
+  expect_failures = [var.network]
+}
+
+run "a_zone_by_its_name" {
+  command = plan
+  variables {
+    network = {
+      subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions"
+      private_endpoints = {
+        subnet_id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/endpoints"
+        vault_dns_zone_ids = ["privatelink.vaultcore.azure.net"]
+      }
+    }
+  }
+  expect_failures = [var.network]
 }

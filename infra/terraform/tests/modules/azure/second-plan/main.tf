@@ -26,8 +26,18 @@ module "everything" {
   kafka   = { bootstrap_servers = "kafka01:9092", secrets = { "sasl.password" = "kafka-password" } }
 
   # Resource groups in lowercase, as the portal often shows them.
-  network      = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourcegroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions" }
-  storage      = { cool_after_days = 30, delete_after_days = 400, snapshot_delete_after_days = 400 }
-  immutability = { days = 30 }
-  alarms       = { emails = ["oncall@example.org"] }
+  network = {
+    subnet_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourcegroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions"
+    private_endpoints = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/endpoints" }
+    public_access     = false
+  }
+  storage = {
+    cool_after_days            = 30
+    delete_after_days          = 400
+    snapshot_delete_after_days = 400
+    customer_key               = { key_vault_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-keys/providers/Microsoft.KeyVault/vaults/keys", key_name = "kafka-backup" }
+  }
+  immutability    = { days = 400 }
+  management_lock = true
+  alarms          = { emails = ["oncall@example.org"] }
 }
