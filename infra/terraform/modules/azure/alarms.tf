@@ -1,4 +1,5 @@
-# Alarms read the lines of JSON that each invocation logs: one for each topic, and a summary. Their contract stands in the README.
+# Alarms read the lines of JSON that each invocation logs: one for each topic, and a summary. Their contract stands in the README, and what to do
+# in docs/runbook-azure.md: each alarm has a paragraph of its name there.
 locals {
   # The line may arrive inside of another one (the host's console category) or twice (console and the answer's Logs): no rule minds.
   reports = <<-KQL
@@ -79,8 +80,8 @@ locals {
       threshold   = 1
       by_topic    = false
       resolves    = true
-      # A run with several topics has several lines. One row always, also when nothing was logged at all.
-      query = "${local.of_backup}| summarize failed = countif(tobool(report.succeeded) == false) by run = tostring(report.requestId)\n| where failed == 0\n| summarize successes = count()\n"
+      # One row always, also when nothing was logged at all. A run by hand of one topic is no backup of all.
+      query = "${local.summaries_of_backup}| summarize successes = countif(tobool(summary.succeeded))\n"
     }
     lag = {
       description = "The backup falls behind: lag of at least ${var.alarms.lag_records} records, and more than half an hour before. Give it threads, memory or a shorter schedule before retention deletes what is not backed up."
@@ -125,7 +126,7 @@ locals {
     }
   }
 
-  alarms = merge({ for name, alarm in merge(local.snapshot_alarms, local.backup_alarms) : name => alarm if var.backup.enabled }, local.run_alarms)
+  alarms = merge({ for name, alarm in merge(local.snapshot_alarms, local.backup_alarms) : name => alarm if var.backup.enabled }, local.run_alarms, local.restore_alarms)
 
   action_group_ids = concat(sort(var.alarms.action_group_ids), azurerm_monitor_action_group.this[*].id)
 }
@@ -156,7 +157,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "this" {
   resource_group_name = var.resource_group_name
   location            = var.location
   tags                = var.tags
-  description         = each.value.description
+  description         = "${each.value.description} What to do: docs/runbook-azure.md, ${each.key}."
   severity            = each.value.severity
   scopes              = [azurerm_application_insights.this.id]
 
@@ -189,7 +190,8 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "this" {
   }
 
   action {
-    action_groups = local.action_group_ids
+    action_groups     = local.action_group_ids
+    custom_properties = { runbook = "docs/runbook-azure.md#${each.key}" }
   }
 }
 
@@ -198,7 +200,7 @@ resource "azurerm_monitor_metric_alert" "failed_invocations" {
   name                = "${var.name}-failed-invocations"
   resource_group_name = var.resource_group_name
   tags                = var.tags
-  description         = "The platform counts a failed invocation of backup or restore: it timed out, was killed, or the program did not start."
+  description         = "The platform counts a failed invocation of backup or restore: it timed out, was killed, or the program did not start. What to do: docs/runbook-azure.md, failed-invocations."
   severity            = 2
   scopes              = [azurerm_application_insights.this.id]
   frequency           = "PT5M"

@@ -53,6 +53,11 @@ output "log_analytics_workspace_id" {
   value       = local.workspace_id
 }
 
+output "workbook_id" {
+  description = "Resource ID of the workbook that draws the reports: in the portal under Application Insights, Workbooks."
+  value       = azapi_resource.workbook.id
+}
+
 output "action_group_id" {
   description = "Resource ID of the action group for alarms.emails, or null without any."
   value       = one(azurerm_monitor_action_group.this[*].id)

@@ -46,7 +46,7 @@ run "only_a_restore" {
     error_message = "It reads from that account."
   }
   assert {
-    condition     = keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) == ["errors"]
+    condition     = keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) == ["errors", "restore-finished", "restore-stands-still"]
     error_message = "No backup is missed where none is made."
   }
   assert {
