@@ -168,12 +168,25 @@ run "restore" {
   }
 
   assert {
-    condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-stands-still"].criteria[0].query, "| where finished == 0 and late > 0 and late >= early") && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-stands-still"].criteria[0].query, "cloud_RoleName =~ '${azapi_resource.function["restore"].name}'")
-    error_message = "A restore that comes no nearer to its end rings, and one that is complete does not."
+    condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-stands-still"].criteria[0].query, "| where runs == 0 or (finished == 0 and late > 0 and late >= early)") && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-stands-still"].criteria[0].query, "cloud_RoleName =~ '${azapi_resource.function["restore"].name}'")
+    error_message = "A restore that comes no nearer to its end rings, one that says nothing, too, and one that is complete does not."
   }
   assert {
     condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-finished"].criteria[0].query, "| where tobool(summary.finished)\n") && azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-finished"].severity == 4
     error_message = "The end of a restore is told once, and is no fault."
+  }
+}
+
+run "a_restore_without_an_end" {
+  command = plan
+
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  }
+
+  assert {
+    condition     = length([for name in keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) : name if startswith(name, "restore-")]) == 0
+    error_message = "What follows its backup never says what is left."
   }
 }
 
