@@ -91,6 +91,15 @@ pub fn require_minio() -> Option<Minio> {
     Some(Minio { endpoint, access_key, secret_key, bucket, data: PathBuf::from(data) })
 }
 
+/// MinIO with the bucket that is versioned, with object lock and a default retention, or `None` when there is none and tests may be left out.
+///
+/// # Panics
+/// Without one under `CI=true`.
+pub fn require_locked_minio() -> Option<Minio> {
+    let [bucket] = required("MinIO with object lock", ["S3_TEST_LOCKED_BUCKET"])?;
+    Some(Minio { bucket, ..require_minio()? })
+}
+
 /// Azurite, or `None` when there is none and tests may be left out.
 ///
 /// # Panics

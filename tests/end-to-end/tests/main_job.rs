@@ -8,7 +8,7 @@ use end_to_end::kafka::{Kafka, Read, unique};
 use end_to_end::record::{Record, Step, Transaction};
 use end_to_end::round_trip::round_trip;
 use end_to_end::runner::{Runner, Store};
-use end_to_end::services::{require_azurite, require_kafka, require_minio};
+use end_to_end::services::{require_azurite, require_kafka, require_locked_minio, require_minio};
 use serde_json::{Value, json};
 
 fn small_segments() -> Value {
@@ -32,6 +32,15 @@ fn awkward_records_through_a_folder() {
 fn awkward_records_through_minio() {
     let (Some(kafka), Some(minio)) = (require_kafka(), require_minio()) else { return };
     let topic = awkward_topic(&kafka, 12);
+    round_trip(&kafka, &Runner::on(&kafka, Store::Minio(minio, unique("prefix"))), &topic, small_segments());
+}
+
+/// The bucket as the Terraform module makes it: versioned, with object lock and a default retention. Backup and restore replace what they must, and
+/// never miss the right to delete.
+#[test]
+fn awkward_records_through_a_locked_bucket() {
+    let (Some(kafka), Some(minio)) = (require_kafka(), require_locked_minio()) else { return };
+    let topic = awkward_topic(&kafka, 18);
     round_trip(&kafka, &Runner::on(&kafka, Store::Minio(minio, unique("prefix"))), &topic, small_segments());
 }
 

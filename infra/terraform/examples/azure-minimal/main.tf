@@ -12,15 +12,12 @@ module "kafka_backup" {
   resource_group_name = azurerm_resource_group.this.name
   location            = azurerm_resource_group.this.location
 
-  kafka  = var.kafka
-  topics = var.topics
-  restore = var.restore == null ? null : {
-    backup_topics = [var.restore.backup_topic]
-    restore_topic = var.restore.restore_topic
-    id            = var.restore.id
-  }
+  kafka   = var.kafka
+  topics  = var.topics
+  restore = var.restore
 
   exclude_topics = var.exclude_topics
 
-  alarms = { emails = var.emails }
+  alarms          = { emails = var.emails }
+  management_lock = var.management_lock
 }

@@ -72,17 +72,41 @@ variable "emails" {
   }
 }
 
+variable "management_lock" {
+  description = "Whether to lock the account of the backups, so that it cannot be deleted. For a restore drill set it false before restore is taken out again."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "restore" {
-  description = "What to restore: the topic's folder in the backup, and the topic to write to. Null restores nothing."
+  description = <<-EOT
+    What to restore; null restores nothing. The module's README has more of it.
+    - backup_topics: the topics in the backup: names and patterns.
+    - restore_topic: the topic to write to. {topic} stands for the name of the original, and several topics need it.
+    - id: names the restore; a new one starts from the beginning.
+    - as_of: latest, or a time: as of the newest snapshot of the cluster that is not later. Such a restore ends by itself.
+    - finish: what is done once all is restored: groups, configs, acls, or all.
+    - package_uri: where the service fetches restore-batch-azure.zip from; null: it is deployed by hand.
+    - kafka: another cluster to restore into, in the form of the variable kafka.
+  EOT
   type = object({
-    backup_topic  = string
+    backup_topics = list(string)
     restore_topic = string
     id            = optional(string)
+    as_of         = optional(string)
+    finish        = optional(set(string), [])
+    package_uri   = optional(string)
+    kafka = optional(object({
+      bootstrap_servers = string
+      properties        = optional(map(string), {})
+      secrets           = optional(map(string), {})
+    }))
   })
   default = null
 
   validation {
-    condition     = var.restore == null || try(var.restore.backup_topic != var.restore.restore_topic, false)
-    error_message = "restore.restore_topic must be another name than restore.backup_topic."
+    condition     = var.restore == null ? true : var.restore.kafka != null || !contains(concat(var.restore.backup_topics, ["{topic}"]), var.restore.restore_topic)
+    error_message = "restore.restore_topic must be another name than the original's, or restore.kafka another cluster."
   }
 }

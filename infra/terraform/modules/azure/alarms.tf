@@ -1,4 +1,5 @@
-# Alarms read the lines of JSON that each invocation logs: one for each topic, and a summary. Their contract stands in the README.
+# Alarms read the lines of JSON that each invocation logs: one for each topic, and a summary. Their contract stands in the README, and what to do
+# in docs/runbook-azure.md: each alarm has a paragraph of its name there.
 locals {
   # The line may arrive inside of another one (the host's console category) or twice (console and the answer's Logs): no rule minds.
   reports = <<-KQL
@@ -9,17 +10,19 @@ locals {
     | extend topic = tostring(report.topic)
   KQL
 
-  of_backup = "${local.reports}| where cloud_RoleName =~ '${azapi_resource.function["backup"].name}'\n"
+  backup_app = "${var.name}-backup-${local.suffix}"
+  of_backup  = "${local.reports}| where cloud_RoleName =~ '${local.backup_app}'\n"
 
   # Runs of everything: one that is asked for a topic or partition has no shard.
   summaries_of_backup = <<-KQL
     traces
     | where message has 'backup summary'
-    | where cloud_RoleName =~ '${azapi_resource.function["backup"].name}'
+    | where cloud_RoleName =~ '${local.backup_app}'
     | extend summary = parse_json(extract(@'\{.*\}', 0, message))
     | where tostring(summary.message) == 'backup summary' and isnotempty(tostring(summary.shard))
   KQL
 
+  # Of the backup; a deployment that only restores has none of them.
   snapshot_alarms = var.backup.snapshot_seconds == 0 ? {} : {
     snapshot-age = {
       description = "The newest snapshot of the cluster is older than ${var.alarms.snapshot_minutes} minutes, or none is known: what was there since then (topics, groups, configs) is in no inventory. The function's log says why none was stored."
@@ -35,7 +38,7 @@ locals {
     }
   }
 
-  alarms = merge(local.snapshot_alarms, {
+  backup_alarms = {
     recovery-point = {
       description = "A partition holds records that were not backed up for ${var.alarms.recovery_minutes} minutes. If the cluster were lost now, they would be. Look at the reports for topics with errors or lag: threads, memory or a shorter schedule."
       severity    = 1
@@ -77,8 +80,8 @@ locals {
       threshold   = 1
       by_topic    = false
       resolves    = true
-      # A run with several topics has several lines. One row always, also when nothing was logged at all.
-      query = "${local.of_backup}| summarize failed = countif(tobool(report.succeeded) == false) by run = tostring(report.requestId)\n| where failed == 0\n| summarize successes = count()\n"
+      # One row always, also when nothing was logged at all. A run by hand of one topic is no backup of all.
+      query = "${local.summaries_of_backup}| summarize successes = countif(tobool(summary.succeeded))\n"
     }
     lag = {
       description = "The backup falls behind: lag of at least ${var.alarms.lag_records} records, and more than half an hour before. Give it threads, memory or a shorter schedule before retention deletes what is not backed up."
@@ -107,6 +110,9 @@ locals {
       resolves    = false
       query       = "${local.of_backup}| where tolong(report.gaps) > 0\n"
     }
+  }
+
+  run_alarms = {
     errors = {
       description = "A run of backup or restore reported an error. One partition that fails is enough, and the others are still done. The next run tries again: look whether it goes on, and in the function's log why."
       severity    = 2
@@ -118,7 +124,9 @@ locals {
       resolves    = true
       query       = "${local.reports}| where tolong(report.errors) > 0 or tobool(report.succeeded) == false\n"
     }
-  })
+  }
+
+  alarms = merge({ for name, alarm in merge(local.snapshot_alarms, local.backup_alarms) : name => alarm if var.backup.enabled }, local.run_alarms, local.restore_alarms)
 
   action_group_ids = concat(sort(var.alarms.action_group_ids), azurerm_monitor_action_group.this[*].id)
 }
@@ -149,7 +157,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "this" {
   resource_group_name = var.resource_group_name
   location            = var.location
   tags                = var.tags
-  description         = each.value.description
+  description         = "${each.value.description} What to do: docs/runbook-azure.md, ${each.key}."
   severity            = each.value.severity
   scopes              = [azurerm_application_insights.this.id]
 
@@ -182,7 +190,8 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "this" {
   }
 
   action {
-    action_groups = local.action_group_ids
+    action_groups     = local.action_group_ids
+    custom_properties = { runbook = "docs/runbook-azure.md#${each.key}" }
   }
 }
 
@@ -191,7 +200,7 @@ resource "azurerm_monitor_metric_alert" "failed_invocations" {
   name                = "${var.name}-failed-invocations"
   resource_group_name = var.resource_group_name
   tags                = var.tags
-  description         = "The platform counts a failed invocation of backup or restore: it timed out, was killed, or the program did not start."
+  description         = "The platform counts a failed invocation of backup or restore: it timed out, was killed, or the program did not start. What to do: docs/runbook-azure.md, failed-invocations."
   severity            = 2
   scopes              = [azurerm_application_insights.this.id]
   frequency           = "PT5M"

@@ -11,8 +11,16 @@ resource "azurerm_service_plan" "function" {
   sku_name            = "FC1"
 }
 
+locals {
+  # azurerm says serverFarms, the service says serverfarms. Only the type is replaced: a plan can have that name, too.
+  plan_ids = { for name, plan in azurerm_service_plan.function : name => replace(plan.id, "/(?i)/providers/Microsoft[.]Web/serverfarms//", "/providers/Microsoft.Web/serverfarms/") }
+}
+
 # The plain resource of Azure, because azurerm_function_app_flex_consumption does two things wrong here: it always adds a connection string
 # AzureWebJobsStorage, which goes before the identity's settings, and it cannot say which identity resolves Key Vault references.
+#
+# IDs and types are written as the service returns them. azapi compares the two: each difference would be a change in every plan, and each apply
+# would write all settings again, which restarts the app.
 resource "azapi_resource" "function" {
   for_each = local.functions
 
@@ -31,17 +39,17 @@ resource "azapi_resource" "function" {
     kind = "functionapp,linux"
     properties = merge(
       {
-        serverFarmId              = azurerm_service_plan.function[each.key].id
+        serverFarmId              = local.plan_ids[each.key]
         httpsOnly                 = true
         keyVaultReferenceIdentity = azurerm_user_assigned_identity.function[each.key].id
 
         functionAppConfig = {
           deployment = {
             storage = {
-              type  = "blobContainer"
+              type  = "blobcontainer"
               value = "${azurerm_storage_account.host[each.key].primary_blob_endpoint}${azurerm_storage_container.package[each.key].name}"
               authentication = {
-                type                           = "UserAssignedIdentity"
+                type                           = "userassignedidentity"
                 userAssignedIdentityResourceId = azurerm_user_assigned_identity.function[each.key].id
               }
             }
@@ -64,12 +72,17 @@ resource "azapi_resource" "function" {
         }
       },
       { for subnet_id in var.network[*].subnet_id : "virtualNetworkSubnetId" => subnet_id },
+      local.public_access ? {} : { publicNetworkAccess = "Disabled" },
     )
   }
 
+  # An ID that only differs in its letters' case is the same: the caller's subnet, say.
+  ignore_casing = true
+  retry         = local.retry
+
   # The first start must find its storage, its secrets and its logs.
   depends_on = [
-    azurerm_role_assignment.backups,
+    azapi_resource.backups_role_assignment,
     azurerm_role_assignment.host,
     azurerm_role_assignment.secrets,
     azurerm_role_assignment.telemetry,
@@ -84,4 +97,36 @@ resource "azapi_update_resource" "no_publishing_passwords" {
   parent_id = azapi_resource.function[each.value.function].id
   name      = each.value.name
   body      = { properties = { allow = false } }
+
+  ignore_casing = true
+  retry         = local.retry
+}
+
+# The service fetches the package itself, and keeps it in the app's own account. It does so again when the address changes, and after the app was
+# made again.
+resource "azapi_resource_action" "package" {
+  for_each = { for name, function in local.functions : name => function.package_uri if function.package_uri != null }
+
+  type        = "Microsoft.Web/sites@2024-04-01"
+  resource_id = azapi_resource.function[each.key].id
+  action      = "extensions/onedeploy"
+  method      = "PUT"
+
+  body = {
+    properties = {
+      packageUri  = each.value
+      remoteBuild = false
+    }
+  }
+
+  # The identity's role on the app's account can take minutes to be known everywhere.
+  retry = {
+    error_message_regex  = ["BlobUploadFailedException", "AuthorizationFailure", "AuthorizationPermissionMismatch"]
+    interval_seconds     = 30
+    max_interval_seconds = 60
+  }
+
+  lifecycle {
+    replace_triggered_by = [azapi_resource.function[each.key].id]
+  }
 }

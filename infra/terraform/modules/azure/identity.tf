@@ -8,8 +8,9 @@ resource "azurerm_user_assigned_identity" "function" {
 }
 
 locals {
-  # Its scope is the subscription's, wherever the definition was made: Azure answers with this ID, and another one would replace the assignments.
-  blobs_role_id = "/subscriptions/${data.azurerm_client_config.current.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}"
+  # Its scope is the subscription of the account, wherever the definition was made: Azure answers with this ID, and another one would replace the
+  # assignments.
+  blobs_role_id = "/subscriptions/${split("/", local.account_group_id)[2]}/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}"
 
   # Restore writes its checkpoints, and reads everything else. A condition says "not this action, or only where".
   # https://learn.microsoft.com/azure/role-based-access-control/conditions-format
@@ -31,7 +32,7 @@ locals {
 
 # A role of its own, because Azure's Storage Blob Data Contributor also deletes: blobs, and the container as a whole, which no condition can
 # take away (conditions are about data actions only). It is made first, while the storage account takes its minute, so it is mostly known
-# everywhere when it is assigned; an apply that fails with RoleDefinitionDoesNotExist is repeated.
+# everywhere when it is assigned.
 resource "azapi_resource" "blobs_role" {
   type      = "Microsoft.Authorization/roleDefinitions@2022-04-01"
   name      = uuidv5("url", "${local.resource_group_id}/${var.name}/blobs")
@@ -42,25 +43,42 @@ resource "azapi_resource" "blobs_role" {
       roleName         = "Kafka backup ${var.name}-${local.suffix}: reads and writes blobs" # unique in the tenant
       description      = "Reads, lists, creates and replaces blobs. Deletes none, and does nothing to containers."
       type             = "CustomRole"
-      assignableScopes = [local.resource_group_id]
+      assignableScopes = distinct([local.resource_group_id, local.account_group_id])
       permissions = [{
         actions     = []
         dataActions = keys(jsondecode(file("${path.module}/actions.json")).granted)
       }]
     }
   }
+
+  # The service may return the scope as another call wrote it.
+  ignore_casing = true
+  retry         = local.retry
 }
 
-resource "azurerm_role_assignment" "backups" {
+# By azapi, because azurerm gives up where a role was made a moment ago and is not known everywhere (RoleDefinitionDoesNotExist).
+resource "azapi_resource" "backups_role_assignment" {
   for_each = local.functions
 
-  description        = "Kafka ${each.key}: the container of the backups."
-  scope              = azurerm_storage_container.backup.id
-  role_definition_id = local.blobs_role_id
-  condition          = local.conditions[each.key]
-  condition_version  = local.conditions[each.key] == null ? null : "2.0"
-  principal_id       = azurerm_user_assigned_identity.function[each.key].principal_id
-  principal_type     = "ServicePrincipal"
+  type      = "Microsoft.Authorization/roleAssignments@2022-04-01"
+  name      = uuidv5("url", "${local.resource_group_id}/${var.name}/${each.key}/${local.account_name}/${local.container_name}")
+  parent_id = local.container_id
+
+  body = {
+    properties = merge(
+      {
+        description      = "Kafka ${each.key}: the container of the backups."
+        roleDefinitionId = local.blobs_role_id
+        principalId      = azurerm_user_assigned_identity.function[each.key].principal_id
+        principalType    = "ServicePrincipal"
+      },
+      { for condition in local.conditions[each.key][*] : "condition" => condition },
+      { for condition in local.conditions[each.key][*] : "conditionVersion" => "2.0" },
+    )
+  }
+
+  ignore_casing = true
+  retry         = local.retry
 }
 
 # The role that the Functions host documents for its own account (it makes containers there), and that reading the package needs.

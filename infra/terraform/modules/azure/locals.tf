@@ -9,7 +9,7 @@ locals {
 
   # One app for each program: a custom handler is one executable, and Flex Consumption takes one app a plan.
   functions = merge(
-    { backup = merge(var.backup, { kafka = var.kafka }) },
+    { for backup in [var.backup] : "backup" => merge(backup, { kafka = var.kafka }) if backup.enabled },
     var.restore == null ? {} : {
       restore = merge(var.restore, { kafka = coalesce(var.restore.kafka, var.kafka) })
     },
@@ -37,6 +37,14 @@ locals {
   ]
   ncrontab_items = [for value in local.ncrontab_values : "([*]|${value}(-${value})?)(/[1-9][0-9]?)?"]
   ncrontab       = "(?i)^${join(" ", [for item in local.ncrontab_items : "${item}(,${item})*"])}$"
+
+  # What a repeated request gets past: identities and roles that were made a moment ago and are not known everywhere. Never a 404: azapi repeats
+  # reads, too, and what someone deleted would not be noticed.
+  retry = {
+    error_message_regex  = ["RoleDefinitionDoesNotExist", "PrincipalNotFound", "RetryableError", "AnotherOperationInProgress"]
+    interval_seconds     = 10
+    max_interval_seconds = 60
+  }
 
   # A path inside the container, as the program makes it from STORAGE_PREFIX.
   prefix = var.storage.prefix == "" ? "" : "${var.storage.prefix}/"

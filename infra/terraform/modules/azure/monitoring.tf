@@ -34,8 +34,10 @@ resource "azurerm_application_insights" "this" {
 
 # Who wrote and who deleted a backup. Reads are not logged: a restore reads everything.
 resource "azurerm_monitor_diagnostic_setting" "backup" {
+  count = var.storage.create ? 1 : 0
+
   name                       = "writes-and-deletes"
-  target_resource_id         = "${azurerm_storage_account.backup.id}/blobServices/default"
+  target_resource_id         = "${azurerm_storage_account.backup[0].id}/blobServices/default"
   log_analytics_workspace_id = local.workspace_id
 
   enabled_log {

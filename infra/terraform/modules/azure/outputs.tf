@@ -1,16 +1,21 @@
 output "storage_account_name" {
   description = "The storage account of the backups."
-  value       = azurerm_storage_account.backup.name
+  value       = local.account_name
+}
+
+output "storage_account_id" {
+  description = "Resource ID of the storage account of the backups: for locks, private endpoints, replication, and `storage.account_id` of another deployment."
+  value       = local.account_id
 }
 
 output "container_name" {
   description = "The container of the backups."
-  value       = azurerm_storage_container.backup.name
+  value       = local.container_name
 }
 
 output "container_id" {
   description = "Resource ID of the container: the scope for the roles of people who read backups."
-  value       = azurerm_storage_container.backup.id
+  value       = local.container_id
 }
 
 output "function_app_names" {
@@ -46,6 +51,11 @@ output "application_insights_id" {
 output "log_analytics_workspace_id" {
   description = "Resource ID of the Log Analytics workspace behind it."
   value       = local.workspace_id
+}
+
+output "workbook_id" {
+  description = "Resource ID of the workbook that draws the reports: in the portal under Application Insights, Workbooks."
+  value       = azapi_resource.workbook.id
 }
 
 output "action_group_id" {

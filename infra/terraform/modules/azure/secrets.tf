@@ -19,8 +19,8 @@ locals {
 
 resource "azurerm_key_vault" "this" {
   #checkov:skip=CKV_AZURE_109:Outside of a virtual network a function has no fixed address. With var.network everything but the subnet is denied.
-  #checkov:skip=CKV_AZURE_189:Private access only would need a private endpoint; the subnet's service endpoint costs nothing.
-  #checkov:skip=CKV2_AZURE_32:A service endpoint (var.network) keeps the traffic inside; a private endpoint can be added by the caller.
+  #checkov:skip=CKV_AZURE_189:By choice (network.public_access): it needs a private endpoint; the subnet's service endpoint costs nothing.
+  #checkov:skip=CKV2_AZURE_32:A service endpoint (var.network) keeps the traffic inside; a private endpoint is by choice (network.private_endpoints).
   count = local.make_vault ? 1 : 0
 
   name                = "${var.name}-kv-${local.suffix}"
@@ -30,9 +30,10 @@ resource "azurerm_key_vault" "this" {
   tenant_id           = data.azurerm_client_config.current.tenant_id
   sku_name            = "standard"
 
-  rbac_authorization_enabled = true
-  purge_protection_enabled   = true
-  soft_delete_retention_days = 90
+  rbac_authorization_enabled    = true
+  public_network_access_enabled = local.public_access
+  purge_protection_enabled      = true
+  soft_delete_retention_days    = 90
 
   network_acls {
     default_action             = var.network == null ? "Allow" : "Deny"

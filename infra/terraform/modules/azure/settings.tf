@@ -12,8 +12,8 @@ locals {
     for name, function in local.functions : name => {
       BOOTSTRAP_SERVERS           = function.kafka.bootstrap_servers
       FILESYSTEM_TYPE             = "AZURE"
-      AZURE_STORAGE_ACCOUNT_NAME  = azurerm_storage_account.backup.name
-      CONTAINER_NAME              = azurerm_storage_container.backup.name
+      AZURE_STORAGE_ACCOUNT_NAME  = local.account_name
+      CONTAINER_NAME              = local.container_name
       AZURE_CLIENT_ID             = azurerm_user_assigned_identity.function[name].client_id
       TIME_BUDGET_SECONDS         = tostring(function.time_budget_seconds)
       MAX_SEGMENTS_PER_INVOCATION = tostring(function.max_segments)

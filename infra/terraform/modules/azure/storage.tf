@@ -1,12 +1,25 @@
+# Where the backups are: in the account that is made here, or in one that exists.
+locals {
+  account_id     = var.storage.create ? azurerm_storage_account.backup[0].id : var.storage.account_id
+  account_name   = var.storage.create ? azurerm_storage_account.backup[0].name : reverse(split("/", var.storage.account_id))[0]
+  container_name = var.storage.create ? azurerm_storage_container.backup[0].name : var.storage.container_name
+  container_id   = var.storage.create ? azurerm_storage_container.backup[0].id : "${var.storage.account_id}/blobServices/default/containers/${var.storage.container_name}"
+
+  # /subscriptions/ID/resourceGroups/NAME of the account.
+  account_group_id = var.storage.create ? local.resource_group_id : join("/", slice(split("/", var.storage.account_id), 0, 5))
+}
+
 # The storage account that holds the backups, and nothing else.
 resource "azurerm_storage_account" "backup" {
   #checkov:skip=CKV_AZURE_33:There is no queue in it.
   #checkov:skip=CKV_AZURE_35:Outside of a virtual network a function has no fixed address. With var.network everything but the subnet is denied.
   #checkov:skip=CKV_AZURE_43:The name is computed, which the check cannot follow; a test holds it to 24 letters and digits.
-  #checkov:skip=CKV_AZURE_59:Private access only would need a private endpoint; the subnet's service endpoint costs nothing. Identities alone get in: no keys, no anonymous access.
+  #checkov:skip=CKV_AZURE_59:By choice (network.public_access): it needs private endpoints. Identities alone get in: no keys, no anonymous access.
   #checkov:skip=CKV_AZURE_206:storage.replication is ZRS unless the caller says otherwise.
-  #checkov:skip=CKV2_AZURE_1:Encrypted with Microsoft's keys, twice (infrastructure encryption). A customer's key is one more thing whose loss loses the backups.
-  #checkov:skip=CKV2_AZURE_33:A service endpoint (var.network) keeps the traffic inside; a private endpoint costs 7 dollars a month and can be added by the caller.
+  #checkov:skip=CKV2_AZURE_1:By choice (storage.customer_key): Microsoft's keys encrypt it twice, and a customer's key is one more thing whose loss loses the backups.
+  #checkov:skip=CKV2_AZURE_33:A service endpoint (var.network) keeps the traffic inside; a private endpoint costs 7 dollars a month, and is by choice (network.private_endpoints).
+  count = var.storage.create ? 1 : 0
+
   name                = "${local.compact}data${local.suffix}"
   resource_group_name = var.resource_group_name
   location            = var.location
@@ -29,6 +42,27 @@ resource "azurerm_storage_account" "backup" {
   sas_policy {
     expiration_period = "01.00:00:00"
     expiration_action = "Log"
+  }
+
+  public_network_access_enabled = local.public_access
+
+  dynamic "identity" {
+    for_each = azurerm_user_assigned_identity.key[*].id
+
+    content {
+      type         = "UserAssigned"
+      identity_ids = [identity.value]
+    }
+  }
+
+  dynamic "customer_managed_key" {
+    for_each = azurerm_user_assigned_identity.key[*].id
+
+    content {
+      # Without a version: Azure takes each new one.
+      key_vault_key_id          = "https://${reverse(split("/", var.storage.customer_key.key_vault_id))[0]}.vault.azure.net/keys/${var.storage.customer_key.key_name}"
+      user_assigned_identity_id = customer_managed_key.value
+    }
   }
 
   blob_properties {
@@ -60,6 +94,9 @@ resource "azurerm_storage_account" "backup" {
     virtual_network_subnet_ids = var.network[*].subnet_id
   }
 
+  # The account cannot be made before it may use the key.
+  depends_on = [azurerm_role_assignment.key]
+
   # Deleting the account deletes every backup. The README says how to destroy everything else, and how to let go of this.
   lifecycle {
     prevent_destroy = true
@@ -68,8 +105,10 @@ resource "azurerm_storage_account" "backup" {
 
 resource "azurerm_storage_container" "backup" {
   #checkov:skip=CKV2_AZURE_21:Writes and deletes are logged (monitoring.tf); a log of every read would cost more than the reads.
+  count = var.storage.create ? 1 : 0
+
   name                  = var.storage.container_name
-  storage_account_id    = azurerm_storage_account.backup.id
+  storage_account_id    = azurerm_storage_account.backup[0].id
   container_access_type = "private"
 
   lifecycle {
@@ -78,14 +117,16 @@ resource "azurerm_storage_container" "backup" {
 }
 
 locals {
-  container_path = "${azurerm_storage_container.backup.name}/${local.prefix}"
+  container_path = "${local.container_name}/${local.prefix}"
 
   # A rule takes ten prefixes: a topic's partition folders begin with a digit, and its topic.json does not.
   expiring_topics = var.storage.delete_after_days == null ? toset([]) : toset(local.topic_names)
 }
 
 resource "azurerm_storage_management_policy" "backup" {
-  storage_account_id = azurerm_storage_account.backup.id
+  count = var.storage.create ? 1 : 0
+
+  storage_account_id = azurerm_storage_account.backup[0].id
 
   rule {
     name    = "old-versions"

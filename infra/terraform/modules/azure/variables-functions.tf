@@ -1,6 +1,8 @@
 variable "backup" {
   description = <<-EOT
     The backup function.
+    - enabled: false makes none: a deployment that only restores, from storage.account_id. `topics` can then be left out.
+    - package_uri: where the service fetches backup-batch-azure.zip from: an https address that needs no signature, and is another one for each version. Null: it is deployed by hand.
     - schedule: NCRONTAB with six fields, in UTC: {second} {minute} {hour} {day} {month} {day of week}.
     - time_budget_seconds: how long one invocation reads; the platform ends it at 10 minutes (host.json).
     - instance_memory_mb: 512, 2048 or 4096. CPU grows with it: 0.25, 1 or 2 cores.
@@ -16,6 +18,8 @@ variable "backup" {
     - metrics_max_topics: for programs that read CloudWatch; the lines in the log are of all topics (METRICS_MAX_TOPICS).
   EOT
   type = object({
+    enabled                 = optional(bool, true)
+    package_uri             = optional(string)
     schedule                = optional(string, "0 */5 * * * *")
     time_budget_seconds     = optional(number, 480)
     instance_memory_mb      = optional(number, 2048)
@@ -33,6 +37,10 @@ variable "backup" {
   default  = {}
   nullable = false
 
+  validation {
+    condition     = var.backup.package_uri == null ? true : can(regex("^https://[^/?#\\s]+/[^?#\\s]+[.]zip$", var.backup.package_uri))
+    error_message = "backup.package_uri must be an https address of a zip, without a query: a signature in it would be in Terraform's state and plans."
+  }
   validation {
     condition     = can(regex(local.ncrontab, var.backup.schedule))
     error_message = "backup.schedule must be an NCRONTAB expression with six fields, the first for seconds and Sunday as 0: \"0 */5 * * * *\"."
@@ -112,6 +120,7 @@ variable "restore" {
     - backup_cluster: id of the cluster that was backed up, where the container has backups of several (BACKUP_CLUSTER).
     - partitions: some partitions of a single topic: 0,4-7 (BACKUP_PARTITIONS).
     - as_of: latest, or a time: as of the newest snapshot that is not later (RESTORE_AS_OF).
+    - package_uri: as in backup, of restore-batch-azure.zip.
     - schedule, time_budget_seconds, instance_memory_mb, max_segments: as in backup.
     - kafka: another cluster than the one that is backed up, in the form of the variable kafka.
     - id: RESTORE_ID; null is BACKUP-to-RESTORE for the whole of one topic, else the program makes one. A new one starts from the beginning, the old one goes on where it stopped.
@@ -134,6 +143,7 @@ variable "restore" {
     backup_cluster      = optional(string)
     partitions          = optional(string)
     as_of               = optional(string)
+    package_uri         = optional(string)
     schedule            = optional(string, "0 * * * * *")
     time_budget_seconds = optional(number, 480)
     instance_memory_mb  = optional(number, 2048)
@@ -189,6 +199,10 @@ variable "restore" {
   validation {
     condition     = try(var.restore.as_of, null) == null ? true : var.restore.as_of == "latest" || can(timecmp(var.restore.as_of, var.restore.as_of))
     error_message = "restore.as_of is latest, or a time with its offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
+  }
+  validation {
+    condition     = try(var.restore.package_uri, null) == null ? true : can(regex("^https://[^/?#\\s]+/[^?#\\s]+[.]zip$", var.restore.package_uri))
+    error_message = "restore.package_uri must be an https address of a zip, without a query: a signature in it would be in Terraform's state and plans."
   }
   validation {
     condition     = try(var.restore.backup_cluster, null) == null ? true : trimspace(var.restore.backup_cluster) != ""

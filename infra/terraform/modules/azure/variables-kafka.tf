@@ -45,11 +45,12 @@ variable "kafka" {
 variable "topics" {
   description = "The topics to back up: names, globs (payments-*) and regular expressions of whole names (^orders-[0-9]+), looked up again in each run (TOPIC_NAMES). With patterns storage.delete_after_days is refused."
   type        = set(string)
+  default     = []
   nullable    = false
 
   validation {
-    condition     = length(var.topics) > 0
-    error_message = "topics must name at least one topic."
+    condition     = length(var.topics) > 0 || !var.backup.enabled
+    error_message = "topics must name at least one topic. Only a deployment that restores (backup.enabled = false) has none."
   }
   validation {
     condition     = alltrue([for entry in var.topics : can(regex(local.legal_entry, entry)) && !contains([".", ".."], entry) && (startswith(entry, "^") || !endswith(entry, "."))])

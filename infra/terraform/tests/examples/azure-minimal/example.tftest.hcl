@@ -26,6 +26,8 @@ variables {
   }
   topics = ["orders", "payments"]
   emails = ["oncall@example.org"]
+
+  management_lock = true
 }
 
 run "backup_only" {
@@ -49,7 +51,7 @@ run "with_a_restore" {
   command = plan
 
   variables {
-    restore = { backup_topic = "orders", restore_topic = "orders-drill", id = "drill-1" }
+    restore = { backup_topics = ["orders"], restore_topic = "orders-drill", id = "drill-1" }
   }
 
   assert {
@@ -58,17 +60,37 @@ run "with_a_restore" {
   }
 }
 
+run "a_cluster_into_another_one" {
+  command = plan
+
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "{topic}", as_of = "latest", finish = ["all"], kafka = { bootstrap_servers = "kafka-dr01.example.org:9092" } }
+  }
+
+  assert {
+    condition     = length(setsubtract(["BACKUP_TOPIC_NAME", "RESTORE_AS_OF", "RESTORE_FINISH", "RESTORE_TOPIC_NAME"], module.kafka_backup.configuration_keys["restore"])) == 0
+    error_message = "Selection, moment and what is done at the end reach the function."
+  }
+}
+
+run "a_cluster_onto_itself" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["*"], restore_topic = "{topic}" }
+  }
+  expect_failures = [var.restore]
+}
+
 run "another_name_and_place" {
   command = plan
   variables {
     name     = "shop"
     location = "northeurope"
-    emails   = []
   }
 
   assert {
-    condition     = output.resource_group_name == "rg-shop" && azurerm_resource_group.this.location == "northeurope" && module.kafka_backup.action_group_id == null
-    error_message = "name and place are those given, and an address is not needed"
+    condition     = output.resource_group_name == "rg-shop" && azurerm_resource_group.this.location == "northeurope"
+    error_message = "name and place are those given"
   }
 }
 
@@ -77,7 +99,7 @@ run "topics_by_pattern" {
   variables {
     topics         = ["*"]
     exclude_topics = ["*-drill"]
-    restore        = { backup_topic = "orders", restore_topic = "orders-drill", id = "drill-1" }
+    restore        = { backup_topics = ["orders"], restore_topic = "orders-drill", id = "drill-1" }
   }
 
   assert {
@@ -97,7 +119,7 @@ run "empty_exclusion" {
 run "restore_onto_itself" {
   command = plan
   variables {
-    restore = { backup_topic = "orders", restore_topic = "orders" }
+    restore = { backup_topics = ["orders"], restore_topic = "orders" }
   }
   expect_failures = [var.restore]
 }

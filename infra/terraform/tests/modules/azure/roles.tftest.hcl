@@ -24,7 +24,7 @@ override_resource {
 }
 override_resource {
   override_during = plan
-  target          = azurerm_storage_container.backup
+  target          = azurerm_storage_container.backup[0]
   values          = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders/providers/Microsoft.Storage/storageAccounts/data/blobServices/default/containers/kafka-backup" }
 }
 override_resource {
@@ -55,6 +55,8 @@ variables {
   topics              = ["orders"]
   kafka               = { bootstrap_servers = "kafka01:9092", secrets = { "sasl.password" = "kafka-password" } }
   restore             = { backup_topics = ["orders"], restore_topic = "restored" }
+  alarms              = { emails = ["oncall@example.org"] }
+  management_lock     = true
 }
 
 run "exactly_these_roles" {
@@ -75,12 +77,25 @@ run "exactly_these_roles" {
     error_message = "Each identity has these three of Azure's roles, on these three things."
   }
   assert {
-    condition = { for name, role in azurerm_role_assignment.backups : name => [role.principal_id, role.scope, role.role_definition_id] } == { for name, identity in azurerm_user_assigned_identity.function : name => [
+    condition = { for name, role in azapi_resource.backups_role_assignment : name => [role.body.properties.principalId, role.parent_id, role.body.properties.roleDefinitionId] } == { for name, identity in azurerm_user_assigned_identity.function : name => [
       identity.principal_id,
-      azurerm_storage_container.backup.id,
+      azurerm_storage_container.backup[0].id,
       "/subscriptions/00000000-0000-0000-0000-000000000001/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}",
     ] }
     error_message = "Each has the role that is made here on the container, under the ID that Azure answers with."
+  }
+}
+
+run "a_role_that_is_not_known_yet_is_tried_again" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for role in values(azapi_resource.backups_role_assignment) : contains(role.retry.error_message_regex, "RoleDefinitionDoesNotExist") && contains(role.retry.error_message_regex, "PrincipalNotFound")])
+    error_message = "A role and an identity are known everywhere only after a while."
+  }
+  assert {
+    condition     = !anytrue([for expression in azapi_resource.function["backup"].retry.error_message_regex : can(regex("NotFound", replace(expression, "PrincipalNotFound", "")))])
+    error_message = "What someone deleted is noticed, and not asked for again and again."
   }
 }
 
@@ -103,7 +118,7 @@ run "the_role_reads_and_writes_blobs" {
       can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", azapi_resource.blobs_role.name)),
       can(regex("^Kafka backup orders-[0-9a-f]{6}: ", azapi_resource.blobs_role.body.properties.roleName)),
       azapi_resource.blobs_role.parent_id == "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders",
-      azapi_resource.blobs_role.body.properties.assignableScopes == ["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders"],
+      azapi_resource.blobs_role.body.properties.assignableScopes == tolist(["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-orders"]),
     ])
     error_message = "It belongs to the resource group, and its name to this deployment."
   }
@@ -117,14 +132,14 @@ run "restore_writes_checkpoints_only" {
   }
 
   assert {
-    condition = join(" ", regexall("\\S+", azurerm_role_assignment.backups["restore"].condition)) == join(" ", [
+    condition = join(" ", regexall("\\S+", azapi_resource.backups_role_assignment["restore"].body.properties.condition)) == join(" ", [
       "( (", "!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})", ")", "OR", "(",
       "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'kafka/production/@restore/*'", ") )",
     ])
     error_message = "Writing is allowed below @restore, behind the prefix."
   }
   assert {
-    condition     = azurerm_role_assignment.backups["restore"].condition_version == "2.0" && azurerm_role_assignment.backups["backup"].condition == null
+    condition     = azapi_resource.backups_role_assignment["restore"].body.properties.conditionVersion == "2.0" && !contains(keys(azapi_resource.backups_role_assignment["backup"].body.properties), "condition")
     error_message = "Conditions are of version 2.0; the backup writes everywhere in the container."
   }
 }
@@ -133,7 +148,7 @@ run "without_a_prefix" {
   command = plan
 
   assert {
-    condition     = strcontains(azurerm_role_assignment.backups["restore"].condition, "StringLike '@restore/*'")
+    condition     = strcontains(azapi_resource.backups_role_assignment["restore"].body.properties.condition, "StringLike '@restore/*'")
     error_message = "Checkpoints stand at the top without a prefix."
   }
 }

@@ -45,12 +45,20 @@ override_resource {
   }
 }
 
+override_resource {
+  override_during = plan
+  target          = azurerm_service_plan.function["backup"]
+  values          = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/serverFarms/providers/Microsoft.Web/serverFarms/serverFarms" }
+}
+
 variables {
   name                = "orders"
   resource_group_name = "rg-orders"
   location            = "westeurope"
   topics              = ["payments", "orders"]
   kafka               = { bootstrap_servers = "kafka01:9092,kafka02:9092" }
+  alarms              = { emails = ["oncall@example.org"] }
+  management_lock     = true
 }
 
 run "names" {
@@ -69,7 +77,7 @@ run "names" {
     error_message = "resource group of the function app"
   }
   assert {
-    condition     = can(regex("^ordersdata[0-9a-f]{6}$", azurerm_storage_account.backup.name)) && can(regex("^ordershbac[0-9a-f]{6}$", azurerm_storage_account.host["backup"].name))
+    condition     = can(regex("^ordersdata[0-9a-f]{6}$", azurerm_storage_account.backup[0].name)) && can(regex("^ordershbac[0-9a-f]{6}$", azurerm_storage_account.host["backup"].name))
     error_message = "names of the storage accounts"
   }
 }
@@ -88,7 +96,7 @@ run "longest_name" {
     error_message = "The host takes the first 32 characters of an app's name for its own."
   }
   assert {
-    condition     = alltrue([for account in concat([azurerm_storage_account.backup], values(azurerm_storage_account.host)) : can(regex("^[a-z0-9]{3,24}$", account.name))])
+    condition     = alltrue([for account in concat([azurerm_storage_account.backup[0]], values(azurerm_storage_account.host)) : can(regex("^[a-z0-9]{3,24}$", account.name))])
     error_message = "Names of storage accounts have at most 24 lowercase letters and digits."
   }
   assert {
@@ -118,10 +126,10 @@ run "plan_and_app" {
   }
   assert {
     condition = azapi_resource.function["backup"].body.properties.functionAppConfig.deployment.storage == {
-      type  = "blobContainer"
+      type  = "blobcontainer"
       value = "https://hostbackup.blob.core.windows.net/package"
       authentication = {
-        type                           = "UserAssignedIdentity"
+        type                           = "userassignedidentity"
         userAssignedIdentityResourceId = azurerm_user_assigned_identity.function["backup"].id
       }
     }
@@ -145,6 +153,41 @@ run "plan_and_app" {
   }
 }
 
+run "ids_as_the_service_returns_them" {
+  command = plan
+
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  }
+
+  assert {
+    condition     = azapi_resource.function["backup"].body.properties.serverFarmId == "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/serverFarms/providers/Microsoft.Web/serverfarms/serverFarms"
+    error_message = "The type of the plan is in lowercase, as the service returns it, and names stay."
+  }
+  assert {
+    condition     = alltrue([for resource in concat(values(azapi_resource.function), values(azapi_update_resource.no_publishing_passwords), [azapi_resource.blobs_role]) : resource.ignore_casing])
+    error_message = "Another case of the same letters is no change."
+  }
+}
+
+run "packages_from_an_address" {
+  command = plan
+
+  variables {
+    backup  = { package_uri = "https://packages.example.org/v1.2.0/backup-batch-azure.zip" }
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  }
+
+  assert {
+    condition     = { for name, action in azapi_resource_action.package : name => "${action.method} ${action.action} ${action.body.properties.packageUri}" } == { backup = "PUT extensions/onedeploy https://packages.example.org/v1.2.0/backup-batch-azure.zip" }
+    error_message = "The service fetches the package of the app that names one, and of no other."
+  }
+  assert {
+    condition     = azapi_resource_action.package["backup"].body.properties.remoteBuild == false
+    error_message = "The package is ready to run: nothing is built."
+  }
+}
+
 run "settings_of_backup" {
   command = plan
 
@@ -153,7 +196,7 @@ run "settings_of_backup" {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING = "Authorization=AAD;ClientId=11111111-0000-0000-0000-000000000001"
       APPLICATIONINSIGHTS_CONNECTION_STRING     = "InstrumentationKey=3;IngestionEndpoint=https://example.org/"
       AZURE_CLIENT_ID                           = "11111111-0000-0000-0000-000000000001"
-      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup.name
+      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup[0].name
       AzureWebJobsStorage__accountName          = azurerm_storage_account.host["backup"].name
       AzureWebJobsStorage__clientId             = "11111111-0000-0000-0000-000000000001"
       AzureWebJobsStorage__credential           = "managedidentity"
@@ -276,7 +319,7 @@ run "settings_of_restore" {
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING = "Authorization=AAD;ClientId=22222222-0000-0000-0000-000000000002"
       APPLICATIONINSIGHTS_CONNECTION_STRING     = "InstrumentationKey=3;IngestionEndpoint=https://example.org/"
       AZURE_CLIENT_ID                           = "22222222-0000-0000-0000-000000000002"
-      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup.name
+      AZURE_STORAGE_ACCOUNT_NAME                = azurerm_storage_account.backup[0].name
       AzureWebJobsStorage__accountName          = azurerm_storage_account.host["restore"].name
       AzureWebJobsStorage__clientId             = "22222222-0000-0000-0000-000000000002"
       AzureWebJobsStorage__credential           = "managedidentity"
@@ -417,7 +460,7 @@ run "network" {
     error_message = "The function joins the subnet."
   }
   assert {
-    condition     = azurerm_storage_account.backup.network_rules[0].default_action == "Deny" && azurerm_storage_account.backup.network_rules[0].virtual_network_subnet_ids == toset([var.network.subnet_id]) && azurerm_storage_account.backup.network_rules[0].ip_rules == toset(["203.0.113.7", "198.51.100.0/24"])
+    condition     = azurerm_storage_account.backup[0].network_rules[0].default_action == "Deny" && azurerm_storage_account.backup[0].network_rules[0].virtual_network_subnet_ids == toset([var.network.subnet_id]) && azurerm_storage_account.backup[0].network_rules[0].ip_rules == toset(["203.0.113.7", "198.51.100.0/24"])
     error_message = "The backups are open to the subnet and the named addresses only."
   }
   assert {

@@ -18,6 +18,8 @@ variables {
   location            = "westeurope"
   topics              = ["orders", "payments"]
   kafka               = { bootstrap_servers = "kafka01:9092" }
+  alarms              = { emails = ["oncall@example.org"] }
+  management_lock     = true
 }
 
 run "closed" {
@@ -25,17 +27,17 @@ run "closed" {
 
   assert {
     condition = alltrue([
-      for account in concat([azurerm_storage_account.backup], values(azurerm_storage_account.host)) :
+      for account in concat([azurerm_storage_account.backup[0]], values(azurerm_storage_account.host)) :
       account.min_tls_version == "TLS1_2" && account.https_traffic_only_enabled && !account.shared_access_key_enabled && !account.allow_nested_items_to_be_public && !account.local_user_enabled && !account.cross_tenant_replication_enabled
     ])
     error_message = "TLS 1.2, no keys, no anonymous access, no local users."
   }
   assert {
-    condition     = azurerm_storage_container.backup.container_access_type == "private" && azurerm_storage_container.package["backup"].container_access_type == "private"
+    condition     = azurerm_storage_container.backup[0].container_access_type == "private" && azurerm_storage_container.package["backup"].container_access_type == "private"
     error_message = "Containers are private."
   }
   assert {
-    condition     = azurerm_storage_account.backup.account_replication_type == "ZRS" && azurerm_storage_account.backup.infrastructure_encryption_enabled
+    condition     = azurerm_storage_account.backup[0].account_replication_type == "ZRS" && azurerm_storage_account.backup[0].infrastructure_encryption_enabled
     error_message = "three zones, encrypted twice"
   }
 }
@@ -48,19 +50,19 @@ run "recoverable" {
   }
 
   assert {
-    condition     = azurerm_storage_account.backup.blob_properties[0].versioning_enabled && azurerm_storage_account.backup.blob_properties[0].delete_retention_policy[0].days == 45 && azurerm_storage_account.backup.blob_properties[0].container_delete_retention_policy[0].days == 45
+    condition     = azurerm_storage_account.backup[0].blob_properties[0].versioning_enabled && azurerm_storage_account.backup[0].blob_properties[0].delete_retention_policy[0].days == 45 && azurerm_storage_account.backup[0].blob_properties[0].container_delete_retention_policy[0].days == 45
     error_message = "Versions, and soft delete of blobs and containers."
   }
   assert {
-    condition     = [for rule in azurerm_storage_management_policy.backup.rule : rule.name] == ["old-versions"] && azurerm_storage_management_policy.backup.rule[0].actions[0].version[0].delete_after_days_since_creation == 45
+    condition     = [for rule in azurerm_storage_management_policy.backup[0].rule : rule.name] == ["old-versions"] && azurerm_storage_management_policy.backup[0].rule[0].actions[0].version[0].delete_after_days_since_creation == 45
     error_message = "Old versions go; nothing else does by default."
   }
   assert {
-    condition     = length(azurerm_storage_management_policy.backup.rule[0].actions[0].base_blob) == 0
+    condition     = length(azurerm_storage_management_policy.backup[0].rule[0].actions[0].base_blob) == 0
     error_message = "The rule for versions leaves the current ones alone."
   }
   assert {
-    condition     = length(azurerm_storage_account.backup.immutability_policy) == 0
+    condition     = length(azurerm_storage_account.backup[0].immutability_policy) == 0
     error_message = "Not immutable unless asked for."
   }
 }
@@ -73,7 +75,7 @@ run "immutable" {
   }
 
   assert {
-    condition     = azurerm_storage_account.backup.immutability_policy[0].period_since_creation_in_days == 90 && azurerm_storage_account.backup.immutability_policy[0].state == "Unlocked" && !azurerm_storage_account.backup.immutability_policy[0].allow_protected_append_writes
+    condition     = azurerm_storage_account.backup[0].immutability_policy[0].period_since_creation_in_days == 90 && azurerm_storage_account.backup[0].immutability_policy[0].state == "Unlocked" && !azurerm_storage_account.backup[0].immutability_policy[0].allow_protected_append_writes
     error_message = "unlocked until it is locked on purpose"
   }
 }
@@ -86,7 +88,7 @@ run "locked" {
   }
 
   assert {
-    condition     = azurerm_storage_account.backup.immutability_policy[0].state == "Locked"
+    condition     = azurerm_storage_account.backup[0].immutability_policy[0].state == "Locked"
     error_message = "locked"
   }
 }
@@ -99,19 +101,19 @@ run "lifecycle_rules" {
   }
 
   assert {
-    condition     = length(azurerm_storage_management_policy.backup.rule) == 4 && alltrue([for rule in azurerm_storage_management_policy.backup.rule : rule.enabled && can(regex("^[a-zA-Z0-9-]+$", rule.name))])
+    condition     = length(azurerm_storage_management_policy.backup[0].rule) == 4 && alltrue([for rule in azurerm_storage_management_policy.backup[0].rule : rule.enabled && can(regex("^[a-zA-Z0-9-]+$", rule.name))])
     error_message = "One rule for versions, one for tiers, one for each topic."
   }
   assert {
-    condition     = azurerm_storage_management_policy.backup.rule[1].filters[0].prefix_match == toset(["kafka-backup/kafka/"]) && azurerm_storage_management_policy.backup.rule[1].actions[0].base_blob[0].tier_to_cool_after_days_since_modification_greater_than == 30 && azurerm_storage_management_policy.backup.rule[1].actions[0].base_blob[0].tier_to_cold_after_days_since_modification_greater_than == 90
+    condition     = azurerm_storage_management_policy.backup[0].rule[1].filters[0].prefix_match == toset(["kafka-backup/kafka/"]) && azurerm_storage_management_policy.backup[0].rule[1].actions[0].base_blob[0].tier_to_cool_after_days_since_modification_greater_than == 30 && azurerm_storage_management_policy.backup[0].rule[1].actions[0].base_blob[0].tier_to_cold_after_days_since_modification_greater_than == 90
     error_message = "Everything behind the prefix gets cheaper tiers."
   }
   assert {
-    condition     = toset(flatten([for rule in slice(azurerm_storage_management_policy.backup.rule, 2, 4) : tolist(rule.filters[0].prefix_match)])) == toset(flatten([for topic in ["orders", "payments"] : [for digit in range(10) : "kafka-backup/kafka/${topic}/${digit}"]]))
+    condition     = toset(flatten([for rule in slice(azurerm_storage_management_policy.backup[0].rule, 2, 4) : tolist(rule.filters[0].prefix_match)])) == toset(flatten([for topic in ["orders", "payments"] : [for digit in range(10) : "kafka-backup/kafka/${topic}/${digit}"]]))
     error_message = "Only partition folders expire: topic.json, restore checkpoints and later generations stay."
   }
   assert {
-    condition     = alltrue([for rule in slice(azurerm_storage_management_policy.backup.rule, 2, 4) : rule.actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400 && length(rule.filters[0].prefix_match) <= 10])
+    condition     = alltrue([for rule in slice(azurerm_storage_management_policy.backup[0].rule, 2, 4) : rule.actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400 && length(rule.filters[0].prefix_match) <= 10])
     error_message = "after so many days; a rule takes ten prefixes"
   }
 }
@@ -124,7 +126,7 @@ run "snapshots_expire_by_age" {
   }
 
   assert {
-    condition     = length(azurerm_storage_management_policy.backup.rule) == 2 && azurerm_storage_management_policy.backup.rule[1].filters[0].prefix_match == toset(["kafka-backup/kafka/@cluster/"]) && azurerm_storage_management_policy.backup.rule[1].actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400
+    condition     = length(azurerm_storage_management_policy.backup[0].rule) == 2 && azurerm_storage_management_policy.backup[0].rule[1].filters[0].prefix_match == toset(["kafka-backup/kafka/@cluster/"]) && azurerm_storage_management_policy.backup[0].rule[1].actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400
     error_message = "Snapshots are deleted, and nothing else."
   }
 }
@@ -133,7 +135,7 @@ run "who_wrote_and_deleted" {
   command = plan
 
   assert {
-    condition     = toset([for log in azurerm_monitor_diagnostic_setting.backup.enabled_log : log.category]) == toset(["StorageDelete", "StorageWrite"])
+    condition     = toset([for log in azurerm_monitor_diagnostic_setting.backup[0].enabled_log : log.category]) == toset(["StorageDelete", "StorageWrite"])
     error_message = "Writes and deletes of backups are logged."
   }
 }

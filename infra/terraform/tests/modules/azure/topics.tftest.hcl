@@ -18,6 +18,8 @@ variables {
   location            = "westeurope"
   topics              = ["orders", "payments"]
   kafka               = { bootstrap_servers = "kafka01:9092" }
+  alarms              = { emails = ["oncall@example.org"] }
+  management_lock     = true
 }
 
 run "too_many_topics_for_rules" {

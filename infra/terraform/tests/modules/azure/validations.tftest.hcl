@@ -18,6 +18,8 @@ variables {
   location            = "westeurope"
   topics              = ["orders", "payments"]
   kafka               = { bootstrap_servers = "kafka01:9092" }
+  alarms              = { emails = ["oncall@example.org"] }
+  management_lock     = true
 }
 
 run "name_too_long" {
@@ -1100,4 +1102,133 @@ run "configs_of_another_partitioning" {
   variables {
     restore = { backup_topics = ["orders"], restore_topic = "copy", id = "drill", as_of = "latest", partition_strategy = "key", until = "2026-11-27T14:00:00Z", finish = ["configs", "acls"] }
   }
+}
+
+run "an_existing_account_without_its_id" {
+  command = plan
+  variables {
+    management_lock = false
+    storage         = { create = false }
+  }
+  expect_failures = [var.storage]
+}
+
+run "an_id_of_an_account_that_is_made" {
+  command = plan
+  variables {
+    storage = { account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "lifecycle_rules_of_someone_elses_account" {
+  command = plan
+  variables {
+    management_lock = false
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456", cool_after_days = 30 }
+  }
+  expect_failures = [var.storage]
+}
+
+run "immutability_of_someone_elses_account" {
+  command = plan
+  variables {
+    management_lock = false
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+    immutability    = { days = 30 }
+  }
+  expect_failures = [var.immutability]
+}
+
+run "neither_backup_nor_restore" {
+  command = plan
+  variables {
+    management_lock = false
+    backup          = { enabled = false }
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "a_restore_from_an_empty_account" {
+  command = plan
+  variables {
+    backup  = { enabled = false }
+    restore = { backup_topics = ["orders"], restore_topic = "restored" }
+  }
+  expect_failures = [var.storage]
+}
+
+run "a_package_with_a_signature" {
+  command = plan
+  variables {
+    backup = { package_uri = "https://packages.blob.core.windows.net/v1/backup-batch-azure.zip?sv=2026&sig=abc" }
+  }
+  expect_failures = [var.backup]
+}
+
+run "a_package_from_a_file" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "restored", package_uri = "target/packages/restore-batch-azure.zip" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "a_lock_on_someone_elses_account" {
+  command = plan
+  variables {
+    storage = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456" }
+  }
+  expect_failures = [var.management_lock]
+}
+
+run "a_key_without_its_vault" {
+  command = plan
+  variables {
+    storage = { customer_key = { key_vault_id = "keys", key_name = "kafka-backup" } }
+  }
+  expect_failures = [var.storage]
+}
+
+run "a_key_for_someone_elses_account" {
+  command = plan
+  variables {
+    management_lock = false
+    storage         = { create = false, account_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-old/providers/Microsoft.Storage/storageAccounts/olddata123456", customer_key = { key_vault_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-keys/providers/Microsoft.KeyVault/vaults/keys", key_name = "k" } }
+  }
+  expect_failures = [var.storage]
+}
+
+run "closed_without_private_endpoints" {
+  command = plan
+  variables {
+    network = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions", public_access = false }
+  }
+  expect_failures = [var.network]
+}
+
+run "private_endpoints_in_the_delegated_subnet" {
+  command = plan
+  variables {
+    network = {
+      subnet_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions"
+      private_endpoints = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions" }
+    }
+  }
+  expect_failures = [var.network]
+}
+
+run "a_zone_by_its_name" {
+  command = plan
+  variables {
+    network = {
+      subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/functions"
+      private_endpoints = {
+        subnet_id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/endpoints"
+        vault_dns_zone_ids = ["privatelink.vaultcore.azure.net"]
+      }
+    }
+  }
+  expect_failures = [var.network]
 }

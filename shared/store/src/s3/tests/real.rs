@@ -1,4 +1,5 @@
-//! On a real server, when the environment names one: S3_TEST_ENDPOINT, S3_TEST_ACCESS_KEY, S3_TEST_SECRET_KEY and S3_TEST_BUCKET.
+//! On a real server, when the environment names one: S3_TEST_ENDPOINT, S3_TEST_ACCESS_KEY, S3_TEST_SECRET_KEY, S3_TEST_BUCKET, and
+//! S3_TEST_LOCKED_BUCKET: versioned, with object lock and a default retention, as the Terraform module makes it.
 
 use std::env;
 use std::io::{Write, stderr};
@@ -9,8 +10,12 @@ use futures::future::join_all;
 use super::*;
 use crate::testing::{Delete, conformance};
 
+/// The variables with the two buckets.
+const PLAIN: &str = "S3_TEST_BUCKET";
+const LOCKED: &str = "S3_TEST_LOCKED_BUCKET";
+
 /// The bucket to test on; `None`, said on stderr, when there is none, which in CI is a failure.
-fn settings(test: &str) -> Option<S3Store> {
+fn settings(test: &str, bucket: &str) -> Option<S3Store> {
     let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let Some(endpoint) = variable("S3_TEST_ENDPOINT") else {
         assert!(variable("CI").is_none_or(|ci| ci != "true"), "S3_TEST_ENDPOINT is not set, and in CI every test runs");
@@ -20,7 +25,7 @@ fn settings(test: &str) -> Option<S3Store> {
     };
     let required = |name| variable(name).unwrap_or_else(|| panic!("S3_TEST_ENDPOINT is set, but {name} is not"));
     Some(S3Store {
-        bucket: required("S3_TEST_BUCKET"),
+        bucket: required(bucket),
         endpoint: Some(endpoint),
         region: None,
         path_style: true,
@@ -46,8 +51,35 @@ async fn conforms(store: S3BucketStore) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_conforms() {
-    let Some(settings) = settings("s3::tests::real::a_bucket_conforms") else { return };
+    let Some(settings) = settings("s3::tests::real::a_bucket_conforms", PLAIN) else { return };
     conforms(connect(&settings).await).await;
+}
+
+/// All of it but one thing, which must fail as it does: in a versioned bucket MinIO still lists a folder when all of its objects are deleted. S3 does
+/// not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_bucket_conforms() {
+    let Some(settings) = settings("s3::tests::real::a_locked_bucket_conforms", LOCKED) else { return };
+    let store = Arc::new(connect(&settings).await);
+    let failures = conformance::run(store.clone(), store, &folder()).await.unwrap_err();
+    assert_eq!(failures, r#"folders_directly_under_a_prefix: with all objects of one deleted: ["0", "1", "10"]"#);
+}
+
+/// Otherwise the tests on it would show nothing: each version is kept, and none can be deleted.
+#[tokio::test]
+async fn the_locked_bucket_keeps_every_version() {
+    let Some(settings) = settings("s3::tests::real::the_locked_bucket_keeps_every_version", LOCKED) else { return };
+    let store = connect(&settings).await;
+    let name = format!("{}/kept", folder());
+    let first = store.create(&name, Bytes::from_static(b"first").into()).await.unwrap();
+    store.replace(&name, Bytes::from_static(b"second"), &first).await.unwrap();
+    let listed = store.client.list_object_versions().bucket(&store.site.bucket).prefix(&name).send().await.unwrap();
+    assert_eq!(listed.versions().len(), 2);
+    for version in listed.versions() {
+        let asked = store.client.delete_object().bucket(&store.site.bucket).key(&name).set_version_id(version.version_id.clone());
+        asked.send().await.expect_err("the version is locked");
+    }
+    assert_eq!(store.get(&name).await.unwrap().body, Bytes::from_static(b"second"));
 }
 
 /// Uploads of `name` that were neither completed nor ended.
@@ -58,8 +90,14 @@ async fn uploads(store: &S3BucketStore, name: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_four_uploads_in_parts_one_wins_and_nothing_stays_behind() {
-    let Some(settings) = settings("s3::tests::real::of_four_uploads_in_parts_one_wins_and_nothing_stays_behind") else { return };
-    let mut store = connect(&settings).await;
+    let test = "s3::tests::real::of_four_uploads_in_parts_one_wins_and_nothing_stays_behind";
+    for bucket in [PLAIN, LOCKED] {
+        let Some(settings) = settings(test, bucket) else { return };
+        of_four_uploads_in_parts_one_wins(connect(&settings).await).await;
+    }
+}
+
+async fn of_four_uploads_in_parts_one_wins(mut store: S3BucketStore) {
     store.part_sizes = PartSizes { largest_single: 1 << 20, part: 5 << 20 };
     let name = format!("{}/large", folder());
     let killed = store.client.create_multipart_upload().bucket(&store.site.bucket).key(&name).send().await.unwrap();
@@ -81,8 +119,13 @@ async fn of_four_uploads_in_parts_one_wins_and_nothing_stays_behind() {
 
 #[tokio::test]
 async fn a_damaged_upload_is_refused_by_the_server() {
-    let Some(settings) = settings("s3::tests::real::a_damaged_upload_is_refused_by_the_server") else { return };
-    let store = connect(&settings).await;
+    for bucket in [PLAIN, LOCKED] {
+        let Some(settings) = settings("s3::tests::real::a_damaged_upload_is_refused_by_the_server", bucket) else { return };
+        a_damaged_upload_is_refused(connect(&settings).await).await;
+    }
+}
+
+async fn a_damaged_upload_is_refused(store: S3BucketStore) {
     let name = format!("{}/damaged", folder());
     let other = payload::crc32c(&Bytes::from_static(b"stored").into());
     let request = store.client.put_object().bucket(&store.site.bucket).key(&name).checksum_crc32_c(other);
@@ -95,7 +138,7 @@ async fn a_damaged_upload_is_refused_by_the_server() {
 
 #[tokio::test]
 async fn wrong_bucket_and_wrong_keys_are_told() {
-    let Some(settings) = settings("s3::tests::real::wrong_bucket_and_wrong_keys_are_told") else { return };
+    let Some(settings) = settings("s3::tests::real::wrong_bucket_and_wrong_keys_are_told", PLAIN) else { return };
     let missing = S3Store { bucket: "no-such-bucket-0123456789".into(), ..settings.clone() };
     let error = connect(&missing).await.create("x", Body::new()).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::NoBucket, "{error}");
