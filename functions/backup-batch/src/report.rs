@@ -16,6 +16,8 @@ use crate::publish::Stored;
 pub struct BackupReport {
     /// `backup-batch`.
     pub function: &'static str,
+    /// The version of the program.
+    pub version: &'static str,
     /// Whether nothing failed.
     pub succeeded: bool,
     /// Segments written.
@@ -121,7 +123,7 @@ fn is_none_adopted(number: &u64) -> bool {
 
 impl BackupReport {
     pub(crate) fn new() -> Self {
-        Self { function: "backup-batch", ..Self::default() }
+        Self { function: "backup-batch", version: telemetry::VERSION, ..Self::default() }
     }
 
     fn of(&mut self, partition: &TopicPartition) -> &mut PartitionReport {
