@@ -17,6 +17,8 @@ use crate::publish::Stored;
 pub struct BackupReport {
     /// `backup-batch`.
     pub function: &'static str,
+    /// The version of the program.
+    pub version: &'static str,
     /// Whether nothing failed.
     pub succeeded: bool,
     /// Segments written.
@@ -128,7 +130,7 @@ fn is_nothing(number: &u64) -> bool {
 
 impl BackupReport {
     pub(crate) fn new() -> Self {
-        Self { function: "backup-batch", ..Self::default() }
+        Self { function: "backup-batch", version: telemetry::VERSION, ..Self::default() }
     }
 
     fn of(&mut self, partition: &TopicPartition) -> &mut PartitionReport {

@@ -28,6 +28,7 @@ fn start_log(level: LogLevel, bars: Option<&Bars>) {
         Some(bars) => telemetry::init_with(level, telemetry::LogStyle::PythonTool, bars.between()),
         None => telemetry::init(level, telemetry::LogStyle::PythonTool),
     }
+    telemetry::log_start("local-runner");
 }
 
 /// Names what of the file does not hold: a later error names only the values that do.

@@ -18,6 +18,8 @@ use crate::target::TargetTopic;
 pub struct RestoreReport {
     /// `restore-batch`.
     pub function: &'static str,
+    /// The version of the program.
+    pub version: &'static str,
     /// Whether nothing failed.
     pub succeeded: bool,
     /// RESTORE_ID.
@@ -222,6 +224,7 @@ impl RestoreReport {
         notes.extend(noted.iter().flat_map(|noted| noted.accepted.iter().cloned()));
         Self {
             function: "restore-batch",
+            version: telemetry::VERSION,
             restore_id: restore.id().to_owned(),
             run: noted.map(|noted| noted.run.clone()).unwrap_or_default(),
             as_of: noted.and_then(|noted| noted.choice.as_of.clone()),

@@ -55,6 +55,7 @@ pub fn run<F: Function>() -> ExitCode {
     };
     telemetry::redact::hide(&raw.secrets());
     telemetry::init(config::log_level(&raw), platform.log_style());
+    telemetry::log_start(F::NAME);
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve::<F>(platform, &raw)),
         Err(error) => ends_with(1, &format!("the async runtime did not start: {error}")),

@@ -49,6 +49,14 @@ use std::io::Write;
 use kernel::clock;
 use tracing_subscriber::layer::SubscriberExt;
 
+/// The version of this program: all crates of the workspace have the same.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Logs which program starts, and its version: the first line of a process.
+pub fn log_start(program: &str) {
+    tracing::info!(version = VERSION, "{program} {VERSION}");
+}
+
 /// Sends log lines where the style wants them, from now on and for the whole process. Only the first call counts.
 pub fn init(level: LogLevel, style: LogStyle) {
     init_with(level, style, sink_of(style));

@@ -5,6 +5,8 @@ use std::cmp::Reverse;
 use kernel::clock::Millis;
 use serde_json::{Map, Value, json};
 
+use crate::VERSION;
+
 /// What an invocation did for one topic, and what it left. A number that a function cannot know is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicMetrics {
@@ -163,6 +165,7 @@ impl InvocationMetrics {
         let sum = work.sum();
         tracing::info!(
             function,
+            version = VERSION,
             shard,
             topics = work.topics.len(),
             records = sum.records,
@@ -250,6 +253,7 @@ impl Embedded<'_> {
         line.insert("Function".into(), self.function.into());
         line.extend(dimension.map(|(name, value)| (name.to_owned(), value.into())));
         line.insert("requestId".into(), self.request_id.into());
+        line.insert("version".into(), VERSION.into()); // no dimension: each one would be paid for
         let values = groups.iter().flat_map(|(_, metrics)| metrics);
         line.extend(values.map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
         Value::Object(line).to_string()
@@ -294,6 +298,7 @@ mod tests {
         assert_eq!(lines.len(), 3);
         for line in &lines {
             assert_eq!((&line["_aws"]["Timestamp"], &line["requestId"]), (&json!(1_700_000_000_000_u64), &json!("id-1")));
+            assert_eq!(line["version"], VERSION);
             for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
                 assert_eq!(directive["Namespace"], "KafkaBackup");
                 assert!(!directive["Metrics"].as_array().unwrap().is_empty(), "{line}");

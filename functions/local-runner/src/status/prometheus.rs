@@ -69,6 +69,8 @@ fn text(all: &[Status]) -> String {
     family("lag_records", "Offsets that are not in the bucket.", Some(|topic| topic.lag_records), none);
     family("held_by_transactions", "Offsets that open transactions hold back.", Some(|topic| topic.held_by_transactions), none);
     family("lost_records", "Offsets that the log has lost and the bucket has not.", Some(|topic| topic.lost_records), none);
+    let info = "# HELP kafka_backup_build_info The version of the program.\n# TYPE kafka_backup_build_info gauge\n";
+    _ = writeln!(text, "{info}kafka_backup_build_info{{version=\"{}\"}} 1", telemetry::VERSION);
     text
 }
 

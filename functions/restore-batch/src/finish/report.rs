@@ -13,6 +13,8 @@ use crate::Restore;
 pub struct FinishReport {
     /// `restore-batch`.
     pub function: &'static str,
+    /// The version of the program.
+    pub version: &'static str,
     /// RESTORE_ID.
     pub restore_id: String,
     /// Whether all that was asked for is as it should be; without `applied`, whether it can be.
@@ -144,6 +146,7 @@ impl FinishReport {
     pub(super) fn new(restore: &Restore, request: &FinishRequest) -> Self {
         Self {
             function: "restore-batch",
+            version: telemetry::VERSION,
             restore_id: restore.id().to_owned(),
             applied: request.apply,
             undo: request.undo,
