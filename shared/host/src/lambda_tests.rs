@@ -192,9 +192,13 @@ async fn metrics_are_pure_lines_and_log_lines_have_the_request_id() {
     let summary = of("backup summary")[0];
     assert_eq!((&summary["shard"], &summary["recovery_point_seconds"], &summary["lag_records"]), (&json!("all"), &json!(41), &json!(0)));
     assert_eq!((of("backup summary").len(), &summary["topics"], &summary["succeeded"]), (2, &json!(1), &json!(true)));
+    // The first line is of the process: which program, and its version.
+    assert_eq!((&seen.stderr[0]["version"], &seen.stderr[0]["requestId"]), (&json!(telemetry::VERSION), &Value::Null));
     for line in &seen.stderr {
-        assert_eq!(line["requestId"], "8476a536", "{line}");
         assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+    }
+    for line in &seen.stderr[1..] {
+        assert_eq!(line["requestId"], "8476a536", "{line}");
     }
     let report = of("backup report")[0];
     assert_eq!((&report["topic"], &report["records"], &report["succeeded"]), (&json!("orders"), &json!(3), &json!(true)));
