@@ -29,7 +29,7 @@ run "names_are_as_they_were" {
     error_message = "names are what the role may read"
   }
   assert {
-    condition     = local.expiring_prefixes == tolist([for pair in setproduct(["payments", "__mine", "orders"], range(10)) : "${pair[0]}/${pair[1]}"])
+    condition     = module.storage.expiring_prefixes == tolist([for pair in setproduct(["payments", "__mine", "orders"], range(10)) : "${pair[0]}/${pair[1]}"])
     error_message = "ten prefixes of each name, in their order"
   }
 }

@@ -15,3 +15,8 @@ output "kms_key_arn" {
   # The key's policy must know CloudWatch Logs before the first use.
   depends_on = [aws_kms_key_policy.this]
 }
+
+output "expiring_prefixes" {
+  description = "Prefixes of the objects that expire_days deletes."
+  value       = local.expiring_prefixes
+}
