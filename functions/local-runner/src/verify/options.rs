@@ -2,6 +2,7 @@
 
 use archive::catalog::SegmentEntry;
 use kernel::clock::{Millis, rfc3339};
+use sha2::{Digest, Sha256};
 
 use crate::cli::{Partitions, VerifyArgs};
 
@@ -57,7 +58,7 @@ impl Choice {
     /// The places of those that are read.
     pub(super) fn sampled<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<usize> {
         let Some(Sample { percent, day }) = self.sample else { return (0..names.count()).collect() };
-        let mut places: Vec<(u64, usize)> = names.enumerate().map(|(place, name)| (lot(name, day), place)).collect();
+        let mut places: Vec<([u8; 32], usize)> = names.enumerate().map(|(place, name)| (lot(name, day), place)).collect();
         places.sort_unstable();
         let count = (places.len() as f64 * percent / 100.0).ceil() as usize;
         places.into_iter().take(count).map(|(_, place)| place).collect()
@@ -72,13 +73,9 @@ impl Choice {
     }
 }
 
-/// A number that is the same for a name and a day, and as good as random: FNV-1a, whose bits are then mixed as in MurmurHash3.
-fn lot(name: &str, day: i64) -> u64 {
-    let bytes = day.to_be_bytes().into_iter().chain(name.bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
+/// What is the same for a name and a day, and as good as random.
+fn lot(name: &str, day: i64) -> [u8; 32] {
+    Sha256::new().chain_update(day.to_be_bytes()).chain_update(name).finalize().into()
 }
 
 #[cfg(test)]
