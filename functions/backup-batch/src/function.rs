@@ -67,7 +67,7 @@ fn outcome(report: &BackupReport, most_topics: usize) -> Result<Outcome> {
             most_topics: Some(most_topics),
             recovery_point_seconds: report.recovery_point_seconds,
             snapshot_age_seconds: report.snapshot_age_seconds,
-            throttled: Some(report.throttling.answers).filter(|answers| *answers > 0),
+            throttled: report.throttling.answers_if_any(),
             left: None,
         },
     })

@@ -50,7 +50,7 @@ use compressors::Compressors;
 use config::{BackupSettings, ConfigError};
 use futures::StreamExt;
 use hints::Hints;
-use host::{Budget, Event, RateLimit, processors, work_together};
+use host::{Budget, Event, HeldBack, RateLimit, processors, work_together};
 use kafka::{ClusterAdministration, SourceCluster, TopicPartition};
 use kernel::clock::Clock;
 use kernel::lock;
@@ -179,14 +179,13 @@ impl Backup {
     /// # Errors
     /// What concerns all partitions: Kafka cannot be reached, no topic exists.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<BackupReport> {
-        let (before, waited) = (self.store.throttling(), self.rate.waited_ms());
+        let held_back = HeldBack::begin(self.store.as_ref(), &self.rate);
         let mut report = self.work(invocation).await;
-        let throttling = self.store.throttling().since(before);
-        throttling.log();
+        let throttling = held_back.by_store();
         if let Ok(report) = &mut report {
-            report.throttling = throttling;
-            report.rate_limited_ms = self.rate.waited_ms() - waited;
-            report.notes.extend(self.rate.note(waited, report.duration_ms));
+            let (waited_ms, note) = held_back.by_rate(report.duration_ms);
+            (report.throttling, report.rate_limited_ms) = (throttling, waited_ms);
+            report.notes.extend(note);
         }
         report
     }

@@ -104,7 +104,7 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         metrics: WorkMetrics {
             topics,
             most_topics: Some(MOST_TOPICS),
-            throttled: Some(report.throttling.answers).filter(|answers| *answers > 0),
+            throttled: report.throttling.answers_if_any(),
             left,
             ..WorkMetrics::default()
         },

@@ -57,7 +57,7 @@ use archive::Result;
 use archive::catalog::bucket_id;
 use archive::segment::{ReadAhead, ReadBudget, ReadOptions};
 use config::RestoreSettings;
-use host::{Budget, Event, RateLimit, processors};
+use host::{Budget, Event, HeldBack, RateLimit, processors};
 use kafka::{ClusterChanges, ClusterFacts, TargetCluster};
 use kernel::clock::Clock;
 use store::ObjectStore;
@@ -251,14 +251,13 @@ impl Restore {
     /// # Errors
     /// What concerns all of it: there is no such backup, the target cannot take it, Kafka or the bucket cannot be reached.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
-        let (before, waited) = (self.store.throttling(), self.rate.waited_ms());
+        let held_back = HeldBack::begin(self.store.as_ref(), &self.rate);
         let mut report = self.work(invocation).await;
-        let throttling = self.store.throttling().since(before);
-        throttling.log();
+        let throttling = held_back.by_store();
         if let Ok(report) = &mut report {
-            report.throttling = throttling;
-            report.rate_limited_ms = self.rate.waited_ms() - waited;
-            report.notes.extend(self.rate.note(waited, report.duration_ms));
+            let (waited_ms, note) = held_back.by_rate(report.duration_ms);
+            (report.throttling, report.rate_limited_ms) = (throttling, waited_ms);
+            report.notes.extend(note);
         }
         report
     }

@@ -9,6 +9,7 @@
 //! | `workers.rs` | what works side by side in one invocation |
 //! | `memory.rs` | what the allocator keeps |
 //! | `rate.rs` | BYTES_PER_SECOND |
+//! | `held_back.rs` | what a store that throttles, and that limit, cost an invocation |
 //! | `stop.rs` | SIGTERM and SIGINT |
 //! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
 //!
@@ -21,6 +22,7 @@ mod event;
 #[cfg(test)]
 mod fake;
 mod function;
+mod held_back;
 mod hosted;
 mod http;
 mod lambda;
@@ -33,6 +35,7 @@ mod workers;
 pub use budget::{Budget, StopSignal};
 pub use event::{BadEvent, Event};
 pub use function::{Function, Limits, Outcome};
+pub use held_back::HeldBack;
 pub use memory::keep_freed_memory;
 pub use rate::{Paced, RateLimit};
 use run::print;

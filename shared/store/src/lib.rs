@@ -92,6 +92,11 @@ impl Throttling {
         Self { answers: self.answers - before.answers, waited_ms: self.waited_ms - before.waited_ms }
     }
 
+    /// How many answers asked for it, where any did: what a metric says.
+    pub fn answers_if_any(self) -> Option<u64> {
+        Some(self.answers).filter(|answers| *answers > 0)
+    }
+
     /// Whether no request was slowed down.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
