@@ -156,7 +156,7 @@ impl PartitionRestore<'_> {
             self.coming.read_ahead(&mut reader);
             self.reached.inside = Some(entry.start);
             self.open.last.clone_from(&entry.name);
-            self.write_group(&group, chooser).await?;
+            let is_out_of_time = self.write_group(&group, chooser).await?;
             // First: what another invocation has reached may be the cut.
             if self.is_overtaken {
                 return Ok(());
@@ -164,7 +164,7 @@ impl PartitionRestore<'_> {
             if self.is_at_cut() {
                 break;
             }
-            let spent = topic.shared.is_spent();
+            let spent = is_out_of_time || topic.shared.is_spent();
             if spent && self.reached.next < end {
                 return self.commit_open().await;
             }
@@ -196,14 +196,15 @@ impl PartitionRestore<'_> {
         if self.open.is_full(self.pace, clock.now()) { self.commit().await } else { Ok(()) }
     }
 
-    /// Writes the records of a group, in as many transactions as the target takes; not all of them when it is time to end.
-    async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<()> {
+    /// Writes the records of a group, in as many transactions as the target takes; not all of them when it is time to end: whether it
+    /// was. (Time that is asked for twice can be set back in between, and then the rest of the group would be left out.)
+    async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<bool> {
         let times = self.topic.restore.settings.times;
         let mut records = group.records();
         while let Some(record) = records.next()? {
             if let Some(cut) = self.cut.filter(|cut| record.offset >= *cut) {
                 self.reached.next = cut;
-                return Ok(());
+                return Ok(false);
             }
             if times.include(record.timestamp) {
                 self.write(chooser.choose(record.offset, record.key), &record).await?;
@@ -213,15 +214,16 @@ impl PartitionRestore<'_> {
             self.reached.next = record.offset + 1;
             if self.open.is_heavy(self.pace) || self.would_outlast() {
                 self.commit().await?;
-                if self.is_overtaken || self.topic.shared.is_spent() {
-                    return Ok(());
+                let is_out_of_time = self.topic.shared.is_spent();
+                if self.is_overtaken || is_out_of_time {
+                    return Ok(is_out_of_time);
                 }
             }
             if self.keep_to_rate().await {
-                return Ok(());
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Writes a record, waiting where the writer's queue is full.
