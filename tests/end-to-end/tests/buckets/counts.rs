@@ -42,7 +42,7 @@ async fn with_100_000_objects_in_memory() {
 /// A hundred thousand requests would take minutes: the objects between the ends are put into MinIO's own folder.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_100_000_objects_in_minio() {
-    let (Some(kafka), Some(store)) = (require_kafka(), crate::minio()) else { return };
+    let (Some(kafka), Some(store)) = (require_kafka(), crate::buckets::minio()) else { return };
     let Store::Minio(minio, prefix) = &store else { return };
     let folder = minio.data.join(&minio.bucket).join(prefix);
     let (runner, bucket) = behind_a_counting_proxy(&kafka, &store, Some(folder)).await;
@@ -52,7 +52,7 @@ async fn with_100_000_objects_in_minio() {
 /// Fewer, since each of them is put by a request.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_2_000_objects_in_azurite() {
-    let (Some(kafka), Some(store)) = (require_kafka(), crate::azurite()) else { return };
+    let (Some(kafka), Some(store)) = (require_kafka(), crate::buckets::azurite()) else { return };
     let (runner, bucket) = behind_a_counting_proxy(&kafka, &store, None).await;
     assert_constant(&kafka, &runner, &bucket, &[100, 2_000]).await;
 }

@@ -23,7 +23,7 @@ fn the_roles_of_the_aws_module_suffice() {
 
     let objects = [format!("{prefix}/*")];
     let backup = Runner::on(&kafka, role(&minio, &prefix, "backup", &objects, &[]));
-    let config = backup.backup_config(&[&topic], crate::small_segments());
+    let config = backup.backup_config(&[&topic], crate::buckets::small_segments());
     kafka.produce(&topic, &written[0]);
     backup.back_up(&config);
     let before = kafka.dump(&topic, Read::Committed);

@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 
 #[test]
 fn two_at_once_on_minio() {
-    if let (Some(kafka), Some(store)) = (require_kafka(), crate::minio()) {
+    if let (Some(kafka), Some(store)) = (require_kafka(), crate::buckets::minio()) {
         two_at_once(&kafka, store);
     }
 }
 
 #[test]
 fn two_at_once_on_azurite() {
-    if let (Some(kafka), Some(store)) = (require_kafka(), crate::azurite()) {
+    if let (Some(kafka), Some(store)) = (require_kafka(), crate::buckets::azurite()) {
         two_at_once(&kafka, store);
     }
 }

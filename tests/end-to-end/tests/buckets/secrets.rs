@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 #[test]
 fn no_secret_of_minio_in_a_log() {
-    if let (Some(kafka), Some(sasl), Some(store)) = (require_kafka(), require_sasl(), crate::minio()) {
+    if let (Some(kafka), Some(sasl), Some(store)) = (require_kafka(), require_sasl(), crate::buckets::minio()) {
         no_secret_in_a_log(&kafka, &sasl, &store);
     }
 }
 
 #[test]
 fn no_secret_of_azurite_in_a_log() {
-    if let (Some(kafka), Some(sasl), Some(store)) = (require_kafka(), require_sasl(), crate::azurite()) {
+    if let (Some(kafka), Some(sasl), Some(store)) = (require_kafka(), require_sasl(), crate::buckets::azurite()) {
         no_secret_in_a_log(&kafka, &sasl, &store);
     }
 }
@@ -27,7 +27,7 @@ fn no_secret_in_a_log(kafka: &Kafka, sasl: &Sasl, store: &Store) {
     let (behind, _proxy) = store.behind(|upstream, dialect| Proxy::hostile(upstream, dialect, 44));
     let runner = Runner::on(kafka, behind);
     let more = level_10(sasl, &sasl.password);
-    let backup = runner.backup_config(&[&topic], merged(more.clone(), crate::small_segments()));
+    let backup = runner.backup_config(&[&topic], merged(more.clone(), crate::buckets::small_segments()));
     let restore = runner.restore_config(&topic, &unique("copy"), more);
     let mut log = runner.until_it_succeeds("backup", &backup).1;
     log += &runner.until_it_succeeds("restore", &restore).1;

@@ -7,7 +7,7 @@ use end_to_end::function::{Function, wait_until};
 use end_to_end::kafka::unique;
 use serde_json::{Value, json};
 
-use crate::on_minio;
+use crate::functions::on_minio;
 
 /// Tick after tick in every shape that the host sends, whole and in chunks, some at the same time; then a stop, which is graceful.
 #[test]

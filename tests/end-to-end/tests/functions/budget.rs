@@ -8,7 +8,7 @@ use end_to_end::kafka::unique;
 use end_to_end::lambda::{Lambda, StandIn};
 use serde_json::{Value, json};
 
-use crate::{is_backed_up, is_restored, on_minio};
+use crate::functions::{is_backed_up, is_restored, on_minio};
 
 /// MiB, the smallest function there is.
 const SMALLEST: u64 = 128;

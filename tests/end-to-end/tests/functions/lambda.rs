@@ -11,7 +11,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_cargo_lambda;
 use serde_json::{Value, json};
 
-use crate::{is_backed_up, is_restored, on_minio};
+use crate::functions::{is_backed_up, is_restored, on_minio};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -8,7 +8,7 @@ use end_to_end::runner::{Runner, finish};
 use end_to_end::services::{Sasl, require_kafka, require_sasl};
 use serde_json::{Value, json};
 
-use crate::numbered;
+use crate::kafka::numbered;
 
 /// The user who may do only what an ACL allows.
 pub(crate) const READER: &str = "User:reader";
@@ -29,7 +29,7 @@ fn each_right_that_a_backup_lacks_is_named() {
     let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
     let topic = kafka.create_topic("guarded", 1, &[]);
     kafka.produce(&topic, &numbered(0, 0..50));
-    let group = crate::group_of(&topic);
+    let group = crate::kafka::group_of(&topic);
     let (on_topic, on_group) = (format!("--topic={topic}"), format!("--group={group}"));
     let runner = Runner::on_folder(&kafka);
     let config = runner.backup_config(&[&topic], as_reader(&sasl, Value::Null));
@@ -62,15 +62,15 @@ fn a_topic_that_may_not_be_read_stops_no_other() {
     let config = runner.backup_config(&[&closed, &open, &unread], as_reader(&sasl, json!({"MAX_SEGMENTS_PER_INVOCATION": 0})));
     kafka.allow(READER, &["Describe", "Read"], &format!("--topic={open}"));
     kafka.allow(READER, &["Describe"], &format!("--topic={unread}"));
-    kafka.allow(READER, &["Describe", "Read"], &format!("--group={}", crate::group_of(&closed)));
+    kafka.allow(READER, &["Describe", "Read"], &format!("--group={}", crate::kafka::group_of(&closed)));
     let outcome = runner.run([Path::new("backup"), &config, Path::new("--once")]);
     let [of_closed, of_unread] = [format!("{closed}: describing the topic failed"), format!("{unread}/0: reading failed")];
     let outcome = outcome.failed_with(&[&of_closed, "the ACL Describe on the topic", &of_unread, "the ACL Read on the topic"]);
-    assert_eq!(crate::records_in(&outcome.reports()), 50);
+    assert_eq!(crate::kafka::records_in(&outcome.reports()), 50);
 
     let mut looping = runner.spawn([Path::new("backup"), &config]);
     kafka.produce(&open, &numbered(0, 50..80));
-    crate::until_it_has(&mut looping, || crate::files_below(&runner.backups(), ".sha256") == 2);
+    crate::kafka::until_it_has(&mut looping, || crate::kafka::files_below(&runner.backups(), ".sha256") == 2);
     assert!(looping.try_wait().expect("it was started").is_none(), "the loop goes on");
     looping.kill().expect("it runs");
     let outcome = finish(looping);

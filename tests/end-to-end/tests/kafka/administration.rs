@@ -8,7 +8,7 @@ use end_to_end::kafka::{Kafka, unique};
 use end_to_end::services::{Sasl, require_kafka, require_sasl};
 use kafka::{Acl, ClusterAdministration, Isolation, KafkaErrorKind, KafkaSettings, RdKafkaSource, Right, TopicPartition};
 
-use crate::acls::READER;
+use crate::kafka::acls::READER;
 
 const GROUPS: &str = "consumer.group.ConsumerGroupCommand";
 
@@ -99,7 +99,7 @@ async fn what_a_user_may_not_read_is_refused_and_never_empty() {
     let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
     let [open, closed] = ["open", "closed"].map(|name| kafka.create_topic(name, 1, &[]));
     for topic in [&open, &closed] {
-        kafka.produce(topic, &crate::numbered(0, 0..5));
+        kafka.produce(topic, &crate::kafka::numbered(0, 0..5));
         for group in ["seen", "unseen"] {
             commit(&kafka, &format!("{group}-{open}"), topic);
         }
@@ -136,7 +136,7 @@ async fn what_a_user_may_not_read_is_refused_and_never_empty() {
 async fn groups_are_those_that_kafkas_tools_list() {
     let Some(kafka) = require_kafka() else { return };
     let topic = kafka.create_topic("grouped", 1, &[]);
-    kafka.produce(&topic, &crate::numbered(0, 0..5));
+    kafka.produce(&topic, &crate::kafka::numbered(0, 0..5));
     let [moved, live] = ["moved", "live"].map(|group| format!("{group}-{topic}"));
     commit(&kafka, &moved, &topic);
     let member = kafka.subscribe(&live, &topic);
@@ -192,7 +192,7 @@ async fn a_cluster_without_an_authorizer_with_racks_and_a_share_group() {
 
     kafka.admin("FeatureCommand", ["upgrade", "--feature", "share.version=1"]);
     let topic = kafka.create_topic("shared", 1, &[]);
-    kafka.produce(&topic, &crate::numbered(0, 0..5));
+    kafka.produce(&topic, &crate::kafka::numbered(0, 0..5));
     let mut command = kafka.java("org.apache.kafka.tools.consumer.ConsoleShareConsumer");
     command.env("JAVA_TIERS", "1").args(["--bootstrap-server", &kafka.bootstrap, "--group", "sharing", "--topic", &topic]);
     let _consumer = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("java/run starts"));

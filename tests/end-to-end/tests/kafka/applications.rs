@@ -13,7 +13,7 @@ use end_to_end::services::require_kafka;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::LONG_AGO;
+use crate::kafka::LONG_AGO;
 
 const INPUT: &str = "words";
 const OUTPUT: &str = "counts-of-words";

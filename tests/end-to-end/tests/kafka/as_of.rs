@@ -12,7 +12,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{LONG_AGO, numbered, of_partition};
+use crate::kafka::{LONG_AGO, numbered, of_partition};
 
 const MINUTE: i64 = 60_000;
 

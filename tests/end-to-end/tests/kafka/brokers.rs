@@ -8,7 +8,7 @@ use end_to_end::runner::{Runner, finish};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{files_below, until_it_has};
+use crate::kafka::{files_below, until_it_has};
 
 const RECORDS: u64 = 60_000;
 

@@ -13,8 +13,8 @@ use kafka::{
     TopicPartition,
 };
 
-use crate::acls::READER;
-use crate::administration::{as_listed, listed_acls};
+use crate::kafka::acls::READER;
+use crate::kafka::administration::{as_listed, listed_acls};
 
 fn connect(settings: &KafkaSettings) -> RdKafkaTarget {
     RdKafkaTarget::connect(settings, 1 << 20).expect("a client")

@@ -9,7 +9,7 @@ use end_to_end::runner::{Runner, finish};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{LONG_AGO, files_below, numbered, records_in, until_it_has};
+use crate::kafka::{LONG_AGO, files_below, numbered, records_in, until_it_has};
 
 const UNTIL_CAUGHT_UP: &str = "--until-caught-up";
 

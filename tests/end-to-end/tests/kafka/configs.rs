@@ -30,7 +30,7 @@ fn the_printed_command_gives_the_target_the_configs_of_the_original() {
             kafka
                 .admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", &topic, "--delete-config", "retention.ms"]);
         }
-        kafka.produce(&topic, &[Record::new(0, crate::LONG_AGO).key("a").value("1")]);
+        kafka.produce(&topic, &[Record::new(0, crate::kafka::LONG_AGO).key("a").value("1")]);
         let runner = Runner::on_folder(&kafka);
         runner.back_up(&runner.backup_config(&[&topic], Value::Null));
         let target = unique("copy");
@@ -50,7 +50,7 @@ fn the_printed_command_gives_the_target_the_configs_of_the_original() {
 fn a_topic_json_of_somebody_hostile_runs_nothing() {
     let Some(kafka) = require_kafka() else { return };
     let topic = kafka.create_topic("hostile", 1, &[]);
-    kafka.produce(&topic, &[Record::new(0, crate::LONG_AGO).key("a").value("1")]);
+    kafka.produce(&topic, &[Record::new(0, crate::kafka::LONG_AGO).key("a").value("1")]);
     let runner = Runner::on_folder(&kafka);
     let backup = runner.backup_config(&[&topic], Value::Null);
     runner.back_up(&backup);

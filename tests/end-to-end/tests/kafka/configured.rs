@@ -10,7 +10,7 @@ use end_to_end::runner::{Outcome, Runner};
 use end_to_end::services::{require_kafka, require_sasl};
 use serde_json::{Value, json};
 
-use crate::LONG_AGO;
+use crate::kafka::LONG_AGO;
 
 const PARTITIONS: i32 = 24;
 

@@ -10,7 +10,7 @@ use end_to_end::runner::{Runner, finish, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{files_below, numbered, of_partition, records_in, restored, until_it_has};
+use crate::kafka::{files_below, numbered, of_partition, records_in, restored, until_it_has};
 
 #[test]
 fn what_retention_deleted_is_a_recorded_gap() {

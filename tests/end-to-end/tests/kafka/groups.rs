@@ -6,7 +6,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::Value;
 
-use crate::{assert_restorable, group_of, numbered, records_in};
+use crate::kafka::{assert_restorable, group_of, numbered, records_in};
 
 #[test]
 fn offsets_deleted_and_moved_by_others_lose_nothing_and_double_nothing() {

@@ -9,7 +9,7 @@ use end_to_end::runner::{Runner, copy_folder};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{assert_restorable, files_below, group_of, numbered, records_in};
+use crate::kafka::{assert_restorable, files_below, group_of, numbered, records_in};
 
 const ONCE: &str = "--once";
 

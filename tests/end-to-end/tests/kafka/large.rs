@@ -32,7 +32,7 @@ fn random(bytes: usize) -> Vec<u8> {
 /// A topic with this limit and these values, and its backup.
 fn backed_up(kafka: &Kafka, limit: &str, codec: &str, values: &[Vec<u8>]) -> (String, Runner) {
     let topic = kafka.create_topic("large", 1, &[("max.message.bytes", limit)]);
-    let steps: Vec<_> = values.iter().map(|value| Step::Send(Record::new(0, crate::LONG_AGO).key("large").value(value))).collect();
+    let steps: Vec<_> = values.iter().map(|value| Step::Send(Record::new(0, crate::kafka::LONG_AGO).key("large").value(value))).collect();
     kafka.play(&topic, &steps, &[codec]);
     let runner = Runner::on_folder(kafka);
     runner.back_up(&runner.backup_config(&[&topic], Value::Null));

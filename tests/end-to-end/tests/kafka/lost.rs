@@ -8,7 +8,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{numbered, of_partition};
+use crate::kafka::{numbered, of_partition};
 
 #[test]
 fn a_lost_partition_is_told_from_an_empty_one() {

@@ -10,7 +10,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{assert_restorable, files_below, numbered, of_partition};
+use crate::kafka::{assert_restorable, files_below, numbered, of_partition};
 
 const WORDS: &str = "message format v0 or v1";
 

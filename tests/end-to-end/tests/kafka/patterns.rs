@@ -8,7 +8,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::{require_kafka, require_sasl};
 use serde_json::{Value, json};
 
-use crate::{acls, group_of, numbered};
+use crate::kafka::{acls, group_of, numbered};
 
 fn names(report: &Value) -> BTreeSet<&str> {
     report["topics"].as_array().expect("topics").iter().map(|topic| topic["topic"].as_str().expect("a name")).collect()

@@ -9,7 +9,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::{require_kafka, require_sasl};
 use serde_json::{Value, json};
 
-use crate::{acls, numbered};
+use crate::kafka::{acls, numbered};
 
 /// Two topics of two partitions, and their backup.
 fn backed_up(kafka: &Kafka) -> (String, Runner) {

@@ -6,7 +6,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::json;
 
-use crate::numbered;
+use crate::kafka::numbered;
 
 #[test]
 fn the_replication_factor_comes_back() {

@@ -5,7 +5,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::records_in;
+use crate::kafka::records_in;
 
 const RECORDS: u64 = 3_000;
 

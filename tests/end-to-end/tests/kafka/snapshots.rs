@@ -19,9 +19,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use store::testing::MemoryStore;
 
-use crate::administration::{as_listed, listed_acls};
-use crate::patterns::{forty_names, thirty_of};
-use crate::{acls, group_of, numbered};
+use crate::kafka::administration::{as_listed, listed_acls};
+use crate::kafka::patterns::{forty_names, thirty_of};
+use crate::kafka::{acls, group_of, numbered};
 
 const GROUPS: &str = "consumer.group.ConsumerGroupCommand";
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -125,7 +125,7 @@ impl Scene {
         }
         // Two records of a transaction that never ends: a consumer that reads uncommitted ones commits behind the last stable offset.
         let producer = format!("{ours}-open");
-        let send = || Step::SendIn { producer: producer.clone(), record: Record::new(0, crate::LONG_AGO).value("open") };
+        let send = || Step::SendIn { producer: producer.clone(), record: Record::new(0, crate::kafka::LONG_AGO).value("open") };
         let step = |what| Step::Transaction { producer: producer.clone(), what };
         let steps = [step(Transaction::Begin), send(), send(), step(Transaction::Leave)];
         self.kafka.play(&self.open(), &steps, &["transaction.timeout.ms=600000"]);

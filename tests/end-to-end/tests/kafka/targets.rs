@@ -73,11 +73,11 @@ fn a_target_that_cannot_take_the_records_is_refused_before_the_first_write() {
 fn a_target_with_records_of_somebody_else_is_refused() {
     let Some(kafka) = require_kafka() else { return };
     let topic = kafka.create_topic("source", 1, &[("retention.ms", "-1")]);
-    kafka.produce(&topic, &[Record::new(0, crate::LONG_AGO).key("a").value("1"), Record::new(0, crate::LONG_AGO).key("b").value("2")]);
+    kafka.produce(&topic, &[Record::new(0, crate::kafka::LONG_AGO).key("a").value("1"), Record::new(0, crate::kafka::LONG_AGO).key("b").value("2")]);
     let runner = Runner::on_folder(&kafka);
     runner.back_up(&runner.backup_config(&[&topic], Value::Null));
     let target = kafka.create_topic("taken", 1, &[("retention.ms", "-1")]);
-    kafka.produce(&target, &[Record::new(0, crate::LONG_AGO).key("of").value("another")]);
+    kafka.produce(&target, &[Record::new(0, crate::kafka::LONG_AGO).key("of").value("another")]);
     let before = kafka.high_watermarks(&target)[&0];
     let restore = runner.restore_config(&topic, &target, Value::Null);
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--once")]);
@@ -91,7 +91,7 @@ fn demanding() -> Vec<Record> {
     let now = now();
     let value = |bytes: usize| (0..bytes).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();
     vec![
-        Record::new(0, crate::LONG_AGO).key("old").value("record"),
+        Record::new(0, crate::kafka::LONG_AGO).key("old").value("record"),
         Record::new(0, now + 86_400_000).key("of").value("tomorrow"),
         Record::new(0, now).key("large").value(value(100_000)),
     ]

@@ -10,7 +10,7 @@ use end_to_end::runner::{Runner, copy_folder};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{LONG_AGO, of_partition, records_in};
+use crate::kafka::{LONG_AGO, of_partition, records_in};
 
 const MINUTE: i64 = 60_000;
 

@@ -12,7 +12,7 @@ use end_to_end::runner::{Runner, finish};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{assert_restorable, files_below, numbered, restored, until_it_has};
+use crate::kafka::{assert_restorable, files_below, numbered, restored, until_it_has};
 
 /// Smaller than before: its offsets were all backed up once, of another topic. Larger than before: its end lies behind what was.
 #[test]

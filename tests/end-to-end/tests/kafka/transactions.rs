@@ -8,7 +8,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{assert_restorable, numbered, of_partition, records_in};
+use crate::kafka::{assert_restorable, numbered, of_partition, records_in};
 
 #[test]
 fn a_hanging_transaction_is_reported_and_waited_for() {

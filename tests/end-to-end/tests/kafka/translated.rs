@@ -9,7 +9,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::numbered;
+use crate::kafka::numbered;
 
 fn offsets(records: &[Record], partition: i32) -> Vec<i64> {
     records.iter().filter(|record| record.partition == partition).filter_map(|record| record.offset).collect()

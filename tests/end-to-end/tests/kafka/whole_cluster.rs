@@ -16,8 +16,8 @@ use end_to_end::runner::{Outcome, Runner, finish, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::patterns::forty_names;
-use crate::{LONG_AGO, files_below, numbered, until_it_has};
+use crate::kafka::patterns::forty_names;
+use crate::kafka::{LONG_AGO, files_below, numbered, until_it_has};
 
 /// Of one restore, and how many of these have to come before its end.
 const KILLS: usize = 6;

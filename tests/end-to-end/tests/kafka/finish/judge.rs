@@ -8,7 +8,7 @@ use end_to_end::record::Record;
 use serde_json::{Map, Value};
 
 use super::scene::{SCRATCH, Scene, TOPICS};
-use crate::whole_cluster::for_each;
+use crate::kafka::whole_cluster::for_each;
 
 /// What producers write to each partition of a restored topic before anybody finishes the restore.
 pub(super) const NEW: &str = "written after the restore";
@@ -17,7 +17,7 @@ pub(super) const NEW: &str = "written after the restore";
 pub(super) fn produce_new(kafka: &Kafka, topics: &[&str], into: &str) {
     let targets: Vec<String> = topics.iter().map(|topic| target(into, topic)).collect();
     for_each(&targets, |target| {
-        let new = kafka.high_watermarks(target).into_keys().map(|partition| Record::new(partition, crate::LONG_AGO).key(NEW).value(NEW));
+        let new = kafka.high_watermarks(target).into_keys().map(|partition| Record::new(partition, crate::kafka::LONG_AGO).key(NEW).value(NEW));
         kafka.produce(target, &new.collect::<Vec<_>>());
     });
 }

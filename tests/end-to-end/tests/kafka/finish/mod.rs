@@ -16,7 +16,7 @@ use end_to_end::runner::{Outcome, Runner, finish};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-use crate::{files_below, until_it_has};
+use crate::kafka::{files_below, until_it_has};
 use judge::{assert_groups_go_on, assert_groups_skip_nothing, assert_state, finished, produce_new};
 use scene::{COMPACTED, CONFIGURED, FOREIGN, LONG, OLD, ORDERS, Scene, TOPICS, WIDE, partitions};
 
@@ -73,7 +73,7 @@ fn assert_named(texts: &[String], words: &[&str]) {
 /// What the target has of its own: topic, group, and access control lists, one of which the lost cluster had, too.
 fn furnish(to: &Kafka) {
     to.create_topic_named("theirs", 1, &[("segment.ms", "700000")]);
-    to.produce("theirs", &crate::numbered(0, 0..5));
+    to.produce("theirs", &crate::kafka::numbered(0, 0..5));
     to.move_offset("their-group", "theirs", 3);
     to.allow("User:alice", &["Read"], "--topic=orders");
     to.allow("User:bob", &["Read"], "--topic=theirs");

@@ -12,8 +12,8 @@ use end_to_end::record::{Record, Step, Transaction};
 use end_to_end::runner::Runner;
 use serde_json::{Value, json};
 
-use crate::whole_cluster::for_each;
-use crate::{LONG_AGO, numbered};
+use crate::kafka::whole_cluster::for_each;
+use crate::kafka::{LONG_AGO, numbered};
 
 pub(super) const ORDERS: &str = "orders";
 pub(super) const COMPACTED: &str = "orders.compacted";

@@ -1,0 +1,14 @@
+//! All end-to-end tests. One program: they are linked once, and wait for servers side by side.
+
+mod bad_configs;
+mod buckets;
+mod clusters;
+mod command_line;
+mod damage;
+mod formats;
+mod functions;
+mod harness;
+mod kafka;
+mod main_job;
+mod python_archives;
+mod ticks;
