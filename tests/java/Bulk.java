@@ -36,7 +36,9 @@ public final class Bulk {
         Map<String, Object> properties = new HashMap<>(Map.of(
                 "bootstrap.servers", Resident.bootstrapServers(),
                 "acks", "all", "linger.ms", 20, "batch.size", 256 << 10, "buffer.memory", 128L << 20,
-                "delivery.timeout.ms", 600_000)); // a test must not fail because the machine is busy
+                // A test must not fail because the machine is busy. A producer that gave up on a request may repeat it under wrong sequence numbers
+                // until the delivery times out.
+                "delivery.timeout.ms", 600_000, "request.timeout.ms", 300_000));
         for (int i = 3; i < arguments.length; i++) {
             String[] pair = arguments[i].split("=", 2);
             properties.put(pair[0], pair[1]);
