@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn causes_follow_each_once() {
         let cause = io::Error::other(StoreError::new(StoreErrorKind::Other, "inner", "the disk\n  is broken"));
-        let error: Error = StoreError::new(StoreErrorKind::Other, "/backup/x", "reading or writing failed").caused_by(cause).into();
-        assert_eq!(in_full(&error), "/backup/x: reading or writing failed: inner: the disk is broken");
+        let error: Error = StoreError::new(StoreErrorKind::Other, "/backup/x", "cannot read or write").caused_by(cause).into();
+        assert_eq!(in_full(&error), "/backup/x: cannot read or write: inner: the disk is broken");
 
         let said =
             StoreError::new(StoreErrorKind::Other, "x", "failed (Input/output error)").caused_by(io::Error::other("Input/output error"));

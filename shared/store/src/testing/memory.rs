@@ -71,7 +71,7 @@ impl ObjectStore for MemoryStore {
         names::check(name, || self.location(name))?;
         let mut state = self.state();
         if state.objects.contains_key(name) {
-            return Err(self.error(StoreErrorKind::AlreadyExists, name, "the object exists"));
+            return Err(self.error(StoreErrorKind::AlreadyExists, name, "the object already exists"));
         }
         Ok(state.write(name, body.to_bytes()))
     }
@@ -87,7 +87,7 @@ impl ObjectStore for MemoryStore {
 
     async fn get(&self, name: &str) -> Result<Object> {
         names::check(name, || self.location(name))?;
-        self.state().objects.get(name).cloned().ok_or_else(|| self.error(StoreErrorKind::NotFound, name, "no such object"))
+        self.state().objects.get(name).cloned().ok_or_else(|| self.error(StoreErrorKind::NotFound, name, "object not found"))
     }
 
     async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Part> {

@@ -84,12 +84,12 @@ async fn what_a_store_lacks_is_asked_for_once_and_named() {
             "lacks the header x-amz-checksum-crc32c",
             "conditional",
         ),
-        (error("If-None-Match", general), "lacks the header If-None-Match: conditional requests keep two runs apart", "checksum-crc32c"),
+        (error("If-None-Match", general), "lacks the header If-None-Match: conditional requests keep concurrent runs apart", "checksum-crc32c"),
         (error("x-amz-server-side-encryption", general), "remove S3_SSE_KMS_KEY_ID", "conditional"),
         (error("x-amz-storage-class", general), "remove S3_STORAGE_CLASS", "conditional"),
         (error("x-amz-\u{1b}[31m", general), "lacks the header \"x-amz-\\u{1b}[31m\"", "\u{1b}"),
-        (error("", general), "If-None-Match (conditional requests keep two runs apart", "the header If"),
-        (Reply::Answer(501, vec![], String::new()), "x-amz-checksum-crc32c (a checksum", "its answer"),
+        (error("", general), "If-None-Match (conditional requests keep concurrent runs apart", "the header If"),
+        (Reply::Answer(501, vec![], String::new()), "x-amz-checksum-crc32c (a checksum", "its response"),
     ] {
         let server = Server::start(move |_, _| reply.clone()).await;
         let store = S3BucketStore::connect(&with_key(&server.url), policy(8), &Deadline::unset()).await.unwrap();
