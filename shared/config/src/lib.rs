@@ -20,8 +20,9 @@
 //! | `scope.rs` | of what a restore is: topics, partitions, moment, targets, and its id |
 //! | `settings.rs` | the validated settings of each function, made of the types of the crates below |
 //!
-//! It promises to be lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`) and strict in what it says: unknown keys, missing
-//! ones, bad values and contradictions are refused before anything starts, all of them at once. Only hosts, functions and the runner import it.
+//! Lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`) and strict in what it
+//! means. Unknown keys, missing ones, bad values and contradictions are refused before anything
+//! starts, all in one error. Only hosts, functions and the runner import this crate.
 
 mod cluster;
 mod json;
@@ -49,7 +50,7 @@ pub use storage::store_settings;
 pub use target_name::TargetName;
 pub use validate::{bucket_settings, group, log_level, memory_limit};
 
-/// Everything that is wrong with a configuration, all at once.
+/// All problems of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .problems.join("\n"))]
 pub struct ConfigError {

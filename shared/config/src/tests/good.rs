@@ -67,7 +67,7 @@ fn bytes_per_second_is_a_number_and_nothing_means_no_limit() {
 fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {
     let text = BACKUP.replace("LINUX", "S3");
     let problems = backup(&text, &[]).unwrap_err().problems;
-    assert_eq!(problems, ["BUCKET_NAME is missing: FILESYSTEM_TYPE=S3 needs the bucket's name: add BUCKET_NAME"]);
+    assert_eq!(problems, ["BUCKET_NAME is missing: FILESYSTEM_TYPE=S3 requires the bucket's name: add BUCKET_NAME"]);
 
     let settings = backup(&changed(&text, &json!({"BUCKET_NAME": "kafka-backup"}), &[]), &[]).unwrap();
     let store = s3(&settings.store);
@@ -80,7 +80,7 @@ fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {
 fn the_local_restore_example_of_the_python_tool() {
     let problems = restore(RESTORE, &[]).unwrap_err().problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].contains("RESTORE_PARTITION_STRATEGY = \"same/random\"") && problems[0].contains("choose one"), "{problems:?}");
+    assert!(problems[0].contains("RESTORE_PARTITION_STRATEGY = \"same/random\"") && problems[0].contains("write one of"), "{problems:?}");
 
     let settings = restore(&RESTORE.replace("same/random", "same"), &[]).unwrap();
     assert_eq!((folder(&settings.store), one_topic(&settings)), (Path::new("/tmp"), "davinder.test"));

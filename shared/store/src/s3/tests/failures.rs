@@ -84,7 +84,11 @@ async fn what_a_store_lacks_is_asked_for_once_and_named() {
             "lacks the header x-amz-checksum-crc32c",
             "conditional",
         ),
-        (error("If-None-Match", general), "lacks the header If-None-Match: conditional requests keep concurrent runs apart", "checksum-crc32c"),
+        (
+            error("If-None-Match", general),
+            "lacks the header If-None-Match: conditional requests keep concurrent runs apart",
+            "checksum-crc32c",
+        ),
         (error("x-amz-server-side-encryption", general), "remove S3_SSE_KMS_KEY_ID", "conditional"),
         (error("x-amz-storage-class", general), "remove S3_STORAGE_CLASS", "conditional"),
         (error("x-amz-\u{1b}[31m", general), "lacks the header \"x-amz-\\u{1b}[31m\"", "\u{1b}"),
