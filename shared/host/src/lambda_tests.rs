@@ -127,7 +127,7 @@ async fn every_malformed_event_is_refused_by_name_and_nothing_is_done() {
         (r#""{}""#, "not an object"),
         (r#"{"shards":1}"#, "shards"),
         (r#"{"shard":4,"of":4}"#, "from 0 to 3"),
-        (r#"{"shard":1}"#, "go together"),
+        (r#"{"shard":1}"#, "used together"),
         (r#"{"partition":-1}"#, "negative"),
         (r#"{"topic":["a"]}"#, "string"),
         (r#"{"Records":[{"s3":{}}]}"#, "Records"),

@@ -1,4 +1,4 @@
-//! What starts an invocation, and the budget it gives.
+//! What starts an invocation, and its budget.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -13,8 +13,9 @@
 //! | `stop.rs` | SIGTERM and SIGINT |
 //! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
 //!
-//! It promises that invocations of one process take turns, that each is told its deadline and memory, and that each answers: a report, or a failure
-//! whose kind says whether a retry helps. It does not know what a function does.
+//! Invocations of one process are serialised. Each gets its deadline and memory. Each returns a
+//! report, or a failure whose kind says whether a retry helps. This crate does not know what a
+//! function does.
 
 mod azure;
 mod budget;

@@ -1,4 +1,4 @@
-//! What every crate here may use.
+//! What every crate may use.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | `causes.rs` | an error with its causes, in one line |
 //! | [`mod@failpoint`] | where tests kill the process; nothing in a build for users |
 //!
-//! It promises to know neither Kafka's protocol nor the bucket, and it imports no other crate of this project.
+//! It knows neither Kafka's protocol nor the bucket, and imports no other crate of this project.
 
 mod causes;
 pub mod clock;
