@@ -129,8 +129,8 @@ mod tests {
             ("{\"A\": 1} x", "trailing characters at line 1 column 10"),
             ("[1]", "not a JSON object"),
             ("\"A\"", "not a JSON object"),
-            ("{\"A\": 1,\n \"A\": 1}", "A is written twice at line 2 column 4"),
-            ("{\"A\": {\"b\": 1, \"b\": 2}}", "b is written twice"),
+            ("{\"A\": 1,\n \"A\": 1}", "A occurs twice at line 2 column 4"),
+            ("{\"A\": {\"b\": 1, \"b\": 2}}", "b occurs twice"),
         ];
         for (text, expected) in table {
             let problem = parse_object(text).unwrap_err();

@@ -182,7 +182,10 @@ mod tests {
     fn arguments_start_nothing() {
         let misuse = |platform, arguments: &[&str]| misuse(platform, "backup-batch", arguments.iter().map(OsString::from).collect());
         let problem = misuse(Platform::Process, &["--help", "x"]).unwrap();
-        assert!(problem.starts_with("backup-batch takes no arguments, found \"--help\": configure it with environment variables"), "{problem}");
+        assert!(
+            problem.starts_with("backup-batch takes no arguments, found \"--help\": configure it with environment variables"),
+            "{problem}"
+        );
         assert_eq!(misuse(Platform::Process, &[]), None);
         assert_eq!(misuse(Platform::Lambda { memory: None }, &["handler"]), None);
     }

@@ -257,7 +257,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let lines = lines.lock().unwrap();
-        assert!(lines.len() == 1 && lines[0].contains("x: away: reset by peer; trying again in 0 ms, try 1 of 8"), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].contains("x: away: reset by peer; retrying in 0 ms, try 1 of 8"), "{lines:?}");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The adapter to real clusters: librdkafka behind the traits of [`super`].
+//! The adapter to real clusters: librdkafka, as the traits of [`super`].
 //!
 //! | file | what it does |
 //! |---|---|

@@ -17,7 +17,7 @@ use super::{Token, TokenSource};
 /// Signs tokens for the clusters of a region.
 pub(super) struct MskIam {
     region: String,
-    /// Where the AWS SDK finds credentials; looked for at the first token.
+    /// Where the AWS SDK finds credentials; looked up for the first token.
     provider: OnceCell<SharedCredentialsProvider>,
 }
 
@@ -53,12 +53,13 @@ impl fmt::Debug for MskIam {
     }
 }
 
-/// A token is worth no more than the credentials that signed it: it ends with the earlier of the two.
+/// A token is valid no longer than the credentials that signed it: it expires with the earlier of
+/// the two.
 async fn sign(region: &str, credentials: Credentials) -> Result<Token, String> {
     let end_of_credentials = credentials.expiry().and_then(|at| Some(at.duration_since(UNIX_EPOCH).ok()?.as_millis() as Millis));
     let provider = SharedCredentialsProvider::new(credentials);
     let signed = aws_msk_iam_sasl_signer::generate_auth_token_from_credentials_provider(Region::new(region.to_owned()), provider).await;
-    let (value, end) = signed.map_err(|error| format!("the token for MSK in {region} could not be signed: {error}"))?;
+    let (value, end) = signed.map_err(|error| format!("cannot sign the token for MSK in {region}: {error}"))?;
     Ok(Token { value: Secret::new(value), expires: end_of_credentials.map_or(end, |of_credentials| end.min(of_credentials)) })
 }
 

@@ -234,7 +234,7 @@ mod tests {
         for (text, named) in [
             ("", "empty"),
             (" ; ;", "empty"),
-            ("acme", "part 1 is not written as Name=value"),
+            ("acme", "part 1 is not of the form Name=value"),
             ("AccountName=acme", "AccountKey is missing"),
             ("AccountKey=bm8=", "AccountName is missing"),
             ("AccountName=;AccountKey=bm8=", "AccountName is empty"),

@@ -21,7 +21,8 @@ unsafe extern "C" {
     fn rd_kafka_AclBinding_permission_type(acl: *const rd_kafka_AclBinding_t) -> c_int;
 }
 
-/// The words of Kafka's tools, by the numbers of its protocol; librdkafka has 0 for each that it does not know itself.
+/// The words of Kafka's tools, by the numbers of its protocol; librdkafka has 0 for each that it
+/// does not know.
 pub(super) const RESOURCES: &[&str] = &["UNKNOWN", "ANY", "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER"];
 pub(super) const PATTERNS: &[&str] = &["UNKNOWN", "ANY", "MATCH", "LITERAL", "PREFIXED"];
 pub(super) const OPERATIONS: &[&str] = &[
@@ -45,8 +46,9 @@ pub(super) const OPERATIONS: &[&str] = &[
 pub(super) const PERMISSIONS: &[&str] = &["UNKNOWN", "ANY", "DENY", "ALLOW"];
 
 impl Handle {
-    /// DescribeAcls of all entries: one request. librdkafka drops the error of the answer: a refusal, and a cluster without an authorizer, look like
-    /// one that has no entry. Entries of which it does not know the words are there, each as often as it stands in the answer.
+    /// DescribeAcls of all entries: one request. librdkafka drops the error of the response, so a
+    /// refusal, and a cluster without an authorizer, look like one without entries. Entries with
+    /// words that it does not know are included, each as often as in the response.
     pub(crate) async fn acls(self: &Arc<Self>, timeout: Duration) -> Result<Vec<Acl>, Failure> {
         let pending = {
             let all = all()?;

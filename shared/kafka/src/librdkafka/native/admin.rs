@@ -1,4 +1,4 @@
-//! Requests about topics and groups: how one is sent and awaited.
+//! Requests about topics and groups: how to send one and await the response.
 
 use std::ffi::{CString, c_char, c_int};
 use std::ptr::NonNull;
@@ -24,7 +24,7 @@ unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut rd_kafka_event_t) -> c_int;
 }
 
-/// How often a request that waits looks whether waiting still makes sense.
+/// How often a waiting request checks whether waiting still makes sense.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Options of a request.
@@ -43,7 +43,7 @@ impl Options {
         }
     }
 
-    /// Offsets as a reader of this isolation level sees them.
+    /// Offsets for this isolation level.
     pub(super) fn read_committed(self, committed: bool) -> Result<Self, Failure> {
         let level = match committed {
             true => rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
@@ -66,11 +66,11 @@ impl Drop for Options {
     }
 }
 
-/// A request on its way.
+/// A request in progress.
 pub(super) struct Pending(Queue);
 
 impl Pending {
-    /// Sends a request: `send` gets the instance, the options and the queue for the answer.
+    /// Sends a request: `send` gets the instance, the options and the queue for the response.
     pub(super) fn send(
         handle: &Arc<Handle>,
         options: &Options,
@@ -81,10 +81,11 @@ impl Pending {
         Self(queue)
     }
 
-    /// Waits for the answer. Dropping the future gives the request up.
+    /// Waits for the response. Dropping the future gives up the request.
     ///
     /// # Errors
-    /// The request as a whole failed; librdkafka ends it at its time limit. Credentials that are refused end it earlier.
+    /// The request as a whole failed; librdkafka ends it at its timeout. Refused credentials end it
+    /// earlier.
     pub(super) async fn answer(self) -> Result<Event, Failure> {
         let start = Instant::now();
         let observer = Arc::clone(self.0.handle().observer());
@@ -105,7 +106,7 @@ impl Pending {
     }
 }
 
-/// The answer to a request.
+/// The response to a request.
 pub(super) struct Event(NonNull<rd_kafka_event_t>);
 
 // SAFETY: an event is not bound to a thread; it belongs to this value alone.

@@ -1,4 +1,4 @@
-//! Requests about topics and groups: which there are.
+//! Requests about topics and groups: which exist.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_int};
@@ -25,11 +25,11 @@ unsafe extern "C" {
 /// A topic as DescribeTopics has it.
 #[derive(Debug)]
 pub(crate) struct Described {
-    /// The halves of the topic id; both 0 when the broker has none.
+    /// The halves of the topic id; both 0 if the broker has none.
     pub(crate) id: (i64, i64),
     /// Number of partitions.
     pub(crate) partitions: usize,
-    /// Most replicas that one of them has.
+    /// The most replicas of a partition.
     pub(crate) replicas: usize,
 }
 
@@ -43,14 +43,15 @@ pub(crate) struct NativeNewTopic<'a> {
     pub(crate) configs: &'a BTreeMap<String, String>,
 }
 
-/// The answer of a ListOffsets by time where no record is that late. (librdkafka has -1001 where nobody answered.)
+/// The result of a ListOffsets by time if no record is that late. (librdkafka has -1001 if no
+/// broker responded.)
 pub(crate) const NO_SUCH_RECORD: i64 = -1;
 
-/// The answer for one partition of an OffsetFetch; `None` where nothing is committed.
+/// The result for one partition of an OffsetFetch; `None` if nothing is committed.
 pub(crate) type Committed = Result<Option<CommittedOffset>, Code>;
 
 impl Handle {
-    /// Id of the cluster, once an answer told of it. Sends nothing and does not wait.
+    /// Id of the cluster, once a response contained it. Sends nothing and does not wait.
     pub(crate) fn cluster_id(&self) -> Option<String> {
         // SAFETY: a valid instance; the string, if there is one, is ours, and given back once.
         unsafe {
@@ -63,7 +64,7 @@ impl Handle {
         }
     }
 
-    /// DescribeTopics: one Metadata request, which creates nothing. `topics` holds no name twice.
+    /// DescribeTopics: one Metadata request, which creates nothing. `topics` has no duplicates.
     pub(crate) async fn describe_topics(
         self: &Arc<Self>,
         topics: &[String],
@@ -92,8 +93,10 @@ impl Handle {
         }))
     }
 
-    /// ListOffsets at `offset` (earliest or latest, or [`Offset::Offset`] with a timestamp): one request for each broker that leads one of the partitions.
-    /// A broker that does not answer takes the whole `timeout`; its partitions fail with [`Code::TRANSPORT`]. [`NO_SUCH_RECORD`]: none is that late.
+    /// ListOffsets at `offset` (earliest or latest, or [`Offset::Offset`] with a timestamp): one
+    /// request per broker that leads one of the partitions. A broker that does not respond uses up
+    /// the whole `timeout`; its partitions fail with [`Code::TRANSPORT`]. [`NO_SUCH_RECORD`]: none
+    /// is that late.
     pub(crate) async fn list_offsets(
         self: &Arc<Self>,
         partitions: &[TopicPartition],
@@ -116,7 +119,8 @@ impl Handle {
             let infos = array(rd_kafka_ListOffsets_result_infos(result, &raw mut count), count);
             let answer = |info: &*const rd_kafka_ListOffsetsResultInfo_t| {
                 let element = rd_kafka_ListOffsetsResultInfo_topic_partition(*info);
-                // librdkafka forgets why a broker's own request failed, and leaves 'no error' beside an offset that is none.
+                // librdkafka drops the reason why a broker's own request failed, and leaves 'no
+                // error' with an invalid offset.
                 let offset = code(element).check().map_err(|failure| failure.code).and_then(|()| match (*element).offset {
                     NO_SUCH_RECORD if is_by_time => Ok(NO_SUCH_RECORD),
                     offset if offset < 0 => Err(Code::TRANSPORT),
@@ -168,13 +172,15 @@ impl Handle {
         Ok(())
     }
 
-    /// OffsetFetch: what the group of this client committed. Blocks. Waits for the coordinator, and for transactions that are about to
-    /// change an offset.
+    /// OffsetFetch: the commits of this client's group. Blocks. Waits for the coordinator, and for
+    /// transactions that are about to change an offset.
     ///
-    /// Not [`group_offsets`](Handle::group_offsets), the request for any group, which does not wait for transactions.
+    /// Not [`group_offsets`](Handle::group_offsets), the request for any group, which does not wait
+    /// for transactions.
     ///
     /// # Errors
-    /// A time-out can hide that the search for the coordinator failed, which [`Handle::group_failure`] tells.
+    /// A timeout can hide a failed search for the coordinator; [`Handle::group_failure`] returns
+    /// that.
     pub(crate) fn committed(&self, partitions: &[TopicPartition], wait: Duration) -> Result<BTreeMap<TopicPartition, Committed>, Failure> {
         let list = list(partitions, Offset::Invalid)?;
         let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
@@ -185,7 +191,8 @@ impl Handle {
         }
     }
 
-    /// What went wrong in the search for the coordinator of this client's group, if something did since the last call.
+    /// What went wrong in the search for the coordinator of this client's group since the last
+    /// call, if anything.
     pub(crate) fn group_failure(&self) -> Option<Failure> {
         // SAFETY: a valid instance; the message, if there is one, is ours.
         let next = || NonNull::new(unsafe { rd_kafka_consumer_poll(self.as_ptr(), 0) }).map(Message);
@@ -232,7 +239,8 @@ unsafe fn committed(element: *const rd_kafka_topic_partition_t) -> Committed {
     }
 }
 
-/// Pointers to the elements of a list, never references: the code in an element can be one that librdkafka's enum does not have.
+/// Pointers to the elements of a list, never references: the code in an element can be one that
+/// librdkafka's enum does not have.
 ///
 /// # Safety
 /// `list` is null or points to a list that lives, unchanged, as long as the pointers are used.

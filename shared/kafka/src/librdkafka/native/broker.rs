@@ -30,7 +30,8 @@ unsafe impl Send for Broker {}
 unsafe impl Sync for Broker {}
 
 impl Broker {
-    /// Starts the brokers 0 and 1. The mock cluster names broker 0 as its controller, but has it only when asked for.
+    /// Starts the brokers 0 and 1. The mock cluster names broker 0 as its controller, but has it
+    /// only when asked for.
     pub(crate) fn start() -> Result<Self, Failure> {
         let handle = start(Kind::Producer, Conf::new(), Arc::new(Observer::default()), false)?;
         // SAFETY: a valid instance, which outlives the cluster.
@@ -49,7 +50,7 @@ impl Broker {
         Code(unsafe { rd_kafka_mock_topic_create(self.as_ptr(), name.as_ptr(), partitions, 1) } as i32).check()
     }
 
-    /// Where to reach it.
+    /// Its address.
     pub(crate) fn bootstrap_servers(&self) -> String {
         // SAFETY: a valid cluster, which keeps the string.
         unsafe { text(rd_kafka_mock_cluster_bootstraps(self.as_ptr())) }
@@ -88,7 +89,7 @@ impl Drop for Broker {
     }
 }
 
-/// What tests do to it.
+/// For tests.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod faults {

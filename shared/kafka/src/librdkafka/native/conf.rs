@@ -7,7 +7,7 @@ use rdkafka_sys::{rd_kafka_conf_destroy, rd_kafka_conf_new, rd_kafka_conf_res_t,
 
 use super::text;
 
-/// A set of properties, with librdkafka's defaults where nothing was set.
+/// A set of properties, with librdkafka's defaults for the others.
 pub(crate) struct Conf(NonNull<rd_kafka_conf_t>);
 
 impl Conf {
@@ -20,7 +20,7 @@ impl Conf {
     /// Sets a property, of the client or of its topics.
     ///
     /// # Errors
-    /// librdkafka's words: no such property, not a value it can have, not in this build.
+    /// librdkafka's text: no such property, invalid value, not in this build.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let nul = |_| "contains a NUL byte".to_owned();
         let (name, value) = (CString::new(name).map_err(nul)?, CString::new(value).map_err(nul)?);
@@ -38,7 +38,7 @@ impl Conf {
         self.0.as_ptr()
     }
 
-    /// Gives the object away, to a client that takes it over.
+    /// Gives up ownership, to a client that takes it.
     pub(super) fn release(self) {
         std::mem::forget(self);
     }

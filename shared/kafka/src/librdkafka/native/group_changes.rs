@@ -14,12 +14,13 @@ use super::code::{Code, Failure};
 use super::handle::Handle;
 use crate::{CommittedOffset, TopicPartition};
 
-/// What became of each partition of a request.
+/// The result of each partition of a request.
 pub(crate) type Changed = BTreeMap<TopicPartition, Result<(), Code>>;
 
 impl Handle {
-    /// OffsetCommit for `group`, from outside of it: one request to its coordinator. Metadata are sent, and -1 for each leader epoch. librdkafka asks for
-    /// the coordinator of each group, and needs no group of this client's own. A partition that the answer leaves out has failed ([`Code::FAIL`]).
+    /// OffsetCommit for `group`, from outside of it: one request to its coordinator. Sends
+    /// metadata, and -1 as leader epoch. librdkafka looks up the coordinator of each group, and
+    /// needs no group of its own. A partition that the response omits has failed ([`Code::FAIL`]).
     pub(crate) async fn commit<'o>(
         self: &Arc<Self>,
         group: &str,
@@ -47,7 +48,8 @@ impl Handle {
         }
     }
 
-    /// OffsetDelete for `group`: one request to its coordinator. A partition that the answer leaves out is absent.
+    /// OffsetDelete for `group`: one request to its coordinator. A partition that the response
+    /// omits is absent.
     pub(crate) async fn delete_offsets(
         self: &Arc<Self>,
         group: &str,
@@ -75,8 +77,8 @@ impl Handle {
     }
 }
 
-/// Writes a failure into each element. librdkafka copies the list into the request and sets what the answer says of a partition, so one that the
-/// answer leaves out does not look as if it was committed.
+/// Writes a failure into each element. librdkafka copies the list into the request and sets the
+/// results of the response. So a partition that the response omits does not look committed.
 fn unanswered(list: &TopicPartitionList) {
     // SAFETY: a valid list that nobody else has; the field is a C enum, an int, and this code is one of that enum's.
     unsafe {

@@ -18,7 +18,7 @@ use super::{message, text};
 /// What a client instance is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Reading and asking.
+    /// Reads and requests.
     Consumer,
     /// Writing.
     Producer,
@@ -29,12 +29,13 @@ unsafe extern "C" {
     fn rd_kafka_last_error() -> c_int;
 }
 
-/// A client instance: connections, threads, metadata. They end soon after it is dropped; nobody waits for that.
+/// A client instance: connections, threads, metadata. They close soon after it is dropped, in the
+/// background.
 pub(crate) struct Handle(Later<Instance>);
 
 struct Instance {
     rk: NonNull<rd_kafka_t>,
-    /// librdkafka's callbacks hold a plain pointer to it, so it lives as long as the instance.
+    /// librdkafka's callbacks have a plain pointer to it, so it lives as long as the instance.
     observer: Arc<Observer>,
 }
 
@@ -44,10 +45,10 @@ unsafe impl Send for Instance {}
 unsafe impl Sync for Instance {}
 
 impl Handle {
-    /// An instance of these properties; see [`start`](super::start).
+    /// An instance with these properties; see [`start`](super::start).
     ///
     /// # Errors
-    /// librdkafka's words, when properties contradict each other or name files that cannot be read.
+    /// librdkafka's text, if properties contradict each other or name files that cannot be read.
     pub(super) fn new(kind: Kind, conf: Conf, observer: Arc<Observer>) -> Result<Self, Failure> {
         let native_kind = match kind {
             Kind::Consumer => rd_kafka_type_t::RD_KAFKA_CONSUMER,
@@ -65,9 +66,10 @@ impl Handle {
         let mut error = [0 as c_char; 512];
         // SAFETY: a valid conf, and a buffer with its size. The conf is released whatever comes.
         let rk = unsafe { rd_kafka_new(native_kind, conf.as_ptr(), error.as_mut_ptr(), error.len()) };
-        // On success the instance owns the conf. Without success nobody knows who does: where a producer fails late, a part of it was freed already
-        // (librdkafka's issue 4142); where threads did not start within a minute, others run on with it and with the observer (4100). Neither is
-        // used or freed again.
+        // On success the instance owns the conf. On failure its owner is unknown. If a producer
+        // fails late, part of it was freed already (librdkafka's issue 4142). If threads did not
+        // start within a minute, others still use it and the observer (4100). So neither is used or
+        // freed again.
         conf.release();
         let Some(rk) = NonNull::new(rk) else {
             std::mem::forget(observer);
@@ -77,12 +79,12 @@ impl Handle {
         Ok(Self(Later::new(Instance { rk, observer })))
     }
 
-    /// Who listens to it.
+    /// Its observer.
     pub(crate) fn observer(&self) -> &Arc<Observer> {
         &self.0.observer
     }
 
-    /// Serves callbacks that wait; never blocks.
+    /// Serves waiting callbacks; never blocks.
     pub(crate) fn serve(&self) {
         // SAFETY: a valid instance.
         unsafe { rd_kafka_poll(self.as_ptr(), 0) };
@@ -97,7 +99,7 @@ impl Drop for Instance {
     fn drop(&mut self) {
         // SAFETY: owned and destroyed once. Everything made from it keeps its handle alive by an `Arc`. After the call no callback comes.
         unsafe { rd_kafka_destroy(self.rk.as_ptr()) }
-        // Who attends to its login finds it gone.
+        // The task that attends to its login notices that it is gone.
         self.observer.want_login();
     }
 }
@@ -108,7 +110,7 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// The observer behind the opaque pointer of an instance.
+/// The observer of an instance's opaque pointer.
 ///
 /// # Safety
 /// `opaque` is null or the pointer that [`Handle::new`] set, of an instance that still lives.

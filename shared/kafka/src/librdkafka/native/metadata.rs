@@ -12,7 +12,8 @@ use super::handle::Handle;
 use super::text;
 
 impl Handle {
-    /// Names of all topics that the user of this client may see. Blocks. Topics of which the broker tells an error are among them: they are there.
+    /// Names of all topics that this client's user may see. Blocks. Includes topics for which the
+    /// broker reports an error: they exist.
     pub(crate) fn topic_names(&self, wait: Duration) -> Result<BTreeSet<String>, Failure> {
         let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         let mut metadata = ptr::null();

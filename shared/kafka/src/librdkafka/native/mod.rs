@@ -1,8 +1,10 @@
-//! The unsafe code of the project, all but one call (`host/memory.rs`): librdkafka's C interface, made safe for the rest of this folder.
+//! The unsafe code of the project, except one call (`host/memory.rs`): librdkafka's C interface,
+//! made safe for the rest of this folder.
 //!
-//! The `rdkafka` crate is not used for records, because its safe access to headers panics on keys that are not UTF-8, its end-of-partition
-//! error drops the offset, and it knows neither ListOffsets nor DescribeTopics. Everything here waits asynchronously: librdkafka calls back
-//! when a queue fills, so no thread sits in a blocking call while nothing happens.
+//! The `rdkafka` crate is not used for records: its safe access to headers panics on keys that are
+//! not UTF-8, its end-of-partition error drops the offset, and it has neither ListOffsets nor
+//! DescribeTopics. Everything here waits asynchronously: librdkafka calls back when a queue fills,
+//! so no thread blocks while nothing happens.
 //!
 //! | file | what it makes safe |
 //! |---|---|

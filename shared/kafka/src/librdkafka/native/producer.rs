@@ -1,4 +1,4 @@
-//! Records out, transactions.
+//! Writes records, with transactions.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -19,14 +19,14 @@ use super::queue::Queue;
 use super::stream::Topic;
 use crate::{CommittedOffset, TopicPartition};
 
-// See `code.rs`. As a variadic function it also needs no array of unions to be filled for each record.
+// See `code.rs`. As a variadic function it also needs no array of unions for each record.
 unsafe extern "C" {
     fn rd_kafka_producev(rk: *mut rd_kafka_t, ...) -> c_int;
     fn rd_kafka_flush(rk: *mut rd_kafka_t, timeout_ms: c_int) -> c_int;
     fn rd_kafka_fatal_error(rk: *mut rd_kafka_t, errstr: *mut c_char, errstr_size: usize) -> c_int;
 }
 
-/// What became of a record.
+/// The result of sending a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// librdkafka has a copy.
@@ -35,13 +35,13 @@ pub(crate) enum Sent {
     Full,
 }
 
-/// Writes to one topic. What is queued when it is dropped is given up.
+/// Writes to one topic. Records that are queued when it is dropped are discarded.
 pub(crate) struct Producer {
     parts: Later<Parts>,
     handle: Arc<Handle>,
-    /// Memory that what is queued may take; one record is always taken.
+    /// Memory limit of the queue; one record is always accepted.
     room: usize,
-    /// What bounds what a partition has of it.
+    /// The limit per partition.
     batch: Batch,
 }
 
@@ -51,8 +51,8 @@ struct Parts {
 }
 
 impl Producer {
-    /// A producer whose queue holds at most `room` bytes, or a single record that is larger, and of a partition no more than is of use with batches
-    /// of this size.
+    /// A producer whose queue holds at most `room` bytes, or a single larger record, and per
+    /// partition no more than useful with batches of this size.
     pub(in crate::librdkafka) fn new(handle: Arc<Handle>, topic: &str, room: usize, batch: Batch) -> Result<Self, Failure> {
         Ok(Self { parts: Later::new(Parts { topic: Topic::new(&handle, topic)?, main: Queue::main(&handle) }), handle, room, batch })
     }
@@ -62,8 +62,8 @@ impl Producer {
         &self.handle
     }
 
-    /// Whether it is too early to go on after the queue was full for a partition: so much is left that requests are in flight, or go out
-    /// by themselves.
+    /// Whether it is too early to continue after the queue was full for a partition: enough is left
+    /// that requests are in flight, or are sent without a nudge.
     pub(crate) fn is_crowded(&self, partition: i32) -> bool {
         let backlog = self.handle.observer().backlog();
         self.batch.is_whole(backlog.of(partition)) || backlog.memory() > self.room / 2
@@ -74,7 +74,7 @@ impl Producer {
         let observer = self.handle.observer();
         let size = size(record);
         if !self.fits(partition, size) {
-            // Reports that wait make room, too.
+            // Waiting reports make room, too.
             self.handle.serve();
             if !self.fits(partition, size) {
                 return Ok(Sent::Full);
@@ -141,14 +141,15 @@ impl Producer {
         self.handle.serve();
     }
 
-    /// Sends what is queued without lingering, and waits until all of it is reported, at most `wait`. Blocks. True when nothing is left. Not for long: while
-    /// it lasts, librdkafka's threads for the brokers spin.
+    /// Sends the queue without lingering, and waits at most `wait` until all of it is reported.
+    /// Blocks. True if nothing is left. Keep it short: meanwhile librdkafka's broker threads spin.
     pub(crate) fn flush(&self, wait: Duration) -> bool {
         // SAFETY: a valid instance.
         Code(unsafe { rd_kafka_flush(self.handle.as_ptr(), millis(wait)) }) == Code::NO_ERROR
     }
 
-    /// Fences older producers of the same name and settles what they left. Blocks; goes on where it was when repeated after a time-out.
+    /// Fences older producers of the same name and settles what they left. Blocks. Resumes when
+    /// repeated after a timeout.
     pub(crate) fn init_transactions(&self, wait: Duration) -> Result<(), Failure> {
         // SAFETY: a valid instance; the error, if any, is ours.
         unsafe { Failure::check(rd_kafka_init_transactions(self.handle.as_ptr(), millis(wait))) }
@@ -160,8 +161,9 @@ impl Producer {
         unsafe { Failure::check(rd_kafka_begin_transaction(self.handle.as_ptr())) }
     }
 
-    /// Makes a committed offset of `group`, which nobody joined, a part of the transaction. Blocks, also longer than `wait` while a request is on
-    /// its way. Begins anew when repeated; and a time-out can mean that the transaction has to be aborted: give it all the time there is.
+    /// Makes a committed offset of `group`, which has no members, part of the transaction. Blocks,
+    /// even longer than `wait` while a request is in progress. Starts over when repeated, and a
+    /// timeout can mean that the transaction has to be aborted: give it all the available time.
     pub(crate) fn send_offset(
         &self,
         group: &str,
@@ -179,7 +181,7 @@ impl Producer {
         }
     }
 
-    /// Commits the transaction. Blocks; goes on where it was when repeated after a time-out.
+    /// Commits the transaction. Blocks. Resumes when repeated after a timeout.
     pub(crate) fn commit(&self, wait: Duration) -> Result<(), Failure> {
         // SAFETY: a valid instance; the error, if any, is ours.
         unsafe { Failure::check(rd_kafka_commit_transaction(self.handle.as_ptr(), millis(wait))) }
@@ -214,10 +216,11 @@ fn millis(wait: Duration) -> c_int {
     c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX)
 }
 
-// librdkafka takes a timestamp of 0 for 'now'. But it lets an interceptor see each record after it was given its timestamp and before it is
-// queued. So records with timestamp 0 are sent with a timestamp that no record has, and the interceptor puts 0 where it finds that.
+// librdkafka takes a timestamp of 0 for 'now'. But an interceptor sees each record after its
+// timestamp was set and before it is queued. So records with timestamp 0 are sent with a timestamp
+// that no record has, and the interceptor replaces it by 0.
 
-/// What a timestamp of 0 is sent as. No record may have it itself.
+/// The timestamp that is sent for 0. No record may have it.
 pub(crate) const INSTEAD_OF_ZERO: i64 = i64::MIN;
 
 /// Installs the interceptor.

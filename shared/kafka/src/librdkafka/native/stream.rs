@@ -16,7 +16,7 @@ use super::handle::Handle;
 use super::message::Message;
 use super::queue::Queue;
 
-/// A topic as an instance knows it.
+/// A topic handle of an instance.
 pub(super) struct Topic {
     topic: NonNull<rd_kafka_topic_t>,
     /// After `topic`: destroyed after it.
@@ -49,21 +49,24 @@ impl Drop for Topic {
     }
 }
 
-/// Messages of one partition, from a given offset on. It belongs to no consumer group. The reading ends soon after this was dropped.
+/// Messages of one partition from a given offset, without a consumer group. Reading ends soon after
+/// this is dropped.
 pub(crate) struct Stream(Later<Reading>);
 
 struct Reading {
-    /// Taken from the queue, not yet given up. First of the fields: destroyed before what they come from.
+    /// Taken from the queue, not yet released. The first field: destroyed before what they come
+    /// from.
     messages: Vec<Message>,
     queue: Queue,
     topic: Topic,
     partition: i32,
-    /// Dropped when the reading has ended.
+    /// Dropped when reading has ended.
     _until: Box<dyn Send + Sync>,
 }
 
 impl Stream {
-    /// Starts to read `partition` at `offset`. One instance reads a partition at most once at the same time: `until` is dropped when this has ended.
+    /// Starts to read `partition` at `offset`. An instance reads a partition at most once at the
+    /// same time: `until` is dropped when reading has ended.
     pub(crate) fn start(
         handle: &Arc<Handle>,
         topic: &str,
@@ -80,7 +83,7 @@ impl Stream {
         Ok(Self(Later::new(Reading { messages: Vec::new(), queue, topic, partition, _until: Box::new(until) })))
     }
 
-    /// Takes up to `limit` messages that are there, without waiting. What was taken before is given up.
+    /// Takes up to `limit` available messages, without waiting. Releases those taken before.
     pub(crate) fn take(&mut self, limit: usize) -> &[Message] {
         let Reading { messages, queue, .. } = self.0.get_mut();
         messages.clear();
@@ -94,17 +97,17 @@ impl Stream {
         messages
     }
 
-    /// What [`take`](Self::take) took.
+    /// The messages of [`take`](Self::take).
     pub(crate) fn messages(&self) -> &[Message] {
         &self.0.messages
     }
 
-    /// Gives up what was taken.
+    /// Releases the messages.
     pub(crate) fn give_up(&mut self) {
         self.0.get_mut().messages.clear();
     }
 
-    /// Waits until more messages came, at most `wait`.
+    /// Waits at most `wait` for more messages.
     pub(crate) async fn filled(&mut self, wait: Duration) {
         self.0.get_mut().queue.filled(wait).await;
     }

@@ -156,7 +156,7 @@ async fn the_leaders_of_a_target_are_waited_for() {
     broker.broker().lead("topic", 0, -1);
     let error = target.extents("topic", 1).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
-    assert!(error.to_string().contains("topic/0: it has no leader now"), "{error}");
+    assert!(error.to_string().contains("topic/0: it has no leader, so its records are unknown"), "{error}");
 }
 
 /// A cluster that has just started takes longer than the pauses between tries.

@@ -209,7 +209,7 @@ async fn brokers_that_allow_no_transaction_are_told_of_with_their_config() {
     let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
     let error = target.open(&name, Delivery::ExactlyOnce).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");
-    assert!(error.what.contains("no transaction of 1000 ms: raise their transaction.max.timeout.ms"), "{error}");
+    assert!(error.what.contains("do not allow a transaction of 1000 ms: raise their transaction.max.timeout.ms"), "{error}");
 }
 
 /// Never is what is not known for certain told as no progress: records would be written twice.

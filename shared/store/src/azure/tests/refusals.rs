@@ -146,7 +146,7 @@ fn settings_that_lead_nowhere_are_refused() {
     for (connection_string, account_url, kind, says) in [
         (None, None, Kind::Credentials, "AZURE_STORAGE_CONNECTION_STRING is missing"),
         (Some("AccountName=acme"), None, Kind::Credentials, "AZURE_STORAGE_CONNECTION_STRING: AccountKey is missing"),
-        (None, Some("acme"), Kind::WrongEndpoint, "AZURE_STORAGE_ACCOUNT_URL does not give a URL"),
+        (None, Some("acme"), Kind::WrongEndpoint, "AZURE_STORAGE_ACCOUNT_URL is not a URL"),
         (None, Some("http://acme.blob.core.windows.net"), Kind::WrongEndpoint, "https"),
     ] {
         let error = connect(connection_string, account_url).unwrap_err();

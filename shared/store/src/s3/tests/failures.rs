@@ -104,7 +104,7 @@ async fn what_a_store_lacks_is_asked_for_once_and_named() {
     let server = Server::start(|_, _| Reply::Answer(501, vec![], String::new())).await;
     let error = store(&server.url, 8).await.list("", "", 10).await.unwrap_err();
     assert_eq!(server.requests().len(), 1, "{error}");
-    assert!(error.what.contains("cannot do this s3:ListBucket request (HTTP 501): it lacks the request itself"), "{error}");
+    assert!(error.what.contains("does not support this s3:ListBucket request (HTTP 501): it lacks the request itself"), "{error}");
 }
 
 #[tokio::test]
