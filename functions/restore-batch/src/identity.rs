@@ -127,7 +127,7 @@ impl Restore {
         let found = Binding::load(self.store.as_ref(), id, folder).await?;
         if found.as_ref().is_some_and(|(found, _)| found.run != identity.run) {
             let location = self.store.location(&names::binding(id, folder));
-            return Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
+            return Err(Error::taken(format!("{location} belongs to another restore with the same RESTORE_ID; choose a new RESTORE_ID")));
         }
         Ok(found)
     }

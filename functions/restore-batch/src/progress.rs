@@ -139,6 +139,6 @@ impl TopicRestore {
         }
         let name = names::checkpoint(self.restore.id(), &self.source.folder, found.partition);
         let location = self.restore.store.location(&name);
-        Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")))
+        Err(Error::taken(format!("{location} belongs to another restore with the same RESTORE_ID; choose a new RESTORE_ID")))
     }
 }

@@ -1,4 +1,4 @@
-//! All that is in the bucket.
+//! Everything in the bucket.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -8,8 +8,9 @@
 //! | `error.rs` | what an invocation can fail with |
 //! | `testing.rs` | what tests put into a bucket; only with the feature `testing` |
 //!
-//! It promises that what it gives out is what was stored: bytes whose checksum differs, objects of another place and those of a newer version are
-//! refused, never guessed. It writes create-only, or replaces what is still as it was read. `segment` imports `catalog`, never the other way round.
+//! What it returns is what was stored: bytes with another checksum, objects of another place and
+//! objects of a newer version are refused, never guessed. It writes create-only, or replaces only
+//! the state that it has read. `segment` imports `catalog`, never the other way round.
 
 pub mod catalog;
 mod error;

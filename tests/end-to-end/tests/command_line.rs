@@ -157,7 +157,7 @@ const DELETED: [Deleted; 7] = [
     Deleted {
         what: "a topic's folder",
         is_deleted: |name| name.starts_with("orders/"),
-        says: "orders/ is missing with all that was in it",
+        says: "orders/ is missing with everything in it",
         list: &["list"],
         is_known_at_once: true,
     },

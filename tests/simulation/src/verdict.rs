@@ -21,7 +21,7 @@ const ALLOWED: [&str; 8] = [
     // Another restore has the target.
     "belongs to restore",
     // The target was deleted, and perhaps another topic has its name, which a restore has written to before it noticed.
-    "is not there any more",
+    "no longer exists",
     "was deleted since",
     "the topic is gone",
     "RESTORE_ANYWAY=not-empty",

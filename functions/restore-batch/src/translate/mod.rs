@@ -178,7 +178,7 @@ impl Restore {
             Some(_) => {
                 let location = store.location(&names::checkpoint(id, folder, partition));
                 return Err(Error::taken(format!(
-                    "{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID"
+                    "{location} belongs to another restore with the same RESTORE_ID; choose a new RESTORE_ID"
                 )));
             }
             None => Checkpoint::new(partition),

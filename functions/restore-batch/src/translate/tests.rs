@@ -314,5 +314,5 @@ async fn each_answer_stands_for_itself() {
     let checkpoint = String::from_utf8(fake.bucket.get(CHECKPOINT).await.unwrap().body.to_vec()).unwrap();
     let run = checkpoint.split("\"run\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     fake.bucket.overwrite(&names::checkpoint("drill", "orders", 0), checkpoint.replace(&run, "other"));
-    assert!(matches!(place(&fake, 5).await, Place::Unknown(why) if why.contains("another restore that had the same RESTORE_ID")));
+    assert!(matches!(place(&fake, 5).await, Place::Unknown(why) if why.contains("another restore with the same RESTORE_ID")));
 }

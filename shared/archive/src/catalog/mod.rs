@@ -1,4 +1,4 @@
-//! What is where in the bucket, and what it means.
+//! The objects in the bucket, and what they mean.
 //!
 //! | file | what it knows |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The segment: everything a partition held in offsets `[start, next)`, as an ordinary tar.gz (or tar.zst).
+//! The segment: everything of a partition in offsets `[start, next)`, as an ordinary tar.gz (or
+//! tar.zst).
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -61,11 +62,13 @@ pub use reader::SegmentReader;
 pub use sidecar::{Sidecar, parse as parse_sidecar};
 pub use writer::{FinishedSegment, Lanes, SegmentSpec, SegmentWriter};
 
-/// Bytes of record batches that share a member: enough to compress well, little enough to hold several.
+/// Bytes of record batches that share a member: enough to compress well, few enough to hold
+/// several.
 const GROUP_BYTES: usize = 1 << 20;
 
-/// The largest record that a segment may hold, in bytes before compression, as the only one of its batch: writers refuse what readers would refuse.
+/// The largest record of a segment, in bytes before compression, in its own batch: writers refuse
+/// what readers would refuse.
 pub const LARGEST_RECORD: u64 = 256 << 20;
 
-/// Short for results of segments.
+/// The result of an operation on a segment.
 pub type Result<T, E = SegmentError> = std::result::Result<T, E>;

@@ -365,7 +365,10 @@ mod tests {
         let refused = Failure::new(Code::TRANSPORT, "kafka-1:9092: connection refused");
         let unreachable = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(refused));
         assert_eq!(unreachable.kind, KafkaErrorKind::Unavailable);
-        assert!(unreachable.what.contains("connection refused. Check that this machine can reach kafka-1:9092,kafka-2:9092"), "{unreachable}");
+        assert!(
+            unreachable.what.contains("connection refused. Check that this machine can reach kafka-1:9092,kafka-2:9092"),
+            "{unreachable}"
+        );
 
         let password = Failure::new(Code::AUTHENTICATION, "SASL authentication error: invalid credentials");
         let credentials = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(password));

@@ -123,7 +123,7 @@ fn deleted_meanwhile(kafka: &Kafka, then: impl FnOnce(&str)) {
     kafka.delete_topic(&copy);
     then(&copy);
     let is_made_again = kafka.topic_exists(&copy);
-    let says = if is_made_again { "was deleted since" } else { "is not there any more" };
+    let says = if is_made_again { "was deleted since" } else { "no longer exists" };
     finish(child).failed_with(&["restored into a topic", says, "hoose a new RESTORE_ID"]);
     assert_eq!(kafka.topic_exists(&copy), is_made_again);
 }

@@ -134,6 +134,6 @@ fn a_restored_topic_that_was_deleted_is_not_made_again() {
     runner.restore(&restore);
     kafka.delete_topic(&target);
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--once")]);
-    outcome.failed_with(&["is not there any more", "choose a new RESTORE_ID"]);
+    outcome.failed_with(&["no longer exists", "choose a new RESTORE_ID"]);
     assert!(!kafka.topic_exists(&target));
 }

@@ -245,7 +245,7 @@ async fn a_bomb_is_refused_before_memory_is_taken_for_it() {
     });
     let (kind, what) = refusal(&bomb).await;
     assert_eq!(kind, SegmentErrorKind::Damaged);
-    assert!(what.contains("cannot hold"), "{what}");
+    assert!(what.contains("cannot contain"), "{what}");
 
     let (kind, what) = refusal(&with_head(&segment, &vec![b' '; 65 << 20])).await;
     assert_eq!(kind, SegmentErrorKind::Damaged);

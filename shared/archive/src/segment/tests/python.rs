@@ -176,7 +176,7 @@ async fn archives_that_the_tool_does_not_write_are_refused_by_name() {
         assert!(what.contains(named), "{name}: {what}");
     }
     let many = vec![(Kind::XHeader, &b"h"[..], &b"9 path=a\n"[..]); 20];
-    assert!(refusal(archive(&many)).await.1.contains("no regular file"));
+    assert!(refusal(archive(&many)).await.1.contains("not a regular file"));
 }
 
 fn flate2_content(gzip: &[u8]) -> Vec<u8> {
