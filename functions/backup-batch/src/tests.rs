@@ -233,7 +233,7 @@ async fn publish_adopts_a_segment_that_is_there_and_mends_its_sidecar() {
 /// A cluster that was restored to an older state together with the group's offsets, and has grown since: a little, or past its old end.
 #[tokio::test]
 async fn publish_does_not_adopt_what_another_log_had() {
-    for (grown, says) in [(5, "a later invocation looks again"), (10, "others than those of the log")] {
+    for (grown, says) in [(5, "a later invocation checks again"), (10, "differ from those in the log")] {
         let fake = Fake::default();
         fake.write(10);
         fake.invoke().await;

@@ -56,7 +56,7 @@ impl Restore {
         let report = report.short();
         outcome.errors.extend(report.left.iter().map(|what| format!("finish: {what}")));
         outcome.retryable &= report.succeeded;
-        let told = serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?;
+        let told = serde_json::to_value(report).map_err(|error| Error::bug(format!("cannot write the report: {error}")))?;
         if let Some(fields) = outcome.report.as_object_mut() {
             fields.insert("finish".to_owned(), told);
         }
@@ -98,7 +98,7 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         has_finished: report.has_finished,
     });
     Ok(Outcome {
-        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
+        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("cannot write the report: {error}")))?,
         errors,
         retryable,
         metrics: WorkMetrics {

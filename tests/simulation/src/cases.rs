@@ -69,7 +69,7 @@ pub fn silence() -> Result<(), String> {
             simulation.silent.insert(TopicPartition::new(TOPIC, partition), 100_000);
         }
         let report = runtime()?.block_on(invoke(&mut simulation, Some(seconds * 1000)))?;
-        let told = |error: Option<&str>| error.is_some_and(|error| error.contains("nothing came"));
+        let told = |error: Option<&str>| error.is_some_and(|error| error.contains("no records received"));
         let (done, left): (Vec<_>, Vec<_>) = report.partitions.iter().partition(|one| one.segments > 0);
         let last = report.partitions.last().is_some_and(|one| one.segments > 0);
         if !last || done.len() != backed_up || !left.iter().all(|one| told(one.error.as_deref())) {
