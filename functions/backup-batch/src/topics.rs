@@ -339,7 +339,10 @@ mod tests {
         assert!(backup.invoke(&run).await.unwrap().succeeded);
         fake.log().others = ["orders-1", "orders-2"].map(str::to_owned).into();
         let report = backup.invoke(&run).await.unwrap();
-        assert!(report.succeeded && report.notes.iter().any(|note| note.contains("\"orders-2\" was created after this run began")), "{report:?}");
+        assert!(
+            report.succeeded && report.notes.iter().any(|note| note.contains("\"orders-2\" was created after this run began")),
+            "{report:?}"
+        );
         fake.log().others.clear();
         let report = backup.invoke(&run).await.unwrap();
         assert!(!report.succeeded && report.errors[0].contains("\"orders-1\" existed when this run began"), "{report:?}");

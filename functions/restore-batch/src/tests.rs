@@ -111,7 +111,7 @@ async fn a_restore_names_its_generation_once_there_are_two() {
     assert!(error.contains("is the restore of \"orders@1\" into \"restored\""), "{error}");
     (fake.settings.topics, fake.settings.restore_id) = (Selection::of_names(["orders"]), Some("another".to_owned()));
     let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
-    assert!(error.contains("orders@2, has nothing in it") && error.contains("BACKUP_TOPIC_NAME=orders@1"), "{error}");
+    assert!(error.contains("orders@2, is empty") && error.contains("BACKUP_TOPIC_NAME=orders@1"), "{error}");
     fake.settings.topics = Selection::of_names(["orders@2"]);
     let report = fake.invoke().await;
     assert_eq!((report.topics[0].source.as_str(), report.topics[0].partitions.len()), ("orders@2", 0), "the empty topic, as asked for");

@@ -197,7 +197,7 @@ pub fn deleted() -> Result<(), String> {
 /// It is.
 pub fn without_ids() -> Result<(), String> {
     runtime()?.block_on(async {
-        for (says, has_more) in [("holds none of them now", false), ("holds none of them now", true), ("restores into cluster", false)] {
+        for (says, has_more) in [("has none of them now", false), ("has none of them now", true), ("restores into cluster", false)] {
             let mut simulation = Simulation::small();
             simulation.world.lock().has_no_ids = true;
             simulation.back_up_everything().await?;

@@ -200,7 +200,7 @@ async fn what_cannot_be_done_is_named_and_holds_nothing_else_up() {
     let named = |what: &str| assert!(report.left.iter().any(|left| left.contains(what)), "{what}: {:#?}", report.left);
     named("\"shipping\" on \"copy-orders\": it has members");
     named("\"billing\" on \"copy-bills\": it has committed 5 itself");
-    named("flush.ms of \"copy-orders\": the cluster that was restored into does not know this config");
+    named("flush.ms of \"copy-orders\": the target cluster does not know this config");
     named("retention.ms of \"copy-orders\": would delete what is older than 1 days, as at least 19 of 19 offsets are");
     named("cleanup.policy of \"copy-bills\": it is compact,delete, which neither");
     named("for \"User:CN=x\" from \"*\" is not added");
@@ -230,7 +230,7 @@ async fn configs_alone_need_no_snapshot_and_those_that_nobody_told_are_named() {
     let configs = FinishRequest { parts: BTreeSet::from([FinishPart::Configs]), apply: true, undo: false };
     let report = Finish::new(targets.restore(), admin.clone()).run(&configs).await.unwrap();
     assert!(report.succeeded && !snapshots.is_empty(), "{report:?}");
-    let named: Vec<&String> = report.notes.iter().filter(|note| note.contains("knows no configs")).collect();
+    let named: Vec<&String> = report.notes.iter().filter(|note| note.contains("has no configs")).collect();
     assert!(named.len() == 1 && named[0].contains("\"copy-bills\"") && !named[0].contains("copy-orders"), "{report:?}");
 }
 
@@ -339,7 +339,7 @@ async fn a_restore_that_is_not_at_its_end_has_no_end_or_lost_a_target_is_told_so
     assert!(refused(&targets).await.contains("nothing was restored as \"drill\""));
     targets.settings.max_segments = Some(1);
     targets.invoke().await;
-    assert!(refused(&targets).await.contains("is not at its end"));
+    assert!(refused(&targets).await.contains("is not finished"));
     let (targets, admin) = restored().await;
     targets.delete("copy-bills");
     let report = run(&targets, &admin, true, false).await;

@@ -110,7 +110,7 @@ async fn what_was_not_backed_up_that_far_is_refused_and_named() {
     assert!(targets.refused().await.contains("there is no snapshot of 1970-01-01T00:00:00"));
     targets.settings.as_of = Some(AsOf::Time(4_000_000_000_000));
     let plan = targets.restore().plan().await.unwrap();
-    assert!(plan.notes.iter().any(|note| note.contains("still to come")), "{plan:?}");
+    assert!(plan.notes.iter().any(|note| note.contains("in the future")), "{plan:?}");
     targets.settings.as_of = Some(AsOf::Latest);
     targets.settings.topics = selection(&["order"], &[]);
     let error = targets.refused().await;
@@ -153,7 +153,7 @@ async fn a_lost_end_is_not_taken_for_a_backup_that_was_behind() {
     targets.settings.as_of = Some(AsOf::Latest);
     targets.settings.anyway = vec!["behind".to_owned()];
     let plan = targets.restore().plan().await.unwrap();
-    assert!(!plan.can_begin() && plan.notes.iter().any(|note| note.contains("of which there is a backup: empty")), "{plan:?}");
+    assert!(!plan.can_begin() && plan.notes.iter().any(|note| note.contains("which have a backup: empty")), "{plan:?}");
     let error = targets.refused().await;
     assert!(error.contains("offsets 7 to 9 of bills/0 are missing at its end") && error.contains("RESTORE_ANYWAY=missing"), "{error}");
 }

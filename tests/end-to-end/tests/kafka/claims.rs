@@ -35,7 +35,7 @@ fn two_restores_at_once_do_not_share_a_topic() {
     let runs = configs.each_ref().map(|config| runner.spawn([Path::new("restore"), config, Path::new(UNTIL_CAUGHT_UP)]));
     let [one, other] = runs.map(finish);
     let (winner, loser) = if one.status.success() { (0, other) } else { (1, one) };
-    loser.failed_with(&["belongs to restore", &ids[winner], "Name another RESTORE_TOPIC_NAME"]);
+    loser.failed_with(&["belongs to restore", &ids[winner], "Set another RESTORE_TOPIC_NAME"]);
     runner.restore(&configs[winner]);
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&copy, Read::Uncommitted));
 
