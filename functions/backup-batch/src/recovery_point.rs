@@ -159,7 +159,7 @@ mod tests {
         TopicPartition::new("orders", 0)
     }
 
-    /// The ends of a partition of which nothing is known, then what was reached: until when it is safe.
+    /// The ends of a new partition, then what was reached: until when it is safe.
     fn safe_until(ends: &[(Millis, i64)], next: i64) -> Millis {
         let mut points = RecoveryPoints::default();
         ends.iter().for_each(|(at, end)| points.see(&orders(), None, Some(*end), None, *at));

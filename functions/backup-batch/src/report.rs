@@ -153,7 +153,7 @@ impl BackupReport {
         report.next = commit.map(|commit| commit.next);
         report.folder = commit.map(|commit| commit.folder.clone());
         report.held_by_transactions = held;
-        // A log that ends below what was backed up is another log, of which nothing is in the
+        // A log that ends below what was backed up is another log; nothing of it is in the
         // bucket yet.
         let next = report.next.filter(|next| *next <= range.high_watermark);
         report.high_watermark = range.high_watermark;
@@ -273,7 +273,8 @@ mod tests {
         }
     }
 
-    /// An open transaction keeps records out of the bucket, and nobody can read them: they are lag, and nothing to wait for.
+    /// An open transaction keeps records out of the bucket, and no one can read them: they are lag,
+    /// and nothing to wait for.
     #[test]
     fn what_a_transaction_holds_is_lag() {
         let mut report = seen(8, 20, Some(8));

@@ -110,7 +110,8 @@ mod tests {
         Part::of(&Budget::unlimited(Some(mib << 20)), 1)
     }
 
-    /// What Kafka's client holds, what the segment holds, and what the next large record adds to it.
+    /// What Kafka's client holds, what the segment holds, and what the next large record adds to
+    /// it.
     #[test]
     fn records_of_any_size_fit_in_the_memory() {
         const STEP: usize = 100_000;

@@ -1,4 +1,5 @@
-//! One topic of one partition in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
+//! One topic of one partition in memory, for the small tests of this crate. What goes wrong is for
+//! `tests/simulation`.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,9 +43,9 @@ pub(crate) struct Log {
     pub(crate) now: Millis,
     /// Of all topics, less one.
     pub(crate) id: u64,
-    /// Topics beside `orders`, each with one partition and no record.
+    /// Topics in addition to `orders`, each with one partition and no record.
     pub(crate) others: BTreeSet<String>,
-    /// Consumer groups beside the backup's, with what they committed.
+    /// Consumer groups in addition to the backup's, with what they committed.
     pub(crate) groups: BTreeMap<String, (GroupListing, BTreeMap<TopicPartition, GroupOffset>)>,
     /// Of this user on the cluster; `None`: all.
     pub(crate) rights: Option<BTreeSet<Right>>,
@@ -57,7 +58,7 @@ pub(crate) struct Log {
     pub(crate) created_again_when_committed_is_asked: bool,
     /// No partition has one.
     pub(crate) has_no_leader: bool,
-    /// Partitions that `orders` has beside the first, with the same records, and the same commit.
+    /// Partitions of `orders` in addition to the first, with the same records, and the same commit.
     pub(crate) more_partitions: i32,
 }
 

@@ -1,4 +1,5 @@
-//! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is made durable.
+//! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is
+//! made durable.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
@@ -55,7 +56,8 @@ async fn resume_does_not_go_on_behind_another_log_where_the_commit_is_gone() {
     assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0], vec![0, 10]));
 }
 
-/// What is left of the new log begins far behind the old commit, and is less than the stretch in between.
+/// What is left of the new log begins far behind the old commit, and is less than the stretch in
+/// between.
 #[tokio::test]
 async fn a_log_that_was_cut_and_has_lost_its_beginning_since_is_read() {
     let fake = Fake::default();
@@ -134,7 +136,8 @@ async fn read_ends_at_the_records_of_a_segment() {
     assert_eq!(fake.segments(), [0, 10], "the rest is neither full nor old enough");
 }
 
-/// What is being compressed shrinks: reading waits for it, and a segment holds as much as the memory does.
+/// What is being compressed shrinks: reading waits for it, and a segment holds as much as the
+/// memory does.
 #[tokio::test]
 async fn read_waits_for_what_is_being_compressed() {
     for compressors in [1, 3] {
@@ -152,7 +155,8 @@ async fn read_waits_for_what_is_being_compressed() {
     }
 }
 
-/// As long as nothing was compressed nobody knows how small it becomes: two records seem to be more than a slow line takes in time.
+/// Before anything was compressed its final size is unknown: two records seem to be more than a
+/// slow line can transfer in time.
 #[tokio::test]
 async fn read_does_not_take_large_records_for_more_than_they_are() {
     let fake = Fake::default();
@@ -177,7 +181,8 @@ async fn read_leaves_memory_for_what_holds_large_records() {
     }
 }
 
-/// What could not be restored is not stored, and is said to be so; what comes before it is backed up.
+/// What could not be restored is not stored, and is said to be so; what comes before it is backed
+/// up.
 #[tokio::test]
 async fn read_ends_before_a_record_that_could_not_be_restored() {
     let fake = Fake::default();
@@ -230,7 +235,8 @@ async fn publish_adopts_a_segment_that_is_there_and_mends_its_sidecar() {
     assert_eq!(fake.log().commit.as_ref().unwrap().next, 10);
 }
 
-/// A cluster that was restored to an older state together with the group's offsets, and has grown since: a little, or past its old end.
+/// A cluster that was restored to an older state together with the group's offsets, and has grown
+/// since: a little, or past its old end.
 #[tokio::test]
 async fn publish_does_not_adopt_what_another_log_had() {
     for (grown, says) in [(5, "a later invocation checks again"), (10, "differ from those in the log")] {
@@ -257,7 +263,8 @@ async fn publish_does_not_adopt_what_another_log_had() {
     }
 }
 
-/// Offsets 10 to 13 held an aborted transaction, and nothing was there to be stored. After the cluster was set back they hold records.
+/// Offsets 10 to 13 held an aborted transaction, and nothing was there to be stored. After the
+/// cluster was restored to an older state they hold records.
 #[tokio::test]
 async fn records_where_the_segment_has_none_are_of_another_log() {
     for has_commit in [true, false] {
@@ -366,7 +373,8 @@ async fn publish_never_commits_back() {
     fake.write(10);
     fake.invoke().await;
     let after = fake.log().commit.clone().unwrap();
-    // A late look at the group: the plan sees the older commit, and the segment behind it is there already.
+    // A late look at the group: the plan sees the older commit, and the segment behind it is there
+    // already.
     fake.log().commit = before;
     fake.invoke().await;
     assert_eq!(fake.log().commit.as_ref().unwrap().next, after.next);

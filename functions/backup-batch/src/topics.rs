@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// Whoever waits for "everything that was there at the start" must not miss a topic of it.
+    /// A caller that waits for "everything present at the start" must not miss a topic of it.
     #[tokio::test]
     async fn a_run_knows_which_topics_were_there_when_it_began() {
         let fake = Fake::default();

@@ -222,7 +222,7 @@ mod tests {
             let upload = uploads.begin(&clock);
             clock.pass(millis);
             upload.given_up(1 << 20);
-            assert_eq!(uploads.time_for(1 << 20), time, "a failure at once says nothing");
+            assert_eq!(uploads.time_for(1 << 20), time, "an immediate failure says nothing");
         }
     }
 

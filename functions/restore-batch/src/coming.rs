@@ -306,7 +306,8 @@ mod tests {
         store.time(all).await
     }
 
-    /// Each takes two requests: one after another 1,000 segments at 30 ms took a minute, and four at a time a quarter of that.
+    /// Each takes two requests: one after another 1,000 segments at 30 ms took a minute, and four
+    /// at a time a quarter of that.
     #[tokio::test]
     async fn many_small_segments_are_opened_ahead_as_far_as_the_store_is_slow() {
         let store = MemoryStore::new();
@@ -321,7 +322,7 @@ mod tests {
         assert!(distant.most_under_way() <= 66, "{}", distant.most_under_way());
     }
 
-    /// Without memory to read ahead in, one is still opened ahead, and nothing waits for ever.
+    /// Without memory to prefetch, one is still opened ahead, and nothing waits permanently.
     #[tokio::test]
     async fn without_memory_it_goes_on_one_by_one() {
         let store = MemoryStore::new();
@@ -336,7 +337,8 @@ mod tests {
         assert!(little <= alone && much < little / 2, "{alone:?} {little:?} {much:?}");
     }
 
-    /// What was listed ahead hides nothing that is put back, and jumps over nothing that is missing.
+    /// What was listed ahead hides nothing that is put back, and jumps over nothing that is
+    /// missing.
     #[tokio::test]
     async fn a_hole_is_seen_and_what_is_put_back_is_found() {
         let store = MemoryStore::new();

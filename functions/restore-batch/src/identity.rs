@@ -335,7 +335,7 @@ impl TopicRestore {
 
     /// At the end of an invocation, before its report calls anything complete.
     pub(crate) async fn confirm_at_the_end(&self) -> Result<()> {
-        // A restore of which nothing was found and nothing was begun has nothing in the target.
+        // A restore that was neither found nor begun has nothing in the target.
         if self.begun.get().or(self.found.get()).is_none() {
             return Ok(());
         }

@@ -85,7 +85,8 @@ mod tests {
         assert_eq!((pace.bytes, pace.lasts), (MOST, LONGEST));
     }
 
-    /// A quota lets brokers answer at once, and take the next request as much later: what is waited for a transaction is the time of the one before.
+    /// A quota lets brokers respond immediately, and accept the next request that much later: the
+    /// wait of a transaction is the time of the previous one.
     #[test]
     fn no_transaction_of_a_slow_target_lasts_as_long_as_brokers_allow() {
         for (timeout, rate) in [(300_000, 1_000), (300_000, 56_000), (300_000, 5_000_000), (10_000, 20_000), (10_000, 1_000_000)] {

@@ -202,7 +202,7 @@ impl PartitionRestore<'_> {
     }
 
     /// Writes the records of a group, in as many transactions as the target requires. Returns
-    /// whether it stopped early because the time was up. (A clock that is read twice can be set
+    /// whether it stopped early because the time was up. (A clock that is read twice can move
     /// back in between, and then the rest of the group would be lost.)
     async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<bool> {
         let times = self.topic.restore.settings.times;

@@ -1,4 +1,5 @@
-//! A backup of one partition and a target topic in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
+//! A backup of one partition and a target topic in memory, for the small tests of this crate. What
+//! goes wrong is for `tests/simulation`.
 #![allow(clippy::unwrap_used)]
 
 pub(crate) mod admin;

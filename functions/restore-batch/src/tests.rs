@@ -1,4 +1,5 @@
-//! The steps of a restore one by one: where a partition goes on, what is replayed, and what is refused.
+//! The steps of a restore one by one: where a partition continues, what is replayed, and what is
+//! refused.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -98,7 +99,7 @@ async fn a_restore_names_its_generation_once_there_are_two() {
     assert_eq!(fake.invoke().await.topics[0].source, "orders");
     begin_again(&fake);
     let report = fake.invoke().await;
-    assert_eq!(report.topics[0].source, "orders@1", "it goes on with the one that it began with");
+    assert_eq!(report.topics[0].source, "orders@1", "it continues with the one that it began with");
     assert!(
         report.topics[0].notes[0].contains("\"orders@1\"") && report.topics[0].notes[0].contains("BACKUP_TOPIC_NAME=orders@2"),
         "{:?}",
@@ -181,7 +182,8 @@ async fn replay_leaves_out_records_of_other_times() {
     assert_eq!((report.records, fake.topic().records.clone()), (9, (3..12).collect()));
 }
 
-/// Three thousand partitions cost as many requests: nobody waits for those before the first record.
+/// Three thousand partitions cost as many requests: none of them is waited for before the first
+/// record.
 #[tokio::test]
 async fn an_archive_without_times_is_refused_at_its_partitions_turn() {
     let mut fake = Fake::new();
@@ -229,7 +231,8 @@ async fn replay_writes_nothing_of_a_damaged_segment() {
     assert!(fake.topic().records.len() <= 10, "{:?}", fake.topic().records);
 }
 
-/// A restore with SKIP_DAMAGED whose reads of this object, counted from 0, arrive damaged where `damages` says so.
+/// A restore with SKIP_DAMAGED whose reads of this object, counted from 0, arrive damaged if
+/// `damages` returns true.
 async fn with_bad_reads(fake: &Fake, name: &str, damages: fn(u32) -> bool) -> RestoreReport {
     let (mut fake, name, reads) = (fake.clone(), name.to_owned(), AtomicU32::new(0));
     fake.settings.skip_damaged = true;
@@ -285,14 +288,15 @@ async fn a_segment_that_is_damaged_now_and_then_fails_and_is_not_left_out() {
     assert_eq!(fake.invoke().await.records, 10);
 }
 
-/// A restore with the same RESTORE_ID from another bucket, by mistake: it fences no writer of the first one.
+/// A restore with the same RESTORE_ID from another bucket, by mistake: it fences no writer of the
+/// first one.
 #[tokio::test]
 async fn only_invocations_of_one_restore_fence_each_other() {
     let (fake, other) = (Fake::new(), Fake::new());
     for restore in [&fake, &fake, &other] {
         let end = i64::try_from(restore.topic().records.len()).unwrap();
         restore.segment(end..end + 10).await;
-        // Two restores that begin within a millisecond are not told apart.
+        // Two restores that begin within a millisecond are not distinguished.
         restore.clock.fetch_add(if std::ptr::eq(restore, &other) { 5 } else { 0 }, Ordering::Relaxed);
         assert_eq!(restore.invoke().await.records, 10);
     }

@@ -1,11 +1,11 @@
 //! Everything in the bucket.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | [`segment`] | the format: record batches, the archive around them, its manifest; the Python tool's archives |
-//! | [`catalog`] | names, the chain of segments, generations of a topic, commits; what restores note |
+//! | [`catalog`] | names, the chain of segments, generations of a topic, commits; what restores record |
 //! | `times.rs` | which records of a topic are restored, by their time |
-//! | `error.rs` | what an invocation can fail with |
+//! | `error.rs` | the errors of an invocation |
 //! | `testing.rs` | what tests put into a bucket; only with the feature `testing` |
 //!
 //! What it returns is what was stored: bytes with another checksum, objects of another place and

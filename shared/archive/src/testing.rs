@@ -57,8 +57,9 @@ pub fn spec(topic: &str, partition: i32, start: i64) -> SegmentSpec {
     }
 }
 
-/// Adds a segment and its `.sha256` to a topic's first generation: a record for each of these offsets, whose value is the offset in digits and whose
-/// time is as many milliseconds after `since`. Its name.
+/// Adds a segment and its `.sha256` to a topic's first generation: a record for each of these
+/// offsets, whose value is the offset in digits and whose time is as many milliseconds after
+/// `since`. Its name.
 pub async fn add_segment(store: &MemoryStore, topic: &str, partition: i32, offsets: Range<i64>, since: Millis) -> String {
     add_segment_of(store, topic, partition, offsets, since, 1).await
 }
@@ -78,8 +79,8 @@ pub async fn add_segment_of(store: &MemoryStore, topic: &str, partition: i32, of
     name
 }
 
-/// A snapshot of cluster `kafka-1` by the backup with GROUP_ID `backup`, taken at this time: for each topic, folder and partition the offset below which
-/// everything was in the bucket.
+/// A snapshot of cluster `kafka-1` by the backup with GROUP_ID `backup`, taken at this time: for
+/// each topic, folder and partition the offset below which everything was in the bucket.
 pub fn snapshot<const N: usize>(until: Millis, backed_up: [(&str, &str, i32, i64); N]) -> Snapshot {
     let mut topics: BTreeMap<String, TopicSnapshot> = BTreeMap::new();
     for (topic, folder, partition, backed_up) in backed_up {

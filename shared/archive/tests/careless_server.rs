@@ -32,7 +32,8 @@ fn is_head(request: &Request) -> bool {
     request.line.starts_with("HEAD ")
 }
 
-/// A server that ignores If-None-Match, as several did at some time: what begins a generation finds out.
+/// A server that ignores If-None-Match, as several did at some time: what begins a generation finds
+/// out.
 #[tokio::test]
 async fn a_server_that_ignores_if_none_match_is_refused() {
     const TOPIC: &str =

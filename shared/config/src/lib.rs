@@ -8,17 +8,17 @@
 //! # Ok(()) }
 //! ```
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | `keys.rs` | the one table of keys, which `docs/configuration.md` shows |
-//! | `raw.rs`, `json.rs` | file and environment, laid over each other, not judged |
-//! | `precedence.rs` | what of a file the environment replaces |
-//! | `secrets.rs` | what of it must never be shown |
+//! | `keys.rs` | the table of all keys, which `docs/configuration.md` shows |
+//! | `raw.rs`, `json.rs` | file and environment, merged, not validated |
+//! | `precedence.rs` | which keys of a file the environment overrides |
+//! | `secrets.rs` | which parts are secret |
 //! | `variables.rs` | which variables are properties of librdkafka |
-//! | `read.rs` | typed getters that note every problem |
-//! | `validate.rs`, `cluster.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | what each key may say |
-//! | `scope.rs` | of what a restore is: topics, partitions, moment, targets, and its id |
-//! | `settings.rs` | the validated settings of each function, made of the types of the crates below |
+//! | `read.rs` | typed getters that record every problem |
+//! | `validate.rs`, `cluster.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | the valid values of each key |
+//! | `scope.rs` | the scope of a restore: topics, partitions, moment, targets, and its id |
+//! | `settings.rs` | the validated settings of each function, from types of the crates below |
 //!
 //! Lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`) and strict in what it
 //! means. Unknown keys, missing ones, bad values and contradictions are refused before anything

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{ConfigError, json, keys, variables};
 
-/// A configuration before validation: what [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
+/// A configuration before validation: what
+/// [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
 pub struct Raw {
     entries: BTreeMap<String, Entry>,
     /// The file's values of keys that the environment overrides.

@@ -1,4 +1,5 @@
-//! Azure Functions: a [custom handler](https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers).
+//! Azure Functions: a [custom
+//! handler](https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers).
 //!
 //! The Functions host starts this program with a port, polls `/` until it gets any response, and
 //! sends `POST /{FunctionName}` at each tick of the timer. It passes no deadline, so

@@ -69,7 +69,7 @@ fn timer() -> Value {
     json!({"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false})
 }
 
-/// Every answer is an object of these three: with a null the host would wait for ever.
+/// Every answer is an object of these three: with a null the host would wait permanently.
 fn is_full(answer: &Value) -> bool {
     answer["Outputs"] == json!({}) && answer["Logs"].is_array() && answer.as_object().unwrap().get("ReturnValue") == Some(&Value::Null)
 }
@@ -178,7 +178,7 @@ async fn failures_are_no_2xx_and_whole_objects() {
         assert_eq!(status, 500, "{topic}");
         assert!(is_full(&answer) && answer["Logs"].to_string().contains(says), "{topic}: {answer}");
     }
-    // The process goes on.
+    // The process continues.
     assert_eq!(served.post(&tick(&timer())).await.0, 200);
 }
 
@@ -222,7 +222,8 @@ async fn a_stop_ends_what_is_begun_and_takes_nothing_new() {
     let mut idle = served.connect().await;
     let mut busy = served.connect().await;
     busy.write_all(request(&tick(&json!({"topic": "waits-for-stop"}))).as_bytes()).await.unwrap();
-    // The invocation is under way once a later request is answered: both were accepted, in their order.
+    // The invocation is under way once a later request is answered: both were accepted, in their
+    // order.
     let mut later = served.connect().await;
     later.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await.unwrap();
     assert_ne!(later.read(&mut [0; 1]).await.unwrap(), 0);

@@ -79,7 +79,7 @@ impl Function for Fake {
             }
             "fails" => {
                 metrics.errors = 1;
-                errors.push("fails/0: the broker is away".to_owned());
+                errors.push("fails/0: the broker is unavailable".to_owned());
             }
             _ => {}
         }

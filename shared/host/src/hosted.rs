@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(hosted.budget(0, None).memory, 256 << 20);
     }
 
-    /// "cannot connect" helps nobody whose authority is not trusted.
+    /// "cannot connect" does not help a user whose authority is not trusted.
     #[test]
     fn a_failure_names_its_root_cause() {
         let cause = std::io::Error::other("invalid peer certificate: UnknownIssuer");

@@ -1,4 +1,5 @@
-//! A fake runtime API in the test, and the function as a process of its own: this test binary once more, in the environment of a container.
+//! A fake runtime API in the test, and the function as a process of its own: this test binary once
+//! more, in the environment of a container.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 

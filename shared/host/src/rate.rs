@@ -158,14 +158,15 @@ mod tests {
         RateLimit::new(Some(bytes_per_second)).0.unwrap()
     }
 
-    /// Threads that take turns, with amounts below and far above what a second allows, some of them late: together they keep the rate within 10 %.
+    /// Threads that take turns, with amounts below and far above what a second allows, some of them
+    /// late: together they keep the rate within 10 %.
     #[test]
     fn the_rate_is_kept_over_all_threads() {
         for (threads, amount) in [(1, 10), (4, 999), (16, 1_000), (3, 25_000), (64, 77)] {
             let (limiter, start) = (limiter(1_000), Instant::now());
             let mut due = vec![start; threads];
             let mut bytes = 0;
-            // Whoever may first moves next, up to 15 ms late.
+            // The thread that may continue first is next, up to 15 ms late.
             while let Some(next) = due.iter_mut().min() {
                 if *next >= start + 300 * SECOND {
                     break;

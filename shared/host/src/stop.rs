@@ -39,7 +39,8 @@ mod tests {
 
     const CHILD: &str = "STOP_ON_SIGNALS_TEST";
 
-    /// A program that goes on whatever it is asked, when the test below starts it; on its own it does nothing.
+    /// A program that ignores a request to stop, when the test below starts it; on its own it does
+    /// nothing.
     #[tokio::test]
     async fn program_that_does_not_end() {
         if std::env::var_os(CHILD).is_some() {

@@ -1,17 +1,17 @@
 //! Reads, writes and describes topics, through traits in domain words.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | `lib.rs` | the traits: backup sees a [`SourceCluster`] and its [`PartitionReader`]s, restore a [`TargetCluster`] and its [`RecordWriter`]s |
-//! | `topic.rs` | what there is to know of a topic |
-//! | `administration.rs` | what there is in a cluster beside records: groups, configs, access control lists, users |
+//! | `lib.rs` | the traits: backup uses a [`SourceCluster`] and its [`PartitionReader`]s, restore a [`TargetCluster`] and its [`RecordWriter`]s |
+//! | `topic.rs` | facts about topics |
+//! | `administration.rs` | what a cluster has in addition to records: groups, configs, access control lists, users |
 //! | `changes.rs` | what of that can be changed |
-//! | `rights.rs` | what a user may do |
+//! | `rights.rs` | the permissions of a user |
 //! | `selection.rs` | which topics: names, globs, regular expressions |
 //! | `settings.rs` | how to reach a cluster |
-//! | `login/` | who this program is to Kafka |
+//! | `login/` | the identity of this program for Kafka |
 //! | `error.rs` | what Kafka refused, and whether a retry helps |
-//! | `librdkafka/` | the one adapter to real clusters, and a broker for demo and tests |
+//! | `librdkafka/` | the only adapter to real clusters, and a broker for demo and tests |
 //!
 //! No type of librdkafka leaves its folder, and nothing here joins a consumer group. This crate
 //! knows neither the bucket nor segments.

@@ -117,7 +117,8 @@ pub struct NewTopic {
 pub struct OffsetRange {
     /// Log start offset: the first one still in the log.
     pub log_start: i64,
-    /// Where a reader of the configured isolation level stops: the last stable offset (`read_committed`) or the high watermark.
+    /// Where a reader of the configured isolation level stops: the last stable offset
+    /// (`read_committed`) or the high watermark.
     pub end: i64,
     /// High watermark.
     pub high_watermark: i64,
@@ -145,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_topic_id_is_written_as_kafka_writes_it() {
-        // org.apache.kafka.common.Uuid: METADATA_TOPIC_ID, and two that have all bits or a digit of each end of the alphabet.
+        // org.apache.kafka.common.Uuid: METADATA_TOPIC_ID, and two that have all bits or a digit of
+        // each end of the alphabet.
         let text = |high: i64, low: i64| TopicId::from_halves((high, low)).map(|id| id.to_string());
         assert_eq!(text(0, 1).as_deref(), Some("AAAAAAAAAAAAAAAAAAAAAQ"));
         assert_eq!(text(-1, -1).as_deref(), Some("_____________________w"));

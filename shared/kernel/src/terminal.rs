@@ -33,7 +33,8 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Control characters, and characters that change the order of others, end a line, or have no width.
+/// Control characters, and characters that change the order of others, end a line, or have no
+/// width.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(

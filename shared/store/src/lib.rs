@@ -1,12 +1,12 @@
 //! The bucket: one small trait in domain words, its adapters and its decorators.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `settings.rs` | which bucket, and how to reach it |
 //! | `folder/`, `s3/`, `azure/` | the adapters |
-//! | `prefix.rs` | a path inside of a bucket, as if it were a bucket of its own |
-//! | `policy.rs`, `retry.rs` | how often a request is tried, and how long |
-//! | `throttle.rs` | one slow-down for all requests, when the store asks for it |
+//! | `prefix.rs` | a path inside of a bucket as a store of its own |
+//! | `policy.rs`, `retry.rs` | how often a request is tried, and its timeout |
+//! | `throttle.rs` | one rate limit for all requests, when the store throttles |
 //! | `names.rs`, `body.rs`, `error.rs` | what every adapter shares |
 //! | `testing/` | stores for tests, and the conformance suite that each adapter passes; only with the feature `testing` |
 //!
@@ -14,7 +14,8 @@
 //! to the same bucket. No SDK type leaves an adapter, and nothing here knows what the objects mean.
 //! No adapter deletes.
 //!
-//! Names are `/`-separated paths without a leading slash, for example `orders/0/00000000000000000000.tar.gz`.
+//! Names are `/`-separated paths without a leading slash, for example
+//! `orders/0/00000000000000000000.tar.gz`.
 
 mod azure;
 mod body;

@@ -5,7 +5,8 @@ use std::env;
 
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// The proxy between this machine and a URL, and the variable that names it: `the proxy http://proxy:3128 (HTTPS_PROXY)`.
+/// The proxy between this machine and a URL, and the variable that names it: `the proxy
+/// http://proxy:3128 (HTTPS_PROXY)`.
 pub(crate) fn of(url: &str) -> Option<String> {
     through(&Matcher::from_env(), url, |name| env::var(name).is_ok_and(|value| !value.is_empty()))
 }

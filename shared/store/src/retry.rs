@@ -238,7 +238,8 @@ mod tests {
         }
     }
 
-    /// One line for each request that does not go through at once, with the root cause, whatever LOG_LEVEL hides below WARNING.
+    /// One line for each request that does not succeed immediately, with the root cause, whatever
+    /// LOG_LEVEL hides below WARNING.
     #[tokio::test]
     async fn the_first_failure_of_a_request_is_a_warning() {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -247,7 +248,8 @@ mod tests {
         let log = LogLine::new(LogLevel::Warning, LogStyle::PythonTool, clock::system(), Arc::default(), sink);
         let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(log));
         let failing = |_| future::ready(Err::<(), _>(StoreError::new(StoreErrorKind::Unavailable, "x", "away").caused_by("reset by peer")));
-        // Another test that warns there for the first time just now can have found nobody who listens, and told so to all.
+        // Another test that warns there for the first time just now can have found no subscriber,
+        // which is cached for all.
         for _ in 0..100 {
             tracing::callsite::rebuild_interest_cache();
             retry().run("x", 0, failing).await.unwrap_err();

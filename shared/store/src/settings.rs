@@ -49,7 +49,8 @@ pub struct S3Store {
 pub struct AzureStore {
     /// CONTAINER_NAME.
     pub container: String,
-    /// AZURE_STORAGE_CONNECTION_STRING; `None` means managed or workload identity with `account_url`.
+    /// AZURE_STORAGE_CONNECTION_STRING; `None` means managed or workload identity with
+    /// `account_url`.
     pub connection_string: Option<Secret>,
     /// AZURE_STORAGE_ACCOUNT_URL (`https://NAME.blob.core.windows.net`), or derived from
     /// AZURE_STORAGE_ACCOUNT_NAME.

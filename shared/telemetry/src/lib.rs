@@ -1,9 +1,9 @@
 //! What operators see: the log line, without secrets.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `logline.rs`, `fields.rs` | one event as one line |
-//! | `level.rs`, `filter.rs` | LOG_LEVEL, and who may say what at which level |
+//! | `level.rs`, `filter.rs` | LOG_LEVEL, and which crates may log at which level |
 //! | [`redact`] | masks known secrets |
 //! | `metrics.rs` | an invocation in numbers |
 //!

@@ -29,15 +29,16 @@ pub enum LogStyle {
     /// 3339), and `level` in Lambda's words (WARN, FATAL). Lambda counts a line without a valid
     /// `timestamp` and `level` as INFO.
     Lambda,
-    /// The Python tool's line for the Azure Functions host: warnings and errors on stderr, the rest on stdout.
+    /// The Python tool's line for the Azure Functions host: warnings and errors on stderr, the rest
+    /// on stdout.
     AzureHost,
 }
 
 /// Receives a whole line with its newline.
 pub type Sink = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
-/// A [`Layer`] that writes
-/// `{ "@timestamp": "2020-06-08 10:56:34,557","level": "INFO","thread": "Kafka Consumer 0","name": "root","message": "…" }`.
+/// A [`Layer`] that writes `{ "@timestamp": "2020-06-08 10:56:34,557","level": "INFO","thread":
+/// "Kafka Consumer 0","name": "root","message": "…" }`.
 ///
 /// Every line is one JSON object, whatever the message contains, and controls no terminal. Times
 /// are UTC (the Python tool wrote local time). `name` is `root` for this project and the module's

@@ -203,7 +203,8 @@ impl InvocationMetrics {
     /// The numbers of the invocation are sums over all topics, including those without their own
     /// metrics.
     ///
-    /// [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    /// [embedded metric format]:
+    /// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     pub fn embedded(&self, function: &str, request_id: &str, now: Millis) -> Vec<String> {
         let line = Embedded { now, function, request_id };
         let (by_function, by_shard): (Vec<Metric>, Vec<Metric>) =
@@ -301,7 +302,8 @@ mod tests {
         of_set.flat_map(|one| one["Metrics"].as_array().unwrap()).map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What CloudWatch's specification asks of a line: every metric and every dimension is a member at the root, of the right type.
+    /// What CloudWatch's specification asks of a line: every metric and every dimension is a member
+    /// at the root, of the right type.
     #[test]
     fn embedded_lines_hold_what_they_declare() {
         let lines = embedded(&metrics());
@@ -374,7 +376,8 @@ mod tests {
         assert_eq!(shown(None), ["idle", "late", "gap", "later", "failed"]);
     }
 
-    /// A function that failed before it looked at a topic did not back up nothing: it is not known what it had to do.
+    /// A function that failed before it looked at a topic did not back up nothing: it is not known
+    /// what it had to do.
     #[test]
     fn an_invocation_without_topics_has_no_sums() {
         let lines = embedded(&InvocationMetrics { errors: 1, ..InvocationMetrics::default() });

@@ -192,7 +192,8 @@ fn libraries_speak_up_from_warning_on() {
     );
 }
 
-/// SDKs write whole requests at DEBUG and TRACE, with their authorization headers: no LOG_LEVEL shows those.
+/// SDKs write whole requests at DEBUG and TRACE, with their authorization headers: no LOG_LEVEL
+/// shows those.
 #[test]
 fn no_level_shows_what_sdks_say_below_info() {
     let expected = ["info", "warn", "error", "critical"];

@@ -120,7 +120,7 @@ async fn groups_are_there_with_what_they_committed_and_our_own_are_not() {
     add_group(&fake, "another-backup", &[("orders", 10, r#"{"kafka-backup":1,"next":10}"#)]);
     add_group(&fake, "a-restore", &[("orders", 10, r#"{"kafka-restore":2,"run":"x"}"#)]);
     orders(&fake).invoke(&all()).await.unwrap();
-    let Told::All(groups) = read(&fake, &names_of(&fake)[0]).await.groups else { panic!("all were told") };
+    let Told::All(groups) = read(&fake, &names_of(&fake)[0]).await.groups else { panic!("all were reported") };
     assert_eq!(groups.keys().collect::<Vec<_>>(), ["ahead", "billing", "idle"]);
     let offset =
         |offset, metadata: &str| OffsetSnapshot { offset, metadata: metadata.into(), pending: false, moved: false, foreign: false };
@@ -156,7 +156,8 @@ async fn what_an_earlier_one_of_the_day_said_is_taken_along() {
         fake.log().now = now;
         backup.invoke(&all()).await.unwrap();
     }
-    // Created again: its folder is another one, and nobody says any more that the first one was backed up.
+    // Created again: its folder is another one, and nothing shows any more that the first one was
+    // backed up.
     fake.log().id = 1;
     for now in [600_001, 900_001, 1_200_001] {
         fake.log().now = now;
@@ -168,7 +169,8 @@ async fn what_an_earlier_one_of_the_day_said_is_taken_along() {
     assert_eq!(last.topics["orders"].folder.as_deref(), Some("orders@2"));
 }
 
-/// A topic that is created again while it is read has no numbers, and what groups had committed on it is not of any log that is known.
+/// A topic that is created again while it is read has no numbers, and what groups had committed on
+/// it is not of any log that is known.
 #[tokio::test]
 async fn no_numbers_stand_under_an_id_that_they_are_not_of() {
     let fake = Fake::default();

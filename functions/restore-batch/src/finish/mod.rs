@@ -3,13 +3,13 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `mod.rs` | the order of all of it, forth and back |
-//! | `groups.rs` | which offset each group gets, and gives it |
+//! | `mod.rs` | the order of all changes, and of undo |
+//! | `groups.rs` | which offset each group gets, and sets it |
 //! | `configs.rs`, `retention.rs` | which configs a topic gets, and whether one of them would delete restored records |
-//! | `acls.rs` | which entries of access control lists are missing |
-//! | `undo.rs` | what was there before |
-//! | `answers.rs` | what the cluster answers about many things |
-//! | `report.rs` | what is to be done, was done, and is left |
+//! | `acls.rs` | which access control entries are missing |
+//! | `undo.rs` | restores the values before |
+//! | `answers.rs` | results for single items of a combined request |
+//! | `report.rs` | what to do, what was done, and what is left |
 //!
 //! It first only reads. Then it stores the planned changes with the values before in the bucket
 //! ([`Intents`](archive::catalog::Intents)), and only then makes the first change. So it can be

@@ -1,4 +1,5 @@
-//! What is left to do when all of it is restored: shown, done, repeated after each kill, and taken back.
+//! What is left to do when all of it is restored: shown, done, repeated after each kill, and taken
+//! back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -326,7 +327,7 @@ async fn a_function_does_it_once() {
     assert!(finish(&targets).run_once(&run).await.unwrap().unwrap().succeeded);
     let calls = admin.state().calls.clone();
     assert!(finish(&targets).run_once(&run).await.unwrap().is_none());
-    assert_eq!(admin.state().calls, calls, "and then asks nobody");
+    assert_eq!(admin.state().calls, calls, "and then sends no request");
     assert!(targets.bucket.snapshot().keys().cloned().collect::<Vec<_>>().contains(&names::finish_done("drill")));
 }
 

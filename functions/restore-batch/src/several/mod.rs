@@ -1,4 +1,5 @@
-//! Restores of several topics, and of a moment: what is decided when one begins, what it refuses, and what each invocation costs.
+//! Restores of several topics, and of a moment: what is decided when one begins, what it refuses,
+//! and what each invocation costs.
 #![allow(clippy::unwrap_used)]
 
 mod finish;
@@ -102,7 +103,7 @@ async fn what_was_not_backed_up_that_far_is_refused_and_named() {
         let skipped: Vec<&String> = report.topics.iter().flat_map(|topic| &topic.skipped).collect();
         assert!(
             skipped.len() == 1 && skipped[0].contains("orders/1 ended at offset 9"),
-            "what was accepted is told, also later: {report:?}"
+            "what was accepted is reported, also later: {report:?}"
         );
     }
     targets.settings.as_of = Some(AsOf::Time(10));
@@ -189,7 +190,7 @@ async fn nothing_begins_when_something_of_it_is_missing_or_in_the_way() {
     let known = [("orders", "orders", 0, 15), ("bills", "bills", 0, 9), ("gone", "gone", 0, 3)];
     add_snapshot(targets.bucket.as_ref(), &snapshot(0, known)).await;
     let error = targets.refused().await;
-    assert!(error.contains("offsets 7 to 9 of bills/0") && error.contains("gone/ is missing"), "all that is wrong at once: {error}");
+    assert!(error.contains("offsets 7 to 9 of bills/0") && error.contains("gone/ is missing"), "all problems in one error: {error}");
     let mut others = targets.clone();
     others.settings.topics = selection(&["orders", "empty"], &[]);
     others.put("copy-orders", 2, 5);
@@ -230,7 +231,7 @@ async fn a_topic_that_fails_stops_no_other() {
     let of = |name: &str| report.topics.iter().find(|topic| topic.source == name).unwrap();
     assert!(of("bills").partitions[0].error.as_ref().unwrap().contains("offsets 7 to 9 of bills/0 are missing"), "{report:?}");
     assert!(of("orders").caught_up && targets.values("copy-orders", 0) == 15);
-    // A target that was deleted is told of, also of a topic that is done.
+    // A deleted target is reported, also of a topic that is done.
     targets.delete("copy-orders");
     let report = targets.invoke().await;
     let of = |name: &str| report.topics.iter().find(|topic| topic.source == name).unwrap();

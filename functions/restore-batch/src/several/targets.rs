@@ -1,4 +1,5 @@
-//! A cluster with any number of topics to restore into, in memory, and the bucket with their backups.
+//! A cluster with any number of topics to restore into, in memory, and the bucket with their
+//! backups.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -62,7 +63,8 @@ impl Targets {
         self.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap()
     }
 
-    /// One invocation of a process of its own: its report, and the requests to the bucket and to the cluster.
+    /// One invocation of a process of its own: its report, and the requests to the bucket and to
+    /// the cluster.
     pub(super) async fn counted(&self, event: Event) -> (RestoreReport, u64, u64) {
         let store = Arc::new(CountingStore::new(self.bucket.clone()));
         let restore = Restore::new(Arc::new(self.clone()), store.clone(), self.settings.clone(), Arc::new(self.clone())).single_threaded();

@@ -21,7 +21,8 @@ pub(crate) struct FakeAdmin {
 pub(crate) struct State {
     pub(crate) groups: BTreeMap<String, FakeGroup>,
     pub(crate) topics: BTreeMap<String, FakeTopic>,
-    /// The config keys that the brokers know, with the values that hold for topics without one of their own.
+    /// The config keys that the brokers know, with the values that hold for topics without one of
+    /// their own.
     pub(crate) defaults: BTreeMap<String, String>,
     /// Config keys that a policy of the cluster refuses to set. It refuses the whole call.
     pub(crate) refused: BTreeSet<String>,

@@ -1,10 +1,10 @@
 //! Where offsets of the source are in the target: a committed offset S is translated to the offset
 //! of the first restored record at or after S.
 //!
-//! | file | what it knows |
+//! | file | content |
 //! |---|---|
-//! | `count.rs` | records of segments, where a span has holes |
-//! | `asked.rs` | offsets that people ask for: `translate topic/partition:offset` |
+//! | `count.rs` | counts records of segments, if a span has holes |
+//! | `asked.rs` | offsets to translate: `translate topic/partition:offset` |
 
 mod asked;
 mod count;

@@ -153,7 +153,8 @@ async fn places_of_an_aborted_transaction_are_forgotten() {
     assert_eq!(place(&fake, 10).await, Place::Exact(11));
 }
 
-/// Each record is far from the one before, so that spans fill what brokers take beside an offset.
+/// Each record is far from the one before, so that spans fill the metadata that brokers accept with
+/// an offset.
 async fn scattered(scatter: i64, fails: impl Fn(u32) -> bool + Send + Sync + 'static) -> (Fake, u32) {
     let fake = Fake::new();
     fake.topic().scatter = scatter;
@@ -255,7 +256,7 @@ async fn forgotten_progress_hides_nothing_that_a_checkpoint_tells() {
     fake.bucket.overwrite(CHECKPOINT, old.replace("\"settled\": true", "\"settled\": false"));
     fake.topic().progress = None;
     assert!(fake.invoke().await.succeeded);
-    assert_eq!(fake.topic().records.len(), 30, "what nobody knows to be there comes twice");
+    assert_eq!(fake.topic().records.len(), 30, "what is not known to be there comes twice");
     assert_eq!(
         (place(&fake, 9).await, place(&fake, 10).await, place(&fake, 20).await),
         (Place::Exact(9), Place::Exact(20), Place::Exact(30))

@@ -362,7 +362,8 @@ mod tests {
         assert_eq!(checkpoint.all_spans(&store, "drill", "orders").await.unwrap(), (0..1_234).map(of_number).collect());
     }
 
-    /// Of ten thousand transactions, by two invocations that take turns, each with the checkpoint that the other left.
+    /// Of ten thousand transactions, by two invocations that take turns, each with the checkpoint
+    /// that the other left.
     #[tokio::test]
     async fn ten_thousand_spans_are_all_found_again() {
         let store = MemoryStore::new();
@@ -385,7 +386,8 @@ mod tests {
         assert_eq!(all.find(54_320, 100_000), FoundSpan::Exact(59_752));
     }
 
-    /// Two invocations that cut the list at different places, and another restore that had the same id.
+    /// Two invocations that cut the list at different places, and another restore that had the same
+    /// id.
     #[tokio::test]
     async fn what_others_put_away_is_neither_lost_nor_taken_for_the_same() {
         let store = MemoryStore::new();

@@ -129,7 +129,7 @@ mod tests {
         let another = TopicIdentity { cluster: None, topic: Some("BBBBBBBBBBBBBBBBBBBBBB".parse().unwrap()) };
         assert_eq!(BackupCommit::read(&committed, "ab12", &another), None, "the topic was deleted and created again");
         assert!(BackupCommit::is_of_another(&committed, "other") && !BackupCommit::is_of_another(&committed, "ab12"));
-        assert_eq!(read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by somebody else");
+        assert_eq!(read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by another program");
         assert_eq!(read(&CommittedOffset { metadata: String::new(), ..committed }, "ab12"), None);
     }
 }

@@ -110,10 +110,11 @@ mod tests {
         assert_eq!(judge(&[of("orders", 0, 10, 12), of("orders", 0, 4, 10)]), Completeness::Complete);
         assert_eq!(judge(&[of("orders", 0, 9, 12), of("orders", 0, 4, 10)]), Completeness::Open);
         assert_eq!(judge(&[of("orders@2", 0, 10, 12), of("orders", 0, 4, 10)]), Completeness::Open, "another generation");
-        assert_eq!(judge(&[of("orders", 0, 10, 10)]), Completeness::Complete, "it says so itself");
+        assert_eq!(judge(&[of("orders", 0, 10, 10)]), Completeness::Complete, "it shows that itself");
     }
 
-    /// The numbers of a log that lost its end and of the one that was backed up are of different records.
+    /// The numbers of a log that lost its end and of the one that was backed up are of different
+    /// records.
     #[test]
     fn a_log_that_lost_its_end_is_not_complete_and_says_nothing_of_others() {
         assert_eq!(judge(&[of("orders", 0, 10, 8)]), Completeness::Diverged);

@@ -192,7 +192,7 @@ mod tests {
         names::snapshot(SERIES, at)
     }
 
-    /// As a backup adds one: it takes along what the bucket has.
+    /// As a backup adds one: it includes what the bucket has.
     async fn add(store: &dyn ObjectStore, at: Millis, folder: &str, end: i64) -> Snapshot {
         let topic = folder.split('@').next().unwrap();
         let mut snapshot = snapshot(at, [(topic, folder, 0, end)]);
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((found, reads), (of(&[("bills", 5), ("orders", 39), ("orders@2", 1)]), 1));
     }
 
-    /// A slow clock: its snapshots stand before those that it knows, and those do not know them.
+    /// A slow clock: its snapshots sort before those that it knows, and those do not know them.
     #[tokio::test]
     async fn one_that_its_successor_does_not_know_is_read_too() {
         let store = MemoryStore::new();
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(known(&store).await.0, of(&[("bills", 9)]));
     }
 
-    /// Whatever is taken along, reading more than so many would cost the records their time.
+    /// Reading more than this many would take the time that the records need.
     #[tokio::test]
     async fn a_new_one_reads_so_many_and_covers_no_more() {
         let store = MemoryStore::new();

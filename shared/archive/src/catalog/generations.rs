@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(find(&all, &identity(Some("c"), None), None).await.0, None);
         assert_eq!(find(&[identity(None, None)], &a, None).await.0, Some(1), "an older topic.json");
         let recreated = [identity(None, None), identity(Some("a"), Some(1))];
-        assert_eq!(find(&recreated, &identity(Some("a"), Some(2)), None).await.0, None, "not the first one, of which nothing is known");
+        assert_eq!(find(&recreated, &identity(Some("a"), Some(2)), None).await.0, None, "not the first one, whose ids are unknown");
     }
 
     #[tokio::test]

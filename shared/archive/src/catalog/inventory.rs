@@ -138,7 +138,7 @@ impl Inventory {
         Some(Missing { is_all: end.is_none(), what })
     }
 
-    /// The message for a folder of which nothing exists.
+    /// The message for a folder without any object.
     pub fn missing_folder(&self, folder: &str) -> Option<String> {
         let FolderKept { snapshot, .. } = self.folders.get(folder)?;
         Some(format!("{folder}/ is missing with everything in it: it was backed up, according to {snapshot}"))

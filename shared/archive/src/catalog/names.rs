@@ -106,7 +106,8 @@ pub fn sidecar(segment: &str) -> String {
     format!("{segment}{SIDECAR}")
 }
 
-/// Start offset and packing of a segment, from the last component of its name. `None` for anything else, a `.sha256` included.
+/// Start offset and packing of a segment, from the last component of its name. `None` for anything
+/// else, a `.sha256` included.
 pub fn parse_segment(file: &str) -> Option<(i64, Packing)> {
     let (digits, extension) = file.split_once('.')?;
     if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {

@@ -40,8 +40,8 @@ impl Generations<'_> {
     /// an older state must not pass for the newest.
     ///
     /// # Errors
-    /// Generations of several clusters, of which none is the newest. A `topic.json` that cannot be
-    /// read.
+    /// Generations of several clusters, and none of them is the newest. A `topic.json` that cannot
+    /// be read.
     pub async fn newest(&self, later: &BTreeSet<u32>) -> Result<u32> {
         let Some(newest) = later.last() else { return Ok(1) };
         let mut known: Vec<Generation> = Vec::new();
@@ -182,7 +182,7 @@ mod tests {
         let all: Vec<(&str, Option<&str>)> = all.iter().map(|folder| (folder.as_str(), Some("a"))).collect();
         let many = store(&all);
         for name in ["orders@x/0/x", "orders@12", "orders@10a/x", "orders-2/topic.json", "orders@02/topic.json"] {
-            many.overwrite(name, "of somebody else");
+            many.overwrite(name, "of another program");
         }
         assert_eq!(newest(&many).await.unwrap(), 11);
         assert_eq!(Generations::of(&many, "orders").later().await.unwrap(), (2..=11).collect());

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Covered, LogRange, PartitionState, PartitionStates};
 
-/// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created once, never replaced.
+/// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created
+/// once, never replaced.
 ///
 /// It is read in this order: groups, our own commits, the logs' offsets, topic ids again, groups
 /// again. So a group's commit is at most what the log then contained, and what was backed up is at

@@ -1,18 +1,18 @@
 //! The segment: everything of a partition in offsets `[start, next)`, as an ordinary tar.gz (or
 //! tar.zst).
 //!
-//! | file | what it knows |
+//! | file | content |
 //! |---|---|
-//! | `manifest.rs`, `manifest_check.rs` | the first entry: what the segment holds, the index of its members; what must be true of it |
+//! | `manifest.rs`, `manifest_check.rs` | the first entry: the content of the segment, the index of its members; what must be true of it |
 //! | `batch/` | record batches, format v2 (Kafka protocol guide, KIP-98) |
 //! | `codec.rs` | one member, compressed and decompressed in one call |
-//! | `compression.rs` | which codec and level a new segment gets |
+//! | `compression.rs` | the codec and level of new segments |
 //! | `archive.rs` | the tar around manifest and log |
 //! | `sidecar.rs` | the `.sha256` |
-//! | `writer.rs` | records in, the object's bytes out |
-//! | `reader.rs`, `object.rs`, `stretch.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
+//! | `writer.rs` | from records to the bytes of the object |
+//! | `reader.rs`, `object.rs`, `stretch.rs`, `window.rs`, `group.rs` | reads from a store by ranges, from any offset: the object, a stretch of it, the records of a member |
 //! | `ahead.rs`, `budget.rs` | how far readers read ahead; the memory that they share |
-//! | `ends.rs` | which ends of chains that were backed up are not there |
+//! | `ends.rs` | which backed-up ends of chains are missing |
 //! | `python.rs`, `python_tar.rs`, `lines.rs` | the archives of the Python tool |
 //!
 //! ```text

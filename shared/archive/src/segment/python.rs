@@ -126,7 +126,8 @@ impl PythonArchive {
     }
 }
 
-/// Lends the records of an archive, one after another. Their offsets are their line numbers, from 0.
+/// Lends the records of an archive, one after another. Their offsets are their line numbers, from
+/// 0.
 pub struct PythonRecords {
     lines: BufReader<io::Take<Box<dyn Read + Send>>>,
     content: Content,

@@ -184,7 +184,8 @@ impl SegmentReader {
     /// Returns whether it is.
     ///
     /// # Errors
-    /// As [`next_group`](Self::next_group), and as [`GroupRecords::next`](super::GroupRecords::next).
+    /// As [`next_group`](Self::next_group), and as
+    /// [`GroupRecords::next`](super::GroupRecords::next).
     pub async fn check_if_short(&mut self) -> crate::Result<bool> {
         if self.next.as_ref().is_some_and(|next| !(self.groups.is_empty() && next.stretch.is_last(&self.segment))) {
             return Ok(false);

@@ -126,7 +126,8 @@ pub(super) fn stored(segment: &FinishedSegment, name: &str) -> MemoryStore {
     store
 }
 
-/// The segment with another manifest, which nothing else contradicts: head and SHA-256 are made for it.
+/// The segment with another manifest, which nothing else contradicts: head and SHA-256 are made for
+/// it.
 pub(super) fn with_manifest(segment: &FinishedSegment, change: impl FnOnce(&mut Manifest)) -> FinishedSegment {
     let mut changed = segment.clone();
     change(&mut changed.manifest);

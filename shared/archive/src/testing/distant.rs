@@ -13,11 +13,13 @@ use futures::channel::oneshot::{Sender, channel};
 use kernel::lock;
 use store::{Body, Object, ObjectStore, Page, Part, Result, Version};
 
-/// Turns that all tasks get before the clock goes on: more than any chain of tasks that wake each other.
+/// Turns that all tasks get before the clock advances: more than any chain of tasks that wake each
+/// other.
 const TURNS: usize = 200;
 
-/// A store that takes time to answer, on a clock of its own: it goes on only when nothing else can, so that times are exact and a test takes none.
-/// Counts what it was asked for. Only for a runtime of one thread, and work that leaves it for no other thread.
+/// A store that takes time to answer, on its own clock, which advances only when nothing else can,
+/// so that times are exact and a test takes none. Counts what it was asked for. Only for a runtime
+/// of one thread, and work that leaves it for no other thread.
 #[derive(Debug, Clone)]
 pub struct DistantStore {
     inner: Arc<dyn ObjectStore>,
@@ -53,9 +55,9 @@ impl DistantStore {
                 tokio::task::yield_now().await;
             }
             let mut state = lock(&self.state);
-            let Some(((now, _), answer)) = state.under_way.pop_first() else { panic!("nothing is waited for, and nothing goes on") };
+            let Some(((now, _), answer)) = state.under_way.pop_first() else { panic!("nothing is waited for, and nothing proceeds") };
             state.now = now;
-            // Whoever waited for it may have given up.
+            // The task that waited for it may have given up.
             _ = answer.send(());
         }
     }

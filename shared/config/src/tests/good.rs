@@ -62,7 +62,8 @@ fn bytes_per_second_is_a_number_and_nothing_means_no_limit() {
     assert!(problems.len() == 1 && problems[0].contains("BYTES_PER_SECOND") && problems[0].contains("whole number"), "{problems:?}");
 }
 
-/// Its S3 example names no bucket, so it could not run there either: BUCKET_NAME is the one thing to add.
+/// Its S3 example names no bucket, so it could not run there either: BUCKET_NAME is the one thing
+/// to add.
 #[test]
 fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {
     let text = BACKUP.replace("LINUX", "S3");
@@ -249,7 +250,7 @@ fn one_file_serves_both_commands() {
 fn both_spellings_of_the_strategy_count() {
     let text = changed(RESTORE, &json!({}), &["RESTORE_PARTITION_STRATEGY"]);
     let strategy = |env: &[(&str, &str)]| restore(&text, env).unwrap().strategy;
-    assert_eq!(strategy(&[]), PartitionStrategy::Same, "the order of keys is kept unless somebody says otherwise");
+    assert_eq!(strategy(&[]), PartitionStrategy::Same, "the order of keys is kept unless the user changes that");
     assert_eq!(strategy(&[("RESTORE_PARTITION", "SAME")]), PartitionStrategy::Same);
     assert_eq!(strategy(&[("RESTORE_PARTITION", "same"), ("RESTORE_PARTITION_STRATEGY", "same")]), PartitionStrategy::Same);
 }
@@ -318,7 +319,8 @@ fn variables_of_others_are_left_alone() {
     assert!(backup(BACKUP, &others).unwrap().kafka.properties.is_empty());
 }
 
-/// The Python tool's local example of a restore names the topic's own folder; its backup's names the folder of all topics.
+/// The Python tool's local example of a restore names the topic's own folder; its backup's names
+/// the folder of all topics.
 #[test]
 fn the_bucket_of_either_command_is_found() {
     let of_bucket = |text: &str, with: &Value| {

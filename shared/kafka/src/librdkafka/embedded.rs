@@ -5,7 +5,8 @@ use std::fmt;
 use super::native::{Broker, Failure};
 use crate::{KafkaError, KafkaErrorKind, KafkaSettings, Result};
 
-/// A Kafka cluster of two brokers inside this process (librdkafka's mock cluster), for the demo and for tests. It ends when dropped.
+/// A Kafka cluster of two brokers inside this process (librdkafka's mock cluster), for the demo and
+/// for tests. It ends when dropped.
 ///
 /// Its limits: a partition keeps its newest 5 MiB or 100,000 records. There are no topic configs
 /// and no request that creates a topic (see [`EmbeddedBroker::create_topic`]). Transactions are

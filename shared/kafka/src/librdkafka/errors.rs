@@ -346,8 +346,9 @@ mod tests {
         assert!(denied.what.contains("Read on the topic"), "{denied}");
     }
 
-    /// In librdkafka's words, of rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset of this very version (rdkafka_offset.c). Should another
-    /// one be built in: look for the words there.
+    /// In librdkafka's words, of rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset of
+    /// this very version (rdkafka_offset.c). Should another one be built in: look for the words
+    /// there.
     #[test]
     fn a_truncation_is_told_from_an_offset_out_of_range() {
         assert_eq!(rdkafka_sys::RD_KAFKA_VERSION, 0x020c_01ff, "compare the words with this version's");

@@ -222,7 +222,8 @@ mod tests {
     #[test]
     fn a_batch_without_a_known_place_is_a_run_without_one() {
         let observer = Observer::default();
-        // A batch of three that the broker had already; then one that it had not, and one of another partition.
+        // A batch of three that the broker had already; then one that it had not, and one of
+        // another partition.
         for (partition, offset) in [(0, -1), (0, 0), (0, 1), (0, 90), (1, 0)] {
             observer.backlog().add(partition, SIZE);
             observer.delivered(partition, offset, SIZE, Ok(()));

@@ -164,7 +164,7 @@ mod tests {
         described(7);
         assert!(Arc::ptr_eq(&first, &client.current().unwrap().0));
         described(8);
-        // The reader of the old client does not stand in the way.
+        // The reader of the old client is no obstacle.
         let (second, _claim) = client.claim(&partition()).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
     }
@@ -176,7 +176,7 @@ mod tests {
         let is_current = |handle: &Arc<Handle>| Arc::ptr_eq(handle, &client.current().unwrap().0);
         let range = OffsetRange { log_start: 0, end: 10, high_watermark: 10 };
         client.ended(&first, &partition(), 5, SILENT);
-        assert!(is_current(&first), "nobody knows whether there is more");
+        assert!(is_current(&first), "it is unknown whether there is more");
         client.listed(&[(partition(), Ok(range))].into());
         client.ended(&first, &partition(), 10, SILENT);
         client.ended(&first, &partition(), 5, SILENT / 2);

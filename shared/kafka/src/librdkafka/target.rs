@@ -58,7 +58,8 @@ impl RdKafkaTarget {
     /// `queue` limits the bytes of records that each writer holds until the brokers have them.
     ///
     /// # Errors
-    /// [`crate::KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
+    /// [`crate::KafkaErrorKind::Config`]: properties contradict each other, or name a file that
+    /// cannot be read.
     pub fn connect(settings: &KafkaSettings, queue: usize) -> Result<Self> {
         let asker = Arc::new(Asker::new(settings, None)?);
         Ok(Self {

@@ -1,4 +1,5 @@
-//! Amazon MSK's IAM login: a token is a presigned URL, signed with the credentials of the function's role.
+//! Amazon MSK's IAM login: a token is a presigned URL, signed with the credentials of the
+//! function's role.
 
 use std::fmt;
 use std::time::UNIX_EPOCH;
@@ -76,7 +77,8 @@ mod tests {
         Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("session".to_owned()), expires, "test")
     }
 
-    /// MSK's contract: base64url without padding of a presigned GET of kafka-cluster:Connect, good for 15 minutes.
+    /// MSK's contract: base64url without padding of a presigned GET of kafka-cluster:Connect, good
+    /// for 15 minutes.
     #[tokio::test]
     async fn a_token_is_a_presigned_url() {
         let token = sign("eu-central-1", credentials(None)).await.unwrap();

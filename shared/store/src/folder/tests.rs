@@ -48,7 +48,7 @@ async fn conforms_under_a_prefix() {
     conformance(PrefixStore::wrap(store.clone(), "backups/x"), Arc::new(Under(store, "backups/x"))).await;
 }
 
-/// A busy neighbour is told apart from a file system that does not answer.
+/// A busy neighbour is distinguished from a file system that does not respond.
 #[tokio::test]
 async fn a_lock_that_another_holds_is_told_as_such() {
     let (root, store) = store();
@@ -161,7 +161,8 @@ fn start(test: &str, root: &TempDir) -> Child {
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// The content of the object `name`: several pages of it, so that a part of it would be told from the whole.
+/// The content of the object `name`: several pages of it, so that a part of it is distinguishable
+/// from the whole.
 fn content(name: &str) -> Bytes {
     name.repeat(20_000).into()
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::Operation;
 use crate::{Body, Object, ObjectStore, Page, Part, Result, Throttling, Version};
 
-/// Counts what is asked of a store, for reports and for tests that promise a number of requests. Clones share their counts.
+/// Counts what is asked of a store, for reports and for tests that promise a number of requests.
+/// Clones share their counts.
 ///
 /// A call counts once however often its adapter has to try, and also when it fails.
 #[derive(Debug, Clone)]

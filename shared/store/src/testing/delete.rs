@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::Result;
 
-/// A store whose objects a test can take away.
+/// A store whose objects a test can delete.
 #[async_trait]
 pub trait Delete: Debug + Send + Sync {
     /// Deletes the object; a name that does not exist is not an error.

@@ -21,7 +21,7 @@ pub enum Fault {
     After(StoreErrorKind),
     /// It is passed on after a pause on tokio's clock.
     Delay(Duration),
-    /// It has no effect and never ends: whoever waits for it can only be killed.
+    /// It has no effect and never ends: a process that waits for it can only be killed.
     HangBefore,
     /// It has its effect and never ends.
     HangAfter,
@@ -32,7 +32,8 @@ pub enum Fault {
 /// Decides the fate of every call, from the operation and the object's name (a listing's prefix).
 pub type Faults = Arc<dyn Fn(Operation, &str) -> Fault + Send + Sync>;
 
-/// A store whose calls fail as a test decides, for tests: where real faults come from, and nowhere else.
+/// A store whose calls fail as a test decides, for tests: where real faults come from, and nowhere
+/// else.
 #[derive(Clone)]
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::Delete;
 use crate::{Body, Listed, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version, names};
 
-/// A store in memory, for tests. Clones share their objects; nothing in it waits, so a simulation on one thread is deterministic.
+/// A store in memory, for tests. Clones share their objects; nothing in it waits, so a simulation
+/// on one thread is deterministic.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
@@ -144,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn conforms_under_a_prefix() {
         let whole = MemoryStore::new();
-        whole.overwrite("backups", "an object beside the prefix");
+        whole.overwrite("backups", "an object next to the prefix");
         whole.overwrite("backups/x0", "another");
         let store = PrefixStore::wrap(Arc::new(whole.clone()), "backups/x");
         conformance::run(store, Arc::new(Under(Arc::new(whole.clone()), "backups/x")), "conformance")

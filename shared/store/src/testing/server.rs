@@ -123,7 +123,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(Request { line, headers, body })
 }
 
-/// Whether the connection goes on.
+/// Whether the connection continues.
 async fn send(stream: &mut TcpStream, reply: Reply) -> bool {
     let (status, mut headers, length, body, goes_on) = match reply {
         Reply::Answer(status, headers, body) => (status, headers, body.len() as u64, body, true),

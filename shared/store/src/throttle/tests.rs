@@ -57,7 +57,8 @@ impl Service {
     }
 }
 
-/// What issue 22 asks for, in the middle of the work and over all of it: no request fails, and there are at most 1.5 times as many as without throttling.
+/// What issue 22 asks for, in the middle of the work and over all of it: no request fails, and
+/// there are at most 1.5 times as many as without throttling.
 #[tokio::test(start_paused = true)]
 async fn one_503_in_three_for_a_minute_fails_nothing_and_costs_few_requests() {
     for deadline in [None, Some(Duration::from_secs(900))] {
@@ -84,8 +85,8 @@ async fn work_goes_on_while_the_store_throttles() {
     }
 }
 
-/// A store that takes so many requests a second, as a bucket of tokens. However many tasks there are, it is asked little more often than it answers, and
-/// what it can do is used.
+/// A store that takes so many requests a second, as a bucket of tokens. However many tasks there
+/// are, it is asked little more often than it answers, and what it can do is used.
 #[tokio::test(start_paused = true)]
 async fn requests_settle_at_what_the_store_takes() {
     for rate in [4_u32, 50, 500] {
@@ -111,7 +112,8 @@ async fn requests_settle_at_what_the_store_takes() {
     }
 }
 
-/// Requests that were under way together are one reason to slow down; the next ones are half as many.
+/// Requests that were under way together are one reason to slow down; the next ones are half as
+/// many.
 #[tokio::test(start_paused = true)]
 async fn all_requests_slow_down_together() {
     let (seen, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -174,7 +176,7 @@ async fn without_a_deadline_the_patience_ends_and_the_error_says_what_to_do() {
     }
     assert!((300..330).contains(&time.as_secs()), "{time:?}");
     assert!(service.requests() < 64 * 4, "{}", service.requests());
-    // Much later it begins anew.
+    // Much later it begins again.
     tokio::time::sleep(Duration::from_secs(3600)).await;
     let again = Instant::now();
     service.request().await.unwrap_err();

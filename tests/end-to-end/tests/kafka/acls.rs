@@ -65,7 +65,8 @@ fn a_topic_that_may_not_be_read_stops_no_other() {
     kafka.allow(READER, &["Describe", "Read"], &format!("--group={}", crate::kafka::group_of(&closed)));
     let outcome = runner.run([Path::new("backup"), &config, Path::new("--once")]);
     let [of_closed, of_unread] = [format!("{closed}: describing the topic failed"), format!("{unread}/0: reading failed")];
-    let outcome = outcome.failed_with(&[&of_closed, "this user needs Describe on the topic", &of_unread, "this user needs Read on the topic"]);
+    let outcome =
+        outcome.failed_with(&[&of_closed, "this user needs Describe on the topic", &of_unread, "this user needs Read on the topic"]);
     assert_eq!(crate::kafka::records_in(&outcome.reports()), 50);
 
     let mut looping = runner.spawn([Path::new("backup"), &config]);

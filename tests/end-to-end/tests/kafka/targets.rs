@@ -73,7 +73,10 @@ fn a_target_that_cannot_take_the_records_is_refused_before_the_first_write() {
 fn a_target_with_records_of_somebody_else_is_refused() {
     let Some(kafka) = require_kafka() else { return };
     let topic = kafka.create_topic("source", 1, &[("retention.ms", "-1")]);
-    kafka.produce(&topic, &[Record::new(0, crate::kafka::LONG_AGO).key("a").value("1"), Record::new(0, crate::kafka::LONG_AGO).key("b").value("2")]);
+    kafka.produce(
+        &topic,
+        &[Record::new(0, crate::kafka::LONG_AGO).key("a").value("1"), Record::new(0, crate::kafka::LONG_AGO).key("b").value("2")],
+    );
     let runner = Runner::on_folder(&kafka);
     runner.back_up(&runner.backup_config(&[&topic], Value::Null));
     let target = kafka.create_topic("taken", 1, &[("retention.ms", "-1")]);

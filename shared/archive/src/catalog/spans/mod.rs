@@ -7,11 +7,11 @@
 //! the span was lost. Only the commit that wrote the records can pair them; nothing is ever
 //! inferred from the spans before and after.
 //!
-//! | file | what it knows |
+//! | file | content |
 //! |---|---|
 //! | `pair.rs` | the spans of one commit |
-//! | `text.rs` | how spans are written, in a few bytes each |
-//! | `kept.rs` | the objects that hold what does not fit a checkpoint |
+//! | `text.rs` | spans as text, in a few bytes each |
+//! | `kept.rs` | the objects with spans that do not fit into a checkpoint |
 
 mod kept;
 mod pair;

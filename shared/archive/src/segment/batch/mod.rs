@@ -7,8 +7,9 @@
 //! record: length, attributes i8, timestampDelta, offsetDelta, key, value, headersCount, (header key, header value)…
 //! ```
 //!
-//! A batch's numbers are big-endian; a record's lengths, deltas and counts are varints, and a length of -1 is null. `batchLength` counts
-//! what follows it, `crc` is the CRC-32C of what follows it (right of the bar).
+//! A batch's numbers are big-endian; a record's lengths, deltas and counts are varints, and a
+//! length of -1 is null. `batchLength` counts what follows it, `crc` is the CRC-32C of what follows
+//! it (right of the bar).
 //!
 //! Batches here are never compressed, and belong to no producer and no transaction: they contain
 //! only committed records. The leader epoch is unknown (-1).

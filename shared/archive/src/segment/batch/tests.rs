@@ -27,7 +27,8 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// The bytes are those that Kafka's own `MemoryRecordsBuilder` (kafka-clients 4.1.0) made of the same records.
+/// The bytes are those that Kafka's own `MemoryRecordsBuilder` (kafka-clients 4.1.0) made of the
+/// same records.
 #[test]
 fn a_create_time_batch_is_what_kafka_itself_writes() {
     let first = Owned {

@@ -50,7 +50,8 @@ async fn what_a_distant_store_takes_is_waited_for_once() {
     assert!(store.reads().values().all(|times| times % 2 == 0), "as many requests: {:?}", store.reads());
 }
 
-/// A request costs a third of a second: more are ahead each time that one was waited for, and never more than memory allows.
+/// A request costs a third of a second: more are ahead each time that one was waited for, and never
+/// more than memory allows.
 #[tokio::test]
 async fn it_reads_as_far_ahead_as_memory_allows() {
     let (_, written) = segment().await;
@@ -76,7 +77,8 @@ async fn a_request_ahead_that_fails_is_sent_again() {
     }
 }
 
-/// Damage behind what is wanted is found when that is wanted, and what comes before it is given out.
+/// Damage behind what is wanted is found when that is wanted, and what comes before it is given
+/// out.
 #[tokio::test]
 async fn damage_ahead_is_found_where_it_is() {
     let (records, written) = segment().await;

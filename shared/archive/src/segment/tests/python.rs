@@ -1,4 +1,5 @@
-//! The archives of the Python tool: those that it really wrote, and those that nobody should have made.
+//! The archives of the Python tool: those that it really wrote, and those that no program should
+//! have made.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -86,8 +86,9 @@ impl Known {
     fn native(&self, make: Make) -> Result<Entry, Failure> {
         let [resource, pattern, operation, permission] = self.numbers;
         let mut error = [0 as c_char; 128];
-        // SAFETY: numbers that librdkafka's enums have; C strings, which the object copies; a buffer with its size, which was zeroed, and in which
-        // librdkafka ends what it writes in NUL.
+        // SAFETY: numbers that librdkafka's enums have; C strings, which the object copies; a
+        // buffer with its size, which was zeroed, and in which librdkafka ends what it writes in
+        // NUL.
         unsafe {
             let (name, principal, host) = (self.name.as_ptr(), self.principal.as_ptr(), self.host.as_ptr());
             let new = make(resource, name, pattern, principal, host, operation, permission, error.as_mut_ptr(), error.len());

@@ -53,7 +53,8 @@ impl Handle {
         let pending = {
             let all = all()?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBEACLS, timeout);
-            // SAFETY: a valid filter, which the request copies; destroyed once, as the entry that it is to librdkafka.
+            // SAFETY: a valid filter, which the request copies; destroyed once, as the entry that
+            // it is to librdkafka.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 rd_kafka_DescribeAcls(rk, all.as_ptr(), options, queue);
                 rd_kafka_AclBinding_destroy(all.as_ptr());
@@ -75,7 +76,8 @@ impl Handle {
 /// A filter that lets everything through.
 fn all() -> Result<NonNull<rd_kafka_AclBindingFilter_t>, Failure> {
     let mut error = [0 as c_char; 128];
-    // SAFETY: null for any name, principal and host; a buffer with its size, which was zeroed, and in which librdkafka ends what it writes in NUL.
+    // SAFETY: null for any name, principal and host; a buffer with its size, which was zeroed, and
+    // in which librdkafka ends what it writes in NUL.
     unsafe {
         let filter = rd_kafka_AclBindingFilter_new(
             rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_ANY,

@@ -35,7 +35,8 @@ impl Options {
     pub(super) fn new(handle: &Handle, operation: rd_kafka_admin_op_t, timeout: Duration) -> Self {
         let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
         let mut error = [0 as c_char; 128];
-        // SAFETY: a valid instance; the new object belongs to this value. A time limit out of range leaves librdkafka's own.
+        // SAFETY: a valid instance; the new object belongs to this value. A time limit out of range
+        // leaves librdkafka's own.
         unsafe {
             let options = NonNull::new(rd_kafka_AdminOptions_new(handle.as_ptr(), operation)).expect("librdkafka allocates or aborts");
             rd_kafka_AdminOptions_set_request_timeout(options.as_ptr(), millis, error.as_mut_ptr(), error.len());
@@ -128,7 +129,8 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: owned, destroyed once. Nothing that was read from it is kept: all results are copies.
+        // SAFETY: owned, destroyed once. Nothing that was read from it is kept: all results are
+        // copies.
         unsafe { rd_kafka_event_destroy(self.as_ptr()) }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) type Committed = Result<Option<CommittedOffset>, Code>;
 impl Handle {
     /// Id of the cluster, once a response contained it. Sends nothing and does not wait.
     pub(crate) fn cluster_id(&self) -> Option<String> {
-        // SAFETY: a valid instance; the string, if there is one, is ours, and given back once.
+        // SAFETY: a valid instance; the string, if there is one, is ours, and freed once.
         unsafe {
             let id = rd_kafka_clusterid(self.as_ptr(), 0);
             (!id.is_null()).then(|| {
@@ -85,7 +85,8 @@ impl Handle {
     pub(super) fn ask_about_topics(self: &Arc<Self>, topics: &[String], options: Options) -> Result<Pending, Failure> {
         let names = topics.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-        // SAFETY: an array of C strings with its length; the collection copies them, the request copies the collection.
+        // SAFETY: an array of C strings with its length; the collection copies them, the request
+        // copies the collection.
         Ok(Pending::send(self, &options, |rk, options, queue| unsafe {
             let collection = rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             rd_kafka_DescribeTopics(rk, collection, options, queue);
@@ -148,7 +149,8 @@ impl Handle {
                 return Err(Failure::new(Code::INVALID_ARG, unsafe { text(error.as_ptr()) }));
             }
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout);
-            // SAFETY: a valid topic, which copies the strings, and which the request copies; destroyed once.
+            // SAFETY: a valid topic, which copies the strings, and which the request copies;
+            // destroyed once.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 for (name, value) in &configs {
                     rd_kafka_NewTopic_set_config(native, name.as_ptr(), value.as_ptr());
@@ -184,7 +186,8 @@ impl Handle {
     pub(crate) fn committed(&self, partitions: &[TopicPartition], wait: Duration) -> Result<BTreeMap<TopicPartition, Committed>, Failure> {
         let list = list(partitions, Offset::Invalid)?;
         let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
-        // SAFETY: a valid instance, and a valid list, which the call fills in. Its elements live until the end of this function.
+        // SAFETY: a valid instance, and a valid list, which the call fills in. Its elements live
+        // until the end of this function.
         unsafe {
             Code(rd_kafka_committed(self.as_ptr(), list.ptr(), millis)).check()?;
             Ok(elements(list.ptr()).map(|element| (name(element), committed(element))).collect())
@@ -230,7 +233,8 @@ unsafe fn described(topic: *const rd_kafka_TopicDescription_t) -> Result<Describ
 /// # Safety
 /// `element` points to an element of an answered list.
 unsafe fn committed(element: *const rd_kafka_topic_partition_t) -> Committed {
-    // SAFETY: the caller's promise; the metadata of an element are null or have the size beside them.
+    // SAFETY: the caller's promise; the metadata of an element are null or have the size next to
+    // them.
     unsafe {
         code(element).check().map_err(|failure| failure.code)?;
         let metadata = array((*element).metadata.cast::<u8>(), (*element).metadata_size);
@@ -275,7 +279,8 @@ mod tests {
     fn a_code_that_librdkafka_does_not_know_is_read_as_a_number() {
         let partitions = [TopicPartition::new("orders", 0), TopicPartition::new("orders", 1)];
         let list = list(&partitions, Offset::Offset(7)).unwrap();
-        // SAFETY: a valid list of two elements; the code is written, and later read, as the integer that C has.
+        // SAFETY: a valid list of two elements; the code is written, and later read, as the integer
+        // that C has.
         let found: Vec<_> = unsafe {
             (&raw mut (*(*list.ptr()).elems).err).cast::<c_int>().write(4711);
             let found = elements(list.ptr()).map(|element| (name(element), committed(element))).collect();

@@ -23,8 +23,8 @@ pub(crate) struct Broker {
     _handle: Arc<Handle>,
 }
 
-// SAFETY: the mock cluster runs in a thread of its own, and takes commands from any thread through a locked queue (rdkafka_mock.c); its
-// bootstrap servers are a string that never changes.
+// SAFETY: the mock cluster runs in a thread of its own, and takes commands from any thread through
+// a locked queue (rdkafka_mock.c); its bootstrap servers are a string that never changes.
 unsafe impl Send for Broker {}
 // SAFETY: as above.
 unsafe impl Sync for Broker {}

@@ -114,7 +114,8 @@ codes! {
 impl Code {
     /// librdkafka's name for it.
     pub(crate) fn describe(self) -> String {
-        // SAFETY: the function takes any integer and returns a string that it keeps (for unknown codes, in a thread-local buffer).
+        // SAFETY: the function takes any integer and returns a string that it keeps (for unknown
+        // codes, in a thread-local buffer).
         unsafe { text(rd_kafka_err2str(self.0)) }
     }
 
@@ -159,7 +160,8 @@ impl Failure {
         if error.is_null() {
             return Ok(());
         }
-        // SAFETY: not null, so it is an error object, owned by the caller, who hands it over; it is destroyed once and not used again.
+        // SAFETY: not null, so it is an error object, owned by the caller, who hands it over; it is
+        // destroyed once and not used again.
         unsafe {
             let failure = Self::read(error);
             rd_kafka_error_destroy(error);

@@ -25,7 +25,8 @@ impl Conf {
         let nul = |_| "contains a NUL byte".to_owned();
         let (name, value) = (CString::new(name).map_err(nul)?, CString::new(value).map_err(nul)?);
         let mut error = [0 as c_char; 512];
-        // SAFETY: two C strings, and a buffer with its size, all alive during the call, which copies what it keeps.
+        // SAFETY: two C strings, and a buffer with its size, all alive during the call, which
+        // copies what it keeps.
         let result = unsafe { rd_kafka_conf_set(self.0.as_ptr(), name.as_ptr(), value.as_ptr(), error.as_mut_ptr(), error.len()) };
         match result {
             rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),

@@ -90,7 +90,8 @@ impl Handle {
         };
         let event = pending.answer().await?;
         let mut count = 0;
-        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka leaves null where the answer left a resource out.
+        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka
+        // leaves null where the answer left a resource out.
         unsafe {
             let result = rd_kafka_event_IncrementalAlterConfigs_result(event.as_ptr());
             match array(rd_kafka_IncrementalAlterConfigs_result_resources(result, &raw mut count), count) {
@@ -104,7 +105,8 @@ impl Handle {
         let pending = {
             let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
-            // SAFETY: C strings, copied into the resources, which the request copies; each is destroyed once.
+            // SAFETY: C strings, copied into the resources, which the request copies; each is
+            // destroyed once.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut resources: Vec<_> = names.iter().map(|name| rd_kafka_ConfigResource_new(kind, name.as_ptr())).collect();
                 rd_kafka_DescribeConfigs(rk, resources.as_mut_ptr(), resources.len(), options, queue);
@@ -113,7 +115,8 @@ impl Handle {
         };
         let event = pending.answer().await?;
         let mut count = 0;
-        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka leaves null where the answer left a resource out.
+        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka
+        // leaves null where the answer left a resource out.
         unsafe {
             let result = rd_kafka_event_DescribeConfigs_result(event.as_ptr());
             let resources = array(rd_kafka_DescribeConfigs_result_resources(result, &raw mut count), count);

@@ -1,4 +1,5 @@
-//! AlterConsumerGroupOffsets (the protocol's OffsetCommit, from outside of a group) and DeleteConsumerGroupOffsets (OffsetDelete).
+//! AlterConsumerGroupOffsets (the protocol's OffsetCommit, from outside of a group) and
+//! DeleteConsumerGroupOffsets (OffsetDelete).
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -32,7 +33,8 @@ impl Handle {
             let list = commit_list(offsets)?;
             unanswered(&list);
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout);
-            // SAFETY: a C string and a valid list, copied into the request object, which the request copies.
+            // SAFETY: a C string and a valid list, copied into the request object, which the
+            // request copies.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut request = rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
                 rd_kafka_AlterConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
@@ -60,7 +62,8 @@ impl Handle {
             let group = c_string(group)?;
             let list = list(partitions, Offset::Invalid)?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS, timeout);
-            // SAFETY: a C string and a valid list, copied into the request object, which the request copies.
+            // SAFETY: a C string and a valid list, copied into the request object, which the
+            // request copies.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut request = rd_kafka_DeleteConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
                 rd_kafka_DeleteConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
@@ -80,7 +83,8 @@ impl Handle {
 /// Writes a failure into each element. librdkafka copies the list into the request and sets the
 /// results of the response. So a partition that the response omits does not look committed.
 fn unanswered(list: &TopicPartitionList) {
-    // SAFETY: a valid list that nobody else has; the field is a C enum, an int, and this code is one of that enum's.
+    // SAFETY: a valid list without other references; the field is a C enum, an int, and this code
+    // is one of that enum's.
     unsafe {
         for element in elements(list.ptr()) {
             (&raw const (*element).err).cast_mut().cast::<c_int>().write(Code::FAIL.0);

@@ -83,8 +83,9 @@ impl Handle {
         if list.is_null() {
             return (BTreeMap::new(), code.check());
         }
-        // SAFETY: a list with its count; what is read is copied before it is given back, once. Fields are read one by one, because the code in a
-        // group can be one that librdkafka's enum does not have.
+        // SAFETY: a list with its count; what is read is copied before it is freed, once. Fields
+        // are read one by one, because the code in a group can be one that librdkafka's enum does
+        // not have.
         unsafe {
             let count = usize::try_from((*list).group_cnt).unwrap_or(0);
             let group = |at| {
@@ -117,7 +118,8 @@ impl Handle {
             let list = only.as_ref().map_or(ptr::null_mut(), TopicPartitionList::ptr);
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout);
             let options = options.requiring_stable(stable)?;
-            // SAFETY: a C string and a valid list, copied into the request object, which the request copies. No list means all partitions.
+            // SAFETY: a C string and a valid list, copied into the request object, which the
+            // request copies. No list means all partitions.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut request = rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
                 rd_kafka_ListConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
@@ -144,7 +146,8 @@ impl Handle {
 /// # Safety
 /// `group` points to a listing.
 unsafe fn listing(group: *const rd_kafka_ConsumerGroupListing_t) -> (String, GroupListing) {
-    // SAFETY: the caller's promise; the names of states and types are strings that librdkafka keeps, for any number.
+    // SAFETY: the caller's promise; the names of states and types are strings that librdkafka
+    // keeps, for any number.
     unsafe {
         let state = text(rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupListing_state(group)));
         let kind = text(rd_kafka_consumer_group_type_name(rd_kafka_ConsumerGroupListing_type(group)));
@@ -163,7 +166,8 @@ fn classic(state: &str, protocol_type: &str) -> GroupListing {
 /// # Safety
 /// `element` points to an element of an answered list.
 unsafe fn offset(element: *const rd_kafka_topic_partition_t) -> Result<(i64, String), Code> {
-    // SAFETY: the caller's promise; the metadata of an element are null or have the size beside them.
+    // SAFETY: the caller's promise; the metadata of an element are null or have the size next to
+    // them.
     unsafe {
         code(element).check().map_err(|failure| failure.code)?;
         let metadata = array((*element).metadata.cast::<u8>(), (*element).metadata_size);

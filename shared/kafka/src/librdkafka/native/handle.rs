@@ -39,7 +39,8 @@ struct Instance {
     observer: Arc<Observer>,
 }
 
-// SAFETY: librdkafka's functions may be called from any thread at the same time (rdkafka.h, "Thread-safety").
+// SAFETY: librdkafka's functions may be called from any thread at the same time (rdkafka.h,
+// "Thread-safety").
 unsafe impl Send for Instance {}
 // SAFETY: as above.
 unsafe impl Sync for Instance {}
@@ -54,7 +55,8 @@ impl Handle {
             Kind::Consumer => rd_kafka_type_t::RD_KAFKA_CONSUMER,
             Kind::Producer => rd_kafka_type_t::RD_KAFKA_PRODUCER,
         };
-        // SAFETY: a valid conf; the observer outlives the instance (see the field), so the callbacks may use the pointer.
+        // SAFETY: a valid conf; the observer outlives the instance (see the field), so the
+        // callbacks may use the pointer.
         unsafe {
             rd_kafka_conf_set_opaque(conf.as_ptr(), Arc::as_ptr(&observer).cast_mut().cast());
             rd_kafka_conf_set_log_cb(conf.as_ptr(), Some(on_log));
@@ -73,7 +75,8 @@ impl Handle {
         conf.release();
         let Some(rk) = NonNull::new(rk) else {
             std::mem::forget(observer);
-            // SAFETY: no arguments; the code of this thread's last call. The buffer was zeroed, and librdkafka ends what it writes in NUL.
+            // SAFETY: no arguments; the code of this thread's last call. The buffer was zeroed, and
+            // librdkafka ends what it writes in NUL.
             return Err(unsafe { Failure::new(Code(rd_kafka_last_error()), text(error.as_ptr())) });
         };
         Ok(Self(Later::new(Instance { rk, observer })))
@@ -97,7 +100,8 @@ impl Handle {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // SAFETY: owned and destroyed once. Everything made from it keeps its handle alive by an `Arc`. After the call no callback comes.
+        // SAFETY: owned and destroyed once. Everything made from it keeps its handle alive by an
+        // `Arc`. After the call no callback comes.
         unsafe { rd_kafka_destroy(self.rk.as_ptr()) }
         // The task that attends to its login notices that it is gone.
         self.observer.want_login();
@@ -120,7 +124,8 @@ pub(super) unsafe fn observer<'a>(opaque: *mut c_void) -> Option<&'a Observer> {
 }
 
 unsafe extern "C" fn on_log(rk: *const rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
-    // SAFETY: librdkafka passes its instance (null for a line about none) and two C strings that live during the call.
+    // SAFETY: librdkafka passes its instance (null for a line about none) and two C strings that
+    // live during the call.
     unsafe {
         let opaque = if rk.is_null() { ptr::null_mut() } else { rd_kafka_opaque(rk) };
         if let Some(observer) = observer(opaque) {
@@ -130,7 +135,8 @@ unsafe extern "C" fn on_log(rk: *const rd_kafka_t, level: c_int, facility: *cons
 }
 
 unsafe extern "C" fn on_error(_: *mut rd_kafka_t, code: c_int, reason: *const c_char, opaque: *mut c_void) {
-    // SAFETY: librdkafka passes the opaque pointer of the instance, and a C string that lives during the call.
+    // SAFETY: librdkafka passes the opaque pointer of the instance, and a C string that lives
+    // during the call.
     unsafe {
         if let Some(observer) = observer(opaque) {
             observer.problem(Code(code), &text(reason));
@@ -139,7 +145,8 @@ unsafe extern "C" fn on_error(_: *mut rd_kafka_t, code: c_int, reason: *const c_
 }
 
 unsafe extern "C" fn on_delivery(_: *mut rd_kafka_t, message: *const rd_kafka_message_t, opaque: *mut c_void) {
-    // SAFETY: librdkafka passes the opaque pointer of the instance, and a message that lives during the call.
+    // SAFETY: librdkafka passes the opaque pointer of the instance, and a message that lives during
+    // the call.
     unsafe {
         if let Some(observer) = observer(opaque) {
             let report = message::read_report(message);

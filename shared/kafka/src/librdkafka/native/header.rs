@@ -63,7 +63,8 @@ impl Headers {
         for header in headers {
             let value = header.value.map_or(ptr::null(), |value| value.as_ptr().cast::<c_void>());
             let size = header.value.map_or(0, <[u8]>::len);
-            // SAFETY: a valid list; pointers with their sizes (a slice has at most isize::MAX bytes), which the call copies.
+            // SAFETY: a valid list; pointers with their sizes (a slice has at most isize::MAX
+            // bytes), which the call copies.
             unsafe {
                 rd_kafka_header_add(list.as_ptr(), header.key.as_ptr().cast(), header.key.len() as isize, value, size as isize);
             }

@@ -28,7 +28,8 @@ pub(super) struct Layout {
     broker: i32,
     /// Bytes at `raw_headers`.
     pub(super) raw_headers_length: i32,
-    /// The headers as in the record batch; in the memory of the fetched batch, which the message keeps.
+    /// The headers as in the record batch; in the memory of the fetched batch, which the message
+    /// keeps.
     pub(super) raw_headers: *const u8,
 }
 

@@ -41,8 +41,8 @@ impl Handle {
     pub(crate) fn set_token(&self, token: &Secret, expires: i64) -> Result<(), Failure> {
         let token = c_string(token.reveal()).map_err(|_| Failure::new(Code::INVALID_ARG, "the token contains a NUL byte"))?;
         let mut error = [0 as c_char; 512];
-        // SAFETY: a valid instance, two C strings, no extensions, and a buffer with its size; all are copied. The answer is a code of
-        // librdkafka itself, which its enum has.
+        // SAFETY: a valid instance, two C strings, no extensions, and a buffer with its size; all
+        // are copied. The answer is a code of librdkafka itself, which its enum has.
         let answer = unsafe {
             rd_kafka_oauthbearer_set_token(
                 self.as_ptr(),
@@ -66,7 +66,8 @@ impl Handle {
     /// seconds, and reports a problem.
     pub(crate) fn no_token(&self, reason: &str) {
         let reason = c_string(&reason.replace('\0', " ")).unwrap_or_default();
-        // SAFETY: a valid instance and a C string, which is copied. It fails only for clients that use no tokens.
+        // SAFETY: a valid instance and a C string, which is copied. It fails only for clients that
+        // use no tokens.
         unsafe { rd_kafka_oauthbearer_set_token_failure(self.as_ptr(), reason.as_ptr()) };
     }
 

@@ -70,8 +70,9 @@ impl Message {
     /// The raw headers of the record. `Malformed` if the message is not built as `layout.rs` says,
     /// by a modified librdkafka of the same version: then its timestamp is not where it should be.
     fn raw_headers(&self) -> Result<&[u8], Malformed> {
-        // SAFETY: a valid message. Every message is a `Layout` of this version, without which no client starts. The headers are null or have the
-        // length beside them, and belong to the message, which the result borrows.
+        // SAFETY: a valid message. Every message is a `Layout` of this version, without which no
+        // client starts. The headers are null or have the length next to them, and belong to the
+        // message, which the result borrows.
         let raw = unsafe {
             let message = self.0.as_ptr().cast_const().cast::<Layout>();
             if (*message).timestamp != rd_kafka_message_timestamp(self.0.as_ptr(), std::ptr::null_mut()) {
@@ -85,8 +86,8 @@ impl Message {
     /// The record, with these headers.
     pub(crate) fn record<'a>(&'a self, headers: &'a [Header<'a>]) -> Record<'a> {
         let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: a valid message whose key and payload are null or have as many bytes as their lengths say, and belong to the message,
-        // which the record borrows.
+        // SAFETY: a valid message whose key and payload are null or have as many bytes as their
+        // lengths say, and belong to the message, which the record borrows.
         unsafe {
             let message = self.0.as_ptr();
             let timestamp = rd_kafka_message_timestamp(message, &raw mut kind);

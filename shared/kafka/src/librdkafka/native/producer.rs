@@ -83,8 +83,9 @@ impl Producer {
         let headers = (!record.headers.is_empty()).then(|| Headers::new(record.headers));
         let timestamp = if record.timestamp == 0 { INSTEAD_OF_ZERO } else { record.timestamp };
         observer.backlog().add(partition, size);
-        // SAFETY: tags and arguments as rdkafka.h lists them, the last tag ends them. Key and value are copied (MSG_F_COPY), headers are
-        // taken over on success. The opaque pointer is a number that comes back in the delivery report.
+        // SAFETY: tags and arguments as rdkafka.h lists them, the last tag ends them. Key and value
+        // are copied (MSG_F_COPY), headers are taken over on success. The opaque pointer is a
+        // number that comes back in the delivery report.
         let answer = Code(unsafe {
             rd_kafka_producev(
                 self.handle.as_ptr(),
@@ -128,7 +129,8 @@ impl Producer {
     /// The error that made the instance useless, if one did.
     pub(crate) fn fatal(&self) -> Option<Failure> {
         let mut words = [0 as c_char; 512];
-        // SAFETY: a valid instance, and a buffer with its size, which was zeroed and is ended in NUL.
+        // SAFETY: a valid instance, and a buffer with its size, which was zeroed and is ended in
+        // NUL.
         unsafe {
             let code = Code(rd_kafka_fatal_error(self.handle.as_ptr(), words.as_mut_ptr(), words.len()));
             (code != Code::NO_ERROR).then(|| Failure { fatal: true, ..Failure::new(code, super::text(words.as_ptr())) })
@@ -172,7 +174,8 @@ impl Producer {
         wait: Duration,
     ) -> Result<(), Failure> {
         let (group, list) = (c_string(group)?, commit_list([(partition, offset)])?);
-        // SAFETY: a C string, a valid instance and list; the group metadata is ours and destroyed after use; the error, if any, is ours.
+        // SAFETY: a C string, a valid instance and list; the group metadata is ours and destroyed
+        // after use; the error, if any, is ours.
         unsafe {
             let metadata = rd_kafka_consumer_group_metadata_new(group.as_ptr());
             let error = rd_kafka_send_offsets_to_transaction(self.handle.as_ptr(), list.ptr(), metadata, millis(wait));
@@ -197,7 +200,7 @@ impl Producer {
 impl Drop for Parts {
     fn drop(&mut self) {
         let handle = self.main.handle();
-        // SAFETY: a valid instance. Nobody waits for these records any more.
+        // SAFETY: a valid instance. Nothing waits for these records any more.
         unsafe { rd_kafka_purge(handle.as_ptr(), (RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT) as c_int) };
         handle.serve();
     }
@@ -244,8 +247,8 @@ unsafe extern "C" fn on_new(
 }
 
 unsafe extern "C" fn on_send(_: *mut rd_kafka_t, message: *mut rd_kafka_message_t, _: *mut c_void) -> rd_kafka_resp_err_t {
-    // SAFETY: librdkafka passes a new message of its own, not yet queued, so nobody else looks at it. It is a `Layout` of this version,
-    // without which no client starts.
+    // SAFETY: librdkafka passes a new message of its own, not yet queued, so nothing else reads it.
+    // It is a `Layout` of this version, without which no client starts.
     unsafe {
         let message = message.cast::<Layout>();
         if (*message).timestamp == INSTEAD_OF_ZERO {

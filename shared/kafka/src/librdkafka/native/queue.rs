@@ -45,7 +45,8 @@ impl Queue {
     unsafe fn watch(queue: *mut rd_kafka_queue_t, handle: &Arc<Handle>) -> Self {
         let queue = NonNull::new(queue).expect("librdkafka allocates or aborts");
         let wake = Arc::new(Notify::new());
-        // SAFETY: a valid queue. What `wake` points to stays where it is, and outlives the callback, which `drop` takes away first.
+        // SAFETY: a valid queue. What `wake` points to stays where it is, and outlives the
+        // callback, which `drop` removes first.
         unsafe { rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(on_filled), Arc::as_ptr(&wake).cast_mut().cast()) };
         Self { queue, wake, handle: Arc::clone(handle) }
     }
@@ -68,8 +69,8 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: owned, destroyed once. librdkafka calls back under the queue's lock, which the first call takes too: after it, no
-        // callback runs, and `wake` can go.
+        // SAFETY: owned, destroyed once. librdkafka calls back under the queue's lock, which the
+        // first call takes too: after it, no callback runs, and `wake` can go.
         unsafe {
             rd_kafka_queue_cb_event_enable(self.as_ptr(), None, ptr::null_mut());
             rd_kafka_queue_destroy(self.as_ptr());
@@ -78,6 +79,7 @@ impl Drop for Queue {
 }
 
 unsafe extern "C" fn on_filled(_: *mut rd_kafka_t, wake: *mut c_void) {
-    // SAFETY: the pointer that `watch` gave, to a `Notify` that lives until the callback is taken away.
+    // SAFETY: the pointer that `watch` gave, to a `Notify` that lives until the callback is
+    // removed.
     unsafe { &*wake.cast_const().cast::<Notify>() }.notify_one();
 }

@@ -82,8 +82,8 @@ impl Handle {
 /// # Safety
 /// `operations` is null or has `count` elements.
 pub(super) unsafe fn rights(operations: *const rd_kafka_AclOperation_t, count: usize) -> Option<BTreeSet<Right>> {
-    // As integers: a broker that is newer than librdkafka may know more operations than the enum of its bindings.
-    // SAFETY: the caller's promise; C has an int there.
+    // As integers: a broker that is newer than librdkafka may know more operations than the enum of
+    // its bindings. SAFETY: the caller's promise; C has an int there.
     let codes: &[c_int] = unsafe { array(operations.cast(), count) };
     (!operations.is_null()).then(|| codes.iter().filter_map(|code| Right::of(*code)).collect())
 }

@@ -32,7 +32,8 @@ impl Topic {
     pub(super) fn new(handle: &Arc<Handle>, name: &str) -> Result<Self, Failure> {
         let invalid = || Failure::new(Code::INVALID_TOPIC, format!("{name:?} is not a topic name"));
         let name = CString::new(name).map_err(|_| invalid())?;
-        // SAFETY: a valid instance and a C string; null takes the instance's own topic properties. The reference belongs to this value.
+        // SAFETY: a valid instance and a C string; null takes the instance's own topic properties.
+        // The reference belongs to this value.
         let topic = unsafe { rd_kafka_topic_new(handle.as_ptr(), name.as_ptr(), std::ptr::null_mut()) };
         NonNull::new(topic).map(|topic| Self { topic, _handle: Arc::clone(handle) }).ok_or_else(invalid)
     }
@@ -44,7 +45,7 @@ impl Topic {
 
 impl Drop for Topic {
     fn drop(&mut self) {
-        // SAFETY: an owned reference, given back once.
+        // SAFETY: an owned reference, released once.
         unsafe { rd_kafka_topic_destroy(self.as_ptr()) }
     }
 }
@@ -76,7 +77,8 @@ impl Stream {
     ) -> Result<Self, Failure> {
         let topic = Topic::new(handle, topic)?;
         let queue = Queue::new(handle);
-        // SAFETY: a valid topic and queue of the same instance; both live as long as the value below, which stops the reading when dropped.
+        // SAFETY: a valid topic and queue of the same instance; both live as long as the value
+        // below, which stops the reading when dropped.
         if unsafe { rd_kafka_consume_start_queue(topic.as_ptr(), partition, offset, queue.as_ptr()) } != 0 {
             return Err(Failure::new(Code::INVALID_ARG, format!("partition {partition} cannot be read from offset {offset}")));
         }
@@ -88,8 +90,8 @@ impl Stream {
         let Reading { messages, queue, .. } = self.0.get_mut();
         messages.clear();
         messages.reserve(limit);
-        // SAFETY: a valid queue, and room for `limit` pointers. `Message` is a transparent wrapper of the pointer; the call writes as many
-        // of them as it returns, and gives them to us.
+        // SAFETY: a valid queue, and room for `limit` pointers. `Message` is a transparent wrapper
+        // of the pointer; the call writes as many of them as it returns, and gives them to us.
         unsafe {
             let taken = rd_kafka_consume_batch_queue(queue.as_ptr(), 0, messages.as_mut_ptr().cast(), limit);
             messages.set_len(usize::try_from(taken).unwrap_or(0));
@@ -120,7 +122,8 @@ impl Stream {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        // SAFETY: a valid topic whose partition was started, once, and is stopped once. Answered by librdkafka's own thread, not by a broker.
+        // SAFETY: a valid topic whose partition was started, once, and is stopped once. Answered by
+        // librdkafka's own thread, not by a broker.
         unsafe { rd_kafka_consume_stop(self.topic.as_ptr(), self.partition) };
     }
 }

@@ -33,7 +33,8 @@ impl Handle {
     pub(crate) fn scram_users(self: &Arc<Self>, wait: Duration) -> Result<Vec<ScramUser>, Failure> {
         let queue = ManuallyDrop::new(Queue::new(self));
         let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS, wait);
-        // SAFETY: a valid instance, options and queue; no array for no names, which means all users. librdkafka answers at the time limit at the latest.
+        // SAFETY: a valid instance, options and queue; no array for no names, which means all
+        // users. librdkafka answers at the time limit at the latest.
         let event = unsafe {
             rd_kafka_DescribeUserScramCredentials(self.as_ptr(), ptr::null_mut(), 0, options.as_ptr(), queue.as_ptr());
             rd_kafka_queue_poll(queue.as_ptr(), -1)
@@ -41,7 +42,8 @@ impl Handle {
         let event = NonNull::new(event).ok_or(Code::TIMED_OUT)?.as_ptr();
         // The response is out of it.
         drop(ManuallyDrop::into_inner(queue));
-        // SAFETY: an event of this request. Only one without an error is read and destroyed, once, after all was copied.
+        // SAFETY: an event of this request. Only one without an error is read and destroyed, once,
+        // after all was copied.
         unsafe {
             Code(rd_kafka_event_error(event)).check()?;
             self.observer().answered();

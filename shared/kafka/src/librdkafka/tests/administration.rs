@@ -1,4 +1,5 @@
-//! What there is in a cluster beside records, against a real Kafka; what needs an authorizer or Kafka's own tools is among the end-to-end tests.
+//! What a cluster has in addition to records, against a real Kafka; what needs an authorizer or
+//! Kafka's own tools is among the end-to-end tests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -34,7 +35,7 @@ async fn commit_for(source: &RdKafkaSource, group: &str, partition: &TopicPartit
     }
 }
 
-/// What a group committed, all of whose partitions are told.
+/// What a group committed, with all of its partitions reported.
 async fn offsets_of(source: &RdKafkaSource, group: &str) -> BTreeMap<TopicPartition, GroupOffset> {
     let answer = source.group_offsets(&[group.to_owned()]).await.unwrap().remove(group).unwrap().unwrap();
     answer.into_iter().map(|(partition, offset)| (partition, offset.unwrap())).collect()
@@ -196,7 +197,7 @@ async fn configs_of_many_topics_are_told_apart() {
     assert_eq!(Some(configs.own.clone()), source.configs(&with).await.unwrap());
 }
 
-/// Whoever frees what librdkafka says of that refusal crashes.
+/// Freeing the text of that refusal crashes librdkafka.
 #[tokio::test]
 async fn a_refusal_of_users_is_an_error_and_no_crash() {
     let (Some(settings), Ok(password)) = (super::real::sasl(), std::env::var("TEST_KAFKA_READER_PASSWORD")) else { return };

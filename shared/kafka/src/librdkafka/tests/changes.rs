@@ -1,4 +1,5 @@
-//! What is changed of a cluster beside its records, against a real Kafka; what needs an authorizer or Kafka's own tools is among the end-to-end tests.
+//! Changes of a cluster other than records, against a real Kafka; what needs an authorizer or
+//! Kafka's own tools is among the end-to-end tests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -211,7 +212,8 @@ fn changes(all: &[(&str, Option<&str>)]) -> BTreeMap<String, Option<String>> {
     all.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect()
 }
 
-/// The topic's configs, once they are as expected: brokers learn of them after the controller's answer.
+/// The topic's configs, once they are as expected: brokers learn of them after the controller's
+/// answer.
 async fn configs_once(target: &RdKafkaTarget, topic: &str, is_so: impl Fn(&TopicConfigs) -> bool) -> TopicConfigs {
     let until = async {
         loop {
@@ -248,7 +250,7 @@ async fn configs_are_set_and_deleted_all_or_none() {
         assert_eq!(error.kind, KafkaErrorKind::InvalidConfig, "{error}");
         assert!(error.subject == topic && error.what.contains(word), "{error}");
     }
-    // One that is not set, and one that nobody knows, can be deleted.
+    // One that is not set, and one that no broker knows, can be deleted.
     let deleted = changes(&[("retention.ms", None), ("max.message.bytes", None), ("segment.bytes", None)]);
     for _ in 0..2 {
         target.alter_configs(&topic, &deleted).await.unwrap();

@@ -1,4 +1,5 @@
-//! What writing costs: processor time while a broker lets it wait, threads and open files. Each test measures a process of its own.
+//! What writing costs: processor time while a broker lets it wait, threads and open files. Each
+//! test measures a process of its own.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -45,7 +46,8 @@ fn processor_seconds() -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
-/// It answers half a second after each request, as one that throttles does, or one that is far away. More records than it takes are there all the time.
+/// It answers half a second after each request, as one that throttles does, or one that is far
+/// away. More records than it takes are there all the time.
 #[test]
 fn a_slow_broker_costs_no_processor_time() {
     if is_run_alone("a_slow_broker_costs_no_processor_time") {
@@ -77,8 +79,9 @@ fn a_slow_broker_costs_no_processor_time() {
     });
 }
 
-/// What `writers.rs` of restore counts on: a thread for each of the two brokers and three more, in all; and two files for each of those that may connect
-/// (a pipe to wake it up), besides connections, of which both ends are in this process here.
+/// What `writers.rs` of restore counts on: a thread for each of the two brokers and three more, in
+/// all; and two files for each of those that may connect (a pipe to wake it up), besides
+/// connections, of which both ends are in this process here.
 #[test]
 fn a_writer_has_few_threads_and_files() {
     const MORE: usize = 8;

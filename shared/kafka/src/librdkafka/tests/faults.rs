@@ -87,7 +87,8 @@ async fn a_partition_without_a_leader_is_absent() {
     assert!(source(&settings, "backup").offsets(&[partition()]).await.unwrap().is_empty());
 }
 
-/// librdkafka reports no error for the partitions of a broker that did not answer, and -1001 as their offset.
+/// librdkafka reports no error for the partitions of a broker that did not answer, and -1001 as
+/// their offset.
 #[tokio::test]
 async fn a_partition_whose_leader_is_away_is_absent_and_no_other() {
     let broker = EmbeddedBroker::start().unwrap();
@@ -302,7 +303,8 @@ async fn a_port_that_wants_tls_is_told_of() {
     }
 }
 
-/// Without a deadline a request takes half a minute. Which limit ended it shows in what is left of the time: a deadline far away is not reached.
+/// Without a deadline a request takes half a minute. Which limit ended it shows in what is left of
+/// the time: a deadline far away is not reached.
 #[tokio::test]
 async fn a_request_ends_before_the_deadline() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -186,7 +186,8 @@ pub(super) async fn read_to(reader: &mut dyn PartitionReader, end: i64) -> Vec<O
     records
 }
 
-/// What a partition holds, once no transaction is open: a commit is answered before its markers are written.
+/// What a partition holds, once no transaction is open: a commit is answered before its markers are
+/// written.
 pub(super) async fn settled(source: &RdKafkaSource, partition: &TopicPartition) -> OffsetRange {
     loop {
         let range = source.offsets(std::slice::from_ref(partition)).await.unwrap().remove(partition).unwrap().unwrap();

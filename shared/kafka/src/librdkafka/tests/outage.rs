@@ -12,7 +12,8 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext}
 use super::faults::broker;
 use super::help::*;
 
-/// What a client said: whether all brokers are down, and whether it goes back to the bootstrap servers.
+/// What a client said: whether all brokers are down, and whether it goes back to the bootstrap
+/// servers.
 #[derive(Default)]
 struct Said(Mutex<(bool, bool)>);
 

@@ -32,7 +32,8 @@ fn named_by(variable: &str) -> Option<KafkaSettings> {
         return Some(KafkaSettings { bootstrap_servers, ..KafkaSettings::default() });
     }
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{variable} names no Kafka");
-    // The thread of a test has its name. Past the capturing of output, which hides that of tests that pass.
+    // The thread of a test has its name. Past the capturing of output, which hides that of tests
+    // that pass.
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let _ = writeln!(std::io::stderr(), "NOT RUN: {test} needs a real Kafka ({variable})");
     None
@@ -88,7 +89,8 @@ async fn a_reader_stopped_anywhere_goes_on_there() {
     assert_eq!(read_to(&mut *again, 14).await, at(5, &odd_records()[5..]));
 }
 
-/// Brokers that end a transaction, and a newer writer that takes it over, answer with the same code.
+/// Brokers that end a transaction, and a newer writer that takes it over, answer with the same
+/// code.
 #[tokio::test]
 async fn a_transaction_that_lasted_too_long_is_told_from_one_that_a_newer_writer_took() {
     let settings = real!();
@@ -191,7 +193,7 @@ async fn a_writer_that_is_dropped_does_not_keep_readers_waiting() {
     assert_eq!(settled, OffsetRange { log_start: 0, end: 4, high_watermark: 4 });
 }
 
-/// librdkafka keeps such records for ever, and says nothing.
+/// librdkafka keeps such records permanently, and reports nothing.
 #[tokio::test]
 async fn records_for_a_topic_that_was_deleted_before_the_first_of_them_are_not_waited_for() {
     let settings = real!();

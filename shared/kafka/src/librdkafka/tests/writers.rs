@@ -110,7 +110,7 @@ async fn a_record_that_the_broker_has_already_is_counted_at_no_place() {
     assert_eq!(writer.flush().await.unwrap().iter().map(|run| run.count).sum::<i64>(), 1);
     broker.broker().fail(PRODUCE, &[RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER]);
     queue(&mut *writer, 0, &odd_records()[1..3]).await;
-    // Nobody pairs two sources with the one place that is told of.
+    // Two sources are never paired with the one reported position.
     assert_eq!(writer.flush().await.unwrap(), [Written { partition: 0, first: None, count: 2 }]);
     writer.commit(&progress(3, "")).await.unwrap();
 }
@@ -186,7 +186,8 @@ async fn what_is_queued_when_the_brokers_are_gone_does_not_keep_a_writer_alive()
     }
 }
 
-/// Brokers have a limit of their own, transaction.max.timeout.ms, which can be below what is asked for by default.
+/// Brokers have a limit of their own, transaction.max.timeout.ms, which can be below what is asked
+/// for by default.
 #[tokio::test]
 async fn a_transaction_is_as_long_as_the_brokers_allow() {
     let (broker, settings) = broker();

@@ -1,4 +1,5 @@
-//! Against a real Azurite (3.37 or newer): AZURE_TEST_CONNECTION_STRING and AZURE_TEST_CONTAINER say where.
+//! Against a real Azurite (3.37 or newer): AZURE_TEST_CONNECTION_STRING and AZURE_TEST_CONTAINER
+//! say where.
 
 use std::io::{Write, stderr};
 use std::process::Command;
@@ -23,8 +24,9 @@ use crate::azure::{AzureBlobStore, ConnectionString};
 use crate::testing::{Delete, conformance};
 use crate::{Body, ObjectStore, StoreErrorKind};
 
-/// The test container, made if it is not there, over a transport that can be meddled with, and a folder that is the test's own. Without the
-/// variables the tests cannot run, which CI does not accept.
+/// The test container, made if it is not there, over a transport that can be meddled with, and a
+/// folder that is the test's own. Without the variables the tests cannot run, which CI does not
+/// accept.
 async fn azurite() -> Option<(AzureBlobStore, Arc<Meddler>, String)> {
     let (text, container) = variables()?;
     let meddler = Meddler::new(&[]);
@@ -228,7 +230,8 @@ impl<S: Subscriber> Layer<S> for Log {
     }
 }
 
-/// In a process of its own: who listens to the log is a matter of the whole process, and other tests change it.
+/// In a process of its own: who listens to the log is a matter of the whole process, and other
+/// tests change it.
 #[test]
 fn no_secret_is_in_any_line_of_the_log() {
     if variables().is_none() {
@@ -259,7 +262,7 @@ async fn logged_without_secrets() {
         store.list("no-such-prefix", "", 1).await.unwrap();
         store.create("no-such-folder/x", Body::from(vec![1])).await.ok();
         store.delete("no-such-folder/x").await.ok();
-        // Nobody listens there.
+        // No server listens there.
         open(&container, "http://127.0.0.1:9/", access).get("x").await.unwrap_err();
     }
     drop(logging);

@@ -1,4 +1,4 @@
-//! What users are told.
+//! The errors that users see.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ async fn an_endpoint_that_answered_before_is_not_wrong() {
 #[tokio::test]
 async fn a_refused_signature_is_blamed_on_the_clock_when_it_is_off() {
     for (minutes, kind) in [(-20, Kind::ClockSkew), (-5, Kind::Credentials), (0, Kind::Credentials), (300, Kind::ClockSkew)] {
-        // Half a minute more, because time goes on.
+        // Half a minute more, because time passes.
         let ahead = Duration::minutes(minutes) + Duration::seconds(if minutes < 0 { -30 } else { 30 });
         let date = to_rfc7231(&(OffsetDateTime::now_utc() - ahead));
         let reply = ok(403, &[("x-ms-error-code", "AuthenticationFailed"), ("date", &date)], "");

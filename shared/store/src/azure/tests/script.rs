@@ -33,7 +33,7 @@ pub(super) enum Reply {
     },
     /// The connection breaks.
     Lost,
-    /// Nobody is there.
+    /// No server listens.
     NoConnection,
     /// Nothing happens, ever.
     Never,
@@ -63,7 +63,7 @@ impl Script {
         Arc::new(Self { answer: Box::new(answer), seen: Mutex::default() })
     }
 
-    /// Answers the replies in turn, and the last of them for ever.
+    /// Answers the replies in turn, and then repeats the last one.
     pub(super) fn replies(replies: Vec<Reply>) -> Arc<Self> {
         Self::new(move |at, _| replies[at.min(replies.len() - 1)].clone())
     }

@@ -1,4 +1,5 @@
-//! What cannot be had from an Azurite at will: refusals, lost answers, old servers, tokens that run out.
+//! What an Azurite does not do on request: refusals, lost answers, old servers, tokens that run
+//! out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,8 @@ fn body(text: &'static str) -> Body {
     Bytes::from_static(text.as_bytes()).into()
 }
 
-/// A server on which the first write takes place or does not, its answer is lost, and any further one is refused as `refused`.
+/// A server on which the first write takes place or does not, its answer is lost, and any further
+/// one is refused as `refused`.
 fn forgetful(took_place: bool, refused: Reply) -> Arc<Script> {
     let first = Mutex::new(None);
     Script::new(move |_, request| match request.method() {
@@ -142,7 +144,8 @@ async fn blocks_that_another_writer_swept_away_mean_that_the_name_is_taken() {
     assert_eq!(script.requests().len(), 4);
 }
 
-/// A server with the objects `00000` to `11999`, in pages of at most `page`, that does or does not know `startFrom`.
+/// A server with the objects `00000` to `11999`, in pages of at most `page`, that does or does not
+/// know `startFrom`.
 fn server(knows_start_from: bool, page: usize) -> Arc<Script> {
     let parameter =
         |request: &Request, name: &str| request.url().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());

@@ -67,7 +67,8 @@ async fn an_error_says_what_to_do() {
     assert!(error.what.contains("set S3_REGION=eu-north-1"), "{error}");
 }
 
-/// A store that lacks something lacks it the next time too: it is asked once, and the message names the header and the setting.
+/// A store that lacks something lacks it the next time too: it is asked once, and the message names
+/// the header and the setting.
 #[tokio::test]
 async fn what_a_store_lacks_is_asked_for_once_and_named() {
     let error = |header: &str, message: &str| {
@@ -167,7 +168,7 @@ async fn a_whole_object_that_is_not_what_was_stored_is_damaged() {
     let server = Server::start(script).await;
     let error = store(&server.url, 8).await.get("x").await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Damaged, "{error}");
-    assert_eq!(server.requests().len(), 3, "damage on the way would pass, so it is read again, but not for ever");
+    assert_eq!(server.requests().len(), 3, "damage on the way would pass, so it is read again, a limited number of times");
     assert_eq!(server.requests()[0].header("x-amz-checksum-mode"), "ENABLED");
 }
 
@@ -199,7 +200,8 @@ async fn nothing_waits_beyond_the_deadline() {
     assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
 }
 
-/// What is read whole is small: a server that says nothing is given up on after `try_time`, not after the time of a large object.
+/// What is read whole is small: a server that says nothing is given up on after `try_time`, not
+/// after the time of a large object.
 #[tokio::test]
 async fn reading_a_small_object_waits_for_no_large_one() {
     let server = Server::start(|_, _| Reply::Hang).await;
@@ -210,7 +212,8 @@ async fn reading_a_small_object_waits_for_no_large_one() {
     assert!(error.what.contains("within 0.0 s"), "{error}");
 }
 
-/// Credentials that are fetched for each request: good for the first so many, and then this failure.
+/// Credentials that are fetched for each request: good for the first so many, and then this
+/// failure.
 #[derive(Debug)]
 struct Failing(AtomicU32, fn() -> CredentialsError);
 
@@ -248,7 +251,7 @@ async fn missing_credentials_are_told() {
     }
 }
 
-/// A metadata service or STS that fails for a moment is no reason to call somebody: the next invocation can succeed.
+/// A metadata service or STS that fails for a moment is transient: the next invocation can succeed.
 #[tokio::test]
 async fn credentials_that_cannot_be_renewed_are_a_passing_trouble() {
     let server = Server::start(|_, _| Reply::ok("1")).await;

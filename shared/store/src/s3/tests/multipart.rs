@@ -109,7 +109,8 @@ async fn a_completion_whose_answer_was_lost_is_recognised() {
     }
 }
 
-/// Ours was completed, its answer lost; the next try met a conflict, so all was sent anew and found the object there.
+/// Ours was completed, its answer lost; the next try met a conflict, so all was sent again and
+/// found the object there.
 #[tokio::test]
 async fn what_an_earlier_upload_of_ours_created_is_recognised() {
     let server = Server::start(|request, before| match (step(request), count(before, "complete")) {

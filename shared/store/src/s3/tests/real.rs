@@ -1,5 +1,6 @@
-//! On a real server, when the environment names one: S3_TEST_ENDPOINT, S3_TEST_ACCESS_KEY, S3_TEST_SECRET_KEY, S3_TEST_BUCKET, and
-//! S3_TEST_LOCKED_BUCKET: versioned, with object lock and a default retention, as the Terraform module makes it.
+//! On a real server, when the environment names one: S3_TEST_ENDPOINT, S3_TEST_ACCESS_KEY,
+//! S3_TEST_SECRET_KEY, S3_TEST_BUCKET, and S3_TEST_LOCKED_BUCKET: versioned, with object lock and a
+//! default retention, as the Terraform module makes it.
 
 use std::env;
 use std::io::{Write, stderr};
@@ -55,8 +56,8 @@ async fn a_bucket_conforms() {
     conforms(connect(&settings).await).await;
 }
 
-/// All of it but one thing, which must fail as it does: in a versioned bucket MinIO still lists a folder when all of its objects are deleted. S3 does
-/// not.
+/// All of it but one thing, which must fail as it does: in a versioned bucket MinIO still lists a
+/// folder when all of its objects are deleted. S3 does not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_bucket_conforms() {
     let Some(settings) = settings("s3::tests::real::a_locked_bucket_conforms", LOCKED) else { return };

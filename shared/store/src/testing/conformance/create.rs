@@ -44,7 +44,7 @@ pub(super) async fn of_sixteen_creators_one_wins(room: &Room) -> Outcome {
             lost => expect(StoreErrorKind::AlreadyExists, lost, "losing")?,
         }
     }
-    ensure!(winners == 1, "{winners} creators were told that they created it");
+    ensure!(winners == 1, "{winners} creators got success");
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn a_large_object_in_many_pieces(room: &Room) -> Outcome {
     let range = 7_999_999..16_000_001;
     let part = room.store.get_range(&name, range.clone()).await.map_err(text)?;
     ensure!(part.bytes == whole.slice(range.start as usize..range.end as usize), "the middle is read as other bytes");
-    ensure!(part.size == LARGE as u64, "its size is told as {}", part.size);
+    ensure!(part.size == LARGE as u64, "its size is reported as {}", part.size);
     expect(
         StoreErrorKind::AlreadyExists,
         room.store.create(&name, whole.slice(1..).into()).await,

@@ -59,7 +59,8 @@ pub(super) async fn after_outside_the_prefix(room: &Room) -> Outcome {
     Ok(())
 }
 
-/// Names that sort between a folder's name and the objects in it must not be taken for what was listed before.
+/// Names that sort between a folder's name and the objects in it must not be taken for what was
+/// listed before.
 pub(super) async fn after_in_a_folder_with_many_neighbours(room: &Room) -> Outcome {
     let neighbours = |range: std::ops::Range<usize>| range.map(|index| format!("a-{index:02}/0"));
     let ordered: Vec<String> = neighbours(0..30).chain(["a/0", "a/1", "a0", "b/0"].map(str::to_owned)).collect();

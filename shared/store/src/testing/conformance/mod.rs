@@ -1,4 +1,5 @@
-//! What every store must do, as one suite that each adapter's tests run: the handlers rely on nothing else, and on all of this.
+//! What every store must do, as one suite that each adapter's tests run: the handlers rely on
+//! nothing else, and on all of this.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -77,8 +78,8 @@ checks![
     names::a_location_names_the_object,
 ];
 
-/// Runs all checks in `store` under the folder `folder`, which nothing else uses, and leaves nothing behind when they pass: `delete` takes away
-/// from the same store. Gives their number.
+/// Runs all checks in `store` under the folder `folder`, which nothing else uses, and leaves
+/// nothing when they pass: `delete` removes from the same store. Gives their number.
 ///
 /// # Errors
 /// Every check that failed, by name, with what it found; one a line.
