@@ -215,7 +215,7 @@ mod tests {
         let found = compare(&fake).await;
         assert!(!found.is_sound() && found.topics[0].problems[0].contains("the bucket has no backup of it"), "{found:?}");
         assert!(found.notes.len() == 1 && found.notes[0].contains("\"old\" is in the bucket and not in Kafka"), "{found:?}");
-        // A log that lost its end, or was deleted in front before it was read.
+        // A log that lost its end, or whose start was deleted before it was read.
         fake.log().others.clear();
         (fake.log().end, fake.log().high_watermark) = (7, 7);
         assert!(compare(&fake).await.topics[0].problems[0].contains("offsets up to 10, but the log ends at 7"));

@@ -192,7 +192,7 @@ mod tests {
         assert!(safe_until(&ends, 999) > 900_000, "a partition that is nearly caught up is known to be");
     }
 
-    /// Offsets of another log say nothing, wherever they are.
+    /// Offsets of another log mean nothing, wherever they are.
     #[test]
     fn ends_of_another_log_are_forgotten() {
         assert_eq!(safe_until(&[(1_000, 50), (2_000, 10), (3_000, 90)], 60), 2_000);
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(age(&backup).await, Some(0));
     }
 
-    /// What a new process finds was last safe when it was committed.
+    /// What a new process finds was last safe at its commit.
     #[tokio::test]
     async fn a_new_process_goes_by_the_last_commit() {
         let fake = Fake::default();
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(age(&backup).await, Some(0));
     }
 
-    /// The topic is written out, and not there (any more): what is known of it is not forgotten.
+    /// The topic is named, and does not exist (any more): what is known of it is not forgotten.
     #[tokio::test]
     async fn a_topic_that_is_gone_keeps_getting_older() {
         let fake = Fake::default();

@@ -1,4 +1,4 @@
-//! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is
+//! The steps of an invocation one by one: what to do, where to start, how far to read, and what is
 //! made durable.
 #![allow(clippy::unwrap_used)]
 
@@ -56,7 +56,7 @@ async fn resume_does_not_go_on_behind_another_log_where_the_commit_is_gone() {
     assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0], vec![0, 10]));
 }
 
-/// What is left of the new log begins far behind the old commit, and is less than the stretch in
+/// The rest of the new log starts long after the old commit, and is shorter than the range in
 /// between.
 #[tokio::test]
 async fn a_log_that_was_cut_and_has_lost_its_beginning_since_is_read() {
@@ -137,7 +137,7 @@ async fn read_ends_at_the_records_of_a_segment() {
 }
 
 /// What is being compressed shrinks: reading waits for it, and a segment holds as much as the
-/// memory does.
+/// memory allows.
 #[tokio::test]
 async fn read_waits_for_what_is_being_compressed() {
     for compressors in [1, 3] {
@@ -168,7 +168,7 @@ async fn read_does_not_take_large_records_for_more_than_they_are() {
     assert!(report.partitions[0].next.unwrap() >= 2 && fake.segments().get(1).is_none_or(|second| *second >= 2), "{:?}", fake.segments());
 }
 
-/// Kafka's client holds two records of any size besides.
+/// Kafka's client holds two records of any size in addition.
 #[tokio::test]
 async fn read_leaves_memory_for_what_holds_large_records() {
     for (mib, segments) in [(128, vec![0, 1, 2, 3]), (512, vec![0])] {
@@ -181,8 +181,8 @@ async fn read_leaves_memory_for_what_holds_large_records() {
     }
 }
 
-/// What could not be restored is not stored, and is said to be so; what comes before it is backed
-/// up.
+/// A record that could not be restored is not stored, and is reported; what comes before it is
+/// backed up.
 #[tokio::test]
 async fn read_ends_before_a_record_that_could_not_be_restored() {
     let fake = Fake::default();
@@ -197,7 +197,7 @@ async fn read_ends_before_a_record_that_could_not_be_restored() {
         assert!(error.contains("orders/0: the record at offset 4 has") && error.contains("up to offset 5"), "{error}");
         assert_eq!((report.succeeded, report.partitions[0].retryable, fake.segments()), (false, Some(false), vec![0]));
     }
-    // As it says: the records up to the next offset are deleted.
+    // As the message says: the records up to the next offset are deleted.
     fake.log().start = 5;
     fake.log().records.retain(|offset| *offset >= 5);
     let report = fake.invoke().await;
@@ -338,7 +338,7 @@ async fn what_an_event_or_a_run_does_not_find_is_an_error() {
     assert!(!report.succeeded && fake.segments().is_empty(), "a topic that was not seen at the start: {report:?}");
 }
 
-/// Behind a slow store those of several partitions are on their way at the same time.
+/// With a slow store those of several partitions are uploaded at the same time.
 #[tokio::test]
 async fn publish_does_not_wait_for_other_partitions() {
     let fake = Fake::default();
@@ -373,7 +373,7 @@ async fn publish_never_commits_back() {
     fake.write(10);
     fake.invoke().await;
     let after = fake.log().commit.clone().unwrap();
-    // A late look at the group: the plan sees the older commit, and the segment behind it is there
+    // A late look at the group: the plan sees the older commit, and the next segment exists
     // already.
     fake.log().commit = before;
     fake.invoke().await;
@@ -382,7 +382,7 @@ async fn publish_never_commits_back() {
     assert_eq!((read.segment, read.next, read.folder.as_str()), (10, 20, "orders"));
 }
 
-/// Over ten segments: what one of them has read, the next one waits for.
+/// Over ten segments: what one of them has prefetched, the next one uses.
 #[tokio::test(start_paused = true)]
 async fn reading_keeps_to_bytes_per_second_and_the_report_says_so() {
     let fake = Fake::default();

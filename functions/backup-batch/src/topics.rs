@@ -282,7 +282,7 @@ mod tests {
         assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
     }
 
-    /// A function is a new process at each cold start, and would never see that a topic is gone.
+    /// A function is a new process at each cold start, and would never notice a deleted topic.
     #[tokio::test]
     async fn what_has_a_backup_and_is_gone_is_named_by_a_new_process_too() {
         let fake = Fake::default();

@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(uploads.time_for(5_000_000), 1_000);
     }
 
-    /// One small object that had to wait does not make small segments of all that follow.
+    /// One small object that had to wait does not make all later segments small.
     #[test]
     fn an_outlier_is_forgotten() {
         let (uploads, clock) = (Uploads::default(), Now::default());

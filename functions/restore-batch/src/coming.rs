@@ -281,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads them as a restore does. How many records there are, and how long it takes.
+    /// Reads them as a restore does. Returns the number of records, and the time.
     async fn replay(store: &DistantStore, memory: Option<u64>) -> (u64, Duration) {
         let options = ReadOptions { workers: 1, ..ReadOptions::default() };
         let ahead = memory.map(|memory| ReadAhead::new(ReadBudget::new(memory)));
@@ -306,8 +306,8 @@ mod tests {
         store.time(all).await
     }
 
-    /// Each takes two requests: one after another 1,000 segments at 30 ms took a minute, and four
-    /// at a time a quarter of that.
+    /// Each takes two requests: sequentially, 1,000 segments at 30 ms took a minute, and four in
+    /// parallel a quarter of that.
     #[tokio::test]
     async fn many_small_segments_are_opened_ahead_as_far_as_the_store_is_slow() {
         let store = MemoryStore::new();
@@ -337,8 +337,7 @@ mod tests {
         assert!(little <= alone && much < little / 2, "{alone:?} {little:?} {much:?}");
     }
 
-    /// What was listed ahead hides nothing that is put back, and jumps over nothing that is
-    /// missing.
+    /// A listing ahead hides no restored segment, and skips no missing one.
     #[tokio::test]
     async fn a_hole_is_seen_and_what_is_put_back_is_found() {
         let store = MemoryStore::new();

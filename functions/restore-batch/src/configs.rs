@@ -187,8 +187,7 @@ mod tests {
             ),
             "{command}"
         );
-        // As the command leaves it nothing is left to do, and what an administrator set of his own
-        // accord stays.
+        // After the command nothing is left to do, and what an administrator set stays.
         let after = map(&[("cleanup.policy", "compact,delete"), ("segment.ms", "600000"), ("retention.bytes", "-1"), ("flush.ms", "1")]);
         assert_eq!(Change::between(Some(&original), &after, Some(1)), Change::default());
         assert_eq!(Change::default().command("a", "b"), None);

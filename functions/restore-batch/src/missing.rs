@@ -186,7 +186,7 @@ mod tests {
     use crate::Invocation;
     use crate::testing::Fake;
 
-    /// Three segments of ten records, and a snapshot that knows of them.
+    /// Three segments of ten records, and a snapshot that includes them.
     async fn backed_up() -> (Fake, Vec<String>) {
         let fake = Fake::new();
         let mut names = Vec::new();

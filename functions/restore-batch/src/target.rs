@@ -409,7 +409,7 @@ impl Problems<'_> {
 mod tests {
     use super::*;
 
-    /// Defaults of brokers, and what a cluster can be set to.
+    /// Defaults of brokers, and the settings of a cluster.
     #[test]
     fn the_limit_of_a_timestamp_is_the_one_that_the_broker_keeps_to() {
         const MAX: &str = "9223372036854775807";

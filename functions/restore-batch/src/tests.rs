@@ -79,7 +79,7 @@ async fn a_target_is_not_taken_over_before_all_that_its_restore_continues_is_the
     let report = other.invoke().await;
     assert!(!report.succeeded && report.topics[0].partitions[0].error.as_ref().unwrap().contains("is not finished"), "{report:?}");
     assert_eq!(first.invoke().await.records, 5);
-    // That of the other restore has another name.
+    // The other restore has another name.
     other.topic().progress = None;
     assert_eq!(other.invoke().await.records, 15);
 }
@@ -129,7 +129,7 @@ async fn two_that_begin_at_once_restore_one_generation() {
     let mut other = fake.clone();
     other.settings.topics = Selection::of_names(["orders@2"]);
     other.invoke().await;
-    // The other one had looked before there was a second generation.
+    // The other one looked before there was a second generation.
     let error = late.note_one(&source, &ClusterFacts { id: Some("memory".to_owned()), brokers: 1 }).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("orders@2"), "{error}");
 }
@@ -244,7 +244,7 @@ async fn with_bad_reads(fake: &Fake, name: &str, damages: fn(u32) -> bool) -> Re
     fake.restore_from(store).invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap()
 }
 
-/// A bit that is flipped on the way or in memory.
+/// A bit that flips in transit or in memory.
 #[tokio::test]
 async fn a_segment_is_left_out_only_when_it_is_damaged_twice() {
     let (small, large) = (10, 5_000);
@@ -254,11 +254,11 @@ async fn a_segment_is_left_out_only_when_it_is_damaged_twice() {
         let end = small + records;
         let name = fake.segment_of(small..end, bytes).await;
         fake.segment(end..end + small).await;
-        // Of what checks the target first, nothing is left out.
+        // The target check comes first, so nothing is skipped.
         let report = with_bad_reads(&fake, &name, |read| read == 0).await;
         assert!(report.succeeded && report.topics[0].partitions[0].skipped.is_empty(), "{:?}", report.topics);
         assert_eq!(fake.topic().records, (0..end + small).collect::<Vec<_>>());
-        // A part of the large one was written before the damage, and is given up with its writer.
+        // A part of the large one was written before the damage, and is dropped with its writer.
         assert_eq!(fake.topic().writers.len(), if records == large { 2 } else { 1 });
     }
 }
@@ -275,7 +275,7 @@ async fn a_segment_that_stays_damaged_is_left_out() {
     assert_eq!(fake.topic().records, (0..10).chain(20..30).collect::<Vec<_>>());
 }
 
-/// What was read once without damage is there: nothing of it may be left out.
+/// What was read once without damage exists: nothing of it may be skipped.
 #[tokio::test]
 async fn a_segment_that_is_damaged_now_and_then_fails_and_is_not_left_out() {
     let fake = Fake::new();

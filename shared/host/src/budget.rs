@@ -116,7 +116,7 @@ impl Budget {
 mod tests {
     use super::*;
 
-    /// Segments, what is queued, and a response that is unpacked behind it.
+    /// Segments, the queue, and a response that is decompressed after it.
     #[test]
     fn all_of_it_fits_in_the_memory() {
         for memory in [128, 256, 1769, 10_240].map(|mib: u64| mib << 20) {
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// What the tests of Kafka's client rest on.
+    /// What the tests of Kafka's client rely on.
     #[test]
     fn what_kafkas_client_gets_of_the_memory() {
         let of = |mib: u64| {

@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(failure.to_string(), "s3://backups: cannot connect: invalid peer certificate: UnknownIssuer");
     }
 
-    /// What failed is in the answer and in the numbers, each error once.
+    /// What failed is in the response and in the numbers, each error once.
     #[tokio::test]
     async fn failures_have_a_kind_and_are_counted() {
         let hosted: Arc<Hosted<Fake>> = hosted(&[]);

@@ -158,7 +158,7 @@ mod tests {
         RateLimit::new(Some(bytes_per_second)).0.unwrap()
     }
 
-    /// Threads that take turns, with amounts below and far above what a second allows, some of them
+    /// Alternating threads, with amounts below and far above what a second allows, some of them
     /// late: together they keep the rate within 10 %.
     #[test]
     fn the_rate_is_kept_over_all_threads() {
@@ -176,7 +176,7 @@ mod tests {
                 bytes += amount;
             }
             let rate = bytes as f64 / 300.0;
-            // What moved last is paid for later.
+            // The last transfer is waited for later.
             let most = 1_100.0 + (threads as u64 * amount) as f64 / 300.0;
             assert!(rate >= 900.0 && rate <= most, "{threads} threads, {amount} bytes each time: {rate} bytes a second");
         }

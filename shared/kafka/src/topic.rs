@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_topic_id_is_written_as_kafka_writes_it() {
-        // org.apache.kafka.common.Uuid: METADATA_TOPIC_ID, and two that have all bits or a digit of
-        // each end of the alphabet.
+        // org.apache.kafka.common.Uuid: METADATA_TOPIC_ID, and two with all bits or a digit of each
+        // end of the alphabet.
         let text = |high: i64, low: i64| TopicId::from_halves((high, low)).map(|id| id.to_string());
         assert_eq!(text(0, 1).as_deref(), Some("AAAAAAAAAAAAAAAAAAAAAQ"));
         assert_eq!(text(-1, -1).as_deref(), Some("_____________________w"));

@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(retry.limit(64 << 20, None), Duration::from_secs(20 + 256));
     }
 
-    /// A try has no time of its own here: others on the line give it time, alone it has none.
+    /// A try has no timeout of its own here: others on the line extend it, alone it has none.
     #[tokio::test]
     async fn a_try_may_take_as_long_as_all_that_share_the_line() {
         let policy = RetryPolicy { try_time: Duration::ZERO, slowest_line: 1, ..RetryPolicy::default() };
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(dead().await, StoreErrorKind::Unavailable);
     }
 
-    /// What ends early, or is cancelled, is not counted any more.
+    /// A request that ends early, or is cancelled, is not counted any more.
     #[tokio::test]
     async fn only_what_is_under_way_counts() {
         let retry = retry();

@@ -335,7 +335,7 @@ mod tests {
         assert!(embedded(&metrics())[0]["PartitionsLeft"].is_null(), "a restore without an end has none");
     }
 
-    /// A metric is paid for in each month in which it occurs: only where the store throttles.
+    /// A metric is billed for each month in which it occurs: only if the store throttles.
     #[test]
     fn throttling_is_a_metric_only_when_it_happened() {
         let work = WorkMetrics { throttled: Some(12), ..metrics().work };
@@ -357,7 +357,7 @@ mod tests {
         assert!(names(line, &shards).is_empty() && line["Shard"].is_null() && line["RecoveryPointSeconds"] == 41, "{line}");
     }
 
-    /// Each metric of a topic is paid for each month; the sum is of all.
+    /// Each metric of a topic is billed for each month; the sum is of all.
     #[test]
     fn some_topics_have_metrics_of_their_own_and_all_are_in_the_sum() {
         let gap = TopicMetrics { gaps: 1, ..topic("gap", 0) };
@@ -376,8 +376,8 @@ mod tests {
         assert_eq!(shown(None), ["idle", "late", "gap", "later", "failed"]);
     }
 
-    /// A function that failed before it looked at a topic did not back up nothing: it is not known
-    /// what it had to do.
+    /// A function that failed before it checked a topic did not back up nothing: its work is
+    /// unknown.
     #[test]
     fn an_invocation_without_topics_has_no_sums() {
         let lines = embedded(&InvocationMetrics { errors: 1, ..InvocationMetrics::default() });

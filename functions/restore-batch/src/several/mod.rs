@@ -50,7 +50,7 @@ async fn each_topic_is_restored_up_to_where_it_was_when_the_restore_began() {
     let noted = RestoreIdentity::load(targets.bucket.as_ref(), "drill").await.unwrap().unwrap();
     assert!(noted.is_cut() && noted.topics.len() == 3, "{noted:?}");
 
-    // Of what is backed up later nothing is restored, and nothing is written twice.
+    // What is backed up later is not restored, and nothing is written twice.
     add_segment(&targets.bucket, "orders", 0, 15..20, 0).await;
     add_generation(&targets.bucket, &generation("later"));
     let report = targets.invoke().await;
@@ -72,7 +72,7 @@ async fn a_cut_inside_of_a_segment_is_kept_to() {
     assert!(report.snapshots[0].contains("@cluster/kafka-1/backup/") && report.as_of.is_some(), "{report:?}");
 }
 
-/// A snapshot that saw these logs end there; all of it was backed up when it was taken.
+/// A snapshot with these ends of logs; all of it was backed up when it was taken.
 fn seen(until: Millis, ends: &[(&str, i32, i64)]) -> Snapshot {
     let mut all = snapshot(until, []);
     for (topic, partition, end) in ends {
@@ -121,7 +121,7 @@ async fn what_was_not_backed_up_that_far_is_refused_and_named() {
     assert!(targets.refused().await.contains("There are snapshots of kafka-1"));
 }
 
-/// Exit code 0 would say that all of it is there.
+/// Exit code 0 would mean that all of it exists.
 #[tokio::test]
 async fn what_a_snapshot_has_and_the_bucket_does_not_is_told_also_where_nothing_of_it_is_lost() {
     let mut targets = backed_up().await;
@@ -144,7 +144,7 @@ async fn what_a_snapshot_has_and_the_bucket_does_not_is_told_also_where_nothing_
     assert!(targets.refused().await.contains("names partition 2, which orders"));
 }
 
-/// What was backed up and is gone is lost, whatever the snapshot is that is asked for.
+/// What was backed up and no longer exists is lost, whatever snapshot is requested.
 #[tokio::test]
 async fn a_lost_end_is_not_taken_for_a_backup_that_was_behind() {
     let mut targets = backed_up().await;
@@ -167,7 +167,7 @@ async fn of_two_clusters_in_one_place_the_one_that_is_named_is_restored() {
         generation: number,
         ..generation(topic)
     };
-    // What was restored was backed up again, by the new cluster. `bills` is there no more.
+    // What was restored was backed up again, by the new cluster. `bills` no longer exists.
     for (topic, number, cluster) in [("orders", 1, "a"), ("orders", 2, "b"), ("bills", 1, "a"), ("empty", 1, "a"), ("empty", 2, "b")] {
         add_generation(&targets.bucket, &of(topic, number, cluster));
     }
@@ -271,7 +271,7 @@ async fn a_finished_restore_notices_that_a_target_is_gone() {
     assert!(!report.succeeded, "{report:?}");
     let gone: Vec<&str> = report.topics.iter().filter(|topic| topic.error.is_some()).map(|topic| topic.target.as_str()).collect();
     assert_eq!(gone, ["copy-empty"]);
-    // Marks and notes of another restore that had this id count for nothing.
+    // Marks and records of another restore with this id do not count.
     targets.bucket.delete(&names::restore_json("drill")).await.unwrap();
     targets.clock.fetch_add(5, Ordering::Relaxed);
     assert!(targets.refused().await.contains("another restore"));

@@ -1,4 +1,4 @@
-//! What offsets of a small restore are translated to.
+//! Translations of offsets of a small restore.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn place(fake: &Fake, offset: i64) -> Place {
     places(fake, offset..offset + 1).await.remove(0)
 }
 
-/// Where the first record at or after an offset is; behind the last where there is none.
+/// Where the first record at or after an offset is; after the last one if there is none.
 fn truth(fake: &Fake, offset: i64) -> i64 {
     let topic = fake.topic();
     let next = topic.records.iter().position(|value| *value >= offset && *value != NOTHING);
@@ -179,11 +179,11 @@ async fn spans_that_do_not_fit_beside_an_offset_are_in_a_checkpoint() {
     check_exact(&fake, 1_000).await;
 }
 
-/// The checkpoint that is needed before a commit comes before it: without it nothing is committed.
+/// The checkpoint that a commit needs is written before it: without it nothing is committed.
 #[tokio::test]
 async fn no_span_that_fits_is_lost_whichever_checkpoint_fails() {
     for failing in 0..6 {
-        // The first transaction fits, and not together with the second.
+        // The first transaction fits, but not together with the second.
         let (fake, _) = scattered(100, move |number| number >= failing).await;
         fake.invoke().await;
         check_exact(&fake, 1_000).await;

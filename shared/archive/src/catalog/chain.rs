@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(starts(&store).await, (1_198, missing, vec![30, 5_000, 12_020]), "the oldest ones may have expired");
     }
 
-    /// A kill between the two leaves it so.
+    /// A kill between the two leaves this.
     #[tokio::test]
     async fn a_segment_alone_is_none_that_is_missing() {
         let store = chain(3);

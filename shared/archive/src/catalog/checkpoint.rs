@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn no_metadata_is_larger_than_brokers_take_and_the_first_spans_are_in_it() {
         let largest = i64::MAX - 1;
-        // Each far away from the one before, and with a hole.
+        // Each far from the previous one, and with a hole.
         let spans: Spans =
             (0..1_000).map(|number| span(largest / 1_000 * number, largest / 1_000 * (number + 1) - 5, largest - number, 1)).collect();
         let progress = RestoreProgress { next: i64::MAX, ..RestoreProgress::default() };
@@ -362,8 +362,8 @@ mod tests {
         assert_eq!(checkpoint.all_spans(&store, "drill", "orders").await.unwrap(), (0..1_234).map(of_number).collect());
     }
 
-    /// Of ten thousand transactions, by two invocations that take turns, each with the checkpoint
-    /// that the other left.
+    /// Of ten thousand transactions, by two alternating invocations, each with the checkpoint that
+    /// the other left.
     #[tokio::test]
     async fn ten_thousand_spans_are_all_found_again() {
         let store = MemoryStore::new();
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(all.find(54_320, 100_000), FoundSpan::Exact(59_752));
     }
 
-    /// Two invocations that cut the list at different places, and another restore that had the same
+    /// Two invocations that split the list at different places, and another restore with the same
     /// id.
     #[tokio::test]
     async fn what_others_put_away_is_neither_lost_nor_taken_for_the_same() {

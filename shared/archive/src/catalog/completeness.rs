@@ -98,7 +98,7 @@ mod tests {
         snapshot
     }
 
-    /// Of the last one given, with the others before it as the newer ones.
+    /// For the last one given, with the others before it as the newer ones.
     fn judge(newest_first: &[Snapshot]) -> Completeness {
         let mut backed_up = BackedUp::default();
         newest_first.iter().for_each(|snapshot| backed_up.add(snapshot));
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(judge(&[of("orders", 0, 10, 10)]), Completeness::Complete, "it shows that itself");
     }
 
-    /// The numbers of a log that lost its end and of the one that was backed up are of different
+    /// The numbers of a log that lost its end and of the one that was backed up belong to different
     /// records.
     #[test]
     fn a_log_that_lost_its_end_is_not_complete_and_says_nothing_of_others() {

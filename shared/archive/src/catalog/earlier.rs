@@ -201,7 +201,7 @@ mod tests {
         snapshot
     }
 
-    /// What the inventory knows, and how many objects it read.
+    /// The content of the inventory, and how many objects it read.
     async fn known(store: &MemoryStore) -> (Vec<(String, Option<i64>)>, u64) {
         let store = CountingStore::new(Arc::new(store.clone()));
         let inventory = Inventory::read(&store, None, NOW).await.unwrap();

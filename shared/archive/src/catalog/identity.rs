@@ -314,8 +314,8 @@ mod tests {
         }
     }
 
-    /// A folder is part of the names of objects, and everyone who can write to the bucket can
-    /// change restore.json.
+    /// A folder is part of the names of objects, and anyone who can write to the bucket can change
+    /// restore.json.
     #[tokio::test]
     async fn a_folder_that_leads_elsewhere_is_damage() {
         let store = MemoryStore::new();

@@ -194,7 +194,7 @@ mod tests {
         let old = [("orders", "orders", 0, 7), ("orders", "orders", 1, 3), ("bills", "bills", 0, 5)];
         let first = add_snapshot(&store, &snapshot(NOW - 40 * DAY, old)).await;
         add_snapshot(&store, &snapshot(NOW - 2 * DAY, [("orders", "orders", 0, 9)])).await;
-        // In the newest the topic was created again, and its other partitions are not seen.
+        // In the newest one the topic was created again, and its other partitions are invisible.
         add_snapshot(&store, &snapshot(NOW, [("orders", "orders@2", 0, 1)])).await;
         let inventory = read(&store).await;
         let found = [("orders", 0), ("orders", 1), ("bills", 0), ("orders@2", 0), ("orders@2", 1)];

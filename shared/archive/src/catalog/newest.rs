@@ -209,7 +209,7 @@ mod tests {
     async fn the_folder_of_a_topic_is_told_from_one_of_topics() {
         let of_topics = store(&[("orders", None), ("bills", None), ("bills@2", None)]);
         assert_eq!(what_is_there(&of_topics).await.unwrap(), r#"there are: "bills@1", "bills@2", "orders""#);
-        // Topics can be called so.
+        // Topics can have such names.
         assert_eq!(what_is_there(&store(&[("0", None), ("1", None)])).await.unwrap(), r#"there are: "0", "1""#);
         for names in [["topic.json", "0/00000000000000000000.tar.gz"], ["0/20261123-072346.tar.gz", "1/20261123-072346.tar.gz"]] {
             let store = MemoryStore::new();

@@ -1,4 +1,4 @@
-//! A store that is far away.
+//! A distant store.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,9 +17,9 @@ use store::{Body, Object, ObjectStore, Page, Part, Result, Version};
 /// other.
 const TURNS: usize = 200;
 
-/// A store that takes time to answer, on its own clock, which advances only when nothing else can,
-/// so that times are exact and a test takes none. Counts what it was asked for. Only for a runtime
-/// of one thread, and work that leaves it for no other thread.
+/// A store with latency, on its own clock, which advances only when nothing else can run. So times
+/// are exact and a test takes none. Counts its requests. Only for a runtime of one thread, and work
+/// that stays on it.
 #[derive(Debug, Clone)]
 pub struct DistantStore {
     inner: Arc<dyn ObjectStore>,
@@ -30,7 +30,7 @@ pub struct DistantStore {
 #[derive(Debug, Default)]
 struct State {
     now: Duration,
-    /// By the time of its answer.
+    /// By the time of its response.
     under_way: BTreeMap<(Duration, u64), Sender<()>>,
     requests: u64,
     most: usize,
@@ -38,12 +38,12 @@ struct State {
 }
 
 impl DistantStore {
-    /// Each answer of `inner` takes so long.
+    /// Each response of `inner` takes this long.
     pub fn new(inner: Arc<dyn ObjectStore>, latency: Duration) -> Self {
         Self { inner, latency, state: Arc::default() }
     }
 
-    /// What comes of `work`, and how long it takes.
+    /// The result of `work`, and its duration.
     pub async fn time<T>(&self, work: impl Future<Output = T>) -> (T, Duration) {
         let begun = lock(&self.state).now;
         let mut work = pin!(work);
@@ -67,12 +67,12 @@ impl DistantStore {
         lock(&self.state).requests
     }
 
-    /// How many requests were under way at the same time, at most.
+    /// How many requests were in progress at the same time, at most.
     pub fn most_under_way(&self) -> usize {
         lock(&self.state).most
     }
 
-    /// How often each object was read, or a part of it.
+    /// How often each object, or part of it, was read.
     pub fn reads(&self) -> BTreeMap<String, u32> {
         lock(&self.state).reads.clone()
     }

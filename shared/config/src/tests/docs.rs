@@ -1,4 +1,4 @@
-//! `docs/configuration.md` says what the tables say.
+//! `docs/configuration.md` matches the tables.
 
 use crate::properties::FIXED;
 use crate::{Commands, Key, Section, known_keys};

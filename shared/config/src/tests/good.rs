@@ -13,7 +13,7 @@ use telemetry::LogLevel;
 use super::*;
 use crate::{Section, bucket_settings, known_keys, store_settings};
 
-/// What every command finds in its environment, for tables that are about something else.
+/// What every command finds in its environment, for tables about something else.
 const SECRETS: [(&str, &str); 2] = [("MINIO_ACCESS_KEY", "minio"), ("MINIO_SECRET_KEY", "hunter2hunter2")];
 
 fn s3(store: &StoreSettings) -> &S3Store {
@@ -62,8 +62,8 @@ fn bytes_per_second_is_a_number_and_nothing_means_no_limit() {
     assert!(problems.len() == 1 && problems[0].contains("BYTES_PER_SECOND") && problems[0].contains("whole number"), "{problems:?}");
 }
 
-/// Its S3 example names no bucket, so it could not run there either: BUCKET_NAME is the one thing
-/// to add.
+/// Its S3 example names no bucket, so it could not run there either: only BUCKET_NAME has to be
+/// added.
 #[test]
 fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {
     let text = BACKUP.replace("LINUX", "S3");
@@ -76,7 +76,7 @@ fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {
     assert!(store.credentials.is_none());
 }
 
-/// Its restore examples write both strategies with a slash: choosing one is the one thing to do.
+/// Its restore examples write both strategies with a slash: only one has to be chosen.
 #[test]
 fn the_local_restore_example_of_the_python_tool() {
     let problems = restore(RESTORE, &[]).unwrap_err().problems;

@@ -155,7 +155,7 @@ mod tests {
         assert!(!batch.is_ahead(waiting(4, 5_000_000)) && batch.is_ahead(waiting(5, 5_000_000)), "five large ones are in flight");
     }
 
-    /// What is left when the one in flight was answered has room for the rest of a batch, or is
+    /// When the one in flight has its response, the rest has room for the rest of a batch, or is
     /// one.
     #[test]
     fn nobody_waits_for_a_batch_that_is_not_whole() {

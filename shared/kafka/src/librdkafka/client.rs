@@ -289,9 +289,9 @@ mod tests {
         assert_eq!(of("delivery.timeout.ms", "300000", 1_000), [Some(500), Some(20)]);
     }
 
-    /// In the smallest function, where a response and the queue have the same bound; in a larger
-    /// one, where the queue is as large as it gets; and where a response is. The numbers are those
-    /// that the tests of `host::Budget` show for 128, 512, 1,769 and 10,240 MiB.
+    /// In the smallest function, where a response and the queue have the same limit; in a larger
+    /// one, where the queue has its maximum; and where a response has. The numbers are those in the
+    /// tests of `host::Budget` for 128, 512, 1,769 and 10,240 MiB.
     #[test]
     fn what_a_broker_sends_at_once_grows_with_the_memory() {
         let of = |queue, response| {

@@ -346,8 +346,8 @@ mod tests {
         assert!(denied.what.contains("Read on the topic"), "{denied}");
     }
 
-    /// In librdkafka's words, of rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset of
-    /// this very version (rdkafka_offset.c). Should another one be built in: look for the words
+    /// In librdkafka's words, from rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset
+    /// of exactly this version (rdkafka_offset.c). If another one is built in: look for the words
     /// there.
     #[test]
     fn a_truncation_is_told_from_an_offset_out_of_range() {

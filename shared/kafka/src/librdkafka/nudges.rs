@@ -72,7 +72,7 @@ impl Nudges {
 mod tests {
     use super::*;
 
-    /// Of one second in which nothing is reported: how often, and when.
+    /// During one second without reports: how often, and when.
     fn times(mut nudges: Nudges) -> Vec<u128> {
         let start = Instant::now();
         let due = (0..1000).filter(|millis| nudges.is_due_at(start + Duration::from_millis(*millis), 10));

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_batch_without_a_known_place_is_a_run_without_one() {
         let observer = Observer::default();
-        // A batch of three that the broker had already; then one that it had not, and one of
+        // A batch of three that the broker already had; then one that it had not, and one of
         // another partition.
         for (partition, offset) in [(0, -1), (0, 0), (0, 1), (0, 90), (1, 0)] {
             observer.backlog().add(partition, SIZE);
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(written, [run(0, None, 3), run(0, Some(90), 1), run(1, Some(0), 1)]);
     }
 
-    /// Lines of librdkafka 2.12.1 that a restore into a cluster just started printed by the dozen.
+    /// Lines of librdkafka 2.12.1 that a restore into a just started cluster printed by the dozen.
     #[test]
     fn what_is_waited_for_is_no_warning() {
         let is_handled = |reason: &str| {
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!((partition, failure.code), (3, Code::MSG_SIZE_TOO_LARGE));
     }
 
-    /// A broker that is restarted breaks connections off wherever they are, also while they log in.
+    /// A broker that restarts breaks connections in any state, even during the login.
     #[test]
     fn a_login_is_hopeless_until_the_cluster_takes_a_record() {
         let observer = Observer::default();

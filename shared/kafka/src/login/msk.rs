@@ -77,7 +77,7 @@ mod tests {
         Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("session".to_owned()), expires, "test")
     }
 
-    /// MSK's contract: base64url without padding of a presigned GET of kafka-cluster:Connect, good
+    /// MSK's contract: base64url without padding of a presigned GET of kafka-cluster:Connect, valid
     /// for 15 minutes.
     #[tokio::test]
     async fn a_token_is_a_presigned_url() {

@@ -131,8 +131,8 @@ mod tests {
         SharedKeyPolicy::new(account.into(), KEY).unwrap().authorization(request)
     }
 
-    /// The answers in these tests were calculated with azure-storage-blob for Python 12 (the range,
-    /// which that library sends in another header, by hand).
+    /// The signatures in these tests were calculated with azure-storage-blob for Python 12 (the
+    /// range, which that library sends in another header, by hand).
     #[test]
     fn an_upload_is_signed_with_its_length_and_condition() {
         let url = "https://acme.blob.core.windows.net/backups/orders%2F0%2F00000000000000000000.tar.gz";

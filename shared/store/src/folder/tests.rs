@@ -22,7 +22,7 @@ fn body(text: &'static str) -> Body {
     Bytes::from_static(text.as_bytes()).into()
 }
 
-/// What is left of unfinished writes, the lock aside.
+/// What is left of unfinished writes, except the lock.
 fn temporary_files(root: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(root.path().join(PRIVATE)).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name != "lock").collect()
@@ -154,7 +154,7 @@ fn a_full_disk_is_named() {
 /// The root that a process started by [`start`] works on.
 const ROOT: &str = "FOLDER_STORE_TEST_ROOT";
 
-/// Starts one of the tests below that do nothing but in a process of their own.
+/// Starts one of the tests below that do nothing except in their own process.
 fn start(test: &str, root: &TempDir) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", &format!("folder::tests::{test}")]).env(ROOT, root.path());

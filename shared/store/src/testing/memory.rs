@@ -37,12 +37,12 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Puts an object there whatever was there before, as another tool or a bad disk would.
+    /// Writes an object whatever existed before, like another tool or a bad disk.
     pub fn overwrite(&self, name: &str, body: impl Into<Bytes>) {
         self.state().write(name, body.into());
     }
 
-    /// Everything it holds at this moment.
+    /// Everything that it has at this moment.
     pub fn snapshot(&self) -> BTreeMap<String, Bytes> {
         self.state().objects.iter().map(|(name, object)| (name.clone(), object.body.clone())).collect()
     }

@@ -1,5 +1,5 @@
-//! What tests need of a bucket. Nothing of it is in the product: it takes the feature `testing`,
-//! which only tests ask for.
+//! What tests need of a bucket. Nothing of it is in the product: it requires the feature `testing`,
+//! which only tests enable.
 //!
 //! | file | content |
 //! |---|---|

@@ -114,7 +114,7 @@ fn offsets_that_do_not_go_up_are_refused_and_nothing_is_written() {
     assert!(Owned::new(6, "v").lend(|record| builder.push(Sized::new(record))).is_err(), "in the next group, too");
 }
 
-/// With a CRC that agrees, so that only the structure can tell.
+/// With a matching CRC, so that only the structure shows the damage.
 #[test]
 fn structures_that_this_project_does_not_write_are_refused() {
     let log = build(&[Owned::new(0, "a"), Owned::new(2, "b")]);
@@ -193,7 +193,7 @@ proptest! {
         let _ = read(&bytes, 0);
     }
 
-    /// Damage behind a sound header, which random bytes never get to.
+    /// Damage after a valid header, which random bytes never reach.
     #[test]
     fn any_damaged_batch_is_safe_to_read(records in any_records(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut log = build(&records);

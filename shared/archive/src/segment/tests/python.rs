@@ -1,5 +1,5 @@
 //! The archives of the Python tool: those that it really wrote, and those that no program should
-//! have made.
+//! have written.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,7 +46,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// An archive with these entries, names taken as they are.
+/// An archive with these entries, names unchanged.
 fn archive(entries: &[(tar::EntryType, &[u8], &[u8])]) -> Vec<u8> {
     let mut tar = Vec::new();
     for (kind, name, content) in entries {

@@ -104,19 +104,19 @@ mod faults {
     use super::*;
 
     impl Broker {
-        /// The next requests of this kind (number of the API) are answered with these errors.
+        /// The next requests of this kind (number of the API) get these errors.
         pub(crate) fn fail(&self, api: i16, errors: &[rd_kafka_resp_err_t]) {
             // SAFETY: a valid cluster, and an array with its length, which is copied.
             unsafe { rd_kafka_mock_push_request_errors_array(self.as_ptr(), api, errors.len(), errors.as_ptr()) }
         }
 
-        /// Requests of this kind fail no longer.
+        /// Requests of this kind succeed again.
         pub(crate) fn forget_failures(&self, api: i16) {
             // SAFETY: a valid cluster.
             unsafe { rd_kafka_mock_clear_request_errors(self.as_ptr(), api) }
         }
 
-        /// Takes all brokers down, or up again.
+        /// Stops all brokers, or starts them again.
         pub(crate) fn down(&self, down: bool) {
             // SAFETY: a valid cluster.
             unsafe {
@@ -127,19 +127,19 @@ mod faults {
             }
         }
 
-        /// Takes one broker down.
+        /// Stops one broker.
         pub(crate) fn take_down(&self, broker: i32) {
             // SAFETY: a valid cluster.
             unsafe { rd_kafka_mock_broker_set_down(self.as_ptr(), broker) };
         }
 
-        /// Answers of a broker come so much later.
+        /// Delays the responses of a broker.
         pub(crate) fn delay(&self, broker: i32, by: Duration) {
             // SAFETY: a valid cluster.
             unsafe { rd_kafka_mock_broker_set_rtt(self.as_ptr(), broker, i32::try_from(by.as_millis()).unwrap()) };
         }
 
-        /// The next answer of each broker to this kind of request comes so much later.
+        /// Delays the next response of each broker to this kind of request.
         pub(crate) fn hold(&self, api: i16, by: Duration) {
             for broker in [0, 1] {
                 let (no_error, by) = (rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR, i32::try_from(by.as_millis()).unwrap());
@@ -148,7 +148,7 @@ mod faults {
             }
         }
 
-        /// Moves the leader of a partition; -1 leaves none.
+        /// Moves the leader of a partition; -1 leaves it without one.
         pub(crate) fn lead(&self, topic: &str, partition: i32, broker: i32) {
             let topic = CString::new(topic).unwrap();
             // SAFETY: a valid cluster and a C string, which is copied.

@@ -105,7 +105,7 @@ mod tests {
         let header = |key: &'static [u8], value| Header { key, value };
         assert_eq!(parsed(b"\x04\x02k\x04vv\x00\x01"), Ok(vec![header(b"k", Some(b"vv")), header(b"", None)]));
         assert_eq!(parsed(b"\x02\x06a\0\xff\x00"), Ok(vec![header(b"a\0\xff", Some(b""))]));
-        // A value of 100 bytes: its length takes two.
+        // A value of 100 bytes: its length has two.
         let long = [b"\x02\x00\xc8\x01".as_slice(), &[7; 100]].concat();
         assert_eq!(parsed(&long), Ok(vec![Header { key: b"", value: Some(&[7; 100]) }]));
     }

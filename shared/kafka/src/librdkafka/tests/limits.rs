@@ -74,8 +74,8 @@ fn writers_without_threads_fail_and_the_others_write() {
     assert!(start.elapsed() < LONG, "took {:?}", start.elapsed());
 }
 
-/// A mounted secret that is replaced while a restore runs. librdkafka fails late, when it has taken
-/// the properties over.
+/// A mounted secret that is replaced during a restore. librdkafka fails late, after it has taken
+/// over the properties.
 #[test]
 fn a_client_whose_certificate_cannot_be_read_fails_each_time() {
     let file = std::env::temp_dir().join(unique("ca"));

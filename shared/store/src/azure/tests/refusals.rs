@@ -92,7 +92,7 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
     }
 }
 
-/// A listing that was not even sent is no answer.
+/// A listing that was not sent is no response.
 #[tokio::test]
 async fn a_listing_tells_a_wrong_endpoint_as_a_read_does() {
     let error = Script::replies(vec![Reply::NoConnection]).store(sas()).list("orders/", "", 10).await.unwrap_err();

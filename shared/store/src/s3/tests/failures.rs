@@ -7,7 +7,7 @@ use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use super::*;
 use crate::testing::server::{Reply, Server};
 
-/// What reading an object gives, asked once, when the server answers `reply`.
+/// The error of reading an object, requested once, when the server responds with `reply`.
 async fn read(reply: Reply) -> StoreError {
     let server = Server::start(move |_, _| reply.clone()).await;
     store(&server.url, 1).await.get("orders/topic.json").await.unwrap_err()
@@ -67,8 +67,8 @@ async fn an_error_says_what_to_do() {
     assert!(error.what.contains("set S3_REGION=eu-north-1"), "{error}");
 }
 
-/// A store that lacks something lacks it the next time too: it is asked once, and the message names
-/// the header and the setting.
+/// What a store lacks once it lacks in a retry too: it gets one request, and the message names the
+/// header and the setting.
 #[tokio::test]
 async fn what_a_store_lacks_is_asked_for_once_and_named() {
     let error = |header: &str, message: &str| {
@@ -180,7 +180,7 @@ async fn throttling_that_does_not_end_is_told_as_such() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// The header, also next to the page of a proxy that does not speak S3.
+/// The header, even with the page of a proxy that does not speak S3.
 #[tokio::test]
 async fn a_server_says_how_long_to_wait() {
     let seconds = |value: &str| Reply::Answer(503, vec![("retry-after", value.into())], "<html>busy</html>".into());
@@ -200,8 +200,8 @@ async fn nothing_waits_beyond_the_deadline() {
     assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
 }
 
-/// What is read whole is small: a server that says nothing is given up on after `try_time`, not
-/// after the time of a large object.
+/// What is read as a whole is small: a silent server is given up after `try_time`, not after the
+/// time of a large object.
 #[tokio::test]
 async fn reading_a_small_object_waits_for_no_large_one() {
     let server = Server::start(|_, _| Reply::Hang).await;
@@ -212,8 +212,7 @@ async fn reading_a_small_object_waits_for_no_large_one() {
     assert!(error.what.contains("within 0.0 s"), "{error}");
 }
 
-/// Credentials that are fetched for each request: good for the first so many, and then this
-/// failure.
+/// Credentials that are fetched for each request: valid the first times, then this failure.
 #[derive(Debug)]
 struct Failing(AtomicU32, fn() -> CredentialsError);
 

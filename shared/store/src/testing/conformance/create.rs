@@ -61,7 +61,7 @@ pub(super) async fn an_empty_object(room: &Room) -> Outcome {
 pub(super) async fn a_large_object_in_many_pieces(room: &Room) -> Outcome {
     let name = room.name("large");
     let whole: Bytes = (0..LARGE).map(|index| (index ^ (index >> 8) ^ (index >> 16)) as u8).collect::<Vec<_>>().into();
-    // Pieces of sizes that fit no part boundary.
+    // Chunks of sizes that fit no part boundary.
     let body: Body = (0..LARGE).step_by(1_000_003).map(|start| whole.slice(start..LARGE.min(start + 1_000_003))).collect();
     room.store.create(&name, body).await.map_err(text)?;
     ensure!(room.store.get(&name).await.map_err(text)?.body == whole, "it is read as other bytes");
