@@ -40,9 +40,9 @@ fn each_right_that_a_backup_lacks_is_named() {
         &config,
         &[
             missing(&[&topic, "this user needs Describe on the topic"], &["Describe"], &on_topic),
-            missing(&[&group, "the ACL Describe on the group"], &["Describe"], &on_group),
+            missing(&[&group, "this user needs Describe on the group"], &["Describe"], &on_group),
             missing(&[&format!("{topic}/0"), "this user needs Read on the topic"], &["Read"], &on_topic),
-            missing(&[&group, "the ACL Read on the group"], &["Read"], &on_group),
+            missing(&[&group, "this user needs Read on the group"], &["Read"], &on_group),
         ],
     );
     let copy = unique("copy");
@@ -97,13 +97,13 @@ fn each_right_that_a_restore_lacks_is_named() {
         &config,
         &[
             missing(&[&copy, "this user needs Describe on the topic"], &["Describe"], &on_topic),
-            missing(&[&copy, "the ACL Create on the topic or on the cluster"], &["Create"], &on_topic),
-            missing(&[&id, "the ACL Write and Describe on the transactional id"], &["Write", "Describe"], &on_id),
-            missing(&[&id, "the ACL Describe on the group"], &["Describe"], &on_group),
+            missing(&[&copy, "this user needs Create on the topic or on the cluster"], &["Create"], &on_topic),
+            missing(&[&id, "this user needs Write and Describe on the transactional id"], &["Write", "Describe"], &on_id),
+            missing(&[&id, "this user needs Describe on the group"], &["Describe"], &on_group),
             // Progress comes before the first record.
-            missing(&[&id, "the ACL Read on the group"], &["Read"], &on_group),
+            missing(&[&id, "this user needs Read on the group"], &["Read"], &on_group),
             missing(&[&copy, "this user needs Read on the topic"], &["Read"], &on_topic),
-            missing(&[&format!("{copy}/0"), "the ACL Write on the topic"], &["Write"], &on_topic),
+            missing(&[&format!("{copy}/0"), "this user needs Write on the topic"], &["Write"], &on_topic),
         ],
     );
     assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Committed));
@@ -127,7 +127,7 @@ fn each_right_that_a_restore_without_transactions_lacks_is_named() {
         &config,
         &[
             missing(&[&copy, "this user needs Describe on the topic"], &["Describe"], &on_topic),
-            missing(&[&format!("{copy}/0"), "the ACL Write on the topic"], &["Write"], &on_topic),
+            missing(&[&format!("{copy}/0"), "this user needs Write on the topic"], &["Write"], &on_topic),
         ],
     );
     assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Uncommitted));
