@@ -193,7 +193,7 @@ fn misplaced(name: &str, entry: &Entry) -> Option<String> {
     let origin = &entry.origin;
     match keys::find(name) {
         Some(key) if key.environment_only && *origin != Origin::Environment => {
-            Some(format!("{name} ({origin}): only the cloud's SDK reads it, from the environment: export it there"))
+            Some(format!("{name} ({origin}): is read by the cloud's SDK, from the environment only: export it there"))
         }
         Some(_) => None,
         None if variables::is_variable(name) => None,
