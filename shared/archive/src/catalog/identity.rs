@@ -323,7 +323,7 @@ mod tests {
             let noted = identity(choice(&["*"], "{topic}"), &[(folder, "x")]);
             store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());
             let error = RestoreIdentity::load(&store, "drill").await.unwrap_err();
-            assert!(error.to_string().contains("one is none of a topic"), "{folder}: {error}");
+            assert!(error.to_string().contains("of which one is not a valid topic"), "{folder}: {error}");
         }
         let noted = identity(choice(&["*"], "{topic}"), &[("orders@2", "orders")]);
         store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());

@@ -169,7 +169,11 @@ async fn archives_that_the_tool_does_not_write_are_refused_by_name() {
         ("no gzip", b"value\n".to_vec(), "unpacked"),
         ("no tar", gzip(&[b'x'; 2000]), "unpacked"),
         ("a cut tar", gzip(&flate2_content(&archive(&[(Kind::Regular, b"a", &[b'x'; 2000])]))[..1500]), "ends 1012 bytes before"),
-        ("more behind the end", gzip(&[&flate2_content(&archive(&[(Kind::Regular, b"a", value)]))[..], b"more"].concat()), "follows"),
+        (
+            "more behind the end",
+            gzip(&[&flate2_content(&archive(&[(Kind::Regular, b"a", value)]))[..], b"more"].concat()),
+            "data after the end",
+        ),
     ];
     for (name, object, named) in hostile {
         let (kind, what) = refusal(object.clone()).await;

@@ -209,7 +209,7 @@ async fn reading_a_small_object_waits_for_no_large_one() {
     let policy = RetryPolicy { try_time: Duration::from_millis(20), slowest_line: 64 << 20, ..policy(1) };
     let store = S3BucketStore::connect(&settings(&server.url), policy, &Deadline::unset()).await.unwrap();
     let error = store.get("x").await.unwrap_err();
-    assert!(error.what.contains("within 0.0 s"), "{error}");
+    assert!(error.what.contains("timeout after 0.0 s"), "{error}");
 }
 
 /// Credentials that are fetched for each request: valid the first times, then this failure.
