@@ -278,7 +278,7 @@ mod tests {
         let report = backup.invoke(&all()).await.unwrap();
         assert_eq!((topics_of(&report), report.succeeded), (vec!["orders", "orders-2"], true));
         let notes = report.notes.join("\n");
-        assert!(notes.contains("\"orders-1\" is gone") && notes.contains("\"orders-2\" is new") && report.notes.len() == 2, "{notes}");
+        assert!(notes.contains("\"orders-1\" was deleted") && notes.contains("\"orders-2\" is new") && report.notes.len() == 2, "{notes}");
         assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
     }
 
@@ -291,7 +291,7 @@ mod tests {
         fake.log().others = ["users".to_owned()].into();
         let backup = backup_of(&fake, &["orders*", "users"], &[]);
         let report = backup.invoke(&all()).await.unwrap();
-        assert!(report.succeeded && report.notes[0].contains("\"orders-1\" is gone"), "{report:?}");
+        assert!(report.succeeded && report.notes[0].contains("\"orders-1\" was deleted"), "{report:?}");
         assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
     }
 
