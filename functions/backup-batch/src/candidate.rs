@@ -7,54 +7,59 @@ use kernel::clock::{Millis, age, rfc3339};
 use crate::work::Run;
 use crate::{Backup, Invocation};
 
-/// Brokers end a transaction of a living producer after this time at most (`transaction.max.timeout.ms`, by default).
+/// Brokers abort a transaction of a living producer after at most this time (default of
+/// `transaction.max.timeout.ms`).
 const LONGEST_TRANSACTION: Millis = 15 * 60_000;
 
-/// A partition of which nothing was backed up for so many RETRY_UPLOAD_SECONDS, though an open transaction holds records, does not go on by itself.
+/// After this many RETRY_UPLOAD_SECONDS without a backup, an open transaction that holds records
+/// counts as hanging.
 const PAUSES_IN_PATIENCE: Millis = 3;
 
 /// A partition with something to read.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) partition: TopicPartition,
-    /// What the partition held when the invocation began; `end` is where it stops reading.
+    /// The partition's offsets when the invocation began; reading stops at `end`.
     pub(crate) range: OffsetRange,
-    /// Our own last commit for this very topic. `None`: the bucket decides where to begin.
+    /// Our own last commit for exactly this topic. `None`: the bucket decides where to start.
     pub(crate) commit: Option<BackupCommit>,
     /// This invocation has seen the commit's segment in the bucket.
     pub(crate) is_stored: bool,
-    /// Nothing came of it for a while, and the others had their turn first.
+    /// It returned no records for a while, and the others went first.
     pub(crate) was_silent: bool,
 }
 
 impl Candidate {
-    /// Offsets between the last backup and the end. Without a commit all of them, also those that are gone: the bucket knows what it has of
-    /// them, and a new commit saves asking it again.
+    /// Offsets between the last backup and the end. Without a commit all of them, including those
+    /// that were deleted: the bucket knows which of them it has, and a new commit saves asking it
+    /// again.
     pub(crate) fn pending(&self) -> i64 {
         (self.range.end - self.commit.as_ref().map_or(0, |commit| commit.next)).max(0)
     }
 
-    /// The log ends below what was committed: it is not the log that was backed up.
+    /// The log ends below the commit: it is not the log that was backed up.
     fn is_truncated(&self) -> bool {
         self.commit.as_ref().is_some_and(|commit| self.range.high_watermark < commit.next)
     }
 
-    /// Whether a transaction that is open now holds it back for good, as it seems: there is nothing to back up before it, and there was none for long.
+    /// Whether an open transaction seems to hold it back permanently: there is nothing to back up
+    /// before it, and there was nothing for long.
     fn is_stuck(&self, pause: Millis, now: Millis) -> bool {
         let patience = pause.saturating_mul(PAUSES_IN_PATIENCE).max(LONGEST_TRANSACTION);
         self.pending() == 0 && self.commit.as_ref().is_none_or(|commit| age(commit.at, now) >= patience)
     }
 
-    /// The same partition behind a segment that was just written, or will be.
+    /// The same partition after a segment that was just written, or will be.
     pub(crate) fn after(&self, commit: &BackupCommit) -> Self {
-        // Reading may have gone past what was the end when the invocation began.
+        // Reading may have passed the end as of the start of the invocation.
         let high_watermark = self.range.high_watermark.max(commit.next);
         Self { commit: Some(commit.clone()), is_stored: true, range: OffsetRange { high_watermark, ..self.range }, ..self.clone() }
     }
 }
 
 impl Backup {
-    /// Whether a segment of this partition should be written now: a full one always, a part-filled one when the last is old enough.
+    /// Whether to write a segment of this partition now: a full one always, a partial one if the
+    /// last one is old enough.
     pub(crate) fn is_due(&self, candidate: &Candidate, invocation: &Invocation, now: Millis) -> bool {
         let pending = candidate.pending();
         let is_old = || {
@@ -71,15 +76,17 @@ impl Backup {
         }
     }
 
-    /// Names the offsets that an open transaction holds back: nobody who reads committed records can read them yet. Most are over in a moment. One
-    /// that hangs lets nothing of the partition be backed up any more, and in time retention deletes what waits.
+    /// Logs the offsets that an open transaction holds back: readers of committed records cannot
+    /// read them yet. Most transactions end soon. While one hangs, nothing of the partition can be
+    /// backed up, and in time retention deletes the waiting records.
     pub(crate) fn tell_held(&self, candidate: &Candidate, held: i64, now: Millis) {
         if held <= 0 {
             return;
         }
         let Candidate { partition, range, commit, .. } = candidate;
         let waiting = format!(
-            "offsets {} to {} wait for an open transaction. If this stays: kafka-transactions.sh find-hanging, then abort",
+            "offsets {} to {} wait for an open transaction. If this persists: kafka-transactions.sh find-hanging, \
+             then abort",
             range.high_watermark - held,
             range.high_watermark
         );
@@ -92,7 +99,7 @@ impl Backup {
             tracing::warn!(
                 topic,
                 partition = number,
-                "nothing of this partition was backed up {since}: {waiting}. Else retention deletes them"
+                "nothing of this partition was backed up {since}: {waiting}. Otherwise retention deletes them"
             );
         }
     }

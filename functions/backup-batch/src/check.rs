@@ -1,4 +1,5 @@
-//! Whether a backup with these settings would work, before the first one: what would be backed up, and what is missing for it.
+//! Whether a backup with these settings would work, before the first one: what would be backed up,
+//! and what is missing.
 
 use std::collections::BTreeSet;
 
@@ -22,15 +23,15 @@ pub struct CheckReport {
     pub cluster_id: Option<String>,
     /// What would be backed up.
     pub topics: Vec<TopicCheck>,
-    /// Topics that EXCLUDE_TOPIC_NAMES takes out of what a pattern takes.
+    /// Topics of a pattern that EXCLUDE_TOPIC_NAMES excludes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub excluded: BTreeSet<String>,
-    /// Where the backup goes.
+    /// The target of the backup.
     pub bucket: String,
-    /// What concerns no single topic.
+    /// Problems that belong to no single topic.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// What the reader should know.
+    /// Warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -40,25 +41,26 @@ pub struct CheckReport {
 pub struct TopicCheck {
     /// Its name.
     pub topic: String,
-    /// Its partitions, where it can be described.
+    /// Its partitions, if it can be described.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
     /// Why it cannot be backed up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What is lost otherwise.
+    /// What would be lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl Backup {
-    /// Connects to Kafka and to the bucket, and says what is missing. Reads no record, commits nothing, and writes one small object, the same each time.
+    /// Connects to Kafka and to the bucket, and reports what is missing. Reads no record, commits
+    /// nothing, and writes one small object, the same each time.
     ///
     /// # Errors
-    /// Kafka cannot be reached, or TOPIC_NAMES takes nothing.
+    /// Kafka is unreachable, or TOPIC_NAMES matches no topic.
     pub async fn check(&self) -> Result<CheckReport> {
         let mut report = CheckReport { bucket: self.store.location(""), ..CheckReport::default() };
-        // Both, so that one run says all that is to be done.
+        // Both, so that one run reports everything to do.
         let (topics, store) = futures::join!(self.check_topics(&mut report), check_create_only(self.store.as_ref()));
         if let Err(error) = store {
             report.problems.push(in_full(&error));
@@ -84,9 +86,9 @@ impl Backup {
                 None => (None, Some("it does not exist, or this user may not describe it".to_owned())),
             };
             let lacks = |right| lacks(&rights, &topic, right);
-            let error = error.or_else(|| lacks(Right::Read).then(|| "this user may not read it: Read on the topic is missing".to_owned()));
+            let error = error.or_else(|| lacks(Right::Read).then(|| "missing ACL: this user needs Read on the topic".to_owned()));
             let note = lacks(Right::DescribeConfigs)
-                .then(|| "its configs are not saved: DescribeConfigs on the topic is missing".to_owned())
+                .then(|| "its configs are not backed up. Missing ACL: this user needs DescribeConfigs on the topic".to_owned())
                 .filter(|_| error.is_none());
             report.topics.push(TopicCheck { topic, partitions, error, note });
         }
@@ -95,7 +97,7 @@ impl Backup {
         Ok(())
     }
 
-    /// What snapshots of the cluster will not have. No reason not to back up.
+    /// What snapshots of the cluster will lack. No reason not to back up.
     async fn missing_in_snapshots(&self) -> Vec<String> {
         let Some(administration) = self.administration.as_deref().filter(|_| self.settings.snapshots.is_some()) else { return Vec::new() };
         let cluster = administration.cluster().await;
@@ -110,7 +112,7 @@ impl Backup {
             ("access control lists", acls.err().map(|error| in_full(&error))),
             ("SCRAM users", users.err().map(|error| in_full(&error))),
         ];
-        parts.into_iter().filter_map(|(part, why)| Some(format!("snapshots will not have all {part}: {}", why?))).collect()
+        parts.into_iter().filter_map(|(part, why)| Some(format!("snapshots will lack some of the {part}: {}", why?))).collect()
     }
 
     fn tell_selection(&self, selected: &Selected, rights: &Rights, report: &mut CheckReport) {
@@ -118,27 +120,30 @@ impl Backup {
         match &rights.group {
             Some(rights) if !rights.contains(&Right::Read) => {
                 let what = format!(
-                    "this user may not commit for consumer group {group:?}, which holds the progress: Read on the group is missing"
+                    "this user may not commit for consumer group {group:?}, which stores the progress. Missing ACL: Read on \
+                     the group"
                 );
                 report.problems.push(what);
             }
-            None => report.notes.push(format!("the cluster does not tell what this user may do with consumer group {group:?}")),
+            None => report.notes.push(format!("the cluster does not report the permissions of this user on consumer group {group:?}")),
             Some(_) => {}
         }
         if rights.topics.values().any(Option::is_none) {
             report.notes.push(
-                "the cluster does not tell what this user may do with topics: whether it may read them, the first backup shows".to_owned(),
+                "the cluster does not report the permissions of this user on topics: the first backup shows whether it \
+                 may read them"
+                    .to_owned(),
             );
         }
         report.notes.extend(selected.idle.iter().map(|pattern| takes_nothing(pattern)));
         report.notes.extend(selected.ambiguous.iter().map(|(pattern, name)| is_a_glob(pattern, name)));
         if self.settings.topics.has_patterns() {
-            report.notes.push("topics that this user may not describe are not seen, and no pattern takes them".to_owned());
+            report.notes.push("topics that this user may not describe are invisible, and no pattern matches them".to_owned());
         }
     }
 }
 
-/// Whether the cluster says that this right is missing.
+/// Whether the cluster reports this permission as missing.
 fn lacks(rights: &Rights, topic: &str, right: Right) -> bool {
     rights.topics.get(topic).and_then(Option::as_ref).is_some_and(|rights| !rights.contains(&right))
 }
@@ -173,7 +178,7 @@ mod tests {
         let groups = Selection::new(vec![Pattern::parse("*").unwrap()], Vec::new()).unwrap();
         let backup = snapshot::tests::backup(&fake, Selection::of_names(["orders"]), groups);
         let of_snapshots =
-            |notes: &[String]| notes.iter().filter(|note| note.starts_with("snapshots will not have")).cloned().collect::<Vec<_>>();
+            |notes: &[String]| notes.iter().filter(|note| note.starts_with("snapshots will lack")).cloned().collect::<Vec<_>>();
         assert_eq!(of_snapshots(&backup.check().await.unwrap().notes), [""; 0]);
         fake.log().rights = Some([Right::DescribeConfigs].into());
         fake.log().refuses = true;

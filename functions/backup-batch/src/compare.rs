@@ -1,4 +1,5 @@
-//! The bucket beside Kafka: whether every topic of the selection is in it, as the same topic, and how far.
+//! Compares the bucket with Kafka: whether every selected topic is in it, as the same topic, and
+//! how far.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use serde::Serialize;
 use crate::Backup;
 use crate::topics::partitions_of;
 
-/// Topics that the bucket is asked about at the same time.
+/// Topics that are looked up in the bucket in parallel.
 const AT_ONCE: usize = 16;
 
 /// What [`Backup::compare`] found.
@@ -24,7 +25,7 @@ pub struct Comparison {
     pub cluster_id: Option<String>,
     /// Each topic of the selection.
     pub topics: Vec<TopicComparison>,
-    /// What the reader should know, and is no problem.
+    /// Information that is no problem.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -40,29 +41,30 @@ pub struct TopicComparison {
     /// Its partitions in Kafka.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
-    /// Offsets that the logs hold and the bucket does not have yet.
+    /// Offsets in the logs that the bucket does not have yet.
     pub lag: i64,
-    /// What differs, and the next backup mends.
+    /// Differences that the next backup resolves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What differs and should not.
+    /// Differences that should not exist.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
 }
 
 impl Comparison {
-    /// Whether nothing is a problem.
+    /// Whether there is no problem.
     pub fn is_sound(&self) -> bool {
         self.topics.iter().all(|topic| topic.problems.is_empty())
     }
 }
 
 impl Backup {
-    /// Compares the bucket with the cluster. Reads no record, commits nothing, writes nothing. Topics that this user may not describe are not seen: run it
-    /// with rights to describe all.
+    /// Compares the bucket with the cluster. Reads no record, commits nothing, writes nothing.
+    /// Topics that this user may not describe are invisible: run it with permission to describe
+    /// all.
     ///
     /// # Errors
-    /// Kafka or the bucket cannot be reached, or TOPIC_NAMES takes nothing.
+    /// Kafka or the bucket is unreachable, or TOPIC_NAMES matches no topic.
     pub async fn compare(&self) -> Result<Comparison> {
         let selected = self.selected().await?.names;
         let names: Vec<String> = selected.iter().cloned().collect();
@@ -94,7 +96,7 @@ impl Backup {
                     lineages.insert(topic, lineage);
                 }
                 Ok(None) => found.problems.push(format!(
-                    "the bucket has no backup of it (id {}): the next backup begins one",
+                    "the bucket has no backup of it (id {}): the next backup starts one",
                     of.id.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string)
                 )),
                 Err(error) => found.problems.push(in_full(&error)),
@@ -103,7 +105,8 @@ impl Backup {
         facts.retain(|topic, _| lineages.contains_key(topic));
         let partitions = partitions_of(&facts);
         let place = |partition: &TopicPartition| (lineages[&partition.topic].of(partition.partition).folder(), partition.partition, 0);
-        // Before the logs: a backup at work makes chains longer, and then they only seem to be behind.
+        // Before the logs: a running backup extends chains, which would otherwise seem to be
+        // behind.
         let ends = chain_ends(&self.store, partitions.iter().map(place).collect()).await;
         let ranges = self.source.offsets(&partitions).await?;
         for (partition, end) in partitions.iter().zip(ends) {
@@ -111,7 +114,7 @@ impl Backup {
             match (end, ranges.get(partition)) {
                 (Ok(end), Some(Ok(range))) => compare_ends(partition, end, range, found),
                 (Ok(_), Some(Err(error))) => found.problems.push(format!("{partition}: {error}")),
-                (Ok(_), None) => found.problems.push(format!("{partition}: it has no leader now, so nobody tells where its log ends")),
+                (Ok(_), None) => found.problems.push(format!("{partition}: it has no leader, so the end of its log is unknown")),
                 (Err(error), _) => found.problems.push(in_full(&error)),
             }
         }
@@ -129,11 +132,11 @@ impl Backup {
         let (stored, folder) = (lineage.newest(), lineage.newest().folder());
         match facts.partitions - stored.partitions {
             0 => {}
-            more @ 1.. => found.notes.push(format!("{folder}/topic.json does not know {more} of its partitions yet")),
-            fewer => found.problems.push(format!("{folder}/topic.json knows {} partitions more than Kafka has", -fewer)),
+            more @ 1.. => found.notes.push(format!("{folder}/topic.json lacks {more} of its partitions; the next backup adds them")),
+            fewer => found.problems.push(format!("{folder}/topic.json has {} partitions more than Kafka", -fewer)),
         }
         let Some(configs) = self.source.configs(&found.topic).await? else {
-            found.notes.push("its configs are not compared: DescribeConfigs on the topic is missing".to_owned());
+            found.notes.push("its configs are not compared. Missing ACL: this user needs DescribeConfigs on the topic".to_owned());
             return Ok(());
         };
         let names: BTreeSet<&String> = configs.keys().chain(stored.configs.keys()).collect();
@@ -158,11 +161,11 @@ impl Backup {
 }
 
 fn compare_ends(partition: &TopicPartition, end: Option<i64>, range: &OffsetRange, found: &mut TopicComparison) {
-    // The first segment of a generation begins at 0, whatever is left of the log.
+    // The first segment of a generation starts at 0, whatever is left of the log.
     let (next, begins) = (end.unwrap_or(0), range.log_start);
     if next > range.high_watermark {
         found.problems.push(format!(
-            "{partition}: the bucket has offsets up to {next}, and the log ends at {}: it lost its end, or is another one",
+            "{partition}: the bucket has offsets up to {next}, but the log ends at {}: it lost its end, or is another log",
             range.high_watermark
         ));
         return;
@@ -212,10 +215,10 @@ mod tests {
         let found = compare(&fake).await;
         assert!(!found.is_sound() && found.topics[0].problems[0].contains("the bucket has no backup of it"), "{found:?}");
         assert!(found.notes.len() == 1 && found.notes[0].contains("\"old\" is in the bucket and not in Kafka"), "{found:?}");
-        // A log that lost its end, or was deleted in front before it was read.
+        // A log that lost its end, or whose start was deleted before it was read.
         fake.log().others.clear();
         (fake.log().end, fake.log().high_watermark) = (7, 7);
-        assert!(compare(&fake).await.topics[0].problems[0].contains("offsets up to 10, and the log ends at 7"));
+        assert!(compare(&fake).await.topics[0].problems[0].contains("offsets up to 10, but the log ends at 7"));
         (fake.log().start, fake.log().end, fake.log().high_watermark) = (15, 20, 20);
         let found = compare(&fake).await;
         assert!(found.topics[0].problems[0].contains("offsets 10 to 15 were deleted") && found.topics[0].lag == 5, "{found:?}");
@@ -229,6 +232,6 @@ mod tests {
         let fake = Fake::default();
         add_generation(&fake.bucket, &Generation { partitions: 3, ..generation("orders") });
         let found = compare(&fake).await;
-        assert!(found.topics[0].problems[0].contains("knows 2 partitions more than Kafka has"), "{found:?}");
+        assert!(found.topics[0].problems[0].contains("has 2 partitions more than Kafka"), "{found:?}");
     }
 }

@@ -1,27 +1,28 @@
-//! How many groups are compressed at once, so that the tables of the codec fit in the memory.
+//! How many groups are compressed in parallel, so that the codec's tables fit into the memory.
 
 use archive::segment::Compression;
 use config::{BackupSettings, ConfigError};
 use host::Budget;
 
-/// Compression beside reading, and the memory for it.
+/// Parallel compression, and the memory for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Compressors {
-    /// Groups that each worker has compressed at once; 1 compresses in place.
+    /// Groups per worker that are compressed in parallel; 1 compresses in place.
     pub(crate) each: usize,
     /// Bytes of the tables of all workers.
     pub(crate) tables: u64,
 }
 
 impl Compressors {
-    /// As many as there are processors, but no more than half of the memory for records holds: rather slower than larger.
+    /// As many as there are processors, but at most half of the memory for records: slower rather
+    /// than larger.
     pub(crate) fn fitting(settings: &BackupSettings, processors: usize, memory: u64) -> Self {
         let half = Budget::unlimited(Some(memory)).for_records() / 2;
         let of = |each| Self::new(settings.compression, settings.threads, each);
         (2..=processors).rev().map(of).find(|compressors| compressors.tables <= half).unwrap_or_else(|| of(1))
     }
 
-    /// A worker hands over one group more than are compressed at once, before it waits.
+    /// A worker passes on one group more than are compressed in parallel, before it waits.
     pub(crate) fn new(compression: Compression, threads: usize, each: usize) -> Self {
         let lanes = if each > 1 { threads * (each + 1) } else { threads };
         Self { each, tables: (lanes * compression.table_bytes()) as u64 }
@@ -37,8 +38,9 @@ impl Compressors {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let enough = memory - budget.for_records() + self.tables / 3 * 4 + (1 << 20);
         let problem = format!(
-            "COMPRESSION: the tables of this level take {} MiB with NUMBER_OF_KAFKA_THREADS = {}, and MEMORY_LIMIT_MB ({}) has {} MiB for \
-             records and tables: choose a lower level or fewer threads, or raise MEMORY_LIMIT_MB to {}",
+            "COMPRESSION: the tables of this level need {} MiB with NUMBER_OF_KAFKA_THREADS = {}, and MEMORY_LIMIT_MB \
+             ({}) has {} MiB for records and tables: choose a lower level or fewer threads, or raise MEMORY_LIMIT_MB \
+             to {}",
             mib(self.tables),
             settings.threads,
             memory >> 20,
@@ -83,7 +85,7 @@ mod tests {
         };
         of(1, 128 << 20).unwrap();
         let error = of(8, 128 << 20).unwrap_err().to_string();
-        assert!(error.starts_with("COMPRESSION: the tables of this level take ") && error.contains("MEMORY_LIMIT_MB (128)"), "{error}");
+        assert!(error.starts_with("COMPRESSION: the tables of this level need ") && error.contains("MEMORY_LIMIT_MB (128)"), "{error}");
         let enough: u64 = error.rsplit(' ').next().unwrap().parse().unwrap();
         of(8, enough << 20).unwrap();
     }

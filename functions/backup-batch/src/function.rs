@@ -1,4 +1,4 @@
-//! The handler as its hosts see it.
+//! The handler, as its hosts use it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Function for Backup {
         let store = store::open(&settings.store, deadline).await?;
         settings.kafka.login.prepare().await?;
         let budget = Budget::unlimited(Some(memory)).without(compressors.tables);
-        // What a broker sends comes packed, so it may be more than is kept ready.
+        // A broker's response is compressed, so it may be larger than what is prefetched.
         let ahead = RateLimit::new(settings.bytes_per_second).read_ahead(settings.threads);
         let (queue, response) = (budget.queue_bytes(settings.threads), budget.response_bytes(settings.threads));
         let (queue, response) = (queue.min(ahead), response.min(ahead.saturating_mul(128)));
@@ -59,7 +59,7 @@ fn outcome(report: &BackupReport, most_topics: usize) -> Result<Outcome> {
     }
     let named = metrics.into_iter().map(|(topic, of_topic)| TopicMetrics { topic: topic.to_owned(), ..of_topic });
     Ok(Outcome {
-        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
+        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("cannot write the report: {error}")))?,
         errors: report.errors.iter().cloned().chain(errors).collect(),
         retryable: report.is_retryable(),
         metrics: WorkMetrics {

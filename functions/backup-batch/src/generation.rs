@@ -1,4 +1,5 @@
-//! Which generation each partition is in. Finds it in the bucket, else begins one: writes `topic.json`, and keeps it up to date.
+//! Which generation contains each partition. Finds it in the bucket, or begins one: writes
+//! `topic.json`, and keeps it up to date.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use crate::resume::Resume;
 use crate::settling::AT_ONCE;
 use crate::work::Run;
 
-/// How often the number of a new generation may go to another cluster's topic.
+/// How often another cluster's topic may take the number of a new generation.
 const NUMBERS_TAKEN: usize = 5;
 
 /// What the workers of one invocation know of a topic.
@@ -23,9 +24,9 @@ pub(crate) struct TopicState {
     name: String,
     pub(crate) facts: TopicFacts,
     identity: TopicIdentity,
-    /// What our own commits say.
+    /// What our own commits show.
     known: Known,
-    /// Its generations in the bucket, once somebody needed them.
+    /// Its generations in the bucket, once needed.
     lineage: Mutex<Option<Lineage>>,
 }
 
@@ -40,15 +41,15 @@ impl TopicState {
     }
 }
 
-/// What our own commits say of a topic.
+/// What our own commits show of a topic.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
-    /// The oldest and the newest generation that they name: those were in the bucket before.
+    /// The oldest and the newest generation in them: those were in the bucket before.
     pub(crate) oldest: Option<u32>,
     pub(crate) newest: Option<u32>,
-    /// Partitions that they name a segment of, and the generation that it is in.
+    /// Partitions with a segment in them, and its generation.
     pub(crate) begun: BTreeMap<i32, u32>,
-    /// Partitions that lost their ends, as a second look of this invocation shows.
+    /// Partitions that lost their ends, as a second check in this invocation shows.
     pub(crate) cut: BTreeSet<i32>,
 }
 
@@ -56,7 +57,7 @@ impl Known {
     /// Adds a commit.
     pub(crate) fn add(&mut self, partition: i32, commit: &BackupCommit) {
         let number = commit.generation();
-        // The commit of offset 0 says that topic.json is written, and names no segment.
+        // The commit of offset 0 shows that topic.json is written, and names no segment.
         if commit.next > 0 {
             self.begun.insert(partition, number);
         }
@@ -64,7 +65,7 @@ impl Known {
         self.newest = self.newest.max(Some(number));
     }
 
-    /// Partitions that have a segment where `lineage` has them.
+    /// Partitions with a segment in their generation of `lineage`.
     fn begun_in(&self, lineage: &Lineage) -> BTreeSet<i32> {
         let begun = self.begun.iter().filter(|(partition, number)| lineage.of(**partition).generation == **number);
         begun.map(|(partition, _)| *partition).collect()
@@ -72,14 +73,15 @@ impl Known {
 }
 
 impl Run {
-    /// Writes what re-creates a topic in which nothing is yet. The commit of offset 0 remembers it, so that no further invocation asks the bucket.
+    /// Writes what is needed to create an empty topic again. A commit of offset 0 records that, so
+    /// that later invocations do not ask the bucket.
     pub(crate) async fn note_empty_topic(&self, partition: &TopicPartition) {
         if self.is_spent() {
             return;
         }
         let noted = async {
             let lineage = self.find_or_begin(self.topic(&partition.topic)?).await?;
-            // Nothing was backed up, so the first records are due however short a while ago this is.
+            // Nothing was backed up, so the first records are due, however recent this is.
             let commit = BackupCommit { at: 0, ..self.commit_of(lineage.of(partition.partition), 0, 0) };
             self.commit(partition, commit).await
         };
@@ -88,8 +90,9 @@ impl Run {
         }
     }
 
-    /// Finds the generations of the topics whose partitions come first in the queue, of many at the same time: workers would ask for one after another. What fails
-    /// is left to the worker that comes to it.
+    /// Finds the generations of the topics whose partitions come first in the queue, many in
+    /// parallel: workers would look them up one after another. A failure is left to the worker that
+    /// needs it.
     pub(crate) async fn find_topics(&self) {
         let settings = &self.backup.settings;
         let most =
@@ -113,7 +116,8 @@ impl Run {
         futures::stream::iter(topics).for_each_concurrent(AT_ONCE, find).await;
     }
 
-    /// The generations to write to: those of this topic, whichever numbers they have, else a new one, whose `topic.json` this writes.
+    /// The generations to write to: those of this topic, whatever their numbers, or a new one,
+    /// whose `topic.json` this writes.
     pub(crate) async fn find_or_begin(&self, topic: &TopicState) -> Result<Lineage> {
         let mut known = topic.lineage.lock().await;
         if let Some(lineage) = known.as_ref() {
@@ -122,18 +126,21 @@ impl Run {
         let generations = Generations::of(self.backup.store.as_ref(), &topic.name);
         let found = generations.find(&topic.identity, topic.known.oldest).await?;
         let lineage = match found {
-            // Also where only the newest of several is missing: an older chain must not take what a newer one has.
+            // Even if only the newest of several is missing: an older chain must not get records
+            // that a newer one has.
             Found { newest, .. } if topic.known.newest > Some(newest) => return Err(self.not_the_bucket(topic)),
             Found { ours: Some((ours, version)), newest, .. } => {
                 let number = ours.newest().generation;
                 if number < newest {
                     tracing::info!(
                         topic = topic.name,
-                        "continuing generation {:?}: the newer ones of this name, up to number {newest}, are of other topics or clusters",
+                        "continuing generation {:?}: the newer ones of this name, up to number {newest}, belong to other topics \
+                         or clusters",
                         ours.newest().folder()
                     );
                 }
-                // A commit follows a segment: before the first one nobody knows what the store does, for whoever began may have been killed.
+                // A commit follows a segment. Before the first one it is unknown what the store
+                // does, because the invocation that began may have been killed.
                 if topic.known.newest != Some(number) {
                     generations.prove(ours.newest()).await?;
                 }
@@ -146,7 +153,7 @@ impl Run {
         Ok(lineage)
     }
 
-    /// Keeps up to date what re-creates the topic.
+    /// Updates what is needed to create the topic again.
     async fn refresh_topic_json(
         &self,
         topic: &TopicState,
@@ -158,7 +165,8 @@ impl Run {
         if found.partitions < now {
             tracing::warn!(
                 topic = name,
-                "partitions were added: {} before, {now} now; new ones are backed up from their beginning, and keys may have moved to others",
+                "partitions were added: {} before, {now} now; the new ones are backed up from their start, and keys may \
+                 have moved to others",
                 found.partitions,
             );
         }
@@ -168,18 +176,20 @@ impl Run {
         generations.refresh(found, version, &topic.identity, &facts, &begun, self.backup.snapshots_taken()).await
     }
 
-    /// Going on behind what is not there would leave a hole that nobody sees before a restore.
+    /// Continuing after missing segments would leave a hole that no one sees before a restore.
     fn not_the_bucket(&self, topic: &TopicState) -> Error {
         let folder = names::topic_folder(&topic.name, topic.known.newest.unwrap_or(1));
         let place = self.backup.store.location(&names::topic_json(&folder));
         Error::lost(format!(
-            "consumer group {:?} says that {:?} was backed up here, but {place} is missing; nothing was read. Is this the right bucket or folder, and \
-             is it mounted? To begin a new backup here, choose a new GROUP_ID",
+            "consumer group {:?} shows that {:?} was backed up here, but {place} is missing; nothing was read. Check \
+             that this is the right bucket or folder, and that it is mounted. To start a new backup here, choose a new \
+             GROUP_ID",
             self.backup.settings.group, topic.name
         ))
     }
 
-    /// Begins a partition again, in a newer generation than `old`. The partitions that lost nothing stay where they are.
+    /// Begins a partition again, in a newer generation than `old`. The partitions that lost nothing
+    /// stay where they are.
     pub(crate) async fn begin_truncated(&self, partition: &TopicPartition, old: &Generation) -> Result<Resume> {
         let (topic, partition) = (self.topic(&partition.topic)?, partition.partition);
         let is_newer = |lineage: &Lineage| lineage.of(partition).generation > old.generation;
@@ -206,8 +216,9 @@ impl Run {
         Ok(Resume { generation, start: 0, is_first: true, found: None, unseen: None })
     }
 
-    /// Begins a generation, if the topic still is the one this invocation knows: a paused invocation that wakes late must not begin one for a
-    /// topic that is gone. With `cut`, a partition that lost its end, and with it those of which the same is known.
+    /// Begins a generation, if the topic is still the one that this invocation knows: a paused
+    /// invocation that wakes up late must not begin one for a deleted topic. With `cut`: a
+    /// partition that lost its end, together with others that are known to have.
     async fn begin(&self, topic: &TopicState, mut found: Found, cut: Option<i32>) -> Result<Lineage> {
         let (backup, name) = (&self.backup, topic.name.as_str());
         let generations = Generations::of(backup.store.as_ref(), name);
@@ -216,7 +227,7 @@ impl Run {
         for _ in 0..NUMBERS_TAKEN {
             self.check_identity(name).await?;
             let number = found.newest + 1;
-            // Of the partitions that stay where they are, it is known on.
+            // Partitions that stay where they are stay known.
             let begun =
                 found.ours.iter().flat_map(|(lineage, _)| lineage.newest().begun.iter().copied().chain(topic.known.begun_in(lineage)));
             let begun = begun.filter(|partition| begins.as_ref().is_some_and(|begins| !begins.contains(partition))).collect();
@@ -245,7 +256,8 @@ impl Run {
                 generations.prove(&begun).await?;
                 return Ok(Lineage::of_one(begun));
             }
-            // Where it does not go on with older ones, the number went to another cluster's topic, or to other partitions, or this is another topic now.
+            // If it does not continue older ones, another cluster's topic or other partitions got
+            // the number, or this is another topic now.
             found = generations.find(&topic.identity, Some(number)).await?;
             if let Some((lineage, _)) = found.ours.take_if(|(lineage, _)| cut.is_none_or(|cut| lineage.of(cut).generation >= number)) {
                 generations.prove(lineage.newest()).await?;
@@ -255,7 +267,7 @@ impl Run {
         Err(another_topic(name))
     }
 
-    /// Checks that the topic still has the id it had when the invocation began.
+    /// Checks that the topic still has the id that it had when the invocation began.
     pub(crate) async fn check_identity(&self, name: &str) -> Result<()> {
         let topic = self.topic(name)?;
         let mut now = self.backup.source.describe(&[name.to_owned()]).await?;
@@ -267,8 +279,8 @@ impl Run {
 }
 
 fn another_topic(name: &str) -> Error {
-    let what =
-        "was deleted or created again during this invocation; nothing was written of it, the next invocation begins a new generation";
+    let what = "was deleted or created again during this invocation; nothing was written for it, the next invocation \
+         begins a new generation";
     KafkaError::new(KafkaErrorKind::Unavailable, format!("topic {name:?}"), what).into()
 }
 
@@ -276,13 +288,15 @@ fn why(topic: &TopicState, number: u32, reason: &NewReason, begins: Option<&BTre
     let (name, folder) = (&topic.name, names::topic_folder(&topic.name, number));
     match reason {
         NewReason::Truncated => format!(
-            "partitions {:?} of {name:?} end below what was backed up (unclean election, or a cluster restored to an older state): their logs are others \
-             now. They begin again in generation {folder:?}; the other partitions stay where they are, and what was backed up stays readable",
+            "partitions {:?} of {name:?} end below what was backed up (unclean election, or a cluster restored to an \
+             older state): they are other logs now. They begin again in generation {folder:?}; the other partitions \
+             stay where they are, and what was backed up stays readable",
             begins.into_iter().flatten().collect::<Vec<_>>()
         ),
         NewReason::AnotherCluster => format!(
-            "what is in the bucket of {name:?} is of another cluster, and this one is {:?}: beginning generation {folder:?}, the others stay as they \
-             are. Where two clusters share a place on purpose, give each a STORAGE_PREFIX of its own",
+            "the backup of {name:?} in the bucket belongs to another cluster, and this one is {:?}: beginning \
+             generation {folder:?}; the others are not changed. If two clusters share a bucket on purpose, give each \
+             its own STORAGE_PREFIX",
             topic.identity.cluster.as_deref().unwrap_or("unknown")
         ),
         _ => format!(

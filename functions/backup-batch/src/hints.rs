@@ -1,4 +1,4 @@
-//! What is said once in a process, because a setting could serve its owner better.
+//! Hints about settings that could be better, logged once per process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,16 +9,17 @@ use crate::publish::Stored;
 use crate::read::Ready;
 use crate::work::Run;
 
-/// A segment that ends at NUMBER_OF_MESSAGE_PER_BACKUP_FILE below this size is small: what it costs are its requests.
+/// A segment that ends at NUMBER_OF_MESSAGE_PER_BACKUP_FILE below this size is small: its requests
+/// dominate its cost. In bytes.
 const SMALL_SEGMENT: u64 = 256 << 10;
-/// So many small segments still to be written are many.
+/// The number of small segments left to write that causes a hint.
 const MANY: u64 = 100;
-/// The size that is aimed at.
+/// The target size of a segment, in bytes.
 const GOOD_SEGMENT: u64 = 16 << 20;
 /// A segment and its `.sha256`.
 const OBJECTS: u64 = 2;
 
-/// Which of them were said already.
+/// Which hints were logged.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     large_record: AtomicBool,
@@ -26,7 +27,7 @@ pub(crate) struct Hints {
 }
 
 impl Run {
-    /// Says that records are too large for the memory, and how much is enough.
+    /// Hints that records are too large for the memory, and how much is enough.
     pub(crate) fn hint_at_large_record(&self, partition: &TopicPartition, record: u64) {
         let (backup, memory) = (&self.backup, self.invocation.budget.memory);
         let (threads, needed) = (backup.settings.threads, needed_memory(record, backup.settings.threads, backup.compressors.tables));
@@ -36,15 +37,16 @@ impl Run {
         tracing::warn!(
             topic = partition.topic,
             partition = partition.partition,
-            "a record of {} MB needs more memory than MEMORY_LIMIT_MB ({}): the process can exceed its limit while it reads such records, and be killed \
-             for it. Raise MEMORY_LIMIT_MB, and the memory of the function, to {}, or lower NUMBER_OF_KAFKA_THREADS ({threads})",
+            "a record of {} MB needs more memory than MEMORY_LIMIT_MB ({}): the process can exceed its limit while it \
+             reads such records, and be killed. Raise MEMORY_LIMIT_MB, and the memory of the function, to {}, or lower \
+             NUMBER_OF_KAFKA_THREADS ({threads})",
             record.div_ceil(1_000_000),
             memory >> 20,
             needed.div_ceil(1 << 20),
         );
     }
 
-    /// Says that many small segments are still to be written, and how many fewer they could be.
+    /// Hints that many small segments are left to write, and how many fewer they could be.
     pub(crate) fn hint_at_small_segments(&self, ready: &Ready, stored: &Stored) {
         let limit = self.backup.settings.records_per_segment;
         let waiting = u64::try_from(ready.candidate.range.end - stored.commit.next).unwrap_or(0);
@@ -72,7 +74,8 @@ fn small_segments(partition: &TopicPartition, stored: &Stored, limit: u64, waiti
     ))
 }
 
-/// Memory that is enough for records of this size: each thread has one that is queued, one that is being read, its copy, and what that is compressed to.
+/// Enough memory for records of this size: each thread has one that is queued, one that is being
+/// read, its copy, and its compressed form.
 fn needed_memory(record: u64, threads: usize, tables: u64) -> u64 {
     let base = Budget::DEFAULT_MEMORY - Budget::unlimited(None).for_records();
     base + tables + record.saturating_mul(4).saturating_mul(threads as u64)

@@ -1,19 +1,26 @@
-//! `backup-batch`: each invocation moves what comes next of Kafka partitions into the bucket, one segment at a time, and commits the offset.
+//! `backup-batch`: each invocation copies the next records of Kafka partitions into the bucket, one
+//! segment at a time, and commits the offset.
 //!
-//! An invocation is stateless, and safe to run twice, at the same time, or to kill at any instruction, because of the order of its steps:
+//! An invocation is stateless. It is safe to run twice, to run at the same time as another, and to
+//! kill at any instruction, because of the order of its steps:
 //!
-//! 1. `topics.rs`: which topics TOPIC_NAMES takes. `plan.rs`: what is there to do (a few requests for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
-//!    `snapshot.rs`: takes a snapshot of the cluster, when one is due.
-//! 2. `work.rs`: workers take partitions off a queue. While segments are made durable (`settling.rs`) the next one is read.
-//! 3. `generation.rs`: which generation a partition is in; begins one, and writes `topic.json`. `resume.rs`: where to begin in it. Our own commit says
-//!    it, and its segment is seen before another is stored behind it; where that is missing, foreign or expired, the bucket does. `lost_end.rs`: whether the log still is the one that was backed up.
-//! 4. `read.rs`: reads `[start, next)` into a segment; `turn.rs` keeps the reader for the one behind it, `uploads.rs`
-//!    says when it has to end so that the upload is done in time, `room.rs` how much memory it may hold, `compressors.rs` how much compression takes.
-//!    It keeps to BYTES_PER_SECOND (`host::RateLimit`).
-//! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits `next`. A kill between any two steps leaves work
-//!    that the next invocation adopts.
-//! 6. `recovery_point.rs`: how old what is safe is. `report.rs`: what became of each partition.
-//!    `hints.rs`: which settings would serve better.
+//! 1. `topics.rs`: which topics TOPIC_NAMES selects. `plan.rs`: what there is to do (a few requests
+//!    for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
+//!    `snapshot.rs`: takes a snapshot of the cluster, if one is due.
+//! 2. `work.rs`: workers take partitions off a queue. While segments are made durable
+//!    (`settling.rs`) they read the next one.
+//! 3. `generation.rs`: which generation contains a partition; begins one, and writes `topic.json`.
+//!    `resume.rs`: where to start in it. Our own commit decides, and its segment is checked before
+//!    the next one is stored. If the commit is missing, foreign or expired, the bucket decides.
+//!    `lost_end.rs`: whether the log still is the one that was backed up.
+//! 4. `read.rs`: reads `[start, next)` into a segment. `turn.rs` keeps the reader for the next one.
+//!    `uploads.rs` computes when reading has to end so that the upload is done in time. `room.rs`
+//!    limits its memory, `compressors.rs` that of compression. Reading keeps to BYTES_PER_SECOND
+//!    (`host::RateLimit`).
+//! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits
+//!    `next`. A kill between any two steps leaves work that the next invocation adopts.
+//! 6. `recovery_point.rs`: the age of what is safe. `report.rs`: the result of each partition.
+//!    `hints.rs`: which settings could be better.
 
 mod candidate;
 mod check;
@@ -67,55 +74,57 @@ use topics::Seen;
 use uploads::Uploads;
 use work::{Run, Worker};
 
-/// The handler: made once for a process, used for any number of invocations, also at the same time.
+/// The handler: created once per process, used for any number of invocations, even at the same
+/// time.
 #[derive(Debug, Clone)]
 pub struct Backup {
     source: Arc<dyn SourceCluster>,
     store: Arc<dyn ObjectStore>,
     settings: Arc<BackupSettings>,
     clock: Arc<dyn Clock>,
-    /// Stands in commits for the bucket.
+    /// Identifies the bucket in commits.
     store_id: String,
-    /// Members compressed at once.
+    /// Members that are compressed in parallel.
     compressors: Compressors,
-    /// Their buffers, from segment to segment.
+    /// Their buffers, reused from segment to segment.
     lanes: Lanes,
     /// What earlier invocations saw.
     seen: Arc<Mutex<Seen>>,
-    /// How fast the bucket takes segments.
+    /// The upload rate to the bucket.
     uploads: Uploads,
     /// BYTES_PER_SECOND.
     rate: RateLimit,
-    /// What snapshots are read from; `None`: none are taken.
+    /// The source of snapshots; `None`: none are taken.
     administration: Option<Arc<dyn ClusterAdministration>>,
-    /// The snapshots that are known to be there.
+    /// The known snapshots.
     taken: Arc<Mutex<Taken>>,
-    /// Where partitions ended, and when.
+    /// The ends of partitions, and when they were read.
     recovery_points: Arc<Mutex<RecoveryPoints>>,
-    /// What was said already.
+    /// Which hints were logged.
     hints: Arc<Hints>,
 }
 
-/// What one invocation is asked to do.
+/// What one invocation should do.
 #[derive(Clone)]
 pub struct Invocation {
     /// Which partitions.
     pub event: Event,
-    /// How much time and memory.
+    /// Time and memory.
     pub budget: Budget,
-    /// Write part-filled segments however young the last one is.
+    /// Write partial segments however recent the last one is.
     pub flush: bool,
-    /// Read no further than these offsets, as [`Backup::ends`] gave them; partitions that are not named are left alone.
+    /// Read up to these offsets, as [`Backup::ends`] returned them; partitions that are not in it
+    /// are skipped.
     pub up_to: Option<Arc<Ends>>,
-    /// Told of every step forward.
+    /// Called for every step forward.
     pub progress: Option<ProgressFn>,
 }
 
-/// Called with a partition, the offset reached, and the end it works towards.
+/// Called with a partition, the offset reached, and the end of its work.
 pub type ProgressFn = Arc<dyn Fn(&TopicPartition, i64, i64) + Send + Sync>;
 
 impl Invocation {
-    /// Everything the settings name, within this budget.
+    /// Everything that the settings name, within this budget.
     pub fn new(budget: Budget) -> Self {
         Self { event: Event::default(), budget, flush: false, up_to: None, progress: None }
     }
@@ -152,14 +161,14 @@ impl Backup {
         }
     }
 
-    /// The same; takes snapshots of the cluster, as far as the settings have any.
+    /// With snapshots of the cluster, if the settings have any.
     #[must_use]
     pub fn with_snapshots_of(mut self, administration: Arc<dyn ClusterAdministration>) -> Self {
         self.administration = Some(administration);
         self
     }
 
-    /// Whether a backup with these settings has room for records in so many bytes of memory.
+    /// Whether a backup with these settings has room for records in this much memory, in bytes.
     ///
     /// # Errors
     /// The tables of the compression leave none.
@@ -167,17 +176,18 @@ impl Backup {
         Compressors::fitting(settings, processors(), memory).check(settings, memory)
     }
 
-    /// Compresses in place, on the calling thread: for simulations that must repeat themselves exactly.
+    /// Compresses in place, on the calling thread: for simulations that must be reproducible.
     #[must_use]
     pub fn single_threaded(mut self) -> Self {
         self.compressors = Compressors::new(self.settings.compression, self.settings.threads, 1);
         self
     }
 
-    /// Runs one invocation. A partition that fails does not stop the others: its error stands in the report.
+    /// Runs one invocation. A partition that fails does not stop the others: its error is in the
+    /// report.
     ///
     /// # Errors
-    /// What concerns all partitions: Kafka cannot be reached, no topic exists.
+    /// A problem of all partitions: Kafka is unreachable, no topic exists.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<BackupReport> {
         let held_back = HeldBack::begin(self.store.as_ref(), &self.rate);
         let mut report = self.work(invocation).await;

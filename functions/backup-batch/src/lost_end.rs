@@ -1,12 +1,15 @@
 //! A log that lost its end: an unclean election, or a cluster that was restored to an older state.
 //!
-//! What was backed up of it and what it is now are two logs, so a new generation begins. One answer is not enough for that: a leader that is
-//! isolated, and does not know it yet, answers with an end that is too low, and goes on answering so. So the first invocation that sees it only
-//! notes a doubt beside the committed offset, and reads nothing. A later one decides:
+//! What was backed up and what the log is now are two logs, so a new generation begins. One
+//! response is not enough for that: an isolated leader that does not know it yet repeatedly returns
+//! an end that is too low. So the first invocation that sees it only records a doubt in the commit,
+//! and reads nothing. A later one decides:
 //!
 //! * The log still ends too low: it lost its end.
-//! * It does not: either the first answer was wrong, or the log has grown again since. The last segment in the bucket decides which.
-//! * The reader was told of the truncation by a leader of a newer epoch: it lost its end, however long it is now.
+//! * It does not: either the first response was wrong, or the log has grown again since. The last
+//!   segment in the bucket decides which.
+//! * A leader of a newer epoch reported the truncation to the reader: the log lost its end, however
+//!   long it is now.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,20 +30,20 @@ use crate::publish::{ChainEnd, unsound};
 use crate::read::GIVEN_UP;
 use crate::work::Run;
 
-/// A second look counts after so long, or after RETRY_UPLOAD_SECONDS where that is shorter: a broker that is isolated is no leader any more by
-/// then, as a rule.
+/// A second check counts after this time, or after RETRY_UPLOAD_SECONDS if that is shorter. By
+/// then, an isolated broker usually is no leader any more.
 const SECOND_LOOK: Millis = 60_000;
 
 const WAIT: Duration = Duration::from_millis(250);
 
-/// How a segment and the log compare, at offsets that both have records at.
+/// How a segment and the log compare, at offsets with records in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compared {
-    /// All of them are the same.
+    /// All records are equal.
     Same,
-    /// One is another.
+    /// One record differs.
     Other,
-    /// There are none.
+    /// There are no such offsets.
     Nothing,
 }
 
@@ -50,7 +53,8 @@ impl Backup {
         age(doubt.at, started) >= pause
     }
 
-    /// Whether it is known without another request that the log of a partition was cut below what was committed.
+    /// Whether the log of a partition is known to be truncated below the commit, without another
+    /// request.
     pub(crate) fn is_surely_cut(&self, commit: &BackupCommit, range: &OffsetRange, started: Millis) -> bool {
         commit.doubt.as_ref().is_some_and(|doubt| {
             let is_too_low = range.high_watermark < doubt.next.unwrap_or(commit.next);
@@ -60,10 +64,11 @@ impl Backup {
 }
 
 impl Run {
-    /// Whether the log still is the one that was backed up to `commit`. Looks closer only when something speaks against it.
+    /// Whether the log still is the one that was backed up to `commit`. Checks it only if there is
+    /// a reason.
     ///
     /// # Errors
-    /// [`KafkaErrorKind::Unavailable`] where a later invocation decides.
+    /// [`KafkaErrorKind::Unavailable`] if a later invocation has to decide.
     pub(crate) async fn is_same_log(&self, candidate: &Candidate, commit: &BackupCommit, generation: &Generation) -> Result<bool> {
         let partition = &candidate.partition;
         let is_too_low = self.ends_below(candidate, commit.next).await?;
@@ -77,7 +82,8 @@ impl Run {
         if doubt.cut.is_some() {
             return Ok(false);
         }
-        // The bucket can be further than the group: a cluster that was restored to an older state has the older commit, too.
+        // The bucket can be ahead of the group: a cluster that was restored to an older state has
+        // the older commit, too.
         let end = if is_too_low { None } else { self.end_of_chain(partition, commit, generation).await? };
         let next = end.as_ref().map_or(commit.next, |end| end.manifest.next);
         if is_too_low || self.ends_below(candidate, next).await? {
@@ -87,23 +93,24 @@ impl Run {
             Some(end) => self.compare(partition, end).await?,
             None => Compared::Nothing,
         };
-        // Where nobody knows, nothing is lost, but copied once more.
+        // If it is unknown, nothing is lost, but copied once more.
         if compared != Compared::Same {
             return Err(self.leave_to_the_next(partition, commit, next).await?);
         }
         tracing::info!(
             topic = partition.topic,
             partition = partition.partition,
-            "the log has not lost its end: an earlier answer was wrong"
+            "the log has not lost its end: an earlier response was wrong"
         );
         self.note_doubt(partition, &BackupCommit { doubt: None, ..commit.clone() }).await?;
         Ok(true)
     }
 
-    /// Where the bucket says where to begin: whether the log has the end of the chain, as far as that can be known.
+    /// If the bucket decides where to start: whether the log contains the end of the chain, as far
+    /// as that can be known.
     ///
     /// # Errors
-    /// [`KafkaErrorKind::Unavailable`] where it does not: the next invocation begins a new generation.
+    /// [`KafkaErrorKind::Unavailable`] if it does not: the next invocation begins a new generation.
     pub(crate) async fn check_end(&self, partition: &TopicPartition, known: &BackupCommit, end: &ChainEnd) -> Result<()> {
         if self.compare(partition, end).await? != Compared::Other {
             return Ok(());
@@ -111,13 +118,15 @@ impl Run {
         Err(self.leave_to_the_next(partition, known, end.manifest.next).await?)
     }
 
-    /// Notes that the log is another one. The next invocation finds all partitions of which that was noted, and begins one generation for them.
+    /// Records that the log is another one. The next invocation finds all partitions with such a
+    /// record, and begins one generation for them.
     async fn leave_to_the_next(&self, partition: &TopicPartition, commit: &BackupCommit, next: i64) -> Result<Error> {
         self.begin_to_doubt(partition, commit, Some(commit.next), None).await?;
         Ok(another_log(partition, next))
     }
 
-    /// Asked once more, with a client that knows no leader yet: the offsets of the plan can be older than the commit.
+    /// Asks again, with a client that knows no leader yet: the offsets of the plan can be older
+    /// than the commit.
     async fn ends_below(&self, candidate: &Candidate, next: i64) -> Result<bool> {
         if candidate.range.high_watermark >= next {
             return Ok(false);
@@ -127,18 +136,19 @@ impl Run {
         Ok(fresh.is_some_and(|range| range.high_watermark < next))
     }
 
-    /// Notes a new doubt; for `cut` and `next` see [`Doubt`].
+    /// Records a new doubt; for `cut` and `next` see [`Doubt`].
     async fn begin_to_doubt(&self, partition: &TopicPartition, commit: &BackupCommit, cut: Option<i64>, next: Option<i64>) -> Result<()> {
         let doubt = Some(Doubt { at: self.backup.clock.now(), cut, next });
         self.note_doubt(partition, &BackupCommit { doubt, ..commit.clone() }).await
     }
 
-    /// Notes a doubt beside the committed offset, or that there is none any more, if no other invocation has gone on meanwhile.
+    /// Records a doubt in the commit, or removes it, unless another invocation has made progress
+    /// meanwhile.
     async fn note_doubt(&self, partition: &TopicPartition, commit: &BackupCommit) -> Result<()> {
         let place = |commit: &BackupCommit| (commit.generation(), commit.next);
         match self.committed(partition).await? {
             Some(theirs) if place(&theirs) > place(commit) => return Ok(()),
-            // What is known for sure stays.
+            // What is certain stays.
             Some(theirs) if place(&theirs) == place(commit) && theirs.doubt.as_ref().is_some_and(|doubt| doubt.cut.is_some()) => {
                 return Ok(());
             }
@@ -147,8 +157,9 @@ impl Run {
         Ok(self.backup.source.commit(partition, &commit.to_committed()).await?)
     }
 
-    /// Notes that a reader was told of a truncation, so that the partition is not read any more before a new generation has begun. Nothing is
-    /// noted where only what was read now, and is given up, is of the old log.
+    /// Records that a truncation was reported to a reader, so that the partition is not read before
+    /// a new generation has begun. Records nothing if only what was just read, and is discarded,
+    /// belongs to the old log.
     pub(crate) async fn note_truncation(&self, partition: &TopicPartition, error: &Error) -> Result<()> {
         let Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. }) = error else { return Ok(()) };
         lock(&self.cut).insert(partition.clone());
@@ -159,7 +170,7 @@ impl Run {
         }
     }
 
-    /// A partition whose truncation was reported is left to the next invocation.
+    /// A partition with a reported truncation is left to the next invocation.
     pub(crate) fn check_not_cut(&self, partition: &TopicPartition) -> Result<()> {
         if !lock(&self.cut).contains(partition) {
             return Ok(());
@@ -168,18 +179,20 @@ impl Run {
         Err(KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into())
     }
 
-    /// Before the backup goes on behind a segment that it did not read: whether the log has what is in it. The group alone does not say so: a cluster
-    /// that was restored to an older state has its older commits, too.
+    /// Before the backup continues after a segment that it did not read: whether the log contains
+    /// its records. The group alone does not show that: a cluster that was restored to an older
+    /// state has its older commits, too.
     ///
     /// # Errors
-    /// [`KafkaErrorKind::Unavailable`] where it does not; then a later invocation decides, or begins a new generation.
+    /// [`KafkaErrorKind::Unavailable`] if it does not. Then a later invocation decides, or begins a
+    /// new generation.
     pub(crate) async fn check_adopted(&self, candidate: &Candidate, generation: &Generation, end: &ChainEnd) -> Result<()> {
         let (partition, next) = (&candidate.partition, end.manifest.next);
         let is_too_low = self.ends_below(candidate, next).await?;
         if !is_too_low && self.compare(partition, end).await? != Compared::Other {
             return Ok(());
         }
-        // Others can have begun a newer generation meanwhile, which this says nothing of.
+        // Others can have begun a newer generation meanwhile, which this does not concern.
         let commit = self.committed(partition).await?.filter(|commit| commit.folder == generation.folder() && commit.next <= next);
         let Some(commit) = commit else { return Err(another_log(partition, next)) };
         if !is_too_low {
@@ -189,7 +202,7 @@ impl Run {
         Err(not_sure_yet(partition, next))
     }
 
-    /// The end of the chain that a commit is of.
+    /// The end of the chain of a commit.
     async fn end_of_chain(&self, partition: &TopicPartition, commit: &BackupCommit, generation: &Generation) -> Result<Option<ChainEnd>> {
         let store = self.backup.store.as_ref();
         let Some(last) = find_last(store, &commit.folder, partition.partition, commit.segment).await? else { return Ok(None) };
@@ -197,8 +210,8 @@ impl Run {
         Ok(Some(ChainEnd { segment: last.name, manifest, was_read: false }))
     }
 
-    /// Compares the end of a chain with the log at the same offsets: where it is the same, so is all before. What compaction or retention removed says
-    /// nothing.
+    /// Compares the end of a chain with the log at the same offsets: if it is equal, so is
+    /// everything before. Records that compaction or retention removed do not count.
     async fn compare(&self, partition: &TopicPartition, end: &ChainEnd) -> Result<Compared> {
         let ChainEnd { segment, manifest, .. } = end;
         let first = manifest.members.last().map_or(manifest.start, |member| member.first_offset);
@@ -208,7 +221,8 @@ impl Run {
             return Ok(Compared::Nothing);
         }
         let stored = self.digests(segment, first).await?;
-        // A reader that is told more sees records that the segment rightly does not have.
+        // A reader with another isolation level sees records that the segment rightly does not
+        // have.
         let sees_as_much = manifest.isolation_level == self.backup.settings.isolation;
         let clock = &self.backup.clock;
         let mut reader = self.backup.source.open(partition, from).await?;
@@ -242,7 +256,7 @@ impl Run {
         Ok(compared)
     }
 
-    /// Of the records of a segment from an offset on.
+    /// The records of a segment from an offset.
     async fn digests(&self, segment: &str, from: i64) -> Result<BTreeMap<i64, u64>> {
         let mut reader = SegmentReader::open(self.backup.store.clone(), segment, ReadOptions::default()).await?;
         reader.seek(from);
@@ -265,25 +279,27 @@ fn digest(record: &Record<'_>) -> u64 {
 
 fn another_log(partition: &TopicPartition, next: i64) -> Error {
     let what = format!(
-        "its log is not the one that was backed up to offset {next}: the last records of the backup are others than those of the log at the same offsets, as \
-         after a restore of the cluster to an older state. Nothing was stored of it. The next invocation begins a new generation"
+        "its log is not the one that was backed up to offset {next}: the last records of the backup differ from \
+         those in the log at the same offsets, as after a restore of the cluster to an older state. Nothing was \
+         stored for it. The next invocation begins a new generation"
     );
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }
 
 fn not_compared(partition: &TopicPartition, segment: &str, position: i64) -> Error {
     let what = format!(
-        "nothing came from offset {position} on, and before the backup continues behind {segment} its end is compared with the log. Is the partition's leader \
-         up? An open transaction, or a large aborted one, can be in the way: the next invocation tries again"
+        "no records received from offset {position}, and before the backup continues after {segment} it compares \
+         the segment's end with the log. Check that the partition's leader is up. An open transaction, or a large \
+         aborted one, can be the reason: the next invocation retries"
     );
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }
 
 fn not_sure_yet(partition: &TopicPartition, next: i64) -> Error {
     let what = format!(
-        "its log is told to end below {next}, up to which it is backed up. A broker that lost its connection to the others can say so for a while: a \
-         later invocation looks again, and begins a new generation if it is true (unclean election, or a cluster restored to an older state). Until \
-         then nothing is backed up of it"
+        "its log ends below {next}, up to which it is backed up, according to its leader. An isolated broker can \
+         report that for a while: a later invocation checks again, and begins a new generation if it is true \
+         (unclean election, or a cluster restored to an older state). Until then nothing of it is backed up"
     );
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }

@@ -1,4 +1,5 @@
-//! The function on AWS Lambda, on Azure Functions, or once from a shell: the environment says where it runs and what to do.
+//! The function on AWS Lambda, on Azure Functions, or once from a shell. The environment shows the
+//! platform and contains the configuration.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What is there to do: a few requests for all partitions, never one for each.
+//! What there is to do: a few requests for all partitions, never one per partition.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,15 +21,16 @@ pub(crate) struct Plan {
     /// Id of the cluster.
     pub(crate) cluster: Option<String>,
     pub(crate) topics: BTreeMap<String, TopicFacts>,
-    /// What our own commits say of each topic, whichever partition they are of.
+    /// What our own commits show of each topic, whatever partition they belong to.
     pub(crate) known: BTreeMap<String, Known>,
     pub(crate) work: Vec<Candidate>,
-    /// The first partition of each topic that holds nothing and has no commit of ours: its topic.json may not be written yet.
+    /// The first partition of each topic that is empty and has no commit of ours: its topic.json
+    /// may not be written yet.
     pub(crate) empty: Vec<TopicPartition>,
     pub(crate) report: BackupReport,
 }
 
-/// What our own commits say.
+/// What our own commits show.
 #[derive(Default)]
 pub(crate) struct Commits {
     pub(crate) of: BTreeMap<TopicPartition, BackupCommit>,
@@ -37,7 +38,8 @@ pub(crate) struct Commits {
 }
 
 impl Backup {
-    /// Finds the partitions of this event that have something to read, the one longest without a backup first.
+    /// Finds the partitions of this event that have something to read, the one longest without a
+    /// backup first.
     pub(crate) async fn plan(&self, invocation: &Invocation, now: Millis) -> Result<Plan> {
         let mut report = BackupReport::new();
         let wanted = self.wanted(invocation, &mut report).await?;
@@ -50,7 +52,8 @@ impl Backup {
             && topics.len() == wanted.len()
             && !all.iter().any(|partition| partition.partition == number)
         {
-            let what = format!("the event names partition {number}, and none of its topics has one of that number; nothing was read");
+            let what =
+                format!("the event names partition {number}, but none of its topics has a partition of that number; nothing was read");
             return Err(Error::request(what));
         }
         let asked = self.clock.now();
@@ -61,7 +64,8 @@ impl Backup {
             .filter(|partition| invocation.up_to.as_ref().is_none_or(|up_to| up_to.offsets.contains_key(*partition)))
             .cloned()
             .collect();
-        // Commits of all partitions, those of other shards too: one of them can tell of a generation that this shard has not begun with.
+        // Commits of all partitions, including those of other shards: one of them can name a
+        // generation that this shard has not begun with.
         let (mut ranges, committed) = try_join!(self.source.offsets(&partitions), self.source.committed(&all))?;
         let commits = self.our_commits(committed, &topics, cluster.as_deref());
         let mut plan = Plan { cluster, topics, known: commits.known, work: Vec::new(), empty: Vec::new(), report };
@@ -83,7 +87,7 @@ impl Backup {
         Ok(plan)
     }
 
-    /// Of what the group has, what is of this backup and of these topics.
+    /// The commits of the group that belong to this backup and these topics.
     pub(crate) fn our_commits(
         &self,
         committed: BTreeMap<TopicPartition, CommittedOffset>,
@@ -100,8 +104,9 @@ impl Backup {
             } else if BackupCommit::is_of_another(&committed, &self.store_id) && elsewhere.insert(partition.topic.clone()) {
                 tracing::warn!(
                     topic = partition.topic,
-                    "the progress of consumer group {:?} is of another bucket, folder, endpoint or prefix, and does not count here: this backup \
-                     goes on behind the last segment of this one, or begins anew where the log begins. Two backups take two GROUP_IDs",
+                    "the progress of consumer group {:?} belongs to another bucket, folder, endpoint or prefix, and is \
+                     ignored: this backup continues after its own last segment, or starts again at the beginning of the log. \
+                     Two backups require two GROUP_IDs",
                     self.settings.group
                 );
             }
@@ -109,7 +114,7 @@ impl Backup {
         commits
     }
 
-    /// Adds a partition to what there is to do, if it is due.
+    /// Adds a partition to the work, if it is due.
     fn look_at(
         &self,
         partition: TopicPartition,
@@ -138,6 +143,6 @@ impl Backup {
 }
 
 fn leaderless(partition: &TopicPartition) -> KafkaError {
-    let what = "the partition has no leader now; the next invocation tries again";
+    let what = "the partition has no leader; the next invocation retries";
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what)
 }

@@ -1,4 +1,5 @@
-//! Makes a segment durable, then says so: segment, `.sha256`, commit, in this order. Each step can find that another invocation took it.
+//! Makes a segment durable, then commits it: segment, `.sha256`, commit, in this order. Each step
+//! can find that another invocation did it.
 
 use archive::catalog::{BackupCommit, Gap, GapReason, Generation, SegmentEntry, find_last, find_next, names};
 use archive::segment::{FinishedSegment, Manifest, ReadOptions, SegmentError, SegmentReader};
@@ -15,24 +16,25 @@ use crate::work::Run;
 /// What is in the bucket, with its offset committed.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
-    /// Ours, or that of another invocation which is further.
+    /// Ours, or that of another invocation that is ahead.
     pub(crate) commit: BackupCommit,
     pub(crate) records: u64,
     pub(crate) log_bytes: u64,
     pub(crate) stored_bytes: u64,
     pub(crate) gap: Option<Gap>,
-    /// Another invocation had written it already.
+    /// Another invocation had already written it.
     pub(crate) adopted: bool,
     /// Whether the chain ends where this invocation has read to.
     pub(crate) is_as_read: bool,
 }
 
-/// What became of what was read.
+/// The result for what was read.
 #[derive(Debug)]
 pub(crate) enum Published {
-    /// It is in the bucket, or the same of another invocation, and the group knows.
+    /// It is in the bucket, or the same records from another invocation, and it is committed.
     Stored(Stored),
-    /// Another invocation was faster, and has what this one did not read: see [`Run::adopt_unread`].
+    /// Another invocation was faster, and has records that this one did not read: see
+    /// [`Run::adopt_unread`].
     Unread(ChainEnd),
 }
 
@@ -52,7 +54,8 @@ impl Run {
         let Some(finished) = &ready.finished else {
             return self.commit_up_to(ready, ready.commit.clone()).await.map(Published::Stored);
         };
-        // What was read is of this topic only if the topic still is what it was after the last record: ids never come back.
+        // What was read belongs to this topic only if the topic is unchanged after the last record:
+        // ids are never reused.
         try_join!(self.check_identity(&partition.topic), self.see_stored(partition, &ready.resume))?;
         match self.publish(partition, &ready.resume, finished).await? {
             None => self.commit_own(ready, finished).await.map(Published::Stored),
@@ -61,8 +64,8 @@ impl Run {
         }
     }
 
-    /// Goes on behind what another invocation wrote and this one did not read, once it is known that the log has it. Nobody may be reading the
-    /// partition meanwhile.
+    /// Continues after segments that another invocation wrote and this one did not read, once the
+    /// log is known to contain them. Nothing may be reading the partition meanwhile.
     pub(crate) async fn adopt_unread(&self, ready: &Ready, end: &ChainEnd) -> Result<Stored> {
         self.check_adopted(&ready.candidate, &ready.resume.generation, end).await?;
         self.commit_others(ready, end).await
@@ -108,8 +111,8 @@ impl Run {
         Ok(Stored { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true, is_as_read })
     }
 
-    /// Creates the segment and its `.sha256`. Where the name is taken, what stands there is adopted, and the end of the chain behind it returned:
-    /// nothing stored is ever replaced.
+    /// Creates the segment and its `.sha256`. If the name is taken, adopts the existing segment,
+    /// and returns the end of its chain: nothing stored is ever replaced.
     async fn publish(&self, partition: &TopicPartition, resume: &Resume, finished: &FinishedSegment) -> Result<Option<ChainEnd>> {
         let store = self.backup.store.as_ref();
         let name = names::segment(&resume.generation.folder(), partition.partition, resume.start, resume.generation.packing);
@@ -141,11 +144,12 @@ impl Run {
         created.map(drop)
     }
 
-    /// Walks to the end of the chain that somebody else wrote. `read` is what this invocation would have written.
+    /// Walks to the end of the chain that another invocation wrote. `read` is what this invocation
+    /// would have written.
     async fn adopt(&self, partition: &TopicPartition, resume: &Resume, read: &Manifest) -> Result<ChainEnd> {
         let store = self.backup.store.as_ref();
         let folder = resume.generation.folder();
-        let gone = || Error::raced(format!("{partition}: the segment at offset {} was there and is gone; run again", resume.start));
+        let gone = || Error::raced(format!("{partition}: the segment at offset {} existed and is gone; run again", resume.start));
         let first = find_next(store, &folder, partition.partition, resume.start).await?.filter(|entry| entry.start == resume.start);
         let mut manifest = self.read_and_mend(partition.partition, &first.ok_or_else(gone)?, &resume.generation).await?;
         let last = find_last(store, &folder, partition.partition, resume.start).await?.ok_or_else(gone)?;
@@ -154,11 +158,12 @@ impl Run {
             manifest = self.read_and_mend(partition.partition, &last, &resume.generation).await?;
             was_read = false;
         }
-        tracing::info!("{} holds offsets up to {} already: another invocation wrote them", store.location(&last.name), manifest.next);
+        tracing::info!("{} already has offsets up to {}: another invocation wrote them", store.location(&last.name), manifest.next);
         Ok(ChainEnd { segment: last.name, manifest, was_read })
     }
 
-    /// Reads the manifest of a segment that another invocation wrote, and repairs what a kill left missing.
+    /// Reads the manifest of a segment that another invocation wrote, and repairs what a kill left
+    /// missing.
     pub(crate) async fn read_and_mend(&self, partition: i32, entry: &SegmentEntry, generation: &Generation) -> Result<Manifest> {
         self.read_adopted(partition, entry, generation).await.map_err(unsound)
     }
@@ -173,7 +178,8 @@ impl Run {
             Ok(_) => {}
             Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => {
                 tracing::info!("{} has no .sha256 (its writer was stopped in between): writing it", store.location(&entry.name));
-                // Read through, with every check: a damaged segment must not get a digest that says it is sound.
+                // Reads all of it, with every check: a damaged segment must not get a digest that
+                // calls it valid.
                 while reader.next_group().await?.is_some() {}
                 if let Some(sha256) = reader.sha256() {
                     self.create_sidecar(&entry.name, sha256).await?;
@@ -200,7 +206,7 @@ impl Run {
         Ok(())
     }
 
-    /// What says that everything before `next` is in the bucket, and `last` begins the segment that ends there.
+    /// The commit for everything before `next` in the bucket, whose last segment starts at `last`.
     pub(crate) fn commit_of(&self, generation: &Generation, last: i64, next: i64) -> BackupCommit {
         BackupCommit {
             version: BackupCommit::VERSION,
@@ -215,16 +221,17 @@ impl Run {
         }
     }
 
-    /// Commits, unless the group is further already: a paused invocation that wakes late must not undo a later one. (Kafka has no
-    /// compare-and-set for offsets; should a commit still go back, the next invocation finds the segments there and adopts them.)
+    /// Commits, unless the group is ahead: a paused invocation that wakes up late must not undo a
+    /// later one. (Kafka has no compare-and-set for offsets. If a commit still moves back, the next
+    /// invocation finds the segments and adopts them.)
     pub(crate) async fn commit(&self, partition: &TopicPartition, commit: BackupCommit) -> Result<BackupCommit> {
         if let Some(theirs) = self.committed(partition).await? {
             if (theirs.generation(), theirs.next) >= (commit.generation(), commit.next) {
                 return Ok(theirs);
             }
-            // Whether what was read is of the log that was backed up is to be decided first.
+            // Whether what was read belongs to the log that was backed up has to be decided first.
             if theirs.doubt.is_some() && theirs.folder == commit.folder {
-                let what = "another invocation doubts that its log still is the one that was backed up; the next one looks closer";
+                let what = "another invocation doubts that its log still is the one that was backed up; the next one checks it";
                 return Err(KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into());
             }
         }
@@ -234,7 +241,7 @@ impl Run {
         Ok(commit)
     }
 
-    /// What the group says of a partition now, where that is of this backup and of this topic.
+    /// The group's current commit of a partition, if it belongs to this backup and this topic.
     pub(crate) async fn committed(&self, partition: &TopicPartition) -> Result<Option<BackupCommit>> {
         let topic = self.topic(&partition.topic)?.identity();
         let there = self.backup.source.committed(std::slice::from_ref(partition)).await?;
@@ -242,7 +249,7 @@ impl Run {
     }
 }
 
-/// Whether what was read has all that is in a segment with the same start, and nothing else there.
+/// Whether what was read has exactly the records of a segment with the same start.
 fn has_read(read: &Manifest, stored: &Manifest) -> bool {
     let further = read.members.get(stored.members.len());
     stored.next <= read.next
@@ -255,8 +262,8 @@ pub(crate) fn unsound(error: Error) -> Error {
     match error {
         Error::Segment(SegmentError { kind, object, what }) => {
             let what = format!(
-                "{what}. The backup goes on behind this segment, and cannot while it is not sound: move it and its .sha256 away, and what Kafka \
-                 still holds of it is backed up again"
+                "{what}. The backup cannot continue after this damaged segment: move it and its .sha256 away, and what \
+                 Kafka still has of it is backed up again"
             );
             Error::Segment(SegmentError { kind, object, what })
         }

@@ -17,22 +17,22 @@ use crate::turn::Turn;
 use crate::uploads::Share;
 use crate::work::Run;
 
-/// A fetch waits so long before the budget is looked at again.
+/// How long a fetch waits before the budget is checked again.
 const WAIT: Duration = Duration::from_millis(250);
 
-/// With nothing new for so long and more to come, what was read is written.
+/// After this long without new records, although there are more, what was read is written.
 const STALLED: Millis = 60_000;
 
-/// Where nothing was read yet, others that wait have their turn first: after a tenth of the invocation's time, in these bounds. A connection
-/// takes its time, too.
+/// If nothing was read yet, waiting partitions go first: after a tenth of the invocation's time,
+/// within these limits. A connection needs its time, too.
 const FIRST_LOOK: std::ops::RangeInclusive<Millis> = 1_000..=10_000;
 
-/// And after so long the partition is given up for this invocation. Aborted transactions are read in silence, and what was read of them is read
-/// again from its beginning.
+/// After this long the partition is given up for this invocation. Aborted transactions are read in
+/// silence, and the next invocation reads them again from their beginning.
 pub(crate) const GIVEN_UP: Millis = 900_000;
 
-/// An invocation whose time ends after nothing came for so long says so. An aborted transaction that takes longer than an invocation has would
-/// keep its partition where it is without a word.
+/// An invocation that ends after this long without records reports it. Otherwise, an aborted
+/// transaction that takes longer than an invocation would silently block its partition.
 const SILENT: Millis = 5_000;
 
 /// How often retention may overtake the reader before the partition is left to the next invocation.
@@ -45,12 +45,13 @@ enum Ended {
     Full,
     /// The partition's end.
     CaughtUp,
-    /// Before this offset: its record cannot be stored. The next segment, which begins with it, says so.
+    /// Before this offset: its record cannot be stored. The next segment, which starts with it,
+    /// reports that.
     Before(i64),
 }
 
 impl Ended {
-    /// Where the segment ends, when the reader stands at `position`.
+    /// Where the segment ends, if the reader is at `position`.
     fn next(self, position: i64) -> i64 {
         if let Self::Before(offset) = self { offset } else { position }
     }
@@ -61,15 +62,16 @@ impl Ended {
 pub(crate) struct Ready {
     pub(crate) candidate: Candidate,
     pub(crate) resume: Resume,
-    /// `None`: there was nothing to read, but the bucket had more than the group knew, and the group learns it.
+    /// `None`: there was nothing to read, but the bucket was ahead of the group, and the commit
+    /// updates the group.
     pub(crate) finished: Option<FinishedSegment>,
     /// There is something to write. Stays true when the memory is freed.
     pub(crate) is_segment: bool,
-    /// What is committed if nobody else is faster.
+    /// What is committed if no other invocation is faster.
     pub(crate) commit: BackupCommit,
-    /// When it is durable the partition goes back to the queue.
+    /// The partition goes back to the queue when it is durable.
     pub(crate) returns: bool,
-    /// Its part of what is held.
+    /// Its part of the held bytes.
     share: Share,
 }
 
@@ -87,7 +89,8 @@ impl Ready {
 }
 
 impl Run {
-    /// Reads the partition's next segment. `None` when it turned out that none is due. Nothing durable follows from it.
+    /// Reads the partition's next segment. `None` if it turned out that none is due. Nothing
+    /// durable follows from it.
     pub(crate) async fn read_segment(&self, candidate: &Candidate, turn: &mut Turn, before: HeldBefore) -> Result<Option<Ready>> {
         tracing::info!("started polling on {}", candidate.partition.topic);
         turn.at(&candidate.partition);
@@ -108,7 +111,8 @@ impl Run {
         Ok(Some(Ready { candidate: candidate.clone(), resume, finished, is_segment, commit, returns: false, share }))
     }
 
-    /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the beginning of the segment, never a silent jump.
+    /// Reads from the resume point. Retention that overtakes the reader becomes a gap at the
+    /// beginning of the segment, never a silent jump.
     async fn read(
         &self,
         candidate: &Candidate,
@@ -130,14 +134,14 @@ impl Run {
                         return Err(ends_below(&candidate.partition, range.high_watermark, resume.start));
                     }
                 }
-                // Only what was read just now is of the old log: it is given up and read again.
+                // Only what was just read belongs to the old log: it is discarded and read again.
                 Err(Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { end }, .. })) if end >= resume.start => {
                     range = self.fresh_range(&candidate.partition).await?.unwrap_or(range);
                 }
                 other => return other,
             }
         }
-        let what = "retention deletes records faster than they can be read; the next invocation tries again";
+        let what = "retention deletes records faster than they can be read; the next invocation retries";
         Err(KafkaError::new(KafkaErrorKind::Unavailable, candidate.partition.to_string(), what).into())
     }
 
@@ -169,7 +173,7 @@ impl Run {
                 });
             }
             match failed {
-                // What comes before it is worth more than an error.
+                // The records before it are worth more than an error.
                 Some((offset, error)) if error.kind == SegmentErrorKind::TooLarge && writer.records() > 0 => break Ended::Before(offset),
                 Some((_, error)) => return Err(error.into()),
                 None => {}
@@ -206,7 +210,8 @@ impl Run {
                 }
                 Ok(()) if waited >= GIVEN_UP => return Err(nothing_came(partition, position, waited)),
                 Ok(()) => {}
-                // A durable prefix is worth more than an error: the next invocation meets the cause at its first step.
+                // A durable prefix is worth more than an error: the next invocation meets the cause
+                // at its first step.
                 Err(error) if writer.records() > 0 && self.is_sound_until(partition, position, &error).await? => break Ended::Full,
                 Err(error) => return Err(error.into()),
             }
@@ -221,7 +226,7 @@ impl Run {
         if next > resume.start && is_due { Ok(Some((writer.finish(next).await?, next))) } else { Ok(None) }
     }
 
-    /// The one that stands there from the segment before, or a new one.
+    /// The reader of the previous segment, or a new one.
     async fn reader(&self, partition: &TopicPartition, from: i64, turn: &mut Turn) -> Result<Box<dyn PartitionReader>> {
         match turn.take(from) {
             Some(reader) => Ok(reader),
@@ -229,7 +234,8 @@ impl Run {
         }
     }
 
-    /// Whether no time is left, also when what waits for compression is as small as it will be: two large records seem to be more than the line takes.
+    /// Whether no time is left, even when the data waiting for compression is as small as it will
+    /// be: two large records seem to be more than the line can transfer.
     async fn is_spent_when_shrunk(&self, writer: &mut SegmentWriter, room: &mut Room) -> bool {
         while self.is_spent() {
             if !writer.can_shrink() {
@@ -241,34 +247,36 @@ impl Run {
         false
     }
 
-    /// Whether what was read up to `position` is of one log, although `error` came after it.
+    /// Whether what was read up to `position` belongs to one log, although `error` followed it.
     async fn is_sound_until(&self, partition: &TopicPartition, position: i64, error: &KafkaError) -> Result<bool> {
         match error.kind {
             KafkaErrorKind::Truncated { .. } => Ok(false),
-            // Retention has overtaken the reader. Otherwise the log lost its end, and nobody knows where.
+            // Retention has overtaken the reader. Otherwise the log lost its end at an unknown
+            // offset.
             KafkaErrorKind::OffsetOutOfRange => Ok(self.fresh_range(partition).await?.is_some_and(|range| range.log_start > position)),
             _ => Ok(true),
         }
     }
 
-    /// Whether it is the turn of others, because nothing comes and they wait.
+    /// Whether others go first, because no records arrive and they wait.
     fn is_put_off(&self, candidate: &Candidate, writer: &SegmentWriter, waited: Millis) -> bool {
         waited >= self.first_look() && writer.records() == 0 && !candidate.was_silent && !lock(&self.queue).is_empty()
     }
 
-    /// How long others wait for a partition of which nothing comes.
+    /// How long others wait for a partition without records.
     pub(crate) fn first_look(&self) -> Millis {
         let time = self.invocation.budget.deadline.map_or(Millis::MAX, |deadline| deadline.saturating_sub(self.started));
         (time / 10).clamp(*FIRST_LOOK.start(), *FIRST_LOOK.end())
     }
 
-    /// Compaction and aborted transactions can leave fewer records than the offsets promised: the segment is part-filled after all.
+    /// Compaction and aborted transactions can leave fewer records than the offsets suggested: then
+    /// the segment is partial after all.
     fn is_due_after_reading(&self, candidate: &Candidate, records: u64) -> bool {
         let mut seen = candidate.clone();
         let first = seen.commit.as_ref().map_or(0, |commit| commit.next);
         seen.range.end = first.saturating_add(i64::try_from(records).unwrap_or(i64::MAX)).max(first + 1);
         seen.range.high_watermark = seen.range.high_watermark.max(seen.range.end);
-        // As many as there were, counted from the commit on, wherever the log begins.
+        // As many as there were, counted from the commit, wherever the log starts.
         seen.range.log_start = seen.range.log_start.min(first);
         self.is_due(&seen)
     }
@@ -287,7 +295,7 @@ impl Run {
         }
     }
 
-    /// What a partition holds now; `None` when it has no leader.
+    /// The current offsets of a partition; `None` if it has no leader.
     pub(crate) async fn fresh_range(&self, partition: &TopicPartition) -> Result<Option<OffsetRange>> {
         Ok(self.backup.source.offsets(std::slice::from_ref(partition)).await?.remove(partition).transpose()?)
     }
@@ -300,16 +308,16 @@ impl Run {
 }
 
 fn ends_below(partition: &TopicPartition, end: i64, start: i64) -> Error {
-    let what =
-        format!("its log now ends at offset {end}, below {start}, where this segment was to begin; the next invocation looks closer");
+    let what = format!("its log now ends at offset {end}, below {start}, the start of this segment; the next invocation checks it");
     KafkaError::new(KafkaErrorKind::Unavailable, partition.to_string(), what).into()
 }
 
 pub(crate) fn nothing_came(partition: &TopicPartition, position: i64, waited: Millis) -> Error {
     let what = format!(
-        "nothing came from offset {position} on for {} s. Is the partition's leader up? Where a large transaction was aborted there, reading \
-         through it takes longer: give one invocation more time (silence is waited out for up to {} s). Where it lies in remote (tiered) storage, \
-         Kafka 3.6 and 3.7 give that up after the Kafka property fetch.wait.max.ms: set it to 5000",
+        "no records received from offset {position} for {} s. Check that the partition's leader is up. If a large \
+         transaction was aborted there, reading through it takes longer: raise the time limit of the invocation \
+         (it waits up to {} s without records). If the records are in remote (tiered) storage, Kafka 3.6 and 3.7 \
+         abort after the Kafka property fetch.wait.max.ms: set it to 5000",
         waited / 1000,
         GIVEN_UP / 1000
     );

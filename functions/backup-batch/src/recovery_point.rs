@@ -1,7 +1,8 @@
 //! The recovery point: the age of what is safe.
 //!
-//! The process remembers of each partition where it ended and when that was. Once a backup has reached such an end, all that the partition held at
-//! that moment is in the bucket, as far as a reader of ISOLATION_LEVEL gets it.
+//! The process remembers the ends of each partition, and when they were read. Once a backup has
+//! reached such an end, everything that the partition had at that moment is in the bucket, as far
+//! as a reader with ISOLATION_LEVEL gets it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use kernel::lock;
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
 
-/// So many ends of a partition are remembered that no backup has reached yet.
+/// How many ends of a partition are remembered that no backup has reached yet.
 const MOST_ENDS: usize = 8;
 
 /// What this process knows of each partition.
@@ -24,22 +25,25 @@ pub(crate) struct RecoveryPoints {
 #[derive(Debug)]
 struct Sightings {
     topic_id: Option<TopicId>,
-    /// The newest moment whose end was reached; before there is one, what [`RecoveryPoints::see`] begins with.
+    /// The newest moment whose end was reached; before there is one, the initial value of
+    /// [`RecoveryPoints::see`].
     safe_until: Millis,
-    /// Ends that were not reached yet, with the moments before they were asked for: both rise.
+    /// Ends that were not reached yet, with the moments before their requests: both increase.
     ends: Vec<(Millis, i64)>,
 }
 
 impl RecoveryPoints {
-    /// Notes that a partition was looked at, and where it ended if that could be told. It was asked for after `at`.
+    /// Records that a partition was checked, and its end if known. It was requested after `at`.
     ///
-    /// A partition that the process did not know is taken to be safe until its last commit, or until now where there is none: nothing else is known.
+    /// A partition that is new to the process is taken as safe until its last commit, or until now
+    /// if there is none: nothing else is known.
     fn see(&mut self, partition: &TopicPartition, topic_id: Option<&TopicId>, end: Option<i64>, committed: Option<Millis>, at: Millis) {
         let unknown =
             || Sightings { topic_id: topic_id.cloned(), safe_until: committed.map_or(at, |committed| committed.min(at)), ends: Vec::new() };
         let seen = self.of.entry(partition.clone()).or_insert_with(unknown);
         let Some(end) = end else { return };
-        // A topic that was created again came after all that was safe of the one before; its ends are others.
+        // A topic that was created again came after everything that was safe of the old one; its
+        // ends are others.
         if seen.topic_id.as_ref() != topic_id {
             seen.topic_id = topic_id.cloned();
             seen.ends.clear();
@@ -70,7 +74,8 @@ impl RecoveryPoints {
     }
 }
 
-/// Forgets every other end but the last. What is forgotten makes a recovery point look older than it is, never younger.
+/// Forgets every other end except the last. That makes a recovery point look older than it is,
+/// never younger.
 fn thin_out(ends: &mut Vec<(Millis, i64)>) {
     let (mut at, last) = (0, ends.len() - 1);
     ends.retain(|_| {
@@ -80,7 +85,7 @@ fn thin_out(ends: &mut Vec<(Millis, i64)>) {
 }
 
 impl Backup {
-    /// Notes the topics that could not be described: what this process knows of them gets older.
+    /// Records topics that could not be described: what this process knows of them gets older.
     pub(crate) fn see_undescribed(
         &self,
         invocation: &Invocation,
@@ -102,7 +107,7 @@ impl Backup {
         }
     }
 
-    /// Notes where a partition ends, `None` where that could not be told. It was asked for after `at`.
+    /// Records the end of a partition, `None` if unknown. It was requested after `at`.
     pub(crate) fn see_end(
         &self,
         partition: &TopicPartition,
@@ -114,12 +119,13 @@ impl Backup {
         lock(&self.recovery_points).see(partition, topic_id, end, committed, at);
     }
 
-    /// How old what is safe is, in the partition of this invocation where it is oldest: now less the newest moment of which all that the partition
-    /// held is in the bucket.
+    /// The recovery point of the oldest partition of this invocation: now minus the newest moment
+    /// at which everything that the partition had is in the bucket.
     ///
-    /// It is never less than the true age, once the process has seen an end that the backup reached. Until then, in a partition that is not caught up, it
-    /// is only the age of the last commit that the process found, or, without one, of what the process knows: what is missing can be older.
-    /// What open transactions hold back is no part of it.
+    /// It is never less than the true age, once the process has seen an end that the backup
+    /// reached. Until then, for a partition that is not caught up, it is only the age of the last
+    /// commit that the process found, or, without one, of what the process knows: missing records
+    /// can be older. It excludes what open transactions hold back.
     pub(crate) fn recovery_point_seconds(&self, report: &BackupReport, now: Millis) -> Option<u64> {
         let mut points = lock(&self.recovery_points);
         let mut partitions = report.undescribed.clone();
@@ -135,7 +141,7 @@ impl Backup {
     }
 }
 
-/// Whole seconds; 0 for what is still to come.
+/// Whole seconds; 0 for the future.
 pub(crate) fn seconds_since(then: Millis, now: Millis) -> u64 {
     u64::try_from(now.saturating_sub(then) / 1000).unwrap_or(0)
 }
@@ -153,7 +159,7 @@ mod tests {
         TopicPartition::new("orders", 0)
     }
 
-    /// The ends of a partition of which nothing is known, then what was reached: until when it is safe.
+    /// The ends of a new partition, then what was reached: until when it is safe.
     fn safe_until(ends: &[(Millis, i64)], next: i64) -> Millis {
         let mut points = RecoveryPoints::default();
         ends.iter().for_each(|(at, end)| points.see(&orders(), None, Some(*end), None, *at));
@@ -186,7 +192,7 @@ mod tests {
         assert!(safe_until(&ends, 999) > 900_000, "a partition that is nearly caught up is known to be");
     }
 
-    /// Offsets of another log say nothing, wherever they are.
+    /// Offsets of another log mean nothing, wherever they are.
     #[test]
     fn ends_of_another_log_are_forgotten() {
         assert_eq!(safe_until(&[(1_000, 50), (2_000, 10), (3_000, 90)], 60), 2_000);
@@ -225,7 +231,7 @@ mod tests {
         assert_eq!(age(&backup).await, Some(0));
     }
 
-    /// What a new process finds was last safe when it was committed.
+    /// What a new process finds was last safe at its commit.
     #[tokio::test]
     async fn a_new_process_goes_by_the_last_commit() {
         let fake = Fake::default();
@@ -254,7 +260,7 @@ mod tests {
         assert_eq!(age(&backup).await, Some(0));
     }
 
-    /// The topic is written out, and not there (any more): what is known of it is not forgotten.
+    /// The topic is named, and does not exist (any more): what is known of it is not forgotten.
     #[tokio::test]
     async fn a_topic_that_is_gone_keeps_getting_older() {
         let fake = Fake::default();

@@ -1,4 +1,4 @@
-//! What an invocation did and what it left.
+//! What an invocation did and what is left.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use store::Throttling;
 
 use crate::publish::Stored;
 
-/// What one invocation did. Serialises to the JSON that users and platforms get.
+/// The result of one invocation. Serialises to the JSON that users and platforms get.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct BackupReport {
     /// `backup-batch`.
@@ -29,46 +29,47 @@ pub struct BackupReport {
     pub log_bytes: u64,
     /// Bytes stored.
     pub stored_bytes: u64,
-    /// Offsets that are not in the bucket yet, over all partitions, those included that open transactions hold back.
+    /// Offsets that are not in the bucket yet, over all partitions, including those that open
+    /// transactions hold back.
     pub lag_records: i64,
     /// Offsets that retention deleted before they were read.
     pub gap_records: i64,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: Millis,
-    /// The age of what is safe, in seconds, in the partition where it is oldest.
+    /// The recovery point of the oldest partition, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery_point_seconds: Option<u64>,
-    /// The age of the newest snapshot of the cluster that is known to be there, in seconds.
+    /// The age of the newest known snapshot of the cluster, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_age_seconds: Option<u64>,
     /// The snapshot of the cluster that this invocation stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
-    /// How the bucket's service slowed requests down.
+    /// How the bucket's service throttled requests.
     #[serde(skip_serializing_if = "Throttling::is_none")]
     pub throttling: Throttling,
-    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, all together.
+    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, in total.
     #[serde(skip_serializing_if = "is_nothing")]
     pub rate_limited_ms: u64,
-    /// Each partition that this invocation was to look after.
+    /// Each partition of this invocation.
     pub partitions: Vec<PartitionReport>,
-    /// What concerns whole topics.
+    /// Errors of whole topics.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
-    /// What the reader should know.
+    /// Warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Partitions that are known of topics that could not be described.
+    /// Known partitions of topics that could not be described.
     #[serde(skip)]
     pub(crate) undescribed: Vec<TopicPartition>,
-    /// How many of those time heals.
+    /// How many of those errors are transient.
     #[serde(skip)]
     passing_errors: usize,
     #[serde(skip)]
     by_partition: BTreeMap<TopicPartition, PartitionReport>,
 }
 
-/// What one invocation did for one partition.
+/// The result of one invocation for one partition.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PartitionReport {
     /// The topic.
@@ -88,32 +89,37 @@ pub struct PartitionReport {
     pub stored_bytes: u64,
     /// Everything below this offset is in the bucket.
     pub next: Option<i64>,
-    /// Where the partition ended when the invocation began.
+    /// The partition's end when the invocation began.
     pub end: i64,
-    /// Offsets between the two, and those that open transactions hold back: none of them is in the bucket.
+    /// Offsets between the two, and those that open transactions hold back: none of them is in the
+    /// bucket.
     pub lag_records: i64,
-    /// The same in bytes, uncompressed, by the average of what this invocation read; absent when it read nothing.
+    /// The lag in bytes, uncompressed, by the average of what this invocation read; absent if it
+    /// read nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_bytes: Option<i64>,
-    /// Distance from the last stable offset to the high watermark: held back by open transactions. A part of the lag.
+    /// Distance from the last stable offset to the high watermark: held back by open transactions.
+    /// Part of the lag.
     #[serde(skip_serializing_if = "is_zero")]
     pub held_by_transactions: i64,
-    /// Where the log ended, with what is held back.
+    /// The end of the log, including what is held back.
     #[serde(skip)]
     pub(crate) high_watermark: i64,
-    /// Nothing below this offset is left to be backed up of the log that there is now; absent where the log could not be looked at.
+    /// Below this offset, nothing of the current log is left to back up; absent if the log could
+    /// not be checked.
     #[serde(skip)]
     pub(crate) reached: Option<i64>,
-    /// Offsets that were gone before they could be read.
+    /// Offsets that were deleted before they could be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
-    /// Segments that another invocation had written already.
+    /// Segments that another invocation had already written.
     #[serde(skip_serializing_if = "is_nothing")]
     pub adopted: u64,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whether the next invocation can succeed without anybody doing something.
+    /// Whether the error is transient: the next invocation can succeed without any change by the
+    /// operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
 }
@@ -147,7 +153,8 @@ impl BackupReport {
         report.next = commit.map(|commit| commit.next);
         report.folder = commit.map(|commit| commit.folder.clone());
         report.held_by_transactions = held;
-        // A log that ends below what was backed up is another log, of which nothing is in the bucket yet.
+        // A log that ends below what was backed up is another log; nothing of it is in the
+        // bucket yet.
         let next = report.next.filter(|next| *next <= range.high_watermark);
         report.high_watermark = range.high_watermark;
         let next = next.unwrap_or(range.log_start);
@@ -194,7 +201,8 @@ impl BackupReport {
         self.passing_errors += usize::from(error.is_retryable());
     }
 
-    /// Whether the next invocation can succeed without anybody doing something.
+    /// Whether all errors are transient: the next invocation can succeed without any change by the
+    /// operator.
     pub(crate) fn is_retryable(&self) -> bool {
         let of_partitions = || self.partitions.iter().all(|one| one.error.is_none() || one.retryable == Some(true));
         self.errors.len() == self.passing_errors && of_partitions()
@@ -214,7 +222,7 @@ impl BackupReport {
         self.duration_ms = now - started;
     }
 
-    /// Whether everything that this invocation was to look after, and that can be read, is in the bucket.
+    /// Whether everything readable of this invocation's partitions is in the bucket.
     pub fn is_caught_up(&self) -> bool {
         self.succeeded && self.partitions.iter().all(|one| one.lag_records <= one.held_by_transactions)
     }
@@ -265,7 +273,8 @@ mod tests {
         }
     }
 
-    /// An open transaction keeps records out of the bucket, and nobody can read them: they are lag, and nothing to wait for.
+    /// An open transaction keeps records out of the bucket, and no one can read them: they are lag,
+    /// and nothing to wait for.
     #[test]
     fn what_a_transaction_holds_is_lag() {
         let mut report = seen(8, 20, Some(8));

@@ -1,5 +1,5 @@
-//! Where to begin in a partition: our own commit says it, where its segment is in the bucket; where it is missing, foreign or expired, or the topic is
-//! another one, the bucket does.
+//! Where to start in a partition. Our own commit decides, if its segment is in the bucket. If the
+//! commit is missing, foreign or expired, or the topic is another one, the bucket decides.
 
 use archive::catalog::{BackupCommit, Generation, Lineage, find_last, find_next, names};
 use archive::{Error, Result};
@@ -10,21 +10,23 @@ use crate::candidate::Candidate;
 use crate::publish::ChainEnd;
 use crate::work::Run;
 
-/// Where to begin.
+/// Where to start.
 #[derive(Debug, Clone)]
 pub(crate) struct Resume {
     pub(crate) generation: Generation,
     pub(crate) start: i64,
-    /// There never was a segment of this partition in this generation, as far as anybody knows.
+    /// There never was a segment of this partition in this generation, as far as is known.
     pub(crate) is_first: bool,
-    /// The group did not know it, the bucket did: start of the last segment.
+    /// The bucket was ahead of the group: start of the last segment.
     pub(crate) found: Option<i64>,
-    /// A commit of ours that says it. Its segment has to be seen in the bucket before another one is stored behind it.
+    /// The commit of ours that decides. Its segment has to be checked in the bucket before the next
+    /// one is stored.
     pub(crate) unseen: Option<BackupCommit>,
 }
 
 impl Run {
-    /// Finds out where to begin with a partition, and writes what is missing for that: `topic.json` of a new generation, a `.sha256` that a kill left out.
+    /// Finds out where to start in a partition, and writes what is missing for that: `topic.json`
+    /// of a new generation, a `.sha256` that a kill left out.
     pub(crate) async fn resume_or_begin(&self, candidate: &Candidate) -> Result<Resume> {
         self.check_not_cut(&candidate.partition)?;
         let lineage = self.find_or_begin(self.topic(&candidate.partition.topic)?).await?;
@@ -40,7 +42,7 @@ impl Run {
             return self.begin_truncated(&candidate.partition, generation).await;
         }
         let generation = generation.clone();
-        // Nothing was there to be backed up when it was made.
+        // There was nothing to back up when it was committed.
         if commit.next == 0 {
             return Ok(Resume { generation, start: 0, is_first: true, found: None, unseen: None });
         }
@@ -57,8 +59,9 @@ impl Run {
                 tracing::warn!(
                     topic,
                     partition,
-                    "topic.json says that segments of this partition were in the bucket, and none is, nor has the group a commit: what Kafka still \
-                     holds is backed up again. If no expiry rule of the bucket deleted them, somebody or something else did"
+                    "according to topic.json, segments of this partition were in the bucket, but none exists, and the group \
+                     has no commit: what Kafka still has is backed up again. If no lifecycle rule of the bucket deleted them, \
+                     find out what did"
                 );
             }
             return Ok(Resume { generation: generation.clone(), start: 0, is_first, found: None, unseen: None });
@@ -73,12 +76,13 @@ impl Run {
         tracing::info!(
             topic,
             partition,
-            "the group has no commit of this backup: continuing at offset {next} behind the last segment in the bucket"
+            "the group has no commit of this backup: continuing at offset {next} after the last segment in the bucket"
         );
         Ok(Resume { generation: generation.clone(), start: next, is_first: false, found: Some(start), unseen: None })
     }
 
-    /// Sees the segment that the commit says to go on behind, where this invocation has not seen it. Nothing is stored before this.
+    /// Checks the segment of the commit to continue after, unless this invocation has. Nothing is
+    /// stored before this.
     pub(crate) async fn see_stored(&self, partition: &TopicPartition, resume: &Resume) -> Result<()> {
         match &resume.unseen {
             Some(commit) => self.check_stored_and_mend(partition, commit, &resume.generation).await,
@@ -86,14 +90,16 @@ impl Run {
         }
     }
 
-    /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` where that alone is missing. A store that was set back (a
-    /// snapshot, a replica that lags) says less than the group, and a backup that goes on there leaves a hole. One request, as a rule.
+    /// Checks that the segment of a commit is in the bucket, and writes its `.sha256` if only that
+    /// is missing. A store that was restored to an older state (a snapshot, a lagging replica) has
+    /// less than the group, and a backup that continues there would leave a hole. Usually one
+    /// request.
     async fn check_stored_and_mend(&self, partition: &TopicPartition, commit: &BackupCommit, generation: &Generation) -> Result<()> {
         let (store, number) = (self.backup.store.as_ref(), partition.partition);
         let segment = names::segment(&commit.folder, number, commit.segment, generation.packing);
         match store.get(&names::sidecar(&segment)).await {
             Ok(_) => return Ok(()),
-            // What is archived cannot be read, and is there.
+            // An archived segment cannot be read, but exists.
             Err(StoreError { kind: StoreErrorKind::NotFound | StoreErrorKind::Other, .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -104,8 +110,8 @@ impl Run {
                 tracing::warn!(
                     topic = partition.topic,
                     partition = number,
-                    "no segment of this partition is in the bucket any more; going on at offset {}. If no expiry rule of the bucket deleted them, \
-                     somebody or something else did",
+                    "no segment of this partition is in the bucket any more; continuing at offset {}. If no lifecycle rule of \
+                     the bucket deleted them, find out what did",
                     commit.next
                 );
                 Ok(())
@@ -119,10 +125,12 @@ impl Run {
         let word = kernel::shell::quote(group).unwrap_or("GROUP_ID".into());
         let servers = kernel::shell::quote(&self.backup.settings.kafka.bootstrap_servers).unwrap_or("BOOTSTRAP_SERVERS".into());
         Error::lost(format!(
-            "consumer group {group:?} says that {partition} is backed up to offset {}, but the segment that ends there is missing: {place}. Others of \
-             this partition are there; nothing was stored, since behind a hole it would be lost in a restore. Was the bucket or folder set back to an \
-             older state? Put the segment and its .sha256 back. If they are gone for good, take the group's offset away: kafka-consumer-groups.sh \
-             --bootstrap-server {servers} --delete-offsets --group {word} --topic {}:{}. Then the bucket decides where to go on, and what Kafka still holds is backed up again",
+            "according to consumer group {group:?}, {partition} is backed up to offset {}, but the segment that ends \
+             there is missing: {place}. Others of this partition exist; nothing was stored, because records after a \
+             hole would be lost in a restore. Check whether the bucket or folder was restored to an older state. \
+             Restore the segment and its .sha256. If they are lost permanently, delete the group's offset: \
+             kafka-consumer-groups.sh --bootstrap-server {servers} --delete-offsets --group {word} --topic {}:{}. Then \
+             the bucket decides where to continue, and what Kafka still has is backed up again",
             commit.next, partition.topic, partition.partition
         ))
     }

@@ -1,7 +1,8 @@
-//! How much memory a segment may hold while it is read.
+//! How much memory a segment may use while it is read.
 //!
-//! Besides the segment, Kafka's client holds records: those that it queues, and the one that is being copied. With small records that is its part of the
-//! memory. Of records that are large beside that part it holds two, which a segment then has less for.
+//! In addition to the segment, Kafka's client holds records: its queue, and the one that is being
+//! copied. With small records that is its share of the memory. Of records that are large compared
+//! to that share it holds two, which reduces the memory of the segment.
 
 use archive::segment::SegmentWriter;
 use host::Budget;
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use crate::uploads::Share;
 use crate::work::Run;
 
-/// Bytes of the segment before, until it is durable.
+/// Bytes of the previous segment, until it is durable.
 pub(crate) type HeldBefore = watch::Receiver<usize>;
 
 /// What a segment shares the memory and the line with.
@@ -22,13 +23,13 @@ pub(crate) struct Room {
     largest: usize,
 }
 
-/// What one worker has of the memory, in bytes.
+/// One worker's share of the memory, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     segment: usize,
     queue: usize,
     response: usize,
-    /// What is nobody's.
+    /// Unassigned.
     spare: usize,
 }
 
@@ -37,20 +38,22 @@ impl Room {
         Self { before, share, part: Part::of(budget, threads), largest }
     }
 
-    /// Whether the writer may append another record while the segment before still holds so many bytes.
+    /// Whether the writer may append another record while the previous segment still holds `before`
+    /// bytes.
     ///
-    /// A record always fits where nothing else is held: it could not be read otherwise.
+    /// A record always fits if nothing else is held: it could not be read otherwise.
     pub(crate) fn has_room(&self, writer: &SegmentWriter, before: usize) -> bool {
         let held = before + writer.held_bytes();
         held == 0 || self.part.fits(held, self.largest.max(writer.largest_record() as usize))
     }
 
-    /// Whether the segment is as large as the memory allows, whatever is waited for.
+    /// Whether the segment is as large as the memory allows, whatever else is freed.
     pub(crate) fn is_full(&self, writer: &SegmentWriter) -> bool {
         !writer.can_shrink() && !self.has_room(writer, 0)
     }
 
-    /// Waits for what holds memory: groups that are being compressed, then the segment before. Whether there was anything to wait for.
+    /// Waits for what uses memory: groups that are being compressed, then the previous segment.
+    /// Returns whether there was anything to wait for.
     pub(crate) async fn wait(&mut self, writer: &mut SegmentWriter) -> bool {
         if writer.is_busy() {
             writer.settle().await;
@@ -59,7 +62,7 @@ impl Room {
         } else if writer.can_shrink() {
             writer.shrink().await;
         } else {
-            // The memory is for both. An error says that nobody holds anything any more.
+            // The memory is for both. An error means that nothing is held any more.
             _ = self.before.wait_for(|held| *held == 0).await;
         }
         true
@@ -73,16 +76,18 @@ impl Part {
         Self { segment, queue, response, spare: all.saturating_sub(segment + queue + response) }
     }
 
-    /// Whether another record fits where so many bytes are held, and the largest record has so many.
+    /// Whether another record fits when `held` bytes are held and the largest record has `largest`.
     fn fits(self, held: usize, largest: usize) -> bool {
-        // It is copied, and what it is compressed to needs room, too. For smaller ones there is some to spare.
+        // It is copied, and its compressed form needs room, too. For smaller ones there is spare
+        // room.
         let next = if largest >= self.queue { largest.saturating_mul(2) } else { 0 };
         held.saturating_add(next) < self.limit(largest) || held < self.segment / 4
     }
 
-    /// Bytes that a segment may hold whose largest record has so many.
+    /// Bytes that a segment with this largest record may hold.
     fn limit(self, largest: usize) -> usize {
-        // More is asked for as long as less than the bound is queued, and one record is on loan to the writer.
+        // The client fetches more while its queue is below the limit, and one record is on loan to
+        // the writer.
         let queued = if largest >= self.queue { largest } else { self.queue + largest };
         let reckoned = self.queue + self.response + self.spare;
         self.segment.saturating_sub(queued.saturating_add(largest).saturating_sub(reckoned))
@@ -90,7 +95,7 @@ impl Part {
 }
 
 impl Run {
-    /// The room for a segment, in a turn whose largest record so far has so many bytes.
+    /// The room for a segment, in a turn with this largest record so far.
     pub(crate) fn room(&self, before: HeldBefore, largest: u64) -> Room {
         let budget = self.invocation.budget.without(self.backup.compressors.tables);
         Room::new(&budget, self.backup.settings.threads, before, self.held.share(), usize::try_from(largest).unwrap_or(usize::MAX))
@@ -105,7 +110,8 @@ mod tests {
         Part::of(&Budget::unlimited(Some(mib << 20)), 1)
     }
 
-    /// What Kafka's client holds, what the segment holds, and what the next large record adds to it.
+    /// What Kafka's client holds, what the segment holds, and what the next large record adds to
+    /// it.
     #[test]
     fn records_of_any_size_fit_in_the_memory() {
         const STEP: usize = 100_000;

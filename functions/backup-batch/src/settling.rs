@@ -1,7 +1,8 @@
-//! Segments of one worker on their way into the bucket.
+//! Segments of one worker that are being made durable.
 //!
-//! Where partitions have a little each, a store that takes its time is waited for most of an invocation. So a worker reads the next partitions while
-//! the segments of several are being made durable. Each goes through its own steps in their order, and of a partition there is at most one.
+//! If partitions have a little each, most of an invocation would be spent waiting for a slow store.
+//! So a worker reads the next partitions while the segments of several are made durable. Each goes
+//! through its own steps in order, and there is at most one per partition.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,12 +20,13 @@ use crate::read::Ready;
 use crate::room::HeldBefore;
 use crate::work::Run;
 
-/// Segments of all workers of a process that are made durable at the same time: requests to the bucket under way.
+/// Segments of all workers of a process that are made durable at the same time: parallel requests
+/// to the bucket.
 pub(crate) const AT_ONCE: usize = 64;
 /// Of one worker.
 const OF_A_WORKER: usize = 16;
 
-/// What became of a segment.
+/// The result for a segment.
 pub(crate) struct Settled {
     pub(crate) ready: Ready,
     pub(crate) published: Result<Published>,
@@ -36,7 +38,7 @@ pub(crate) struct Settled {
 pub(crate) struct Settling {
     run: Arc<Run>,
     under_way: FuturesUnordered<BoxFuture<'static, Settled>>,
-    /// Their partitions, and whether there is something to write of them.
+    /// Their partitions, and whether there is something to write for them.
     partitions: BTreeMap<TopicPartition, bool>,
     /// Bytes that they hold together.
     held: watch::Sender<usize>,
@@ -49,7 +51,7 @@ impl Settling {
         Self { run, under_way: FuturesUnordered::new(), partitions: BTreeMap::new(), held: watch::channel(0).0, most }
     }
 
-    /// Begins to make a segment durable. There is none of its partition.
+    /// Starts to make a segment durable. There is none of its partition yet.
     pub(crate) fn begin(&mut self, mut ready: Ready) {
         let (run, held, bytes) = (self.run.clone(), self.held.clone(), ready.bytes());
         self.partitions.insert(ready.candidate.partition.clone(), ready.is_segment);
@@ -79,7 +81,7 @@ impl Settling {
         self.under_way.is_empty()
     }
 
-    /// Whether no other may begin before one of them is done.
+    /// Whether one has to finish before another may start.
     pub(crate) fn is_full(&self) -> bool {
         self.under_way.len() >= self.most
     }
@@ -88,7 +90,7 @@ impl Settling {
         self.partitions.contains_key(partition)
     }
 
-    /// How many segments they are.
+    /// The number of segments.
     pub(crate) fn segments(&self) -> u64 {
         self.partitions.values().filter(|is_segment| **is_segment).count() as u64
     }

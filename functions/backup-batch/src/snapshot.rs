@@ -1,7 +1,7 @@
-//! Takes a snapshot of the cluster, once in each SNAPSHOT_SECONDS.
+//! Takes a snapshot of the cluster, once per SNAPSHOT_SECONDS.
 //!
-//! The order of reads is what makes its numbers fit each other: groups, our own commits, the logs' offsets, topic ids once more, groups once more.
-//! A group can have gone on behind what was read of it, and a log, too, never the other way round.
+//! The order of reads makes its numbers consistent: groups, our own commits, the logs' offsets,
+//! topic ids again, groups again. A group or a log can only have advanced since it was read.
 
 mod assemble;
 mod read;
@@ -19,25 +19,26 @@ use crate::recovery_point::seconds_since;
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
 
-/// What this process knows of the snapshots that there are.
+/// What this process knows of existing snapshots.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    /// The time of the last one that was found there or taken, and what the names of its series begin with.
+    /// The time of the last one that was found or taken, and its series' name prefix.
     last: Option<(Millis, String)>,
 }
 
-/// What there is to know before anything is asked.
+/// What is known before any request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) cluster: Option<&'a str>,
-    /// All that TOPIC_NAMES takes.
+    /// All that TOPIC_NAMES selects.
     pub(crate) wanted: &'a BTreeSet<String>,
-    /// Those of them that the cluster told of.
+    /// Those of them that the cluster described.
     pub(crate) topics: &'a BTreeMap<String, TopicFacts>,
 }
 
 impl Backup {
-    /// Stores a snapshot if this invocation is to, and none of this time is there. What goes wrong stands in the report, and the backup goes on.
+    /// Stores a snapshot if this invocation should, and there is none of this time. Errors go to
+    /// the report, and the backup continues.
     pub(crate) async fn take_snapshot(&self, invocation: &Invocation, started: Millis, scope: Scope<'_>, report: &mut BackupReport) {
         let Some((administration, every)) = self.is_to_take_snapshots(invocation) else { return };
         let prefix = names::snapshot_prefix(scope.cluster, &self.settings.group);
@@ -47,7 +48,7 @@ impl Backup {
         }
     }
 
-    /// Only invocations of everything, and of several shards only the first one's.
+    /// Only invocations of everything, and of several shards only the first one.
     fn is_to_take_snapshots(&self, invocation: &Invocation) -> Option<(&dyn ClusterAdministration, Millis)> {
         let event = &invocation.event;
         let is_of_all = event.topic.is_none() && event.partition.is_none() && event.shard.is_none_or(|(shard, _)| shard == 0);
@@ -55,7 +56,7 @@ impl Backup {
         self.administration.as_deref().filter(|_| is_of_all).map(|administration| (administration, every))
     }
 
-    /// The name of the one that was stored.
+    /// The name of the stored one.
     async fn snapshot_if_due(
         &self,
         administration: &dyn ClusterAdministration,
@@ -93,7 +94,8 @@ impl Backup {
     }
 
     fn knows_snapshot(&self, at: Millis, prefix: &str) -> bool {
-        // Not "or a newer one": a clock that was ahead is set right in time, and snapshots go on.
+        // Not "or a newer one": a clock that was ahead is corrected in time, and snapshots
+        // continue.
         lock(&self.taken).last.as_ref().is_some_and(|(last, of)| *last == at && of == prefix)
     }
 
@@ -101,18 +103,18 @@ impl Backup {
         lock(&self.taken).last = Some((at, prefix.to_owned()));
     }
 
-    /// What the names of this backup's snapshots begin with, once one is known to be there.
+    /// The name prefix of this backup's snapshots, once one is known to exist.
     pub(crate) fn snapshots_taken(&self) -> Option<String> {
         lock(&self.taken).last.as_ref().map(|(_, prefix)| prefix.clone())
     }
 
-    /// How old the newest one that is known to be there is. `None`: this invocation takes none, or there is none.
+    /// The age of the newest known snapshot. `None`: this invocation takes none, or there is none.
     pub(crate) fn snapshot_age_seconds(&self, invocation: &Invocation, now: Millis) -> Option<u64> {
         self.is_to_take_snapshots(invocation)?;
         lock(&self.taken).last.as_ref().map(|(last, _)| seconds_since(*last, now))
     }
 
-    /// What could not be read is said once for each process.
+    /// Logs once per process what could not be read.
     fn tell_what_is_absent(&self, snapshot: &Snapshot, report: &mut BackupReport) {
         let parts = [
             ("consumer groups", snapshot.groups.why()),
@@ -121,7 +123,7 @@ impl Backup {
             ("SCRAM users", snapshot.users.why()),
         ];
         let absent: Vec<String> = parts.iter().filter_map(|(part, why)| Some(format!("{part}: {}", (*why)?))).collect();
-        let what = format!("snapshots of the cluster do not have all of it. {}", absent.join("; "));
+        let what = format!("snapshots of the cluster are incomplete. {}", absent.join("; "));
         if !absent.is_empty() && lock(&self.seen).is_news(&what) {
             tracing::warn!("{what}");
             report.notes.push(what);
@@ -129,7 +131,7 @@ impl Backup {
     }
 }
 
-/// A snapshot must not take the time that the records need.
+/// A snapshot must not use the time that the records need.
 pub(crate) struct Pace<'a> {
     backup: &'a Backup,
     started: Millis,
@@ -146,8 +148,9 @@ impl Pace<'_> {
             return Ok(());
         }
         let what = format!(
-            "it is not complete after half of the {} s that this invocation has, and was given up, for the records need the rest. Give an invocation \
-             more time, leave out groups (EXCLUDE_CONSUMER_GROUPS), or take no snapshots (SNAPSHOT_SECONDS=0)",
+            "it is not complete after half of the {} s of this invocation, and was abandoned, because the records \
+             need the rest. Raise the time limit of the invocation, exclude groups (EXCLUDE_CONSUMER_GROUPS), or take \
+             no snapshots (SNAPSHOT_SECONDS=0)",
             (deadline - self.started) / 1000
         );
         Err(KafkaError::new(KafkaErrorKind::Unavailable, "the snapshot of the cluster", what).into())

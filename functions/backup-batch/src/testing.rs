@@ -1,4 +1,5 @@
-//! One topic of one partition in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
+//! One topic of one partition in memory, for the small tests of this crate. `tests/simulation`
+//! tests faults.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,40 +25,40 @@ use telemetry::LogLevel;
 use crate::snapshot::tests::{broker, denied};
 use crate::{Backup, BackupReport, Invocation};
 
-/// What the cluster has.
+/// The content of the cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    /// Offsets that hold a record; the others below `end` are compacted, or control records.
+    /// Offsets with a record; the others below `end` are compacted, or control records.
     pub(crate) records: Vec<i64>,
     pub(crate) start: i64,
     pub(crate) end: i64,
     pub(crate) high_watermark: i64,
     pub(crate) commit: Option<CommittedOffset>,
-    /// From this offset on it is another log than it was.
+    /// From this offset it is another log than it was.
     pub(crate) is_other_from: Option<i64>,
-    /// Bytes that a record has more, of which a codec makes less than half.
+    /// Additional bytes of a record; a codec compresses them to less than half.
     pub(crate) size: usize,
-    /// The offset of a record that no backup takes.
+    /// The offset of a record that no backup accepts.
     pub(crate) giant: Option<i64>,
     pub(crate) now: Millis,
-    /// Of all topics, less one.
+    /// Of all topics except one.
     pub(crate) id: u64,
-    /// Topics beside `orders`, each with one partition and no record.
+    /// Topics in addition to `orders`, each with one partition and no record.
     pub(crate) others: BTreeSet<String>,
-    /// Consumer groups beside the backup's, with what they committed.
+    /// Consumer groups in addition to the backup's, with what they committed.
     pub(crate) groups: BTreeMap<String, (GroupListing, BTreeMap<TopicPartition, GroupOffset>)>,
     /// Of this user on the cluster; `None`: all.
     pub(crate) rights: Option<BTreeSet<Right>>,
-    /// Lists and users are not for this user.
+    /// This user may not read lists and users.
     pub(crate) refuses: bool,
-    /// Requests for the sake of a snapshot.
+    /// Requests for a snapshot.
     pub(crate) asked: usize,
-    /// Milliseconds that each of them takes.
+    /// Milliseconds of each of them.
     pub(crate) each_request_takes: Millis,
     pub(crate) created_again_when_committed_is_asked: bool,
     /// No partition has one.
     pub(crate) has_no_leader: bool,
-    /// Partitions that `orders` has beside the first, with the same records, and the same commit.
+    /// Partitions of `orders` in addition to the first, with the same records, and the same commit.
     pub(crate) more_partitions: i32,
 }
 
@@ -73,7 +74,7 @@ impl Fake {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds records, each behind the one before.
+    /// Adds records, each after the previous one.
     pub(crate) fn write(&self, count: i64) {
         let mut log = self.log();
         let from = log.high_watermark;
@@ -133,7 +134,7 @@ impl Fake {
         self.segments_in("orders")
     }
 
-    /// The same of a generation.
+    /// Those of a generation.
     pub(crate) fn segments_in(&self, folder: &str) -> Vec<i64> {
         let (names, prefix) = (self.bucket.snapshot(), format!("{folder}/0/"));
         let starts = names.keys().filter_map(|name| name.strip_prefix(&prefix)?.strip_suffix(".tar.gz")?.parse().ok());

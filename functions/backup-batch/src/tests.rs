@@ -1,4 +1,5 @@
-//! The steps of an invocation one by one: what to do, where to begin, how far to read, and what is made durable.
+//! The steps of an invocation one by one: what to do, where to start, how far to read, and what is
+//! made durable.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
@@ -55,7 +56,8 @@ async fn resume_does_not_go_on_behind_another_log_where_the_commit_is_gone() {
     assert_eq!((fake.segments(), fake.segments_in("orders@2")), (vec![0], vec![0, 10]));
 }
 
-/// What is left of the new log begins far behind the old commit, and is less than the stretch in between.
+/// The rest of the new log starts long after the old commit, and is shorter than the range in
+/// between.
 #[tokio::test]
 async fn a_log_that_was_cut_and_has_lost_its_beginning_since_is_read() {
     let fake = Fake::default();
@@ -134,7 +136,8 @@ async fn read_ends_at_the_records_of_a_segment() {
     assert_eq!(fake.segments(), [0, 10], "the rest is neither full nor old enough");
 }
 
-/// What is being compressed shrinks: reading waits for it, and a segment holds as much as the memory does.
+/// What is being compressed shrinks: reading waits for it, and a segment holds as much as the
+/// memory allows.
 #[tokio::test]
 async fn read_waits_for_what_is_being_compressed() {
     for compressors in [1, 3] {
@@ -152,7 +155,8 @@ async fn read_waits_for_what_is_being_compressed() {
     }
 }
 
-/// As long as nothing was compressed nobody knows how small it becomes: two records seem to be more than a slow line takes in time.
+/// Before anything was compressed its final size is unknown: two records seem to be more than a
+/// slow line can transfer in time.
 #[tokio::test]
 async fn read_does_not_take_large_records_for_more_than_they_are() {
     let fake = Fake::default();
@@ -164,7 +168,7 @@ async fn read_does_not_take_large_records_for_more_than_they_are() {
     assert!(report.partitions[0].next.unwrap() >= 2 && fake.segments().get(1).is_none_or(|second| *second >= 2), "{:?}", fake.segments());
 }
 
-/// Kafka's client holds two records of any size besides.
+/// Kafka's client holds two records of any size in addition.
 #[tokio::test]
 async fn read_leaves_memory_for_what_holds_large_records() {
     for (mib, segments) in [(128, vec![0, 1, 2, 3]), (512, vec![0])] {
@@ -177,7 +181,8 @@ async fn read_leaves_memory_for_what_holds_large_records() {
     }
 }
 
-/// What could not be restored is not stored, and is said to be so; what comes before it is backed up.
+/// A record that could not be restored is not stored, and is reported; what comes before it is
+/// backed up.
 #[tokio::test]
 async fn read_ends_before_a_record_that_could_not_be_restored() {
     let fake = Fake::default();
@@ -192,7 +197,7 @@ async fn read_ends_before_a_record_that_could_not_be_restored() {
         assert!(error.contains("orders/0: the record at offset 4 has") && error.contains("up to offset 5"), "{error}");
         assert_eq!((report.succeeded, report.partitions[0].retryable, fake.segments()), (false, Some(false), vec![0]));
     }
-    // As it says: the records up to the next offset are deleted.
+    // As the message says: the records up to the next offset are deleted.
     fake.log().start = 5;
     fake.log().records.retain(|offset| *offset >= 5);
     let report = fake.invoke().await;
@@ -230,10 +235,11 @@ async fn publish_adopts_a_segment_that_is_there_and_mends_its_sidecar() {
     assert_eq!(fake.log().commit.as_ref().unwrap().next, 10);
 }
 
-/// A cluster that was restored to an older state together with the group's offsets, and has grown since: a little, or past its old end.
+/// A cluster that was restored to an older state together with the group's offsets, and has grown
+/// since: a little, or past its old end.
 #[tokio::test]
 async fn publish_does_not_adopt_what_another_log_had() {
-    for (grown, says) in [(5, "a later invocation looks again"), (10, "others than those of the log")] {
+    for (grown, says) in [(5, "a later invocation checks again"), (10, "differ from those in the log")] {
         let fake = Fake::default();
         fake.write(10);
         fake.invoke().await;
@@ -257,7 +263,8 @@ async fn publish_does_not_adopt_what_another_log_had() {
     }
 }
 
-/// Offsets 10 to 13 held an aborted transaction, and nothing was there to be stored. After the cluster was set back they hold records.
+/// Offsets 10 to 13 held an aborted transaction, and nothing was there to be stored. After the
+/// cluster was restored to an older state they hold records.
 #[tokio::test]
 async fn records_where_the_segment_has_none_are_of_another_log() {
     for has_commit in [true, false] {
@@ -331,7 +338,7 @@ async fn what_an_event_or_a_run_does_not_find_is_an_error() {
     assert!(!report.succeeded && fake.segments().is_empty(), "a topic that was not seen at the start: {report:?}");
 }
 
-/// Behind a slow store those of several partitions are on their way at the same time.
+/// With a slow store those of several partitions are uploaded at the same time.
 #[tokio::test]
 async fn publish_does_not_wait_for_other_partitions() {
     let fake = Fake::default();
@@ -366,7 +373,8 @@ async fn publish_never_commits_back() {
     fake.write(10);
     fake.invoke().await;
     let after = fake.log().commit.clone().unwrap();
-    // A late look at the group: the plan sees the older commit, and the segment behind it is there already.
+    // A late look at the group: the plan sees the older commit, and the next segment exists
+    // already.
     fake.log().commit = before;
     fake.invoke().await;
     assert_eq!(fake.log().commit.as_ref().unwrap().next, after.next);
@@ -374,7 +382,7 @@ async fn publish_never_commits_back() {
     assert_eq!((read.segment, read.next, read.folder.as_str()), (10, 20, "orders"));
 }
 
-/// Over ten segments: what one of them has read, the next one waits for.
+/// Over ten segments: what one of them has prefetched, the next one uses.
 #[tokio::test(start_paused = true)]
 async fn reading_keeps_to_bytes_per_second_and_the_report_says_so() {
     let fake = Fake::default();

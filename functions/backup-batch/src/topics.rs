@@ -1,4 +1,5 @@
-//! Which topics an invocation looks after: those of the event, or all that TOPIC_NAMES takes of what the cluster has now.
+//! The topics of an invocation: those of the event, or all that TOPIC_NAMES selects of the
+//! cluster's current topics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,35 +11,36 @@ use kernel::lock;
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
 
-/// What the cluster tells of each topic.
+/// The cluster's description of each topic.
 type Described = BTreeMap<String, kafka::Result<TopicFacts>>;
 
-/// Where each partition ended when a run began, for [`Invocation::up_to`].
+/// The end of each partition when a run began, for [`Invocation::up_to`].
 #[derive(Debug, Clone, Default)]
 pub struct Ends {
-    /// The end of each partition; the largest number for one whose end could not be told.
+    /// The end of each partition; the largest number if it is unknown.
     pub(crate) offsets: BTreeMap<TopicPartition, i64>,
-    /// All topics that were looked at, with their ids where they could be described and have one.
+    /// All topics that were checked, with their ids if they could be described and have one.
     pub(crate) topics: BTreeMap<String, Option<TopicId>>,
 }
 
-/// What earlier invocations saw, so that what changes is said once.
+/// What earlier invocations saw, so that a change is logged once.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Of this process, or, before its first invocation, what has a backup: a function can be a new process each time.
+    /// Of this process, or, before its first invocation, the topics with a backup: a function can
+    /// be a new process each time.
     topics: Option<BTreeSet<String>>,
     said: BTreeSet<String>,
 }
 
 impl Seen {
-    /// Whether this was not said before.
+    /// Whether this was not logged before.
     pub(crate) fn is_news(&mut self, what: &str) -> bool {
         self.said.insert(what.to_owned())
     }
 }
 
 impl Backup {
-    /// The topics that this invocation is to look after. Those that are written out need not be there.
+    /// The topics of this invocation. Plain names need not exist.
     ///
     /// # Errors
     /// The event names another topic, or there is none.
@@ -48,7 +50,7 @@ impl Backup {
             if selection.takes(topic) {
                 return Ok([topic.clone()].into());
             }
-            return Err(Error::request(format!("the event names topic {topic:?}, which TOPIC_NAMES does not have; nothing was read")));
+            return Err(Error::request(format!("the event names topic {topic:?}, which is not in TOPIC_NAMES; nothing was read")));
         }
         let selected = self.selected().await?;
         if selection.has_patterns() {
@@ -58,10 +60,10 @@ impl Backup {
         Ok(selected.names)
     }
 
-    /// What TOPIC_NAMES takes now. One request when it has patterns.
+    /// The current selection of TOPIC_NAMES. One request if it has patterns.
     ///
     /// # Errors
-    /// It takes none of the topics that there are.
+    /// It matches no existing topic.
     pub(crate) async fn selected(&self) -> Result<Selected> {
         let selection = &self.settings.topics;
         let all = if selection.has_patterns() { self.source.names().await? } else { BTreeSet::new() };
@@ -70,24 +72,24 @@ impl Backup {
             let what = if selected.excluded.is_empty() {
                 format!("none of the {} topics that this user may see", all.len())
             } else {
-                format!("only topics that EXCLUDE_TOPIC_NAMES leaves out, {} of them", selected.excluded.len())
+                format!("only topics that EXCLUDE_TOPIC_NAMES excludes, {} of them", selected.excluded.len())
             };
             return Err(Error::request(format!(
-                "TOPIC_NAMES ({}) takes {what}; nothing was read. Topics that this user may not describe are not seen",
+                "TOPIC_NAMES ({}) matches {what}; nothing was read. Topics that this user may not describe are invisible",
                 selected.idle.join(", ")
             )));
         }
         Ok(selected)
     }
 
-    /// The first time: what TOPIC_NAMES takes of the topics that are in the bucket. One listing.
+    /// The first time: the topics in the bucket that TOPIC_NAMES selects. One listing.
     async fn remember_stored(&self) {
         if lock(&self.seen).topics.is_some() {
             return;
         }
         let folders = self.store.folders("").await.unwrap_or_else(|error| {
-            // The backup of what is there does not depend on it.
-            tracing::warn!("which topics have a backup could not be listed, so none that is gone is named: {error}");
+            // The backup of existing topics does not depend on it.
+            tracing::warn!("could not list the topics with a backup, so deleted topics are not reported: {error}");
             Vec::new()
         });
         let topics = folders.iter().filter_map(|folder| parse_topic_folder(folder)).map(|(topic, _)| topic);
@@ -95,13 +97,13 @@ impl Backup {
         lock(&self.seen).topics.get_or_insert(topics);
     }
 
-    /// Says what came, what went, and what takes nothing: in the log once for each process.
+    /// Reports new and deleted topics, and patterns without a match; logs each once per process.
     fn tell(&self, selected: &Selected, report: &mut BackupReport) {
         let mut seen = lock(&self.seen);
         for pattern in &selected.idle {
             let what = takes_nothing(pattern);
             if seen.is_news(&what) {
-                tracing::warn!("{what}; topics that this user may not describe are not seen");
+                tracing::warn!("{what}; topics that this user may not describe are invisible");
             }
             report.notes.push(what);
         }
@@ -113,8 +115,7 @@ impl Backup {
         }
         let before = seen.topics.replace(selected.names.clone()).unwrap_or_default();
         for gone in before.difference(&selected.names) {
-            let what =
-                format!("topic {gone:?} is gone, or this user may not see it any more: nothing more is read of it. Its backup stays");
+            let what = format!("topic {gone:?} was deleted, or this user may not see it any more: it is no longer read. Its backup stays");
             tracing::warn!(topic = gone, "{what}");
             report.notes.push(what);
         }
@@ -127,7 +128,8 @@ impl Backup {
         }
     }
 
-    /// Those of `wanted` that the cluster tells of. The others are errors in the report, unless a pattern took them and they went meanwhile.
+    /// Those of `wanted` that the cluster describes. The others are errors in the report, unless a
+    /// pattern matched them and they were deleted meanwhile.
     pub(crate) async fn described(
         &self,
         wanted: &BTreeSet<String>,
@@ -139,7 +141,7 @@ impl Backup {
         let by_name = |topic: &String| self.settings.topics.has_name(topic) || invocation.event.topic.as_ref() == Some(topic);
         for missing in wanted.iter().filter(|topic| !described.contains_key(*topic) && by_name(topic)) {
             let all = if missing.eq_ignore_ascii_case("all") { ". For all topics, did you mean \"*\"?" } else { "" };
-            let what = format!("topic {missing:?} does not exist in the cluster; create it or take it out of TOPIC_NAMES{all}");
+            let what = format!("topic {missing:?} does not exist in the cluster; create it or remove it from TOPIC_NAMES{all}");
             report.fail_topic(&Error::request(what));
         }
         self.compare_with_start(invocation, &described, report);
@@ -153,25 +155,27 @@ impl Backup {
         Ok(topics)
     }
 
-    /// A topic of which nothing was known when the ends were asked for, or of which nothing is known any more, would be left out in silence.
+    /// A topic that was unknown when the ends were read, or is unknown now, would be omitted in
+    /// silence.
     fn compare_with_start(&self, invocation: &Invocation, described: &Described, report: &mut BackupReport) {
         let Some(up_to) = &invocation.up_to else { return };
         let known = described.iter().filter(|(_, facts)| facts.is_ok()).map(|(name, _)| name);
         for name in known.filter(|name| !up_to.offsets.keys().any(|known| known.topic == **name)) {
             if self.settings.topics.has_name(name) || up_to.topics.contains_key(name) {
                 let what = format!(
-                    "topic {name:?} was not there, or could not be seen, when this run began: nothing was read of it. Start another run for it"
+                    "topic {name:?} did not exist, or was invisible, when this run began: nothing was read of it. Start \
+                     another run for it"
                 );
                 report.fail_topic(&Error::request(what));
             } else {
-                report.notes.push(format!("topic {name:?} came after this run began: the next run reads it"));
+                report.notes.push(format!("topic {name:?} was created after this run began: the next run reads it"));
             }
         }
         let is_gone = |name: &&String| !described.contains_key(*name) && !self.settings.topics.has_name(name);
         for name in up_to.topics.keys().filter(is_gone).filter(|_| invocation.event.topic.is_none()) {
             let what = format!(
-                "topic {name:?} was there when this run began, and is gone or may not be seen any more: what was not read of it by then is not in the \
-                 backup"
+                "topic {name:?} existed when this run began, and was deleted or is invisible now: what was not read of it \
+                 by then is not in the backup"
             );
             report.fail_topic(&Error::request(what));
         }
@@ -188,11 +192,13 @@ impl Backup {
         }
     }
 
-    /// Where each partition ends now, for [`Invocation::up_to`]. One without a leader has no known end: it stays in the invocation, which says so.
-    /// So does a topic that cannot be described, but its partitions are not known.
+    /// The current end of each partition, for [`Invocation::up_to`]. A partition without a leader
+    /// has no known end: it stays in the invocation, which reports it. So does a topic that cannot
+    /// be described, but its partitions are unknown.
     ///
     /// # Errors
-    /// As [`Backup::invoke`], and where time heals why a topic cannot be described: it must not come back unseen.
+    /// As [`Backup::invoke`]; and a transient error of describing a topic: it must not come back
+    /// unnoticed.
     pub async fn ends(&self) -> Result<Ends> {
         let selected = self.selected().await?.names;
         let names: Vec<String> = selected.iter().cloned().collect();
@@ -214,15 +220,17 @@ impl Backup {
     }
 }
 
-/// What to say of a pattern of TOPIC_NAMES that takes nothing of what is there.
+/// The message for a pattern of TOPIC_NAMES without a match.
 pub(crate) fn takes_nothing(pattern: &str) -> String {
-    format!("{pattern} of TOPIC_NAMES takes no topic now")
+    format!("{pattern} of TOPIC_NAMES matches no topic now")
 }
 
-/// What to say of a glob that Kafka's own tools would read as a regular expression, which takes this topic, too.
+/// The message for a glob that Kafka's own tools would read as a regular expression, which also
+/// matches this topic.
 pub(crate) fn is_a_glob(pattern: &str, topic: &str) -> String {
     format!(
-        "{pattern} of TOPIC_NAMES is a glob, in which a dot is a dot: it does not take {topic:?}, as the regular expression ^{pattern} would"
+        "{pattern} of TOPIC_NAMES is a glob, in which a dot is a dot: it does not match {topic:?}, as the regular \
+         expression ^{pattern} would"
     )
 }
 
@@ -270,11 +278,11 @@ mod tests {
         let report = backup.invoke(&all()).await.unwrap();
         assert_eq!((topics_of(&report), report.succeeded), (vec!["orders", "orders-2"], true));
         let notes = report.notes.join("\n");
-        assert!(notes.contains("\"orders-1\" is gone") && notes.contains("\"orders-2\" is new") && report.notes.len() == 2, "{notes}");
+        assert!(notes.contains("\"orders-1\" was deleted") && notes.contains("\"orders-2\" is new") && report.notes.len() == 2, "{notes}");
         assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
     }
 
-    /// A function is a new process at each cold start, and would never see that a topic is gone.
+    /// A function is a new process at each cold start, and would never notice a deleted topic.
     #[tokio::test]
     async fn what_has_a_backup_and_is_gone_is_named_by_a_new_process_too() {
         let fake = Fake::default();
@@ -283,7 +291,7 @@ mod tests {
         fake.log().others = ["users".to_owned()].into();
         let backup = backup_of(&fake, &["orders*", "users"], &[]);
         let report = backup.invoke(&all()).await.unwrap();
-        assert!(report.succeeded && report.notes[0].contains("\"orders-1\" is gone"), "{report:?}");
+        assert!(report.succeeded && report.notes[0].contains("\"orders-1\" was deleted"), "{report:?}");
         assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
     }
 
@@ -291,8 +299,8 @@ mod tests {
     async fn a_pattern_that_takes_nothing_is_told_and_nothing_at_all_is_refused() {
         let fake = Fake::default();
         let report = backup_of(&fake, &["orders", "pay*"], &[]).invoke(&all()).await.unwrap();
-        assert!(report.succeeded && report.notes == ["pay* of TOPIC_NAMES takes no topic now"], "{report:?}");
-        for (include, exclude, says) in [("pay*", &[][..], "none of the 1 topics"), ("*", &["*"][..], "EXCLUDE_TOPIC_NAMES leaves out")] {
+        assert!(report.succeeded && report.notes == ["pay* of TOPIC_NAMES matches no topic now"], "{report:?}");
+        for (include, exclude, says) in [("pay*", &[][..], "none of the 1 topics"), ("*", &["*"][..], "EXCLUDE_TOPIC_NAMES excludes")] {
             let error = backup_of(&fake, &[include], exclude).invoke(&all()).await.unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
@@ -317,11 +325,11 @@ mod tests {
         for other in ["users", "orders-tmp"] {
             invocation.event.topic = Some(other.to_owned());
             let error = backup.invoke(&invocation).await.unwrap_err().to_string();
-            assert!(error.contains("TOPIC_NAMES does not have"), "{error}");
+            assert!(error.contains("is not in TOPIC_NAMES"), "{error}");
         }
     }
 
-    /// Whoever waits for "everything that was there at the start" must not miss a topic of it.
+    /// A caller that waits for "everything present at the start" must not miss a topic of it.
     #[tokio::test]
     async fn a_run_knows_which_topics_were_there_when_it_began() {
         let fake = Fake::default();
@@ -331,10 +339,13 @@ mod tests {
         assert!(backup.invoke(&run).await.unwrap().succeeded);
         fake.log().others = ["orders-1", "orders-2"].map(str::to_owned).into();
         let report = backup.invoke(&run).await.unwrap();
-        assert!(report.succeeded && report.notes.iter().any(|note| note.contains("\"orders-2\" came after this run began")), "{report:?}");
+        assert!(
+            report.succeeded && report.notes.iter().any(|note| note.contains("\"orders-2\" was created after this run began")),
+            "{report:?}"
+        );
         fake.log().others.clear();
         let report = backup.invoke(&run).await.unwrap();
-        assert!(!report.succeeded && report.errors[0].contains("\"orders-1\" was there when this run began"), "{report:?}");
+        assert!(!report.succeeded && report.errors[0].contains("\"orders-1\" existed when this run began"), "{report:?}");
         fake.log().others = ["orders-1".to_owned()].into();
         fake.log().id = 2;
         let report = backup.invoke(&run).await.unwrap();

@@ -1,11 +1,12 @@
-//! A worker's turn at a partition: some segments one after another, for which it is opened once.
+//! A worker's turn at a partition: some consecutive segments, for which it is opened once.
 
 use std::fmt;
 
 use kafka::{PartitionReader, TopicPartition};
 
-/// Bytes of record batches in one turn, about. What librdkafka has fetched by its end is fetched again in the next one, so turns are long
-/// beside that; and short enough that no partition waits for long behind another that is far behind.
+/// Approximate bytes of record batches in one turn. What librdkafka has prefetched at its end is
+/// fetched again in the next one, so turns are long compared to that; and short enough that no
+/// partition waits long for another one that is far behind.
 const TURN: u64 = 256 << 20;
 
 /// Keeps the reader between segments.
@@ -20,19 +21,19 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Begins with a partition, or goes on with it.
+    /// Starts or continues with a partition.
     pub(crate) fn at(&mut self, partition: &TopicPartition) {
         if self.partition.as_ref() != Some(partition) {
             *self = Self { partition: Some(partition.clone()), ..Self::default() };
         }
     }
 
-    /// The reader, if it stands at this offset.
+    /// The reader, if it is at this offset.
     pub(crate) fn take(&mut self, from: i64) -> Option<Box<dyn PartitionReader>> {
         self.reader.take().filter(|reader| reader.position() == from)
     }
 
-    /// Keeps the reader for the next segment, after one of so many bytes.
+    /// Keeps the reader for the next segment, after one of this size.
     pub(crate) fn keep(&mut self, reader: Box<dyn PartitionReader>, bytes: u64) {
         self.reader = Some(reader);
         self.bytes += bytes;
@@ -43,23 +44,23 @@ impl Turn {
         self.largest_record
     }
 
-    /// Notes that there was a record of this size, and returns that of the largest.
+    /// Records a record of this size, and returns the size of the largest.
     pub(crate) fn note_record(&mut self, bytes: u64) -> u64 {
         self.largest_record = self.largest_record.max(bytes);
         self.largest_record
     }
 
-    /// Ends, because nothing comes.
+    /// Ends, because no records arrive.
     pub(crate) fn end_in_silence(&mut self) {
         *self = Self { is_silent: true, ..Self::default() };
     }
 
-    /// Whether it has just ended so.
+    /// Whether it has just ended for that reason.
     pub(crate) fn has_ended_in_silence(&mut self) -> bool {
         std::mem::take(&mut self.is_silent)
     }
 
-    /// Ends, if it is at this partition: whoever takes the partition next can open it.
+    /// Ends, if it is at this partition, so that the next worker can open it.
     pub(crate) fn leave(&mut self, partition: &TopicPartition) {
         if self.partition.as_ref() == Some(partition) {
             *self = Self::default();

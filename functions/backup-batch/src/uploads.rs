@@ -1,4 +1,4 @@
-//! How long the bucket takes for what is held, as measured. Reading ends in time for that.
+//! How long the bucket needs for what is held, as measured. Reading ends in time for that.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,27 +7,28 @@ use kernel::clock::{Clock, Millis};
 use kernel::lock;
 use store::RetryPolicy;
 
-/// A smaller upload takes as long as a request takes, whatever the line.
+/// A smaller upload takes as long as a request does, at any rate.
 const TELLING_BYTES: u64 = 1 << 20;
 
-/// Unless it takes so long.
+/// Unless it takes this long.
 const TELLING_TIME: Millis = 5_000;
 
-/// The rate of all uploads together. Clones share it, and it outlives an invocation: a slow line is known at the next one's start.
+/// The rate of all uploads together. Clones share it, and it outlives an invocation: a slow line is
+/// known at the start of the next one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Uploads(Arc<Mutex<Measured>>);
 
 #[derive(Debug, Default)]
 struct Measured {
-    /// Bytes a second; `None`: nothing was measured yet.
+    /// Bytes per second; `None`: nothing was measured yet.
     rate: Option<f64>,
     under_way: u32,
-    /// How many were under way, summed up over the milliseconds until `at`.
+    /// The number of parallel uploads, summed over the milliseconds until `at`.
     load: f64,
     at: Millis,
 }
 
-/// An upload under way.
+/// An upload in progress.
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
     uploads: &'a Uploads,
@@ -45,7 +46,8 @@ impl Uploads {
         Upload { uploads: self, clock, started, load: measured.load }
     }
 
-    /// How long so many bytes take. As long as nothing was measured, as long as on the slowest line that requests are tried on.
+    /// How long this many bytes take. Until something is measured, at the lowest bandwidth that
+    /// requests are tried with.
     pub(crate) fn time_for(&self, bytes: u64) -> Millis {
         let rate = lock(&self.0).rate.unwrap_or(RetryPolicy::SLOWEST_LINE as f64);
         (bytes as f64 * 1000.0 / rate) as Millis
@@ -60,14 +62,15 @@ impl Upload<'_> {
         measured.rate = match (measured.rate, is_telling) {
             (None, false) => None,
             (None, true) => Some(sample),
-            // At least so much goes through the line.
+            // The line has at least this rate.
             (Some(rate), false) => Some(rate.max(sample)),
-            // A line that gets slower is believed at once.
+            // A line that gets slower is believed immediately.
             (Some(rate), true) => Some(sample.min((3.0 * rate + sample) / 4.0)),
         };
     }
 
-    /// It was not done in this time: the line is slower than that, and nobody knows how much. Half is tried next.
+    /// It was not done in this time: the line has a lower, unknown rate. The next estimate is half
+    /// of it.
     pub(crate) fn given_up(self, bytes: u64) {
         if self.time() >= TELLING_TIME {
             let sample = self.sample(bytes).0 / 2.0;
@@ -80,13 +83,14 @@ impl Upload<'_> {
         (self.clock.now() - self.started).max(1)
     }
 
-    /// Bytes a second of the whole line, which this upload had a share of, and whether they are not those of the request alone.
+    /// The rate of the whole line in bytes per second, of which this upload had a share, and
+    /// whether it exceeds the duration of a bare request.
     fn sample(&self, bytes: u64) -> (f64, bool) {
         let time = self.time();
         let mut measured = lock(&self.uploads.0);
         measured.pass_to(self.started + time);
         let sharing = ((measured.load - self.load) / time as f64).max(1.0);
-        // Of an upload of no bytes the rate would be zero, and the time for any others without an end.
+        // For an upload of no bytes the rate would be zero, and the time for others infinite.
         let rate = (bytes.max(1) as f64 * 1000.0 / time as f64) * sharing;
         (rate, bytes >= TELLING_BYTES || time >= TELLING_TIME)
     }
@@ -111,7 +115,7 @@ impl Measured {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held(Arc<AtomicU64>);
 
-/// One segment's part of them, for as long as it lives.
+/// One segment's part of them, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     held: Held,
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(uploads.time_for(5_000_000), 1_000);
     }
 
-    /// One small object that had to wait does not make small segments of all that follow.
+    /// One small object that had to wait does not make all later segments small.
     #[test]
     fn an_outlier_is_forgotten() {
         let (uploads, clock) = (Uploads::default(), Now::default());
@@ -218,7 +222,7 @@ mod tests {
             let upload = uploads.begin(&clock);
             clock.pass(millis);
             upload.given_up(1 << 20);
-            assert_eq!(uploads.time_for(1 << 20), time, "a failure at once says nothing");
+            assert_eq!(uploads.time_for(1 << 20), time, "an immediate failure says nothing");
         }
     }
 

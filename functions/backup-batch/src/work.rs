@@ -1,5 +1,6 @@
-//! An invocation under way, and its workers. Each takes one partition after another off the queue, and while it makes segments durable (`settling.rs`) it
-//! reads the next one. Nothing durable follows from reading, so what was read for nothing is given up.
+//! A running invocation, and its workers. Each takes one partition after another off the queue, and
+//! reads the next one while it makes segments durable (`settling.rs`). Nothing durable follows from
+//! reading, so what was read in vain is discarded.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::pin;
@@ -21,7 +22,7 @@ use crate::turn::Turn;
 use crate::uploads::Held;
 use crate::{Backup, Invocation};
 
-/// One invocation under way, shared by its workers.
+/// A running invocation, shared by its workers.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) backup: Backup,
@@ -57,7 +58,7 @@ impl Run {
         lock(&self.report).fail(partition, error);
     }
 
-    /// Whether no time is left to read anything: what all workers hold takes the rest of it to be in the bucket.
+    /// Whether no time is left to read: the rest of it is needed to upload what all workers hold.
     pub(crate) fn is_spent(&self) -> bool {
         let upload = self.backup.uploads.time_for(self.held.bytes());
         self.invocation.budget.is_spent_with(self.started, self.backup.clock.as_ref(), upload)
@@ -75,12 +76,12 @@ pub(crate) struct Worker {
     /// Segments that it may still write (MAX_SEGMENTS_PER_INVOCATION).
     left: u64,
     turn: Turn,
-    /// Read, and not on its way into the bucket yet.
+    /// Read, and not being uploaded yet.
     ready: Option<Ready>,
     settling: Settling,
-    /// What to read behind it.
+    /// What to read next after it.
     behind: Option<Candidate>,
-    /// Partitions of which nothing came. They come last, whatever was written.
+    /// Partitions without records. They come last, whatever was written.
     silent: Vec<Candidate>,
 }
 
@@ -91,7 +92,8 @@ impl Worker {
         Self { run, left, turn: Turn::default(), ready: None, settling, behind: None, silent: Vec::new() }
     }
 
-    /// Works until the queue is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are written.
+    /// Works until the queue is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments
+    /// are written.
     pub(crate) async fn work(mut self) {
         loop {
             let candidate = self.choose();
@@ -105,10 +107,10 @@ impl Worker {
             for Settled { ready, published, is_late } in settled {
                 let partition = ready.candidate.partition.clone();
                 let is_as_read = self.note(ready, published).await;
-                // What was read behind it, or was to be, does not begin where the chain ends.
+                // What was read after it, or was to be, does not start where the chain ends.
                 let is_void = |other: &Candidate| !is_as_read && other.partition == partition;
                 self.behind.take_if(|other| is_void(other));
-                // The time that is left when it is late was for the segment before.
+                // The remaining time, when it is late, was for the previous segment.
                 read = read.filter(|_| !is_late && !candidate.as_ref().is_some_and(is_void));
             }
             if let Some((candidate, read)) = candidate.zip(read) {
@@ -138,8 +140,9 @@ impl Worker {
         None
     }
 
-    /// Reads `candidate`, and meanwhile makes durable what is on its way. Returns what is done by then: the segment before of the same partition for sure,
-    /// and one at least where all places are taken or there is nothing to read.
+    /// Reads `candidate`, and makes segments durable meanwhile. Returns those that are done by
+    /// then: always the previous segment of the same partition, and at least one if all places are
+    /// taken or there is nothing to read.
     async fn settle_and_read(&mut self, candidate: Option<&Candidate>) -> (Vec<Settled>, Option<Result<Option<Ready>>>) {
         let Self { run, settling, turn, .. } = self;
         let mut settled = Vec::new();
@@ -162,7 +165,8 @@ impl Worker {
         (settled, Some(read))
     }
 
-    /// Notes what became of a segment; its partition goes back to the queue unless it is being read on. Whether the chain ends where it was read to.
+    /// Records the result of a segment; its partition goes back to the queue unless it is being
+    /// read. Returns whether the chain ends where it was read to.
     async fn note(&mut self, ready: Ready, published: Result<Published>) -> bool {
         let partition = &ready.candidate.partition;
         let stored = match published {
@@ -180,7 +184,8 @@ impl Worker {
                 return false;
             }
         };
-        // Where only a commit was missing nothing was written: partitions in which nothing happens do not use up the others' invocations.
+        // If only a commit was missing nothing was written: idle partitions do not use up the
+        // others' invocations.
         self.left = self.left.saturating_sub(u64::from(ready.is_segment));
         lock(&self.run.report).add(partition, &stored);
         self.return_to_the_queue(&ready, &stored);
@@ -193,7 +198,8 @@ impl Worker {
         } else if !ready.returns {
             return;
         }
-        // Where another invocation has begun a newer generation meanwhile, the next invocation begins there; this one would go over the old one.
+        // If another invocation has begun a newer generation meanwhile, the next invocation starts
+        // there; this one would read the old one again.
         let is_overtaken = stored.commit.folder != ready.commit.folder;
         let further = ready.candidate.after(&stored.commit);
         if !is_overtaken && self.run.is_due(&further) {
@@ -208,7 +214,7 @@ impl Worker {
             Ok(None) if self.turn.has_ended_in_silence() => self.silent.push(Candidate { is_stored: true, was_silent: true, ..candidate }),
             Ok(None) => {}
             Err(error) => {
-                // By now the segment before is committed, or given up.
+                // By now the previous segment is committed, or discarded.
                 if let Err(failed) = self.run.note_truncation(&candidate.partition, &error).await {
                     self.run.fail(&candidate.partition, &failed);
                 }
@@ -217,7 +223,8 @@ impl Worker {
         }
     }
 
-    /// The partition is read on at once as long as its turn lasts, else when it has come through the queue.
+    /// The partition is read further immediately while its turn lasts, otherwise after it has
+    /// passed the queue.
     fn continue_behind(&mut self, mut ready: Ready) {
         let further = ready.candidate.after(&ready.commit);
         match (self.run.is_due(&further), self.turn.is_over()) {

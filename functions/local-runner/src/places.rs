@@ -306,7 +306,7 @@ mod tests {
         store.delete("a/topic.json").await.unwrap();
         let without = places(&store, Some("a@2"), None).await.unwrap();
         let [one, other] = &without[..] else { panic!("{without:?}") };
-        assert!(one.partition.as_ref().is_err_and(|error| error.to_string().contains("Put it back")), "{without:?}");
+        assert!(one.partition.as_ref().is_err_and(|error| error.to_string().contains("Restore it")), "{without:?}");
         assert_eq!(other.partition.as_ref().ok(), Some(&1));
     }
 }

@@ -1,4 +1,5 @@
-//! The Python tool's archives: older than our segments, without offsets, keys, headers or timestamps.
+//! The Python tool's archives: older than our segments, without offsets, keys, headers or
+//! timestamps.
 
 use archive::catalog::{ArchiveCursor, names};
 use archive::segment::{PythonArchive, PythonName};
@@ -12,10 +13,10 @@ use crate::partition::PartitionRestore;
 use crate::source::Source;
 use crate::strategy::Chooser;
 
-/// Objects looked at for the next archive: each has a `.sha256` behind it.
+/// Objects listed to find the next archive: each is followed by a `.sha256`.
 const PAGE: usize = 8;
 
-/// An archive to be restored from a line on.
+/// An archive to restore from a line.
 #[derive(Debug)]
 pub(crate) struct Archive {
     name: String,
@@ -23,7 +24,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// The first archive that is not restored whole.
+    /// The first archive that is not completely restored.
     pub(crate) async fn find_next(
         store: &dyn ObjectStore,
         folder: &str,
@@ -31,7 +32,8 @@ impl Archive {
         done: Option<&ArchiveCursor>,
     ) -> Result<Option<Self>> {
         let prefix = names::partition_prefix(folder, partition);
-        // Every segment of ours begins with 0 and sorts before. A begun archive itself must be found again: its own name less one character.
+        // Every segment of ours begins with 0 and sorts before. An archive in progress must be
+        // found again: its own name minus one character.
         let mut after = match done {
             None => format!("{prefix}1"),
             Some(cursor) if cursor.done => format!("{prefix}{}", cursor.archive),
@@ -55,8 +57,9 @@ impl Archive {
 }
 
 impl Restore {
-    /// Before a topic is created for nothing: refuses archives of which a part is asked for that nobody knows. It looks at one partition only, because each
-    /// costs a request; the others are refused when it is their turn.
+    /// Before a topic is created in vain: refuses archives if only a time range is requested,
+    /// because their records have no time. Checks one partition only, because each costs a request;
+    /// the others are refused when it is their turn.
     pub(crate) async fn refuse_archives_without_times(&self, source: &Source) -> Result<()> {
         let Some(partition) = source.partitions.first() else { return Ok(()) };
         match Archive::find_next(self.store.as_ref(), &source.folder_of(*partition), *partition, None).await? {
@@ -65,15 +68,16 @@ impl Restore {
         }
     }
 
-    /// Refuses an archive when only records of a time are asked for.
+    /// Refuses an archive if only a time range is requested.
     pub(crate) fn refuse_without_times(&self, archive: &Archive) -> Result<()> {
         if self.settings.times.are_all() { Ok(()) } else { Err(self.without_times(archive)) }
     }
 
     fn without_times(&self, archive: &Archive) -> Error {
         Error::request(format!(
-            "{} is an archive of the Python tool, which kept no timestamps: nobody knows what of it is {}. Restore all of it, without RESTORE_FROM \
-             and RESTORE_UNTIL, into a new topic with a new RESTORE_ID; or the segments alone, from a copy of the backup without archives",
+            "{} is an archive of the Python tool, which kept no timestamps: it is unknown which of its records are \
+             {}. Restore all of it, without RESTORE_FROM and RESTORE_UNTIL, into a new topic with a new RESTORE_ID; or \
+             only the segments, from a copy of the backup without archives",
             self.store.location(&archive.name),
             self.settings.times
         ))
@@ -81,21 +85,24 @@ impl Restore {
 }
 
 impl PartitionRestore<'_> {
-    /// Replays an archive, one record for each line, from the line that comes next.
+    /// Replays an archive, one record per line, from the next line.
     pub(crate) async fn replay_archive(&mut self, archive: &Archive) -> Result<()> {
         self.topic.restore.refuse_without_times(archive)?;
-        // Lines have no offsets of the source: they do not share a transaction with records that have.
+        // Lines have no source offsets: they do not share a transaction with records that have.
         self.commit_open().await?;
         let topic = self.topic;
         let store = topic.restore.store.as_ref();
         let location = store.location(&archive.name);
         let file = names::file_name(&archive.name).to_owned();
         if PythonName::parse(&file) == Some(PythonName::Current) {
-            tracing::warn!("{location} is the Python tool's open file and is restored as it is now: stop that tool before a restore");
+            tracing::warn!(
+                "{location} is the Python tool's open file and is restored in its current state: stop that tool before a \
+                restore"
+            );
         }
         let open = async || PythonArchive::open(store, &archive.name, topic.restore.read_options(&topic.shared.invocation.budget)).await;
         let contents = match open().await {
-            // Left out for good, so one bad read is not enough.
+            // It is skipped permanently, so one bad read is not enough.
             Err(Error::Segment(damage)) if topic.may_skip(&damage) => {
                 tracing::warn!(partition = self.partition, "{damage}; reading it a second time before it is skipped");
                 open().await
@@ -117,7 +124,7 @@ impl PartitionRestore<'_> {
         let mut line = archive.from_line;
         let mut records = contents.records_from(archive.from_line)?;
         while let Some(kept) = records.next()? {
-            // The tool kept no timestamps; like its own restore, ours lets the record be of now.
+            // The tool kept no timestamps; like its own restore, ours sets the current time.
             let record = Record { timestamp: topic.restore.clock.now(), ..kept };
             let partition = chooser.choose(record.offset, None);
             self.write(partition, &record).await?;

@@ -1,4 +1,5 @@
-//! RESTORE_AS_OF: topics as a snapshot saw them. Each partition is cut by its offset, whatever timestamps say.
+//! RESTORE_AS_OF: topics as a snapshot saw them. Each partition is cut at its offset, whatever
+//! timestamps it has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use crate::scope::{Scope, absent, which_cluster};
 use crate::source::Source;
 use crate::together::at_once;
 
-/// So many topics are named where one is missing.
+/// How many topics are listed if one is missing.
 const MOST_NAMES: usize = 20;
 
 /// A topic of a snapshot, in a cluster.
@@ -25,7 +26,8 @@ struct Then {
 }
 
 impl Restore {
-    /// What the newest snapshot that is not later says. Those of several backups of one cluster are taken together.
+    /// The scope from the newest snapshot that is not later. Those of several backups of one
+    /// cluster are combined.
     pub(crate) async fn scope_as_of(&self, as_of: AsOf) -> Result<Scope> {
         let (mut scope, then) = self.topics_as_of(as_of).await?;
         let selected = self.selected_as_of(&mut scope, &then.keys().cloned().collect()).await?;
@@ -39,10 +41,10 @@ impl Restore {
                     thens.push(then.topic);
                 }
                 Ok(None) if then.topic.partitions.values().filter_map(|of| of.log).any(|log| log.end > log.log_start) => {
-                    let what = format!("topic {name:?} held records, and nothing of it is in the bucket");
+                    let what = format!("topic {name:?} had records, but nothing of it is in the bucket");
                     scope.findings.add(self, what, BEHIND);
                 }
-                // It stands in each report: the cluster had it, and the restored one does not.
+                // It is in each report: the source cluster had it, and the target does not get it.
                 Ok(None) => {
                     scope.findings.accepted.push(format!("topic {name:?} was empty, and its backup had not begun: it is not created"))
                 }
@@ -52,7 +54,7 @@ impl Restore {
         }
         let ends = self.ends_of(&sources).await?;
         for ((mut source, (ends, mut findings)), topic) in sources.into_iter().zip(ends).zip(thens) {
-            // Everyone who can write to the bucket can change a snapshot.
+            // Anyone who can write to the bucket can change a snapshot.
             let numbers = (0..topic.partition_count.min(MOST_PARTITIONS)).filter(|number| self.is_chosen(*number));
             let unknown = self.settings.partitions.iter().flatten().find(|number| **number >= topic.partition_count);
             if let Some(number) = unknown {
@@ -75,7 +77,7 @@ impl Restore {
         Ok(scope)
     }
 
-    /// Which of the topics that there were then are meant.
+    /// Which of the topics of that moment are selected.
     async fn selected_as_of(&self, scope: &mut Scope, all: &BTreeSet<String>) -> Result<BTreeSet<String>> {
         let (shown, selection) = (self.moments_told(scope), &self.settings.topics);
         let missing = absent(selection, all);
@@ -96,21 +98,21 @@ impl Restore {
         let others: Vec<String> = selection.of(&self.topics_there().await?).names.into_iter().filter(|name| !all.contains(name)).collect();
         if !others.is_empty() {
             scope.notes.push(format!(
-                "{shown} did not have these topics, of which there is a backup: {}. They were deleted before, or came later, or are of another backup. They \
-                 are not restored",
+                "{shown} did not have these topics, which have a backup: {}. They were deleted before, or created later, \
+                 or belong to another backup. They are not restored",
                 others.join(", ")
             ));
         }
         Ok(selected.names)
     }
 
-    /// The moments of the snapshots.
+    /// The moments of the snapshots, for messages.
     fn moments_told(&self, scope: &Scope) -> String {
         let told: Vec<String> = scope.snapshots.iter().map(|(_, until)| rfc3339(*until)).collect();
         format!("the cluster as of {}", told.join(" and "))
     }
 
-    /// The snapshots of that moment, and the topics that they know.
+    /// The snapshots of that moment, and their topics.
     async fn topics_as_of(&self, as_of: AsOf) -> Result<(Scope, BTreeMap<String, Then>)> {
         let not_after = match as_of {
             AsOf::Latest => None,
@@ -143,19 +145,20 @@ impl Restore {
                 )));
             }
             return Err(Error::request(format!(
-                "there is no snapshot{when} at {}: `list --snapshots` shows which there are. Without RESTORE_AS_OF all that was backed up is restored",
+                "there is no snapshot{when} at {}: `list --snapshots` lists the existing ones. Without RESTORE_AS_OF \
+                 everything that was backed up is restored",
                 self.store.location(names::SNAPSHOTS)
             )));
         }
         found.sort_by_key(|(_, moment)| moment.until);
         let (mut scope, mut topics) = (Scope::default(), BTreeMap::new());
-        // No error: this clock may be the one that is wrong.
+        // No error: this clock may be the wrong one.
         scope.notes.extend(not_after.filter(|time| *time > now).map(|time| {
-            format!("RESTORE_AS_OF {} is still to come, as it is {} now: the newest snapshot counts", rfc3339(time), rfc3339(now))
+            format!("RESTORE_AS_OF {} is in the future, because it is {} now: using the newest snapshot", rfc3339(time), rfc3339(now))
         }));
         for (name, moment) in found {
             scope.snapshots.push((name, moment.until));
-            // The later one says more of a topic that two backups have.
+            // The later one is more complete for a topic that two backups have.
             topics.extend(moment.topics.into_iter().map(|(topic, of)| (topic, Then { cluster: moment.cluster_id.clone(), topic: of })));
         }
         Ok((scope, topics))
@@ -173,9 +176,9 @@ impl Restore {
                 lineage.newest().folder()
             }
         };
-        let (of, number) = names::parse_topic_folder(&folder).filter(|(of, _)| *of == name).ok_or_else(|| {
-            Error::lost(format!("the snapshot says that topic {name:?} is in folder {folder:?}, which is not the topic's"))
-        })?;
+        let (of, number) = names::parse_topic_folder(&folder)
+            .filter(|(of, _)| *of == name)
+            .ok_or_else(|| Error::lost(format!("the snapshot puts topic {name:?} into folder {folder:?}, which is not the topic's")))?;
         self.source(&names::generation(of, number), &Event::default(), None).await.map(Some)
     }
 }

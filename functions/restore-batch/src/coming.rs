@@ -1,7 +1,8 @@
-//! What comes next of a partition in the bucket: listed, opened and fetched ahead.
+//! The next segments of a partition in the bucket: listed, opened and prefetched.
 //!
-//! A partition that was backed up every few minutes for a year has a hundred thousand small segments. What each of them costs in requests that
-//! are waited for is what such a restore takes. Of large ones, what a store takes to answer is to cost nothing where memory allows it.
+//! A partition that was backed up every few minutes for a year has a hundred thousand small
+//! segments. Such a restore takes as long as their sequential requests do. For large segments, the
+//! store's latency should cost nothing if memory allows it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,19 +16,19 @@ use store::ObjectStore;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
-/// Objects in a page of the listing, which is so many times larger than the one before, up to what a store gives.
+/// Objects in the first page of the listing; each next page is larger, up to the store's maximum.
 const FIRST_PAGE: usize = 4;
 const PAGE_GROWTH: usize = 4;
 
-/// What opening a segment reads of it, at most, unless its head is large.
+/// The most that opening a segment reads of it, unless its head is large, in bytes.
 const HEAD: u64 = 64 << 10;
-/// The records of one are loaded ahead, too, when they are not more than this part of what is unpacked in one go.
+/// The records of a segment are also prefetched if they are not more than this part of a stretch.
 const LOADED_AHEAD: u64 = 4;
 
-/// What came of a listing.
+/// The result of a listing.
 type Listed = Option<std::result::Result<Result<Vec<SegmentEntry>>, JoinError>>;
 
-/// The segments that follow in one partition.
+/// The next segments of one partition.
 #[derive(Debug)]
 pub(crate) struct Coming {
     store: Arc<dyn ObjectStore>,
@@ -36,24 +37,24 @@ pub(crate) struct Coming {
     options: ReadOptions,
     /// How far to look ahead; `None`: not at all.
     ahead: Option<ReadAhead>,
-    /// Of which time records are wanted.
+    /// The time range.
     times: Times,
-    /// Where the restore ends: nothing from there on is asked for ahead.
+    /// Where the restore ends: nothing from there is prefetched.
     cut: Option<i64>,
-    /// Listed, from the next one on.
+    /// Listed, from the next one.
     listed: VecDeque<SegmentEntry>,
     page: usize,
-    /// Being listed: what follows.
+    /// The listing of the following ones, in progress.
     listing: Option<JoinSet<Result<Vec<SegmentEntry>>>>,
     /// Nothing followed when it was listed.
     is_at_end: bool,
-    /// Whether segments behind the current one will be wanted by this invocation.
+    /// Whether this invocation will need segments after the current one.
     pub(crate) looks_ahead: bool,
-    /// Being opened, in order: those behind the current one.
+    /// Being opened, in order: those after the current one.
     opening: VecDeque<Opening>,
 }
 
-/// A segment that is opened before it is wanted. Dropped, it is given up.
+/// A segment that is opened ahead. Dropping it cancels that.
 struct Opening {
     start: i64,
     task: JoinSet<Result<SegmentReader>>,
@@ -87,8 +88,9 @@ impl Coming {
         }
     }
 
-    /// The first segment that starts at `from` or above. What was listed before counts only for one that starts just there: segments never go,
-    /// but they can be put back.
+    /// The first segment that starts at `from` or above. An earlier listing counts only if it has
+    /// one that starts exactly there: segments are never deleted, but an operator can restore
+    /// missing ones.
     pub(crate) async fn segment(&mut self, from: i64) -> Result<Option<SegmentEntry>> {
         self.forget_before(from);
         if self.listed.is_empty()
@@ -118,7 +120,7 @@ impl Coming {
         async move { find_following(store.as_ref(), &folder, partition, from, page).await }
     }
 
-    /// Takes what was listed ahead. A failure is none: it is listed again when it is wanted.
+    /// Takes a listing that was prefetched. A failure is ignored: it is listed again when needed.
     fn add_listed(&mut self, listed: Listed) {
         self.listing = None;
         let Some(Ok(Ok(listed))) = listed else { return };
@@ -127,7 +129,7 @@ impl Coming {
         self.listed.extend(listed.into_iter().filter(|entry| entry.start > last));
     }
 
-    /// Opens a segment, and begins to open those behind it.
+    /// Opens a segment, and starts to open the next ones.
     ///
     /// # Errors
     /// As [`SegmentReader::open`].
@@ -160,7 +162,7 @@ impl Coming {
         }
     }
 
-    /// Once all of the current segment was asked for: what follows of the next ones, in order.
+    /// Once all of the current segment was requested: prefetches the next ones, in order.
     pub(crate) fn read_ahead(&mut self, current: &mut SegmentReader) {
         if !self.looks_ahead || !current.request_ahead() {
             return;
@@ -183,7 +185,7 @@ impl Coming {
         let following = self.listed.iter().filter(|entry| entry.start > behind && self.is_wanted(entry));
         let following: Vec<SegmentEntry> = following.take(ahead.depth()).cloned().collect();
         for (place, entry) in following.into_iter().enumerate() {
-            // Of segments of another time the manifest is all that is read.
+            // Of segments outside the time range only the manifest is read.
             bytes = bytes.saturating_add(if self.times.are_all() { entry.size } else { entry.size.min(HEAD) });
             if place > 0 && bytes > ahead.memory() {
                 return;
@@ -192,7 +194,7 @@ impl Coming {
                 continue;
             }
             let permit = ahead.permit(entry.size.min(HEAD));
-            // The next one, at least: as much was always read ahead.
+            // At least the next one: that much was always prefetched.
             if permit.is_none() && place > 0 {
                 return;
             }
@@ -225,7 +227,7 @@ impl Coming {
         self.opening.push_back(Opening { start, task, opened: None });
     }
 
-    /// Lists what follows when so few are left that there is not enough to open ahead.
+    /// Lists the following ones if too few are left to open ahead.
     fn list_ahead(&mut self, behind: i64, depth: usize) {
         if let Some(done) = self.listing.as_mut().and_then(JoinSet::try_join_next) {
             self.add_listed(Some(done));
@@ -248,7 +250,7 @@ impl fmt::Debug for Opening {
 }
 
 impl Opening {
-    /// Whether it can be had without waiting.
+    /// Whether it is available without waiting.
     fn is_open(&mut self) -> bool {
         if self.opened.is_none()
             && let Some(done) = self.task.try_join_next()
@@ -279,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads them as a restore does. How many records there are, and how long it takes.
+    /// Reads them as a restore does. Returns the number of records, and the time.
     async fn replay(store: &DistantStore, memory: Option<u64>) -> (u64, Duration) {
         let options = ReadOptions { workers: 1, ..ReadOptions::default() };
         let ahead = memory.map(|memory| ReadAhead::new(ReadBudget::new(memory)));
@@ -304,7 +306,8 @@ mod tests {
         store.time(all).await
     }
 
-    /// Each takes two requests: one after another 1,000 segments at 30 ms took a minute, and four at a time a quarter of that.
+    /// Each takes two requests: sequentially, 1,000 segments at 30 ms took a minute, and four in
+    /// parallel a quarter of that.
     #[tokio::test]
     async fn many_small_segments_are_opened_ahead_as_far_as_the_store_is_slow() {
         let store = MemoryStore::new();
@@ -319,7 +322,7 @@ mod tests {
         assert!(distant.most_under_way() <= 66, "{}", distant.most_under_way());
     }
 
-    /// Without memory to read ahead in, one is still opened ahead, and nothing waits for ever.
+    /// Without memory to prefetch, one is still opened ahead, and nothing waits permanently.
     #[tokio::test]
     async fn without_memory_it_goes_on_one_by_one() {
         let store = MemoryStore::new();
@@ -334,7 +337,7 @@ mod tests {
         assert!(little <= alone && much < little / 2, "{alone:?} {little:?} {much:?}");
     }
 
-    /// What was listed ahead hides nothing that is put back, and jumps over nothing that is missing.
+    /// A listing ahead hides no restored segment, and skips no missing one.
     #[tokio::test]
     async fn a_hole_is_seen_and_what_is_put_back_is_found() {
         let store = MemoryStore::new();

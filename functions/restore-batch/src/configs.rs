@@ -1,4 +1,5 @@
-//! From the configs that a topic has while it is restored to those that the original had: Kafka's own command, for the time after the restore is verified.
+//! From the configs of a topic while it is restored to those of the original: Kafka's own command,
+//! for use after the restore is verified.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,10 @@ use crate::target::{KEPT, MIN_INSYNC, TargetTopic, WHILE_RESTORING};
 /// Of brokers before 3.6.
 const BOTH_TIMES: &str = "message.timestamp.difference.max.ms";
 
-/// Set while restoring in some cases only.
+/// Set while restoring only in some cases.
 const MAY_BE_SET: [&str; 2] = [BOTH_TIMES, "max.message.bytes"];
 
-/// Whether restore sets it for its own time in some cases.
+/// Whether restore sets it temporarily in some cases.
 pub(crate) fn may_be_set(name: &str) -> bool {
     MAY_BE_SET.contains(&name)
 }
@@ -24,36 +25,37 @@ pub(crate) fn may_be_set(name: &str) -> bool {
 /// What is left to do.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// The topic gets these.
+    /// Configs to set.
     pub(crate) set: BTreeMap<String, String>,
-    /// And loses these, so that the cluster's defaults count.
+    /// Configs to delete, so that the cluster's defaults apply.
     pub(crate) delete: Vec<String>,
     /// What cannot be done, and why.
     pub(crate) notes: Vec<String>,
 }
 
 impl Restore {
-    /// Adds to the report of a topic what gives it the configs of the original.
+    /// Adds to the report of a topic the commands that set the configs of the original.
     pub(crate) async fn tell_of_configs_of(&self, source: &Source, target: &TargetTopic, report: &mut TopicReport) {
         let (commands, notes) = self.configs_to_give_back(source, target).await;
         report.commands = commands;
         report.notes.extend(notes);
     }
 
-    /// What to tell about configs at the end: the commands, and notes. Asks the cluster which configs the topic has of its own.
+    /// The configs to report at the end: commands, and notes. Requests which configs are set on the
+    /// topic.
     async fn configs_to_give_back(&self, source: &Source, target: &TargetTopic) -> (Vec<String>, Vec<String>) {
         let name = &source.target;
         let own = match self.cluster.own_configs(name).await {
             Ok(Some(own)) => own,
-            Ok(None) => return (Vec::new(), vec![unknown(name, "the cluster does not tell them to this user")]),
-            // The records are there all the same.
+            Ok(None) => return (Vec::new(), vec![unknown(name, "the cluster does not report them to this user")]),
+            // The records are restored all the same.
             Err(error) => return (Vec::new(), vec![unknown(name, &in_full(&error))]),
         };
         let mut change = Change::between(source.generation.as_ref(), &own, target.facts.replication_factor).for_a_shell();
         if !change.delete.is_empty() && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
             change.notes.push(format!(
-                "the backup knows no configs of the original topic: it had the cluster's defaults, or they could not be read. The command gives \
-                 {name:?} the defaults"
+                "the backup has no configs of the original topic: it had the cluster's defaults, or they could not be \
+                 read. The command sets the defaults for {name:?}"
             ));
         }
         let command = change.command(&self.settings.kafka.bootstrap_servers, name);
@@ -63,8 +65,9 @@ impl Restore {
 
 fn unknown(topic: &str, why: &str) -> String {
     format!(
-        "which configs {topic:?} has is not known ({why}), so there is no command that gives it those of the original. A topic that restore created \
-         has cleanup.policy=delete and no limits of age, size and timestamps: compare kafka-configs.sh --describe with topic.json in the bucket"
+        "the configs of {topic:?} are unknown ({why}), so there is no command that sets those of the original. A \
+         topic that restore created has cleanup.policy=delete and no limits of age, size and timestamps: compare \
+         kafka-configs.sh --describe with topic.json in the bucket"
     )
 }
 
@@ -88,7 +91,7 @@ impl Change {
         change
     }
 
-    /// Less what cannot be told to kafka-configs.sh.
+    /// Without those that cannot be passed to kafka-configs.sh.
     fn for_a_shell(mut self) -> Self {
         let notes = &mut self.notes;
         self.set.retain(|name, value| {
@@ -118,32 +121,32 @@ impl Change {
     }
 }
 
-/// kafka-configs.sh takes a value with commas in brackets.
+/// kafka-configs.sh requires brackets around a value with commas.
 fn entry(name: &str, value: &str) -> String {
     if value.contains(',') { format!("{name}=[{value}]") } else { format!("{name}={value}") }
 }
 
-/// Why a config is not set by the command. Everyone who can write to the bucket can change topic.json.
+/// Why a config is not in the command. Anyone who can write to the bucket can change topic.json.
 fn unsafe_for_a_shell(name: &str, value: &str) -> Option<String> {
     let is_name = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'));
-    // What separates one config from the next in --add-config.
+    // Separators between configs in --add-config.
     let is_value = shell::quote(value).is_some() && !value.contains(['=', '[', ']']) && value.trim() == value;
     (!is_name || !is_value).then(|| {
         let name: String = name.chars().take(100).collect();
         format!(
-            "the config {name:?} of the original, as topic.json has it, is in no command: its name or value holds what kafka-configs.sh cannot be \
-             told safely. Look at it there, and set it by hand if it is right"
+            "the config {name:?} of the original, in topic.json, is in no command: its name or value cannot be passed \
+             safely to kafka-configs.sh. Check it there, and set it by hand if it is right"
         )
     })
 }
 
-/// Why a config is not set: nobody could write to the topic any more.
+/// Why a config is not set: no producer could write to the topic any more.
 fn too_few(name: &str, value: &str, replicas: Option<i32>) -> Option<String> {
     let few = replicas.filter(|replicas| name == MIN_INSYNC && value.parse().is_ok_and(|least: i32| least > *replicas))?;
     Some(format!(
-        "the original had {MIN_INSYNC}={value}, and the target has {few} replicas of each partition: with that config nobody could write to it. \
-         Add replicas, then set it"
+        "the original had {MIN_INSYNC}={value}, and the target has {few} replicas of each partition: with that \
+         config no producer could write to it. Add replicas, then set it"
     ))
 }
 
@@ -184,7 +187,7 @@ mod tests {
             ),
             "{command}"
         );
-        // As the command leaves it nothing is left to do, and what an administrator set of his own accord stays.
+        // After the command nothing is left to do, and what an administrator set stays.
         let after = map(&[("cleanup.policy", "compact,delete"), ("segment.ms", "600000"), ("retention.bytes", "-1"), ("flush.ms", "1")]);
         assert_eq!(Change::between(Some(&original), &after, Some(1)), Change::default());
         assert_eq!(Change::default().command("a", "b"), None);

@@ -1,4 +1,5 @@
-//! Where the restore of each partition ends, when it does: at the end of its chain of segments, or at the end that a snapshot saw.
+//! Where the restore of each partition ends, if it has an end: at the end of its chain of segments,
+//! or at its end in a snapshot.
 
 use std::collections::BTreeMap;
 use std::iter::repeat_with;
@@ -14,7 +15,7 @@ use crate::scope::{Findings, Scope};
 use crate::source::Source;
 use crate::together::try_at_once;
 
-/// By partition, where its chain ends; `None`: it has no segment.
+/// By partition, the end of its chain; `None`: it has no segment.
 pub(crate) type Ends = BTreeMap<i32, Option<i64>>;
 
 impl Restore {
@@ -35,12 +36,12 @@ impl Restore {
         Ok(())
     }
 
-    /// Whether BACKUP_PARTITIONS has it.
+    /// Whether BACKUP_PARTITIONS includes it.
     pub(crate) fn is_chosen(&self, partition: i32) -> bool {
         self.settings.partitions.as_ref().is_none_or(|chosen| chosen.contains(&partition))
     }
 
-    /// Tells of what was backed up of a partition and is not there. Whether there was such.
+    /// Reports what was backed up of a partition and is missing. Returns whether there was any.
     fn find_loss(&self, findings: &mut Findings, source: &Source, partition: i32, end: Option<i64>) -> bool {
         let Some(what) = self.loss(source, partition, end) else { return false };
         let what = if end.is_none() { format!("{what}{}", source.compaction_advice()) } else { what };
@@ -53,7 +54,8 @@ impl Restore {
         missing.map(|missing| missing.what).or_else(|| source.what_is_lost(partition).filter(|_| end.is_none()))
     }
 
-    /// Where the chains of all partitions end that have any segments. Archives of the Python tool have no offsets to be cut at.
+    /// The ends of the chains of all partitions with segments. Archives of the Python tool have no
+    /// offsets at which they could be cut.
     pub(crate) async fn ends_of(&self, sources: &[Source]) -> Result<Vec<(Ends, Findings)>> {
         let asked: Vec<(usize, i32, String)> = sources
             .iter()
@@ -62,7 +64,7 @@ impl Restore {
             .filter(|(_, number, _)| self.is_chosen(*number))
             .collect();
         let found = chain_ends(&self.store, asked.iter().map(|(_, number, folder)| (folder.clone(), *number, 0)).collect()).await;
-        // Only a restore with cuts has no place for them.
+        // Only a restore with cuts cannot include them.
         let looked_for = asked.iter().filter(|_| self.has_cuts());
         let archives = looked_for.map(|(_, number, folder)| Archive::find_next(self.store.as_ref(), folder, *number, None));
         let archives = try_at_once(archives.collect()).await?;
@@ -73,17 +75,17 @@ impl Restore {
             let (ends, findings) = &mut ends[index];
             if archive.is_some() {
                 findings.problems.push(format!(
-                    "{folder}/{number} has archives of the Python tool, which have no offsets to be cut at: restore {folder:?} on its own, and leave \
-                     it out here (RESTORE_EXCLUDE_TOPIC_NAMES)"
+                    "{folder}/{number} has archives of the Python tool, which have no offsets at which they could be cut: \
+                     restore {folder:?} separately, and exclude it here (RESTORE_EXCLUDE_TOPIC_NAMES)"
                 ));
             }
             let end = match found {
                 Err(Error::Segment(_)) if self.settings.skip_damaged => {
-                    // It is met again, and noted, when the segment is read.
+                    // Reading the segment finds and reports the damage again.
                     find_last(self.store.as_ref(), &folder, number, 0).await?.map(|last| last.start + 1)
                 }
                 Err(Error::Segment(damage)) => {
-                    findings.problems.push(format!("{damage}. SKIP_DAMAGED=true goes on without it"));
+                    findings.problems.push(format!("{damage}. SKIP_DAMAGED=true skips it"));
                     None
                 }
                 other => other?,
@@ -93,26 +95,28 @@ impl Restore {
         Ok(ends)
     }
 
-    /// Where a partition is cut so that it is as this snapshot saw it.
+    /// Where a partition is cut to be as in this snapshot.
     pub(crate) fn cut_as_of(&self, findings: &mut Findings, source: &Source, topic: &TopicSnapshot, number: i32, end: Option<i64>) -> i64 {
         let (of, chain) = (topic.partitions.get(&number), end.unwrap_or(0));
         let name = names::parse_topic_folder(&source.folder).map_or(source.folder.as_str(), |(topic, _)| topic);
         let Some((of, log)) = of.and_then(|of| Some((of, of.log?))) else {
-            let why = of.and_then(|of| of.why.as_deref()).or(topic.why.as_deref()).unwrap_or("the snapshot does not say");
-            findings.add(self, format!("where {name}/{number} ended is not known: {why}"), BEHIND);
+            let why = of.and_then(|of| of.why.as_deref()).or(topic.why.as_deref()).unwrap_or("the snapshot does not contain it");
+            findings.add(self, format!("the end of {name}/{number} is unknown: {why}"), BEHIND);
             return of.and_then(|of: &PartitionSnapshot| of.backed_up).unwrap_or(0).min(chain);
         };
         if of.diverged {
             let backed_up = of.backed_up.unwrap_or(0);
             let what = format!(
-                "{name}/{number} had lost the end of its log: it ended at offset {}, and the backup held records up to {backed_up} of the log before",
+                "{name}/{number} had lost the end of its log: it ended at offset {}, and the backup had records up to \
+                 {backed_up} of the older log",
                 log.end
             );
             findings.add(self, what, BEHIND);
         } else if chain < log.end && log.log_start < log.end && !self.find_loss(findings, source, number, end) {
-            // What was backed up is there; it was not all. A snapshot before may be whole.
+            // What was backed up exists, but was incomplete. An earlier snapshot may be complete.
             let what = format!(
-                "{name}/{number} ended at offset {}, and its backup reaches {chain} (`list --snapshots` shows which snapshots are whole)",
+                "{name}/{number} ended at offset {}, and its backup reaches {chain} (`list --snapshots` shows which \
+                 snapshots are complete)",
                 log.end
             );
             findings.add(self, what, BEHIND);

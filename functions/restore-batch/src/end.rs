@@ -1,4 +1,5 @@
-//! The end of a restore with cuts: noted once, so that all later invocations cost a few requests.
+//! The end of a restore with cuts: recorded once, so that all later invocations cost a few
+//! requests.
 
 use archive::catalog::{Done, Finished, FinishedTopic, RestoreIdentity, RestoredTopic};
 use archive::{Error, Result};
@@ -10,24 +11,21 @@ use crate::report::{DonePartitions, RestoreReport, TopicReport};
 use crate::together::try_at_once;
 use crate::work::to_restore;
 
-/// What is kept of all that was skipped of a topic.
+/// How many skipped items of a topic are stored.
 const MOST_SKIPPED: usize = 50;
 
 impl Restore {
-    /// What to report of a restore that is at its end. `None`: something is left of it.
+    /// The report of a finished restore. `None`: something is left.
     ///
     /// # Errors
-    /// A topic that is not the one any more that was restored into stands in the report; what the bucket and Kafka say.
+    /// An error of the bucket or of Kafka. A target topic that is another one now is in the report.
     pub(crate) async fn finished(&self, noted: &RestoreIdentity, started: Millis) -> Result<Option<RestoreReport>> {
         if !noted.is_cut() {
             return Ok(None);
         }
         let Some(finished) = Finished::load(self.store.as_ref(), self.id()).await? else { return Ok(None) };
         if finished.run != noted.run {
-            return Err(Error::taken(format!(
-                "RESTORE_ID {:?}: another restore that had this id is finished; choose a new one",
-                self.id()
-            )));
+            return Err(Error::taken(format!("RESTORE_ID {:?}: another restore with this id is finished; choose a new one", self.id())));
         }
         let targets: Vec<String> = finished.topics.iter().map(|topic| topic.target.clone()).collect();
         let there = self.there(&targets, &targets.iter().map(String::as_str).collect()).await?;
@@ -53,10 +51,10 @@ impl Restore {
         Ok(Some(report))
     }
 
-    /// Notes that all is restored, if it is: other shards may be at work.
+    /// Records that everything is restored, if it is: other shards may still be running.
     ///
     /// # Errors
-    /// A topic that is not the one any more that was restored into; what the bucket and Kafka say.
+    /// A target topic that is another one now; an error of the bucket or of Kafka.
     pub(crate) async fn finish(&self, noted: &RestoreIdentity, report: &mut RestoreReport) -> Result<()> {
         let done = Done::read(self.store.as_ref(), self.id(), &noted.run).await?;
         let all = noted.topics.iter().flat_map(|topic| to_restore(topic).map(|number| done.has(&topic.folder, number)));
@@ -65,7 +63,8 @@ impl Restore {
         if left > 0 {
             return Ok(());
         }
-        // Topics that this invocation did nothing for were looked at when it began, and can be others by now.
+        // Topics that this invocation did not work on were checked when it began, and can be others
+        // by now.
         let Bound { bound, there } = self.bound(noted).await?;
         let mut topics = Vec::new();
         for (topic, bound) in noted.topics.iter().zip(bound) {
@@ -84,7 +83,7 @@ impl Restore {
         Ok(())
     }
 
-    /// What was restored of a topic, as its checkpoints say.
+    /// What was restored of a topic, according to its checkpoints.
     async fn summary(&self, noted: &RestoreIdentity, topic: &RestoredTopic) -> Result<FinishedTopic> {
         let load = |number| self.checkpoint(self.id(), &noted.run, &topic.folder, number);
         let checkpoints = try_at_once(to_restore(topic).map(load).collect()).await?;

@@ -1,4 +1,4 @@
-//! The handler as its hosts see it.
+//! The handler, as its hosts use it.
 
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ impl Function for Restore {
     async fn connect(settings: RestoreSettings, memory: u64, deadline: &Deadline) -> Result<Self> {
         let store = store::open(&settings.store, deadline).await?;
         settings.kafka.login.prepare().await?;
-        // The half: what is queued is there twice while it is sent, as records and as a batch, and a stretch of a segment is unpacked beside it.
+        // Half: queued records exist twice while they are sent, as records and as a batch, and a
+        // stretch of a segment is decompressed at the same time.
         let queue = Budget::unlimited(Some(memory)).queue_bytes(settings.threads) / 2;
         let spreads = settings.strategy != PartitionStrategy::Same;
         let target = Arc::new(RdKafkaTarget::connect(&settings.kafka, queue)?.spreading(spreads).until(deadline));
@@ -37,7 +38,7 @@ impl Function for Restore {
     }
 
     async fn handle(&self, event: Event, budget: Budget) -> Result<Outcome> {
-        // One of all does what is left at the end.
+        // One of all invocations does the work at the end.
         let is_first = event.shard.is_none_or(|(shard, _)| shard == 0) && event.topic.is_none();
         let report = self.invoke(&Invocation { event, ..Invocation::new(budget) }).await?;
         let mut outcome = outcome(&report)?;
@@ -49,14 +50,15 @@ impl Function for Restore {
 }
 
 impl Restore {
-    /// Does what RESTORE_FINISH asks for. What is left of it is an error of each invocation until somebody has done something about it.
+    /// Does what RESTORE_FINISH names. What is left is an error of each invocation until an
+    /// operator acts.
     async fn finish_once(&self, run: &str, outcome: &mut Outcome) -> Result<()> {
         let Some(finish) = self.finisher() else { return Ok(()) };
         let Some(report) = finish.run_once(run).await? else { return Ok(()) };
         let report = report.short();
         outcome.errors.extend(report.left.iter().map(|what| format!("finish: {what}")));
         outcome.retryable &= report.succeeded;
-        let told = serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?;
+        let told = serde_json::to_value(report).map_err(|error| Error::bug(format!("cannot write the report: {error}")))?;
         if let Some(fields) = outcome.report.as_object_mut() {
             fields.insert("finish".to_owned(), told);
         }
@@ -64,7 +66,7 @@ impl Restore {
     }
 }
 
-/// Topics that have metrics of their own: each is paid for.
+/// Topics with their own metrics: each is billed.
 const MOST_TOPICS: usize = 50;
 
 fn outcome(report: &RestoreReport) -> Result<Outcome> {
@@ -84,7 +86,7 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         TopicMetrics {
             topic: topic.target.clone(),
             records: topic.records,
-            // How many records the segments ahead hold stands inside of them: only nothing is known.
+            // The segments ahead contain their record counts, so only zero is known.
             lag_records: topic.caught_up.then_some(0),
             partitions_behind: topic.partitions.iter().filter(|one| !one.caught_up).count() as u64,
             errors: failed + u64::from(topic.error.is_some()),
@@ -98,7 +100,7 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         has_finished: report.has_finished,
     });
     Ok(Outcome {
-        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("the report cannot be written: {error}")))?,
+        report: serde_json::to_value(report).map_err(|error| Error::bug(format!("cannot write the report: {error}")))?,
         errors,
         retryable,
         metrics: WorkMetrics {

@@ -1,7 +1,8 @@
-//! Whether a restore may begin, and that it is the same one ever after.
+//! Whether a restore may begin, and that it stays the same one.
 //!
-//! Objects are created in this order: `restore.json` (what is restored), the target topic, the binding (which topic it is, and where it ended before),
-//! the claim (that this restore has it), and only then is a record written. Records of this restore are in the target only when the claim is its own.
+//! Objects are created in this order: `restore.json` (what is restored), the target topic, the
+//! binding (which topic it is, and its ends before), the claim (this restore owns it). Only then is
+//! a record written. Records of this restore are in the target only if the claim is its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::target::TargetTopic;
 use crate::together::try_at_once;
 use crate::topic::TopicRestore;
 
-/// How often a claim is looked at again that another invocation has written meanwhile.
+/// How often a claim is read again that another invocation has changed meanwhile.
 const TRIES: usize = 5;
 
 /// A restore that has begun.
@@ -34,22 +35,23 @@ pub(crate) struct Begun {
     pub(crate) binding: Binding,
 }
 
-/// The topics that a restore goes into, as it noted them and as they are.
+/// The target topics of a restore, as recorded and as they are.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    /// In the order of restore.json. `None`: nothing of the folder is anywhere.
+    /// In the order of restore.json. `None`: nothing of the folder is in any topic.
     pub(crate) bound: Vec<Option<Binding>>,
-    /// Those that there are, by name.
+    /// Existing topics, by name.
     pub(crate) there: BTreeMap<String, TopicFacts>,
 }
 
 impl Restore {
-    /// What the restore id stands for already. Says nothing of whether this invocation may go on with it.
+    /// The recorded choice of the restore id. Does not check whether this invocation may continue
+    /// it.
     pub(crate) async fn noted(&self) -> Result<Option<RestoreIdentity>> {
         RestoreIdentity::load(self.store.as_ref(), self.id()).await
     }
 
-    /// What this restore is asked to do.
+    /// What this restore should do.
     pub(crate) fn choice(&self, cluster_id: Option<String>) -> RestoreChoice {
         let settings = &self.settings;
         let (topics, excluded) = settings.topics.entries();
@@ -70,7 +72,7 @@ impl Restore {
         }
     }
 
-    /// Notes what the restore id stands for from now on. When another invocation was faster, what that noted.
+    /// Records the choice of the restore id. If another invocation was faster, returns its record.
     pub(crate) async fn note(
         &self,
         topics: Vec<RestoredTopic>,
@@ -87,32 +89,34 @@ impl Restore {
         Ok(noted)
     }
 
-    /// The same for a topic without cuts.
+    /// For a topic without cuts.
     pub(crate) async fn note_one(&self, source: &Source, cluster: &ClusterFacts) -> Result<Arc<RestoreIdentity>> {
         let noted = self.note(vec![source.followed()], Vec::new(), Vec::new(), cluster).await?;
         self.check_generation(&noted, source)?;
         Ok(Arc::new(noted))
     }
 
-    /// What another invocation noted meanwhile may be of another generation of the topic.
+    /// Another invocation may have recorded another generation of the topic meanwhile.
     fn check_generation(&self, noted: &RestoreIdentity, source: &Source) -> Result<()> {
         match &noted.topics[..] {
             [one] if one.folder == source.folder => Ok(()),
             others => Err(Error::raced(format!(
-                "another invocation began restore {:?} a moment ago, with the generation in {:?}; the next invocation continues it",
+                "another invocation has just begun restore {:?}, with the generation in {:?}; the next invocation \
+                 continues it",
                 self.id(),
                 others.first().map_or("", |other| &other.folder)
             ))),
         }
     }
 
-    /// The topics that these folders go into, in the order of restore.json. `None`: nothing of the folder is anywhere.
+    /// The target topics of these folders, in the order of restore.json. `None`: nothing of the
+    /// folder is in any topic.
     async fn bindings(&self, noted: &RestoreIdentity) -> Result<Vec<Option<Binding>>> {
         let load = |topic| async move { Ok(self.binding(topic, noted).await?.map(|(binding, _)| binding)) };
         try_at_once(noted.topics.iter().map(|topic| load(topic.folder.as_str())).collect()).await
     }
 
-    /// Those, and which of the targets there are.
+    /// The bindings, and which of the targets exist.
     pub(crate) async fn bound(&self, noted: &RestoreIdentity) -> Result<Bound> {
         let bound = self.bindings(noted).await?;
         let targets: Vec<String> = noted.topics.iter().map(|topic| topic.target.clone()).collect();
@@ -121,23 +125,23 @@ impl Restore {
         Ok(Bound { bound, there })
     }
 
-    /// The topic that this restore goes into. `None`: none of its records is anywhere.
+    /// The target topic of this restore. `None`: none of its records is in any topic.
     pub(crate) async fn binding(&self, folder: &str, identity: &RestoreIdentity) -> Result<Option<(Binding, Version)>> {
         let id = self.id();
         let found = Binding::load(self.store.as_ref(), id, folder).await?;
         if found.as_ref().is_some_and(|(found, _)| found.run != identity.run) {
             let location = self.store.location(&names::binding(id, folder));
-            return Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
+            return Err(Error::taken(format!("{location} belongs to another restore with the same RESTORE_ID; choose a new RESTORE_ID")));
         }
         Ok(found)
     }
 
-    /// Refuses a target that is not the topic that this restore went into before.
+    /// Refuses a target that is not the topic of the earlier invocations.
     pub(crate) fn check_binding(&self, binding: &Binding, target: &TargetTopic) -> Result<()> {
         self.check_bound(Some(binding), Some(&target.facts))
     }
 
-    /// The same where the binding, or the topic, may not be there.
+    /// Like `check_binding`, if the binding or the topic may not exist.
     pub(crate) fn check_bound(&self, binding: Option<&Binding>, target: Option<&TopicFacts>) -> Result<()> {
         binding.and_then(|binding| binding.differs(target)).map_or(Ok(()), |what| Err(self.another_topic(&what)))
     }
@@ -146,13 +150,15 @@ impl Restore {
         Error::taken(format!("RESTORE_ID {:?} {what}, or choose a new RESTORE_ID to begin another restore; nothing was written", self.id()))
     }
 
-    /// Whether all that the restore of a claim will ever write is in the target, as far as the backup goes now; or nobody goes on with it.
+    /// Whether everything that the claim's restore will ever write is in the target, according to
+    /// the current backup; or no invocation can continue it.
     async fn is_finished(&self, claim: &Claim) -> Result<bool> {
         let store = self.store.as_ref();
         let Some(other) = RestoreIdentity::load(store, &claim.restore_id).await?.filter(|other| other.run == claim.run) else {
             return Ok(true);
         };
-        // One that was killed after another had ended it leaves a checkpoint that says that it is at work.
+        // An invocation that was killed after another one had finished the restore leaves a
+        // checkpoint in progress.
         if Finished::load(store, &claim.restore_id).await?.is_some_and(|finished| finished.run == claim.run) {
             return Ok(true);
         }
@@ -185,22 +191,24 @@ impl Restore {
         Ok(true)
     }
 
-    /// Refuses a target that another restore has: two at the same time write what is there twice. One that is finished may be followed by another.
+    /// Refuses a target that another restore owns: two concurrent restores would write records
+    /// twice. A finished one may be followed by another.
     pub(crate) async fn check_claim(&self, claim: &Claim, name: &str, target: &str) -> Result<()> {
         self.refuse_unless_unclaimed(claim, target)?;
         if self.is_finished(claim).await? {
             return Ok(());
         }
         Err(Error::taken(format!(
-            "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this one again. If nobody will, delete \
-             {}; or name another RESTORE_TOPIC_NAME",
+            "topic {:?} belongs to restore {:?}, which is not finished: run that until it is complete, and then this \
+             one again. If it is abandoned, delete {}; or set another RESTORE_TOPIC_NAME",
             claim.topic,
             claim.restore_id,
             self.store.location(name)
         )))
     }
 
-    /// How far a restore is with a partition; one before it that had the same id says nothing of it.
+    /// The progress of a restore in a partition; the checkpoint of an earlier restore with the same
+    /// id does not count.
     pub(crate) async fn checkpoint(&self, restore_id: &str, run: &str, folder: &str, partition: i32) -> Result<Option<Checkpoint>> {
         let found = Checkpoint::load(self.store.as_ref(), restore_id, folder, partition).await?;
         Ok(found.map(|(found, _)| found).filter(|found| found.run == run))
@@ -208,9 +216,10 @@ impl Restore {
 }
 
 impl TopicRestore {
-    /// Before the first record of an invocation: makes the target this restore's own. Refuses one that belongs to another restore, or holds records
-    /// already, because they would stand beside the restored ones, or be the same ones. From then on what the target holds is known to be ours,
-    /// whatever is killed.
+    /// Before the first record of an invocation: claims the target for this restore. Refuses a
+    /// topic that belongs to another restore, or contains records already, because they would be
+    /// mixed with the restored ones, or be the same ones. From then on the content of the target is
+    /// known to be ours, whatever is killed.
     pub(crate) async fn begin(&self) -> Result<&Begun> {
         let begin = || async {
             let note = || self.restore.note_one(&self.source, &self.shared.cluster);
@@ -239,15 +248,19 @@ impl TopicRestore {
             }
         }
         let topic = &self.source.target;
-        Err(Error::raced(format!("the claim on topic {topic:?} is written by others all the time: are several restores into it running?")))
+        Err(Error::raced(format!(
+            "the claim on topic {topic:?} is written by other processes all the time: check whether several restores \
+            into it are running"
+        )))
     }
 
-    /// Binds the restore to the target, and claims that. `None`: another invocation was faster.
+    /// Binds the restore to the target, and claims it. `None`: another invocation was faster.
     async fn take(&self, identity: &RestoreIdentity, bound: Option<(Binding, Version)>, name: &str) -> Result<Option<Binding>> {
         let Restore { cluster, store, clock, .. } = &self.restore;
         let (store, id, at, target) = (store.as_ref(), self.restore.id(), clock.now(), &self.source.target);
         let extents = cluster.extents(target, self.target.facts.partitions).await?;
-        // Looked at after the logs: what was in them may be of another invocation of this restore, which began a moment ago.
+        // Read after the logs: their records may be from another invocation of this restore, which
+        // has just begun.
         let found = Claim::load(store, name).await?;
         match &found {
             Some((claim, _)) if claim.is_of(id, &identity.run) => return Ok(None),
@@ -268,7 +281,7 @@ impl TopicRestore {
         };
         let binding = match bound {
             Some((bound, _)) if bound.ends == now.ends || self.has_written(identity).await? => bound,
-            // Of a try that another restore was faster than: what it says of the ends is no longer true.
+            // From an attempt that lost against another restore: its ends are no longer true.
             bound => {
                 if !now.write(store, id, &self.source.folder, bound.as_ref().map(|(_, version)| version)).await? {
                     return Ok(None);
@@ -281,7 +294,8 @@ impl TopicRestore {
         Ok(claim.write(store, name, found.as_ref().map(|(_, version)| version)).await?.then_some(binding))
     }
 
-    /// Whether records of this restore can be in the target: then where its partitions ended before the first of them is known, and stays so.
+    /// Whether records of this restore can be in the target: then its ends before the first of them
+    /// are recorded permanently.
     async fn has_written(&self, identity: &RestoreIdentity) -> Result<bool> {
         let (restore, folder) = (&self.restore, &self.source.folder);
         for partition in Checkpoint::partitions(restore.store.as_ref(), restore.id(), folder).await? {
@@ -292,14 +306,14 @@ impl TopicRestore {
         Ok(false)
     }
 
-    /// The restore that a checkpoint has to be of. Another invocation can have begun it since this one looked.
+    /// The restore of a checkpoint. Another invocation can have begun it since this one looked.
     pub(crate) async fn known(&self) -> Result<&Begun> {
         if let Some(begun) = self.begun.get() {
             return Ok(begun);
         }
         let id = self.restore.id();
         let missing = |what: &str| {
-            Error::taken(format!("restore {id:?} has checkpoints in the bucket but no {what} beside them; choose a new RESTORE_ID"))
+            Error::taken(format!("restore {id:?} has checkpoints in the bucket but no {what} next to them; choose a new RESTORE_ID"))
         };
         let load = || async {
             let identity = self.restore.noted().await?.ok_or_else(|| missing("restore.json"))?;
@@ -308,7 +322,8 @@ impl TopicRestore {
             Ok::<_, Error>(Arc::new(identity))
         };
         let look = || async {
-            // With cuts it has a number for each partition: one copy of it is enough for all topics.
+            // With cuts it has a number for each partition: one copy of it is enough for all
+            // topics.
             let identity = self.shared.identity.get_or_try_init(load).await?.clone();
             let binding = self.restore.binding(&self.source.folder, &identity).await?;
             let (binding, _) = binding.ok_or_else(|| missing("@topic"))?;
@@ -320,7 +335,7 @@ impl TopicRestore {
 
     /// At the end of an invocation, before its report calls anything complete.
     pub(crate) async fn confirm_at_the_end(&self) -> Result<()> {
-        // A restore of which nothing was found and nothing was begun has nothing in the target.
+        // A restore that was neither found nor begun has nothing in the target.
         if self.begun.get().or(self.found.get()).is_none() {
             return Ok(());
         }
@@ -328,7 +343,8 @@ impl TopicRestore {
         self.confirm(records).await
     }
 
-    /// The error of a partition, or what it comes from: records for a topic that was deleted are refused in many words.
+    /// The error of a partition, or its root cause: records for a deleted topic are refused with
+    /// various errors.
     pub(crate) async fn cause(&self, error: Error) -> Error {
         if !matches!(error, Error::Kafka(_)) || self.begun.get().is_none() {
             return error;
@@ -339,8 +355,9 @@ impl TopicRestore {
         }
     }
 
-    /// Refuses to go on, or to call anything complete, in a topic that is not the one that the restore went into: it was deleted since, and perhaps
-    /// another one got its name. `records` of this restore are known to be in it.
+    /// Refuses to continue, or to call anything complete, if the topic is not the original target:
+    /// it was deleted, and perhaps another one got its name. `records` of this restore are known to
+    /// be in it.
     pub(crate) async fn confirm(&self, records: u64) -> Result<()> {
         let begun = self.known().await?;
         let binding = &begun.binding;
@@ -355,7 +372,7 @@ impl TopicRestore {
             let extents = self.restore.cluster.extents(&self.source.target, binding.partitions).await?;
             if binding.is_as_before(&extents) {
                 return Err(lost(format!(
-                    "restored {records} records into topic {:?}, which holds none of them now: it was deleted and created again",
+                    "restored {records} records into topic {:?}, which has none of them now: it was deleted and created again",
                     self.source.target
                 )));
             }

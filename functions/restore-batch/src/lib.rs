@@ -1,21 +1,30 @@
-//! `restore-batch`: each invocation replays the next segments into topics, according to checkpoint objects in the bucket.
+//! `restore-batch`: each invocation replays the next segments into topics, according to checkpoint
+//! objects in the bucket.
 //!
-//! Exactly once across kills and doubled invocations, because progress is committed in the same Kafka transaction as the records. A restore is of one
-//! topic, which it follows for ever, or of topics up to a cut of each partition, where it ends. A topic that fails stops no other.
+//! Exactly once across kills and concurrent invocations, because progress is committed in the same
+//! Kafka transaction as the records. A restore is of one topic, which it follows permanently, or of
+//! topics up to a cut of each partition, where it ends. A topic that fails does not stop the
+//! others.
 //!
-//! 1. `scope.rs`: which topics, and up to which offsets (`cuts.rs`; `as_of.rs` where a time is asked for). `source.rs`: what the backup of one topic has.
-//!    `missing.rs`: what was backed up, as snapshots say, and is not there. `identity.rs`: what the restore id stands for, which topic each folder goes
-//!    into, and that no other restore goes there; noted before the first record, and compared in each invocation and before anything is called complete.
-//! 2. `work.rs`: workers take partitions off one queue; `writers.rs` says how many. `topic.rs`: one topic of that. `target.rs`: the topic to write to, created when it does not
-//!    exist, checked before the first record.
-//! 3. `partition.rs`: for each partition the checkpoint (`progress.rs`), then the next segment or archive behind it, which `coming.rs` looks up and opens
-//!    ahead. The writer is opened: that settles what a killed invocation left, fences an older one that still runs, and tells the progress of the last
+//! 1. `scope.rs`: which topics, and up to which offsets (`cuts.rs`; `as_of.rs` for a moment).
+//!    `source.rs`: what the backup of one topic has. `missing.rs`: what was backed up, according to
+//!    snapshots, and is missing. `identity.rs`: the choice of the restore id, the target of each
+//!    folder, and that no other restore has it. All of this is recorded before the first record,
+//!    and compared in each invocation and before anything is called complete.
+//! 2. `work.rs`: workers take partitions off one queue; `writers.rs` decides how many. `topic.rs`:
+//!    one topic of it. `target.rs`: the target topic, created if it does not exist, checked before
+//!    the first record.
+//! 3. `partition.rs`: for each partition the checkpoint (`progress.rs`), then the next segment or
+//!    archive, which `coming.rs` finds and opens ahead. Opening the writer settles what a killed
+//!    invocation left, fences an older one that still runs, and returns the progress of the last
 //!    transaction. The larger of that and the checkpoint counts.
-//! 4. `replay.rs`: verified records are written; each transaction takes its progress along, and `rate.rs` keeps to BYTES_PER_SECOND. The checkpoint follows every few seconds.
-//! 5. `end.rs`: a partition at its cut is marked, and when all are, that is noted for good.
+//! 4. `replay.rs`: writes verified records. Each transaction includes its progress, and `rate.rs`
+//!    keeps to BYTES_PER_SECOND. The checkpoint follows every few seconds.
+//! 5. `end.rs`: marks a partition at its cut, and when all are, records that permanently.
 //!
-//! `finish/` does what is left for the applications when all records are there; `translate/` says where offsets of the source are in the target.
-//! `plan.rs` does the first step alone, and writes nothing. `together.rs` sends requests about many topics at the same time.
+//! `finish/` does what is left for the applications when all records are restored. `translate/`
+//! finds the target positions of source offsets. `plan.rs` does only the first step, and writes
+//! nothing. `together.rs` sends requests about many topics in parallel.
 
 mod archives;
 mod as_of;
@@ -70,63 +79,64 @@ use target::TargetTopic;
 pub use translate::{Place, SourceOffset, TranslatedOffset};
 use work::Work;
 
-/// A checkpoint with more spans takes 10 kB, every few seconds.
+/// A checkpoint with more spans has 10 kB, every few seconds.
 const SPANS_PER_OBJECT: usize = 1_000;
 
-/// The handler: made once for a process, used for any number of invocations, also at the same time.
+/// The handler: created once per process, used for any number of invocations, even at the same
+/// time.
 #[derive(Debug, Clone)]
 pub struct Restore {
     cluster: Arc<dyn TargetCluster>,
     store: Arc<dyn ObjectStore>,
     settings: Arc<RestoreSettings>,
     clock: Arc<dyn Clock>,
-    /// RESTORE_ID, or what stands for the choice: known once the cluster was asked who it is.
+    /// RESTORE_ID, or a name derived from the choice: known once the cluster's id is.
     id: Arc<OnceLock<String>>,
-    /// Stands for the bucket in the names of restores.
+    /// Identifies the bucket in the names of restores.
     store_id: String,
-    /// Members decompressed at once; 1 decompresses in place.
+    /// Members that are decompressed in parallel; 1 decompresses in place.
     decompressors: usize,
     reads_ahead: bool,
-    /// Spans in an object of their own, once a checkpoint has more.
+    /// Spans per object, once a checkpoint has more.
     spans_per_object: usize,
     /// What was backed up.
     known: Arc<Known>,
     /// BYTES_PER_SECOND.
     rate: RateLimit,
-    /// For what is left to do at the end.
+    /// For the work at the end.
     admin: Option<Arc<dyn ClusterChanges>>,
 }
 
-/// What one invocation is asked to do.
+/// What one invocation should do.
 #[derive(Clone)]
 pub struct Invocation {
     /// Which source partitions.
     pub event: Event,
-    /// How much time and memory.
+    /// Time and memory.
     pub budget: Budget,
-    /// Told of every step forward.
+    /// Called for every step forward.
     pub progress: Option<ProgressFn>,
 }
 
-/// Called at each step forward.
+/// Called for each step forward.
 pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
 
 /// A step forward.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
-    /// The topic that is written to.
+    /// The target topic.
     pub topic: &'a str,
     /// The source partition.
     pub partition: i32,
-    /// Records of it that were written with this step, and their bytes.
+    /// Records that this step wrote, and their bytes.
     pub records: u64,
     /// See `records`.
     pub bytes: u64,
-    /// Source offsets that it went on by.
+    /// Source offsets of this step.
     pub offsets: u64,
-    /// The object they came from.
+    /// The object of the records.
     pub object: &'a str,
-    /// How far the whole restore is; `None` where it has no end.
+    /// The progress of the whole restore; `None` if it has no end.
     pub done: Option<DonePartitions>,
 }
 
@@ -166,21 +176,22 @@ impl Restore {
         }
     }
 
-    /// Reads nothing ahead, and decompresses in place, on the calling thread: for simulations that must repeat themselves exactly.
+    /// Prefetches nothing, and decompresses in place, on the calling thread: for simulations that
+    /// must be reproducible.
     #[must_use]
     pub fn single_threaded(mut self) -> Self {
         (self.decompressors, self.reads_ahead) = (1, false);
         self
     }
 
-    /// With what can change the cluster beside its records.
+    /// With an interface for changes of the cluster other than records.
     #[must_use]
     pub fn with_administration(mut self, admin: Arc<dyn ClusterChanges>) -> Self {
         self.admin = Some(admin);
         self
     }
 
-    /// What is left to do when all records are restored. `None` without an administration.
+    /// The work that is left when all records are restored. `None` without an administration.
     pub fn finisher(&self) -> Option<Finish> {
         self.admin.clone().map(|admin| Finish::new(self.clone(), admin))
     }
@@ -192,15 +203,16 @@ impl Restore {
         self
     }
 
-    /// What names this restore in the bucket and in Kafka. Empty before the first invocation of one without a RESTORE_ID.
+    /// The name of this restore in the bucket and in Kafka. Empty before the first invocation of
+    /// one without a RESTORE_ID.
     pub fn id(&self) -> &str {
         self.id.get().map_or("", String::as_str)
     }
 
-    /// Adds to the report of a restore that was finished before what gives its topics the configs of the originals.
+    /// Adds to the report of a finished restore the commands that set the configs of the originals.
     ///
     /// # Errors
-    /// What the bucket and Kafka say.
+    /// An error of the bucket or of Kafka.
     pub async fn tell_of_configs(&self, report: &mut RestoreReport) -> Result<()> {
         let Some(noted) = self.noted().await? else { return Ok(()) };
         let cluster = self.cluster.cluster().await?;
@@ -214,12 +226,12 @@ impl Restore {
         Ok(())
     }
 
-    /// Whether it ends by itself, when all that it is of is restored; otherwise it goes on with whatever is backed up.
+    /// Whether it ends when its whole choice is restored; otherwise it follows the backup.
     pub fn ends_by_itself(&self) -> bool {
         self.has_cuts()
     }
 
-    /// Gives a restore without a RESTORE_ID its name, which is the same for the same choice and cluster.
+    /// Names a restore without a RESTORE_ID: the same name for the same choice and cluster.
     fn name(&self, cluster: &ClusterFacts) {
         let choice = self.choice(cluster.id.clone());
         self.id.get_or_init(|| {
@@ -233,7 +245,7 @@ impl Restore {
         });
     }
 
-    /// What each worker may use of the memory to read.
+    /// Each worker's limits for reading.
     pub(crate) fn read_options(&self, budget: &Budget) -> ReadOptions {
         let options = ReadOptions { workers: self.decompressors, ..ReadOptions::default() };
         // Archives of the Python tool are held in memory.
@@ -241,15 +253,18 @@ impl Restore {
         ReadOptions { stretch: budget.stretch_bytes(self.settings.threads).min(options.stretch), largest_archive, ..options }
     }
 
-    /// What the workers of one invocation share to read ahead; `None` for simulations that must repeat themselves exactly.
+    /// What the workers of one invocation share for prefetching; `None` for simulations that must
+    /// be reproducible.
     pub(crate) fn read_ahead(&self, budget: &Budget) -> Option<ReadAhead> {
         self.reads_ahead.then(|| ReadAhead::new(ReadBudget::new(budget.ahead_bytes())))
     }
 
-    /// Runs one invocation. A partition or a topic that fails does not stop the others: its error stands in the report.
+    /// Runs one invocation. A partition or a topic that fails does not stop the others: its error
+    /// is in the report.
     ///
     /// # Errors
-    /// What concerns all of it: there is no such backup, the target cannot take it, Kafka or the bucket cannot be reached.
+    /// An error of all of it: there is no such backup, the target is unfit, Kafka or the bucket is
+    /// unreachable.
     pub async fn invoke(&self, invocation: &Invocation) -> Result<RestoreReport> {
         let held_back = HeldBack::begin(self.store.as_ref(), &self.rate);
         let mut report = self.work(invocation).await;

@@ -1,4 +1,5 @@
-//! What was backed up, as snapshots say, and is not there: named before the first record is written.
+//! What was backed up, according to snapshots, and is missing: reported before the first record is
+//! written.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +12,26 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::Restore;
 use crate::source::Source;
 
-/// So many losses are told one by one.
+/// How many losses are reported one by one.
 const MOST_TOLD: usize = 10;
 
-/// What this process knows of what was backed up: read once, as a restore that follows a backup looks again every few seconds. What is backed up later is
-/// no loss of this restore.
+/// What this process knows of the backup. It is read once, because a restore that follows a backup
+/// checks for new segments every few seconds. What is backed up later is no loss of this restore.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     inventory: OnceCell<Inventory>,
-    /// The folder that was compared, and what is missing of it and was accepted.
+    /// The folder that was compared, and its accepted losses.
     compared: Mutex<Option<(String, Vec<String>)>>,
 }
 
-/// Something that is not there.
+/// Something that is missing.
 struct Loss {
     what: String,
-    /// The words of RESTORE_ANYWAY that accept it; SKIP_DAMAGED accepts what has more than one.
+    /// The words of RESTORE_ANYWAY that accept it; SKIP_DAMAGED accepts losses with more than one.
     accepted_by: &'static [&'static str],
 }
 
-/// An end that is missing is not explained by an expiry of old segments.
+/// Expiry of old segments does not explain a missing end.
 pub(crate) const END: &[&str] = &["missing"];
 /// All of a partition can have expired.
 pub(crate) const ALL: &[&str] = &["expired", "missing"];
@@ -38,7 +39,8 @@ pub(crate) const ALL: &[&str] = &["expired", "missing"];
 pub(crate) const BEHIND: &[&str] = &["behind"];
 
 impl Restore {
-    /// What snapshots say of what is restored, or of all topics. Nothing where they cannot be read and that was accepted.
+    /// What snapshots show about the restored topic, or all topics. Empty if they cannot be read
+    /// and that was accepted.
     pub(crate) async fn inventory(&self) -> Result<&Inventory> {
         let read = || async {
             let only = self.settings.topics.names().next().filter(|_| !self.settings.is_of_several());
@@ -62,10 +64,11 @@ impl Restore {
         self.known.inventory.get()
     }
 
-    /// Compares what is to be restored with what was backed up, once for this process. What is missing and was accepted, for the report.
+    /// Compares what will be restored with what was backed up, once per process. Returns the
+    /// accepted losses, for the report.
     ///
     /// # Errors
-    /// What is missing. Nothing was written by this invocation.
+    /// What is missing. This invocation wrote nothing.
     pub(crate) async fn compare(&self, source: &Source, noted: Option<&RestoreIdentity>) -> Result<Vec<String>> {
         let mut compared = self.known.compared.lock().await;
         if let Some((_, accepted)) = compared.as_ref().filter(|(folder, _)| *folder == source.folder) {
@@ -87,13 +90,14 @@ impl Restore {
         words.iter().any(|word| self.settings.is_allowed(word)) || (words.len() > 1 && self.settings.skip_damaged)
     }
 
-    /// A loss that was found when nothing comes any more of a partition that is restored up to `next`: what it is, and whether that was accepted.
+    /// A loss that was found at the end of a partition that is restored up to `next`: what it is,
+    /// and whether it was accepted.
     pub(crate) fn loss_at_end(&self, source: &Source, partition: i32, next: i64) -> Option<Result<String>> {
         let loss = match source.cut_of(partition) {
             Some(cut) if next >= cut => return None,
             Some(cut) => {
                 let what = format!(
-                    "offsets {next} to {cut} of {}/{partition} are missing at its end: they were there when this restore began",
+                    "offsets {next} to {cut} of {}/{partition} are missing at its end: they existed when this restore began",
                     source.folder_of(partition)
                 );
                 Loss { what, accepted_by: END }
@@ -104,7 +108,8 @@ impl Restore {
                 Loss { what: missing.what, accepted_by: if missing.is_all { ALL } else { END } }
             }
         };
-        // What was missing at the start was refused then: SKIP_DAMAGED is for a last segment that cannot be read.
+        // What was missing at the start was refused then: SKIP_DAMAGED is for an unreadable last
+        // segment.
         let is_accepted = self.accepts(loss.accepted_by) || self.settings.skip_damaged;
         Some(if is_accepted { Ok(loss.what) } else { Err(Error::lost(told(&[loss]))) })
     }
@@ -129,13 +134,13 @@ impl Restore {
         Ok(losses)
     }
 
-    /// Snapshots that cannot be read: what to say of each.
+    /// Snapshots that cannot be read: a message for each.
     pub(crate) fn unreadable(&self) -> impl Iterator<Item = String> {
         let unreadable = self.inventory_so_far().into_iter().flat_map(|inventory| &inventory.unreadable);
-        unreadable.map(|(_, error)| format!("what was backed up is not known, because snapshots cannot be read: {}", in_full(error)))
+        unreadable.map(|(_, error)| format!("it is unknown what was backed up, because snapshots cannot be read: {}", in_full(error)))
     }
 
-    /// Series of snapshots that the topic should have, and of which none is there: what to say of each.
+    /// Series of snapshots that the topic should have, and that are missing: a message for each.
     pub(crate) fn missing_series(&self, source: &Source) -> BTreeMap<String, String> {
         let Some(inventory) = self.inventory_so_far().filter(|inventory| inventory.unreadable.is_empty()) else { return BTreeMap::new() };
         // Generations of one topic name the same series.
@@ -144,7 +149,8 @@ impl Restore {
         missing.collect()
     }
 
-    /// Whether all that was backed up of a partition is in the target: then it may be missing, for example by an expiry rule.
+    /// Whether all that was backed up of a partition is in the target: then it may be missing, for
+    /// example because of a lifecycle rule.
     async fn is_restored(&self, inventory: &Inventory, folder: &str, partition: i32, noted: Option<&RestoreIdentity>) -> Result<bool> {
         let Some(noted) = noted else { return Ok(false) };
         let checkpoint = self.checkpoint(self.id(), &noted.run, folder, partition).await?;
@@ -152,7 +158,7 @@ impl Restore {
     }
 }
 
-/// The first of these, and how many more there are: not more than a reader takes in.
+/// The first of these, and how many more there are: no more than a reader can use.
 pub(crate) fn first_of<'t>(all: impl ExactSizeIterator<Item = &'t str>, most: usize, between: &str, hint: &str) -> String {
     let more = all.len().saturating_sub(most);
     let first = all.take(most).collect::<Vec<_>>().join(between);
@@ -163,8 +169,8 @@ pub(crate) fn first_of<'t>(all: impl ExactSizeIterator<Item = &'t str>, most: us
 fn told(losses: &[Loss]) -> String {
     let text = first_of(losses.iter().map(|loss| loss.what.as_str()), MOST_TOLD, "; ", "");
     let may_have_expired = losses.iter().all(|loss| loss.accepted_by.contains(&"expired"));
-    let expired = if may_have_expired { "RESTORE_ANYWAY=expired if the bucket's rules deleted them, else " } else { "" };
-    format!("{}. Put them back, or go on without them: {expired}RESTORE_ANYWAY=missing", text)
+    let expired = if may_have_expired { "RESTORE_ANYWAY=expired if the bucket's lifecycle rules deleted them, otherwise " } else { "" };
+    format!("{}. Restore them, or continue without them: {expired}RESTORE_ANYWAY=missing", text)
 }
 
 #[cfg(test)]
@@ -180,7 +186,7 @@ mod tests {
     use crate::Invocation;
     use crate::testing::Fake;
 
-    /// Three segments of ten records, and a snapshot that knows of them.
+    /// Three segments of ten records, and a snapshot that includes them.
     async fn backed_up() -> (Fake, Vec<String>) {
         let fake = Fake::new();
         let mut names = Vec::new();

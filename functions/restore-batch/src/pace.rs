@@ -1,51 +1,56 @@
-//! How large a transaction is: as large as its target takes well within the time that brokers give it (`transaction.timeout.ms`).
+//! The size of a transaction: as much as the target accepts well within the brokers' limit
+//! (`transaction.timeout.ms`).
 //!
-//! A broker aborts a transaction that lasts longer, with all its records: a restore whose transactions never fit would never restore anything. So
-//! the first is small, and the following ones are as large as the rate of those before allows. Each invocation learns it again.
+//! A broker aborts a transaction that lasts longer, with all its records: a restore whose
+//! transactions never fit would never restore anything. So the first one is small, and the next
+//! ones follow the measured rate. Each invocation learns it again.
 
 use std::time::Duration;
 
 use kernel::clock::Millis;
 
-/// Bytes of the first transaction: within five minutes also at 60 bytes a second.
+/// Bytes of the first transaction: within five minutes even at 60 bytes per second.
 const FIRST: usize = 16 << 10;
 
-/// Bytes that a transaction holds at most: more would not be faster. (Few where kills beside each step are tested, so that they find many.)
+/// Most bytes of a transaction: more would not be faster. (Few in builds with failpoints, so that
+/// the tests find many.)
 const MOST: usize = if cfg!(feature = "failpoints") { 12 << 10 } else { 16 << 20 };
 
-/// Bytes that one may always hold. A single record is always taken.
+/// Bytes that are always allowed. A single record is always accepted.
 const LEAST: usize = 4 << 10;
 
-/// How long a transaction lasts at most, because readers of the target wait for its end.
+/// The longest duration of a transaction, because readers of the target wait for its end.
 const LONGEST: Millis = 10_000;
 
-/// Of the time that brokers give it, a transaction takes this part: a target can get slower, and bytes compress more or less.
+/// A transaction uses this part of the brokers' limit: a target can get slower, and bytes compress
+/// more or less.
 const PART: Millis = 8;
 
-/// A transaction that took less than this part of the time that it may take says little about how much could be written in that.
+/// A transaction that took less than this part of its allowed time says little about the rate.
 const QUICK: Millis = 16;
 
 /// The size of the next transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// Bytes of records that it may hold.
+    /// Bytes of records that it may contain.
     pub(crate) bytes: usize,
     /// How long it may last.
     pub(crate) lasts: Millis,
 }
 
 impl Pace {
-    /// For a target that nothing is known of, whose brokers abort transactions after `timeout`.
+    /// For an unknown target, whose brokers abort transactions after `timeout`.
     pub(crate) fn new(timeout: Duration) -> Self {
         Self { bytes: FIRST.min(MOST), lasts: lasts(timeout) }
     }
 
-    /// The brokers abort transactions after `timeout`: what was expected before they were asked may be longer.
+    /// The brokers abort transactions after `timeout`: the assumption before they were asked may be
+    /// longer.
     pub(crate) fn fit(&mut self, timeout: Duration) {
         self.lasts = lasts(timeout);
     }
 
-    /// A transaction of so many bytes was committed, and this was waited for the brokers, in milliseconds.
+    /// A transaction of this size was committed, after this wait for the brokers, in milliseconds.
     pub(crate) fn took(&mut self, bytes: usize, waited: Millis) {
         let is_full = bytes >= self.bytes / 2;
         if waited <= self.lasts / QUICK {
@@ -60,7 +65,7 @@ impl Pace {
     }
 }
 
-/// How long a transaction may last at most.
+/// The longest duration of a transaction.
 fn lasts(timeout: Duration) -> Millis {
     (Millis::try_from(timeout.as_millis()).unwrap_or(Millis::MAX) / PART).clamp(1, LONGEST)
 }
@@ -80,7 +85,8 @@ mod tests {
         assert_eq!((pace.bytes, pace.lasts), (MOST, LONGEST));
     }
 
-    /// A quota lets brokers answer at once, and take the next request as much later: what is waited for a transaction is the time of the one before.
+    /// A quota lets brokers respond immediately, and accept the next request that much later: the
+    /// wait of a transaction is the time of the previous one.
     #[test]
     fn no_transaction_of_a_slow_target_lasts_as_long_as_brokers_allow() {
         for (timeout, rate) in [(300_000, 1_000), (300_000, 56_000), (300_000, 5_000_000), (10_000, 20_000), (10_000, 1_000_000)] {

@@ -1,4 +1,4 @@
-//! One source partition: what comes next of it, and the writer that takes it.
+//! One source partition: its next segment or archive, and its writer.
 
 use archive::catalog::{Done, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Spans, names, pair};
 use archive::segment::ReadAhead;
@@ -16,64 +16,66 @@ use crate::progress::Committed;
 use crate::replay::Open;
 use crate::topic::TopicRestore;
 
-/// With transactions, which take the progress along, a checkpoint is for those who look, and for the day that Kafka forgets the progress. (One
-/// behind each transaction where kills beside each step are tested.)
+/// With transactions, which include the progress, a checkpoint is for observers, and in case Kafka
+/// forgets the progress. (One per transaction in builds with failpoints.)
 const BETWEEN_CHECKPOINTS: Millis = if cfg!(feature = "failpoints") { 0 } else { 10_000 };
 
-/// What comes next for a partition.
+/// What is next for a partition.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// An archive of the Python tool.
     Archive(Archive),
-    /// One of our segments, from the progress on.
+    /// One of our segments, from the progress.
     Segment(SegmentEntry),
 }
 
-/// What became of the writer. Only while it is open can records be written.
+/// The state of the writer. Records can be written only while it is open.
 #[derive(Debug)]
 pub(crate) enum WriterState {
-    /// It was not opened by this invocation: the checkpoint in the bucket says nothing of it.
+    /// This invocation has not opened it: the checkpoint in the bucket does not depend on it.
     Unopened,
     Open(Box<dyn RecordWriter>),
-    /// It was given up with what was not committed. `leaves_records`: without transactions some of that can be in the target.
+    /// It was dropped with what was not committed. `leaves_records`: without transactions some of
+    /// that can be in the target.
     GivenUp {
         leaves_records: bool,
     },
-    /// A commit was asked for and nobody knows what became of it.
+    /// A commit was requested and its result is unknown.
     InDoubt,
 }
 
-/// The restore of one source partition under way.
+/// A running restore of one source partition.
 pub(crate) struct PartitionRestore<'r> {
     pub(crate) topic: &'r TopicRestore,
     pub(crate) partition: i32,
-    /// The source offset at which its restore ends; `None`: it goes on with whatever is backed up.
+    /// The source offset at which its restore ends; `None`: it follows the backup.
     pub(crate) cut: Option<i64>,
     /// What is committed.
     pub(crate) committed: Committed<'r>,
-    /// How far what was written is. What of it is not committed is in `open`.
+    /// The progress of what was written. The uncommitted part is in `open`.
     pub(crate) reached: RestoreProgress,
     pub(crate) open: Open,
-    /// How much the next transaction takes along.
+    /// The size of the next transaction.
     pub(crate) pace: Pace,
-    /// No record that was written has more bytes, in a batch of its own and without compression.
+    /// The largest record that was written, in its own batch and without compression, in bytes.
     pub(crate) largest: u64,
     pub(crate) writer: WriterState,
     pub(crate) coming: Coming,
-    /// The Python tool's archives are older than our segments: none comes behind the last one.
+    /// The Python tool's archives are older than our segments: none follows the last one.
     archives_are_done: bool,
-    /// Another invocation has gone further meanwhile: what is being replayed is behind.
+    /// Another invocation is ahead: what is being replayed is behind.
     pub(crate) is_overtaken: bool,
-    /// The last segment does not count as one that was replayed: it was of another time, or has to be read once more.
+    /// The last segment does not count as replayed: it was outside the time range, or has to be
+    /// read again.
     pub(crate) is_uncounted: bool,
-    /// Where a segment starts that was damaged once and sound once.
+    /// Start of a segment that was damaged in one read and valid in another.
     pub(crate) doubted: Option<i64>,
-    /// What BYTES_PER_SECOND makes it wait.
+    /// The share of BYTES_PER_SECOND.
     pub(crate) paced: Paced,
 }
 
 impl TopicRestore {
-    /// Restores what comes next of a partition, up to `left` segments.
+    /// Restores the next segments of a partition, up to `left`.
     pub(crate) async fn restore_partition(&self, partition: i32, left: &mut u64) -> Result<()> {
         let mut restore = PartitionRestore::load(self, partition).await?;
         lock(&self.report).see(&restore.committed.checkpoint);
@@ -90,8 +92,8 @@ impl TopicRestore {
         })
     }
 
-    /// The run is in it: whoever opens a writer fences the one before, and another restore that happens to have the same RESTORE_ID (of another bucket,
-    /// or into another topic) must not fence this one.
+    /// It includes the run: a new writer fences the previous one, and another restore with the same
+    /// RESTORE_ID (of another bucket, or into another topic) must not fence this one.
     fn writer_name(&self, run: &str, partition: i32) -> WriterName {
         let id = format!("{}{}.{run}.{}.{partition}", RestoreCommit::GROUPS, self.restore.id(), self.source.folder);
         WriterName { topic: self.source.target.clone(), id }
@@ -133,7 +135,8 @@ impl<'r> PartitionRestore<'r> {
         while let Some(next) = self.next().await? {
             if !self.is_open() {
                 self.topic.check(&next).await?;
-                // Opening settles and fences; only now is the progress final, and it can be further than the checkpoint said.
+                // Opening settles and fences; only now is the progress final, and it can be ahead
+                // of the checkpoint.
                 self.open_writer().await?;
                 continue;
             }
@@ -153,7 +156,7 @@ impl<'r> PartitionRestore<'r> {
         self.tell_end().await
     }
 
-    /// Nothing is left to restore: for good where there is a cut, otherwise for now.
+    /// Nothing is left to restore: permanently if there is a cut, otherwise for now.
     async fn tell_end(&mut self) -> Result<()> {
         let TopicRestore { restore, source, shared, .. } = self.topic;
         if let Some(noted) = shared.identity.get().filter(|_| self.cut.is_some()) {
@@ -167,7 +170,8 @@ impl<'r> PartitionRestore<'r> {
         Ok(())
     }
 
-    /// A partition of which nothing is in the bucket: as a rule nothing was ever written to it. And one whose end was there, and is not any more.
+    /// A partition without anything in the bucket: usually it never had a record. And one whose end
+    /// existed, and no longer does.
     fn check_lost(&mut self) -> Result<()> {
         let nothing_yet = self.reached.next == 0 && self.reached.inside.is_none();
         let Some(what) = self.topic.source.what_is_lost(self.partition).filter(|_| nothing_yet) else {
@@ -181,11 +185,12 @@ impl<'r> PartitionRestore<'r> {
             return Ok(());
         }
         Err(Error::lost(format!(
-            "{what}{advice}. Put them back, or go on without them: RESTORE_ANYWAY=expired if the bucket's rules deleted them, else SKIP_DAMAGED=true"
+            "{what}{advice}. Restore them, or continue without them: RESTORE_ANYWAY=expired if the bucket's lifecycle \
+             rules deleted them, otherwise SKIP_DAMAGED=true"
         )))
     }
 
-    /// Commits what is open, and notes that it is all.
+    /// Commits what is open, and records that it is all.
     async fn close(&mut self) -> Result<()> {
         self.commit_open().await?;
         if !matches!(self.writer, WriterState::Unopened) {
@@ -195,19 +200,21 @@ impl<'r> PartitionRestore<'r> {
         Ok(())
     }
 
-    /// Keeps what can be kept after an error: segments that were written whole before it, and a checkpoint that says whether there is more.
+    /// Keeps what can be kept after an error: segments that were completely written before it, and
+    /// a checkpoint that shows whether there is more.
     async fn give_up(&mut self, error: &Error) {
-        // Whoever fences goes on with the work, and says how far it is.
+        // The invocation that fences this one continues the work, and records its progress.
         let has_begun = !matches!(self.writer, WriterState::Unopened);
         if !has_begun || matches!(error, Error::Kafka(error) if error.kind == KafkaErrorKind::Fenced) {
             return;
         }
-        // What the writer refused is lost with it. Of a segment that was begun, its last checksum was not compared.
+        // What the writer refused is lost with it. The last checksum of a segment in progress was
+        // not compared.
         if !matches!(error, Error::Kafka(_))
             && self.reached.inside.is_none()
             && let Err(error) = self.commit_open().await
         {
-            tracing::warn!(partition = self.partition, "what was written before is not committed: {}", in_full(&error));
+            tracing::warn!(partition = self.partition, "earlier records are not committed: {}", in_full(&error));
         }
         if !matches!(self.writer, WriterState::InDoubt)
             && let Err(error) = self.save(true).await
@@ -216,7 +223,8 @@ impl<'r> PartitionRestore<'r> {
         }
     }
 
-    /// What comes behind what was written: the Python tool's archives first, because they are older, then our segments by offset.
+    /// What follows the written records: the Python tool's archives first, because they are older,
+    /// then our segments by offset.
     async fn next(&mut self) -> Result<Option<Next>> {
         let (store, folder) = (self.topic.restore.store.as_ref(), &self.topic.source.folder_of(self.partition));
         if self.is_at_cut() {
@@ -231,9 +239,9 @@ impl<'r> PartitionRestore<'r> {
         let from = self.reached.inside.unwrap_or(self.reached.next);
         match self.coming.segment(from).await? {
             None => Ok(None),
-            // All of it is behind the cut. What is missing up to there is told at the end.
+            // All of it is after the cut. What is missing up to the cut is reported at the end.
             Some(entry) if self.cut.is_some_and(|cut| entry.start >= cut) => Ok(None),
-            // Without a writer it is not known yet how far the restore is: what is missing may be in the target.
+            // Without a writer the final progress is unknown: what is missing may be in the target.
             Some(entry) if entry.start == from || !self.is_open() => Ok(Some(Next::Segment(entry))),
             Some(entry) => self.skip_missing(from, entry).map(Some),
         }
@@ -248,12 +256,13 @@ impl<'r> PartitionRestore<'r> {
         self.cut.is_some_and(|cut| self.reached.next >= cut)
     }
 
-    /// This offset, or the cut where that is lower.
+    /// This offset, or the cut if that is lower.
     pub(crate) fn up_to_cut(&self, offset: i64) -> i64 {
         self.cut.map_or(offset, |cut| cut.min(offset))
     }
 
-    /// A hole in the chain: segments were taken away. Only gone over when the user said so, and then noted.
+    /// A hole in the chain: segments were deleted. It is skipped only if the user asked for that,
+    /// and then recorded.
     fn skip_missing(&mut self, from: i64, entry: SegmentEntry) -> Result<Next> {
         let settings = &self.topic.restore.settings;
         let location = self.topic.restore.store.location(&entry.name);
@@ -263,15 +272,13 @@ impl<'r> PartitionRestore<'r> {
             self.topic.source.folder_of(self.partition),
             self.partition
         );
-        // In front of all that is left, as an expiry of old objects takes them away.
+        // Before everything that is left, as an expiry of old objects deletes them.
         let in_front = from == 0 && self.reached.inside.is_none();
         let what = what + if in_front { self.topic.source.compaction_advice() } else { "" };
         let is_allowed = settings.skip_damaged || (in_front && settings.is_allowed("expired"));
         if !is_allowed {
-            let expired = if in_front { ", or RESTORE_ANYWAY=expired if the bucket's rules delete old segments," } else { "" };
-            return Err(Error::lost(format!(
-                "{what}. Put the missing segments back{expired} or set SKIP_DAMAGED=true to go on without them"
-            )));
+            let expired = if in_front { ", or RESTORE_ANYWAY=expired if the bucket's lifecycle rules delete old segments," } else { "" };
+            return Err(Error::lost(format!("{what}. Restore the missing segments{expired} or set SKIP_DAMAGED=true to skip them")));
         }
         self.committed.skip(what);
         self.reached.next = entry.start;
@@ -279,10 +286,11 @@ impl<'r> PartitionRestore<'r> {
         Ok(Next::Segment(entry))
     }
 
-    /// Opens the writer and merges its progress, which can be further than the checkpoint.
+    /// Opens the writer and merges its progress, which can be ahead of the checkpoint.
     ///
-    /// With transactions the group has progress from now on, and the checkpoint says that it has: should it be missing one day, then because
-    /// Kafka forgot it, and nobody knows what was committed behind the checkpoint.
+    /// With transactions the group has progress from now on, and the checkpoint shows that. If it
+    /// is missing later, Kafka has forgotten it, and it is unknown what was committed after the
+    /// checkpoint.
     async fn open_writer(&mut self) -> Result<()> {
         let settings = &self.topic.restore.settings;
         let identity = &self.topic.begin().await?.identity;
@@ -290,13 +298,14 @@ impl<'r> PartitionRestore<'r> {
         let mut writer = self.topic.restore.cluster.open(&name, settings.delivery).await?;
         self.pace.fit(writer.transaction_timeout());
         let committed = writer.progress().await?;
-        // Kafka's progress goes with the topic.
+        // Kafka's progress is deleted with the topic.
         if committed.is_none() && self.committed.checkpoint.records > 0 {
             self.topic.confirm(self.committed.checkpoint.records).await?;
         }
         let before = self.reached.clone();
         let found = committed.as_ref().and_then(|committed| RestoreCommit::read(committed, &identity.run));
-        // Of what was skipped since the checkpoint nothing is in the target, as far as it is known what is there.
+        // Nothing that was skipped since the checkpoint is in the target, if the content of the
+        // target is known.
         let is_certain = match &self.writer {
             WriterState::GivenUp { leaves_records } => !leaves_records,
             _ => found.is_some() || self.committed.checkpoint.settled,
@@ -328,35 +337,38 @@ impl<'r> PartitionRestore<'r> {
     fn refuse_lost_progress(&self, group: &str) -> Result<()> {
         let topic = self.topic;
         let what = format!(
-            "the progress of {}/{} in Kafka is gone (group {group:?}: it expired, offsets.retention.minutes, or was deleted; with \
-             DELIVERY=at-least-once there never was any) and the last run of this restore was killed, so nobody knows which records after offset {} of the source are in {:?}",
+            "the progress of {}/{} in Kafka is missing (group {group:?}: it expired, offsets.retention.minutes, or \
+             was deleted; with DELIVERY=at-least-once there never was any) and the last run of this restore was \
+             killed, so it is unknown which records after offset {} of the source are in {:?}",
             topic.source.folder, self.partition, self.committed.checkpoint.progress.next, topic.source.target
         );
         if topic.restore.settings.is_allowed("lost-progress") {
-            tracing::warn!("{what}; going on there all the same (RESTORE_ANYWAY=lost-progress)");
+            tracing::warn!("{what}; continuing there anyway (RESTORE_ANYWAY=lost-progress)");
             return Ok(());
         }
         Err(Error::lost(format!(
-            "{what}. Restore into a new topic with a new RESTORE_ID; or look at the end of the topic, and go on with RESTORE_ANYWAY=lost-progress if \
-             they are not there"
+            "{what}. Restore into a new topic with a new RESTORE_ID; or check the end of the topic, and continue with \
+             RESTORE_ANYWAY=lost-progress if they are not there"
         )))
     }
 
-    /// Commits what was written since the last commit, if anything was.
+    /// Commits what was written since the last commit, if anything.
     pub(crate) async fn commit_open(&mut self) -> Result<()> {
         match self.writer {
             WriterState::Open(_) if self.reached != self.committed.checkpoint.progress => return self.commit().await,
-            // What was written was given up with it; what was left out is not.
+            // What was written was dropped with it; what was skipped was not.
             WriterState::GivenUp { leaves_records } => self.committed.go_past(&self.reached, !leaves_records),
             WriterState::Open(_) | WriterState::Unopened | WriterState::InDoubt => {}
         }
         Ok(())
     }
 
-    /// Waits until everything written is with the brokers, and commits it together with the progress.
+    /// Waits until everything written is with the brokers, and commits it together with the
+    /// progress.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         let topic = self.topic;
-        // The transaction takes the progress past what was left out, and nobody would look at it again.
+        // The transaction moves the progress past what was skipped, and it would never be reported
+        // again.
         if self.committed.is_untold {
             self.save(false).await?;
         }
@@ -364,7 +376,7 @@ impl<'r> PartitionRestore<'r> {
         let before = topic.restore.clock.now();
         {
             let WriterState::Open(writer) = &mut self.writer else { return Err(Error::bug("commit without a writer")) };
-            // Noted with the records, which are committed later should anything fail before.
+            // Recorded with the records, which are committed later if anything fails before.
             self.open.written.extend(writer.flush().await?);
         }
         let spans = if identity.choice.strategy == PartitionStrategy::Same { self.open_spans() } else { Spans::default() };
@@ -383,7 +395,7 @@ impl<'r> PartitionRestore<'r> {
             self.writer = WriterState::InDoubt;
             return Err(error.into());
         }
-        // Not before: the records of a transaction that failed are nowhere.
+        // Not earlier: the records of a failed transaction are nowhere.
         self.committed.pending.unite(&spans);
         if open.records > 0 {
             self.pace.took(open.bytes, open.waited + topic.restore.clock.now() - before);
@@ -406,7 +418,7 @@ impl<'r> PartitionRestore<'r> {
                 done: topic.shared.done(),
             });
         }
-        // Without transactions the checkpoint is the only progress there is.
+        // Without transactions the checkpoint is the only progress.
         let is_due = topic.restore.settings.delivery == Delivery::AtLeastOnce
             || !fits
             || age(self.committed.checkpoint.at, topic.restore.clock.now()) >= BETWEEN_CHECKPOINTS;
@@ -416,7 +428,7 @@ impl<'r> PartitionRestore<'r> {
         Ok(())
     }
 
-    /// Where the records are that the next commit takes along.
+    /// Where the records of the next commit are.
     fn open_spans(&self) -> Spans {
         let covered = self.committed.checkpoint.progress.next..self.reached.next;
         pair(covered, &self.open.sources, &self.open.written).into_iter().collect()
@@ -428,7 +440,8 @@ impl<'r> PartitionRestore<'r> {
         all
     }
 
-    /// Writes the checkpoint, and takes over what another invocation wrote in between. `settled`: nothing will be committed behind it.
+    /// Writes the checkpoint, and merges what another invocation wrote in between. `settled`:
+    /// nothing will be committed after it.
     pub(crate) async fn save(&mut self, settled: bool) -> Result<()> {
         self.committed.save(settled).await?;
         let before = self.reached.clone();

@@ -1,4 +1,4 @@
-//! What a restore would do, before it does anything: reads only.
+//! What a restore would do, before it does anything: read-only.
 
 use std::collections::BTreeMap;
 
@@ -19,24 +19,24 @@ use crate::together::try_at_once;
 pub struct Plan {
     /// RESTORE_ID.
     pub restore_id: String,
-    /// Id of the cluster that is written to.
+    /// Id of the target cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
-    /// Brokers of it that are up.
+    /// Its brokers that are up.
     pub brokers: i32,
-    /// Whether this restore has begun: then the cuts are those with which it did.
+    /// Whether this restore has begun: then the cuts are those from its beginning.
     pub has_begun: bool,
-    /// Whether it goes on with whatever is backed up, for ever.
+    /// Whether it follows the backup permanently.
     pub is_endless: bool,
-    /// The snapshots that say where each partition is cut.
+    /// The snapshots that define the cuts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<PlannedSnapshot>,
     /// Each topic.
     pub topics: Vec<PlannedTopic>,
-    /// What concerns all of it and has to be done before it can begin.
+    /// Problems of all of it that have to be solved before it can begin.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// What the reader should know.
+    /// Notes for the reader.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -46,7 +46,7 @@ pub struct Plan {
 pub struct PlannedSnapshot {
     /// Full name of the object.
     pub name: String,
-    /// The moment that it is of, where that was read.
+    /// Its moment, if it was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Millis>,
 }
@@ -54,31 +54,31 @@ pub struct PlannedSnapshot {
 /// A topic of a plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlannedTopic {
-    /// The topic, with its generation where there are several.
+    /// The topic, with its generation if there are several.
     pub source: String,
-    /// The topic that it goes into.
+    /// The target topic.
     pub target: String,
-    /// Whether that is there already.
+    /// Whether the target exists already.
     pub target_exists: bool,
     /// Partitions that the target gets, or needs.
     pub partitions: i32,
     /// Partitions with something to restore.
     pub partitions_to_restore: u64,
-    /// Of those, how many are at their cut already.
+    /// Those of them that are at their cut already.
     pub partitions_done: u64,
-    /// Offsets from the first segment to the cut: records at most.
+    /// Offsets from the first segment to the cut: at most this many records.
     pub offsets: i64,
-    /// Bytes of the segments that are read.
+    /// Bytes of the segments to read.
     pub bytes: u64,
-    /// Where each partition is cut (exclusive).
+    /// The cut of each partition (exclusive).
     pub cuts: BTreeMap<i32, i64>,
-    /// What is in the way.
+    /// Why it cannot begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
 impl Plan {
-    /// Whether nothing is in the way.
+    /// Whether it can begin.
     pub fn can_begin(&self) -> bool {
         self.problems.is_empty() && self.topics.iter().all(|topic| topic.problem.is_none())
     }
@@ -88,7 +88,8 @@ impl Restore {
     /// What the next invocations would do. Writes nothing, neither to the bucket nor to Kafka.
     ///
     /// # Errors
-    /// What is asked for makes no sense, RESTORE_ID is that of another restore, Kafka or the bucket cannot be reached. What is in the way of it stands in the plan.
+    /// The request is invalid, RESTORE_ID belongs to another restore, Kafka or the bucket is
+    /// unreachable. Other obstacles are in the plan.
     pub async fn plan(&self) -> Result<Plan> {
         let cluster = self.cluster.cluster().await?;
         self.name(&cluster);
@@ -140,7 +141,7 @@ impl Restore {
         })
     }
 
-    /// Topics that are not the ones any more that were restored into.
+    /// Targets that are not the original topics any more.
     fn not_bound(
         &self,
         noted: &RestoreIdentity,
@@ -161,7 +162,7 @@ impl Restore {
         Ok(Scope { topics: topics.collect(), ..Scope::default() })
     }
 
-    /// Of one topic that is followed: up to the ends that it has now.
+    /// Of one topic that is followed: up to its current ends.
     async fn scope_of_one(&self, noted: Option<&RestoreIdentity>) -> Result<Scope> {
         let mut scope = Scope::default();
         let source = self.source_of_one(&host::Event::default(), noted).await?;
@@ -169,7 +170,8 @@ impl Restore {
         Ok(scope)
     }
 
-    /// Offsets from the first segment to the cut, bytes of the segments that have them, and the first one that is missing in between, as far as names tell.
+    /// Offsets from the first segment to the cut, bytes of the segments with them, and the first
+    /// one missing in between, according to names.
     async fn size(&self, source: &Source, number: i32, cut: i64) -> Result<(i64, u64, Option<String>)> {
         let all = AllSegments::of(self.store.as_ref(), &source.folder_of(number), number).await?;
         let below = all.entries.iter().filter(|segment| segment.start < cut);
@@ -184,8 +186,8 @@ impl Restore {
         let sizes = to_restore.iter().map(|(number, cut)| self.size(source, *number, *cut));
         let sizes: Vec<(i64, u64, Option<String>)> = try_at_once(sizes.collect()).await?;
         let missing = sizes.iter().find_map(|(.., missing)| missing.as_ref()).filter(|_| !self.settings.skip_damaged);
-        let missing = missing
-            .map(|segment| format!("{segment} is missing: only its .sha256 is there. Put it back; SKIP_DAMAGED=true goes on without it"));
+        let missing =
+            missing.map(|segment| format!("{segment} is missing: only its .sha256 exists. Restore it; SKIP_DAMAGED=true skips it"));
         Ok(PlannedTopic {
             source: source.name.clone(),
             target: source.target.clone(),

@@ -1,4 +1,5 @@
-//! How far a source partition is: what is committed, and the checkpoint object that follows it.
+//! The progress of a source partition: what is committed, and the checkpoint object that follows
+//! it.
 
 use archive::catalog::{Checkpoint, Gap, GapReason, PartitionStrategy, RestoreProgress, Span, Spans, names};
 use archive::{Error, Result};
@@ -7,7 +8,7 @@ use store::{StoreError, StoreErrorKind, Version};
 
 use crate::topic::TopicRestore;
 
-/// How often a checkpoint is read again and merged when others write it too.
+/// How often a checkpoint is read again and merged if others write it too.
 const TRIES: usize = 5;
 
 /// What is committed of a partition. The checkpoint in the bucket can be behind, never ahead.
@@ -16,14 +17,14 @@ pub(crate) struct Committed<'r> {
     partition: i32,
     pub(crate) checkpoint: Checkpoint,
     version: Option<Version>,
-    /// Spans of what is committed that no checkpoint in the bucket tells of yet.
+    /// Committed spans that are in no checkpoint yet.
     pub(crate) pending: Spans,
-    /// Whether something was left out that no checkpoint tells of yet.
+    /// Whether something was skipped that is in no checkpoint yet.
     pub(crate) is_untold: bool,
 }
 
 impl<'r> Committed<'r> {
-    /// What the bucket says.
+    /// The state in the bucket.
     pub(crate) async fn load(topic: &'r TopicRestore, partition: i32) -> Result<Self> {
         let (store, id, folder) = (topic.restore.store.as_ref(), topic.restore.id(), &topic.source.folder);
         let (checkpoint, version) = match Checkpoint::load(store, id, folder, partition).await? {
@@ -36,7 +37,7 @@ impl<'r> Committed<'r> {
         Ok(Self { topic, partition, checkpoint, version, pending: Spans::default(), is_untold: false })
     }
 
-    /// Notes what was left out, for the report and for good.
+    /// Records what was skipped, for the report and permanently.
     pub(crate) fn skip(&mut self, what: String) {
         tracing::warn!(topic = self.topic.source.folder, partition = self.partition, "skipped: {what}");
         if !self.checkpoint.skipped.contains(&what) {
@@ -45,7 +46,7 @@ impl<'r> Committed<'r> {
         }
     }
 
-    /// Tells of offsets that the backup never had, for the report and for good.
+    /// Records offsets that the backup never had, for the report and permanently.
     pub(crate) fn tell_gap(&mut self, gap: &Gap) {
         if !self.checkpoint.gaps.note(gap) {
             return;
@@ -64,7 +65,8 @@ impl<'r> Committed<'r> {
         }
     }
 
-    /// Notes how far the restore is without a commit: what it went past was skipped. `is_certain`: no record of that is in the target.
+    /// Advances the progress without a commit: what is in between was skipped. `is_certain`: none
+    /// of its records is in the target.
     pub(crate) fn go_past(&mut self, reached: &RestoreProgress, is_certain: bool) {
         if is_certain && self.topic.restore.settings.strategy == PartitionStrategy::Same {
             self.pending.add(Span::nothing(self.checkpoint.progress.next, reached.next));
@@ -72,15 +74,16 @@ impl<'r> Committed<'r> {
         self.checkpoint.progress = reached.clone();
     }
 
-    /// Writes the checkpoint. Another invocation can have written one in between: with transactions the two are merged, because each tells
-    /// of committed records only; without, two at once would write records twice, and this one stops. `settled`: nothing will be committed
-    /// behind it.
+    /// Writes the checkpoint. Another invocation can have written one in between. With transactions
+    /// the two are merged, because both contain only committed records. Without, two concurrent
+    /// ones would write records twice, and this one stops. `settled`: nothing will be committed
+    /// after it.
     pub(crate) async fn save(&mut self, settled: bool) -> Result<()> {
         let restore = &self.topic.restore;
         let (store, id, folder) = (restore.store.as_ref(), restore.id(), &self.topic.source.folder);
         self.checkpoint.settled = settled;
         for _ in 0..TRIES {
-            // They stay pending until they are in the bucket: the next commit takes them along.
+            // They stay pending until they are in the bucket: the next commit includes them.
             self.checkpoint.spans.unite(&self.pending);
             self.checkpoint.put_spans_away(store, id, folder, restore.spans_per_object).await?;
             self.checkpoint.at = restore.clock.now();
@@ -96,7 +99,8 @@ impl<'r> Committed<'r> {
             }
         }
         Err(Error::raced(format!(
-            "the checkpoint of {folder}/{} is written by others all the time: are several restores of one RESTORE_ID running?",
+            "the checkpoint of {folder}/{} is written by other processes all the time: check whether several restores \
+             with this RESTORE_ID are running",
             self.partition
         )))
     }
@@ -106,14 +110,15 @@ impl<'r> Committed<'r> {
         let (id, folder) = (restore.id(), &self.topic.source.folder);
         if restore.settings.delivery == Delivery::AtLeastOnce {
             return Err(Error::taken(format!(
-                "another restore of {id:?} works on {folder}/{}: with DELIVERY=at-least-once two at once write records twice; this one stops",
+                "another process runs restore {id:?} on {folder}/{}: with DELIVERY=at-least-once two concurrent ones \
+                 write records twice; this one stops",
                 self.partition
             )));
         }
         if let Some((newer, version)) = Checkpoint::load(restore.store.as_ref(), id, folder, self.partition).await? {
             self.topic.check_checkpoint(&newer).await?;
             let mine = std::mem::replace(&mut self.checkpoint, newer);
-            // If not, the other one is at work.
+            // If not, the other one is still running.
             self.checkpoint.settled &= mine.settled;
             self.checkpoint.progress = self.checkpoint.progress.clone().merge(mine.progress);
             self.checkpoint.records = self.checkpoint.records.max(mine.records);
@@ -132,13 +137,13 @@ impl<'r> Committed<'r> {
 }
 
 impl TopicRestore {
-    /// A checkpoint of another restore that had the same id tells nothing of this one.
+    /// A checkpoint of another restore with the same id says nothing about this one.
     async fn check_checkpoint(&self, found: &Checkpoint) -> Result<()> {
         if found.run == self.known().await?.identity.run {
             return Ok(());
         }
         let name = names::checkpoint(self.restore.id(), &self.source.folder, found.partition);
         let location = self.restore.store.location(&name);
-        Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")))
+        Err(Error::taken(format!("{location} belongs to another restore with the same RESTORE_ID; choose a new RESTORE_ID")))
     }
 }

@@ -1,4 +1,5 @@
-//! BYTES_PER_SECOND: after a record was written, its partition waits. No transaction is open for longer because of that than one may last.
+//! BYTES_PER_SECOND: after a record was written, its partition waits. That never keeps a
+//! transaction open for longer than it may last.
 
 use std::time::Duration;
 
@@ -6,19 +7,21 @@ use kernel::clock::Millis;
 
 use crate::partition::PartitionRestore;
 
-/// The invocation's time is looked at so often.
+/// How often the invocation's time is checked.
 const SLICE: Duration = Duration::from_millis(250);
 
 impl PartitionRestore<'_> {
-    /// Whether the open transaction is to be committed before the wait for the rate: the wait would make it last too long.
+    /// Whether to commit the open transaction before the wait for the rate limit: the wait would
+    /// make it last too long.
     pub(crate) fn would_outlast(&mut self) -> bool {
         let left = Millis::try_from(self.paced.left().as_millis()).unwrap_or(Millis::MAX);
         left > 0 && self.open.records > 0 && self.open.waited.saturating_add(left) >= self.pace.lasts
     }
 
-    /// Waits until more may be written. Whether the time of the invocation was used up before.
+    /// Waits until more may be written. Returns whether the invocation's time was up before.
     ///
-    /// What a transaction waits counts for the size of the next one, as waiting for brokers does: `pace.rs` finds out how many records fit.
+    /// A transaction's wait counts for the size of the next one, as waiting for brokers does:
+    /// `pace.rs` finds out how many records fit.
     pub(crate) async fn keep_to_rate(&mut self) -> bool {
         let clock = &self.topic.restore.clock;
         while !self.paced.left().is_zero() {

@@ -1,4 +1,5 @@
-//! A segment's records into the target: verified first, then written, then committed together with the progress.
+//! A segment's records into the target: verified first, then written, then committed together with
+//! the progress.
 
 use archive::catalog::{Gap, SegmentEntry};
 use archive::segment::{Manifest, RecordGroup, SegmentError, SegmentErrorKind, SegmentReader};
@@ -13,26 +14,26 @@ use crate::partition::{Next, PartitionRestore, WriterState};
 use crate::strategy::Chooser;
 use crate::topic::TopicRestore;
 
-/// A transaction holds records of no more stretches of source offsets than this, of which a source with holes has many.
+/// The most ranges of source offsets in a transaction; a source with holes has many.
 const TRANSACTION_STRETCHES: usize = 1 << 16;
 
-/// What the next transaction takes along.
+/// The content of the next transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
     pub(crate) records: u64,
-    /// Records of other times that it goes past.
+    /// Records outside the time range that it skips.
     pub(crate) left_out: u64,
     pub(crate) bytes: usize,
-    /// What was waited for the brokers, in milliseconds.
+    /// Time spent waiting for the brokers, in milliseconds.
     pub(crate) waited: Millis,
-    /// Source offsets in it, as (first, count) where they follow each other.
+    /// Source offsets in it, as (first, count) of consecutive ones.
     pub(crate) sources: Vec<(i64, i64)>,
     /// Where they went, as far as the brokers have them.
     pub(crate) written: Vec<Written>,
     since: Option<Millis>,
-    /// Where the segments and archives are that end in it.
+    /// The locations of the segments and archives that end in it.
     pub(crate) finished: Vec<String>,
-    /// The name of the last object that it has records of.
+    /// The name of the last object with records in it.
     pub(crate) last: String,
 }
 
@@ -51,14 +52,15 @@ impl Open {
         self.is_heavy(pace) || now - since >= pace.lasts
     }
 
-    /// The same for each record: it does not ask for the time.
+    /// Checked for each record: it does not ask for the time.
     pub(crate) fn is_heavy(&self, pace: Pace) -> bool {
         self.bytes >= pace.bytes || self.sources.len() >= TRANSACTION_STRETCHES || self.waited >= pace.lasts
     }
 }
 
 impl TopicRestore {
-    /// Refuses what the target cannot take, before anything is written. Damage is found when the segment is read.
+    /// Refuses what the target cannot accept, before anything is written. Damage is found when the
+    /// segment is read.
     pub(crate) async fn check(&self, next: &Next) -> Result<()> {
         self.check_target()?;
         let options = self.restore.read_options(&self.shared.invocation.budget);
@@ -71,7 +73,8 @@ impl TopicRestore {
         }
     }
 
-    /// Whether SKIP_DAMAGED covers it: what is damaged is never read again, what is only too new or too large for this program is.
+    /// Whether SKIP_DAMAGED covers it: what is damaged stays unreadable, but what is only too new
+    /// or too large for this program does not.
     pub(crate) fn may_skip(&self, damage: &SegmentError) -> bool {
         use SegmentErrorKind::{ChecksumMismatch, Damaged, Misplaced};
         self.restore.settings.skip_damaged && matches!(damage.kind, Damaged | ChecksumMismatch | Misplaced)
@@ -95,14 +98,14 @@ impl TopicRestore {
 }
 
 impl PartitionRestore<'_> {
-    /// Replays a segment from the progress on. A damaged one is refused, or left out and noted when the user said so: for good, so one bad read is not
-    /// enough for that.
+    /// Replays a segment from the progress. A damaged one is refused, or skipped and recorded if
+    /// the user asked for that: permanently, so one bad read is not enough.
     pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {
         let damage = match self.replay_verified(entry).await {
             Err(Error::Segment(damage)) if self.topic.may_skip(&damage) => damage,
             other => return other,
         };
-        // A segment that was read once without damage is never left out.
+        // A segment that was read once without damage is never skipped.
         if self.doubted == Some(entry.start) {
             return Err(damage.into());
         }
@@ -119,8 +122,9 @@ impl PartitionRestore<'_> {
         }
     }
 
-    /// Small segments share transactions: each is checked whole before its first record is written. A larger one has transactions of its own,
-    /// for the end of it is checked when the rest is written.
+    /// Small segments share transactions: each is completely verified before its first record is
+    /// written. A larger one has its own transactions, because its end is verified after the rest
+    /// is written.
     async fn replay_verified(&mut self, entry: &SegmentEntry) -> Result<()> {
         let topic = self.topic;
         let mut reader = self.coming.open(entry).await?;
@@ -151,7 +155,8 @@ impl PartitionRestore<'_> {
         if self.is_overtaken {
             return Ok(());
         }
-        // The reader gives the last group only when the whole object was found sound, so the last transaction depends on that too.
+        // The reader returns the last group only after the whole object was verified, so the last
+        // transaction depends on that too.
         while let Some(group) = reader.next_group().await? {
             self.coming.read_ahead(&mut reader);
             self.reached.inside = Some(entry.start);
@@ -184,7 +189,7 @@ impl PartitionRestore<'_> {
         Ok(())
     }
 
-    /// Leaves a segment unread, which does not count as one that was replayed.
+    /// Skips a segment unread; it does not count as replayed.
     async fn go_past(&mut self, entry: &SegmentEntry, manifest: &Manifest) -> Result<()> {
         let topic = self.topic;
         let Restore { store, settings, clock, .. } = &topic.restore;
@@ -196,8 +201,9 @@ impl PartitionRestore<'_> {
         if self.open.is_full(self.pace, clock.now()) { self.commit().await } else { Ok(()) }
     }
 
-    /// Writes the records of a group, in as many transactions as the target takes; not all of them when it is time to end: whether it
-    /// was. (Time that is asked for twice can be set back in between, and then the rest of the group would be left out.)
+    /// Writes the records of a group, in as many transactions as the target requires. Returns
+    /// whether it stopped early because the time was up. (A clock that is read twice can move
+    /// back in between, and then the rest of the group would be lost.)
     async fn write_group(&mut self, group: &RecordGroup, chooser: Chooser) -> Result<bool> {
         let times = self.topic.restore.settings.times;
         let mut records = group.records();
@@ -226,7 +232,7 @@ impl PartitionRestore<'_> {
         Ok(false)
     }
 
-    /// Writes a record, waiting where the writer's queue is full.
+    /// Writes a record, and waits if the writer's queue is full.
     pub(crate) async fn write(&mut self, partition: i32, record: &Record<'_>) -> Result<()> {
         let clock = &self.topic.restore.clock;
         let WriterState::Open(writer) = &mut self.writer else { return Err(Error::bug("no writer")) };
@@ -240,7 +246,8 @@ impl PartitionRestore<'_> {
         Ok(())
     }
 
-    /// Back to where nothing of a damaged segment waits to be committed. What was written of it in an open transaction is given up with the writer.
+    /// Back to the state before a damaged segment, without uncommitted records of it. What was
+    /// written in an open transaction is dropped with the writer.
     async fn take_back(&mut self) -> Result<()> {
         if self.reached.inside.is_none() {
             return self.commit_open().await;
@@ -251,7 +258,7 @@ impl PartitionRestore<'_> {
         Ok(())
     }
 
-    /// Goes on behind a damaged segment.
+    /// Continues after a damaged segment.
     async fn leave_out(&mut self, entry: &SegmentEntry, damage: &SegmentError) -> Result<()> {
         self.take_back().await?;
         let after = archive::catalog::find_next(
@@ -263,8 +270,8 @@ impl PartitionRestore<'_> {
         .await?;
         let from = self.reached.next;
         let end = self.up_to_cut(after.as_ref().map_or(entry.start + 1, |after| after.start)).max(from);
-        // Behind the last segment nothing says where a damaged one ended.
-        let upto = if after.is_some() { format!("to {end}") } else { "on, to where the last segment ended".to_owned() };
+        // After the last segment it is unknown where a damaged one ended.
+        let upto = if after.is_some() { format!("to {end}") } else { "to the unknown end of the last segment".to_owned() };
         self.committed.skip(format!("offsets {from} {upto}: {damage}"));
         self.reached.next = end;
         self.reached.inside = None;

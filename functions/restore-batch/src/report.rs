@@ -1,4 +1,4 @@
-//! What an invocation did and what it left.
+//! What an invocation did and what is left.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::Restore;
 use crate::source::Source;
 use crate::target::TargetTopic;
 
-/// What one invocation did. Serialises to the JSON that users and platforms get.
+/// The result of one invocation. Serialises to the JSON that users and platforms get.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RestoreReport {
     /// `restore-batch`.
@@ -24,98 +24,101 @@ pub struct RestoreReport {
     pub succeeded: bool,
     /// RESTORE_ID.
     pub restore_id: String,
-    /// Tells this restore from others that had the same id; empty before it has begun.
+    /// Distinguishes this restore from others with the same id; empty before it has begun.
     #[serde(skip)]
     pub(crate) run: String,
-    /// RESTORE_AS_OF: the moment that was asked for.
+    /// RESTORE_AS_OF: the requested moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
-    /// The snapshots that say where each partition is cut.
+    /// The snapshots that define the cuts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<String>,
     /// Records written by this invocation.
     pub records: u64,
-    /// Offsets that are in no backup: the sum of the topics'.
+    /// Offsets that are in no backup: the sum of all topics.
     #[serde(skip_serializing_if = "is_none")]
     pub gap_offsets: i64,
     /// Whether every source partition of this invocation has nothing left to restore.
     pub caught_up: bool,
-    /// How many partitions of the whole restore have something to be restored, and how many of these are at their cuts; absent where it has no end.
+    /// How many partitions of the whole restore have something to restore, and how many of these
+    /// are at their cuts; absent if it has no end.
     #[serde(flatten)]
     pub done: Option<DonePartitions>,
-    /// Source offsets up to the cuts of the others, at most; absent where it has no end.
+    /// Source offsets up to the cuts of the others, an upper bound; absent if it has no end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offsets_left: Option<u64>,
     /// When all of them were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Millis>,
-    /// Whether it was this invocation that noted it: one of all does.
+    /// Whether this invocation recorded it: exactly one does.
     #[serde(skip)]
     pub has_finished: bool,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: Millis,
-    /// How the bucket's service slowed requests down.
+    /// How the bucket's service throttled requests.
     #[serde(skip_serializing_if = "Throttling::is_none")]
     pub throttling: Throttling,
-    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, all together.
+    /// How long threads waited for BYTES_PER_SECOND, in milliseconds, in total.
     #[serde(skip_serializing_if = "is_zero")]
     pub rate_limited_ms: u64,
     /// Each topic.
     pub topics: Vec<TopicReport>,
-    /// What the reader should know.
+    /// Notes for the reader.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// How far a restore with cuts is.
+/// The progress of a restore with cuts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DonePartitions {
     /// Partitions with something to restore.
     pub partitions_to_restore: u64,
-    /// How many of these are restored up to their cuts.
+    /// Those of them that are restored up to their cuts.
     pub partitions_done: u64,
 }
 
-/// What one invocation did for one topic.
+/// The result of one invocation for one topic.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct TopicReport {
-    /// The topic, with its generation where there are several: `orders@1`.
+    /// The topic, with its generation if there are several: `orders@1`.
     pub source: String,
-    /// The topic written to.
+    /// The target topic.
     pub target: String,
     /// Records written by this invocation.
     pub records: u64,
     /// Records written by the whole restore, as far as this invocation knows.
     pub records_in_all: u64,
-    /// Offsets that are in no backup: the sum of the partitions'.
+    /// Offsets that are in no backup: the sum of all partitions.
     #[serde(skip_serializing_if = "is_none")]
     pub gap_offsets: i64,
     /// Whether every source partition of this invocation has nothing left to restore.
     pub caught_up: bool,
-    /// Each source partition that this invocation was to look after.
+    /// Each source partition of this invocation.
     pub partitions: Vec<PartitionReport>,
-    /// What is left out of the whole restore because it is damaged or missing, as asked for: what was known when it began, and once it is finished all of
-    /// it.
+    /// What the whole restore skips because it is damaged or missing, as the user asked: what was
+    /// known when it began, and once it is finished all of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
-    /// Configs that the original topic had and the target does not have.
+    /// Configs of the original topic that the target does not have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub wanted_configs: BTreeMap<String, String>,
-    /// Once the restore is complete and verified: what gives the target the configs of the original, for a shell. Whatever is from the bucket is quoted.
+    /// Once the restore is complete and verified: shell commands that set the configs of the
+    /// original. Text from the bucket is quoted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
-    /// What the reader should know.
+    /// Notes for the reader.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Why nothing of it could be restored by this invocation.
+    /// Why this invocation could restore nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whether the next invocation can succeed without anybody doing something.
+    /// Whether the error is transient: the next invocation can succeed without any change by the
+    /// operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
 }
 
-/// What one invocation did for one source partition.
+/// The result of one invocation for one source partition.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PartitionReport {
     /// The partition.
@@ -124,29 +127,32 @@ pub struct PartitionReport {
     pub records: u64,
     /// Records written by the whole restore.
     pub records_in_all: u64,
-    /// Every record below this source offset is in the target, or was left out.
+    /// Every record below this source offset is in the target, or was skipped.
     pub next: i64,
     /// Archives of the Python tool that were finished.
     #[serde(skip_serializing_if = "is_zero")]
     pub python_archives: u64,
     /// Whether nothing is left to restore.
     pub caught_up: bool,
-    /// Records that this invocation left out, because they are of other times than RESTORE_FROM and RESTORE_UNTIL ask for.
+    /// Records that this invocation skipped, because they are outside of RESTORE_FROM and
+    /// RESTORE_UNTIL.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out: u64,
-    /// Offsets that are in no backup, of all that is restored so far: they were deleted from the topic after the first backup and before they were read.
+    /// Offsets that are in no backup, of everything restored so far: they were deleted from the
+    /// topic after the first backup and before they were read.
     #[serde(skip_serializing_if = "is_none")]
     pub gap_offsets: i64,
-    /// Where they were, and what was gone before the first backup; the first 50 of such stretches.
+    /// The ranges of those, and what was deleted before the first backup; the first 50.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
-    /// What was left out because it is damaged or missing, as asked for.
+    /// What was skipped because it is damaged or missing, as the user asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Whether the next invocation can succeed without anybody doing something.
+    /// Whether the error is transient: the next invocation can succeed without any change by the
+    /// operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
 }
@@ -161,17 +167,18 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-const PYTHON_NOTE: &str = "archives of the Python tool hold values only: keys, headers and timestamps were not kept, and a value with line feeds was \
-                           split into several, which cannot be told from others";
+const PYTHON_NOTE: &str = "archives of the Python tool have values only: keys, headers and timestamps were not kept, and a value \
+    with line feeds was split into several records, which cannot be detected";
 
-const GROUPS_NOTE: &str = "consumer groups are not restored, and their old offsets are not those of this topic. Reset each group on its own, with a time \
-                           that is not later than the timestamp of any record that it has still to read, or to the earliest offset: \
-                           docs/consumer-groups.md. A later time skips records in silence";
+const GROUPS_NOTE: &str = "consumer groups are not restored, and their old offsets do not apply to this topic. Reset each group \
+    separately, to a time that is not later than the timestamp of any record that it still has to read, or to \
+    the earliest offset: docs/consumer-groups.md. A later time skips records in silence";
 
-const FINISH_NOTE: &str = "consumer groups, configs and access control lists are still to come: `local-runner finish` shows what each gets, and with --apply \
-                           gives it; in functions RESTORE_FINISH. Each group goes on at exactly its next record, if finish comes before its consumers";
+const FINISH_NOTE: &str = "consumer groups, configs and access control lists are not restored yet: `local-runner finish` shows the \
+    changes, and makes them with --apply; functions do it with RESTORE_FINISH. Each group continues at \
+    exactly its next record, if finish runs before its consumers";
 
-/// Which generation is restored, where there are several.
+/// Which generation is restored, if there are several.
 fn generations_note(source: &Source, asked: &str) -> Option<String> {
     let Source { name, older, newer, .. } = source;
     let of = source.generation.as_ref().and_then(|generation| generation.cluster_id.as_ref());
@@ -179,9 +186,9 @@ fn generations_note(source: &Source, asked: &str) -> Option<String> {
     if let Some(newest) = newer.last() {
         let began = if names::parse_topic(asked).is_some_and(|(_, number)| number.is_none()) { ", with which it began" } else { "" };
         return Some(format!(
-            "this is the restore of {name:?}{of}{began}, and newer generations of the topic are in the bucket: {}. The topic was created again, its log \
-             lost its end, or they are of another cluster (topic.json says which). To restore the newest: BACKUP_TOPIC_NAME={newest}, with a new \
-             RESTORE_ID and another RESTORE_TOPIC_NAME",
+            "this is the restore of {name:?}{of}{began}, and newer generations of the topic are in the bucket: {}. \
+             The topic was created again, its log lost its end, or they belong to another cluster (see topic.json). To \
+             restore the newest: BACKUP_TOPIC_NAME={newest}, with a new RESTORE_ID and another RESTORE_TOPIC_NAME",
             newer.join(", ")
         ));
     }
@@ -201,13 +208,14 @@ fn absent_note(source: &Source) -> Option<String> {
         source.absent.iter().filter(|partition| lost.is_none_or(|lost| !lost.contains(partition))).map(i32::to_string).collect();
     (!absent.is_empty()).then(|| {
         format!(
-            "nothing of these partitions is in the backup, as of partitions in which nothing was written: {}. The target has them, empty",
+            "these partitions have no records in the backup, like partitions that were never written to: {}. In the \
+             target they are empty",
             absent.join(", ")
         )
     })
 }
 
-/// A topic that is less safe than the original was.
+/// A topic that is less safe than the original.
 fn replicas_note(source: &Source, target: &TargetTopic) -> Option<String> {
     let (before, now) = source.generation.as_ref()?.replication_factor.zip(target.facts.replication_factor)?;
     let brokers = target.cluster.brokers;
@@ -234,12 +242,13 @@ impl RestoreReport {
         }
     }
 
-    /// Every partition of every topic that is in the report.
+    /// Every partition of every topic in the report.
     pub fn all_partitions(&self) -> impl Iterator<Item = (&TopicReport, &PartitionReport)> + Clone {
         self.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |partition| (topic, partition)))
     }
 
-    /// Whether what failed, if anything, can succeed in a later invocation without anybody doing something.
+    /// Whether the errors, if any, are transient: a later invocation can succeed without any change
+    /// by the operator.
     pub fn heals(&self) -> bool {
         self.topics.iter().all(|topic| topic.retryable != Some(false) && topic.partitions.iter().all(|one| one.retryable != Some(false)))
     }
@@ -285,7 +294,7 @@ impl TopicReport {
         }
     }
 
-    /// Of a topic that was not looked at.
+    /// For a topic that was not checked.
     pub(crate) fn of(topic: &RestoredTopic, partitions: &[i32]) -> Self {
         let (source, skipped) = (topic.folder.clone(), topic.accepted.clone());
         Self { source, target: topic.target.clone(), partitions: pending(partitions), skipped, ..Self::default() }
@@ -297,7 +306,7 @@ impl TopicReport {
         report
     }
 
-    /// Takes over what is known of the whole restore.
+    /// Adds what is known of the whole restore.
     pub(crate) fn sum_up(&mut self, topic: &FinishedTopic) {
         self.records_in_all = topic.records;
         self.gap_offsets = topic.gap_offsets;

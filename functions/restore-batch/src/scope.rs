@@ -1,4 +1,5 @@
-//! Which topics a restore with cuts is of: decided once, when it begins, and then noted in restore.json.
+//! Which topics a restore with cuts includes: decided once, when it begins, and then recorded in
+//! restore.json.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,18 +15,18 @@ use crate::missing::{END, first_of};
 use crate::source::Source;
 use crate::together::{at_once, try_at_once};
 
-/// So many problems are told one by one.
+/// How many problems are reported one by one.
 const MOST_TOLD: usize = 20;
 
-/// What a restore with cuts would be of.
+/// What a restore with cuts would include.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
-    /// In the order of the folders' names, each with its cuts.
+    /// Sorted by folder name, each with its cuts.
     pub(crate) topics: Vec<ScopedTopic>,
-    /// The snapshots that the cuts are of, and the moments that those are of.
+    /// The snapshots of the cuts, and their moments.
     pub(crate) snapshots: Vec<(String, Millis)>,
     pub(crate) findings: Findings,
-    /// What one should know.
+    /// Notes for the reader.
     pub(crate) notes: Vec<String>,
 }
 
@@ -33,28 +34,29 @@ pub(crate) struct Scope {
 #[derive(Debug)]
 pub(crate) struct ScopedTopic {
     pub(crate) source: Source,
-    /// What it was at the moment to which it is restored.
+    /// Its properties at the moment that is restored.
     pub(crate) then: Option<TopicThen>,
-    /// What is missing of it, and was accepted.
+    /// Its accepted losses.
     pub(crate) accepted: Vec<String>,
 }
 
-/// What is wrong with what is to be restored.
+/// Problems of what should be restored.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Why it cannot begin: what is missing, what is not backed up that far.
+    /// Why it cannot begin: what is missing, or not backed up that far.
     pub(crate) problems: Vec<String>,
-    /// What of that was accepted.
+    /// Those that were accepted.
     pub(crate) accepted: Vec<String>,
 }
 
 impl Restore {
-    /// Whether it ends by itself: of several topics, or of a moment.
+    /// Whether it has an end: several topics, or a moment.
     pub(crate) fn has_cuts(&self) -> bool {
         self.settings.is_of_several() || self.settings.as_of.is_some()
     }
 
-    /// Decides what is restored, and notes it. Nothing begins when something is missing of it, or in the way of it.
+    /// Decides what is restored, and records it. Nothing begins if something is missing or an
+    /// obstacle exists.
     pub(crate) async fn begin_with_cuts(&self, cluster: &ClusterFacts) -> Result<RestoreIdentity> {
         let scope = self.scope().await?;
         let in_the_way = match scope.findings.problems.is_empty() {
@@ -62,7 +64,7 @@ impl Restore {
             false => scope.findings.problems,
         };
         if !in_the_way.is_empty() {
-            // Another invocation may have begun meanwhile: what is in the way can be its own.
+            // Another invocation may have begun meanwhile: the obstacle can be its own.
             if let Some(noted) = self.noted().await? {
                 noted.check(self.id(), &self.choice(cluster.id.clone()))?;
                 return Ok(noted);
@@ -79,10 +81,11 @@ impl Restore {
         Ok(noted)
     }
 
-    /// What would be restored, as the bucket is now.
+    /// What would be restored, according to the current bucket.
     ///
     /// # Errors
-    /// What is asked for makes no sense for what is there, or what the store says. What only stands in the way of a restore is in the scope.
+    /// The request is invalid for what exists, or an error of the store. Mere obstacles to a
+    /// restore are in the scope.
     pub(crate) async fn scope(&self) -> Result<Scope> {
         self.inventory().await?;
         let mut scope = match self.settings.as_of {
@@ -120,7 +123,7 @@ impl Restore {
         Ok(scope)
     }
 
-    /// Every topic that is meant, as it is in the bucket now.
+    /// Every selected topic, as it is in the bucket now.
     async fn scope_of_all(&self) -> Result<Scope> {
         self.refuse_places_of_several_clusters()?;
         let selected = self.settings.topics.of(&self.topics_there().await?);
@@ -133,7 +136,7 @@ impl Restore {
         let everything = Event::default();
         let names = self.of_this_cluster(selected.names).await?;
         if names.is_empty() {
-            scope.notes.push("no topic that BACKUP_TOPIC_NAME matches is of the cluster that BACKUP_CLUSTER names".to_owned());
+            scope.notes.push("no topic that BACKUP_TOPIC_NAME matches belongs to the cluster in BACKUP_CLUSTER".to_owned());
         }
         let sources = names.iter().map(|name| self.source(name, &everything, None));
         let mut whole: Vec<Source> = Vec::new();
@@ -148,7 +151,7 @@ impl Restore {
         Ok(scope)
     }
 
-    /// Every topic of which there is anything in the bucket, or should be.
+    /// Every topic that has objects in the bucket, or should have.
     pub(crate) async fn topics_there(&self) -> Result<BTreeSet<String>> {
         let folders = self.store.folders("").await?;
         let known = self.inventory_so_far().into_iter().flat_map(|inventory| inventory.folders.keys());
@@ -156,7 +159,7 @@ impl Restore {
         Ok(topics.map(|(topic, _)| topic.to_owned()).collect())
     }
 
-    /// Less those that patterns take and that are of other clusters than BACKUP_CLUSTER.
+    /// Without those that a pattern selects and that belong to other clusters than BACKUP_CLUSTER.
     async fn of_this_cluster(&self, names: BTreeSet<String>) -> Result<BTreeSet<String>> {
         let Some(cluster) = &self.settings.backup_cluster else { return Ok(names) };
         let look = names.into_iter().map(|name| async move {
@@ -168,7 +171,7 @@ impl Restore {
         Ok(try_at_once(look.collect()).await?.into_iter().flatten().collect())
     }
 
-    /// The snapshots say at once that several clusters are in one place.
+    /// The snapshots show immediately that a bucket has several clusters.
     fn refuse_places_of_several_clusters(&self) -> Result<()> {
         let series = self.inventory_so_far().into_iter().flat_map(|inventory| &inventory.series);
         let clusters: BTreeSet<&str> = series.map(|series| names::cluster_of(series)).collect();
@@ -176,10 +179,10 @@ impl Restore {
             return Ok(());
         }
         let clusters: Vec<String> = clusters.into_iter().map(|cluster| format!("{cluster:?}")).collect();
-        Err(which_cluster(&format!("at {} are backups", self.store.location("")), &clusters))
+        Err(which_cluster(&format!("the backups at {} are", self.store.location("")), &clusters))
     }
 
-    /// In one place may be the backups of several clusters. Which of them is meant has to be said.
+    /// A bucket may have the backups of several clusters. The user has to choose one.
     fn refuse_several_clusters(&self, scope: &Scope) -> Result<()> {
         let mut clusters: BTreeMap<&str, &str> = BTreeMap::new();
         for ScopedTopic { source, .. } in &scope.topics {
@@ -191,7 +194,7 @@ impl Restore {
         if clusters.len() < 2 {
             return Ok(());
         }
-        let each: Vec<String> = clusters.iter().map(|(cluster, topic)| format!("{cluster:?} (of which is {topic:?})")).collect();
+        let each: Vec<String> = clusters.iter().map(|(cluster, topic)| format!("{cluster:?} (for example {topic:?})")).collect();
         Err(which_cluster("the topics are", &each))
     }
 }
@@ -203,12 +206,12 @@ impl From<ScopedTopic> for RestoredTopic {
 }
 
 impl Scope {
-    /// Tells of patterns that match nothing.
+    /// Reports patterns without a match.
     pub(crate) fn note_idle(&mut self, idle: &[String], what: &str) {
         self.notes.extend(idle.iter().map(|pattern| format!("BACKUP_TOPIC_NAME {pattern:?} matches nothing in {what}")));
     }
 
-    /// Adds a topic, and what was found of it.
+    /// Adds a topic, and its findings.
     pub(crate) fn add(&mut self, source: Source, then: Option<TopicThen>, findings: Findings) {
         self.findings.problems.extend(findings.problems);
         let accepted = source.accepted.iter().cloned().chain(findings.accepted).collect();
@@ -217,18 +220,19 @@ impl Scope {
 }
 
 impl Findings {
-    /// A problem, or accepted: `words` are those of RESTORE_ANYWAY that do so, of which the last one is named.
+    /// A problem, or an accepted one: `words` are those of RESTORE_ANYWAY that accept it, of which
+    /// the last one is named.
     pub(crate) fn add(&mut self, restore: &Restore, what: String, words: &[&str]) {
         match words.last() {
             Some(word) if !restore.accepts(words) => {
-                self.problems.push(format!("{what}. RESTORE_ANYWAY={word} restores what there is"));
+                self.problems.push(format!("{what}. RESTORE_ANYWAY={word} restores what exists"));
             }
             _ => self.accepted.push(what),
         }
     }
 }
 
-/// Several clusters are in one place, and nobody said which one is meant.
+/// A bucket has several clusters, and none was chosen.
 pub(crate) fn which_cluster(what: &str, clusters: &[String]) -> Error {
     let (count, clusters) = (clusters.len(), clusters.join(", "));
     Error::request(format!("{what} of {count} clusters: {clusters}. Set BACKUP_CLUSTER to the one to restore; nothing was written"))
@@ -240,18 +244,19 @@ fn twice(topics: &[ScopedTopic]) -> Option<String> {
     topics.iter().find_map(|ScopedTopic { source, .. }| {
         let first = targets.insert(&source.target, &source.name)?;
         Some(format!(
-            "{first:?} and {:?} would be restored into one topic, {:?}: leave one out (RESTORE_EXCLUDE_TOPIC_NAMES), or restore it on its own",
+            "{first:?} and {:?} would be restored into one topic, {:?}: exclude one (RESTORE_EXCLUDE_TOPIC_NAMES), or \
+             restore it separately",
             source.name, source.target
         ))
     })
 }
 
-/// The problems, of which not more than a reader takes in.
+/// The problems, no more than a reader can use.
 pub(crate) fn told(problems: &[String]) -> String {
     first_of(problems.iter().map(String::as_str), MOST_TOLD, "; ", " (`plan` lists them all)")
 }
 
-/// Names that are written out and are not among these.
+/// Plain names that are not among these.
 pub(crate) fn absent<'s>(selection: &'s Selection, there: &BTreeSet<String>) -> Vec<&'s str> {
     selection.names().filter(|name| !there.contains(*name)).collect()
 }

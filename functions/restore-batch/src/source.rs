@@ -1,4 +1,4 @@
-//! What the backup has.
+//! What the backup contains.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,36 +18,38 @@ use crate::Restore;
 pub(crate) struct Source {
     /// Its folder: `orders`, `orders@2`.
     pub(crate) folder: String,
-    /// As people name it: `orders` where it is the only one, `orders@1`.
+    /// As people write it: `orders` if it is the only one, `orders@1`.
     pub(crate) name: String,
-    /// What `topic.json` says; the Python tool wrote none.
+    /// The content of `topic.json`; the Python tool wrote none.
     pub(crate) generation: Option<Generation>,
-    /// The same with the older generations that some partitions are in.
+    /// With the older generations that contain some partitions.
     lineage: Option<Lineage>,
-    /// What is known to be missing, and was accepted.
+    /// Its accepted losses.
     pub(crate) accepted: Vec<String>,
-    /// The other generations of the topic, as people name them: it was created again, its log lost its end, or they are of other clusters.
+    /// The other generations of the topic, as people write them: it was created again, its log lost
+    /// its end, or they belong to other clusters.
     pub(crate) older: Vec<String>,
     pub(crate) newer: Vec<String>,
-    /// Partitions that `topic.json` counts, and of which nothing is in the bucket.
+    /// Partitions that `topic.json` counts, without anything in the bucket.
     pub(crate) absent: Vec<i32>,
     /// Every partition that has a folder or should have one, in order.
     pub(crate) all_partitions: Vec<i32>,
-    /// Those of them that this invocation is to look after.
+    /// Those of this invocation.
     pub(crate) partitions: Vec<i32>,
-    /// The topic that it is restored into.
+    /// The target topic.
     pub(crate) target: String,
-    /// Where the restore of each partition ends; `None`: it goes on with whatever is backed up.
+    /// Where the restore of each partition ends; `None`: it follows the backup.
     pub(crate) cuts: Option<BTreeMap<i32, i64>>,
 }
 
 impl Source {
-    /// The generations that its partitions are in, newest first.
+    /// The generations of its partitions, newest first.
     pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {
         self.lineage.iter().flat_map(Lineage::all)
     }
 
-    /// The folder that a partition is in: where only others lost the ends of their logs, that of an older generation.
+    /// The folder of a partition: an older generation's, if only others lost the ends of their
+    /// logs.
     pub(crate) fn folder_of(&self, partition: i32) -> String {
         self.lineage.as_ref().map_or_else(|| self.folder.clone(), |lineage| lineage.of(partition).folder())
     }
@@ -57,12 +59,13 @@ impl Source {
         self.cuts.as_ref().map(|cuts| cuts.get(&partition).copied().unwrap_or(0))
     }
 
-    /// Id of the topic that a partition's segments are of, where it is known.
+    /// Id of the topic of a partition's segments, if known.
     pub(crate) fn topic_id_of(&self, partition: i32) -> Option<&TopicId> {
         self.lineage.as_ref()?.of(partition).topic_id.as_ref()
     }
 
-    /// Partitions that the target needs to take each record to where it came from. No more than any topic has, whatever the bucket says.
+    /// Partitions that the target needs so that each record goes to its own. No more than any topic
+    /// has, whatever the bucket contains.
     pub(crate) fn partition_count(&self) -> i32 {
         let found = self.all_partitions.last().map_or(0, |last| last.saturating_add(1));
         self.generation.as_ref().map_or(found, |generation| generation.partitions.max(found)).min(MOST_PARTITIONS)
@@ -70,12 +73,12 @@ impl Source {
 }
 
 impl Source {
-    /// What restore.json says of it where it is followed.
+    /// Its entry in restore.json if it is followed.
     pub(crate) fn followed(&self) -> RestoredTopic {
         RestoredTopic { folder: self.folder.clone(), target: self.target.clone(), cuts: None, then: None, accepted: Vec::new() }
     }
 
-    /// The same as the topic was at some moment.
+    /// With the topic's properties at some moment.
     pub(crate) fn back_to(mut self, then: &TopicThen) -> Self {
         if let Some(generation) = &mut self.generation {
             generation.partitions = then.partitions;
@@ -88,70 +91,74 @@ impl Source {
         self
     }
 
-    /// What to say of a topic of which the newest generation is empty, and older ones may not be.
+    /// The message for a topic whose newest generation is empty, while older ones may not be.
     pub(crate) fn note_on_emptiness(&self, settings: &RestoreSettings) -> Option<String> {
         let is_empty = self.all_partitions.is_empty() && !self.older.is_empty() && settings.backup_cluster.is_none();
         is_empty.then(|| {
             format!(
-                "the newest generation, {}, has nothing in it: the topic was created again, and is restored empty. Before it there is {}: to restore that, leave \
-                 the topic out here (RESTORE_EXCLUDE_TOPIC_NAMES), and name it",
+                "the newest generation, {}, is empty: the topic was created again, and is restored empty. The previous \
+                 one is {}: to restore that, exclude the topic here (RESTORE_EXCLUDE_TOPIC_NAMES), and name that \
+                 generation",
                 self.name,
                 self.older.join(", ")
             )
         })
     }
 
-    /// What to say of a partition of which there is nothing to restore, though there was.
+    /// The message for a partition that has nothing to restore, but had.
     pub(crate) fn what_is_lost(&self, partition: i32) -> Option<String> {
         let was_there = self.generation.as_ref().is_some_and(|generation| generation.begun.contains(&partition));
         was_there.then(|| {
             format!(
-                "every segment of {}/{partition} is missing: {}/topic.json says that there were some",
+                "every segment of {}/{partition} is missing: according to {}/topic.json there were some",
                 self.folder_of(partition),
                 self.folder
             )
         })
     }
 
-    /// What to add where the beginning of a partition is missing: of a compacted topic those are not just old records.
+    /// An addition if the beginning of a partition is missing: in a compacted topic it is more than
+    /// old records.
     pub(crate) fn compaction_advice(&self) -> &'static str {
         let is_compacted = self.generation.as_ref().is_some_and(Generation::is_compacted);
         if is_compacted {
-            ". The topic is compacted: keys whose last value was in them are lost. No expiry by age should delete from the backup of such a topic"
+            ". The topic is compacted: keys whose last value was in them are lost. The backup of such a topic must \
+             not expire by age"
         } else {
             ""
         }
     }
 }
 
-/// Whether an event is for this partition; its topic can be named in several ways.
+/// Whether an event includes this partition; its topic can be named in several ways.
 pub(crate) fn is_for(event: &Event, folder: &str, partition: i32) -> bool {
     let is_named = event.topic.as_ref().is_none_or(|only| is_name_of(only, folder));
     is_named && Event { topic: None, ..event.clone() }.includes(&TopicPartition::new(folder, partition))
 }
 
-/// Whether a folder is meant by this name: its own, the topic's, or that of the generation.
+/// Whether this name means the folder: its own, the topic's, or that of the generation.
 pub(crate) fn is_name_of(name: &str, folder: &str) -> bool {
     let of = names::parse_topic_folder(folder);
     name == folder || of.is_some_and(|(topic, number)| name == topic || name == names::generation(topic, number))
 }
 
 impl Restore {
-    /// The backup of the one topic that this restore is of.
+    /// The backup of the single topic of this restore.
     pub(crate) async fn source_of_one(&self, event: &Event, noted: Option<&RestoreIdentity>) -> Result<Source> {
         let wanted = self.settings.topics.names().next().unwrap_or_default();
         let began_with = noted.and_then(|noted| Some(noted.topics.first()?.folder.as_str()));
         self.source(wanted, event, began_with).await
     }
 
-    /// The backup of a topic of which restore.json says what is restored. `partitions` are those that this invocation is to look after.
+    /// The backup of a topic with its entry in restore.json. `partitions` are those of this
+    /// invocation.
     pub(crate) async fn source_with_cuts(&self, topic: &RestoredTopic, partitions: Vec<i32>) -> Result<Source> {
         let (of, number) = names::parse_topic_folder(&topic.folder).unwrap_or((&topic.folder, 1));
         let lineage = Generations::of(self.store.as_ref(), of).lineage(number).await?;
         if lineage.is_none() && !self.settings.skip_damaged && !topic.cuts.iter().flatten().all(|(_, cut)| *cut == 0) {
             let location = self.store.location(&names::topic_json(&topic.folder));
             return Err(Error::lost(format!(
-                "{location} is missing, which was there when this restore began. Put it back, or set SKIP_DAMAGED=true"
+                "{location} is missing, but existed when this restore began. Restore it, or set SKIP_DAMAGED=true"
             )));
         }
         let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
@@ -176,7 +183,8 @@ impl Restore {
         })
     }
 
-    /// Finds the backup of a topic in the bucket: the generation that its name says, the one with which this restore began, or the newest.
+    /// Finds the backup of a topic in the bucket: the named generation, the one with which this
+    /// restore began, or the newest.
     pub(crate) async fn source(&self, wanted: &str, event: &Event, began_with: Option<&str>) -> Result<Source> {
         let (topic, asked) =
             names::parse_topic(wanted).ok_or_else(|| Error::request(format!("BACKUP_TOPIC_NAME {wanted:?} is not the name of a topic")))?;
@@ -202,7 +210,7 @@ impl Restore {
         let mut lineage = generations.lineage(number).await?;
         let mut places = places_of(self.store.as_ref(), &folder, lineage.as_ref()).await?;
         if lineage.is_none() && !places.is_empty() {
-            // A backup may have begun just now.
+            // A backup may have just begun.
             lineage = generations.lineage(number).await?;
             places = places_of(self.store.as_ref(), &folder, lineage.as_ref()).await?;
         }
@@ -214,15 +222,16 @@ impl Restore {
             places.iter().filter(|(_, place)| place.is_there || place.has_begun).map(|(partition, _)| *partition).collect();
         if all_partitions.is_empty() && generation.is_none() {
             if let Some(missing) = self.inventory_so_far().and_then(|inventory| inventory.missing_folder(&folder)) {
-                return Err(Error::lost(format!("{missing}. Put it back; nothing was written")));
+                return Err(Error::lost(format!("{missing}. Restore it; nothing was written")));
             }
             let there = what_is_there(self.store.as_ref()).await?;
             return Err(Error::request(format!("no backup of {name:?} at {}; {there}. Set BACKUP_TOPIC_NAME", self.store.location(""))));
         }
         if is_open && !self.has_cuts() && all_partitions.is_empty() && !older.is_empty() {
             return Err(Error::request(format!(
-                "the newest generation of {topic:?}, {name}, has nothing in it: the topic was created again, and no record of it was backed up. Nothing \
-                 was written. Say which one to restore: BACKUP_TOPIC_NAME={} is the one before, and BACKUP_TOPIC_NAME={name} the empty topic",
+                "the newest generation of {topic:?}, {name}, is empty: the topic was created again, and no record of it \
+                 was backed up. Nothing was written. Choose one: BACKUP_TOPIC_NAME={} is the previous one, and \
+                 BACKUP_TOPIC_NAME={name} the empty topic",
                 older.last().map_or(String::new(), |older| names::generation(topic, *older))
             )));
         }
@@ -248,12 +257,14 @@ impl Restore {
         generations.newest_of(cluster, later).await?.ok_or_else(|| {
             let location = self.store.location("");
             Error::request(format!(
-                "no generation of topic {topic:?} at {location} is of cluster {cluster:?} (BACKUP_CLUSTER); nothing was read"
+                "no generation of topic {topic:?} at {location} belongs to cluster {cluster:?} (BACKUP_CLUSTER); nothing \
+                 was read"
             ))
         })
     }
 
-    /// The newest generation that is there is not the newest that was backed up: an older state must not pass for it.
+    /// The newest existing generation is not the newest that was backed up: an older state must not
+    /// pass for it.
     fn refuse_older(&self, topic: &str, number: u32, later: &BTreeSet<u32>) -> Result<()> {
         let Some(inventory) = self.inventory_so_far() else { return Ok(()) };
         let numbers = inventory.folders.keys().filter_map(|folder| names::parse_topic_folder(folder)).filter(|(of, _)| *of == topic);
@@ -261,13 +272,14 @@ impl Restore {
         let missing = newer.and_then(|newer| inventory.missing_folder(&names::topic_folder(topic, newer)));
         missing.map_or(Ok(()), |missing| {
             Err(Error::lost(format!(
-                "{missing}. Put it back. To restore an older generation of the topic, name it: BACKUP_TOPIC_NAME={}. Nothing was written",
+                "{missing}. Restore it. To restore an older generation of the topic, name it: BACKUP_TOPIC_NAME={}. \
+                 Nothing was written",
                 names::generation(topic, number)
             )))
         })
     }
 
-    /// The other generations that are in the bucket.
+    /// The other generations in the bucket.
     async fn others(&self, generations: &Generations<'_>, number: u32, later: &BTreeSet<u32>) -> Result<BTreeSet<u32>> {
         let mut others = later.clone();
         others.remove(&number);
@@ -277,28 +289,30 @@ impl Restore {
         Ok(others)
     }
 
-    /// Segments have a `topic.json` beside them; the Python tool's archives have none. Without it nobody knows which partitions the topic had: what
-    /// to say of it where that was accepted.
+    /// Segments have a `topic.json`; the Python tool's archives have none. Without it the
+    /// partitions of the topic are unknown: the message, if that was accepted.
     async fn accepted_without_topic_json(&self, folder: &str, partitions: impl Iterator<Item = &i32>) -> Result<Option<String>> {
         for partition in partitions {
             if find_next(self.store.as_ref(), folder, *partition, 0).await?.is_none() {
                 continue;
             }
             let what = format!(
-                "{} is missing, though there are segments: how many partitions the topic had, and its configs, are not known",
+                "{} is missing, although there are segments: the topic's number of partitions, and its configs, are \
+                 unknown",
                 self.store.location(&names::topic_json(folder))
             );
             if self.settings.skip_damaged {
                 let what = format!(
-                    "{what}. Only the partitions that have a folder in {folder:?} are restored (SKIP_DAMAGED); where it continues an older generation, \
-                     the others are there"
+                    "{what}. Only the partitions that have a folder in {folder:?} are restored (SKIP_DAMAGED); if it \
+                     continues an older generation, the others are there"
                 );
                 tracing::warn!("{what}");
                 return Ok(Some(what));
             }
             return Err(Error::lost(format!(
-                "{what}. Nothing was written. Put it back (where the bucket keeps versions, an older one). If it is gone for good: create the target \
-                 topic with its partitions, and set SKIP_DAMAGED=true to restore the partitions that have a folder"
+                "{what}. Nothing was written. Restore it (if the bucket keeps versions, an older one). If it is lost \
+                 permanently: create the target topic with its partitions, and set SKIP_DAMAGED=true to restore the \
+                 partitions that have a folder"
             )));
         }
         Ok(None)

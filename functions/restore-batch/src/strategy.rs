@@ -4,7 +4,8 @@ use archive::catalog::PartitionStrategy;
 
 use crate::identity::Begun;
 
-/// Chooses partitions. The same record always gets the same one, so a restore that is started again repeats itself.
+/// Chooses partitions. The same record always gets the same one, so a restore that is started again
+/// repeats itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chooser {
     strategy: PartitionStrategy,
@@ -13,16 +14,18 @@ pub(crate) struct Chooser {
 }
 
 impl Chooser {
-    /// For the records of partition `source`, as the restore began: partitions that its target got since are not written to.
+    /// For the records of partition `source`, as the restore began: partitions that its target got
+    /// later are not used.
     pub(crate) fn new(restore: &Begun, source: i32) -> Self {
         Self { strategy: restore.identity.choice.strategy, source, count: restore.binding.partitions.max(1) }
     }
 
-    /// The partition for a record with this key; `position` tells it from the others of its partition.
+    /// The partition for a record with this key; `position` distinguishes it from the others of its
+    /// partition.
     pub(crate) fn choose(self, position: i64, key: Option<&[u8]>) -> i32 {
         match (self.strategy, key) {
             (PartitionStrategy::Same, _) => self.source,
-            // Kafka's own producer: murmur2 of the key, without the sign bit.
+            // Like Kafka's own producer: murmur2 of the key, without the sign bit.
             (PartitionStrategy::Key, Some(key)) => (murmur2(key) & 0x7fff_ffff).cast_signed() % self.count,
             _ => {
                 let spread = mix(position.cast_unsigned() ^ (u64::from(self.source.cast_unsigned()) << 48));
@@ -32,7 +35,7 @@ impl Chooser {
     }
 }
 
-/// The finaliser of SplitMix64: spreads neighbouring numbers evenly.
+/// The finaliser of SplitMix64: distributes neighbouring numbers evenly.
 fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,5 @@
-//! The topic to write to: created from `topic.json` when it does not exist, checked and never altered when it does.
+//! The target topic: created from `topic.json` if it does not exist, checked and never altered if
+//! it does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,27 +17,28 @@ use crate::source::Source;
 use crate::together::try_at_once;
 use crate::work::Shared;
 
-/// The target as this invocation found or made it.
+/// The target as this invocation found or created it.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetTopic {
     pub(crate) facts: TopicFacts,
-    /// The cluster that has it.
+    /// Its cluster.
     pub(crate) cluster: ClusterFacts,
-    /// Configs that the topic had and the restored one does not have yet.
+    /// Configs of the original that the restored topic does not have yet.
     pub(crate) wanted_configs: BTreeMap<String, String>,
 }
 
-/// Configs of the original that a restored topic gets immediately: they decide what it can take. All others wait until the restore is verified.
+/// Configs of the original that a restored topic gets immediately: they decide what it accepts. All
+/// others wait until the restore is verified.
 pub(crate) const KEPT: [&str; 2] = ["compression.type", MIN_INSYNC];
 
 /// How many replicas must have a record before it counts as written.
 pub(crate) const MIN_INSYNC: &str = "min.insync.replicas";
 
-/// How large a batch may be, compressed.
+/// The size limit of a batch, compressed.
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 
-/// Room for every record. The original's limit is for what its producers sent, compressed as they chose. Here a record is compressed in another way, and
-/// alone.
+/// Room for every record. The original's limit is for what its producers sent, compressed as they
+/// chose. Here a record is compressed in another way, and alone.
 const ROOM: &str = "2147483647";
 
 /// What a topic needs so that old records survive in it and none is refused.
@@ -50,12 +52,13 @@ pub(crate) const WHILE_RESTORING: [(&str, &str); 7] = [
     (MAX_MESSAGE_BYTES, ROOM),
 ];
 
-/// One less than the largest number, which brokers from 3.6 to 3.9 take for "not set": then the cluster's
-/// `log.message.timestamp.difference.max.ms` counts (`LogConfig.messageTimestampBeforeMaxMs`).
+/// One less than the largest number, which brokers from 3.6 to 3.9 take as "not set": then the
+/// cluster's `log.message.timestamp.difference.max.ms` applies
+/// (`LogConfig.messageTimestampBeforeMaxMs`).
 const NO_LIMIT: &str = "9223372036854775806";
 
 impl Restore {
-    /// Finds the target topic, or creates it for a restore of which no record is written yet.
+    /// Finds the target topic, or creates it for a restore without any record yet.
     pub(crate) async fn target(&self, source: &Source, shared: &Shared) -> Result<TargetTopic> {
         let binding = match shared.identity.get() {
             Some(identity) => self.binding(&source.folder, identity).await?.map(|(binding, _)| binding),
@@ -77,7 +80,8 @@ impl Restore {
         Ok(TargetTopic::new(source, facts, shared.cluster.clone()))
     }
 
-    /// Which of these topics there are. Those that are `known` to have been there are waited for: a broker can learn of a topic later than another one.
+    /// Which of these topics exist. Waits for those that are `known` to have existed: a broker can
+    /// learn of a topic later than another one.
     pub(crate) async fn there(&self, targets: &[String], known: &BTreeSet<&str>) -> Result<BTreeMap<String, TopicFacts>> {
         let mut there = self.cluster.find_all(targets).await?;
         let late = targets.iter().filter(|target| known.contains(target.as_str()) && !there.contains_key(*target));
@@ -88,10 +92,11 @@ impl Restore {
         Ok(there)
     }
 
-    /// Why a restore of these topics cannot begin, by folder: of those that are there already what they hold, how they are set, and whose they are.
+    /// Why a restore of these topics cannot begin, by folder: the content, settings and owner of
+    /// existing targets.
     ///
     /// # Errors
-    /// What Kafka and the bucket say.
+    /// An error of Kafka or of the bucket.
     pub(crate) async fn in_the_way(&self, scope: &Scope, cluster: &ClusterFacts) -> Result<BTreeMap<String, String>> {
         let targets: Vec<String> = scope.topics.iter().map(|topic| topic.source.target.clone()).collect();
         let there = self.cluster.find_all(&targets).await?;
@@ -107,14 +112,16 @@ impl Restore {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Refuses a topic that is there and cannot take the restore. One that a restore of this id has already is left to that.
+    /// Refuses an existing topic that cannot take the restore. One that a restore of this id
+    /// already owns is left to that.
     async fn check_as_it_is(&self, source: &Source, cluster: &ClusterFacts) -> Result<()> {
         let Some(facts) = self.cluster.describe(&source.target).await? else { return Ok(()) };
         let name = names::claim(cluster.id.as_deref(), facts.id.as_ref(), &source.target);
         let target = TargetTopic::new(source, facts, cluster.clone());
         self.check_target(source, &target)?;
         let extents = self.cluster.extents(&source.target, target.facts.partitions).await?;
-        // Looked at after the logs: what was in them may be of another invocation of this restore, which began a moment ago.
+        // Read after the logs: their records may be from another invocation of this restore, which
+        // has just begun.
         match Claim::load(self.store.as_ref(), &name).await? {
             Some((claim, _)) if claim.restore_id == self.id() => return Ok(()),
             Some((claim, _)) => self.check_claim(&claim, &name, &source.target).await?,
@@ -134,17 +141,18 @@ impl Restore {
                 failpoint!("restore::topic::after");
                 tracing::info!("created topic {name} with {partitions} partitions and retention off");
             }
-            // Two invocations at once: the other one was faster.
+            // Of two concurrent invocations the other one was faster.
             Err(KafkaError { kind: KafkaErrorKind::TopicExists, .. }) => {}
             Err(error) => return Err(error.into()),
         }
         self.cluster.describe(name).await?.ok_or_else(|| {
-            KafkaError::new(KafkaErrorKind::Unavailable, name, "was just created and is not visible yet; the next invocation goes on")
+            KafkaError::new(KafkaErrorKind::Unavailable, name, "was just created and is not visible yet; the next invocation continues")
                 .into()
         })
     }
 
-    /// Creates the topic. A cluster can refuse what it does not know (older brokers), or does not allow (a policy): then without that.
+    /// Creates the topic. A cluster can refuse what it does not support (older brokers), or does
+    /// not allow (a policy): then without that.
     async fn create_as_allowed(&self, topic: NewTopic, source: &Source) -> kafka::Result<()> {
         let own_limit = source.generation.as_ref().and_then(|original| original.configs.get(MAX_MESSAGE_BYTES));
         let older = without_newer_configs(topic.clone());
@@ -159,7 +167,7 @@ impl Restore {
         first_refusal.map_or(Ok(()), Err)
     }
 
-    /// The target as it is created: as safe as the original, as far as the cluster has brokers for that.
+    /// The target to create: as safe as the original, as far as the cluster has brokers for that.
     fn new_topic(&self, source: &Source, cluster: &ClusterFacts) -> NewTopic {
         let original = source.generation.as_ref();
         let configs = original.map(|generation| generation.configs.clone()).unwrap_or_default();
@@ -167,7 +175,7 @@ impl Restore {
         configs.extend(WHILE_RESTORING.map(|(key, value)| (key.to_owned(), value.to_owned())));
         let recorded = original.and_then(|generation| generation.replication_factor).map(|factor| factor.min(cluster.brokers.max(1)));
         let replication_factor = self.settings.replication_factor.or_else(|| recorded.and_then(|factor| i16::try_from(factor).ok()));
-        // More than there are replicas of would refuse every record.
+        // A higher value than the number of replicas would refuse every record.
         if let (Some(factor), Some(least)) = (replication_factor, configs.get_mut(MIN_INSYNC))
             && least.parse().is_ok_and(|least: i32| least > i32::from(factor))
         {
@@ -176,7 +184,8 @@ impl Restore {
         NewTopic { name: source.target.clone(), partitions: source.partition_count().max(1), replication_factor, configs }
     }
 
-    /// What can be known before the first write. Records that the target would refuse or delete at once are not written at all.
+    /// What can be known before the first write. Records that the target would refuse or delete
+    /// immediately are not written at all.
     pub(crate) fn check_target(&self, source: &Source, target: &TargetTopic) -> Result<()> {
         let (has, needs) = (target.facts.partitions, source.partition_count());
         let mut problems = self.problems(&source.target);
@@ -198,15 +207,16 @@ impl Restore {
         if target.config("message.timestamp.type") == Some("LogAppendTime") {
             problems.add_unless(
                 "timestamps",
-                "it stamps records with the time of appending (message.timestamp.type=LogAppendTime), so theirs would be lost: set CreateTime",
+                "it sets timestamps to the time of appending (message.timestamp.type=LogAppendTime), so those of the \
+                 records would be lost: set CreateTime",
             );
         }
         if let Some(limit) = target.number("retention.bytes").filter(|limit| target.deletes() && *limit >= 0) {
             problems.add_unless(
                 "retention",
                 format!(
-                    "it keeps no more than {limit} bytes of a partition (retention.bytes), and what is more is deleted while it is restored. Set \
-                     retention.bytes=-1 until it is verified"
+                    "it keeps at most {limit} bytes of a partition (retention.bytes), and deletes the rest during the \
+                     restore. Set retention.bytes=-1 until the restore is verified"
                 ),
             );
         }
@@ -226,25 +236,26 @@ impl Restore {
         problems.refuse()
     }
 
-    /// Refuses a record that is certain to be too large. The limit is for a compressed batch, so a record that is written with compression may fit all
-    /// the same: that is for the broker to say.
+    /// Refuses a record that is certainly too large. The limit is for a compressed batch, so a
+    /// record that is written with compression may fit: the broker decides.
     pub(crate) fn check_largest(&self, source: &Source, target: &TargetTopic, largest: u64) -> Result<()> {
         let limit = target.largest_batch().filter(|limit| largest > *limit && !self.settings.kafka.compresses());
         let Some(limit) = limit else { return Ok(()) };
         let mut problems = self.problems(&source.target);
         problems.add(format!(
-            "it takes records up to {limit} bytes, one of these has {largest}, and KAFKA_PROPERTIES turn compression off: set \
-             {MAX_MESSAGE_BYTES}={largest}, or remove compression.codec=none"
+            "it accepts records up to {limit} bytes, one of these has {largest}, and KAFKA_PROPERTIES turn \
+             compression off: set {MAX_MESSAGE_BYTES}={largest}, or remove compression.codec=none"
         ));
         problems.refuse()
     }
 
-    /// What to do about a record that the broker found too large: none of those seen has more than `largest` bytes.
+    /// What to do about a record that the broker found too large: none of those seen has more than
+    /// `largest` bytes.
     pub(crate) fn too_large(&self, source: &Source, target: &TargetTopic, largest: u64, refused: KafkaError) -> KafkaError {
         if let Some(file) = target.number("segment.bytes").and_then(|bytes| u64::try_from(bytes).ok()).filter(|file| *file < largest) {
             let what = format!(
-                "{}. A record has up to {largest} bytes, and a file of the log of topic {:?} has at most {file} (segment.bytes): set \
-                 segment.bytes={}. The next run continues with this record",
+                "{}. A record has up to {largest} bytes, and a log file of topic {:?} has at most {file} (segment.bytes): \
+                 set segment.bytes={}. The next run continues with this record",
                 refused.what,
                 source.target,
                 largest.saturating_mul(2)
@@ -260,14 +271,14 @@ impl Restore {
         KafkaError { what, ..refused }
     }
 
-    /// Records that this restore did not write, or does not know that it did.
+    /// Records that this restore did not write, or may not have written.
     pub(crate) fn refuse_unless_empty(&self, topic: &str) -> Result<()> {
         let mut problems = self.problems(topic);
         problems.add_unless(
             "not-empty",
             format!(
-                "it is not empty, and restore {:?} did not write to it before: the records would be there beside others, or twice. Name \
-                 another RESTORE_TOPIC_NAME, or the RESTORE_ID that wrote to it",
+                "it is not empty, and restore {:?} did not write to it before: its records would be mixed with the \
+                 restored ones, or duplicated. Set another RESTORE_TOPIC_NAME, or the RESTORE_ID that wrote to it",
                 self.id()
             ),
         );
@@ -280,8 +291,9 @@ impl Restore {
         problems.add_unless(
             "not-empty",
             format!(
-                "it belongs to restore {:?}: the records would be there beside those of that restore, or twice. Name another RESTORE_TOPIC_NAME, or \
-                 that RESTORE_ID. To have the records of both, let that restore complete first",
+                "it belongs to restore {:?}: the records would be mixed with those of that restore, or duplicated. Set \
+                 another RESTORE_TOPIC_NAME, or that RESTORE_ID. To have the records of both, let that restore complete \
+                 first",
                 claim.restore_id
             ),
         );
@@ -293,14 +305,14 @@ impl Restore {
     }
 }
 
-/// The same for brokers before 3.6, which bound both directions by one config.
+/// For brokers before 3.6, which limit both directions by one config.
 fn without_newer_configs(mut topic: NewTopic) -> NewTopic {
     topic.configs.retain(|name, _| !name.starts_with("message.timestamp.before.") && !name.starts_with("message.timestamp.after."));
     topic.configs.insert("message.timestamp.difference.max.ms".to_owned(), i64::MAX.to_string());
     topic
 }
 
-/// The same with the limit of the original, or the broker's.
+/// With the limit of the original, or the broker's.
 fn without_room(mut topic: NewTopic, own_limit: Option<&String>) -> NewTopic {
     topic.configs.remove(MAX_MESSAGE_BYTES);
     topic.configs.extend(own_limit.map(|limit| (MAX_MESSAGE_BYTES.to_owned(), limit.clone())));
@@ -320,8 +332,8 @@ fn check_times(target: &TargetTopic, min: Millis, max: Millis, now: Millis, prob
         problems.add_unless(
             "retention",
             format!(
-                "it deletes records older than {limit} ms (retention.ms) and the oldest here has {age} ms: they would be gone soon after they are \
-                 restored. Set retention.ms=-1 until they are no longer needed"
+                "it deletes records older than {limit} ms (retention.ms) and the oldest here has {age} ms: they would be \
+                 deleted soon after the restore. Set retention.ms=-1 until they are no longer needed"
             ),
         );
     }
@@ -342,15 +354,16 @@ impl TargetTopic {
         self.config(key)?.parse().ok()
     }
 
-    /// How far a timestamp may be from the broker's clock in one direction, and the config that says so: before 3.6 one was for both, and up to
-    /// 3.9 it counts where the newer one is not set.
+    /// How far a timestamp may be from the broker's clock in one direction, and the config for
+    /// that. Before 3.6 one config was for both directions, and up to 3.9 it applies if the newer
+    /// one is not set.
     fn limit<'n>(&self, newer: &'n str) -> Option<(i64, &'n str)> {
         const BOTH: &str = "message.timestamp.difference.max.ms";
         let set = |name: &'n str| self.number(name).filter(|limit| *limit != i64::MAX).map(|limit| (limit, name));
         set(newer).or_else(|| set(BOTH))
     }
 
-    /// The largest batch that it takes, where that is known.
+    /// The largest batch that it accepts, if known.
     fn largest_batch(&self) -> Option<u64> {
         self.config(MAX_MESSAGE_BYTES)?.parse().ok()
     }
@@ -374,10 +387,10 @@ impl Problems<'_> {
         self.found.push(problem);
     }
 
-    /// A problem, or a warning when RESTORE_ANYWAY names its check.
+    /// A problem, or a warning if RESTORE_ANYWAY names its check.
     fn add_unless(&mut self, check: &str, problem: impl fmt::Display) {
         if self.anyway.iter().any(|one| one == check) {
-            tracing::warn!(topic = self.topic, "{problem}; going on all the same (RESTORE_ANYWAY={check})");
+            tracing::warn!(topic = self.topic, "{problem}; continuing anyway (RESTORE_ANYWAY={check})");
         } else {
             self.add(format!("{problem}, or RESTORE_ANYWAY={check}"));
         }
@@ -396,7 +409,7 @@ impl Problems<'_> {
 mod tests {
     use super::*;
 
-    /// Defaults of brokers, and what a cluster can be set to.
+    /// Defaults of brokers, and the settings of a cluster.
     #[test]
     fn the_limit_of_a_timestamp_is_the_one_that_the_broker_keeps_to() {
         const MAX: &str = "9223372036854775807";

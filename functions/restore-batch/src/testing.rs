@@ -1,4 +1,5 @@
-//! A backup of one partition and a target topic in memory, for the small tests of this crate. What goes wrong is for `tests/simulation`.
+//! A backup of one partition and a target topic in memory, for the small tests of this crate.
+//! `tests/simulation` tests faults.
 #![allow(clippy::unwrap_used)]
 
 pub(crate) mod admin;
@@ -28,7 +29,7 @@ use telemetry::LogLevel;
 
 use crate::{Invocation, Restore, RestoreReport};
 
-/// What the target has: source offsets, as the values tell them.
+/// The content of the target: source offsets, as in the values.
 #[derive(Debug, Default)]
 pub(crate) struct Topic {
     exists: bool,
@@ -36,21 +37,21 @@ pub(crate) struct Topic {
     /// The sizes of its transactions.
     pub(crate) transactions: Vec<usize>,
     pub(crate) progress: Option<CommittedOffset>,
-    /// The names of its writers, which fence one another where they are the same.
+    /// The names of its writers, which fence one another if they are equal.
     pub(crate) writers: Vec<String>,
     /// What it was last created with.
     pub(crate) created: BTreeMap<String, String>,
-    /// The place of a record is this times its number; 0 is 1.
+    /// The offset of a record is this times its number; 0 is 1.
     pub(crate) scatter: i64,
-    /// The brokers do not say where the records of a transaction are.
+    /// The brokers do not report the offsets of a transaction's records.
     pub(crate) hides_places: bool,
-    /// The next transaction is aborted, and takes a place all the same.
+    /// The next transaction is aborted, and uses an offset all the same.
     pub(crate) aborts: bool,
     /// A policy of the cluster refuses topics with this config.
     pub(crate) refuses: Option<(&'static str, &'static str)>,
 }
 
-/// In place of a source offset: a record of others, or a marker.
+/// Instead of a source offset: another producer's record, or a marker.
 pub(crate) const NOTHING: i64 = -1;
 
 impl Topic {
@@ -110,7 +111,7 @@ impl Fake {
         self.topic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a segment of this stretch that has records only at some offsets. Its name.
+    /// Adds a segment of this range that has records only at some offsets. Returns its name.
     pub(crate) async fn segment_with_holes(&self, stretch: Range<i64>, has_record: impl Fn(i64) -> bool) -> String {
         let mut writer = SegmentWriter::new(spec("orders", 0, stretch.start), 1);
         for offset in stretch.clone().filter(|offset| has_record(*offset)) {
@@ -125,12 +126,12 @@ impl Fake {
         name
     }
 
-    /// Adds a segment with a record for each of these offsets. Its name.
+    /// Adds a segment with a record for each of these offsets. Returns its name.
     pub(crate) async fn segment(&self, offsets: Range<i64>) -> String {
         self.segment_of(offsets, 1).await
     }
 
-    /// The same with values of so many bytes at least.
+    /// With values of at least this many bytes.
     pub(crate) async fn segment_of(&self, offsets: Range<i64>, bytes: usize) -> String {
         add_segment_of(&self.bucket, "orders", 0, offsets, 0, bytes).await
     }
@@ -139,7 +140,7 @@ impl Fake {
         self.restore_from(self.bucket.clone())
     }
 
-    /// The same out of a store that may not be as good as the bucket.
+    /// From a store that may be worse than the bucket.
     pub(crate) fn restore_from(&self, store: Arc<dyn ObjectStore>) -> Restore {
         Restore::new(Arc::new(self.clone()), store, self.settings.clone(), Arc::new(self.clone())).single_threaded()
     }
@@ -208,7 +209,7 @@ impl TargetCluster for Fake {
 struct Writer {
     fake: Fake,
     open: Vec<i64>,
-    /// Those of them of which it was said where they are.
+    /// Those of them whose offsets were reported.
     flushed: usize,
 }
 

@@ -1,4 +1,5 @@
-//! The steps of a restore one by one: where a partition goes on, what is replayed, and what is refused.
+//! The steps of a restore one by one: where a partition continues, what is replayed, and what is
+//! refused.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -78,7 +79,7 @@ async fn a_target_is_not_taken_over_before_all_that_its_restore_continues_is_the
     let report = other.invoke().await;
     assert!(!report.succeeded && report.topics[0].partitions[0].error.as_ref().unwrap().contains("is not finished"), "{report:?}");
     assert_eq!(first.invoke().await.records, 5);
-    // That of the other restore has another name.
+    // The other restore has another name.
     other.topic().progress = None;
     assert_eq!(other.invoke().await.records, 15);
 }
@@ -98,7 +99,7 @@ async fn a_restore_names_its_generation_once_there_are_two() {
     assert_eq!(fake.invoke().await.topics[0].source, "orders");
     begin_again(&fake);
     let report = fake.invoke().await;
-    assert_eq!(report.topics[0].source, "orders@1", "it goes on with the one that it began with");
+    assert_eq!(report.topics[0].source, "orders@1", "it continues with the one that it began with");
     assert!(
         report.topics[0].notes[0].contains("\"orders@1\"") && report.topics[0].notes[0].contains("BACKUP_TOPIC_NAME=orders@2"),
         "{:?}",
@@ -111,7 +112,7 @@ async fn a_restore_names_its_generation_once_there_are_two() {
     assert!(error.contains("is the restore of \"orders@1\" into \"restored\""), "{error}");
     (fake.settings.topics, fake.settings.restore_id) = (Selection::of_names(["orders"]), Some("another".to_owned()));
     let error = fake.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap_err().to_string();
-    assert!(error.contains("orders@2, has nothing in it") && error.contains("BACKUP_TOPIC_NAME=orders@1"), "{error}");
+    assert!(error.contains("orders@2, is empty") && error.contains("BACKUP_TOPIC_NAME=orders@1"), "{error}");
     fake.settings.topics = Selection::of_names(["orders@2"]);
     let report = fake.invoke().await;
     assert_eq!((report.topics[0].source.as_str(), report.topics[0].partitions.len()), ("orders@2", 0), "the empty topic, as asked for");
@@ -128,7 +129,7 @@ async fn two_that_begin_at_once_restore_one_generation() {
     let mut other = fake.clone();
     other.settings.topics = Selection::of_names(["orders@2"]);
     other.invoke().await;
-    // The other one had looked before there was a second generation.
+    // The other one looked before there was a second generation.
     let error = late.note_one(&source, &ClusterFacts { id: Some("memory".to_owned()), brokers: 1 }).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("orders@2"), "{error}");
 }
@@ -181,7 +182,8 @@ async fn replay_leaves_out_records_of_other_times() {
     assert_eq!((report.records, fake.topic().records.clone()), (9, (3..12).collect()));
 }
 
-/// Three thousand partitions cost as many requests: nobody waits for those before the first record.
+/// Three thousand partitions cost as many requests: none of them is waited for before the first
+/// record.
 #[tokio::test]
 async fn an_archive_without_times_is_refused_at_its_partitions_turn() {
     let mut fake = Fake::new();
@@ -229,7 +231,8 @@ async fn replay_writes_nothing_of_a_damaged_segment() {
     assert!(fake.topic().records.len() <= 10, "{:?}", fake.topic().records);
 }
 
-/// A restore with SKIP_DAMAGED whose reads of this object, counted from 0, arrive damaged where `damages` says so.
+/// A restore with SKIP_DAMAGED whose reads of this object, counted from 0, arrive damaged if
+/// `damages` returns true.
 async fn with_bad_reads(fake: &Fake, name: &str, damages: fn(u32) -> bool) -> RestoreReport {
     let (mut fake, name, reads) = (fake.clone(), name.to_owned(), AtomicU32::new(0));
     fake.settings.skip_damaged = true;
@@ -241,7 +244,7 @@ async fn with_bad_reads(fake: &Fake, name: &str, damages: fn(u32) -> bool) -> Re
     fake.restore_from(store).invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap()
 }
 
-/// A bit that is flipped on the way or in memory.
+/// A bit that flips in transit or in memory.
 #[tokio::test]
 async fn a_segment_is_left_out_only_when_it_is_damaged_twice() {
     let (small, large) = (10, 5_000);
@@ -251,11 +254,11 @@ async fn a_segment_is_left_out_only_when_it_is_damaged_twice() {
         let end = small + records;
         let name = fake.segment_of(small..end, bytes).await;
         fake.segment(end..end + small).await;
-        // Of what checks the target first, nothing is left out.
+        // The target check comes first, so nothing is skipped.
         let report = with_bad_reads(&fake, &name, |read| read == 0).await;
         assert!(report.succeeded && report.topics[0].partitions[0].skipped.is_empty(), "{:?}", report.topics);
         assert_eq!(fake.topic().records, (0..end + small).collect::<Vec<_>>());
-        // A part of the large one was written before the damage, and is given up with its writer.
+        // A part of the large one was written before the damage, and is dropped with its writer.
         assert_eq!(fake.topic().writers.len(), if records == large { 2 } else { 1 });
     }
 }
@@ -272,7 +275,7 @@ async fn a_segment_that_stays_damaged_is_left_out() {
     assert_eq!(fake.topic().records, (0..10).chain(20..30).collect::<Vec<_>>());
 }
 
-/// What was read once without damage is there: nothing of it may be left out.
+/// What was read once without damage exists: nothing of it may be skipped.
 #[tokio::test]
 async fn a_segment_that_is_damaged_now_and_then_fails_and_is_not_left_out() {
     let fake = Fake::new();
@@ -285,14 +288,15 @@ async fn a_segment_that_is_damaged_now_and_then_fails_and_is_not_left_out() {
     assert_eq!(fake.invoke().await.records, 10);
 }
 
-/// A restore with the same RESTORE_ID from another bucket, by mistake: it fences no writer of the first one.
+/// A restore with the same RESTORE_ID from another bucket, by mistake: it fences no writer of the
+/// first one.
 #[tokio::test]
 async fn only_invocations_of_one_restore_fence_each_other() {
     let (fake, other) = (Fake::new(), Fake::new());
     for restore in [&fake, &fake, &other] {
         let end = i64::try_from(restore.topic().records.len()).unwrap();
         restore.segment(end..end + 10).await;
-        // Two restores that begin within a millisecond are not told apart.
+        // Two restores that begin within a millisecond are not distinguished.
         restore.clock.fetch_add(if std::ptr::eq(restore, &other) { 5 } else { 0 }, Ordering::Relaxed);
         assert_eq!(restore.invoke().await.records, 10);
     }

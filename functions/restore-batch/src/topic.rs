@@ -13,40 +13,42 @@ use crate::source::Source;
 use crate::target::TargetTopic;
 use crate::work::Shared;
 
-/// The restore of one topic under way.
+/// A running restore of one topic.
 #[derive(Debug)]
 pub(crate) struct TopicRestore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) restore: Restore,
     pub(crate) source: Source,
     pub(crate) target: TargetTopic,
-    /// What the restore is, as the bucket has it.
+    /// The restore as recorded in the bucket.
     pub(crate) found: OnceCell<Begun>,
     /// The same once the target may be written to.
     pub(crate) begun: OnceCell<Begun>,
     pub(crate) report: Mutex<TopicReport>,
-    /// Why the target cannot take anything; looked at when there is something to write, for what is restored may get the configs of its old life.
+    /// Why the target cannot take anything. Checked when there is something to write, because a
+    /// complete restore may get its original configs back.
     refusal: OnceLock<Option<Error>>,
 }
 
 impl TopicRestore {
-    /// Finds the target, or creates it. `accepted`: what is missing of the backup, and was accepted.
+    /// Finds the target, or creates it. `accepted`: accepted losses of the backup.
     ///
     /// # Errors
-    /// The target is another topic than was restored into before, or what Kafka and the bucket say.
+    /// The target is not the topic of the earlier invocations; or an error of Kafka or of the
+    /// bucket.
     pub(crate) async fn prepare(shared: Arc<Shared>, source: Source, accepted: Vec<String>) -> Result<Self> {
         let restore = shared.restore.clone();
         let target = restore.target(&source, &shared).await?;
         let mut report = TopicReport::new(&restore, &source, &target);
         report.notes.extend(accepted);
         if let Some(newest) = source.newer.last().filter(|_| source.cuts.is_none()) {
-            tracing::warn!(topic = source.folder, "restoring {}, and {newest} is newer", source.name);
+            tracing::warn!(topic = source.folder, "restoring {}, although {newest} is newer", source.name);
         }
         let (found, begun) = (OnceCell::new(), OnceCell::new());
         Ok(Self { shared, restore, source, target, found, begun, report: Mutex::new(report), refusal: OnceLock::new() })
     }
 
-    /// Restores what comes next of a partition, up to `left` segments. What fails stands in the report.
+    /// Restores the next segments of a partition, up to `left`. Errors are in the report.
     pub(crate) async fn restore(&self, partition: i32, left: &mut u64) {
         if let Err(error) = self.restore_partition(partition, left).await
             && self.refusal().is_none()
@@ -57,13 +59,13 @@ impl TopicRestore {
         }
     }
 
-    /// Refuses a target that cannot take what is restored; looked at once.
+    /// Refuses a target that cannot take the restore; checked once.
     pub(crate) fn check_target(&self) -> Result<()> {
         let refusal = self.refusal.get_or_init(|| self.restore.check_target(&self.source, &self.target).err());
         refusal.as_ref().map_or(Ok(()), |refusal| Err(Error::unfit(refusal.to_string())))
     }
 
-    /// Why the target cannot take it, where that was found.
+    /// Why the target cannot take it, if that was found.
     pub(crate) fn refusal(&self) -> Option<&Error> {
         self.refusal.get()?.as_ref()
     }

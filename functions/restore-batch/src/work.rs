@@ -1,4 +1,4 @@
-//! One invocation under way: its workers take partitions of all topics off one queue.
+//! A running invocation: its workers take partitions of all topics off one queue.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::together::at_once;
 use crate::topic::TopicRestore;
 use crate::{Invocation, Restore, writers};
 
-/// Where a schema registry keeps what the records of other topics are read with.
+/// The topic of a schema registry, which readers of other topics need.
 const SCHEMAS: &str = "_schemas";
 
 /// What this invocation and its workers share.
@@ -30,23 +30,23 @@ pub(crate) struct Shared {
     pub(crate) restore: Restore,
     pub(crate) invocation: Invocation,
     pub(crate) started: Millis,
-    /// What all partitions share to read ahead.
+    /// What all partitions share for prefetching.
     pub(crate) ahead: Option<ReadAhead>,
     pub(crate) cluster: ClusterFacts,
-    /// What the restore id stands for, once it was noted.
+    /// The choice of the restore id, once recorded.
     pub(crate) identity: OnceCell<Arc<RestoreIdentity>>,
     /// Partitions that are restored up to their cuts.
     done: AtomicU64,
-    /// How it was when the invocation began; `None` where the restore has no end.
+    /// The state when the invocation began; `None` if the restore has no end.
     counts: Option<Counts>,
 }
 
-/// How far a restore with cuts is.
+/// The progress of a restore with cuts.
 #[derive(Debug, Clone, Copy)]
 struct Counts {
     done: u64,
     all: u64,
-    /// The cuts of those that are not done, added up.
+    /// The sum of the cuts of those that are not done.
     offsets: u64,
 }
 
@@ -70,11 +70,11 @@ impl Shared {
 #[derive(Debug)]
 struct Slot {
     topic: RestoredTopic,
-    /// Partitions of it that this invocation is to look after.
+    /// Its partitions of this invocation.
     pending: Vec<i32>,
-    /// Made when the first of them is taken.
+    /// Created when the first of them is taken.
     restore: OnceCell<Arc<TopicRestore>>,
-    /// Why nothing of it can be restored by this invocation.
+    /// Why this invocation can restore nothing of it.
     error: Mutex<Option<Error>>,
 }
 
@@ -108,7 +108,7 @@ impl Work {
         Ok(Self::new(shared, vec![slot]))
     }
 
-    /// Of all that is known to be restored, less what is done.
+    /// Of everything in the scope, minus what is done.
     pub(crate) async fn go_on(
         restore: &Restore,
         invocation: &Invocation,
@@ -146,7 +146,8 @@ impl Work {
         Self { shared, slots, queue }
     }
 
-    /// Creates what is not there, also of topics of which no record is restored. What fails is told of its topic alone.
+    /// Creates missing targets, including those of topics without records. An error concerns only
+    /// its topic.
     async fn create_topics(&self, there: &BTreeMap<String, TopicFacts>) {
         let is_missing = |slot: &&Slot| !there.contains_key(&slot.topic.target) && !slot.has_failed();
         let prepare = self.slots.iter().filter(is_missing).map(|slot| async move {
@@ -168,7 +169,8 @@ impl Work {
     /// Works until nothing is left or the budget is spent.
     ///
     /// # Errors
-    /// What fails of a restore of one topic without an end; of any other it stands in the report of the topic.
+    /// The error of a restore of one topic without an end; of any other, it is in the report of the
+    /// topic.
     pub(crate) async fn run(self) -> Result<RestoreReport> {
         let work = Arc::new(self);
         let worker = |number| {
@@ -181,7 +183,8 @@ impl Work {
         work.report().await
     }
 
-    /// Takes partitions off the queue until it is empty, the budget is spent, or MAX_SEGMENTS_PER_INVOCATION segments are replayed.
+    /// Takes partitions off the queue until it is empty, the budget is spent, or
+    /// MAX_SEGMENTS_PER_INVOCATION segments are replayed.
     async fn work(self: Arc<Self>) {
         let mut left = self.shared.restore.settings.max_segments.unwrap_or(u64::MAX);
         while left > 0 && !self.shared.is_spent() {
@@ -217,7 +220,7 @@ impl Work {
         report.topics = self.slots.iter().map(Slot::report).collect();
         report.finish(*started, restore.clock.now());
         report.done = self.shared.done();
-        // Of those that this invocation did not look at nothing is known.
+        // The state of partitions that this invocation did not check is unknown.
         let reached = report.all_partitions().map(|(_, one)| one.next.unsigned_abs()).sum::<u64>();
         report.offsets_left = self.shared.counts.map(|counts| counts.offsets.saturating_sub(reached));
         if let Some(noted) = self.shared.identity.get().filter(|noted| noted.is_cut() && report.caught_up && report.succeeded) {
@@ -278,12 +281,12 @@ impl Shared {
     }
 }
 
-/// The partitions of a topic with cuts of which there is something to restore.
+/// The partitions of a topic with cuts that have something to restore.
 pub(crate) fn to_restore(topic: &RestoredTopic) -> impl Iterator<Item = i32> {
     topic.cuts.iter().flatten().filter(|(_, cut)| **cut > 0).map(|(partition, _)| *partition)
 }
 
-/// An event for what is not restored is a mistake.
+/// An event for something that is not restored is a mistake.
 fn refuse_foreign(event: &Event, noted: &RestoreIdentity) -> Result<()> {
     let is_one = |topic: &RestoredTopic| event.topic.as_ref().is_none_or(|only| is_name_of(only, &topic.folder));
     let mut named = noted.topics.iter().filter(|topic| is_one(topic)).peekable();
@@ -299,10 +302,11 @@ fn refuse_foreign(event: &Event, noted: &RestoreIdentity) -> Result<()> {
     }
 }
 
-/// The partitions, beginning with another one each time: those that cannot be written just now do not keep the same others waiting for ever.
+/// The partitions, starting with another one each time: those that cannot be written just now do
+/// not make the same others wait permanently.
 fn turns(partitions: Vec<(usize, i32)>, now: Millis) -> VecDeque<(usize, i32)> {
     let mut turns: VecDeque<(usize, i32)> = partitions.into();
-    // Schedules are as regular as clocks: the time is stirred (a step of SplitMix64).
+    // Schedules are as regular as clocks: the time is mixed (a step of SplitMix64).
     let stirred = now.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     let by = usize::try_from(stirred).unwrap_or(0) % turns.len().max(1);
     turns.rotate_left(by);

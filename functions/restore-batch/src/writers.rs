@@ -1,29 +1,34 @@
-//! How many partitions are written at once.
+//! How many partitions are written in parallel.
 
-/// Threads that all writers may have together. A process on Lambda can have 1,024, and needs some for everything else.
+/// Most threads of all writers together. A process on Lambda can have 1,024, and needs some for
+/// everything else.
 const THREADS: usize = 600;
-/// Open files that all writers may have together: the same holds for them.
+/// Most open files of all writers together, for the same reason.
 const FILES: usize = 900;
-/// Threads of a writer's client besides one for each broker: its own, one for a bootstrap server, one for the coordinator of transactions.
+/// Threads of a writer's client in addition to one per broker: its own, one for a bootstrap server,
+/// one for the coordinator of transactions.
 const OWN_THREADS: usize = 3;
-/// Files besides two for each broker, which wake its thread up: four for the other two threads, and four connections.
+/// Files in addition to two per broker, which wake up its thread: four for the other two threads,
+/// and four connections.
 const OWN_FILES: usize = 8;
 
-/// How many writers may be open in a cluster of so many brokers, at least one.
+/// How many writers may be open in a cluster with this many brokers, at least one.
 ///
-/// Each has a client of its own, for a transaction belongs to one. Not counted are the two clients that they share, which ask about topics and groups.
+/// Each has its own client, because a transaction belongs to one. This excludes the two clients
+/// that they share, which request topics and groups.
 fn most(brokers: i32) -> usize {
     let brokers = usize::try_from(brokers).unwrap_or(0);
     (THREADS / (brokers + OWN_THREADS)).min(FILES / (2 * brokers + OWN_FILES)).max(1)
 }
 
-/// So many partitions are written at once: NUMBER_OF_KAFKA_THREADS, or fewer where the cluster has too many brokers for that. Then the log says so.
+/// How many partitions are written in parallel: NUMBER_OF_KAFKA_THREADS, or fewer if the cluster
+/// has too many brokers for that. Then it is logged.
 pub(crate) fn at_once(wanted: usize, brokers: i32) -> usize {
     let most = most(brokers);
     if wanted > most {
         tracing::warn!(
-            "NUMBER_OF_KAFKA_THREADS is {wanted}, and {most} partitions are written at once: in a cluster of {brokers} brokers more would take too many \
-             threads and open files. Set it to {most} or less"
+            "NUMBER_OF_KAFKA_THREADS is {wanted}, but {most} partitions are written in parallel: in a cluster of \
+             {brokers} brokers more would need too many threads and open files. Set it to {most} or less"
         );
     }
     wanted.min(most)

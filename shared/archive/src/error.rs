@@ -3,7 +3,8 @@ use store::StoreError;
 
 use crate::segment::SegmentError;
 
-/// What an invocation can fail with. Each concern has its own error with its own hint; this one only gathers them.
+/// The errors of an invocation. Each concern has its own error with its own hint; this type only
+/// combines them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bucket refused or failed.
@@ -12,43 +13,43 @@ pub enum Error {
     /// Kafka refused or failed.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
-    /// A segment is not what its name and manifest promise.
+    /// A segment does not match its name or manifest.
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    /// The state of the bucket and of Kafka contradict each other, or the request makes no sense for them.
+    /// The bucket and Kafka contradict each other, or the request is invalid for them.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
 
-/// What an invocation does not do, and why: nothing is broken, but it would not be right.
+/// What an invocation refuses, and why: nothing is broken, but to continue would be wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct Refusal {
-    /// Of which kind it is.
+    /// Its kind.
     pub kind: RefusalKind,
     /// What happened, to what, and what to do.
     pub what: String,
 }
 
-/// Why an invocation is refused, and so who has to do something.
+/// Why an invocation is refused, and so who has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// What was asked for is not there, or makes no sense: ask for something else.
+    /// The request names something that does not exist, or is invalid: change the request.
     Request,
-    /// What should be in the bucket, or in Kafka, is not: put it back, or accept the loss.
+    /// Something is missing from the bucket or from Kafka: restore it, or accept the loss.
     Lost,
     /// It belongs to another topic or restore.
     Taken,
     /// The store or the target topic cannot keep what would be written.
     Unfit,
-    /// Another invocation changed it at the same moment: a later one can succeed.
+    /// Another invocation changed it at the same moment: retry later.
     Raced,
     /// A defect of this program.
     Bug,
 }
 
 impl Error {
-    /// Whether the same invocation, started again later, can succeed without anybody doing something.
+    /// Whether the same invocation can succeed later without any change by the operator.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
@@ -83,7 +84,8 @@ impl Error {
         Self::refused(RefusalKind::Raced, what)
     }
 
-    /// See [`RefusalKind::Bug`]: says so, because nobody but us can do something.
+    /// See [`RefusalKind::Bug`]: the message says that it is a defect, because only the project can
+    /// fix it.
     pub fn bug(what: impl Into<String>) -> Self {
         Self::refused(RefusalKind::Bug, format!("{}. This is a defect of this program: please report it", what.into()))
     }
@@ -93,7 +95,7 @@ impl Error {
     }
 }
 
-/// Short for results of handlers.
+/// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]
@@ -117,8 +119,8 @@ mod tests {
     #[test]
     fn causes_follow_each_once() {
         let cause = io::Error::other(StoreError::new(StoreErrorKind::Other, "inner", "the disk\n  is broken"));
-        let error: Error = StoreError::new(StoreErrorKind::Other, "/backup/x", "reading or writing failed").caused_by(cause).into();
-        assert_eq!(in_full(&error), "/backup/x: reading or writing failed: inner: the disk is broken");
+        let error: Error = StoreError::new(StoreErrorKind::Other, "/backup/x", "cannot read or write").caused_by(cause).into();
+        assert_eq!(in_full(&error), "/backup/x: cannot read or write: inner: the disk is broken");
 
         let said =
             StoreError::new(StoreErrorKind::Other, "x", "failed (Input/output error)").caused_by(io::Error::other("Input/output error"));

@@ -1,15 +1,16 @@
-//! All that is in the bucket.
+//! Everything in the bucket.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | [`segment`] | the format: record batches, the archive around them, its manifest; the Python tool's archives |
-//! | [`catalog`] | names, the chain of segments, generations of a topic, commits; what restores note |
+//! | [`catalog`] | names, the chain of segments, generations of a topic, commits; what restores record |
 //! | `times.rs` | which records of a topic are restored, by their time |
-//! | `error.rs` | what an invocation can fail with |
+//! | `error.rs` | the errors of an invocation |
 //! | `testing.rs` | what tests put into a bucket; only with the feature `testing` |
 //!
-//! It promises that what it gives out is what was stored: bytes whose checksum differs, objects of another place and those of a newer version are
-//! refused, never guessed. It writes create-only, or replaces what is still as it was read. `segment` imports `catalog`, never the other way round.
+//! What it returns is what was stored: bytes with another checksum, objects of another place and
+//! objects of a newer version are refused, never guessed. It writes create-only, or replaces only
+//! the state that it has read. `segment` imports `catalog`, never the other way round.
 
 pub mod catalog;
 mod error;

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-//! What tests put into a bucket: a `topic.json`, segments and snapshots, as a backup writes them.
+//! Test content of a bucket: a `topic.json`, segments and snapshots, as a backup writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -38,12 +38,12 @@ pub fn generation(topic: &str) -> Generation {
     }
 }
 
-/// Puts a `topic.json` in its place.
+/// Writes a `topic.json`.
 pub fn add_generation(store: &MemoryStore, generation: &Generation) {
     store.overwrite(&names::topic_json(&generation.folder()), serde_json::to_vec(generation).unwrap());
 }
 
-/// The segment of a topic without an id that begins here.
+/// The segment that starts here, of a topic without an id.
 pub fn spec(topic: &str, partition: i32, start: i64) -> SegmentSpec {
     SegmentSpec {
         topic: topic.to_owned(),
@@ -57,13 +57,14 @@ pub fn spec(topic: &str, partition: i32, start: i64) -> SegmentSpec {
     }
 }
 
-/// Adds a segment and its `.sha256` to a topic's first generation: a record for each of these offsets, whose value is the offset in digits and whose
-/// time is as many milliseconds after `since`. Its name.
+/// Adds a segment and its `.sha256` to a topic's first generation, with a record for each of these
+/// offsets. Its value is the offset in digits, and its time is that many milliseconds after
+/// `since`. Returns its name.
 pub async fn add_segment(store: &MemoryStore, topic: &str, partition: i32, offsets: Range<i64>, since: Millis) -> String {
     add_segment_of(store, topic, partition, offsets, since, 1).await
 }
 
-/// The same with values of so many bytes at least, zeros before the digits.
+/// With values of at least this many bytes, padded with zeros before the digits.
 pub async fn add_segment_of(store: &MemoryStore, topic: &str, partition: i32, offsets: Range<i64>, since: Millis, bytes: usize) -> String {
     let mut writer = SegmentWriter::new(spec(topic, partition, offsets.start), 1);
     for offset in offsets.clone() {
@@ -78,8 +79,8 @@ pub async fn add_segment_of(store: &MemoryStore, topic: &str, partition: i32, of
     name
 }
 
-/// A snapshot of cluster `kafka-1` by the backup with GROUP_ID `backup`, taken at this time: for each topic, folder and partition the offset below which
-/// everything was in the bucket.
+/// A snapshot of cluster `kafka-1` by the backup with GROUP_ID `backup`, taken at this time: for
+/// each topic, folder and partition the offset below which everything was in the bucket.
 pub fn snapshot<const N: usize>(until: Millis, backed_up: [(&str, &str, i32, i64); N]) -> Snapshot {
     let mut topics: BTreeMap<String, TopicSnapshot> = BTreeMap::new();
     for (topic, folder, partition, backed_up) in backed_up {
@@ -118,7 +119,7 @@ pub fn snapshot<const N: usize>(until: Millis, backed_up: [(&str, &str, i32, i64
     }
 }
 
-/// Writes a snapshot where backup would. Its name.
+/// Writes a snapshot where backup would. Returns its name.
 pub async fn add_snapshot(store: &dyn ObjectStore, snapshot: &Snapshot) -> String {
     let interval = i64::try_from(snapshot.interval_seconds).unwrap() * 1_000;
     let at = (snapshot.until + interval - 1).div_euclid(interval) * interval;

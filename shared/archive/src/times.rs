@@ -6,20 +6,21 @@ use kernel::clock::{Millis, rfc3339};
 use kernel::record::NO_TIMESTAMP;
 use serde::{Deserialize, Serialize};
 
-/// Records from one moment on, and before another one. Each record is judged by its own timestamp, in whatever order they stand; one that has
-/// none (-1) is of no time, and only among all.
+/// Records from one moment, and before another one. Each record is judged by its own timestamp, in
+/// any order. One without a timestamp (-1) is in no time range, and is only included if there is
+/// none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// RESTORE_FROM: the first millisecond that is restored; `None` is the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Millis>,
-    /// RESTORE_UNTIL: the first millisecond behind it that is not; `None` is the end.
+    /// RESTORE_UNTIL: the first millisecond that is not restored any more; `None` is the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Millis>,
 }
 
 impl Times {
-    /// Whether no record is left out.
+    /// Whether no record is excluded.
     pub fn are_all(&self) -> bool {
         *self == Self::default()
     }
@@ -30,7 +31,8 @@ impl Times {
         self.are_all() || timestamp != NO_TIMESTAMP && is_between
     }
 
-    /// What is restored of records whose first and last time are these: the same for what is left, or nothing.
+    /// The restored part of records with this first and last time: the first and last time of the
+    /// rest, or nothing.
     pub fn part_of(&self, (min, max): (Millis, Millis)) -> Option<(Millis, Millis)> {
         let min = self.from.map_or(min, |from| from.max(min));
         let max = self.until.map_or(max, |until| until.saturating_sub(1).min(max));
@@ -39,11 +41,11 @@ impl Times {
 }
 
 impl fmt::Display for Times {
-    /// As behind "records".
+    /// To be written after "records".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.from.map(rfc3339), self.until.map(rfc3339)) {
-            (Some(from), Some(until)) => write!(f, "from {from} on and before {until}"),
-            (Some(from), None) => write!(f, "from {from} on"),
+            (Some(from), Some(until)) => write!(f, "from {from} and before {until}"),
+            (Some(from), None) => write!(f, "from {from}"),
             (None, Some(until)) => write!(f, "before {until}"),
             (None, None) => f.write_str("of all times"),
         }
@@ -66,6 +68,6 @@ mod tests {
         assert!(until.include(0) && until.include(-5) && !until.include(-1), "no time is of no time, and there is a time before 1970");
         assert!(!Times { from: Some(-1_000), until: None }.include(-1));
         assert!(Times::default().include(-1) && Times::default().are_all() && !times.are_all());
-        assert_eq!(times.to_string(), "from 1970-01-01T00:00:00.01Z on and before 1970-01-01T00:00:00.02Z");
+        assert_eq!(times.to_string(), "from 1970-01-01T00:00:00.01Z and before 1970-01-01T00:00:00.02Z");
     }
 }

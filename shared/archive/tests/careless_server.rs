@@ -23,7 +23,7 @@ async fn store(endpoint: &str, tries: u32) -> S3BucketStore {
     S3BucketStore::connect(&settings, policy, &Deadline::unset()).await.unwrap()
 }
 
-/// A HEAD answer about an object that was written as `id`.
+/// A HEAD response about an object that was written as `id`.
 fn head(id: &str) -> Reply {
     Reply::Answer(200, vec![("etag", "\"found\"".into()), ("x-amz-meta-write-id", id.into())], String::new())
 }
@@ -32,7 +32,8 @@ fn is_head(request: &Request) -> bool {
     request.line.starts_with("HEAD ")
 }
 
-/// A server that ignores If-None-Match, as several did at some time: what begins a generation finds out.
+/// A server that ignores If-None-Match, as several did at some time: beginning a generation finds
+/// out.
 #[tokio::test]
 async fn a_server_that_ignores_if_none_match_is_refused() {
     const TOPIC: &str =
@@ -51,7 +52,7 @@ async fn a_server_that_ignores_if_none_match_is_refused() {
     assert!(proved.unwrap_err().to_string().contains("If-None-Match"));
     assert_ne!(bodies[0], bodies[1], "the same bytes would be taken for a first answer that was lost");
 
-    // One that honours it; also when the answer to the first create was lost.
+    // One that honours it; also if the response to the first create was lost.
     let (proved, _) = prove(|_, before| if before.is_empty() { Reply::ok("1") } else { Reply::error(412, "PreconditionFailed") }).await;
     proved.unwrap();
     let script = |request: &Request, before: &[Request]| match before.len() {

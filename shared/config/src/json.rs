@@ -1,14 +1,15 @@
-//! JSON as a configuration needs it: an object that names no key twice.
+//! JSON for configurations: objects without duplicate keys.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads one JSON object. A name that stands twice in it, at any depth, is refused, where an ordinary parser takes the last.
+/// Parses one JSON object. Refuses a duplicate name at any depth, where an ordinary parser takes
+/// the last one.
 ///
 /// # Errors
-/// What is wrong, with line and column.
+/// What is invalid, with line and column.
 pub(super) fn parse_object(text: &str) -> Result<Map<String, Value>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match serde_json::from_str(text) {
@@ -18,7 +19,7 @@ pub(super) fn parse_object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// What a value that is not a scalar looks like, without what is in it.
+/// The shape of a value that is not a scalar, without its content.
 pub(super) fn shape(value: &Value) -> &'static str {
     match value {
         Value::Object(_) => "{…}",
@@ -27,7 +28,7 @@ pub(super) fn shape(value: &Value) -> &'static str {
     }
 }
 
-/// A value that is a text, a number, true or false, as text.
+/// A string, number or boolean as text.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -37,7 +38,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// A JSON value in which no object names a key twice.
+/// A JSON value in which no object has a duplicate key.
 struct Unique(Value);
 
 impl<'de> Deserialize<'de> for Unique {
@@ -91,7 +92,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         let mut object = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("{name} is written twice")));
+                return Err(A::Error::custom(format_args!("{name} occurs twice")));
             }
             let Unique(value) = entries.next_value()?;
             object.insert(name, value);
@@ -128,8 +129,8 @@ mod tests {
             ("{\"A\": 1} x", "trailing characters at line 1 column 10"),
             ("[1]", "not a JSON object"),
             ("\"A\"", "not a JSON object"),
-            ("{\"A\": 1,\n \"A\": 1}", "A is written twice at line 2 column 4"),
-            ("{\"A\": {\"b\": 1, \"b\": 2}}", "b is written twice"),
+            ("{\"A\": 1,\n \"A\": 1}", "A occurs twice at line 2 column 4"),
+            ("{\"A\": {\"b\": 1, \"b\": 2}}", "b occurs twice"),
         ];
         for (text, expected) in table {
             let problem = parse_object(text).unwrap_err();

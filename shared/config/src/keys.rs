@@ -1,25 +1,27 @@
-//! Every key there is. The parser, the nearest-key hints, `docs/configuration.md` and the Terraform tests read this one table.
+//! Every key. The parser, the hints, `docs/configuration.md` and the Terraform tests read this
+//! table.
 
 use Commands::{Backup, Both, Restore};
 
-/// What a key is called and what it means.
+/// The name and the meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     /// Its name, the same in the file and in the environment.
     pub name: &'static str,
-    /// Who reads it. Others accept it and leave it alone: one file or environment may serve both functions.
+    /// Which commands read it. Others accept and ignore it: one file or environment can serve both
+    /// functions.
     pub used_by: Commands,
-    /// Under which heading the documentation lists it.
+    /// The heading in the documentation.
     pub section: Section,
-    /// One line: what it means, unit and range.
+    /// One line: meaning, unit and range.
     pub help: &'static str,
-    /// What holds when it is absent, in words or as a value.
+    /// The value if it is absent, as a value or in words.
     pub default: &'static str,
-    /// A value that is accepted.
+    /// A valid value.
     pub example: &'static str,
-    /// Its value is never shown.
+    /// Whether its value is secret, so that it is never shown.
     pub secret: bool,
-    /// Read by a cloud SDK, which looks only into the environment: refused in a file.
+    /// Whether a cloud SDK reads it, from the environment only. Refused in a file.
     pub environment_only: bool,
 }
 
@@ -45,7 +47,7 @@ pub enum Section {
     Restore,
     /// The shape and size of an invocation.
     Invocation,
-    /// Which store, and what is common to all.
+    /// Which store, and keys for all stores.
     Storage,
     /// S3.
     S3,
@@ -60,7 +62,7 @@ pub fn known_keys() -> &'static [Key] {
     KEYS
 }
 
-/// What people look for and there is not, or under another name than those that are most like it: what there is instead.
+/// Keys that people try, which do not exist and resemble a wrong key: what to use instead.
 pub(super) const NOT_KEYS: [(&str, &str); 21] = [
     ("RESTORE_PARTITIONS", SOME_PARTITIONS),
     ("RESTORE_PARTITION_NUMBERS", SOME_PARTITIONS),
@@ -95,7 +97,8 @@ const CLUSTERS: &str = "BOOTSTRAP_SERVERS is the cluster to restore into, and BA
 const MOMENTS: &str = "RESTORE_AS_OF restores topics as of a snapshot of the cluster (a time, or latest); RESTORE_FROM and RESTORE_UNTIL choose records \
                        by their own timestamps";
 
-/// The key of that name. `KAFKA_SASL_USERNAME` and its like are not keys of their own: see [`super::properties`].
+/// The key of that name. `KAFKA_SASL_USERNAME` and the like are not keys: see
+/// [`super::properties`].
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }

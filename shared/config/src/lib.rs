@@ -8,20 +8,21 @@
 //! # Ok(()) }
 //! ```
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | `keys.rs` | the one table of keys, which `docs/configuration.md` shows |
-//! | `raw.rs`, `json.rs` | file and environment, laid over each other, not judged |
-//! | `precedence.rs` | what of a file the environment replaces |
-//! | `secrets.rs` | what of it must never be shown |
+//! | `keys.rs` | the table of all keys, which `docs/configuration.md` shows |
+//! | `raw.rs`, `json.rs` | file and environment, merged, not validated |
+//! | `precedence.rs` | which keys of a file the environment overrides |
+//! | `secrets.rs` | which parts are secret |
 //! | `variables.rs` | which variables are properties of librdkafka |
-//! | `read.rs` | typed getters that note every problem |
-//! | `validate.rs`, `cluster.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | what each key may say |
-//! | `scope.rs` | of what a restore is: topics, partitions, moment, targets, and its id |
-//! | `settings.rs` | the validated settings of each function, made of the types of the crates below |
+//! | `read.rs` | typed getters that record every problem |
+//! | `validate.rs`, `cluster.rs`, `storage.rs`, `properties.rs`, `names.rs`, `times.rs` | the valid values of each key |
+//! | `scope.rs` | the scope of a restore: topics, partitions, moment, targets, and its id |
+//! | `settings.rs` | the validated settings of each function, from types of the crates below |
 //!
-//! It promises to be lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`) and strict in what it says: unknown keys, missing
-//! ones, bad values and contradictions are refused before anything starts, all of them at once. Only hosts, functions and the runner import it.
+//! Lenient in how a value is written (`"TRUE"`, `true`, `"1000"`, `1000`) and strict in what it
+//! means. Unknown keys, missing ones, bad values and contradictions are refused before anything
+//! starts, all in one error. Only hosts, functions and the runner import this crate.
 
 mod cluster;
 mod json;
@@ -49,7 +50,7 @@ pub use storage::store_settings;
 pub use target_name::TargetName;
 pub use validate::{bucket_settings, group, log_level, memory_limit};
 
-/// Everything that is wrong with a configuration, all at once.
+/// All problems of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .problems.join("\n"))]
 pub struct ConfigError {

@@ -1,14 +1,16 @@
-//! Rules for names and addresses: each function gives the name back, or says what is wrong and what is right.
+//! Rules for names and addresses. Each function returns the name, or what is wrong and what is
+//! right.
 
 use archive::catalog::names::parse_topic;
 use kafka::{Pattern, is_internal};
 
 type Checked = Result<String, String>;
 
-/// Who writes one of these means a pattern.
+/// Characters that mean a pattern.
 pub(super) const PATTERN: &str = "^$*+?[](){}|\\";
 
-/// A topic's name by Kafka's rule: 1 to 249 of letters, digits, `.`, `_` and `-`, but not `.` or `..`. Not an internal topic.
+/// A topic name by Kafka's rule: 1 to 249 letters, digits, `.`, `_` and `-`, but not `.` or `..`.
+/// Not an internal topic.
 pub(super) fn topic(name: &str) -> Checked {
     const LONGEST: usize = 249;
     if is_internal(name) {
@@ -29,30 +31,28 @@ pub(super) fn topic(name: &str) -> Checked {
 /// Topics: a name, a glob or a regular expression.
 pub(super) fn topic_pattern(text: &str) -> Result<Pattern, String> {
     let pattern = Pattern::parse(text).map_err(|what| {
-        if text.contains('{') { format!("{what}. One with a comma takes the array form: [\"^a{{1,2}}\"]") } else { what }
+        if text.contains('{') { format!("{what}. Write a regular expression with a comma in a JSON array: [\"^a{{1,2}}\"]") } else { what }
     })?;
     if pattern.is_name() {
         topic(text)?;
     } else if let Some(c) = text.chars().find(|c| !text.starts_with('^') && !legal_in_topic(*c) && !matches!(c, '*' | '?')) {
         let place = text.chars().take_while(|other| *other != c).count() + 1;
         let hint = if "$+[](){}|\\".contains(c) { "; a regular expression begins with ^" } else { "" };
-        return Err(format!(
-            "{text}: {c:?}, character {place}, is not legal in a topic's name, and a glob has only * and ? beside those{hint}"
-        ));
+        return Err(format!("{text}: {c:?}, character {place}, is not legal in a topic's name; a glob has only * and ? in addition{hint}"));
     }
     Ok(pattern)
 }
 
-/// Topics of a backup: a name, which may be of one generation, a glob or a regular expression.
+/// Topics of a restore: a name, with or without a generation, a glob or a regular expression.
 pub(super) fn generation_pattern(text: &str) -> Result<Pattern, String> {
-    // A glob and a regular expression are of names alone: which generation is meant, only a name can say.
+    // Globs and regular expressions match names only; only a name can select a generation.
     if Pattern::parse(text).is_ok_and(|pattern| pattern.is_name()) {
         generation(text)?;
         return Pattern::parse(text);
     }
     match text.rsplit_once('@') {
         Some((_, number)) if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '*') => {
-            Err(format!("{text}: only a name can be of one generation, as in orders@1; a pattern takes the newest of each topic"))
+            Err(format!("{text}: only a name can have a generation, as in orders@1; a pattern selects the newest of each topic"))
         }
         _ => topic_pattern(text),
     }
@@ -68,8 +68,8 @@ pub(super) fn generation(name: &str) -> Checked {
     }
 }
 
-/// A restore's id: part of object names, transactional ids and group ids, so 1 to 200 of letters, digits, `.`, `_`, `-` and `@`, which is not the
-/// first.
+/// A restore id. It is part of object names, transactional ids and group ids, so it has 1 to 200
+/// letters, digits, `.`, `_`, `-` and `@`, and does not begin with `@`.
 pub(super) fn restore_id(id: &str) -> Checked {
     const LONGEST: usize = 200;
     let legal = id.chars().all(|c| legal_in_topic(c) || c == '@') && !matches!(id, "" | "." | "..");
@@ -77,12 +77,12 @@ pub(super) fn restore_id(id: &str) -> Checked {
         return Err(format!("must have at most {LONGEST} characters"));
     }
     if id.starts_with('@') {
-        return Err("must not begin with '@': such names in the bucket are for other objects".to_owned());
+        return Err("must not begin with '@': the bucket reserves such names for other objects".to_owned());
     }
-    if legal { Ok(id.to_owned()) } else { Err("may hold letters, digits, '.', '_', '-' and '@'".to_owned()) }
+    if legal { Ok(id.to_owned()) } else { Err("may contain letters, digits, '.', '_', '-' and '@'".to_owned()) }
 }
 
-/// The id of a cluster, which Kafka makes or an operator writes.
+/// The id of a cluster, assigned by Kafka or by an operator.
 pub(super) fn cluster_id(id: &str) -> Checked {
     const LONGEST: usize = 200;
     if id.chars().count() > LONGEST {
@@ -106,37 +106,38 @@ pub(super) fn broker(address: &str) -> Checked {
     let legal_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
     match (legal_host, legal_port) {
         (true, true) => Ok(address.to_owned()),
-        _ if address.matches(':').count() > 1 => wrong("is not one host:port; an IPv6 address is written [2001:db8::1]:9092"),
-        (false, _) => wrong("is not a host's name or address; brokers are written host:port, separated by commas"),
+        _ if address.matches(':').count() > 1 => wrong("is not one host:port; write an IPv6 address as [2001:db8::1]:9092"),
+        (false, _) => wrong("is not a host name or address; write brokers as host:port, separated by commas"),
         (_, false) => wrong("the port must be a number from 1 to 65535"),
     }
 }
 
-/// A bucket: 3 to 255 of letters, digits, `.`, `_` and `-` (S3's old rule includes its present one), or the ARN of an access point.
+/// A bucket: 3 to 255 letters, digits, `.`, `_` and `-` (S3's old rule, which includes the current
+/// one), or the ARN of an access point.
 pub(super) fn bucket(name: &str) -> Checked {
     if name.contains("://") || name.contains('/') && !name.starts_with("arn:") {
-        return Err("must be the bucket's name alone, without s3:// and path; a path stands in STORAGE_PREFIX".to_owned());
+        return Err("must be the bucket's name, without s3:// and path; put a path into STORAGE_PREFIX".to_owned());
     }
     let legal = name.starts_with("arn:") || (3..=255).contains(&name.len()) && name.chars().all(legal_in_topic);
-    if legal { Ok(name.to_owned()) } else { Err("is not a bucket's name: 3 to 63 of a-z, 0-9, '.' and '-'".to_owned()) }
+    if legal { Ok(name.to_owned()) } else { Err("is not a bucket name: 3 to 63 of a-z, 0-9, '.' and '-'".to_owned()) }
 }
 
-/// An Azure container: 3 to 63 of a-z, 0-9 and `-`, which stands between two others.
+/// An Azure container: 3 to 63 of a-z, 0-9 and `-`, which must be between two others.
 pub(super) fn container(name: &str) -> Checked {
     let parts_legal = name.split('-').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
     if parts_legal && (3..=63).contains(&name.len()) {
         return Ok(name.to_owned());
     }
-    Err("is not a container's name: 3 to 63 of a-z, 0-9 and single '-' in between".to_owned())
+    Err("is not a container name: 3 to 63 of a-z, 0-9 and single '-' in between".to_owned())
 }
 
 /// An Azure storage account: 3 to 24 of a-z and 0-9.
 pub(super) fn account(name: &str) -> Checked {
     let legal = (3..=24).contains(&name.len()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if legal { Ok(name.to_owned()) } else { Err("is not a storage account's name: 3 to 24 of a-z and 0-9".to_owned()) }
+    if legal { Ok(name.to_owned()) } else { Err("is not a storage account name: 3 to 24 of a-z and 0-9".to_owned()) }
 }
 
-/// A path that stands before every name in a store; slashes around it are taken off.
+/// A path that prefixes every name in a store; slashes around it are removed.
 pub(super) fn prefix(path: &str) -> Checked {
     const LONGEST: usize = 400;
     let path = path.trim_matches('/');
@@ -144,15 +145,15 @@ pub(super) fn prefix(path: &str) -> Checked {
         return Err(format!("must have at most {LONGEST} characters"));
     }
     if path.contains('\\') {
-        return Err("holds a backslash; folders are separated by /".to_owned());
+        return Err("contains a backslash; separate folders by /".to_owned());
     }
     match path.split('/').find(|part| matches!(*part, "" | "." | "..")) {
-        Some(_) if !path.is_empty() => Err("must not hold //, /./ or /../".to_owned()),
+        Some(_) if !path.is_empty() => Err("must not contain //, /./ or /../".to_owned()),
         _ => Ok(path.to_owned()),
     }
 }
 
-/// An address `http(s)://host[:port]` without path, query or user; `scheme` is added where there is none.
+/// An address `http(s)://host[:port]` without path, query or user. Adds `scheme` if there is none.
 pub(super) fn endpoint(address: &str, scheme: &str) -> Checked {
     let (scheme, rest) = address.split_once("://").unwrap_or((scheme, address));
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -160,7 +161,7 @@ pub(super) fn endpoint(address: &str, scheme: &str) -> Checked {
         return Err("must begin with http:// or https://, or with neither".to_owned());
     }
     if rest.contains(['/', '?', '#', '@']) {
-        return Err("must be an address alone, without user, path and query".to_owned());
+        return Err("must be an address without user, path and query".to_owned());
     }
     broker(rest).map(|_| format!("{scheme}://{rest}")).map_err(|_| "must be host:port".to_owned())
 }
@@ -168,7 +169,7 @@ pub(super) fn endpoint(address: &str, scheme: &str) -> Checked {
 /// A folder of this machine.
 pub(super) fn folder(path: &str) -> Result<std::path::PathBuf, String> {
     if path.starts_with('~') {
-        return Err("~ is not expanded here: write the whole path".to_owned());
+        return Err("~ is not expanded here: write the full path".to_owned());
     }
     if path.contains("://") {
         return Err("must be a path; for a bucket set FILESYSTEM_TYPE to S3, MINIO or AZURE".to_owned());

@@ -1,4 +1,5 @@
-//! What the environment replaces in a file. A container platform sets variables of its own, and one of them can have the name of a key.
+//! Which keys of a file the environment overrides. A container platform sets variables of its own,
+//! and one of them can have the name of a key.
 
 use serde_json::Value;
 
@@ -7,8 +8,8 @@ use super::read::{is_secret, items_of, shown};
 use super::{properties, variables};
 
 impl Raw {
-    /// One line that names the keys whose value in the file does not hold, because the environment has another one; `None` when there is none.
-    /// No secret is in it.
+    /// One line that lists the keys whose value in the file is overridden by the environment;
+    /// `None` if there are none. It contains no secret.
     pub fn replaced_by_environment(&self) -> Option<String> {
         let mut file = None;
         let mut replaced = Vec::new();
@@ -24,7 +25,7 @@ impl Raw {
         Some(format!("environment variables take precedence over {}: {}", file?, replaced.join("; ")))
     }
 
-    /// What the file says of a key, or of the property that a KAFKA_* variable is, with the file's name.
+    /// The file's value of a key, or of the property of a KAFKA_* variable, with the file's name.
     fn in_the_file(&self, name: &str) -> Option<(Value, Origin)> {
         let is_of_file = |entry: &&Entry| entry.origin != Origin::Environment;
         if let Some(entry) = self.replaced(name) {
@@ -36,7 +37,7 @@ impl Raw {
     }
 }
 
-/// Whether two values say the same, however they are written.
+/// Whether two values are equal, however they are written.
 fn is_same(one: &Value, other: &Value) -> bool {
     one == other || items_of(one).is_ok_and(|items| items_of(other) == Ok(items))
 }

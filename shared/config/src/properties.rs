@@ -1,6 +1,7 @@
-//! KAFKA_PROPERTIES and KAFKA_* variables: any librdkafka property that does not break what this project promises.
+//! KAFKA_PROPERTIES and KAFKA_* variables: any librdkafka property that breaks no promise of this
+//! project.
 //!
-//! librdkafka itself judges names and values, so a property of a later version needs no change here.
+//! librdkafka validates names and values, so a property of a later version requires no change here.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::raw::{Entry, Origin, Raw};
 use super::read::{Reader, nearest, quote};
 use super::variables::{KEY, is_variable, name_of};
 
-/// Reads and judges all of them. `None` when a problem was noted.
+/// Reads and validates all properties. `None` if a problem was recorded.
 pub(super) fn read(read: &mut Reader<'_>) -> Option<BTreeMap<String, Secret>> {
     let mut properties = BTreeMap::new();
     let mut good = check_key(read);
@@ -33,15 +34,15 @@ pub(super) fn read(read: &mut Reader<'_>) -> Option<BTreeMap<String, Secret>> {
     good.then_some(properties)
 }
 
-/// A property as it was written, not yet judged.
+/// A property as written, before validation.
 pub(super) struct Written {
     pub(super) name: String,
-    /// The variable or key that it stands in.
+    /// The variable or key that contains it.
     key: String,
     entry: Entry,
 }
 
-/// All properties, KAFKA_* over KAFKA_PROPERTIES, each name once.
+/// All properties, each name once. KAFKA_* variables take precedence over KAFKA_PROPERTIES.
 pub(super) fn written(raw: &Raw) -> Vec<Written> {
     let mut found = BTreeMap::new();
     if let Some(entry) = raw.get(KEY) {
@@ -50,7 +51,8 @@ pub(super) fn written(raw: &Raw) -> Vec<Written> {
             found.insert(name.clone(), Written { name, key: KEY.to_owned(), entry });
         }
     }
-    // The environment wins over a file also where the two write a property in different ways.
+    // The environment also takes precedence over a file if the two write a property in different
+    // ways.
     let in_file = |entry: &Entry| entry.origin != Origin::Environment;
     let variables = raw.entries().filter(|(key, _)| is_variable(key));
     for (key, entry) in variables {
@@ -64,8 +66,9 @@ pub(super) fn written(raw: &Raw) -> Vec<Written> {
 }
 
 impl Written {
-    /// The value as librdkafka takes it. A line break at the end of one line is that of a file (a mounted secret), as with every other secret. A
-    /// certificate keeps its own, and a password its spaces.
+    /// The value for librdkafka. A single trailing newline is that of a file (a mounted secret), as
+    /// with every other secret, and is removed. Certificates keep their newlines, and passwords
+    /// their spaces.
     pub(super) fn text(&self) -> Option<String> {
         let text = json::scalar(&self.entry.value)?;
         let line = text.trim_end_matches(['\r', '\n']);
@@ -93,7 +96,7 @@ impl Written {
         let value = match self.text() {
             _ if is_sensitive(&self.name) => "***".to_owned(),
             Some(text) => quote(&text),
-            // A secret can stand inside, under any name: {"sasl": {"password": …}}.
+            // It can contain a secret, under any name: {"sasl": {"password": …}}.
             None => json::shape(&self.entry.value).to_owned(),
         };
         format!("{} = {value} ({}): {what}", self.label(), self.entry.origin)
@@ -133,10 +136,10 @@ pub(super) fn object(value: &Value) -> Result<serde_json::Map<String, Value>, St
     }
 }
 
-/// A property that this project sets itself.
+/// A property that this project sets.
 pub(super) struct Fixed {
     pub(super) name: &'static str,
-    /// Values that say the same as ours; others are refused.
+    /// Values that are equivalent to ours; others are refused.
     pub(super) allowed: &'static [&'static str],
     /// What to do instead, or which promise it would break.
     pub(super) why: &'static str,
@@ -161,33 +164,33 @@ pub(super) const FIXED: &[Fixed] = &[
     fixed("group.protocol", &[], "partitions are assigned by hand; no invocation joins the group"),
     fixed("isolation.level", &[], "use ISOLATION_LEVEL"),
     fixed("transactional.id", &[], "use RESTORE_ID; the transactional id names the restore and the partition"),
-    fixed("auto.offset.reset", &["error"], "it is always error: a position that is gone is recorded as a gap, never jumped over"),
+    fixed("auto.offset.reset", &["error"], "it is always error: a lost position is recorded as a gap, never skipped in silence"),
     fixed("enable.auto.commit", &["false"], "an offset is committed only after its segment is durable"),
     fixed("auto.commit.enable", &["false"], "an offset is committed only after its segment is durable"),
     fixed("enable.auto.offset.store", &["false"], "an offset is committed only after its segment is durable"),
-    fixed("offset.store.method", &["broker"], "progress is kept in Kafka and in the bucket only"),
-    fixed("enable.partition.eof", &["true"], "the end of a partition is known only by it"),
+    fixed("offset.store.method", &["broker"], "progress is stored in Kafka and in the bucket only"),
+    fixed("enable.partition.eof", &["true"], "only this event marks the end of a partition"),
     fixed("check.crcs", &["true"], "records are checked before they are backed up"),
     fixed("api.version.request", &["true"], "without it brokers send an old record format, which has no headers"),
     fixed("api.version.fallback.ms", &["0"], "an old record format has no headers"),
     fixed("allow.auto.create.topics", &["false"], "a misspelt topic must be an error, not a new topic"),
-    fixed("enable.idempotence", &["true"], "without it a retry can double or reorder records"),
+    fixed("enable.idempotence", &["true"], "without it a retry can duplicate or reorder records"),
     fixed("acks", &["all", "-1"], "a record counts as restored when all in-sync replicas have it"),
     fixed("request.required.acks", &["all", "-1"], "a record counts as restored when all in-sync replicas have it"),
     fixed("queuing.strategy", &["fifo"], "records keep their order"),
-    fixed("max.in.flight", &["5"], "more would not keep the order of records"),
-    fixed("max.in.flight.requests.per.connection", &["5"], "more would not keep the order of records"),
-    fixed("delivery.report.only.error", &["false"], "the offsets of restored records are recorded"),
-    fixed("message.max.bytes", &[], "it is as large as possible; the topic's own limit decides"),
-    fixed("receive.message.max.bytes", &[], "it is as large as possible; the topic's own limit decides"),
-    fixed("queue.buffering.max.kbytes", &[], "it follows the memory there is; use MEMORY_LIMIT_MB"),
-    fixed("queue.buffering.max.messages", &[], "it follows the memory there is; use MEMORY_LIMIT_MB"),
-    fixed("log.queue", &[], "librdkafka's log lines are read already; use LOG_LEVEL"),
-    fixed("plugin.library.paths", &[], "no other code is loaded"),
-    fixed("test.mock.num.brokers", &[], "it replaces the cluster by an empty one"),
+    fixed("max.in.flight", &["5"], "a higher value would not keep the order of records"),
+    fixed("max.in.flight.requests.per.connection", &["5"], "a higher value would not keep the order of records"),
+    fixed("delivery.report.only.error", &["false"], "restore records the offsets of restored records"),
+    fixed("message.max.bytes", &[], "it is as large as possible; the topic's own limit applies"),
+    fixed("receive.message.max.bytes", &[], "it is as large as possible; the topic's own limit applies"),
+    fixed("queue.buffering.max.kbytes", &[], "it is derived from the available memory; use MEMORY_LIMIT_MB"),
+    fixed("queue.buffering.max.messages", &[], "it is derived from the available memory; use MEMORY_LIMIT_MB"),
+    fixed("log.queue", &[], "this project reads librdkafka's log already; use LOG_LEVEL"),
+    fixed("plugin.library.paths", &[], "plugins are not loaded"),
+    fixed("test.mock.num.brokers", &[], "it replaces the cluster by an empty mock"),
 ];
 
-/// Pairs of names for one property. librdkafka takes whichever comes last, and there is no last among ours.
+/// Aliases. librdkafka takes whichever is set last, and these properties have no order.
 const ALIASES: [(&str, &str); 9] = [
     ("sasl.mechanism", "sasl.mechanisms"),
     ("fetch.message.max.bytes", "max.partition.fetch.bytes"),

@@ -1,4 +1,4 @@
-//! Keys and values as people write them, from a file and from the environment. Nothing is judged here.
+//! Keys and values as people write them, from a file and from the environment. Not validated here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,24 +10,25 @@ use serde_json::Value;
 
 use super::{ConfigError, json, keys, variables};
 
-/// A configuration before validation: what [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
+/// A configuration before validation: what
+/// [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
 pub struct Raw {
     entries: BTreeMap<String, Entry>,
-    /// What the file says of keys that the environment says too.
+    /// The file's values of keys that the environment overrides.
     replaced: BTreeMap<String, Entry>,
-    /// Variables of the environment that are no keys; only their names, for hints.
+    /// Names of variables that are not keys, for hints.
     bystanders: Vec<String>,
     problems: Vec<String>,
 }
 
-/// A value with the place it was found in.
+/// A value and its origin.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) value: Value,
     pub(super) origin: Origin,
 }
 
-/// Where a value was found.
+/// Where a value comes from.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     File(Arc<str>),
@@ -44,11 +45,12 @@ impl fmt::Display for Origin {
 }
 
 impl Raw {
-    /// Reads a JSON file, if there is one, and lays the variables of the same names over it: the environment wins.
-    /// Pass [`std::env::vars_os`]; nothing else of this module looks into the process's environment.
+    /// Reads the JSON file, if there is one. Environment variables take precedence over it. Pass
+    /// [`std::env::vars_os`]; nothing else in this module reads the process's environment.
     ///
     /// # Errors
-    /// The file cannot be read (with its path) or is not a JSON object (with line and column). Keys and values are judged later.
+    /// The file cannot be read (with its path) or is not a JSON object (with line and column). Keys
+    /// and values are validated later.
     pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let mut raw = Self { entries: BTreeMap::new(), replaced: BTreeMap::new(), bystanders: Vec::new(), problems: Vec::new() };
         if let Some(path) = file {
@@ -68,7 +70,7 @@ impl Raw {
         self.entries.iter().map(|(name, entry)| (name.as_str(), entry))
     }
 
-    /// What the file says of a key for which the environment's value holds.
+    /// The file's value of a key that the environment overrides.
     pub(super) fn replaced(&self, name: &str) -> Option<&Entry> {
         self.replaced.get(name)
     }
@@ -78,7 +80,7 @@ impl Raw {
         self.bystanders.iter().map(String::as_str)
     }
 
-    /// What went wrong on reading.
+    /// Problems found while reading.
     pub(super) fn problems(&self) -> &[String] {
         &self.problems
     }

@@ -1,4 +1,5 @@
-//! Typed reading of a [`Raw`] configuration: lenient in how a value is written, strict in what it says, every problem noted.
+//! Typed access to a [`Raw`] configuration: lenient in how a value is written, strict in what it
+//! means. Records every problem.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -10,14 +11,15 @@ use serde_json::Value;
 use super::raw::{Entry, Origin, Raw};
 use super::{ConfigError, json, keys, variables};
 
-/// Reads keys and gathers what is wrong with them. A getter gives `None` for a key that is absent or bad; only the latter is a problem.
+/// Reads keys and collects problems. A getter returns `None` for a key that is absent or bad; only
+/// a bad one is a problem.
 pub(super) struct Reader<'a> {
     raw: &'a Raw,
     problems: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    /// Begins with what is wrong whatever the command: keys that do not exist or stand in the wrong place.
+    /// Starts with the problems of every command: keys that do not exist or are in the wrong place.
     pub(super) fn new(raw: &'a Raw) -> Self {
         let mut reader = Self { raw, problems: raw.problems().to_vec() };
         for (name, entry) in raw.entries() {
@@ -26,7 +28,7 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// The settings, or everything that is wrong.
+    /// The settings, or all problems.
     pub(super) fn finish<T>(self, settings: Option<T>) -> Result<T, ConfigError> {
         match settings {
             Some(settings) if self.problems.is_empty() => Ok(settings),
@@ -42,7 +44,7 @@ impl<'a> Reader<'a> {
         self.problems.push(problem);
     }
 
-    /// Notes what is wrong with the value of a key.
+    /// Records what is wrong with the value of a key.
     pub(super) fn refuse(&mut self, key: &str, what: &str) {
         let problem = match self.raw.get(key) {
             Some(entry) => format!("{key} = {} ({}): {what}", shown(key, &entry.value), entry.origin),
@@ -51,7 +53,7 @@ impl<'a> Reader<'a> {
         self.problems.push(problem);
     }
 
-    /// Notes that a key is missing, with the nearest variable that is set and was not read.
+    /// Records that a key is missing, with the most similar variable that is set and was not read.
     pub(super) fn missing(&mut self, key: &str, what: &str) {
         let hint = self.raw.bystanders().filter_map(|name| Some((similarity(name, key)?, name))).max_by(|a, b| a.0.total_cmp(&b.0));
         let hint = match hint {
@@ -68,7 +70,7 @@ impl<'a> Reader<'a> {
         self.raw.get(key).is_some()
     }
 
-    /// A value that `parse` accepts. Empty is never a value.
+    /// A value that `parse` accepts. An empty value is refused.
     pub(super) fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         debug_assert!(keys::find(key).is_some(), "{key} is not in the table of keys");
         let entry = self.raw.get(key)?;
@@ -76,7 +78,7 @@ impl<'a> Reader<'a> {
         parsed.map_err(|what| self.refuse(key, &what)).ok()
     }
 
-    /// The same; its absence is a problem too, for which `why` says what to write.
+    /// Like `parsed`, and an absent key is a problem; `why` says what to write.
     pub(super) fn required<T>(&mut self, key: &str, why: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         if !self.is_set(key) {
             self.missing(key, why);
@@ -84,17 +86,18 @@ impl<'a> Reader<'a> {
         self.parsed(key, parse)
     }
 
-    /// The same with what holds when the key is absent. `None` only for a bad value.
+    /// Like `parsed`, with a default if the key is absent. `None` only for a bad value.
     pub(super) fn or<T>(&mut self, key: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         if self.is_set(key) { self.parsed(key, parse) } else { Some(default) }
     }
 
-    /// An optional value: `None` for a bad one, `Some(None)` for an absent one.
+    /// An optional value: `None` if it is bad, `Some(None)` if it is absent.
     pub(super) fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<Option<T>> {
         self.or(key, None, |text| parse(text).map(Some))
     }
 
-    /// Several values: a JSON array, or text separated by commas. `None` when the key is absent or bad.
+    /// Several values: a JSON array, or text separated by commas. `None` if the key is absent or
+    /// bad.
     pub(super) fn list(&mut self, key: &str) -> Option<Vec<String>> {
         debug_assert!(keys::find(key).is_some(), "{key} is not in the table of keys");
         let entry = self.raw.get(key)?;
@@ -102,7 +105,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A list, each entry as `check` gives it back; every bad entry is a problem.
+/// A list with each entry as `check` returns it; every bad entry is a problem.
 pub(super) fn each<T>(read: &mut Reader<'_>, key: &str, check: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
     let checked: Vec<Result<T, String>> = read.list(key)?.iter().map(|item| check(item)).collect();
     checked.iter().filter_map(|item| item.as_ref().err()).for_each(|what| read.refuse(key, what));
@@ -115,14 +118,14 @@ pub(super) fn patterns(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result
     let mut seen = BTreeSet::new();
     match patterns.iter().find(|pattern| !seen.insert(pattern.as_str())) {
         Some(twice) => {
-            read.refuse(key, &format!("names {} twice", twice.as_str()));
+            read.refuse(key, &format!("contains {} twice", twice.as_str()));
             None
         }
         None => Some(patterns),
     }
 }
 
-/// The same of a key that may be absent.
+/// Like `patterns`, for a key that may be absent.
 pub(super) fn patterns_if_any(read: &mut Reader<'_>, key: &str, one: fn(&str) -> Result<Pattern, String>) -> Option<Vec<Pattern>> {
     if read.is_set(key) { patterns(read, key, one) } else { Some(Vec::new()) }
 }
@@ -142,7 +145,7 @@ pub(super) fn seconds(least: u64) -> impl FnOnce(&str) -> Result<Duration, Strin
     move |text| number(least..=YEAR)(text).map(Duration::from_secs).map_err(|what| format!("{what} (seconds)"))
 }
 
-/// True or false, as people write it.
+/// True or false, in any common spelling.
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "true" | "1" | "yes" => Ok(true),
@@ -151,7 +154,7 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// One of a few words, in any case, `-` and `_` alike.
+/// One of a few words, in any case; `-` and `_` are equal.
 pub(super) fn choice<T: Clone>(choices: &[(&str, T)]) -> impl FnOnce(&str) -> Result<T, String> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     move |text| match choices.iter().find(|(name, _)| plain(name) == plain(text)) {
@@ -164,12 +167,12 @@ pub(super) fn choice<T: Clone>(choices: &[(&str, T)]) -> impl FnOnce(&str) -> Re
     }
 }
 
-/// The most similar of `names`, if any is similar at all.
+/// The most similar of `names`, if one is similar.
 pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     names.filter_map(|other| Some((similarity(name, other)?, other))).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
 }
 
-/// Text in double quotes, control characters escaped, and not endless.
+/// Text in double quotes, control characters escaped, length limited.
 pub(super) fn quote(text: &str) -> String {
     const LONGEST: usize = 120;
     match text.char_indices().nth(LONGEST) {
@@ -184,7 +187,8 @@ fn similarity(one: &str, other: &str) -> Option<f64> {
     (similarity >= ENOUGH).then_some(similarity)
 }
 
-/// What is wrong with a key before its value is looked at. An unknown one is shown without its value, which can be a misspelt secret.
+/// What is wrong with a key whatever its value. The value of an unknown key is not shown: it can be
+/// a misspelt secret.
 fn misplaced(name: &str, entry: &Entry) -> Option<String> {
     let origin = &entry.origin;
     match keys::find(name) {
@@ -194,14 +198,14 @@ fn misplaced(name: &str, entry: &Entry) -> Option<String> {
         Some(_) => None,
         None if variables::is_variable(name) => None,
         None if name.contains('.') => {
-            Some(format!("{name} ({origin}): is not a key; librdkafka properties stand in KAFKA_PROPERTIES: {{\"{name}\": …}}"))
+            Some(format!("{name} ({origin}): is not a key; put librdkafka properties into KAFKA_PROPERTIES: {{\"{name}\": …}}"))
         }
         None => Some(format!("{name} ({origin}): is not a key; {}", instead_of(name))),
     }
 }
 
-/// What to write in place of a key that does not exist. An old spelling is never proposed, and what a key means is said, because similar names can
-/// mean quite different things.
+/// What to write instead of an unknown key. Old spellings are never proposed. The hint includes the
+/// meaning, because similar names can have different meanings.
 fn instead_of(name: &str) -> String {
     if let Some((_, why)) = keys::NOT_KEYS.iter().find(|(not_key, _)| name.eq_ignore_ascii_case(not_key)) {
         return (*why).to_owned();
@@ -209,7 +213,7 @@ fn instead_of(name: &str) -> String {
     let known = keys::known_keys().iter().filter(|key| !key.help.starts_with("old spelling"));
     match nearest(name, known.map(|key| key.name)).and_then(keys::find) {
         Some(near) => format!("did you mean {}? ({})", near.name, near.help),
-        None => "docs/configuration.md lists all".to_owned(),
+        None => "docs/configuration.md lists all keys".to_owned(),
     }
 }
 
@@ -224,7 +228,8 @@ pub(super) fn shown(key: &str, value: &Value) -> String {
     }
 }
 
-/// `https://user:password@host` → `https://***@host`; a query, which can be a signature, goes too.
+/// `https://user:password@host` → `https://***@host`; also removes the query, which can be a
+/// signature.
 fn without_userinfo(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, host)| format!("***@{host}"));
@@ -235,12 +240,12 @@ fn without_userinfo(text: &str) -> String {
 fn text_of(value: &Value) -> Result<String, String> {
     let text = match json::scalar(value) {
         Some(text) => text.trim().to_owned(),
-        None if value.is_null() => return Err("has no value: write one, or take the key out".to_owned()),
+        None if value.is_null() => return Err("has no value: write one, or remove the key".to_owned()),
         None => return Err("must be one value, not several".to_owned()),
     };
     match text.chars().find(|c| c.is_control()) {
-        _ if text.is_empty() => Err("is empty: write a value, or take the key out".to_owned()),
-        Some(c) => Err(format!("holds a control character, U+{:04X}", u32::from(c))),
+        _ if text.is_empty() => Err("is empty: write a value, or remove the key".to_owned()),
+        Some(c) => Err(format!("contains a control character, U+{:04X}", u32::from(c))),
         None => Ok(text),
     }
 }
@@ -256,7 +261,7 @@ pub(super) fn items_of(value: &Value) -> Result<Vec<String>, String> {
         Value::Array(values) => values.iter().map(|value| text_of(value).map_err(|what| format!("one entry {what}"))).collect(),
         Value::String(text) if text.trim_start().starts_with('[') => match serde_json::from_str(text) {
             Ok(value @ Value::Array(_)) => items_of(&value),
-            _ => Err("begins like a JSON array and is none".to_owned()),
+            _ => Err("begins like a JSON array, but is not valid JSON".to_owned()),
         },
         other => text_of(other)?.split(',').map(|item| non_empty(item.trim())).collect(),
     }

@@ -1,4 +1,4 @@
-//! Of what a restore is: the topics, of which cluster, which partitions, up to which moment, into which topics, and under which id.
+//! The scope of a restore: topics, cluster, partitions, moment, targets and id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,7 @@ use store::{StoreKind, StoreSettings};
 use super::read::{Reader, patterns, patterns_if_any};
 use super::{AsOf, TargetName, names, storage, target_name, times};
 
-/// The keys that say it.
+/// The keys of the scope.
 pub(super) struct Scope {
     pub(super) store: StoreSettings,
     pub(super) topics: Selection,
@@ -21,11 +21,11 @@ pub(super) struct Scope {
     pub(super) restore_id: Option<String>,
 }
 
-/// Every key is read before the first `?`, so that every problem is noted.
+/// Reads every key before the first `?`, so that every problem is recorded.
 pub(super) fn scope(read: &mut Reader<'_>) -> Option<Scope> {
     let source = source(read);
     let exclude = patterns_if_any(read, "RESTORE_EXCLUDE_TOPIC_NAMES", names::topic_pattern);
-    let why = "write the topic to restore into, or a name with {topic}, which is replaced by that of the original";
+    let why = "write the topic to restore into, or a name with {topic}, which stands for the original's name";
     let target = read.required("RESTORE_TOPIC_NAME", why, target_name::target);
     let backup_cluster = read.optional("BACKUP_CLUSTER", names::cluster_id);
     let partitions = partitions(read);
@@ -41,7 +41,7 @@ pub(super) fn scope(read: &mut Reader<'_>) -> Option<Scope> {
     }
     let target = target.filter(|target| targets(read, &topics, target));
     if single.is_none() && partitions.as_ref().is_some_and(Option::is_some) {
-        read.refuse("BACKUP_PARTITIONS", "chooses partitions of one topic: write its name, and no other, in BACKUP_TOPIC_NAME");
+        read.refuse("BACKUP_PARTITIONS", "selects partitions of a single topic: write one name in BACKUP_TOPIC_NAME");
         return None;
     }
     if twice.is_some() {
@@ -55,7 +55,7 @@ pub(super) fn scope(read: &mut Reader<'_>) -> Option<Scope> {
     Some(Scope { store, topics, target, backup_cluster: backup_cluster?, partitions, as_of, restore_id })
 }
 
-/// The topic of a restore of one, which is named.
+/// The topic of a restore of a single, named topic.
 fn single(topics: &Selection) -> Option<&str> {
     let mut names = topics.names();
     names.next().filter(|_| !topics.has_patterns() && names.next().is_none())
@@ -72,7 +72,8 @@ fn source(read: &mut Reader<'_>) -> Option<(StoreSettings, Vec<Pattern>)> {
     Some((store?, topics?))
 }
 
-/// The store and the topic's folder in it, of a restore without BACKUP_TOPIC_NAME: in the seed's local example FILESYSTEM_BACKUP_DIR is that folder.
+/// The store and the topic's folder in it, for a restore without BACKUP_TOPIC_NAME. As in the
+/// seed's local example, FILESYSTEM_BACKUP_DIR is that folder.
 pub(super) fn own_folder(read: &mut Reader<'_>) -> Option<(StoreSettings, String)> {
     const OWN_FOLDER: &str = "without it FILESYSTEM_BACKUP_DIR must be the topic's own folder, and STORAGE_PREFIX empty";
     let store = storage::store(read);
@@ -91,10 +92,12 @@ pub(super) fn own_folder(read: &mut Reader<'_>) -> Option<(StoreSettings, String
     Some((StoreSettings { kind: StoreKind::Folder(parent.to_path_buf()), prefix }, topic))
 }
 
-/// Whether each topic has a target of its own, with a legal name. Names that only a pattern finds are not known here.
+/// Whether each topic has its own target, with a legal name. Names that only a pattern finds are
+/// not known here.
 fn targets(read: &mut Reader<'_>, topics: &Selection, target: &TargetName) -> bool {
     if single(topics).is_none() && !target.has_topic() {
-        let what = "every topic would be restored into the same one. Write {topic} where the name of the original belongs: {topic}, or copy-of-{topic}";
+        let what = "every topic would be restored into the same one. Write {topic} for the original's name: {topic}, or \
+            copy-of-{topic}";
         read.refuse("RESTORE_TOPIC_NAME", what);
         return false;
     }
@@ -103,30 +106,30 @@ fn targets(read: &mut Reader<'_>, topics: &Selection, target: &TargetName) -> bo
     wrong.is_empty()
 }
 
-/// Two generations of a topic have one target.
+/// Two generations of a topic have the same target.
 fn two_generations(topics: &Selection) -> Option<String> {
     let mut known = BTreeMap::new();
     for name in topics.names() {
         if let Some(other) = known.insert(base(name), name) {
-            let what = "would be restored into the same topic: make a restore of each, with a RESTORE_TOPIC_NAME of its own";
+            let what = "would be restored into the same topic: use one restore for each, with its own RESTORE_TOPIC_NAME";
             return Some(format!("{other} and {name} {what}"));
         }
     }
     let (topic, name) = known.into_iter().find(|(topic, name)| topic != name && topics.takes(topic))?;
     Some(format!(
-        "{name} and the newest {topic}, which a pattern takes, would be restored into the same topic: write {topic} into \
-         RESTORE_EXCLUDE_TOPIC_NAMES to restore {name} only"
+        "{name} and the newest {topic}, which a pattern selects, would be restored into the same topic: write \
+         {topic} into RESTORE_EXCLUDE_TOPIC_NAMES to restore {name} only"
     ))
 }
 
-/// The name of the topic, without the number of a generation.
+/// The name of the topic, without its generation.
 fn base(name: &str) -> &str {
     parse_topic(name).map_or(name, |(topic, _)| topic)
 }
 
 /// BACKUP_PARTITIONS. The outer `None`: it is bad.
 fn partitions(read: &mut Reader<'_>) -> Option<Option<BTreeSet<i32>>> {
-    /// More than a topic has.
+    /// More than a topic can have.
     const MOST: i64 = 100_000;
     if !read.is_set("BACKUP_PARTITIONS") {
         return Some(None);
@@ -134,26 +137,28 @@ fn partitions(read: &mut Reader<'_>) -> Option<Option<BTreeSet<i32>>> {
     let ranges = super::read::each(read, "BACKUP_PARTITIONS", range)?;
     let count: i64 = ranges.iter().map(|(first, last)| i64::from(*last) - i64::from(*first) + 1).sum();
     if count > MOST {
-        read.refuse("BACKUP_PARTITIONS", &format!("is {count} partitions: at most {MOST} can be chosen"));
+        read.refuse("BACKUP_PARTITIONS", &format!("has {count} partitions: at most {MOST} can be selected"));
         return None;
     }
     Some(Some(ranges.into_iter().flat_map(|(first, last)| first..=last).collect()))
 }
 
-/// `4` or `4-7`, the last one included.
+/// `4` or `4-7`, inclusive.
 fn range(text: &str) -> Result<(i32, i32), String> {
     let number = |text: &str| text.trim().parse::<u32>().ok().and_then(|number| i32::try_from(number).ok()).filter(|_| !text.contains('+'));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (number(first), number(last)) {
         (Some(first), Some(last)) if first <= last => Ok((first, last)),
         (Some(first), Some(last)) => Err(format!("{text} ends before it begins: write {last}-{first}")),
-        _ => Err(format!("{text} is no partition and no range of them, both ends included: write them as 0,4-7")),
+        _ => Err(format!("{text} is not a partition or a range (inclusive): write them as 0,4-7")),
     }
 }
 
 fn default_restore_id(read: &mut Reader<'_>, topic: &str, target: &TargetName) -> Option<String> {
     let id = format!("{topic}-to-{}", target.of(base(topic)));
-    names::restore_id(&id).map_err(|_| read.missing("RESTORE_ID", "the topics' names together are too long for one: write a short id")).ok()
+    names::restore_id(&id)
+        .map_err(|_| read.missing("RESTORE_ID", "the topics' names are too long for a default id: write a short one"))
+        .ok()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What of a configuration must never be shown.
+//! Which parts of a configuration are secret.
 
 use kafka::is_sensitive;
 use kernel::Secret;
@@ -7,7 +7,7 @@ use super::raw::Raw;
 use super::{json, keys, properties, variables};
 
 impl Raw {
-    /// Every value that must never be shown, for [`telemetry::redact`]: known before anything is validated.
+    /// Every secret value, for [`telemetry::redact`]. Available before validation.
     pub fn secrets(&self) -> Vec<Secret> {
         let keys = self.entries().filter(|(name, _)| keys::find(name).is_some_and(|key| key.secret && *name != variables::KEY));
         let values = keys.filter_map(|(_, entry)| json::scalar(&entry.value)).flat_map(|value| parts_of_secret(&value));
@@ -16,7 +16,7 @@ impl Raw {
     }
 }
 
-/// A secret and, of an Azure connection string, the parts that are secret on their own.
+/// A secret and, for an Azure connection string, the parts that are secret on their own.
 fn parts_of_secret(value: &str) -> Vec<String> {
     let fields = value.split(';').filter_map(|field| field.split_once('='));
     let is_secret = |name: &str| ["AccountKey", "SharedAccessSignature"].iter().any(|secret| secret.eq_ignore_ascii_case(name.trim()));

@@ -7,10 +7,10 @@ use super::raw::Raw;
 use super::read::{Reader, choice, flag};
 use super::{ConfigError, names};
 
-/// Only where the segments are: for commands that look into the bucket and need no Kafka.
+/// Only where the segments are: for commands that read the bucket and do not use Kafka.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// All problems.
 pub fn store_settings(raw: &Raw) -> Result<StoreSettings, ConfigError> {
     let mut read = Reader::new(raw);
     let settings = store(&mut read);
@@ -27,13 +27,13 @@ enum Type {
 
 const TYPES: [(&str, Type); 4] = [("LINUX", Type::Linux), ("S3", Type::S3), ("MINIO", Type::Minio), ("AZURE", Type::Azure)];
 
-/// Whether the store is a folder of this machine, whatever else is wrong with it.
+/// Whether the store is a local folder, even if it has other problems.
 pub(super) fn is_folder(read: &Reader<'_>) -> bool {
     let kind = read.raw().get("FILESYSTEM_TYPE").and_then(|entry| entry.value.as_str());
     kind.is_some_and(|kind| matches!(choice(&TYPES)(kind.trim()), Ok(Type::Linux)))
 }
 
-/// Reads the store's keys. `None` when a problem was noted.
+/// Reads the store's keys. `None` if a problem was recorded.
 pub(super) fn store(read: &mut Reader<'_>) -> Option<StoreSettings> {
     let kind = match read.required("FILESYSTEM_TYPE", "write LINUX, S3, MINIO or AZURE", choice(&TYPES)) {
         Some(Type::Linux) => folder(read),
@@ -42,14 +42,14 @@ pub(super) fn store(read: &mut Reader<'_>) -> Option<StoreSettings> {
         Some(Type::Azure) => azure(read),
         None => None,
     };
-    // An empty prefix says what an absent one says.
+    // An empty prefix is the same as none.
     let empty = read.raw().get("STORAGE_PREFIX").is_some_and(|entry| entry.value == "");
     let prefix = if empty { Some(String::new()) } else { read.or("STORAGE_PREFIX", String::new(), names::prefix) };
     Some(StoreSettings { kind: kind?, prefix: prefix? })
 }
 
 fn folder(read: &mut Reader<'_>) -> Option<StoreKind> {
-    read.required("FILESYSTEM_BACKUP_DIR", "FILESYSTEM_TYPE=LINUX needs the folder of the backup", names::folder).map(StoreKind::Folder)
+    read.required("FILESYSTEM_BACKUP_DIR", "FILESYSTEM_TYPE=LINUX requires the folder of the backup", names::folder).map(StoreKind::Folder)
 }
 
 fn s3(read: &mut Reader<'_>) -> Option<StoreKind> {
@@ -64,8 +64,8 @@ fn minio(read: &mut Reader<'_>) -> Option<StoreKind> {
     let common = bucket(read, "MINIO");
     let endpoint = minio_endpoint(read);
     let path_style = read.or("S3_PATH_STYLE", true, flag);
-    let access_key = read.required("MINIO_ACCESS_KEY", "FILESYSTEM_TYPE=MINIO needs it", |key| Ok(key.to_owned()));
-    let secret_key = read.required("MINIO_SECRET_KEY", "FILESYSTEM_TYPE=MINIO needs it", |key| Ok(Secret::new(key)));
+    let access_key = read.required("MINIO_ACCESS_KEY", "FILESYSTEM_TYPE=MINIO requires it", |key| Ok(key.to_owned()));
+    let secret_key = read.required("MINIO_SECRET_KEY", "FILESYSTEM_TYPE=MINIO requires it", |key| Ok(Secret::new(key)));
     let common = common?;
     Some(StoreKind::S3(S3Store {
         endpoint: Some(endpoint?),
@@ -88,13 +88,13 @@ fn minio_endpoint(read: &mut Reader<'_>) -> Option<String> {
     Some(url)
 }
 
-/// What S3 and MinIO have in common; the rest is filled in by the caller.
+/// What S3 and MinIO have in common; the caller adds the rest.
 fn bucket(read: &mut Reader<'_>, kind: &str) -> Option<S3Store> {
-    let why = format!("FILESYSTEM_TYPE={kind} needs the bucket's name: add BUCKET_NAME");
+    let why = format!("FILESYSTEM_TYPE={kind} requires the bucket's name: add BUCKET_NAME");
     let bucket = read.required("BUCKET_NAME", &why, names::bucket);
     let region = read.optional("S3_REGION", |region| {
         let legal = region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if legal { Ok(region.to_owned()) } else { Err("is not a region; one is eu-central-1".to_owned()) }
+        if legal { Ok(region.to_owned()) } else { Err("is not a region; an example is eu-central-1".to_owned()) }
     });
     let kms_key = read.optional("S3_SSE_KMS_KEY_ID", |key| Ok(key.to_owned()));
     let storage_class = read.optional("S3_STORAGE_CLASS", storage_class);
@@ -109,19 +109,19 @@ fn bucket(read: &mut Reader<'_>, kind: &str) -> Option<S3Store> {
     })
 }
 
-/// Classes from which an object can be read at once: a backup reads its own segments back when it adopts them.
+/// Classes with immediate access: a backup reads its own segments when it adopts them.
 fn storage_class(class: &str) -> Result<String, String> {
     const READABLE: [&str; 6] = ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"];
     const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
     let upper = class.to_uppercase();
     if ARCHIVES.contains(&upper.as_str()) {
-        return Err(format!("{upper} cannot be read at once; write GLACIER_IR, or let a lifecycle rule move old segments"));
+        return Err(format!("{upper} does not allow immediate reads; write GLACIER_IR, or let a lifecycle rule move old segments"));
     }
     choice(&READABLE.map(|name| (name, name.to_owned())))(&upper)
 }
 
 fn azure(read: &mut Reader<'_>) -> Option<StoreKind> {
-    let container = read.required("CONTAINER_NAME", "FILESYSTEM_TYPE=AZURE needs the container's name", names::container);
+    let container = read.required("CONTAINER_NAME", "FILESYSTEM_TYPE=AZURE requires the container's name", names::container);
     let connection_string = read.optional("AZURE_STORAGE_CONNECTION_STRING", connection_string);
     let account_url = read.optional("AZURE_STORAGE_ACCOUNT_URL", |url| names::endpoint(url, "https"));
     let account_name = read.optional("AZURE_STORAGE_ACCOUNT_NAME", names::account);
@@ -133,7 +133,8 @@ fn azure(read: &mut Reader<'_>) -> Option<StoreKind> {
         ),
         (Some(_), Some(_)) => read.refuse(
             "AZURE_STORAGE_CONNECTION_STRING",
-            "names the account; AZURE_STORAGE_ACCOUNT_URL and AZURE_STORAGE_ACCOUNT_NAME do too, for an identity: keep one way",
+            "names the account; AZURE_STORAGE_ACCOUNT_URL and AZURE_STORAGE_ACCOUNT_NAME do too, for an identity: \
+             keep one",
         ),
         _ => return Some(StoreKind::Azure(AzureStore { container: container?, connection_string, account_url })),
     }
@@ -151,7 +152,7 @@ fn one_account(read: &mut Reader<'_>, url: Option<String>, name: Option<String>)
     }
 }
 
-/// Checks the form only; what the account says to it shows at the first request.
+/// Checks the form only. Whether the account accepts it shows at the first request.
 fn connection_string(text: &str) -> Result<Secret, String> {
     ConnectionString::parse(text).map(|_| Secret::new(text))
 }

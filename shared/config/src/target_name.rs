@@ -2,15 +2,15 @@
 
 use super::names;
 
-/// The name of the topic that one is restored into: the same for each, with `{topic}` for the name of the original.
+/// The name of the target topic: a fixed one, or one with `{topic}` for the original's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetName(String);
 
 impl TargetName {
-    /// What stands for the name of the original.
+    /// The placeholder of the original's name.
     pub const TOPIC: &'static str = "{topic}";
 
-    /// As it was written. Whether it makes legal names is not looked at.
+    /// From the text as written. Does not check whether it makes legal names.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -20,35 +20,34 @@ impl TargetName {
         &self.0
     }
 
-    /// Whether each topic gets a name of its own.
+    /// Whether each topic gets its own name.
     pub fn has_topic(&self) -> bool {
         self.0.contains(Self::TOPIC)
     }
 
-    /// The name for this topic, and what is wrong with it: of a pattern's topics, names are known only when they are found.
+    /// The target name of this topic. The topics of a pattern are known only when they are found,
+    /// so their targets are checked then.
     ///
     /// # Errors
-    /// It is not a legal name, or that of an internal topic.
+    /// The name is illegal, or that of an internal topic.
     pub fn legal_of(&self, topic: &str) -> Result<String, String> {
         let name = self.of(topic);
         names::topic(&name).map_err(|what| format!("{topic} would be restored into {name}: {what}"))
     }
 
-    /// The name for this topic, without the number of its generation.
+    /// The target name of this topic, without the number of its generation.
     pub fn of(&self, topic: &str) -> String {
         self.0.replace(Self::TOPIC, topic)
     }
 }
 
-/// The name of the topic to restore into, with `{topic}` for that of the original.
+/// Parses RESTORE_TOPIC_NAME.
 pub(super) fn target(text: &str) -> Result<TargetName, String> {
     let target = TargetName::new(text);
     let example = target.of("x");
     if let Some(c) = example.chars().find(|c| names::PATTERN.contains(*c)) {
         let place = TargetName::TOPIC;
-        return Err(format!(
-            "{c:?} is not legal in a topic's name. {place} is replaced by the name of the original, as in copy-of-{place}"
-        ));
+        return Err(format!("{c:?} is not legal in a topic's name. {place} stands for the original's name, as in copy-of-{place}"));
     }
     names::topic(&example).map(|_| target)
 }
@@ -67,7 +66,7 @@ mod tests {
             assert!(target(bad).is_err(), "{bad}");
         }
         for hinted in ["{name}", "{Topic}", "{topic", "*"] {
-            assert!(target(hinted).unwrap_err().contains("{topic} is replaced"), "{hinted}");
+            assert!(target(hinted).unwrap_err().contains("{topic} stands for"), "{hinted}");
         }
     }
 }

@@ -7,12 +7,12 @@ use kernel::clock::Millis;
 use super::AsOf;
 use super::read::Reader;
 
-/// Both keys; `None` when one of them is bad.
+/// Both keys; `None` if one of them is bad.
 pub(super) fn times(read: &mut Reader<'_>) -> Option<Times> {
     let [from, until] = ["RESTORE_FROM", "RESTORE_UNTIL"].map(|key| read.optional(key, moment));
     let times = Times { from: from?, until: until? };
     if times.part_of((Millis::MIN, Millis::MAX)).is_none() {
-        read.refuse("RESTORE_UNTIL", "must be later than RESTORE_FROM: between the two there is no record");
+        read.refuse("RESTORE_UNTIL", "must be later than RESTORE_FROM: no record is between the two");
         return None;
     }
     Some(times)
@@ -26,9 +26,9 @@ pub(super) fn as_of(read: &mut Reader<'_>) -> Option<Option<AsOf>> {
     })
 }
 
-/// A time with its offset from UTC, so that it cannot be misread by an hour.
+/// A time with its UTC offset, so that no one misreads it by an hour.
 fn moment(text: &str) -> Result<Millis, String> {
-    const FORM: &str = "must be a time with its offset from UTC, as in 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00";
+    const FORM: &str = "must be a time with its UTC offset, as in 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00";
     text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|_| FORM.to_owned())
 }
 

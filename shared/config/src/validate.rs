@@ -1,4 +1,4 @@
-//! From a [`Raw`] configuration to the settings of a command, or to everything that is wrong with it.
+//! From a [`Raw`] configuration to the settings of a command, or to all its problems.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::read::{Reader, choice, each, flag, number, patterns, patterns_if_any,
 use super::{BackupSettings, ConfigError, FinishPart, RestoreSettings, SnapshotSettings, cluster::cluster, names, scope, storage, times};
 
 impl BackupSettings {
-    /// Validates what `backup` reads; keys of `restore` are left alone.
+    /// Validates the keys of `backup`; keys of `restore` are ignored.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All problems.
     pub fn from_raw(raw: &Raw) -> Result<Self, ConfigError> {
         let mut read = Reader::new(raw);
         let settings = backup(&mut read);
@@ -26,10 +26,10 @@ impl BackupSettings {
 }
 
 impl RestoreSettings {
-    /// Validates what `restore` reads; keys of `backup` are left alone.
+    /// Validates the keys of `restore`; keys of `backup` are ignored.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All problems.
     pub fn from_raw(raw: &Raw) -> Result<Self, ConfigError> {
         let mut read = Reader::new(raw);
         let settings = restore(&mut read);
@@ -37,11 +37,12 @@ impl RestoreSettings {
     }
 }
 
-/// Where the segments are, for commands that look into the bucket of a file of either command and need no Kafka; with the topic's folder when
-/// the file is for a restore from a topic's own folder.
+/// Where the segments are, for commands that read the bucket and do not use Kafka. Accepts a file
+/// of either command. Includes the topic's folder if the file is for a restore from a topic's own
+/// folder.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// All problems.
 pub fn bucket_settings(raw: &Raw) -> Result<(StoreSettings, Option<String>), ConfigError> {
     let mut read = Reader::new(raw);
     let is_restore = read.is_set("RESTORE_TOPIC_NAME") && !read.is_set("TOPIC_NAMES");
@@ -53,33 +54,33 @@ pub fn bucket_settings(raw: &Raw) -> Result<(StoreSettings, Option<String>), Con
     read.finish(found)
 }
 
-/// GROUP_ID alone, where there is one.
+/// Only GROUP_ID, if it is set.
 pub fn group(raw: &Raw) -> Option<String> {
     Reader::new(raw).optional("GROUP_ID", |group| Ok(group.to_owned())).flatten()
 }
 
-/// MEMORY_LIMIT_MB alone, in bytes, where it is set.
+/// Only MEMORY_LIMIT_MB, in bytes, if it is set.
 ///
 /// # Errors
-/// It is set to something else than a number of megabytes.
+/// It is not a number of megabytes.
 pub fn memory_limit(raw: &Raw) -> Result<Option<u64>, ConfigError> {
     let mut read = Reader::new(raw);
     let found = memory(&mut read);
     read.finish(found)
 }
 
-/// LOG_LEVEL alone, [`LogLevel::Info`] where it is absent or bad: to be able to log what else is wrong.
+/// Only LOG_LEVEL; [`LogLevel::Info`] if it is absent or bad, so that other problems can be logged.
 pub fn log_level(raw: &Raw) -> LogLevel {
     level(&mut Reader::new(raw)).unwrap_or(LogLevel::Info)
 }
 
-/// Every key is read before the first `?`, so that every problem is noted.
+/// Reads every key before the first `?`, so that every problem is recorded.
 fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
     const ISOLATION: [(&str, Isolation); 2] =
         [("read_committed", Isolation::ReadCommitted), ("read_uncommitted", Isolation::ReadUncommitted)];
     let kafka = cluster(read);
     let topics = topics(read);
-    let group = read.required("GROUP_ID", "write the consumer group that holds the progress", |group| Ok(group.to_owned()));
+    let group = read.required("GROUP_ID", "write the consumer group that stores the progress", |group| Ok(group.to_owned()));
     let snapshots = snapshots(read);
     let metrics_max_topics = read.or("METRICS_MAX_TOPICS", 50, number(0..=1000));
     let store = storage::store(read);
@@ -109,7 +110,7 @@ fn backup(read: &mut Reader<'_>) -> Option<BackupSettings> {
     })
 }
 
-/// Every key is read before the first `?`, so that every problem is noted.
+/// Reads every key before the first `?`, so that every problem is recorded.
 fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     const DELIVERY: [(&str, Delivery); 2] = [("exactly-once", Delivery::ExactlyOnce), ("at-least-once", Delivery::AtLeastOnce)];
     let kafka = cluster(read);
@@ -127,10 +128,7 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     let (scope, limits) = (scope?, limits?);
     let has_end = scope.as_of.is_some() || scope.topics.has_patterns() || scope.topics.names().count() > 1;
     if !has_end && finish.as_ref().is_some_and(|parts| !parts.is_empty()) {
-        read.refuse(
-            "RESTORE_FINISH",
-            "this restore has no end: it follows its topic for as long as that is backed up. Set RESTORE_AS_OF, for example to latest",
-        );
+        read.refuse("RESTORE_FINISH", "this restore has no end: it follows its topic's backup. Set RESTORE_AS_OF, for example to latest");
         return None;
     }
     Some(RestoreSettings {
@@ -160,7 +158,7 @@ fn restore(read: &mut Reader<'_>) -> Option<RestoreSettings> {
     })
 }
 
-/// RESTORE_GROUPS less RESTORE_EXCLUDE_GROUPS; without them all.
+/// RESTORE_GROUPS minus RESTORE_EXCLUDE_GROUPS; default: all.
 fn restored_groups(read: &mut Reader<'_>) -> Option<Selection> {
     let include = match read.is_set("RESTORE_GROUPS") {
         true => patterns(read, "RESTORE_GROUPS", Pattern::parse),
@@ -190,7 +188,7 @@ fn topics(read: &mut Reader<'_>) -> Option<Selection> {
     Selection::new(include?, exclude?).map_err(|what| read.refuse("EXCLUDE_TOPIC_NAMES", &what)).ok()
 }
 
-/// The outer `None`: something is wrong. Every key is read, whatever another one says.
+/// The outer `None`: there is a problem. Reads every key, so that every problem is recorded.
 fn snapshots(read: &mut Reader<'_>) -> Option<Option<SnapshotSettings>> {
     let every = read.or("SNAPSHOT_SECONDS", Duration::from_secs(300), seconds(0));
     let include = match read.is_set("CONSUMER_GROUPS") {
@@ -200,7 +198,7 @@ fn snapshots(read: &mut Reader<'_>) -> Option<Option<SnapshotSettings>> {
     let exclude = patterns_if_any(read, "EXCLUDE_CONSUMER_GROUPS", Pattern::parse);
     let (every, include, exclude) = (every?, include?, exclude?);
     if every > Duration::from_secs(24 * 60 * 60) {
-        read.refuse("SNAPSHOT_SECONDS", "must be at most 86400: a day");
+        read.refuse("SNAPSHOT_SECONDS", "must be at most 86400 (a day)");
         return None;
     }
     let groups = Selection::new(include, exclude).map_err(|what| read.refuse("EXCLUDE_CONSUMER_GROUPS", &what)).ok()?;
@@ -212,7 +210,7 @@ fn strategy(read: &mut Reader<'_>) -> Option<PartitionStrategy> {
     let [new, old] = KEYS.map(|key| read.optional(key, partition_strategy));
     match (new?, old?) {
         (Some(new), Some(old)) if new != old => {
-            read.refuse(KEYS[1], "contradicts RESTORE_PARTITION_STRATEGY, of which it is the old spelling: keep one");
+            read.refuse(KEYS[1], "contradicts RESTORE_PARTITION_STRATEGY, its new spelling: keep one");
             None
         }
         (new, old) => Some(new.or(old).unwrap_or(PartitionStrategy::Same)),
@@ -222,7 +220,7 @@ fn strategy(read: &mut Reader<'_>) -> Option<PartitionStrategy> {
 fn partition_strategy(text: &str) -> Result<PartitionStrategy, String> {
     const STRATEGIES: [PartitionStrategy; 3] = [PartitionStrategy::Same, PartitionStrategy::Random, PartitionStrategy::Key];
     if text.contains(['/', '|']) {
-        return Err("choose one: same, random or key".to_owned());
+        return Err("write one of same, random or key".to_owned());
     }
     choice(&STRATEGIES.map(|strategy| (strategy.name(), strategy)))(text)
 }
@@ -236,7 +234,7 @@ fn anyway(read: &mut Reader<'_>) -> Option<Vec<String>> {
     each(read, "RESTORE_ANYWAY", |check| choice(&CHECKS.map(|name| (name, name.to_owned())))(check))
 }
 
-/// What both commands share.
+/// Settings of both commands.
 struct Limits {
     threads: usize,
     max_segments: Option<u64>,

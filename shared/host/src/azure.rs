@@ -1,7 +1,9 @@
-//! Azure Functions: a [custom handler](https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers).
+//! Azure Functions: a [custom
+//! handler](https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers).
 //!
-//! The Functions host starts this program with a port, polls `/` until it answers anything, and sends `POST /{FunctionName}` at each tick of the
-//! timer. It tells no deadline: TIME_BUDGET_SECONDS does, which has to be below `functionTimeout` of host.json.
+//! The Functions host starts this program with a port, polls `/` until it gets any response, and
+//! sends `POST /{FunctionName}` at each tick of the timer. It passes no deadline, so
+//! TIME_BUDGET_SECONDS must be below `functionTimeout` of host.json.
 
 use std::sync::Arc;
 
@@ -15,9 +17,10 @@ use super::http::{self, Answer, Request};
 use super::{BadEvent, Event, Function};
 use telemetry::{InvocationMetrics, TopicMetrics};
 
-/// Serves until `stop` becomes true; what was begun is ended in good order.
+/// Serves until `stop` becomes true; invocations in progress end cleanly.
 pub(super) async fn serve<F: Function>(listener: TcpListener, hosted: Arc<Hosted<F>>, stop: watch::Receiver<bool>) {
-    // The host waits for the first answer, so the clients are made behind it; an invocation that comes early waits for them.
+    // The host waits for the first response, so the clients connect in the background. An early
+    // invocation waits for them.
     let warm_up = tokio::spawn({
         let hosted = hosted.clone();
         async move { hosted.warm_up().await }
@@ -31,11 +34,11 @@ async fn answer<F: Function>(hosted: Arc<Hosted<F>>, request: Request) -> Answer
     if path == "/" {
         return Answer::new(200, full_object(vec![]));
     }
-    // Names of functions have no case on Azure.
+    // Function names are case-insensitive on Azure.
     if !path.trim_matches('/').eq_ignore_ascii_case(F::NAME) {
         return Answer::new(
             404,
-            full_object(vec![format!("{path} is not served here, only /{}: the function's folder has that name", F::NAME)]),
+            full_object(vec![format!("{path} is not served here, only /{}: rename the function's folder to that", F::NAME)]),
         );
     }
     if request.method != "POST" {
@@ -48,7 +51,7 @@ async fn answer<F: Function>(hosted: Arc<Hosted<F>>, request: Request) -> Answer
     answer_of(F::NAME, &done)
 }
 
-/// What the host calls this invocation in its own log.
+/// The id of this invocation in the host's log.
 fn request_id(request: &Request, payload: Option<&Value>) -> String {
     let guid = || payload?.pointer("/Metadata/sys/RandGuid")?.as_str();
     request.header("x-azure-functions-invocationid").or_else(guid).unwrap_or("unknown").to_owned()
@@ -66,7 +69,7 @@ fn answer_of(function: &str, done: &Done) -> Answer {
     Answer::new(status, full_object(logs))
 }
 
-/// One line a topic, for a person at the function's page. (The alarms read the log.)
+/// One line per topic, for the function's page in the portal. (The alarms read the log.)
 fn summary(function: &str, metrics: &InvocationMetrics) -> Vec<String> {
     let of_topic = |one: &TopicMetrics| {
         let lag = one.lag_records.map_or("an unknown number".to_owned(), |lag| lag.to_string());
@@ -75,13 +78,14 @@ fn summary(function: &str, metrics: &InvocationMetrics) -> Vec<String> {
     metrics.work.topics.iter().map(of_topic).collect()
 }
 
-/// The host never completes an invocation whose answer is not a whole object.
+/// The host never completes an invocation whose response is not a complete object.
 fn full_object(logs: Vec<String>) -> String {
     json!({"Outputs": {}, "Logs": logs, "ReturnValue": null}).to_string()
 }
 
-/// The event inside of an invocation: `{"Data":{"<binding>":<timer or event>},"Metadata":{…}}`. A timer asks for everything; an event of ours, sent
-/// by hand, for what it names. Either can stand in JSON text.
+/// The event in an invocation: `{"Data":{"<binding>":<timer or event>},"Metadata":{…}}`. A timer
+/// means everything. An event that was sent by hand means what it names. Either can be JSON in a
+/// string.
 fn event(payload: &Value) -> Result<Event, BadEvent> {
     let bad = |what: &str| Err(BadEvent(what.to_owned()));
     let Some(data) = payload.get("Data").and_then(Value::as_object) else {

@@ -8,7 +8,7 @@ use super::*;
 use crate::StopSignal;
 use crate::fake::{Fake, hosted_until};
 
-/// The server over the fake function, spoken to in raw HTTP as the Functions host speaks it.
+/// The server over the fake function, in raw HTTP as the Functions host sends it.
 struct Served {
     address: std::net::SocketAddr,
     stop: watch::Sender<bool>,
@@ -30,7 +30,7 @@ impl Served {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes on a connection of their own; status and body of the answer.
+    /// Sends bytes on a separate connection; returns status and body of the response.
     async fn raw(&self, request: &str) -> (u16, Value) {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -59,7 +59,7 @@ async fn read_answer(stream: &mut TcpStream) -> (u16, Value) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
 }
 
-/// A tick as the host sends it.
+/// A tick, as the host sends it.
 fn tick(timer: &Value) -> String {
     let sys = json!({"MethodName": "backup-batch", "UtcNow": "2026-11-23T19:00:00Z", "RandGuid": "0d7a6b1c"});
     json!({"Data": {"timer": timer}, "Metadata": {"sys": sys}}).to_string()
@@ -69,7 +69,7 @@ fn timer() -> Value {
     json!({"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false})
 }
 
-/// Every answer is an object of these three: with a null the host would wait for ever.
+/// Every response is an object of these three: with a null the host would wait permanently.
 fn is_full(answer: &Value) -> bool {
     answer["Outputs"] == json!({}) && answer["Logs"].is_array() && answer.as_object().unwrap().get("ReturnValue") == Some(&Value::Null)
 }
@@ -118,7 +118,7 @@ async fn bodies_come_in_chunks_of_any_size() {
         }
         stream.write_all(b"0\r\nTrailer: x\r\n\r\n").await.unwrap();
         assert_eq!(read_answer(&mut stream).await.0, 200, "{size}");
-        // The same connection takes the next request.
+        // The same connection accepts the next request.
         stream.write_all(request(&body).as_bytes()).await.unwrap();
         assert_eq!(read_answer(&mut stream).await.0, 200, "{size}");
     }
@@ -138,7 +138,7 @@ async fn a_client_that_waits_for_permission_gets_it() {
     assert_eq!(read_answer(&mut stream).await.0, 200);
 }
 
-/// The memory of the process is for one invocation; the function was made once.
+/// The memory of the process is for one invocation; the function was created once.
 #[tokio::test]
 async fn parallel_calls_take_turns() {
     let served = Served::start(&[]).await;
@@ -178,7 +178,7 @@ async fn failures_are_no_2xx_and_whole_objects() {
         assert_eq!(status, 500, "{topic}");
         assert!(is_full(&answer) && answer["Logs"].to_string().contains(says), "{topic}: {answer}");
     }
-    // The process goes on.
+    // The process continues.
     assert_eq!(served.post(&tick(&timer())).await.0, 200);
 }
 
@@ -222,7 +222,8 @@ async fn a_stop_ends_what_is_begun_and_takes_nothing_new() {
     let mut idle = served.connect().await;
     let mut busy = served.connect().await;
     busy.write_all(request(&tick(&json!({"topic": "waits-for-stop"}))).as_bytes()).await.unwrap();
-    // The invocation is under way once a later request is answered: both were accepted, in their order.
+    // The invocation is in progress once a later request has its response: both were accepted, in
+    // order.
     let mut later = served.connect().await;
     later.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await.unwrap();
     assert_ne!(later.read(&mut [0; 1]).await.unwrap(), 0);

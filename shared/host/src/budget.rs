@@ -1,4 +1,4 @@
-//! How much one invocation may use: time and memory. The number of records is a setting.
+//! How much time and memory one invocation may use. The number of records is a setting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use kernel::clock::{Clock, Millis};
 
-/// Set once, from anywhere: finish what is begun, begin nothing new.
+/// Set once, by any thread: finish work in progress, start nothing new.
 #[derive(Debug, Clone, Default)]
 pub struct StopSignal(Arc<AtomicBool>);
 
 impl StopSignal {
-    /// Asks for a stop.
+    /// Requests a stop.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was requested.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -25,49 +25,49 @@ impl StopSignal {
 /// The budget of one invocation.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    /// When the platform ends the invocation; `None` when it is not known or there is no limit.
+    /// When the platform ends the invocation; `None` if that is unknown or there is no limit.
     pub deadline: Option<Millis>,
     /// Memory the process may use, in bytes.
     pub memory: u64,
-    /// A stop from outside.
+    /// A stop request.
     pub stop: StopSignal,
 }
 
 impl Budget {
-    /// Memory when nobody says otherwise: the smallest function that a cloud offers.
+    /// Default memory: that of the smallest function in a cloud.
     pub const DEFAULT_MEMORY: u64 = 128 << 20;
 
-    /// What the process needs before it holds a single record: code, TLS, SDK clients, librdkafka's own threads.
+    /// Memory of the process without any record: code, TLS, SDK clients, librdkafka's threads.
     const BASE_MEMORY: u64 = 40 << 20;
 
-    /// When an invocation ends that begins now and may take so long.
+    /// The end of an invocation that starts now, with this time limit.
     pub fn end(now: Millis, length: Duration) -> Millis {
         now.saturating_add(i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// No deadline, and the memory given or the default.
+    /// No deadline, and the given or default memory.
     pub fn unlimited(memory: Option<u64>) -> Self {
         Self { deadline: None, memory: memory.unwrap_or(Self::DEFAULT_MEMORY), stop: StopSignal::default() }
     }
 
-    /// The same less so many bytes of memory, which are for something else than records.
+    /// With this many bytes less, which are used for something else than records.
     #[must_use]
     pub fn without(&self, bytes: u64) -> Self {
         Self { memory: self.memory.saturating_sub(bytes), ..self.clone() }
     }
 
-    /// Bytes of memory for records and what works on them.
+    /// Bytes of memory for records and their processing.
     pub fn for_records(&self) -> u64 {
         self.memory.saturating_sub(Self::BASE_MEMORY)
     }
 
-    /// Whether nothing may begin any more, so that what was read is durable before the deadline. A third of the time, and at most ten seconds,
-    /// is left for that.
+    /// Whether to start nothing new, so that everything read is durable before the deadline. That
+    /// reserves a third of the time, at most ten seconds.
     pub fn is_spent(&self, started: Millis, clock: &dyn Clock) -> bool {
         self.is_spent_with(started, clock, 0)
     }
 
-    /// The same when what was read takes `upload` more milliseconds to be in the bucket.
+    /// Like [`Self::is_spent`], if uploading what was read takes `upload` milliseconds more.
     pub fn is_spent_with(&self, started: Millis, clock: &dyn Clock, upload: Millis) -> bool {
         self.stop.is_set()
             || self.deadline.is_some_and(|deadline| {
@@ -76,33 +76,36 @@ impl Budget {
             })
     }
 
-    /// Bytes of compressed segment that one of `threads` workers may hold.
+    /// Bytes of compressed segment per worker, for `threads` workers.
     pub fn segment_bytes(&self, threads: usize) -> usize {
         self.part_of_one(2, threads).max(1 << 20)
     }
 
-    /// Bytes that Kafka's client may queue for one of `threads` workers. More than that is no faster.
+    /// Bytes that Kafka's client may queue per worker, for `threads` workers. A higher limit is no
+    /// faster.
     pub fn queue_bytes(&self, threads: usize) -> usize {
         self.response_bytes(threads).min(32 << 20)
     }
 
-    /// Bytes that what a broker sends at once for one of `threads` workers may become in memory. It is this that bounds what a distant broker
-    /// sends in a second, so it grows with the memory.
+    /// Bytes of memory that one response of a broker may use, per worker, for `threads` workers.
+    /// This limits the throughput of a distant broker, so it grows with the memory.
     pub fn response_bytes(&self, threads: usize) -> usize {
         self.part_of_one(5, threads).max(1 << 20)
     }
 
-    /// Bytes that a reader of segments may unpack in one go for one of `threads` workers, while it fetches as many, and as many wait.
+    /// Bytes that a reader of segments may decompress at a time, per worker, for `threads` workers.
+    /// The same amount is being fetched, and the same amount waits.
     pub fn stretch_bytes(&self, threads: usize) -> u64 {
         self.part_of_one(12, threads).max(128 << 10) as u64
     }
 
-    /// Bytes that readers of segments may have fetched before they are wanted, all workers together. They share it, so their number does not matter.
+    /// Bytes that readers of segments may prefetch, for all workers together. They share it, so
+    /// their number does not matter.
     pub fn ahead_bytes(&self) -> u64 {
         self.part_of_one(4, 1) as u64
     }
 
-    /// One part of the memory for records, if so many are made of what each of `threads` workers has of it.
+    /// One of `parts` equal parts of a worker's share of the memory for records.
     fn part_of_one(&self, parts: u64, threads: usize) -> usize {
         let left = self.for_records().max(8 << 20);
         usize::try_from(left / parts / threads.max(1) as u64).unwrap_or(usize::MAX)
@@ -113,7 +116,7 @@ impl Budget {
 mod tests {
     use super::*;
 
-    /// Segments, what is queued, and a response that is unpacked behind it.
+    /// Segments, the queue, and a response that is decompressed after it.
     #[test]
     fn all_of_it_fits_in_the_memory() {
         for memory in [128, 256, 1769, 10_240].map(|mib: u64| mib << 20) {
@@ -125,7 +128,7 @@ mod tests {
         }
     }
 
-    /// What the tests of Kafka's client rest on.
+    /// What the tests of Kafka's client rely on.
     #[test]
     fn what_kafkas_client_gets_of_the_memory() {
         let of = |mib: u64| {

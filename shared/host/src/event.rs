@@ -1,13 +1,13 @@
-//! The input of an invocation: what a schedule sends.
+//! The input of an invocation, as a schedule sends it.
 
 use kafka::TopicPartition;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Which partitions an invocation may work on.
+/// The partitions of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
-    /// This shard of so many; `None` is all of them.
+    /// This shard of so many; `None`: all.
     pub shard: Option<(u32, u32)>,
     /// Only this topic.
     pub topic: Option<String>,
@@ -15,9 +15,9 @@ pub struct Event {
     pub partition: Option<i32>,
 }
 
-/// An event that is not one of ours. Nothing was read, nothing was written.
+/// An invalid event. Nothing was read, nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the event is refused: {0}; expected {{}}, {{\"shard\":0,\"of\":4}} or {{\"topic\":\"orders\",\"partition\":3}}")]
+#[error("invalid event: {0}; expected {{}}, {{\"shard\":0,\"of\":4}} or {{\"topic\":\"orders\",\"partition\":3}}")]
 pub struct BadEvent(pub String);
 
 #[derive(Deserialize)]
@@ -29,14 +29,15 @@ struct Fields {
     partition: Option<i32>,
 }
 
-/// The fields of the envelope that EventBridge puts around an event; all of them are ignored.
+/// The fields of EventBridge's envelope around an event. All are ignored.
 const ENVELOPE: [&str; 9] = ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"];
 
 impl Event {
-    /// Reads a schedule's input. EventBridge's envelope is accepted; its `detail`, where it is an object, is the event.
+    /// Parses a schedule's input. EventBridge's envelope is accepted; its `detail`, if it is an
+    /// object, is the event.
     ///
     /// # Errors
-    /// [`BadEvent`] names what is wrong.
+    /// [`BadEvent`] says what is wrong.
     pub fn parse(input: &Value) -> Result<Self, BadEvent> {
         let object = match input {
             Value::Null => return Ok(Self::default()),
@@ -51,9 +52,9 @@ impl Event {
             (None, None) => None,
             (Some(shard), Some(of)) if shard < of => Some((shard, of)),
             (Some(shard), Some(of)) => {
-                return Err(BadEvent(format!("shard {shard} of {of}: shards count from 0 to {}", i64::from(of) - 1)));
+                return Err(BadEvent(format!("shard {shard} of {of}: shards are numbered from 0 to {}", i64::from(of) - 1)));
             }
-            _ => return Err(BadEvent("\"shard\" and \"of\" go together".into())),
+            _ => return Err(BadEvent("\"shard\" and \"of\" must be used together".into())),
         };
         if let Some(partition) = fields.partition.filter(|partition| *partition < 0) {
             return Err(BadEvent(format!("partition {partition} is negative")));
@@ -61,7 +62,8 @@ impl Event {
         Ok(Self { shard, topic: fields.topic, partition: fields.partition })
     }
 
-    /// What metrics call the part of all partitions that this is: `0/4`, or `all`. An event that names a topic or partition is none.
+    /// The name of the shard in metrics: `0/4`, or `all`. `None` for an event that names a topic or
+    /// partition.
     pub fn shard_name(&self) -> Option<String> {
         if self.topic.is_some() || self.partition.is_some() {
             return None;
@@ -69,8 +71,9 @@ impl Event {
         Some(self.shard.map_or_else(|| "all".to_owned(), |(shard, of)| format!("{shard}/{of}")))
     }
 
-    /// Whether the event lets an invocation work on this partition. The partitions of a topic go round the shards one by one, each topic
-    /// from a shard of its own: even for one topic and for many, and the same at every invocation.
+    /// Whether the event includes this partition. The partitions of a topic are distributed
+    /// round-robin, starting at a shard that depends on the topic. So they are even for one topic
+    /// and for many, and the same in every invocation.
     pub fn includes(&self, partition: &TopicPartition) -> bool {
         let begin = || partition.topic.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
         self.topic.as_ref().is_none_or(|topic| *topic == partition.topic)
@@ -105,7 +108,7 @@ mod tests {
             (json!({"shards": 1}), "shards"),
             (json!({"shard": 4, "of": 4}), "from 0 to 3"),
             (json!({"shard": 0, "of": 0}), "shard 0 of 0"),
-            (json!({"shard": 1}), "go together"),
+            (json!({"shard": 1}), "used together"),
             (json!({"partition": -1}), "negative"),
             (json!({"partition": "3"}), "string"),
         ] {

@@ -1,4 +1,4 @@
-//! A function for the tests of the hosts: its report says what it was given.
+//! A fake function for the tests of the hosts: its report contains its input.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +17,11 @@ use telemetry::{TopicMetrics, WorkMetrics};
 pub(super) struct Fake {
     deadline: Deadline,
     calls: AtomicU64,
-    /// Invocations under way.
+    /// Invocations in progress.
     running: AtomicU64,
 }
 
-/// A configuration that is good; nothing of it is ever reached.
+/// A valid configuration; none of its addresses is ever contacted.
 pub(super) const CONFIGURATION: [(&str, &str); 5] = [
     ("BOOTSTRAP_SERVERS", "kafka.invalid:9092"),
     ("TOPIC_NAMES", "orders"),
@@ -30,7 +30,7 @@ pub(super) const CONFIGURATION: [(&str, &str); 5] = [
     ("FILESYSTEM_BACKUP_DIR", "/nowhere"),
 ];
 
-/// The fake in a host, with these keys over [`CONFIGURATION`].
+/// The fake in a host, with these keys in addition to [`CONFIGURATION`].
 pub(super) fn hosted<F: Function>(keys: &[(&str, &str)]) -> Arc<Hosted<F>> {
     hosted_until(keys, StopSignal::default())
 }
@@ -79,7 +79,7 @@ impl Function for Fake {
             }
             "fails" => {
                 metrics.errors = 1;
-                errors.push("fails/0: the broker is away".to_owned());
+                errors.push("fails/0: the broker is unavailable".to_owned());
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! What a host runs.
+//! The interface between a host and a function.
 
 use std::time::Duration;
 
@@ -11,39 +11,40 @@ use serde_json::Value;
 use super::{Budget, Event};
 use telemetry::WorkMetrics;
 
-/// A function as its hosts see it: made from a configuration once for a process, then called any number of times, one after another:
-/// the memory of the process is for one invocation.
+/// A function as its hosts use it: created from a configuration once per process, then called any
+/// number of times. Calls are serialised: the memory budget is per process.
 #[async_trait]
 pub trait Function: Send + Sync + Sized + 'static {
-    /// What reports call it, and the last part of its URL on Azure: `backup-batch`.
+    /// Its name in reports, and the last part of its URL on Azure: `backup-batch`.
     const NAME: &'static str;
 
     /// Its validated configuration.
     type Settings: Clone + Send + Sync + 'static;
 
-    /// Judges a configuration.
+    /// Validates a configuration.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All its problems.
     fn settings(raw: &Raw) -> Result<Self::Settings, ConfigError>;
 
-    /// What the settings say to the host.
+    /// The host's part of the settings.
     fn limits(settings: &Self::Settings) -> Limits;
 
-    /// Makes the clients, in `memory` bytes for the process. The host keeps `deadline` at that of the running invocation.
+    /// Creates the clients, for a process with `memory` bytes. The host sets `deadline` to that of
+    /// the current invocation.
     ///
     /// # Errors
-    /// The settings cannot be used. Whether Kafka and the bucket answer shows later.
+    /// The settings cannot be used. Whether Kafka and the bucket respond shows later.
     async fn connect(settings: Self::Settings, memory: u64, deadline: &Deadline) -> Result<Self>;
 
-    /// Does the work of one invocation, within its budget.
+    /// Runs one invocation, within its budget.
     ///
     /// # Errors
-    /// Nothing could be done at all. What concerns single partitions stands in the [`Outcome`].
+    /// Nothing could be done. Errors of single partitions are in the [`Outcome`].
     async fn handle(&self, event: Event, budget: Budget) -> Result<Outcome>;
 }
 
-/// What a function's settings say to its host.
+/// The host's part of a function's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// TIME_BUDGET_SECONDS.
@@ -52,15 +53,17 @@ pub struct Limits {
     pub memory: Option<u64>,
 }
 
-/// What an invocation came to.
+/// The result of an invocation.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// The function's report: the answer of the invocation.
+    /// The function's report: the response of the invocation.
     pub report: Value,
-    /// What failed, each with its topic or partition. Empty is success: also that of an invocation that found nothing to do.
+    /// What failed, each with its topic or partition. Empty means success, even if there was
+    /// nothing to do.
     pub errors: Vec<String>,
-    /// Whether another invocation can do what failed, without anybody doing something.
+    /// Whether the errors are transient: another invocation can succeed without any change by the
+    /// operator.
     pub retryable: bool,
-    /// What it did and left, in numbers.
+    /// What it did and what is left, as numbers.
     pub metrics: WorkMetrics,
 }

@@ -1,4 +1,4 @@
-//! A function in its host: made once, called for each invocation, whatever the platform.
+//! A function in its host, on any platform: created once, called for each invocation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use telemetry::{InvocationMetrics, WorkMetrics, redact};
 /// A function, its configuration and its clients.
 pub(super) struct Hosted<F: Function> {
     settings: Result<F::Settings, ConfigError>,
-    /// Made by whoever comes first; after a failure by the next one.
+    /// Created by the first caller; after a failure, by the next one.
     function: OnceCell<F>,
     deadline: Deadline,
-    /// Invocations of one process take turns: its memory is for one, and so is the deadline of its clients.
+    /// Invocations are serialised: the memory budget and the deadline of the clients are per
+    /// process.
     turn: Mutex<()>,
     time_budget: Option<Duration>,
     /// What the process may use, in bytes.
@@ -29,16 +30,17 @@ pub(super) struct Hosted<F: Function> {
     clock: Arc<dyn Clock>,
 }
 
-/// One invocation, done.
+/// A completed invocation.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// The report, or why there is none, or a bad one.
+    /// The report, or why the invocation failed.
     pub(super) result: Result<Value, Failure>,
     pub(super) metrics: InvocationMetrics,
 }
 
 impl<F: Function> Hosted<F> {
-    /// Judges the configuration, and connects nothing. `platform_memory` is the platform's limit in bytes, where it tells one.
+    /// Validates the configuration, and connects to nothing. `platform_memory` is the platform's
+    /// limit in bytes, if it reports one.
     pub(super) fn new(raw: &Raw, platform_memory: Option<u64>, stop: StopSignal, clock: Arc<dyn Clock>) -> Self {
         let settings = F::settings(raw);
         let limits = settings.as_ref().ok().map(F::limits);
@@ -55,7 +57,7 @@ impl<F: Function> Hosted<F> {
         }
     }
 
-    /// Makes the clients, unless there are any.
+    /// Creates the clients, if that is not done yet.
     pub(super) async fn connect(&self) -> Result<&F, Failure> {
         let connect = || async {
             let settings = self.settings.clone()?;
@@ -64,16 +66,19 @@ impl<F: Function> Hosted<F> {
         self.function.get_or_try_init(connect).await
     }
 
-    /// The same ahead of the first invocation; a failure is logged, and every invocation tries again and answers with it.
+    /// Creates the clients before the first invocation. A failure is logged, and every invocation
+    /// retries and returns it.
     pub(super) async fn warm_up(&self) {
         if let Err(failure) = self.connect().await {
             tracing::error!(critical = true, "cannot start: {failure}");
         }
     }
 
-    /// Runs one invocation and logs what became of it. `platform_deadline` is when the platform ends it, where it tells.
+    /// Runs one invocation and logs its result. `platform_deadline` is when the platform ends it,
+    /// if it reports that.
     ///
-    /// It has its own task, so it ends in good order also when whoever asked for it does not wait, and a panic is a failure of its own.
+    /// The invocation has its own task, so it ends cleanly even if the caller does not wait, and a
+    /// panic becomes a failure.
     pub(super) async fn invoke(self: &Arc<Self>, event: Result<Event, BadEvent>, platform_deadline: Option<Millis>) -> Done {
         let started = self.clock.now();
         let budget = self.budget(started, platform_deadline);
@@ -107,7 +112,8 @@ impl<F: Function> Hosted<F> {
         Ok(self.connect().await?.handle(event, budget).await?)
     }
 
-    /// The earlier of the platform's deadline and the configured budget. A deadline in the past is one that the platform does not know.
+    /// The earlier of the platform's deadline and the configured time limit. A deadline in the past
+    /// means that the platform does not know it.
     fn budget(&self, now: Millis, platform_deadline: Option<Millis>) -> Budget {
         let configured = self.time_budget.map(|length| Budget::end(now, length));
         let deadline = platform_deadline.filter(|deadline| *deadline > now).into_iter().chain(configured).min();
@@ -115,14 +121,15 @@ impl<F: Function> Hosted<F> {
     }
 }
 
-/// A report with errors fails its invocation, so that alarms and dead-letter queues see it; the report itself goes to the log.
+/// A report with errors fails its invocation, so that alarms and dead-letter queues notice. The
+/// report itself is logged.
 fn judge(outcome: Outcome) -> (Result<Value, Failure>, WorkMetrics) {
-    /// Errors that the message names; the report has them all.
+    /// The most errors in the message; the report has all.
     const NAMED: usize = 10;
     if outcome.errors.is_empty() {
         return (Ok(masked(outcome.report)), outcome.metrics);
     }
-    tracing::error!(report = %outcome.report, "something failed; the report says what");
+    tracing::error!(report = %outcome.report, "the invocation failed; its report in the log has the errors");
     let kind = if outcome.retryable { FailureKind::Retryable } else { FailureKind::Refused };
     let mut message = outcome.errors.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("\n");
     if outcome.errors.len() > NAMED {
@@ -131,38 +138,38 @@ fn judge(outcome: Outcome) -> (Result<Value, Failure>, WorkMetrics) {
     (Err(Failure { errors: outcome.errors.len() as u64, ..Failure::new(kind, message) }), outcome.metrics)
 }
 
-/// A report leaves the process too.
+/// Masks a report, because it leaves the process.
 fn masked(report: Value) -> Value {
     serde_json::from_str(&redact::known().mask_json(&report.to_string())).unwrap_or(report)
 }
 
-/// Why an invocation failed. Its text is masked: it leaves the process.
+/// Why an invocation failed. Its text is masked, because it leaves the process.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(super) struct Failure {
     pub(super) kind: FailureKind,
     message: String,
-    /// How many errors it stands for.
+    /// How many errors it represents.
     errors: u64,
 }
 
-/// What a platform, or a person who reads its alarms, has to tell apart.
+/// What a platform or an alarm has to distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FailureKind {
-    /// The event is not one of ours. Nothing was read, nothing was written.
+    /// The event is invalid. Nothing was read, nothing was written.
     BadEvent,
     /// The configuration was refused. Nothing was started.
     BadConfiguration,
-    /// Another invocation can succeed without anybody doing something.
+    /// Transient: another invocation can succeed without any change by the operator.
     Retryable,
-    /// Somebody has to do something; the message says what.
+    /// The operator has to act; the message says how.
     Refused,
     /// A defect of this program.
     Panicked,
 }
 
 impl FailureKind {
-    /// The error type in answers and logs.
+    /// The error type in responses and logs.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::BadEvent => "BadEvent",
@@ -180,7 +187,7 @@ impl Failure {
     }
 }
 
-/// Short: runtimes log it beside the message.
+/// Short: runtimes log it next to the message.
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the invocation failed ({})", self.kind.name())
@@ -230,7 +237,7 @@ mod tests {
         assert_eq!(hosted.budget(0, None).memory, 256 << 20);
     }
 
-    /// "cannot connect" helps nobody whose authority is not trusted.
+    /// "cannot connect" does not help a user whose authority is not trusted.
     #[test]
     fn a_failure_names_its_root_cause() {
         let cause = std::io::Error::other("invalid peer certificate: UnknownIssuer");
@@ -239,7 +246,7 @@ mod tests {
         assert_eq!(failure.to_string(), "s3://backups: cannot connect: invalid peer certificate: UnknownIssuer");
     }
 
-    /// What failed is in the answer and in the numbers, each error once.
+    /// What failed is in the response and in the numbers, each error once.
     #[tokio::test]
     async fn failures_have_a_kind_and_are_counted() {
         let hosted: Arc<Hosted<Fake>> = hosted(&[]);

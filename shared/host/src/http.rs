@@ -1,6 +1,7 @@
-//! What a custom handler needs of HTTP/1.1: a server for one client on the same machine, by [`hyper`].
+//! The part of HTTP/1.1 that a custom handler needs: a server for one client on the same machine,
+//! on [`hyper`].
 //!
-//! Whole requests in, whole JSON answers out, several connections, each kept alive, and a graceful stop.
+//! Whole requests, whole JSON responses, several keep-alive connections, and a graceful stop.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,29 +19,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Bytes of a request's line and headers.
+/// Limit of a request's line and headers, in bytes.
 const MAX_HEAD: usize = 64 << 10;
-/// Bytes of a request's body: a timer's payload has some hundred.
+/// Limit of a request's body, in bytes: a timer's payload has some hundred.
 const MAX_BODY: usize = 1 << 20;
 
 /// A whole request.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// The path as it was sent, without a query.
+    /// The path as sent, without the query.
     pub(super) path: String,
     headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
 impl Request {
-    /// A header by its name in any case; none when it is not text.
+    /// A header by its case-insensitive name; `None` if it is not text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// An answer: status, headers beside those of every answer, and a body of JSON.
+/// A response: status, headers in addition to those of every response, and a JSON body.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -54,7 +55,8 @@ impl Answer {
     }
 }
 
-/// Answers requests until `stop` becomes true: then no new ones are taken, and those begun are answered.
+/// Answers requests until `stop` becomes true. Then it accepts no new ones, and completes those in
+/// progress.
 pub(super) async fn serve<H, A>(listener: TcpListener, handler: H, stop: watch::Receiver<bool>)
 where
     H: Fn(Request) -> A + Send + Sync + 'static,
@@ -68,9 +70,10 @@ where
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => _ = connections.spawn(converse(stream, handler.clone(), stop.clone())),
-                // Out of file descriptors, or a client that left already: nothing that ends a server.
+                // Out of file descriptors, or the client has disconnected: no reason to end the
+                // server.
                 Err(error) => {
-                    tracing::warn!("a connection could not be accepted: {error}");
+                    tracing::warn!("cannot accept a connection: {error}");
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
             },
@@ -80,14 +83,15 @@ where
     while connections.join_next().await.is_some() {}
 }
 
-/// Waits for `stop`; for ever when nobody can ask for it any more.
+/// Waits for `stop`; permanently if its sender is gone.
 async fn stopped(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// One connection until either side closes it. What is not HTTP, hyper refuses (400, 431) and closes.
+/// Serves one connection until either side closes it. Hyper refuses what is not HTTP (400, 431) and
+/// closes.
 async fn converse<H, A>(stream: TcpStream, handler: Arc<H>, stop: watch::Receiver<bool>)
 where
     H: Fn(Request) -> A,
@@ -110,7 +114,7 @@ where
 async fn respond<A: Future<Output = Answer>>(request: hyper::Request<Incoming>, handler: impl Fn(Request) -> A) -> Answer {
     let (head, body) = request.into_parts();
     let refused = |status, what: &str| Answer::new(status, serde_json::json!({ "error": what }).to_string());
-    // A length that is told is believed before the body is there; one in chunks is counted.
+    // A declared length is checked before the body arrives; a chunked body is counted.
     if body.size_hint().lower() > MAX_BODY as u64 {
         return refused(413, "the body is too large");
     }
@@ -120,7 +124,7 @@ async fn respond<A: Future<Output = Answer>>(request: hyper::Request<Incoming>, 
             handler(Request { method: head.method.to_string(), path, headers: head.headers, body: body.to_bytes() }).await
         }
         Err(error) if error.is::<LengthLimitError>() => refused(413, "the body is too large"),
-        Err(error) => refused(400, &format!("the body could not be read: {error}")),
+        Err(error) => refused(400, &format!("cannot read the body: {error}")),
     }
 }
 
@@ -130,7 +134,7 @@ fn response(answer: Answer) -> hyper::Response<Full<Bytes>> {
         response = response.header(name, value);
     }
     response.body(Full::from(answer.body)).unwrap_or_else(|error| {
-        tracing::error!("an answer could not be made: {error}");
+        tracing::error!("cannot build the response: {error}");
         let mut response = hyper::Response::new(Full::default());
         *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
         response

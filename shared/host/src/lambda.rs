@@ -1,6 +1,6 @@
-//! AWS Lambda: events from the runtime API, the report as the answer, metrics as lines on stdout.
+//! AWS Lambda: events from the runtime API, the report as the response, metrics as lines on stdout.
 //!
-//! The clients are made while the container starts and serve all its invocations.
+//! The clients are created while the container starts, and serve all its invocations.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +15,8 @@ use tracing::instrument::Instrumented;
 use super::hosted::{Failure, Hosted};
 use super::{Event, Function, print};
 
-/// Serves invocations for as long as the container lives. An error is one of the runtime API; a function's own are answers.
+/// Serves invocations for the life of the container. An error is one of the runtime API; errors of
+/// the function are responses.
 pub(super) async fn run<F: Function>(hosted: Arc<Hosted<F>>) -> Result<(), lambda_runtime::Error> {
     hosted.warm_up().await;
     let handler = service_fn(move |event: LambdaEvent<Value>| answer(hosted.clone(), event));
@@ -29,7 +30,7 @@ async fn answer<F: Function>(hosted: Arc<Hosted<F>>, event: LambdaEvent<Value>) 
     let function = &context.env_config.function_name;
     for line in done.metrics.embedded(function, &context.request_id, SystemClock.now()) {
         if let Err(error) = print(&line) {
-            tracing::warn!("the metrics of this invocation are lost: stdout cannot be written: {error}");
+            tracing::warn!("cannot write to stdout, so the metrics of this invocation are lost: {error}");
         }
     }
     done.result
@@ -41,7 +42,7 @@ impl From<Failure> for Diagnostic {
     }
 }
 
-/// Puts each invocation, with all that the runtime itself says about it, into a span with Lambda's request id.
+/// Adds Lambda's request id to the span of each invocation, including the runtime's own log lines.
 struct Correlated<S> {
     inner: S,
 }

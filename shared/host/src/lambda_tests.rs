@@ -1,4 +1,5 @@
-//! A fake runtime API in the test, and the function as a process of its own: this test binary once more, in the environment of a container.
+//! A fake runtime API in the test, and the function in its own process: this test binary again, in
+//! the environment of a container.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
@@ -24,7 +25,7 @@ fn function_process() {
     }
 }
 
-/// What the function told the runtime API, and what it wrote.
+/// What the function sent to the runtime API, and what it wrote.
 struct Seen {
     /// `response` or `error`, the body's error type, and the body, in the order of the events.
     answers: Vec<(String, Option<String>, Value)>,
@@ -32,7 +33,7 @@ struct Seen {
     stderr: Vec<Value>,
 }
 
-/// Hands these events to a fresh container, one by one, each with this deadline.
+/// Sends these events to a fresh container, one by one, each with this deadline.
 async fn invoke(events: &[&str], deadline: i64, keys: &[(&str, &str)]) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -127,7 +128,7 @@ async fn every_malformed_event_is_refused_by_name_and_nothing_is_done() {
         (r#""{}""#, "not an object"),
         (r#"{"shards":1}"#, "shards"),
         (r#"{"shard":4,"of":4}"#, "from 0 to 3"),
-        (r#"{"shard":1}"#, "go together"),
+        (r#"{"shard":1}"#, "used together"),
         (r#"{"partition":-1}"#, "negative"),
         (r#"{"topic":["a"]}"#, "string"),
         (r#"{"Records":[{"s3":{}}]}"#, "Records"),
@@ -151,7 +152,7 @@ async fn failures_answer_with_a_type_and_the_container_goes_on() {
     assert!(seen.stderr.iter().any(|line| line["report"].is_string()), "the report of a failed invocation is in the log");
 }
 
-/// LOG_LEVEL=50 keeps a log short, and still says when an invocation failed.
+/// LOG_LEVEL=50 keeps a log short, but still reports a failed invocation.
 #[tokio::test]
 async fn a_failed_invocation_is_told_at_every_log_level() {
     for (event, keys, expected) in [
@@ -192,7 +193,7 @@ async fn metrics_are_pure_lines_and_log_lines_have_the_request_id() {
     let summary = of("backup summary")[0];
     assert_eq!((&summary["shard"], &summary["recovery_point_seconds"], &summary["lag_records"]), (&json!("all"), &json!(41), &json!(0)));
     assert_eq!((of("backup summary").len(), &summary["topics"], &summary["succeeded"]), (2, &json!(1), &json!(true)));
-    // The first line is of the process: which program, and its version.
+    // The first line is about the process: which program, and its version.
     assert_eq!((&seen.stderr[0]["version"], &seen.stderr[0]["requestId"]), (&json!(telemetry::VERSION), &Value::Null));
     for line in &seen.stderr {
         assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");

@@ -1,20 +1,21 @@
-//! What starts an invocation, and the budget it gives.
+//! What starts an invocation, and its budget.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | `event.rs`, `budget.rs` | what an invocation is asked to do, and how much it may use |
-//! | `function.rs` | what a host runs: the one trait that the functions implement |
+//! | `event.rs`, `budget.rs` | what an invocation should do, and how much it may use |
+//! | `function.rs` | the trait that the functions implement |
 //! | `run.rs` | recognises the platform; the `main` of each function |
-//! | `hosted.rs` | an invocation whatever the platform: deadline, report, metrics, failures |
-//! | `workers.rs` | what works side by side in one invocation |
+//! | `hosted.rs` | an invocation on any platform: deadline, report, metrics, failures |
+//! | `workers.rs` | what runs in parallel in one invocation |
 //! | `memory.rs` | what the allocator keeps |
 //! | `rate.rs` | BYTES_PER_SECOND |
-//! | `held_back.rs` | what a store that throttles, and that limit, cost an invocation |
+//! | `held_back.rs` | how a store that throttles, and that limit, slow down an invocation |
 //! | `stop.rs` | SIGTERM and SIGINT |
 //! | `lambda.rs`, `azure.rs`, `http.rs` | AWS Lambda's runtime API; the custom handler of Azure Functions |
 //!
-//! It promises that invocations of one process take turns, that each is told its deadline and memory, and that each answers: a report, or a failure
-//! whose kind says whether a retry helps. It does not know what a function does.
+//! Invocations of one process are serialised. Each gets its deadline and memory. Each returns a
+//! report, or a failure whose kind says whether a retry helps. This crate does not know what a
+//! function does.
 
 mod azure;
 mod budget;

@@ -1,7 +1,9 @@
-//! BYTES_PER_SECOND: how fast records move, over all threads of a process. The cluster must not feel it.
+//! BYTES_PER_SECOND: limits the rate of records over all threads of a process, so that the cluster
+//! does not notice.
 //!
-//! Why not a crate: a record, or what a broker sends at once, can be larger than what a second allows, and its size is known when it has moved.
-//! `governor` refuses amounts above its burst, and needs timers of its own; `leaky-bucket` wants the amount before. What is left to write is one line.
+//! Why not a crate: a record, or a response of a broker, can be larger than the bytes of a second,
+//! and its size is known only after the transfer. `governor` refuses amounts above its burst, and
+//! needs its own timers. `leaky-bucket` needs the amount in advance. The rest is one line.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,71 +13,72 @@ use std::time::Duration;
 use kernel::lock;
 use tokio::time::{Instant, sleep};
 
-/// Time in which nothing moved, because of other things, that is made up for: half of a second's bytes come at once then.
+/// Idle time that can be caught up: at most half a second's bytes then come in one burst.
 const CREDIT: Duration = Duration::from_millis(500);
 
-/// Shorter waits are put together.
+/// Shorter waits are combined.
 const SHORTEST: Duration = Duration::from_millis(20);
 
-/// A limit for all threads that share it. Clones do.
+/// A limit that threads share. Clones share it too.
 #[derive(Clone, Default)]
 pub struct RateLimit(Option<Arc<Limiter>>);
 
 struct Limiter {
     bytes_per_second: u64,
-    /// When what has moved so far would have moved at this rate.
+    /// The time at which all bytes so far would have been transferred at this rate.
     paid: Mutex<Option<Instant>>,
     /// How long threads have waited, in milliseconds.
     waited: AtomicU64,
 }
 
-/// The place of one thread: bytes that it has moved, and when it may move more.
+/// The share of one thread: bytes that it has transferred, and when it may continue.
 #[derive(Debug, Default)]
 pub struct Paced {
     limit: RateLimit,
-    /// Moved, and the others do not know it yet.
+    /// Transferred, and not yet added to the shared limit.
     bytes: u64,
     due: Option<Instant>,
 }
 
 impl RateLimit {
-    /// So many bytes a second; `None`: any number.
+    /// A limit in bytes per second; `None`: no limit.
     pub fn new(bytes_per_second: Option<u64>) -> Self {
         let limiter = |bytes: u64| Limiter { bytes_per_second: bytes.max(1), paid: Mutex::default(), waited: AtomicU64::default() };
         Self(bytes_per_second.map(|bytes| Arc::new(limiter(bytes))))
     }
 
-    /// A place for one thread. It waits for what others have moved before.
+    /// The share of one thread. It waits for what others have transferred before.
     pub fn thread(&self) -> Paced {
         let due = self.0.as_ref().and_then(|limiter| *lock(&limiter.paid));
         Paced { limit: self.clone(), bytes: 0, due }
     }
 
-    /// Bytes that a thread should move before it waits.
+    /// Bytes that a thread transfers before it waits.
     fn at_once(&self) -> u64 {
         self.0.as_ref().map_or(u64::MAX, |limiter| (limiter.bytes_per_second / 4).max(1))
     }
 
-    /// Bytes that may be fetched of each partition before they are asked for, when so many threads read: what is fetched for nothing counts for the cluster,
-    /// and not here.
+    /// Bytes that may be prefetched per partition, for this many reading threads. Bytes that are
+    /// fetched in vain load the cluster, and are not counted here.
     pub fn read_ahead(&self, threads: usize) -> usize {
-        /// A fetch of less would be many requests for little.
+        /// Smaller fetches would mean many requests for few bytes.
         const LEAST: u64 = 64 << 10;
         let each = self.0.as_ref().map(|_| (self.at_once() / threads.max(1) as u64).max(LEAST));
         each.and_then(|each| usize::try_from(each).ok()).unwrap_or(usize::MAX)
     }
 
-    /// How long threads have waited so far, in milliseconds: the sum over all of them.
+    /// How long threads have waited so far, in milliseconds, in total.
     pub fn waited_ms(&self) -> u64 {
         self.0.as_ref().map_or(0, |limiter| limiter.waited.load(Ordering::Relaxed))
     }
 
-    /// For a report, when it held an invocation back that began when threads had waited `before` and took so long.
+    /// For the report, if the limit slowed the invocation down. `before`: how long threads had
+    /// waited when it started.
     pub fn note(&self, before: u64, duration_ms: i64) -> Option<String> {
         let waited = self.waited_ms() - before;
         let limiter = self.0.as_ref().filter(|_| i128::from(waited) * 10 >= i128::from(duration_ms.max(1)))?;
         Some(format!(
-            "BYTES_PER_SECOND ({}) held this back: threads waited {:.1} s for it, all together",
+            "BYTES_PER_SECOND ({}) slowed this invocation down: threads waited {:.1} s in total",
             limiter.bytes_per_second,
             waited as f64 / 1000.0
         ))
@@ -83,11 +86,11 @@ impl RateLimit {
 }
 
 impl Limiter {
-    /// Notes that so many bytes have moved. When more may.
+    /// Adds transferred bytes. Returns when the next ones may follow.
     fn moved(&self, bytes: u64, now: Instant) -> Instant {
         let mut paid = lock(&self.paid);
         let from = paid.map_or(now, |paid| paid.max(now.checked_sub(CREDIT).unwrap_or(now)));
-        // A year is as good as any time, and can be added to a time.
+        // A year is as good as any longer time, and can be added to a time.
         let takes = (bytes as f64 / self.bytes_per_second as f64).min(366.0 * 24.0 * 3600.0);
         let next = from + Duration::from_secs_f64(takes);
         *paid = Some(next);
@@ -96,7 +99,7 @@ impl Limiter {
 }
 
 impl Paced {
-    /// This thread has moved so many bytes. Whether it should wait before it moves more.
+    /// Adds bytes of this thread. Returns whether it should wait before it continues.
     pub fn add(&mut self, bytes: usize) -> bool {
         self.bytes += bytes as u64;
         self.bytes >= self.limit.at_once()
@@ -109,14 +112,14 @@ impl Paced {
         }
     }
 
-    /// How long it has to wait before it may move more; zero where it is not worth waiting.
+    /// How long it has to wait before it may continue; zero if the wait is too short to matter.
     pub fn left(&mut self) -> Duration {
         self.settle();
         let left = self.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
         if left >= SHORTEST { left } else { Duration::ZERO }
     }
 
-    /// Waits for a part of that, at most so long. Whether there was anything to wait for.
+    /// Waits for part of that time, at most `most`. Returns whether there was anything to wait for.
     pub async fn wait(&mut self, most: Duration) -> bool {
         let left = self.left();
         if left.is_zero() {
@@ -132,7 +135,7 @@ impl Paced {
 }
 
 impl Drop for Paced {
-    /// What it has moved counts for those that come after it.
+    /// Its bytes count for later threads.
     fn drop(&mut self) {
         self.settle();
     }
@@ -155,14 +158,15 @@ mod tests {
         RateLimit::new(Some(bytes_per_second)).0.unwrap()
     }
 
-    /// Threads that take turns, with amounts below and far above what a second allows, some of them late: together they keep the rate within 10 %.
+    /// Alternating threads, with amounts below and far above what a second allows, some of them
+    /// late: together they keep the rate within 10 %.
     #[test]
     fn the_rate_is_kept_over_all_threads() {
         for (threads, amount) in [(1, 10), (4, 999), (16, 1_000), (3, 25_000), (64, 77)] {
             let (limiter, start) = (limiter(1_000), Instant::now());
             let mut due = vec![start; threads];
             let mut bytes = 0;
-            // Whoever may first moves next, up to 15 ms late.
+            // The thread that may continue first is next, up to 15 ms late.
             while let Some(next) = due.iter_mut().min() {
                 if *next >= start + 300 * SECOND {
                     break;
@@ -172,7 +176,7 @@ mod tests {
                 bytes += amount;
             }
             let rate = bytes as f64 / 300.0;
-            // What moved last is paid for later.
+            // The last transfer is waited for later.
             let most = 1_100.0 + (threads as u64 * amount) as f64 / 300.0;
             assert!(rate >= 900.0 && rate <= most, "{threads} threads, {amount} bytes each time: {rate} bytes a second");
         }

@@ -30,14 +30,16 @@ enum Platform {
         /// Its value.
         port: u16,
     },
-    /// Neither is: one invocation, then the end. So a cron job or a container runs the function too.
+    /// None of these: one invocation, then exit. So a cron job or a container can run the function
+    /// too.
     Process,
 }
 
-/// How long the end of the process waits for Kafka clients to end, and for transactions that are given up.
+/// How long exit waits for Kafka clients to close, and for transactions that are aborted.
 pub const CLOSING: Duration = Duration::from_secs(6);
 
-/// Runs a function on the platform that the environment shows. Exit code 0: done; 1: failed; 2: the configuration was refused.
+/// Runs a function on the platform that the environment shows. Exit code 0: success; 1: failure; 2:
+/// the configuration was refused.
 pub fn run<F: Function>() -> ExitCode {
     keep_freed_memory();
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
@@ -58,7 +60,7 @@ pub fn run<F: Function>() -> ExitCode {
     telemetry::log_start(F::NAME);
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve::<F>(platform, &raw)),
-        Err(error) => ends_with(1, &format!("the async runtime did not start: {error}")),
+        Err(error) => ends_with(1, &format!("cannot start the async runtime: {error}")),
     };
     kafka::wait_until_closed(CLOSING);
     code
@@ -67,14 +69,14 @@ pub fn run<F: Function>() -> ExitCode {
 async fn serve<F: Function>(platform: Platform, raw: &Raw) -> ExitCode {
     let (asked, stop) = watch::channel(false);
     let signal = match platform {
-        // Lambda ends containers between invocations; there a signal keeps its own meaning.
+        // Lambda ends containers between invocations; there, signals keep their default action.
         Platform::Lambda { .. } => Ok(StopSignal::default()),
-        // Servers take no more invocations either.
+        // Servers also accept no more invocations.
         _ => stop_on_signals(move || _ = asked.send_replace(true)),
     };
     let signal = match signal {
         Ok(signal) => signal,
-        Err(error) => return ends_with(1, &format!("signals cannot be handled: {error}")),
+        Err(error) => return ends_with(1, &format!("cannot handle signals: {error}")),
     };
     let memory = if let Platform::Lambda { memory } = platform { memory } else { None };
     let hosted = Arc::new(Hosted::<F>::new(raw, memory, signal, clock::system()));
@@ -94,14 +96,14 @@ async fn serve<F: Function>(platform: Platform, raw: &Raw) -> ExitCode {
     }
 }
 
-/// One invocation of everything that the configuration names; its report goes to stdout.
+/// Runs one invocation of everything configured, and prints its report to stdout.
 async fn once<F: Function>(hosted: &Arc<Hosted<F>>) -> ExitCode {
     let span = tracing::info_span!("invocation", request_id = std::process::id());
     let done = hosted.invoke(Ok(Event::default()), None).instrument(span).await;
     match done.result {
         Ok(report) => match print(&report.to_string()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => ends_with(1, &format!("stdout cannot be written, so the report is lost; what it reports is done: {error}")),
+            Err(error) => ends_with(1, &format!("cannot write to stdout, so the report is lost; its work is done: {error}")),
         },
         Err(failure) if failure.kind == FailureKind::BadConfiguration => ExitCode::from(2),
         Err(_) => ExitCode::FAILURE,
@@ -130,19 +132,20 @@ impl Platform {
     }
 }
 
-/// A person who asks for `--help` must not start a backup. What a platform passes is its own business.
+/// Someone who tries `--help` must not start a backup. Arguments of a platform are ignored.
 fn misuse(platform: Platform, function: &str, arguments: Vec<OsString>) -> Option<String> {
     let first = arguments.first().filter(|_| platform == Platform::Process)?;
     Some(format!(
-        "{function} takes no arguments, not {first:?}: environment variables configure it (docs/configuration.md), and every start is an invocation; \
-         local-runner has commands and reads a file. Nothing was started"
+        "{function} takes no arguments, found {first:?}: configure it with environment variables \
+         (docs/configuration.md); every start is an invocation. For commands and a configuration file, use \
+         local-runner. Nothing was started"
     ))
 }
 
-/// A line on stdout in one write. A reader that has gone is no failure.
+/// Writes a line to stdout in one write. A closed pipe is no failure.
 ///
 /// # Errors
-/// The line is lost: the disk is full, for example.
+/// The line is lost, for example because the disk is full.
 pub(super) fn print(line: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(format!("{}\n", visible_json(line)).as_bytes()).and_then(|()| stdout.flush()) {
@@ -151,7 +154,7 @@ pub(super) fn print(line: &str) -> io::Result<()> {
     }
 }
 
-/// Logs what went wrong outside of an invocation, also when that was before the log was started.
+/// Logs a problem outside of an invocation, even before the log was initialised.
 fn ends_with(code: u8, problem: &str) -> ExitCode {
     telemetry::init(LogLevel::Info, LogStyle::PythonTool);
     tracing::error!(critical = true, "{problem}");
@@ -179,7 +182,10 @@ mod tests {
     fn arguments_start_nothing() {
         let misuse = |platform, arguments: &[&str]| misuse(platform, "backup-batch", arguments.iter().map(OsString::from).collect());
         let problem = misuse(Platform::Process, &["--help", "x"]).unwrap();
-        assert!(problem.starts_with("backup-batch takes no arguments, not \"--help\": environment variables"), "{problem}");
+        assert!(
+            problem.starts_with("backup-batch takes no arguments, found \"--help\": configure it with environment variables"),
+            "{problem}"
+        );
         assert_eq!(misuse(Platform::Process, &[]), None);
         assert_eq!(misuse(Platform::Lambda { memory: None }, &["handler"]), None);
     }

@@ -1,4 +1,4 @@
-//! A clean stop by a signal.
+//! A clean stop on a signal.
 
 use std::io;
 
@@ -6,11 +6,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::StopSignal;
 
-/// SIGINT and SIGTERM: the first sets what this returns (finish what is begun, begin nothing new) and calls `also`; one more ends the process at
-/// once, with exit code 1, which loses nothing either.
+/// SIGINT and SIGTERM: the first one sets the returned signal (finish work in progress, start
+/// nothing new) and calls `also`. A second one ends the process immediately, with exit code 1,
+/// without loss.
 ///
 /// # Errors
-/// The system does not let signals be handled.
+/// The system does not allow signal handlers.
 pub fn stop_on_signals(also: impl FnOnce() + Send + 'static) -> io::Result<StopSignal> {
     let stop = StopSignal::default();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -18,7 +19,7 @@ pub fn stop_on_signals(also: impl FnOnce() + Send + 'static) -> io::Result<StopS
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
         next().await;
-        tracing::info!("stopping: finishing what is begun; once more ends at once, and loses nothing");
+        tracing::info!("stopping after the work in progress; a second signal stops immediately, without loss");
         seen.stop();
         also();
         next().await;
@@ -38,7 +39,8 @@ mod tests {
 
     const CHILD: &str = "STOP_ON_SIGNALS_TEST";
 
-    /// A program that goes on whatever it is asked, when the test below starts it; on its own it does nothing.
+    /// A program that ignores a request to stop, when the test below starts it; on its own it does
+    /// nothing.
     #[tokio::test]
     async fn program_that_does_not_end() {
         if std::env::var_os(CHILD).is_some() {

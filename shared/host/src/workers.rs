@@ -1,20 +1,22 @@
-//! What works side by side in one invocation.
+//! What runs in parallel in one invocation.
 
 use std::future::Future;
 use std::sync::OnceLock;
 
 use tokio::task::JoinSet;
 
-/// How many threads may compute at the same time. Asked once in a process: the answer is in files of the kernel.
+/// How many threads can compute in parallel. Read once per process: the value is in files of the
+/// kernel.
 pub fn processors() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Runs them all to their ends.
+/// Runs all to completion.
 ///
 /// # Panics
-/// A panic of one is a panic of the invocation: nothing is hidden, and nothing durable depends on it. The others end with it.
+/// A panic of one is a panic of the invocation: nothing is hidden, and nothing durable depends on
+/// it. The others end with it.
 pub async fn work_together<W>(workers: impl IntoIterator<Item = W>)
 where
     W: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,5 @@
-//! What there is in a cluster beside records: brokers, consumer groups, configs, access control lists, users. Read only.
+//! What a cluster has in addition to records: brokers, consumer groups, configs, access control
+//! lists, users. Read-only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -8,54 +9,62 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Result, Right, TopicPartition};
 
-/// In the reason why there are no access control lists of a cluster that cannot have any.
+/// The reason why a cluster without an authorizer has no access control lists.
 pub const NO_AUTHORIZER: &str = "the brokers have no authorizer";
 
-/// Reads what a snapshot of a cluster holds. Nothing here changes anything, joins a group or waits for records.
+/// Reads the content of a snapshot of a cluster. Changes nothing, joins no group and waits for no
+/// records.
 ///
-/// What this user may not read is [`KafkaErrorKind::Denied`](crate::KafkaErrorKind::Denied), and what a cluster does not have
-/// [`KafkaErrorKind::Unsupported`](crate::KafkaErrorKind::Unsupported): never an answer that looks as if there was nothing.
+/// A missing permission is [`KafkaErrorKind::Denied`](crate::KafkaErrorKind::Denied), and a missing
+/// feature of the cluster [`KafkaErrorKind::Unsupported`](crate::KafkaErrorKind::Unsupported).
+/// Neither ever looks like an empty result.
 #[async_trait]
 pub trait ClusterAdministration: Debug + Send + Sync {
-    /// The brokers, and what this user may do with the cluster as a whole.
+    /// The brokers, and the permissions of this user on the cluster.
     async fn cluster(&self) -> Result<ClusterDescription>;
 
-    /// All groups that this user may see, each once, in order, whatever their kind. A cluster leaves out those that it may not describe and does not
-    /// say so, unless this user may [`Describe`](Right::Describe) the cluster.
+    /// All groups that this user may see, each once, in order, of any kind. A cluster silently
+    /// omits groups that this user may not describe, unless the user may
+    /// [`Describe`](Right::Describe) the cluster.
     ///
     /// # Errors
-    /// Brokers did not tell of their groups, and no group is known of the others.
+    /// Brokers did not report their groups, and no group of the others is known.
     async fn groups(&self) -> Result<Groups>;
 
-    /// What each of these groups has committed, or why its coordinator does not tell. One request for each group, a few at once. With
-    /// transactional commits under way an offset is asked for again for about a second, and then told as [`pending`](GroupOffset::pending). A group that
-    /// is not there has committed nothing.
+    /// The committed offsets of each of these groups, or why its coordinator does not report them.
+    /// One request per group, some in parallel. If a transactional commit is in progress, the
+    /// offset is requested again for about a second, then reported as
+    /// [`pending`](GroupOffset::pending). A group that does not exist has no commits.
     ///
-    /// A cluster leaves out topics that this user may not describe, and does not say so.
+    /// A cluster silently omits topics that this user may not describe.
     async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>>;
 
-    /// Configs of each of these topics, or why the cluster does not tell them. A few requests for all. Topics that are not there are absent.
+    /// Configs of each of these topics, or why the cluster does not report them. A few requests in
+    /// total. Topics that do not exist are absent.
     async fn topic_configs(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>>;
 
-    /// All access control lists. `cluster` is what [`cluster`](Self::cluster) said a moment ago; without it the cluster is asked once more.
+    /// All access control lists. `cluster` is a recent result of [`cluster`](Self::cluster);
+    /// without it, that is requested again.
     ///
     /// # Errors
-    /// [`Denied`](crate::KafkaErrorKind::Denied) without Describe on the cluster; [`Unsupported`](crate::KafkaErrorKind::Unsupported) where no
-    /// authorizer is configured, or where no list could as well be a refusal.
+    /// [`Denied`](crate::KafkaErrorKind::Denied) without Describe on the cluster.
+    /// [`Unsupported`](crate::KafkaErrorKind::Unsupported) if no authorizer is configured, or if an
+    /// empty list could also be a refusal.
     async fn acls(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>>;
 
-    /// The SCRAM users. Kafka gives out neither salts nor keys. `cluster`: see [`acls`](Self::acls).
+    /// The SCRAM users. Kafka reveals neither salts nor keys. `cluster`: see [`acls`](Self::acls).
     async fn users(&self, cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>>;
 }
 
-/// A cluster as it describes itself.
+/// A cluster's description of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClusterDescription {
-    /// `None` where it has none.
+    /// `None` if it has none.
     pub id: Option<String>,
-    /// Those that are up.
+    /// The brokers that are up.
     pub brokers: Vec<Broker>,
-    /// What this user may do with the cluster (KIP-430); `None` where it does not tell.
+    /// The permissions of this user on the cluster (KIP-430); `None` if the cluster does not report
+    /// them.
     pub rights: Option<BTreeSet<Right>>,
 }
 
@@ -78,53 +87,60 @@ pub struct Broker {
 pub struct Groups {
     /// By name.
     pub groups: BTreeMap<String, GroupListing>,
-    /// Why brokers did not tell of theirs.
+    /// Why some brokers did not report their groups.
     pub missing: Vec<String>,
 }
 
-/// What a cluster says of a group without being asked about it.
+/// What a cluster reports about a group without describing it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupListing {
-    /// `Stable`, `Empty`, …, as Kafka's tools write it; `Unknown` where the cluster does not tell.
+    /// `Stable`, `Empty`, …, as Kafka's tools write it; `Unknown` if the cluster does not report
+    /// it.
     pub state: String,
-    /// `Classic` or `Consumer` (KIP-848), as Kafka's tools write it; `Unknown` where the cluster does not tell, and for Streams groups and share groups.
+    /// `Classic` or `Consumer` (KIP-848), as Kafka's tools write it; `Unknown` if the cluster does
+    /// not report it, and for Streams groups and share groups.
     pub kind: String,
-    /// Without the protocol of consumer groups: its commits are of clients that assign partitions to themselves.
+    /// Without the consumer group protocol: its commits are from clients with manual assignment.
     pub is_simple: bool,
 }
 
-/// What a group has committed. A partition without a commit is absent.
+/// The committed offsets of a group. A partition without a commit is absent.
 pub type GroupOffsets = BTreeMap<TopicPartition, Result<GroupOffset>>;
 
 /// A committed offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupOffset {
-    /// The next offset to be read.
+    /// The next offset to read.
     pub offset: i64,
-    /// What stands beside it; empty when there is nothing.
+    /// The commit's metadata; empty if there are none.
     pub metadata: String,
-    /// A transactional commit was under way: this is the offset before it. A partition without a commit before it is absent.
+    /// A transactional commit was in progress: this is the offset before it. A partition without an
+    /// earlier commit is absent.
     pub pending: bool,
 }
 
 /// Configs of a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicConfigs {
-    /// Those that differ from the brokers' defaults, and `min.insync.replicas` where it differs from Kafka's.
+    /// Those that differ from the brokers' defaults, and `min.insync.replicas` if it differs from
+    /// Kafka's default.
     pub own: BTreeMap<String, String>,
-    /// All, with the values that hold. Those that a broker hides are absent.
+    /// All effective values. Those that a broker hides are absent.
     pub effective: BTreeMap<String, String>,
-    /// What would hold of those in `own` without them: what the brokers have, or Kafka. Those of which the cluster does not tell are absent; so are times
-    /// (`retention.ms`, `segment.ms`, …) where this user may not [describe configs](Right::DescribeConfigs) of the cluster, and from a source.
+    /// The values of `own` without the topic's setting: the brokers' or Kafka's defaults. Absent if
+    /// the cluster does not report them. Times (`retention.ms`, `segment.ms`, …) are also absent if
+    /// this user may not [describe configs](Right::DescribeConfigs) of the cluster, and from a
+    /// source.
     pub inherited: BTreeMap<String, String>,
 }
 
-/// An entry of an access control list. The words are those of Kafka's tools; one that this version does not know is its number.
+/// An access control entry, in the words of Kafka's tools. A word that this version does not know
+/// is its number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Acl {
     /// `TOPIC`, `GROUP`, `CLUSTER`, `TRANSACTIONAL_ID`, `USER`, …
     pub resource: String,
-    /// The resource's name, or what names of resources begin with.
+    /// The resource's name, or the prefix of names.
     pub name: String,
     /// `LITERAL` or `PREFIXED`.
     pub pattern: String,
@@ -139,8 +155,8 @@ pub struct Acl {
 }
 
 impl Acl {
-    /// The words of entries that can be written just as they are, and that name one thing: no `ANY`, no `MATCH`, and nothing that librdkafka 2.12.1 has
-    /// no number for.
+    /// The words of entries that can be written exactly, and that name one resource: no `ANY`, no
+    /// `MATCH`, and nothing that librdkafka 2.12.1 has no number for.
     const RESOURCES: [&str; 4] = ["TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID"];
     const PATTERNS: [&str; 2] = ["LITERAL", "PREFIXED"];
     const OPERATIONS: [&str; 11] = [
@@ -158,7 +174,8 @@ impl Acl {
     ];
     const PERMISSIONS: [&str; 2] = ["DENY", "ALLOW"];
 
-    /// What of it this program cannot write, and the word. `None`: all of it can be written.
+    /// The part of the entry that this program cannot write, and its word. `None`: the entry can be
+    /// written.
     pub fn unknown_word(&self) -> Option<(&'static str, &str)> {
         let words: [(&'static str, &[&str], &str); 4] = [
             ("resource", &Self::RESOURCES, &self.resource),

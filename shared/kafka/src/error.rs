@@ -1,13 +1,13 @@
 use std::fmt;
 
-/// What went wrong with Kafka, in words a user can act on.
+/// What went wrong with Kafka, and what the operator can do.
 #[derive(Debug)]
 pub struct KafkaError {
-    /// The class of the failure; code matches on this, never on the text.
+    /// The class of the failure. Code matches on this, never on the text.
     pub kind: KafkaErrorKind,
     /// Which topic, partition, group or cluster.
     pub subject: String,
-    /// What happened, and where it helps, what to do next.
+    /// What happened, and if it helps, what to do next.
     pub what: String,
     /// The cause, where there is one.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -20,11 +20,12 @@ pub enum KafkaErrorKind {
     UnknownTopic,
     /// The topic exists already.
     TopicExists,
-    /// The log does not hold the offset asked for.
+    /// The log does not contain the requested offset.
     OffsetOutOfRange,
-    /// The log lost its end while it was read, says the leader of a newer epoch; what was read from offset `end` on is not in it any more.
+    /// The log lost its end while it was read, as the leader of a newer epoch reports. Everything
+    /// read from offset `end` is no longer in it.
     Truncated {
-        /// Where the log was cut.
+        /// Where the log was truncated.
         end: i64,
     },
     /// A newer writer of the same name took over.
@@ -37,17 +38,17 @@ pub enum KafkaErrorKind {
     Credentials,
     /// The cluster or the client does not support this request.
     Unsupported,
-    /// A record was refused: its timestamp is out of bounds, for example.
+    /// A record was refused, for example because its timestamp is out of bounds.
     RecordRefused,
     /// A record was refused because it is too large.
     RecordTooLarge,
-    /// Brokers cannot be reached, a leader is moving, a time-out: worth another try.
+    /// Brokers are unreachable, a leader is moving, or a timeout: transient.
     Unavailable,
-    /// The transaction must be given up; the next invocation starts it again.
+    /// The transaction must be aborted; the next invocation starts it again.
     Aborted,
-    /// The brokers do not know a topic config, or refuse its value, or a policy of theirs does.
+    /// The brokers do not know a topic config, or they or their policy refuse its value.
     InvalidConfig,
-    /// A librdkafka property is wrong.
+    /// A librdkafka property is invalid.
     Config,
     /// Anything else.
     Other,
@@ -59,13 +60,14 @@ impl KafkaError {
         Self { kind, subject: subject.into(), what: what.into(), source: None }
     }
 
-    /// The same with its cause.
+    /// With its cause.
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Whether the same invocation can succeed later without anybody doing something.
+    /// Whether the error is transient: an invocation can succeed later without any change by the
+    /// operator.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.kind,

@@ -1,23 +1,23 @@
-//! What a user may do, as the cluster says it.
+//! The permissions of a user, as the cluster reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// An operation that access control lists allow or deny; those that this project needs.
+/// An operation that access control lists allow or deny, if this project needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
     /// Read records, commit offsets.
     Read,
     /// Write records.
     Write,
-    /// See that it is there.
+    /// See that it exists.
     Describe,
     /// Read its configs.
     DescribeConfigs,
 }
 
 impl Right {
-    /// By the number that Kafka's protocol has for it (`AclOperation`). `None` for the others.
+    /// By its number in Kafka's protocol (`AclOperation`). `None` for the others.
     pub(crate) fn of(code: i32) -> Option<Self> {
         match code {
             3 => Some(Self::Read),
@@ -35,11 +35,12 @@ impl fmt::Display for Right {
     }
 }
 
-/// What the user may do with some topics and with the consumer group that holds the progress.
+/// The permissions of the user on some topics and on the consumer group that stores the progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
-    /// Of each topic that may be seen; `None` where the cluster does not tell, as versions before 2.3 and some services.
+    /// On each visible topic; `None` if the cluster does not report them, as versions before 2.3
+    /// and some services.
     pub topics: BTreeMap<String, Option<BTreeSet<Right>>>,
-    /// Of the group.
+    /// On the group.
     pub group: Option<BTreeSet<Right>>,
 }

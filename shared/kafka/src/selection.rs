@@ -1,17 +1,18 @@
-//! Which topics: by name, by glob, by regular expression, less those that are excluded.
+//! Which topics: by name, glob or regular expression, minus the excluded ones.
 //!
-//! `*`, `?` and `^` are not legal in a topic's name, so what an entry is can be seen from itself: one that begins with `^` is a regular expression, one
-//! with `*` or `?` a glob, any other a name. Globs and regular expressions are of whole names.
+//! `*`, `?` and `^` are not legal in a topic's name, so the kind of an entry is visible: one that
+//! begins with `^` is a regular expression, one with `*` or `?` a glob, any other a name. Globs and
+//! regular expressions match whole names.
 
 use std::collections::BTreeSet;
 
 use regex_lite::Regex;
 use regex_syntax::ast::parse::Parser;
 
-/// What Kafka itself writes, and nobody restores.
+/// Topics that only Kafka writes; never restored.
 const NEVER: [&str; 4] = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
 
-/// Whether a topic is Kafka's own, and never backed up.
+/// Whether a topic is internal to Kafka, and never backed up.
 pub fn is_internal(topic: &str) -> bool {
     NEVER.contains(&topic)
 }
@@ -25,7 +26,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads an entry. Whether a name is legal is not looked at.
+    /// Parses an entry. Does not check whether a name is legal.
     ///
     /// # Errors
     /// What is wrong, and at which character of the pattern.
@@ -48,17 +49,18 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), regex })
     }
 
-    /// As it was written.
+    /// As written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it is a name, which stands for itself.
+    /// Whether it is a plain name.
     pub fn is_name(&self) -> bool {
         self.regex.is_none()
     }
 
-    /// Whether a topic of this name is meant. Names that begin with `__` are meant only by themselves.
+    /// Whether it selects a topic of this name. Names that begin with `__` are selected only by
+    /// their exact name.
     fn takes(&self, name: &str) -> bool {
         self.matches(name) && (self.is_name() || !name.starts_with("__"))
     }
@@ -67,7 +69,8 @@ impl Pattern {
         self.regex.as_ref().map_or(self.text == name, |regex| regex.is_match(name))
     }
 
-    /// Of a glob what it would be for `kafka-topics.sh`, which reads `payments.*` as a regular expression.
+    /// What a glob would mean for `kafka-topics.sh`, which reads `payments.*` as a regular
+    /// expression.
     fn as_kafkas_tools_read_it(&self) -> Option<Regex> {
         self.text.contains('*').then_some(&self.text).filter(|text| !text.starts_with('^')).and_then(|text| whole(text).ok())
     }
@@ -78,7 +81,7 @@ fn whole(text: &str) -> Result<Regex, String> {
     Regex::new(&format!("^(?:{text})$")).map_err(|error| format!("{text} is not a regular expression: {error}"))
 }
 
-/// `regex_lite` does not say where a mistake is; the parser of its bigger brother does.
+/// `regex_lite` does not report the position of an error; the parser of `regex` does.
 fn check_syntax(text: &str) -> Result<(), String> {
     let Err(error) = Parser::new().parse(text) else { return Ok(()) };
     let place = text.char_indices().take_while(|(at, _)| *at <= error.span().start.offset).count();
@@ -86,35 +89,36 @@ fn check_syntax(text: &str) -> Result<(), String> {
     Err(format!("{text} is not a regular expression: {} (character {place}, {near})", error.kind()))
 }
 
-/// Which topics are meant.
+/// Which topics are selected.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     include: Vec<Pattern>,
     exclude: Vec<Pattern>,
 }
 
-/// What a selection takes of what there is.
+/// What a selection selects of existing topics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selected {
-    /// The names that are written out, whether they are there or not, and all that a pattern takes.
+    /// All plain names, whether they exist or not, and all matches of patterns.
     pub names: BTreeSet<String>,
-    /// What an exclusion takes out.
+    /// What exclusions remove.
     pub excluded: BTreeSet<String>,
-    /// Patterns that take nothing of what is there.
+    /// Patterns without a match.
     pub idle: Vec<String>,
-    /// Patterns that look like globs and would take more as the regular expressions that Kafka's own tools read: pattern, and a name of those.
+    /// Patterns that look like globs and would match more as regular expressions, as Kafka's own
+    /// tools read them: the pattern, and an example of those names.
     pub ambiguous: Vec<(String, String)>,
 }
 
 impl Selection {
-    /// These, less those.
+    /// These, minus those.
     ///
     /// # Errors
-    /// A name that is written out and excluded as well: one of the two is a mistake.
+    /// A name that is both included and excluded: one of the two is a mistake.
     pub fn new(include: Vec<Pattern>, exclude: Vec<Pattern>) -> Result<Self, String> {
         for name in include.iter().filter(|pattern| pattern.is_name()) {
             if let Some(pattern) = exclude.iter().find(|pattern| pattern.takes(&name.text)) {
-                return Err(format!("{} leaves out {}, which is asked for by name", pattern.text, name.text));
+                return Err(format!("{} excludes {}, which is included by name", pattern.text, name.text));
             }
         }
         Ok(Self { include, exclude })
@@ -126,33 +130,33 @@ impl Selection {
         Self { include, exclude: Vec::new() }
     }
 
-    /// Those that are written out.
+    /// The plain names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.include.iter().filter(|pattern| pattern.is_name()).map(|pattern| pattern.text.as_str())
     }
 
-    /// Whether one has to ask which topics there are.
+    /// Whether the list of topics is required.
     pub fn has_patterns(&self) -> bool {
         self.include.iter().any(|pattern| !pattern.is_name())
     }
 
-    /// Whether a topic is meant by its name.
+    /// Whether a topic is selected by its plain name.
     pub fn has_name(&self, name: &str) -> bool {
         self.names().any(|own| own == name)
     }
 
-    /// Whether a topic of this name is meant, if there is one.
+    /// Whether a topic of this name is selected, if it exists.
     pub fn takes(&self, name: &str) -> bool {
         !is_internal(name) && self.include.iter().any(|pattern| pattern.takes(name)) && !self.excludes(name)
     }
 
-    /// Whether a consumer group of this name is meant. No name of a group is special.
+    /// Whether a consumer group of this name is selected. No group name is special.
     pub fn takes_group(&self, name: &str) -> bool {
         let has = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
         has(&self.include) && !has(&self.exclude)
     }
 
-    /// The entries as they were written: what is taken, and what is left out of that.
+    /// The entries as written: included, and excluded.
     pub fn entries(&self) -> (Vec<String>, Vec<String>) {
         let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.text.clone()).collect();
         (texts(&self.include), texts(&self.exclude))
@@ -162,7 +166,7 @@ impl Selection {
         self.exclude.iter().any(|pattern| pattern.takes(name))
     }
 
-    /// What it takes of these.
+    /// What it selects of these.
     pub fn of(&self, all: &BTreeSet<String>) -> Selected {
         let mut selected = Selected { names: self.names().map(str::to_owned).collect(), ..Selected::default() };
         for pattern in self.include.iter().filter(|pattern| !pattern.is_name()) {

@@ -28,8 +28,8 @@ impl fmt::Display for TopicPartition {
     }
 }
 
-/// The id a topic gets when it is created (KIP-516): another id under the same name is another topic.
-/// Written as Kafka's tools write it: 22 characters of URL-safe base64.
+/// The id that a topic gets when it is created (KIP-516): another id under the same name is another
+/// topic. Written as Kafka's tools write it: 22 characters of URL-safe base64.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TopicId(String);
@@ -44,7 +44,7 @@ impl FromStr for TopicId {
 }
 
 impl TopicId {
-    /// The id whose 128 bits are these two halves. Kafka gives no topic the id 0: there it means that there is none.
+    /// The id whose 128 bits are these two halves. Kafka gives no topic the id 0: it means none.
     pub(crate) fn from_halves((high, low): (i64, i64)) -> Option<Self> {
         const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let bits = (u128::from(high.cast_unsigned()) << 64) | u128::from(low.cast_unsigned());
@@ -60,29 +60,30 @@ impl fmt::Display for TopicId {
     }
 }
 
-/// What a cluster says about a topic.
+/// A cluster's description of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicFacts {
     /// `None` on brokers older than 2.8.
     pub id: Option<TopicId>,
     /// Number of partitions.
     pub partitions: i32,
-    /// Replicas of each partition, the largest number where they differ; `None` where the cluster does not tell.
+    /// Replicas of each partition, the largest number if they differ; `None` if the cluster does
+    /// not report it.
     pub replication_factor: Option<i32>,
-    /// Configs by name; empty where the caller did not ask for them or the cluster does not tell.
+    /// Configs by name; empty if not requested, or if the cluster does not report them.
     pub configs: BTreeMap<String, String>,
 }
 
-/// What a cluster says about itself.
+/// A cluster's description of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClusterFacts {
-    /// `None` where the cluster has none.
+    /// `None` if the cluster has none.
     pub id: Option<String>,
     /// Number of brokers that are up.
     pub brokers: i32,
 }
 
-/// Where the log of a partition begins and ends.
+/// The start and end of a partition's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// Log start offset.
@@ -92,13 +93,13 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// Whether it holds nothing.
+    /// Whether it has no records.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 }
 
-/// A topic to be created.
+/// A topic to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTopic {
     /// The topic's name.
@@ -111,30 +112,31 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
-/// What a partition holds at one moment.
+/// The offsets of a partition at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OffsetRange {
-    /// Log start offset: the first one that is still there.
+    /// Log start offset: the first one still in the log.
     pub log_start: i64,
-    /// Where a reader of the configured isolation level stops: the last stable offset (`read_committed`) or the high watermark.
+    /// Where a reader of the configured isolation level stops: the last stable offset
+    /// (`read_committed`) or the high watermark.
     pub end: i64,
     /// High watermark.
     pub high_watermark: i64,
 }
 
 impl OffsetRange {
-    /// Offsets that such a reader does not get yet, because a transaction among them is open.
+    /// Offsets that such a reader does not get yet, because of an open transaction.
     pub fn held_by_transactions(&self) -> i64 {
         (self.high_watermark - self.end).max(0)
     }
 }
 
-/// A committed offset with the metadata beside it.
+/// A committed offset with its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CommittedOffset {
-    /// The next offset to be read.
+    /// The next offset to read.
     pub next: i64,
-    /// At most 4,096 bytes (`offset.metadata.max.bytes`); empty when there is none.
+    /// At most 4,096 bytes (`offset.metadata.max.bytes`); empty if there are none.
     pub metadata: String,
 }
 
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_topic_id_is_written_as_kafka_writes_it() {
-        // org.apache.kafka.common.Uuid: METADATA_TOPIC_ID, and two that have all bits or a digit of each end of the alphabet.
+        // org.apache.kafka.common.Uuid: METADATA_TOPIC_ID, and two with all bits or a digit of each
+        // end of the alphabet.
         let text = |high: i64, low: i64| TopicId::from_halves((high, low)).map(|id| id.to_string());
         assert_eq!(text(0, 1).as_deref(), Some("AAAAAAAAAAAAAAAAAAAAAQ"));
         assert_eq!(text(-1, -1).as_deref(), Some("_____________________w"));

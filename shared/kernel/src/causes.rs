@@ -1,7 +1,8 @@
 use std::iter;
 
-/// What went wrong: the error, then each of its causes that says something new. An error's own text names the place and what to
-/// do; the root cause ("Input/output error", "invalid peer certificate: UnknownIssuer") often stands in the last of its sources only.
+/// An error with those of its causes that add something. An error's own text has the place and what
+/// to do; the root cause ("Input/output error", "invalid peer certificate: UnknownIssuer") is often
+/// only in its last source.
 pub fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = error.to_string();
     for cause in iter::successors(error.source(), |&cause| cause.source()) {

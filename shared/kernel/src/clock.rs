@@ -1,4 +1,4 @@
-//! The time, injected, so that tests never sleep on it.
+//! The time, injected, so that tests need no sleeping.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Milliseconds since 1970-01-01T00:00:00Z, the unit of Kafka's timestamps.
 pub type Millis = i64;
 
-/// For people: RFC 3339 in UTC, or the bare number of a time that no calendar has.
+/// For people: RFC 3339 in UTC, or the number if no calendar has the time.
 pub fn rfc3339(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
 }
 
-/// Clocks of different machines differ by this much.
+/// How much clocks of different machines may differ.
 const SKEW: Millis = 5 * 60_000;
 
-/// How long ago a stored time was. A clock that was ahead wrote one that is still to come: nobody knows how long ago that was, and to wait for it
-/// could take years, so it counts as very long.
+/// How long ago a stored time was. A time in the future was written by a clock that was ahead. Its
+/// age is unknown, and waiting for it could take years, so it counts as very old.
 pub fn age(stored: Millis, now: Millis) -> Millis {
     if stored > now.saturating_add(SKEW) { Millis::MAX } else { now.saturating_sub(stored) }
 }
 
-/// Tells the time.
+/// A source of the time.
 pub trait Clock: Debug + Send + Sync {
     /// Now, in milliseconds since the epoch.
     fn now(&self) -> Millis;
@@ -37,7 +37,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The machine's clock, ready to be shared.
+/// The machine's clock, as a shared object.
 pub fn system() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }

@@ -5,31 +5,33 @@ use tokio::time::Instant;
 
 use crate::lock;
 
-/// When the requests of the running invocation have to be done. The host sets it at the start of each invocation; a store that shares it
-/// (clones do) neither waits nor tries again beyond it. Unset, as at first, it bounds nothing.
+/// When the requests of the current invocation have to be complete. The host sets it at the start
+/// of each invocation. A store that shares it (clones do) neither waits nor retries beyond it.
+/// Initially unset: no limit.
 #[derive(Debug, Clone, Default)]
 pub struct Deadline(Arc<Mutex<Option<Instant>>>);
 
 impl Deadline {
-    /// A deadline that bounds nothing until it is set.
+    /// A deadline that limits nothing until it is set.
     pub fn unset() -> Self {
         Self::default()
     }
 
-    /// Sets it, for every clone, to so long from now; `None` takes it away.
+    /// Sets it, for every clone, to this long from now; `None` unsets it.
     pub fn set(&self, left: Option<Duration>) {
-        // A time too far away to be told is as good as none.
+        // A time too far away to be represented is as good as none.
         let at = left.and_then(|left| Instant::now().checked_add(left));
         *lock(&self.0) = at;
     }
 
-    /// Sets it for an invocation that ends in so long: a tenth of that, at most a second, stays for the report, so a store that hangs is told
-    /// as such before the platform ends the invocation without a word.
+    /// Sets it for an invocation that ends after this time. Reserves a tenth of it, at most a
+    /// second, for the report. So a store that hangs is reported before the platform kills the
+    /// invocation.
     pub fn set_for_invocation(&self, left: Option<Duration>) {
         self.set(left.map(|left| left - (left / 10).min(Duration::from_secs(1))));
     }
 
-    /// How long until then, zero when it has passed; `None` when nothing is bounded.
+    /// The time left, zero if it has passed; `None` if there is no limit.
     pub fn remaining(&self) -> Option<Duration> {
         let at = *lock(&self.0);
         at.map(|at| at.saturating_duration_since(Instant::now()))

@@ -1,9 +1,11 @@
-//! Where a process can be made to die, or to stand still, beside each durable step: `tests/crash/at-failpoints` does it at every point.
+//! Points at which a process can be killed or stopped, next to each durable step.
+//! `tests/crash/at-failpoints` uses every point.
 //!
-//! Only with the feature `failpoints`; without it `failpoint!` is nothing, and so is the rest of this file. What happens at which point stands
-//! in the variable FAILPOINTS, in the language of the crate `fail`: `backup::segment::after=2*off->return(KILL)` kills at the third time.
+//! Only with the feature `failpoints`; without it `failpoint!` and the rest of this file do
+//! nothing. The variable FAILPOINTS sets what happens at which point, in the syntax of the crate
+//! `fail`: `backup::segment::after=2*off->return(KILL)` kills at the third pass.
 
-/// Every point. `before` and `after` stand directly beside the step.
+/// Every point. `before` and `after` are directly next to the step.
 pub const NAMES: &[&str] = &[
     "backup::topic::before",
     "backup::topic::after",
@@ -73,18 +75,19 @@ pub use active::{reach, set_up};
 mod active {
     use rustix::process::{Signal, getpid, kill_process};
 
-    /// Reads FAILPOINTS, for the whole life of the process.
+    /// Reads FAILPOINTS, for the life of the process.
     pub fn set_up() {
         std::mem::forget(fail::FailScenario::setup());
     }
 
-    /// Does what FAILPOINTS says for this point: `return(KILL)` is a real SIGKILL, `return(STOP)` a SIGSTOP, from which SIGCONT wakes.
+    /// Executes FAILPOINTS for this point: `return(KILL)` sends a real SIGKILL, `return(STOP)` a
+    /// SIGSTOP, which SIGCONT ends.
     pub fn reach(name: &str) {
         fail::fail_point!(name, |signal: Option<String>| {
             let signal = if signal.as_deref() == Some("STOP") { Signal::STOP } else { Signal::KILL };
-            // Nothing forbids a process to send itself a signal.
+            // A process may always send itself a signal.
             let _ = kill_process(getpid(), signal);
-            // Another thread can be the one that takes it; this one must not go on before all have stopped.
+            // Another thread may receive it; this one must not continue before all have stopped.
             std::thread::sleep(std::time::Duration::from_secs(1));
         });
     }

@@ -1,17 +1,17 @@
-//! What every crate here may use.
+//! What every crate may use.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | [`record`] | a Kafka record as this project sees it: borrowed bytes, nothing interpreted |
+//! | [`record`] | a Kafka record: borrowed bytes, not interpreted |
 //! | [`clock`] | the time, injected |
-//! | `deadline.rs` | when the requests of an invocation have to be done |
-//! | `secret.rs` | a value that no log shows |
-//! | `lock.rs` | a mutex that a panic leaves usable |
-//! | `terminal.rs`, [`shell`] | text of others on a terminal, and in a command that somebody pastes |
+//! | `deadline.rs` | when the requests of an invocation have to be complete |
+//! | `secret.rs` | a value that never reaches a log |
+//! | `lock.rs` | a mutex that stays usable after a panic |
+//! | `terminal.rs`, [`shell`] | untrusted text on a terminal, and in a command that is pasted into a shell |
 //! | `causes.rs` | an error with its causes, in one line |
 //! | [`mod@failpoint`] | where tests kill the process; nothing in a build for users |
 //!
-//! It promises to know neither Kafka's protocol nor the bucket, and it imports no other crate of this project.
+//! It knows neither Kafka's protocol nor the bucket, and imports no other crate of this project.
 
 mod causes;
 pub mod clock;

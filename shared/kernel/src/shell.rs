@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use crate::visible;
 
-/// One word of a POSIX shell that is this text and nothing else. `None`: it holds what cannot be seen, and so is not put into a command.
+/// One word of a POSIX shell that expands to exactly this text. `None` if it has invisible
+/// characters: then it is not put into a command.
 pub fn quote(text: &str) -> Option<Cow<'_, str>> {
     if matches!(visible(text), Cow::Owned(_)) {
         return None;
     }
-    // Nothing of a shell's, not even at the beginning of a word.
+    // No character that is special in a shell, not even at the start of a word.
     let is_plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':' | b',' | b'=' | b'@' | b'%' | b'+');
     if !text.is_empty() && text.bytes().all(is_plain) && !text.starts_with('=') {

@@ -1,19 +1,21 @@
-//! Text that others wrote (names and messages from a bucket, from Kafka) on its way to a terminal: it moves no cursor, hides nothing, and begins no line.
+//! Untrusted text (names and messages from a bucket, from Kafka) for a terminal: it moves no
+//! cursor, hides nothing, and starts no line.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// One line, in which whatever could act on a terminal, or cannot be seen, is escaped: `\n`, `\u{1b}`.
+/// One line, with everything escaped that could control a terminal or is invisible: `\n`, `\u{1b}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escape(text, |c| is_hidden(c) || is_joiner(c))
 }
 
-/// The same for text of ours that has several lines.
+/// Like [`visible`], for our own text of several lines.
 pub fn visible_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c != '\n' && is_hidden(c))
 }
 
-/// The same for JSON, which means what it meant before. (A writer of JSON escapes what is below U+0020 by itself.)
+/// Like [`visible`], for JSON, whose meaning does not change. (A JSON writer already escapes
+/// characters below U+0020.)
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     let is_wanted = |c: char| c > '~' && is_hidden(c);
     if !json.contains(is_wanted) {
@@ -31,7 +33,8 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Control characters, and characters that change the order of others, end a line, or have no width.
+/// Control characters, and characters that change the order of others, end a line, or have no
+/// width.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -41,7 +44,7 @@ fn is_hidden(c: char) -> bool {
         )
 }
 
-/// Of no width, but part of some scripts and emoji: names and messages have none.
+/// Zero width, but part of some scripts and emoji: names and messages have none.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }

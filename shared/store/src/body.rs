@@ -2,7 +2,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-/// The content of an object in pieces, so that a segment is never copied together in memory. Cloning copies no bytes.
+/// The content of an object in chunks, so that a segment is never copied into one buffer. Cloning
+/// copies no bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Body {
     chunks: Vec<Bytes>,
@@ -15,7 +16,7 @@ impl Body {
         Self::default()
     }
 
-    /// Adds a piece at the end.
+    /// Adds a chunk at the end.
     pub fn push(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             self.len += chunk.len();
@@ -23,7 +24,7 @@ impl Body {
         }
     }
 
-    /// Size of all pieces together, in bytes.
+    /// Size of all chunks together, in bytes.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -33,12 +34,12 @@ impl Body {
         self.len == 0
     }
 
-    /// The pieces, in order; none is empty.
+    /// The chunks, in order; none is empty.
     pub fn chunks(&self) -> &[Bytes] {
         &self.chunks
     }
 
-    /// The bytes of `range`, cut off at the end of the body, without copying any.
+    /// The bytes of `range`, cut off at the end of the body, without copying.
     pub fn slice(&self, range: Range<usize>) -> Self {
         let mut start = 0;
         let slices = self.chunks.iter().map(|chunk| {
@@ -50,7 +51,7 @@ impl Body {
         slices.collect()
     }
 
-    /// Everything in one piece; copies only when there are several.
+    /// Everything in one chunk; copies only if there are several.
     pub fn to_bytes(&self) -> Bytes {
         match self.chunks.as_slice() {
             [] => Bytes::new(),

@@ -1,16 +1,16 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What went wrong with an object, in words a user can act on.
+/// What went wrong with an object, and what the operator can do.
 #[derive(Debug)]
 pub struct StoreError {
-    /// The class of the failure; code matches on this, never on the text.
+    /// The class of the failure. Code matches on this, never on the text.
     pub kind: StoreErrorKind,
     /// Which object or bucket, as [`super::ObjectStore::location`] names it.
     pub location: String,
-    /// What happened, and where it helps, what to do next.
+    /// What happened, and if it helps, what to do next.
     pub what: String,
-    /// How long the store asks to wait before the next request, where it says that.
+    /// How long the store asks to wait before the next request, if it does.
     pub retry_after: Option<Duration>,
     /// The cause, where there is one.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -19,13 +19,13 @@ pub struct StoreError {
 /// Classes of store failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
-    /// No object of that name.
+    /// There is no object of that name.
     NotFound,
     /// Create-only, and the name is taken.
     AlreadyExists,
     /// Replace-if-unchanged, and it changed.
     Changed,
-    /// The name cannot be used in this store.
+    /// The name is invalid in this store.
     BadName,
     /// The credentials are valid but do not allow this.
     Denied,
@@ -35,13 +35,13 @@ pub enum StoreErrorKind {
     NoBucket,
     /// Wrong region or endpoint.
     WrongEndpoint,
-    /// This machine's clock is too far off for the signature.
+    /// This machine's clock differs too much for the signature.
     ClockSkew,
-    /// The store asks to slow down.
+    /// The store throttles requests.
     Throttled,
-    /// Connection lost, time-out, 5xx: worth another try.
+    /// Connection lost, timeout or 5xx: transient.
     Unavailable,
-    /// What came back is not what was stored.
+    /// The bytes received are not the bytes stored.
     Damaged,
     /// Anything else.
     Other,
@@ -53,19 +53,20 @@ impl StoreError {
         Self { kind, location: location.into(), what: what.into(), retry_after: None, source: None }
     }
 
-    /// The same with the header `Retry-After`, in seconds. (A date there is left aside: no store sends one.)
+    /// With the header `Retry-After`, in seconds. (Dates are ignored: no store sends one.)
     pub(super) fn asking_to_wait(mut self, retry_after: Option<&str>) -> Self {
         self.retry_after = retry_after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
         self
     }
 
-    /// The same with its cause.
+    /// With its cause.
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Whether the same request can succeed later without anybody doing something.
+    /// Whether the error is transient: the same request can succeed later without any change by the
+    /// operator.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, StoreErrorKind::Throttled | StoreErrorKind::Unavailable)
     }

@@ -1,19 +1,21 @@
 //! The bucket: one small trait in domain words, its adapters and its decorators.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `settings.rs` | which bucket, and how to reach it |
 //! | `folder/`, `s3/`, `azure/` | the adapters |
-//! | `prefix.rs` | a path inside of a bucket, as if it were a bucket of its own |
-//! | `policy.rs`, `retry.rs` | how often a request is tried, and how long |
-//! | `throttle.rs` | one slow-down for all requests, when the store asks for it |
+//! | `prefix.rs` | a path inside of a bucket as a store of its own |
+//! | `policy.rs`, `retry.rs` | how often a request is tried, and its timeout |
+//! | `throttle.rs` | one rate limit for all requests, when the store throttles |
 //! | `names.rs`, `body.rs`, `error.rs` | what every adapter shares |
 //! | `testing/` | stores for tests, and the conformance suite that each adapter passes; only with the feature `testing` |
 //!
-//! It promises what [`ObjectStore`] says, whatever is killed and whoever else works on the same bucket. An SDK type never leaves an adapter, and
-//! nothing here knows what the objects mean. No adapter deletes.
+//! [`ObjectStore`] has the promises. They hold whatever process is killed, and whatever else writes
+//! to the same bucket. No SDK type leaves an adapter, and nothing here knows what the objects mean.
+//! No adapter deletes.
 //!
-//! Names are `/`-separated paths without a leading slash, for example `orders/0/00000000000000000000.tar.gz`.
+//! Names are `/`-separated paths without a leading slash, for example
+//! `orders/0/00000000000000000000.tar.gz`.
 
 mod azure;
 mod body;
@@ -49,10 +51,10 @@ use bytes::Bytes;
 use kernel::Deadline;
 use serde::Serialize;
 
-/// Short for results of stores.
+/// The result of a request to a store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// An opaque token for one state of one object (an ETag on cloud stores). Only good for comparing.
+/// An opaque token for one state of one object (an ETag on cloud stores). Only for comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(pub String);
 
@@ -65,10 +67,10 @@ pub struct Object {
     pub version: Version,
 }
 
-/// A stretch of an object.
+/// A range of an object.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// The bytes asked for; shorter only where the object ends.
+    /// The requested bytes; fewer only if the object ends.
     pub bytes: Bytes,
     /// Size of the whole object in bytes.
     pub size: u64,
@@ -76,47 +78,44 @@ pub struct Part {
     pub version: Version,
 }
 
-/// What a store that asks to slow down made of requests.
+/// How a store throttled requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Throttling {
-    /// Answers that asked to slow down.
+    /// Responses that throttled a request.
     pub answers: u64,
-    /// How long requests waited because of them, in milliseconds: the sum over all requests, also those that waited at the same time.
+    /// How long requests waited because of them, in milliseconds: the sum over all requests,
+    /// including those that waited at the same time.
     pub waited_ms: u64,
 }
 
 impl Throttling {
-    /// What is new since then.
+    /// The difference to an earlier state.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self { answers: self.answers - before.answers, waited_ms: self.waited_ms - before.waited_ms }
     }
 
-    /// How many answers asked for it, where any did: what a metric says.
+    /// The number of throttled responses, if any: the value of a metric.
     pub fn answers_if_any(self) -> Option<u64> {
         Some(self.answers).filter(|answers| *answers > 0)
     }
 
-    /// Whether no request was slowed down.
+    /// Whether no request was throttled.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// One line in the log at the end of an invocation that was slowed down.
+    /// Logs one line at the end of a throttled invocation.
     pub fn log(self) {
         let Self { answers, waited_ms } = self;
         if !self.is_none() {
             let seconds = waited_ms as f64 / 1000.0;
-            tracing::warn!(
-                answers,
-                waited_ms,
-                "the store asked {answers} times to slow down; requests waited {seconds:.1} s for that, all together"
-            );
+            tracing::warn!(answers, waited_ms, "the store throttled {answers} requests; requests waited {seconds:.1} s in total");
         }
     }
 }
 
-/// One line of a listing.
+/// One entry of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The object's full name.
@@ -128,69 +127,73 @@ pub struct Listed {
 /// One page of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// In ascending order of the names' bytes.
+    /// In ascending byte order of the names.
     pub objects: Vec<Listed>,
-    /// Whether objects follow after the last one of this page.
+    /// Whether more objects follow this page.
     pub more: bool,
 }
 
 /// A bucket, container or folder, with an optional prefix that callers do not see.
 ///
-/// Every method is one promise that holds whatever is killed and whoever else works on the same bucket. An adapter retries what can be
-/// retried, within the invocation's deadline; an error that leaves it is final for this invocation.
+/// The promise of a method holds whatever process is killed, and whatever else writes to the same
+/// bucket. An adapter retries transient errors within the invocation's deadline. So an error that
+/// it returns is final for this invocation.
 #[async_trait]
 pub trait ObjectStore: Debug + Send + Sync {
-    /// Where an object lives, for messages: `s3://bucket/prefix/name`, `/backup/name`.
+    /// The address of an object, for messages: `s3://bucket/prefix/name`, `/backup/name`.
     fn location(&self, name: &str) -> String;
 
-    /// Tells this bucket, prefix included, from every other one: what progress that is kept outside of it refers to. Two spellings of one
-    /// bucket may differ.
+    /// Identifies this bucket, prefix included. Progress that is stored elsewhere refers to it. Two
+    /// spellings of one bucket may differ.
     fn identity(&self) -> String {
         self.location("")
     }
 
-    /// How much this store has slowed requests down so far, in the whole process. It only grows.
+    /// How much this store has throttled requests so far, in the whole process. It only grows.
     fn throttling(&self) -> Throttling {
         Throttling::default()
     }
 
-    /// Creates the object, all or nothing: no reader ever sees a part of it, and an existing object is never touched.
+    /// Creates the object, all or nothing: no reader ever sees part of it, and an existing object
+    /// is never touched.
     ///
     /// # Errors
-    /// [`StoreErrorKind::AlreadyExists`] when the name is taken by somebody else's object. When an answer is lost and the retry finds the
-    /// object there with the same bytes, that is success.
+    /// [`StoreErrorKind::AlreadyExists`] if another writer's object has the name. If a response is
+    /// lost and the retry finds the object with the same bytes, the call succeeds.
     async fn create(&self, name: &str, body: Body) -> Result<Version>;
 
     /// Replaces the object, all or nothing, if it still is in the state `unchanged_since`.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Changed`] when it is in another state or gone.
+    /// [`StoreErrorKind::Changed`] if it is in another state, or gone.
     async fn replace(&self, name: &str, body: Bytes, unchanged_since: &Version) -> Result<Version>;
 
-    /// Reads a whole object. For small ones; segments are read with [`ObjectStore::get_range`].
+    /// Reads a whole object. For small objects; segments are read with [`ObjectStore::get_range`].
     ///
     /// # Errors
     /// [`StoreErrorKind::NotFound`].
     async fn get(&self, name: &str) -> Result<Object>;
 
-    /// Reads `range` (in bytes) of an object. A range that starts at or behind the end gives no bytes, and the size.
+    /// Reads `range` (in bytes) of an object. A range that starts at or after the end returns no
+    /// bytes, and the size.
     ///
     /// # Errors
     /// [`StoreErrorKind::NotFound`].
     async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Part>;
 
-    /// Lists objects whose names start with `prefix` and are greater than `after` (empty: from the first), at most `limit` of them
-    /// (1 to 1,000), in one request where the store can.
+    /// Lists at most `limit` objects (1 to 1,000) whose names start with `prefix` and are greater
+    /// than `after` (empty: from the first). Sends one request where the store supports it.
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Page>;
 
-    /// The names of the folders directly under `prefix` (which is empty or ends in `/`), without the trailing slash, in ascending order.
+    /// The names of the folders directly under `prefix` (empty, or ending in `/`), without the
+    /// trailing slash, in ascending order.
     async fn folders(&self, prefix: &str) -> Result<Vec<String>>;
 }
 
-/// The store that the settings name, with its prefix. No request is sent yet.
+/// The store that the settings name, with its prefix. Sends no request.
 ///
 /// # Errors
-/// When the settings cannot be used, each adapter's own.
+/// If the settings cannot be used: see the adapters.
 pub async fn open(settings: &StoreSettings, deadline: &Deadline) -> Result<Arc<dyn ObjectStore>> {
     let store: Arc<dyn ObjectStore> = match &settings.kind {
         StoreKind::Folder(root) => Arc::new(FolderStore::open(root)),

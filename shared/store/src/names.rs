@@ -1,18 +1,19 @@
-//! What a name may be: the same in every store, so that a backup can be copied from one to another.
+//! Which names are valid: the same in every store, so that a backup can be copied from one to
+//! another.
 
 use super::{Result, StoreError, StoreErrorKind};
 
-/// The longest name in bytes, prefix included: what S3 allows, the strictest of the stores.
+/// The longest name in bytes, prefix included: the limit of S3, which is the lowest of the stores.
 pub const MAX_NAME: usize = 1024;
 
-/// Refuses a name that one of the stores could not hold, or would read as another.
+/// Refuses a name that a store could not hold, or would read as another one.
 ///
 /// # Errors
 /// [`StoreErrorKind::BadName`], at `location`.
 pub(super) fn check(name: &str, location: impl FnOnce() -> String) -> Result<()> {
     match fault(name) {
         None => Ok(()),
-        Some(what) => Err(StoreError::new(StoreErrorKind::BadName, location(), format!("the name {name:?} cannot be used: {what}"))),
+        Some(what) => Err(StoreError::new(StoreErrorKind::BadName, location(), format!("invalid name {name:?}: {what}"))),
     }
 }
 
@@ -36,8 +37,9 @@ fn fault(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Where a listing of `prefix` has to start to show only names greater than `after`: empty for its beginning, `None` when no name with that
-/// prefix is greater. Stores differ in what they make of an `after` outside the prefix; none of them gets to see one.
+/// Where a listing of `prefix` has to start to return only names greater than `after`: empty for
+/// its beginning, `None` if no name with that prefix is greater. Stores treat an `after` outside of
+/// the prefix differently, so no store gets one.
 pub(super) fn start_within<'a>(prefix: &str, after: &'a str) -> Option<&'a str> {
     if after.starts_with(prefix) {
         Some(after)

@@ -1,25 +1,28 @@
 use std::time::Duration;
 
-/// How often a request is tried, how long one try may take, and how long the pauses between tries are.
+/// How often a request is tried, how long one try may take, and how long to back off between tries.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
-    /// Tries in all of a request that fails in a way that can pass. Throttled ones do not count: see `patience`.
+    /// Tries of a request that fails with a transient error, in total. Throttled ones do not count:
+    /// see `patience`.
     pub tries: u32,
-    /// Upper bound of the first pause; it doubles with every try. Each pause is random between nothing and its bound, so that many
-    /// invocations that failed together do not come back together.
+    /// Upper bound of the first pause; it doubles with every try. Each pause is random between zero
+    /// and its bound, so that invocations that failed together do not retry together.
     pub first_pause: Duration,
     /// Upper bound of any pause.
     pub longest_pause: Duration,
-    /// Requests that the store throttles are tried until the deadline. Where there is none: as long as it takes one now and then, and so long without one.
+    /// Throttled requests are retried until the deadline. Without a deadline, they are given up
+    /// when the store has accepted no request for this long.
     pub patience: Duration,
-    /// What a try may take besides moving the object's bytes.
+    /// The time of a try without the transfer of the object's bytes.
     pub try_time: Duration,
-    /// The slowest line that a try does not give up on, in bytes a second. All requests under way share it.
+    /// The lowest bandwidth at which a try is not given up, in bytes per second. All concurrent
+    /// requests share it.
     pub slowest_line: u64,
 }
 
 impl RetryPolicy {
-    /// The slowest line that uploads are reckoned with as long as nothing was measured, in bytes a second.
+    /// The bandwidth assumed for uploads until one is measured, in bytes per second.
     pub const SLOWEST_LINE: u64 = 256 << 10;
 }
 

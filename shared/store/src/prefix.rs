@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{Body, Object, ObjectStore, Page, Part, Result, Throttling, Version};
 
-/// STORAGE_PREFIX: everything under a path of another store, as if it were a store of its own. Only [`ObjectStore::location`] shows the path.
+/// STORAGE_PREFIX: a path of another store as a store of its own. Only [`ObjectStore::location`]
+/// shows the path.
 #[derive(Debug)]
 pub struct PrefixStore {
     inner: Arc<dyn ObjectStore>,
@@ -14,7 +15,7 @@ pub struct PrefixStore {
 }
 
 impl PrefixStore {
-    /// `prefix` without a leading or trailing slash; empty gives `inner` back.
+    /// `prefix` has no leading or trailing slash; an empty one returns `inner`.
     pub fn wrap(inner: Arc<dyn ObjectStore>, prefix: &str) -> Arc<dyn ObjectStore> {
         if prefix.is_empty() {
             return inner;
@@ -22,7 +23,8 @@ impl PrefixStore {
         Arc::new(Self { inner, prefix: format!("{prefix}/") })
     }
 
-    /// An empty name stays one that ends in a slash, so the inner store refuses it as it would without a prefix.
+    /// An empty name becomes one that ends in a slash, so the inner store refuses it as it would
+    /// without a prefix.
     fn inside(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }

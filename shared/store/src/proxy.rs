@@ -1,10 +1,12 @@
-//! Which proxy requests go through. The SDKs of both clouds read the same variables; what they read is told in messages.
+//! The proxy that requests use. The SDKs of both clouds read the same variables; this reads them
+//! for messages.
 
 use std::env;
 
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// The proxy between this machine and a URL, and the variable that names it: `the proxy http://proxy:3128 (HTTPS_PROXY)`.
+/// The proxy between this machine and a URL, and the variable that names it: `the proxy
+/// http://proxy:3128 (HTTPS_PROXY)`.
 pub(crate) fn of(url: &str) -> Option<String> {
     through(&Matcher::from_env(), url, |name| env::var(name).is_ok_and(|value| !value.is_empty()))
 }
@@ -19,8 +21,8 @@ fn through(matcher: &Matcher, url: &str, is_set: impl Fn(&str) -> bool) -> Optio
     Some(format!("the proxy {scheme}://{host}{} ({variable})", port.map_or_else(String::new, |port| format!(":{port}"))))
 }
 
-/// What to do when a request does not get through it.
-pub(crate) const HINT: &str = "check that proxy, or write this host into NO_PROXY to go without it";
+/// What to do when the proxy refuses or loses a request.
+pub(crate) const HINT: &str = "check that proxy, or add this host to NO_PROXY to bypass it";
 
 #[cfg(test)]
 mod tests {

@@ -10,23 +10,25 @@ use super::policy::RetryPolicy;
 use super::throttle::{Again, Throttle, Turn};
 use super::{Result, StoreError, StoreErrorKind, Throttling};
 
-/// What a whole small object (`topic.json`, a checkpoint, a `.sha256`) has at most, for reckoning how long a try to read it may take.
+/// Maximum size of a small object (`topic.json`, a checkpoint, a `.sha256`), to compute the timeout
+/// of a read, in bytes.
 pub(super) const SMALL_OBJECT: u64 = 1 << 20;
 
-/// The largest stretch that a try is reckoned with, whatever was asked for: a range may be longer than its object.
+/// Maximum size of a range to compute a timeout with: a requested range may be longer than its
+/// object.
 pub(super) const LARGEST_STRETCH: u64 = 64 << 20;
 
-/// With less time left, a throttled request is not tried again.
+/// With less time left, a throttled request is not retried.
 const LAST_TRY: Duration = Duration::from_millis(250);
 
-/// Tries requests by a policy, within a deadline.
+/// Sends requests with retries by a policy, within a deadline.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Retry {
     pub(super) policy: RetryPolicy,
     pub(super) deadline: Deadline,
-    /// Bytes that requests under way move.
+    /// Bytes that concurrent requests transfer.
     moving: Arc<AtomicU64>,
-    /// What all requests share when the store asks to slow down.
+    /// Shared by all requests when the store throttles.
     throttle: Arc<Throttle>,
 }
 
@@ -41,15 +43,17 @@ impl Retry {
         &self.throttle
     }
 
-    /// What became of all requests so far.
+    /// How all requests so far were throttled.
     pub(super) fn throttling(&self) -> Throttling {
         self.throttle.throttling()
     }
 
-    /// Makes the request that `call` starts, and again with the number of the try (from 1) as long as it fails in a way that can pass. `bytes`
-    /// is how much of an object it moves. `call` must not wait for another `run`: see [`Throttle::turn`].
+    /// Sends the request that `call` starts, and retries it on transient errors, with the number of
+    /// the try (from 1). `bytes` is how much of an object it transfers. `call` must not wait for
+    /// another `run`: see [`Throttle::turn`].
     ///
-    /// A throttled answer does not count as a failure as long as there is time: the store is there, and takes the request later.
+    /// A throttled response does not count as a failure as long as there is time: the store is
+    /// available, and accepts the request later.
     pub(super) async fn run<T, F>(&self, location: &str, bytes: u64, mut call: impl FnMut(u32) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -88,9 +92,10 @@ impl Retry {
             if failures >= self.tries(error.kind) || self.deadline.remaining().is_some_and(|remaining| remaining <= pause) {
                 return Err(error);
             }
-            let next = format!("trying again in {} ms, try {failures} of {}", pause.as_millis(), self.policy.tries);
+            let next = format!("retrying in {} ms, try {failures} of {}", pause.as_millis(), self.policy.tries);
             match failures {
-                // Operators see that something is wrong, and not each try of it.
+                // One warning per request: operators see that something is wrong, and not every
+                // retry.
                 1 => tracing::warn!("{}; {next}", in_full(&error)),
                 _ => tracing::debug!("{}; {next}", in_full(&error)),
             }
@@ -98,28 +103,29 @@ impl Retry {
         }
     }
 
-    /// Makes all requests of the store wait. The log has the first of such answers; the invocation's end says how many there were.
+    /// Makes all requests of the store wait. Only the first throttled response is logged; the end
+    /// of the invocation logs their number.
     fn slow_down(&self, turn: &Turn<'_>, error: &StoreError) {
         if turn.throttled(&self.policy, error.retry_after, self.deadline.remaining()) {
-            tracing::warn!("{}; all requests slow down, and are tried again until it takes them", in_full(error));
+            tracing::warn!("{}; slowing down all requests and retrying until the store accepts them", in_full(error));
         } else {
-            tracing::debug!("{}; trying again", in_full(error));
+            tracing::debug!("{}; retrying", in_full(error));
         }
     }
 
-    /// Whether a request that was throttled `first` then is not tried again.
+    /// Whether a request that was throttled since `first` is not retried.
     fn is_over(&self, first: Instant) -> bool {
         let left = self.deadline.remaining();
         left.is_some_and(|left| left <= LAST_TRY) || self.throttle.is_hopeless(left, &Again { policy: &self.policy, first })
     }
 
-    /// The error of a request that the store did not take.
+    /// The error of a request that the store did not accept.
     fn given_up(&self, location: &str, throttled: Option<(Instant, StoreError)>) -> StoreError {
-        const ADVICE: &str = "Make fewer requests at the same time (NUMBER_OF_KAFKA_THREADS, concurrent invocations), write larger segments \
-                              (NUMBER_OF_MESSAGE_PER_BACKUP_FILE), or raise the limits of the bucket's service";
+        const ADVICE: &str = "Send fewer concurrent requests (NUMBER_OF_KAFKA_THREADS, concurrent invocations), write larger segments \
+            (NUMBER_OF_MESSAGE_PER_BACKUP_FILE), or raise the limits of the bucket's service";
         let (waited, error) = match throttled {
             Some((first, error)) => (first.elapsed().as_secs(), error),
-            None => (0, StoreError::new(StoreErrorKind::Throttled, location, "the store asked to slow down before this request was sent")),
+            None => (0, StoreError::new(StoreErrorKind::Throttled, location, "the store throttled requests before this one was sent")),
         };
         let end = match self.deadline.remaining() {
             Some(_) => "the invocation has no time left to wait".to_owned(),
@@ -128,8 +134,9 @@ impl Retry {
         StoreError { what: format!("{}; {end}. {ADVICE}", error.what), ..error }
     }
 
-    /// One try. It may take longer when its time is over and others are still under way: the parts of an object share a slow line, and would all
-    /// fail at the same moment, for ever. Alone on the line, it gives up.
+    /// One try. It may exceed its timeout while other requests are in progress: the parts of an
+    /// object share a slow line, and would otherwise all time out together on every retry. A
+    /// request alone on the line gives up.
     async fn once<T>(&self, location: &str, bytes: u64, call: impl Future<Output = Result<T>>) -> Result<T> {
         let _moving = Moving::begin(&self.moving, bytes);
         let (start, left, mut call) = (Instant::now(), self.deadline.remaining(), pin!(call));
@@ -146,7 +153,8 @@ impl Retry {
         }
     }
 
-    /// What passes by itself is tried often; what was damaged on the way, or an address that does not answer at all, a few times.
+    /// Transient errors are retried often. Damage in transit and an address that never answered are
+    /// retried a few times.
     fn tries(&self, kind: StoreErrorKind) -> u32 {
         match kind {
             StoreErrorKind::Unavailable => self.policy.tries,
@@ -155,7 +163,7 @@ impl Retry {
         }
     }
 
-    /// How long a try may take, before which so much time was left, while the line carries `bytes`.
+    /// The timeout of a try, given the time left, while the line transfers `bytes`.
     fn limit(&self, bytes: u64, left: Option<Duration>) -> Duration {
         let limit = self.policy.try_time + Duration::from_secs(bytes / self.policy.slowest_line);
         left.map_or(limit, |left| limit.min(left))
@@ -167,7 +175,7 @@ impl Retry {
     }
 }
 
-/// Counts bytes as long as it lives.
+/// Counts bytes until it is dropped.
 struct Moving<'a> {
     all: &'a AtomicU64,
     bytes: u64,
@@ -187,7 +195,7 @@ impl Drop for Moving<'_> {
 }
 
 fn no_answer(location: &str, limit: Duration) -> StoreError {
-    let what = format!("no complete answer within {:.1} s, so whether the request took effect is unknown", limit.as_secs_f64());
+    let what = format!("timeout after {:.1} s, so whether the request took effect is unknown", limit.as_secs_f64());
     StoreError::new(StoreErrorKind::Unavailable, location, what)
 }
 
@@ -230,7 +238,8 @@ mod tests {
         }
     }
 
-    /// One line for each request that does not go through at once, with the root cause, whatever LOG_LEVEL hides below WARNING.
+    /// One line for each request that does not succeed immediately, with the root cause, whatever
+    /// LOG_LEVEL hides below WARNING.
     #[tokio::test]
     async fn the_first_failure_of_a_request_is_a_warning() {
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -239,7 +248,8 @@ mod tests {
         let log = LogLine::new(LogLevel::Warning, LogStyle::PythonTool, clock::system(), Arc::default(), sink);
         let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(log));
         let failing = |_| future::ready(Err::<(), _>(StoreError::new(StoreErrorKind::Unavailable, "x", "away").caused_by("reset by peer")));
-        // Another test that warns there for the first time just now can have found nobody who listens, and told so to all.
+        // Another test that warns there for the first time just now can have found no subscriber,
+        // which is cached for all.
         for _ in 0..100 {
             tracing::callsite::rebuild_interest_cache();
             retry().run("x", 0, failing).await.unwrap_err();
@@ -249,7 +259,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let lines = lines.lock().unwrap();
-        assert!(lines.len() == 1 && lines[0].contains("x: away: reset by peer; trying again in 0 ms, try 1 of 8"), "{lines:?}");
+        assert!(lines.len() == 1 && lines[0].contains("x: away: reset by peer; retrying in 0 ms, try 1 of 8"), "{lines:?}");
     }
 
     #[tokio::test]
@@ -276,7 +286,7 @@ mod tests {
         assert_eq!(retry.limit(64 << 20, None), Duration::from_secs(20 + 256));
     }
 
-    /// A try has no time of its own here: others on the line give it time, alone it has none.
+    /// A try has no timeout of its own here: others on the line extend it, alone it has none.
     #[tokio::test]
     async fn a_try_may_take_as_long_as_all_that_share_the_line() {
         let policy = RetryPolicy { try_time: Duration::ZERO, slowest_line: 1, ..RetryPolicy::default() };
@@ -294,7 +304,7 @@ mod tests {
         assert_eq!(dead().await, StoreErrorKind::Unavailable);
     }
 
-    /// What ends early, or is cancelled, is not counted any more.
+    /// A request that ends early, or is cancelled, is not counted any more.
     #[tokio::test]
     async fn only_what_is_under_way_counts() {
         let retry = retry();

@@ -1,10 +1,10 @@
-//! Which bucket, and how to reach it: validated already.
+//! Which bucket, and how to reach it. Validated.
 
 use std::path::PathBuf;
 
 use kernel::Secret;
 
-/// Where segments are.
+/// Where segments are stored.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
     /// Which store.
@@ -13,7 +13,7 @@ pub struct StoreSettings {
     pub prefix: String,
 }
 
-/// FILESYSTEM_TYPE with what that store needs.
+/// FILESYSTEM_TYPE, with the settings of that store.
 #[derive(Debug, Clone)]
 pub enum StoreKind {
     /// LINUX: a folder (FILESYSTEM_BACKUP_DIR).
@@ -29,13 +29,14 @@ pub enum StoreKind {
 pub struct S3Store {
     /// BUCKET_NAME.
     pub bucket: String,
-    /// MINIO_URL with its scheme, or AWS_ENDPOINT_URL_S3 / AWS_ENDPOINT_URL; `None` is Amazon's own.
+    /// MINIO_URL with its scheme, or AWS_ENDPOINT_URL_S3 / AWS_ENDPOINT_URL; `None` is Amazon's own
+    /// endpoint.
     pub endpoint: Option<String>,
-    /// S3_REGION; `None` leaves it to the SDK's default chain (`us-east-1` on MinIO).
+    /// S3_REGION; `None`: from the SDK's default chain (`us-east-1` on MinIO).
     pub region: Option<String>,
     /// S3_PATH_STYLE; true on MinIO.
     pub path_style: bool,
-    /// MINIO_ACCESS_KEY and MINIO_SECRET_KEY; `None` leaves it to the SDK's default credential chain.
+    /// MINIO_ACCESS_KEY and MINIO_SECRET_KEY; `None`: from the SDK's default credential chain.
     pub credentials: Option<(String, Secret)>,
     /// S3_SSE_KMS_KEY_ID: encrypt with this key.
     pub kms_key: Option<String>,
@@ -48,8 +49,10 @@ pub struct S3Store {
 pub struct AzureStore {
     /// CONTAINER_NAME.
     pub container: String,
-    /// AZURE_STORAGE_CONNECTION_STRING; `None` means managed or workload identity with `account_url`.
+    /// AZURE_STORAGE_CONNECTION_STRING; `None` means managed or workload identity with
+    /// `account_url`.
     pub connection_string: Option<Secret>,
-    /// AZURE_STORAGE_ACCOUNT_URL (`https://NAME.blob.core.windows.net`), or made from AZURE_STORAGE_ACCOUNT_NAME.
+    /// AZURE_STORAGE_ACCOUNT_URL (`https://NAME.blob.core.windows.net`), or derived from
+    /// AZURE_STORAGE_ACCOUNT_NAME.
     pub account_url: Option<String>,
 }

@@ -1,10 +1,13 @@
-//! One slow-down for all requests of a store, as TCP does it: a store that asks to slow down (503, 429, SlowDown, ServerBusy) halves the number of
-//! requests under way, and all of them pause. Answers raise it again, by one in the time of one request.
+//! One rate limit for all requests of a store, adapted as TCP adapts its window. A store that
+//! throttles (503, 429, SlowDown, ServerBusy) halves the number of concurrent requests, and all of
+//! them back off. Successful responses raise the number again, by one per round trip.
 //!
-//! Where one request at a time is still too much, there is also a gap between two of them. It doubles, and shrinks slowly.
+//! If one request at a time is still too much, there is also a gap between two requests. It
+//! doubles, and shrinks slowly.
 //!
-//! Why not a crate: Amazon's SDK has a limiter, but only inside of its own retries, which know no deadline and are not for Azure. `tower`'s limits are
-//! fixed, `governor` and `leaky-bucket` need a rate that nobody knows here.
+//! Why not a crate: Amazon's SDK has a limiter, but only for its own retries, which know no
+//! deadline and do not apply to Azure. `tower`'s limits are fixed. `governor` and `leaky-bucket`
+//! need a rate, which is unknown here.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
@@ -17,25 +20,27 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Throttling;
 use super::policy::RetryPolicy;
 
-/// The longest gap between two requests. With pauses, a store gets no less than this to show that it takes requests again.
+/// The longest gap between two requests. Including backoff, a store gets at least this rate, to
+/// show that it accepts requests again.
 const LONGEST_GAP: Duration = Duration::from_secs(1);
-/// A shorter gap is none.
+/// A shorter gap counts as none.
 const SHORTEST_GAP: Duration = Duration::from_millis(10);
-/// A store that asks for a longer pause is asked again after this one.
+/// The longest `Retry-After` that is respected.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
-/// With more requests under way, there is no limit.
+/// At this many concurrent requests, there is no limit.
 const NO_LIMIT: f64 = 1000.0;
-/// After so long without a throttled answer, the next one begins a new slow-down.
+/// A throttled response after this long without one starts a new slow-down.
 const FORGOTTEN: Duration = Duration::from_secs(120);
-/// The log has the beginning of a slow-down at most so often.
+/// The minimum interval between two log lines about a slow-down.
 const TOLD: Duration = Duration::from_secs(300);
-/// A request that is throttled for so many times the patience is given up, whatever becomes of others.
+/// A request that is throttled for this many times the patience is given up, even if the store
+/// accepts others.
 const OWN_PATIENCE: u32 = 6;
 
 /// Decides when requests may start.
 pub(super) struct Throttle {
     state: Mutex<State>,
-    /// Requests start in the order in which they came. Only the first of those that wait looks at the state.
+    /// Requests start in order of arrival. Only the first waiting request checks the state.
     queue: Queue<()>,
     /// A request has ended.
     ended: Notify,
@@ -44,22 +49,22 @@ pub(super) struct Throttle {
 #[derive(Debug)]
 struct State {
     under_way: usize,
-    /// How many may be. Infinite until the store asks to slow down.
+    /// The most concurrent requests. Infinite until the store throttles.
     limit: f64,
     gap: Duration,
-    /// What the last throttled answer made all requests wait; zero after an answer.
+    /// How long the last throttled response makes all requests wait; zero after a successful one.
     pause: Duration,
     not_before: Option<Instant>,
-    /// Counts slow-downs. Answers to requests from before the last one are no news.
+    /// Counts slow-downs. Responses to requests from before the last one are ignored.
     epoch: u64,
-    /// Since when every answer is a throttled one.
+    /// Since when every response is a throttled one.
     since: Option<Instant>,
     last: Option<Instant>,
     told: Option<Instant>,
     throttling: Throttling,
 }
 
-/// A request under way.
+/// A request in progress.
 pub(super) struct Turn<'a> {
     throttle: &'a Throttle,
     epoch: u64,
@@ -78,9 +83,11 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Waits until a request may start. `None`: it may not within the time that is left, or the store has taken no request for too long.
+    /// Waits until a request may start. `None`: the time left is too short, or the store has
+    /// accepted no request for too long.
     ///
-    /// A request must not wait for a second one while it is under way: with one at a time, that would never start.
+    /// A request must not wait for a second one while it is in progress: with a limit of one, the
+    /// second would never start.
     pub(super) async fn turn(&self, left: Option<Duration>, again: Option<&Again<'_>>) -> Option<Turn<'_>> {
         let start = Instant::now();
         if let Some(epoch) = self.state().admit_freely(start) {
@@ -111,14 +118,15 @@ impl Throttle {
         turn
     }
 
-    /// Whether to give up a request that was throttled before. Where there is a deadline, only that ends it.
+    /// Whether to give up a request that was throttled before. With a deadline, only the deadline
+    /// ends it.
     pub(super) fn is_hopeless(&self, left: Option<Duration>, again: &Again<'_>) -> bool {
         let patience = again.policy.patience;
         let all = || self.state().since.is_some_and(|since| since.elapsed() >= patience);
         left.is_none() && (all() || again.first.elapsed() >= patience * OWN_PATIENCE)
     }
 
-    /// What became of requests so far.
+    /// How requests were throttled so far.
     pub(super) fn throttling(&self) -> Throttling {
         self.state().throttling
     }
@@ -131,17 +139,18 @@ impl Throttle {
 /// A request that was throttled before.
 pub(super) struct Again<'a> {
     pub(super) policy: &'a RetryPolicy,
-    /// When it was for the first time.
+    /// When it was throttled first.
     pub(super) first: Instant,
 }
 
 impl Turn<'_> {
-    /// The store has taken the request.
+    /// The store accepted the request.
     pub(super) fn answered(&self) {
         self.throttle.state().answered(self.epoch);
     }
 
-    /// The store asks to slow down, and to wait so long if it says that. Whether that is to be logged.
+    /// The store throttled the request, with its `Retry-After` if there is one. Returns whether to
+    /// log this.
     pub(super) fn throttled(&self, policy: &RetryPolicy, asked: Option<Duration>, left: Option<Duration>) -> bool {
         let jitter = 0.5 + rand::random::<f64>() / 2.0;
         let wait = |pause: Duration| match (asked, left) {
@@ -177,7 +186,8 @@ impl State {
         }
     }
 
-    /// Starts a request that has nothing to wait for. As long as there is a limit, all go through the queue.
+    /// Starts a request that has nothing to wait for. While there is a limit, all requests use the
+    /// queue.
     fn admit_freely(&mut self, now: Instant) -> Option<u64> {
         if self.limit.is_finite() { None } else { self.admit(now).ok() }
     }
@@ -210,7 +220,8 @@ impl State {
         }
     }
 
-    /// `wait` says how long all requests wait, from the pause that is due. Whether this is to be logged.
+    /// `wait` computes how long all requests wait, from the pause that is due. Returns whether to
+    /// log this.
     fn throttled(&mut self, epoch: u64, policy: &RetryPolicy, wait: impl Fn(Duration) -> Duration) -> bool {
         let now = Instant::now();
         if self.last.is_none_or(|last| now - last >= FORGOTTEN) {
@@ -219,7 +230,7 @@ impl State {
         self.throttling.answers += 1;
         self.last = Some(now);
         self.since.get_or_insert(now);
-        // Those that were under way together are throttled together: that is one reason to slow down, not many.
+        // Requests in progress together are throttled together: one reason to slow down, not many.
         if epoch == self.epoch {
             self.epoch += 1;
             let busy = self.limit.min(self.under_way as f64);

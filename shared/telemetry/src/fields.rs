@@ -12,7 +12,7 @@ use tracing::field::{Field, Visit};
 pub(super) struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
-    /// Sets a field; one of the same name gives way.
+    /// Sets a field; replaces one of the same name.
     pub(super) fn set(&mut self, name: &'static str, value: Value) {
         self.0.retain(|(other, _)| *other != name);
         self.0.push((name, value));
@@ -25,7 +25,7 @@ impl Fields {
         }
     }
 
-    /// Takes a field out.
+    /// Removes a field and returns it.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         let at = self.0.iter().position(|(other, _)| *other == name)?;
         Some(self.0.remove(at).1)
@@ -63,7 +63,7 @@ impl Visit for Fields {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no infinity: that becomes null.
+        // JSON has no infinity: it becomes null.
         self.set(field.name(), value.into());
     }
 

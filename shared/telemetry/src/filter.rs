@@ -1,4 +1,4 @@
-//! Who may say what at which LOG_LEVEL.
+//! Which crates may log at which LOG_LEVEL.
 
 use tracing::{Level, Metadata};
 
@@ -11,7 +11,7 @@ const OWN: &[&str] = &[
     "backup_batch", "local_runner", "restore_batch",
     "tests",
 ];
-/// librdkafka's own lines (what it says at debug level is chosen by its property `debug`), and its binding's.
+/// librdkafka's own lines (its property `debug` selects those of level debug), and its binding's.
 const KAFKA: [&str; 2] = ["librdkafka", "rdkafka"];
 
 /// Whether the target belongs to this project.
@@ -19,7 +19,8 @@ pub(super) fn is_own(target: &str) -> bool {
     OWN.contains(&crate_of(target))
 }
 
-/// The level of an event as LOG_LEVEL counts; `None` for tracing's lowest, which Python's logging does not have.
+/// The level of an event in terms of LOG_LEVEL; `None` for tracing's lowest, which Python's logging
+/// does not have.
 pub(super) fn level_of(level: Level) -> Option<LogLevel> {
     match level {
         Level::ERROR => Some(LogLevel::Error),
@@ -30,14 +31,15 @@ pub(super) fn level_of(level: Level) -> Option<LogLevel> {
     }
 }
 
-/// Whether an event can be shown, or a span's fields be kept. Spans of others are not: an SDK's hold what nobody asked for.
+/// Whether to log an event, or to keep a span's fields. Spans of other crates are not kept: an
+/// SDK's fields can contain anything.
 pub(super) fn is_enabled(metadata: &Metadata<'_>, log_level: LogLevel) -> bool {
     let own = is_own(metadata.target());
     if metadata.is_span() {
         return own;
     }
     let least = if own { log_level } else { least_of_others(metadata.target(), log_level) };
-    // Whether an error is a critical one shows only when it is there.
+    // Whether an error is critical shows only in the event itself.
     level_of(*metadata.level()).is_some_and(|level| level >= least.min(LogLevel::Error))
 }
 

@@ -1,15 +1,15 @@
-//! What operators see: the log line, and that no secret is in it.
+//! What operators see: the log line, without secrets.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `logline.rs`, `fields.rs` | one event as one line |
-//! | `level.rs`, `filter.rs` | LOG_LEVEL, and who may say what at which level |
+//! | `level.rs`, `filter.rs` | LOG_LEVEL, and which crates may log at which level |
 //! | [`redact`] | masks known secrets |
 //! | `metrics.rs` | an invocation in numbers |
 //!
-//! It promises that each line is one JSON object in one write, and that no secret which it was told of is in it.
+//! Each line is one JSON object in one write, and contains no known secret.
 //!
-//! Everything logs through [`tracing`]; [`init`] decides once in a process what becomes of it.
+//! Everything logs through [`tracing`]; [`init`] sets the output once per process.
 //!
 //! ```
 //! use telemetry::{LogLevel, LogStyle};
@@ -22,14 +22,16 @@
 //! ```
 //!
 //! Conventions:
-//! - the field `thread`, of an event or of a span around it, says who speaks, as the Python tool's thread names did;
-//! - the field `request_id` of a span is the platform's correlation id and stands in every line below it;
+//! - the field `thread`, of an event or of a span around it, names the speaker, as the Python
+//!   tool's thread names did;
+//! - the field `request_id` of a span is the platform's correlation id, and is in every line of the
+//!   span;
 //! - an error with the field `critical = true` has the level CRITICAL;
-//! - all other fields of events and spans follow behind the message.
+//! - all other fields of events and spans follow the message.
 //!
-//! Libraries speak up from WARNING on. LOG_LEVEL 10 shows all of librdkafka, and of the others what they say at INFO: below that, SDKs write
-//! whole requests with their authorization headers, and nothing makes them do it here. As a last line of defence, [`redact`] masks every
-//! known secret in every line.
+//! Libraries log from WARNING. LOG_LEVEL 10 shows all of librdkafka, and INFO of the others. Below
+//! INFO, SDKs log whole requests with their authorization headers, and no setting here enables
+//! that. As a last line of defence, [`redact`] masks every known secret in every line.
 
 mod fields;
 mod filter;
@@ -49,30 +51,31 @@ use std::io::Write;
 use kernel::clock;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// The version of this program: all crates of the workspace have the same.
+/// The version of this program, the same for all crates of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Logs which program starts, and its version: the first line of a process.
+/// Logs the program and its version: the first line of a process.
 pub fn log_start(program: &str) {
     tracing::info!(version = VERSION, "{program} {VERSION}");
 }
 
-/// Sends log lines where the style wants them, from now on and for the whole process. Only the first call counts.
+/// Sets the output of log lines by style, for the whole process. Only the first call counts.
 pub fn init(level: LogLevel, style: LogStyle) {
     init_with(level, style, sink_of(style));
 }
 
-/// The same with another place for the lines: a terminal with progress bars, a test's memory.
+/// Like [`init`], with another output: a terminal with progress bars, or a test's memory.
 pub fn init_with(level: LogLevel, style: LogStyle, sink: Sink) {
     let log = LogLine::new(level, style, clock::system(), redact::known(), sink);
-    // An error says that there is a subscriber already: the first call counts.
+    // An error means that there is a subscriber already: the first call counts.
     _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log));
 }
 
-/// Each line in one write, so that lines of several threads or processes do not mix. A closed stream is nobody's failure.
+/// Each line is one write, so that lines of several threads or processes do not mix. A closed
+/// stream is ignored.
 ///
-/// The Azure Functions host calls a line on stderr an error when the word occurs anywhere in it, and one on stdout never: what is no
-/// warning goes to stdout there.
+/// The Azure Functions host logs a line on stderr as an error if it contains the word, and never
+/// one on stdout. So everything below a warning goes to stdout there.
 fn sink_of(style: LogStyle) -> Sink {
     match style {
         LogStyle::PythonTool | LogStyle::Lambda => Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes())),

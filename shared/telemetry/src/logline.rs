@@ -20,26 +20,29 @@ use super::filter;
 use super::redact::Redactor;
 use crate::LogLevel;
 
-/// For whom the lines are.
+/// Who reads the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStyle {
     /// The Python tool's line, on stderr.
     PythonTool,
-    /// The same with the fields of Lambda's JSON logging, on stderr: `timestamp` (RFC 3339), and `level` in Lambda's words (WARN, FATAL).
-    /// Lambda counts a line without a valid `timestamp` and `level` as INFO.
+    /// The Python tool's line with the fields of Lambda's JSON logging, on stderr: `timestamp` (RFC
+    /// 3339), and `level` in Lambda's words (WARN, FATAL). Lambda counts a line without a valid
+    /// `timestamp` and `level` as INFO.
     Lambda,
-    /// The Python tool's line for the Azure Functions host: warnings and errors on stderr, the rest on stdout.
+    /// The Python tool's line for the Azure Functions host: warnings and errors on stderr, the rest
+    /// on stdout.
     AzureHost,
 }
 
-/// Takes a whole line with its newline.
+/// Receives a whole line with its newline.
 pub type Sink = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 
-/// A [`Layer`] that writes
-/// `{ "@timestamp": "2020-06-08 10:56:34,557","level": "INFO","thread": "Kafka Consumer 0","name": "root","message": "…" }`.
+/// A [`Layer`] that writes `{ "@timestamp": "2020-06-08 10:56:34,557","level": "INFO","thread":
+/// "Kafka Consumer 0","name": "root","message": "…" }`.
 ///
-/// Every line is one JSON object, whatever its message holds, and acts on no terminal. Times are UTC (the Python tool wrote local time). `name` is `root` for this
-/// project and the module's path for a library. Fields follow behind the message; none can hide one of the line's own.
+/// Every line is one JSON object, whatever the message contains, and controls no terminal. Times
+/// are UTC (the Python tool wrote local time). `name` is `root` for this project and the module's
+/// path for a library. Fields follow the message; none can replace one of the line's own.
 pub struct LogLine {
     level: LogLevel,
     style: LogStyle,
@@ -49,7 +52,7 @@ pub struct LogLine {
 }
 
 impl LogLine {
-    /// Writes what `level` allows to `sink`.
+    /// Writes events that `level` allows to `sink`.
     pub fn new(level: LogLevel, style: LogStyle, clock: Arc<dyn Clock>, redactor: Arc<Redactor>, sink: Sink) -> Self {
         Self { level, style, clock, redactor, sink }
     }
@@ -124,7 +127,8 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for LogLine {
         let level = if critical { Some(LogLevel::Critical) } else { filter::level_of(*event.metadata().level()) };
         let Some(level) = level.filter(|level| *level >= self.level) else { return };
 
-        // The event's own fields come first, then those of the spans, the inner ones before the outer; the nearest of a name counts.
+        // The event's own fields, then those of the spans, inner before outer; the nearest of a
+        // name counts.
         let mut fields = own;
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(of_span) = span.extensions().get::<Fields>() {
@@ -159,7 +163,7 @@ impl Line {
     }
 }
 
-/// A field's name, out of the way of the line's own.
+/// A field's name, changed if it is one of the line's own.
 fn free(name: &str) -> String {
     const TAKEN: [&str; 7] = ["@timestamp", "level", "thread", "name", "message", "timestamp", "requestId"];
     if TAKEN.contains(&name) { format!("{name}_") } else { name.to_owned() }
@@ -181,7 +185,7 @@ fn timestamp(now: Millis) -> Timestamp {
     Timestamp::from_millisecond(now).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// The thread's name as Python would call it; an async runtime's workers have none worth showing.
+/// The thread's name as Python would call it; workers of an async runtime have no useful name.
 fn thread_name() -> String {
     match std::thread::current().name() {
         None | Some("main") => "MainThread".to_owned(),

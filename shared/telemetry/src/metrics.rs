@@ -1,4 +1,5 @@
-//! An invocation in numbers: for the log of every platform, and for CloudWatch as an embedded metric.
+//! An invocation in numbers, for the log of every platform, and for CloudWatch as an embedded
+//! metric.
 
 use std::cmp::Reverse;
 
@@ -7,24 +8,26 @@ use serde_json::{Map, Value, json};
 
 use crate::VERSION;
 
-/// What an invocation did for one topic, and what it left. A number that a function cannot know is absent.
+/// What an invocation did for one topic, and what is left. A number that a function cannot know is
+/// absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicMetrics {
     /// The topic read from, or written to.
     pub topic: String,
-    /// Records moved.
+    /// Records read or written.
     pub records: u64,
     /// Bytes written to the bucket.
     pub bytes: Option<u64>,
     /// Segments written.
     pub segments: Option<u64>,
-    /// Offsets left to do. In a backup also those that open transactions hold back.
+    /// Offsets left to do. In a backup this includes those that open transactions hold back.
     pub lag_records: Option<u64>,
-    /// Offsets that no reader of committed records gets yet, because a transaction is open. A part of the lag.
+    /// Offsets that are not yet readable for consumers of committed records, because of an open
+    /// transaction. Part of the lag.
     pub held_by_transactions: Option<u64>,
     /// Partitions with something left to do.
     pub partitions_behind: u64,
-    /// Stretches that retention deleted before they were read.
+    /// Offset ranges that retention deleted before they were read.
     pub gaps: u64,
     /// Offsets in them.
     pub gap_records: u64,
@@ -47,7 +50,7 @@ impl TopicMetrics {
         self.errors += other.errors;
     }
 
-    /// What belongs to one topic or is a sum, as CloudWatch has it.
+    /// The metrics of one topic or of a sum, for CloudWatch.
     fn embedded(&self) -> Vec<Metric> {
         let known = [
             ("Bytes", "Bytes", self.bytes),
@@ -67,36 +70,38 @@ impl TopicMetrics {
     }
 }
 
-/// What a function did and left, in numbers.
+/// What a function did and what is left, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkMetrics {
-    /// Each topic that it looked after.
+    /// The topics that it processed.
     pub topics: Vec<TopicMetrics>,
-    /// How many of them have metrics of their own; `None`: all. The sums are always of all.
+    /// How many topics have their own metrics; `None`: all. The sums always include all.
     pub most_topics: Option<usize>,
-    /// The age of what is safe in the partition where it is oldest, in seconds.
+    /// The recovery point of the oldest partition, in seconds.
     pub recovery_point_seconds: Option<u64>,
     /// The age of the newest snapshot of the cluster, in seconds.
     pub snapshot_age_seconds: Option<u64>,
-    /// Answers of the bucket's service that asked to slow down; `None` where there were none.
+    /// Throttled responses of the bucket's service; `None` if there were none.
     pub throttled: Option<u64>,
-    /// Of a restore that ends by itself: what all its shards have left.
+    /// For a restore with an end: what is left for all its shards.
     pub left: Option<RestoreLeft>,
 }
 
-/// What is left of a restore that ends by itself.
+/// What is left of a restore with an end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestoreLeft {
     /// Partitions that are not at their cuts.
     pub partitions: u64,
-    /// Source offsets up to there, at most: what other shards have done of a partition that is not at its cut is not known.
+    /// Source offsets up to their cuts. An upper bound: the progress of other shards in an
+    /// unfinished partition is unknown.
     pub offsets: u64,
-    /// Whether it was this invocation that found that nothing is left: of all invocations it is one.
+    /// Whether this invocation found that nothing is left. Exactly one of all invocations does.
     pub has_finished: bool,
 }
 
 impl WorkMetrics {
-    /// The topics that have metrics of their own: where there are more than so many, those with errors or gaps first, then the laggards.
+    /// The topics with their own metrics. If there are too many: those with errors or gaps first,
+    /// then those with the largest lag.
     fn own(&self) -> Vec<&TopicMetrics> {
         let mut topics: Vec<&TopicMetrics> = self.topics.iter().collect();
         if let Some(most) = self.most_topics.filter(|most| *most < topics.len()) {
@@ -106,7 +111,7 @@ impl WorkMetrics {
         topics
     }
 
-    /// Of all topics together.
+    /// The sum of all topics.
     fn sum(&self) -> TopicMetrics {
         let mut sum = TopicMetrics::default();
         self.topics.iter().for_each(|topic| sum.add(topic));
@@ -119,27 +124,29 @@ impl WorkMetrics {
 pub struct InvocationMetrics {
     /// Whether nothing failed.
     pub succeeded: bool,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: Millis,
     /// Errors that belong to no topic.
     pub errors: u64,
-    /// Which part of all partitions it was of: `0/4`, or `all`. Absent when it was asked for a topic or partition.
+    /// The shard: `0/4`, or `all`. Absent if the event names a topic or partition.
     pub shard: Option<String>,
     /// What it did.
     pub work: WorkMetrics,
 }
 
-/// CloudWatch's namespace of them all.
+/// CloudWatch's namespace of all metrics.
 const NAMESPACE: &str = "KafkaBackup";
 
 /// Name, unit and value.
 type Metric = (&'static str, &'static str, u64);
 
 impl InvocationMetrics {
-    /// Says the numbers in the log (the alarms on Azure read these lines): one line for each topic, and one without a topic for what belongs to
-    /// none, as `backup report` or `restore report`; then the invocation as a whole, as `backup summary` or `restore summary`.
+    /// Logs the numbers (the alarms on Azure read these lines). `backup report` or `restore
+    /// report`: one line for each topic, and one without a topic for what belongs to none. `backup
+    /// summary` or `restore summary`: the invocation as a whole.
     ///
-    /// Each topic has its line, however many have metrics: a topic that is not named here would be missing in silence.
+    /// Each topic has its line, however many have metrics: a topic without a line would be missing
+    /// in silence.
     pub fn log(&self, function: &str) {
         let what = function.trim_end_matches("-batch");
         let Self { succeeded, duration_ms, errors, shard, work } = self;
@@ -189,12 +196,15 @@ impl InvocationMetrics {
         );
     }
 
-    /// The lines of CloudWatch's [embedded metric format]: one for the invocation, by function and, in part, by function and shard, then one for
-    /// each topic that has metrics of its own, by function and topic. Each is a JSON object without a line break.
+    /// The lines of CloudWatch's [embedded metric format]: one for the invocation, by function and,
+    /// in part, by function and shard; then one for each topic with its own metrics, by function
+    /// and topic. Each is a JSON object without a line break.
     ///
-    /// The numbers of the invocation are sums over all of its topics, those included that have no metrics of their own.
+    /// The numbers of the invocation are sums over all topics, including those without their own
+    /// metrics.
     ///
-    /// [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    /// [embedded metric format]:
+    /// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     pub fn embedded(&self, function: &str, request_id: &str, now: Millis) -> Vec<String> {
         let line = Embedded { now, function, request_id };
         let (by_function, by_shard): (Vec<Metric>, Vec<Metric>) =
@@ -209,7 +219,7 @@ impl InvocationMetrics {
         lines
     }
 
-    /// Of the invocation as a whole.
+    /// The metrics of the invocation as a whole.
     fn metrics(&self) -> Vec<Metric> {
         let mut sum = self.work.sum();
         sum.errors += self.errors;
@@ -224,13 +234,13 @@ impl InvocationMetrics {
             let left = [("PartitionsLeft", partitions), ("OffsetsLeft", offsets), ("Finished", u64::from(has_finished))];
             metrics.extend(left.map(|(name, value)| (name, "Count", value)));
         }
-        // A sum of no topic says nothing of records.
+        // Without a topic, a sum of records means nothing.
         metrics.extend(sum.embedded().into_iter().filter(|(name, ..)| *name == "Errors" || !self.work.topics.is_empty()));
         metrics
     }
 }
 
-/// What a shard has for itself: each of them is paid for once more for each shard. Only one shard knows of snapshots.
+/// The metrics of a shard: CloudWatch bills each of them per shard. Only one shard takes snapshots.
 const BY_SHARD: [&str; 5] = ["Succeeded", "DurationMs", "Errors", "RecoveryPointSeconds", "HeldByTransactions"];
 
 /// What all lines of an invocation have in common.
@@ -241,7 +251,8 @@ struct Embedded<'a> {
 }
 
 impl Embedded<'_> {
-    /// A line of metrics, each group with its sets of dimensions. `dimension` is the one beside the function.
+    /// A line of metrics, each group with its sets of dimensions. `dimension` is in addition to the
+    /// function.
     fn write(&self, dimension: Option<(&str, &str)>, groups: &[(Value, Vec<Metric>)]) -> String {
         let directive = |(dimensions, metrics): &(Value, Vec<Metric>)| {
             let definitions: Vec<Value> = metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
@@ -253,7 +264,7 @@ impl Embedded<'_> {
         line.insert("Function".into(), self.function.into());
         line.extend(dimension.map(|(name, value)| (name.to_owned(), value.into())));
         line.insert("requestId".into(), self.request_id.into());
-        line.insert("version".into(), VERSION.into()); // no dimension: each one would be paid for
+        line.insert("version".into(), VERSION.into()); // no dimension: each one would be billed
         let values = groups.iter().flat_map(|(_, metrics)| metrics);
         line.extend(values.map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
         Value::Object(line).to_string()
@@ -291,7 +302,8 @@ mod tests {
         of_set.flat_map(|one| one["Metrics"].as_array().unwrap()).map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What CloudWatch's specification asks of a line: every metric and every dimension is a member at the root, of the right type.
+    /// What CloudWatch's specification asks of a line: every metric and every dimension is a member
+    /// at the root, of the right type.
     #[test]
     fn embedded_lines_hold_what_they_declare() {
         let lines = embedded(&metrics());
@@ -323,7 +335,7 @@ mod tests {
         assert!(embedded(&metrics())[0]["PartitionsLeft"].is_null(), "a restore without an end has none");
     }
 
-    /// A metric is paid for in each month in which it occurs: only where the store throttles.
+    /// A metric is billed for each month in which it occurs: only if the store throttles.
     #[test]
     fn throttling_is_a_metric_only_when_it_happened() {
         let work = WorkMetrics { throttled: Some(12), ..metrics().work };
@@ -345,7 +357,7 @@ mod tests {
         assert!(names(line, &shards).is_empty() && line["Shard"].is_null() && line["RecoveryPointSeconds"] == 41, "{line}");
     }
 
-    /// Each metric of a topic is paid for each month; the sum is of all.
+    /// Each metric of a topic is billed for each month; the sum is of all.
     #[test]
     fn some_topics_have_metrics_of_their_own_and_all_are_in_the_sum() {
         let gap = TopicMetrics { gaps: 1, ..topic("gap", 0) };
@@ -364,7 +376,8 @@ mod tests {
         assert_eq!(shown(None), ["idle", "late", "gap", "later", "failed"]);
     }
 
-    /// A function that failed before it looked at a topic did not back up nothing: it is not known what it had to do.
+    /// A function that failed before it checked a topic did not back up nothing: its work is
+    /// unknown.
     #[test]
     fn an_invocation_without_topics_has_no_sums() {
         let lines = embedded(&InvocationMetrics { errors: 1, ..InvocationMetrics::default() });

@@ -1,26 +1,27 @@
-//! Masks known secrets: the last line of defence, where a library or a message forgot.
+//! Masks known secrets: the last line of defence against libraries and messages.
 //!
-//! [`hide`] what `Raw::secrets` of the configuration knows before the first line is written, and whatever is fetched later
-//! (a secret store's answer) as soon as it is there.
+//! [`hide`] the result of `Raw::secrets` of the configuration before the first line is written, and
+//! everything that is fetched later (from a secret store) as soon as it arrives.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use kernel::Secret;
 
-/// What stands for a secret.
+/// Replaces a secret.
 pub const MASK: &str = "***";
 
-/// Secrets and the ways in which they can be written.
+/// Secrets in all their spellings.
 #[derive(Default)]
 pub struct Redactor {
-    /// The longest first, so that a secret that holds another is masked as a whole.
+    /// The longest first, so that a secret that contains another one is masked as a whole.
     patterns: RwLock<Vec<String>>,
 }
 
 impl Redactor {
-    /// From now on masks this secret, also as JSON, as Rust's debug output and percent-encoded; of one with several lines (a key in PEM)
-    /// each line. Shorter than four characters it is not masked: half of every line would be.
+    /// Masks this secret from now on: also as JSON, as Rust's debug output and percent-encoded. Of
+    /// a secret with several lines (a key in PEM) it masks each line. Secrets shorter than four
+    /// characters are not masked: that would mask half of every line.
     pub fn hide(&self, secret: &Secret) {
         const SHORTEST: usize = 4;
         let secret = secret.reveal().trim();
@@ -47,7 +48,8 @@ impl Redactor {
         masked
     }
 
-    /// The same for a JSON text, which stays one: only its strings are masked, and not the names of members.
+    /// Like [`Self::mask`] for a JSON text, which stays valid: masks only its strings, not the
+    /// names of members.
     pub fn mask_json(&self, json: &str) -> String {
         let (mut masked, mut rest) = (String::with_capacity(json.len()), json);
         while let Some(begin) = rest.find('"') {
@@ -66,7 +68,7 @@ impl Redactor {
     }
 }
 
-/// Length of the string that `json` begins with, its quotes included.
+/// Length of the string at the start of `json`, quotes included.
 fn length_of_string(json: &str) -> usize {
     let mut bytes = json.bytes().enumerate().skip(1);
     while let Some((at, byte)) = bytes.next() {
@@ -79,14 +81,14 @@ fn length_of_string(json: &str) -> usize {
     json.len()
 }
 
-/// Shows nothing of what it knows.
+/// Shows none of its secrets.
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Redactor")
     }
 }
 
-/// The process's own.
+/// The process's redactor.
 pub fn known() -> Arc<Redactor> {
     static KNOWN: LazyLock<Arc<Redactor>> = LazyLock::new(Arc::default);
     KNOWN.clone()
@@ -104,7 +106,7 @@ fn ways_to_write(secret: &str) -> [String; 4] {
     [secret.to_owned(), inner(&json), inner(&debug), percent_encoded(secret)]
 }
 
-/// As a query is: RFC 3986's unreserved characters stay.
+/// As in a query: RFC 3986's unreserved characters stay.
 fn percent_encoded(secret: &str) -> String {
     let encode = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

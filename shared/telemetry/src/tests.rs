@@ -192,7 +192,8 @@ fn libraries_speak_up_from_warning_on() {
     );
 }
 
-/// SDKs write whole requests at DEBUG and TRACE, with their authorization headers: no LOG_LEVEL shows those.
+/// SDKs log whole requests at DEBUG and TRACE, with their authorization headers: no LOG_LEVEL shows
+/// those.
 #[test]
 fn no_level_shows_what_sdks_say_below_info() {
     let expected = ["info", "warn", "error", "critical"];
@@ -304,7 +305,7 @@ fn no_secret_leaves_the_process_in_a_line() {
     }
 }
 
-/// Lines of several threads come whole to the sink.
+/// Lines of several threads reach the sink as a whole.
 #[test]
 fn lines_do_not_mix() {
     let redactor = Arc::new(Redactor::default());

@@ -103,7 +103,7 @@ fn a_function_takes_no_arguments_and_starts_nothing() {
         let output = function.command().arg("--help").output().expect("it starts");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(output.stdout.is_empty() && stderr.contains("environment variables configure it"), "{stderr}");
+        assert!(output.stdout.is_empty() && stderr.contains("configure it with environment variables"), "{stderr}");
     }
 }
 
@@ -157,7 +157,7 @@ const DELETED: [Deleted; 7] = [
     Deleted {
         what: "a topic's folder",
         is_deleted: |name| name.starts_with("orders/"),
-        says: "orders/ is missing with all that was in it",
+        says: "orders/ is missing with everything in it",
         list: &["list"],
         is_known_at_once: true,
     },

@@ -111,7 +111,7 @@ fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     let copy = kafka.create_topic("stopped", 1, &[]);
     let config = runner.restore_config(&topic, &copy, json!({"RESTORE_ID": copy}));
     let stopped = runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]);
-    stopped.failed_with(&["offsets 6 to 9", "Put the missing segments back"]);
+    stopped.failed_with(&["offsets 6 to 9", "Restore the missing segments"]);
     assert_eq!(values(&kafka, &copy), written(0..6), "what stands before is written");
     kafka.forget_restore(&copy);
     fs::write(&segments[2], missing).expect("it can be put back");

@@ -69,7 +69,7 @@ pub fn silence() -> Result<(), String> {
             simulation.silent.insert(TopicPartition::new(TOPIC, partition), 100_000);
         }
         let report = runtime()?.block_on(invoke(&mut simulation, Some(seconds * 1000)))?;
-        let told = |error: Option<&str>| error.is_some_and(|error| error.contains("nothing came"));
+        let told = |error: Option<&str>| error.is_some_and(|error| error.contains("no records received"));
         let (done, left): (Vec<_>, Vec<_>) = report.partitions.iter().partition(|one| one.segments > 0);
         let last = report.partitions.last().is_some_and(|one| one.segments > 0);
         if !last || done.len() != backed_up || !left.iter().all(|one| told(one.error.as_deref())) {
@@ -197,7 +197,7 @@ pub fn deleted() -> Result<(), String> {
 /// It is.
 pub fn without_ids() -> Result<(), String> {
     runtime()?.block_on(async {
-        for (says, has_more) in [("holds none of them now", false), ("holds none of them now", true), ("restores into cluster", false)] {
+        for (says, has_more) in [("has none of them now", false), ("has none of them now", true), ("restores into cluster", false)] {
             let mut simulation = Simulation::small();
             simulation.world.lock().has_no_ids = true;
             simulation.back_up_everything().await?;

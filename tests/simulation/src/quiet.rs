@@ -17,7 +17,7 @@ use super::{translation, verdict};
 /// Invocations until everything is caught up; a run that needs more never ends.
 const PATIENCE: usize = 3000;
 /// Words of a backup that is not sure yet whether a log lost its end, and how long after the first look the second counts.
-pub(super) const LOOKS_AGAIN: &str = "looks again";
+pub(super) const LOOKS_AGAIN: &str = "checks again";
 pub(super) const SECOND_LOOK: i64 = 60_000;
 /// Words of one that is sure, and leaves the rest to the next one.
 pub(super) const BEGINS_AGAIN: &str = "The next invocation begins a new generation";

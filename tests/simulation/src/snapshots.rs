@@ -316,7 +316,7 @@ impl Cluster {
         let stored: BTreeSet<&str> = stored.filter(|topic| selection(backup).takes(topic)).collect();
         let state = self.world.lock();
         let is_seen = |topic: &str| state.topics.contains_key(topic) && !state.around.hidden.contains(topic);
-        let is_named = |topic: &str| report.notes.iter().any(|note| note.contains(&format!("{topic:?} is gone")));
+        let is_named = |topic: &str| report.notes.iter().any(|note| note.contains(&format!("{topic:?} was deleted")));
         match stored.into_iter().find(|topic| !is_seen(topic) && !is_named(topic)) {
             Some(gone) => Err(format!("{gone} has a backup and is not seen any more, and that is not told: {:?}", report.notes)),
             None => Ok(()),

@@ -6,7 +6,7 @@ use restore_batch::RestoreReport;
 use tokio::task::JoinHandle;
 
 /// Words of a restore that does not take an empty topic for the state that is wanted.
-pub(super) const NEWEST_IS_EMPTY: &str = "has nothing in it";
+pub(super) const NEWEST_IS_EMPTY: &str = ", is empty: the topic was created again";
 
 /// What is wrong with the end of an invocation.
 pub(crate) type Verdict = std::result::Result<(), String>;
@@ -21,7 +21,7 @@ const ALLOWED: [&str; 8] = [
     // Another restore has the target.
     "belongs to restore",
     // The target was deleted, and perhaps another topic has its name, which a restore has written to before it noticed.
-    "is not there any more",
+    "no longer exists",
     "was deleted since",
     "the topic is gone",
     "RESTORE_ANYWAY=not-empty",

@@ -1,4 +1,4 @@
-//! Puts the answers together, and marks what does not fit.
+//! Combines the responses, and marks inconsistencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use super::Scope;
 use super::read::Answers;
 use crate::Backup;
 
-/// Configs that delete records or refuse them: what holds matters, wherever it is set.
+/// Configs that delete or refuse records: the effective value matters, wherever it is set.
 const EFFECTIVE: [&str; 5] = ["cleanup.policy", "max.message.bytes", "min.insync.replicas", "retention.bytes", "retention.ms"];
 
-/// So many partitions of a group that have no offset for a reason of their own are named.
+/// How many partitions of a group without an offset are named, each with its reason.
 const NAMED: usize = 5;
 
 impl Backup {
@@ -26,7 +26,7 @@ impl Backup {
         let mut topics = BTreeMap::new();
         for name in scope.wanted {
             let Some(facts) = scope.topics.get(name) else {
-                let why = "it is not there, or may not be described".to_owned();
+                let why = "it does not exist, or may not be described".to_owned();
                 topics.insert(name.clone(), without_numbers(None, Told::Absent(why.clone()), why));
                 continue;
             };
@@ -92,11 +92,11 @@ fn configs_of(
             (Told::All(configs.own.clone()), effective.collect())
         }
         Ok(Some(Err(error))) | Err(error) => absent(in_full(error)),
-        Ok(None) => absent("the cluster did not tell".to_owned()),
+        Ok(None) => absent("the cluster did not report them".to_owned()),
     }
 }
 
-/// Why offsets that were read between these two answers are not known to be of this topic.
+/// Why offsets that were read between these two responses may not belong to this topic.
 fn what_changed(before: &TopicFacts, after: Option<&kafka::Result<TopicFacts>>) -> Option<String> {
     match after {
         Some(Ok(after)) if after.id == before.id => None,
@@ -106,7 +106,7 @@ fn what_changed(before: &TopicFacts, after: Option<&kafka::Result<TopicFacts>>) 
     }
 }
 
-/// The folder of the newest generation that a commit of the topic names.
+/// The folder of the newest generation in the topic's commits.
 fn newest_folder(topic: &str, commits: &BTreeMap<TopicPartition, BackupCommit>) -> Option<String> {
     let of_topic = commits.iter().filter(|(partition, _)| partition.topic == topic).map(|(_, commit)| commit);
     of_topic.max_by_key(|commit| commit.generation()).map(|commit| commit.folder.clone())
@@ -122,8 +122,8 @@ fn partition_of(commit: Option<&BackupCommit>, range: Option<kafka::Result<Offse
     PartitionSnapshot {
         folder: commit.map(|commit| commit.folder.clone()).filter(|folder| Some(folder.as_str()) != topic_folder),
         backed_up,
-        // The commit was read first, so a log that goes on cannot end below it. The two ends were read one after the other: a log that lost its end can
-        // have grown in between.
+        // The commit was read first, so a growing log cannot end below it. The two ends were read
+        // one after the other: a log that lost its end can have grown in between.
         diverged: log.zip(backed_up).is_some_and(|(log, backed_up)| log.end.min(log.high_watermark) < backed_up),
         log,
         why,
@@ -158,7 +158,7 @@ fn group_of(
     topics: &BTreeMap<String, TopicSnapshot>,
 ) -> Option<GroupSnapshot> {
     let again = again.and_then(|again| again.as_ref().ok());
-    // One answer is enough to know it by.
+    // One response is enough to recognise it.
     if again.into_iter().chain(offsets.iter().flatten()).any(is_of_a_backup) {
         return None;
     }
@@ -167,7 +167,7 @@ fn group_of(
     let offsets = match offsets {
         Some(Ok(offsets)) => offsets,
         Some(Err(error)) => return Some(GroupSnapshot { why: Some(in_full(&error)), ..group }),
-        None => return Some(GroupSnapshot { why: Some("its coordinator did not tell".to_owned()), ..group }),
+        None => return Some(GroupSnapshot { why: Some("its coordinator did not report it".to_owned()), ..group }),
     };
     group.why = why_some_are_missing(&offsets);
     for (partition, offset) in offsets {
@@ -199,7 +199,8 @@ fn why_some_are_missing(offsets: &GroupOffsets) -> Option<String> {
     (!failed.is_empty()).then(|| format!("{}{more}", named.into_iter().collect::<Vec<_>>().join("; ")))
 }
 
-/// Of a topic that is backed up: whether it is not an offset of the log whose numbers stand here.
+/// For a topic that is backed up: whether it is an offset of another log than the one whose numbers
+/// are in the snapshot.
 fn is_foreign(partition: &TopicPartition, offset: &GroupOffset, topics: &BTreeMap<String, TopicSnapshot>) -> bool {
     let Some(topic) = topics.get(&partition.topic) else { return false };
     if topic.why.is_some() {

@@ -1,4 +1,4 @@
-//! Asks the cluster, in the order that the numbers of a snapshot stand on.
+//! Queries the cluster, in the order that the numbers of a snapshot rely on.
 
 use std::collections::BTreeMap;
 
@@ -15,31 +15,32 @@ use super::{Pace, Scope};
 use crate::Backup;
 use crate::topics::partitions_of;
 
-/// What [`Backup::read_cluster`] learned.
+/// The result of [`Backup::read_cluster`].
 pub(super) struct Answers {
     /// Before the first request about groups.
     pub(super) from: Millis,
-    /// Behind the last one about logs and topics.
+    /// After the last one about logs and topics.
     pub(super) until: Millis,
     pub(super) brokers: Told<Vec<Broker>>,
     pub(super) acls: Told<Vec<Acl>>,
     pub(super) users: Told<Vec<ScramUser>>,
-    /// Of the topics that the cluster told of.
+    /// Of the topics that the cluster described.
     pub(super) configs: kafka::Result<BTreeMap<String, kafka::Result<TopicConfigs>>>,
-    /// Those that are to be in the snapshot, as far as their names tell.
+    /// Those that should be in the snapshot, according to their names.
     pub(super) groups: Told<BTreeMap<String, GroupListing>>,
     pub(super) offsets: BTreeMap<String, kafka::Result<GroupOffsets>>,
     pub(super) commits: BTreeMap<TopicPartition, BackupCommit>,
     pub(super) ranges: BTreeMap<TopicPartition, kafka::Result<OffsetRange>>,
-    /// The topics as they are behind the offsets.
+    /// The topics after the offsets were read.
     pub(super) topics: BTreeMap<String, kafka::Result<TopicFacts>>,
-    /// The groups' offsets once more.
+    /// The groups' offsets, read again.
     pub(super) offsets_again: BTreeMap<String, kafka::Result<GroupOffsets>>,
 }
 
 impl Backup {
     /// # Errors
-    /// What concerns commits, logs and topics, without which there is no snapshot. What is missing of anything else stands in the answers.
+    /// An error of commits, logs and topics, without which there is no snapshot. Other missing
+    /// parts are recorded in the result.
     pub(super) async fn read_cluster(
         &self,
         administration: &dyn ClusterAdministration,
@@ -58,7 +59,7 @@ impl Backup {
 
         let from = self.clock.now();
         let listed = administration.groups().await;
-        // Rights can change meanwhile: who had them before and has them after saw all.
+        // Permissions can change meanwhile: a user with them before and after saw everything.
         let sees_all = may_see_all(&cluster).zip(may_see_all(&administration.cluster().await)).map(|(before, after)| before && after);
         let groups = self.groups_to_ask(listed, sees_all);
         let asked: Vec<String> = groups.known().into_iter().flatten().map(|(name, _)| name.clone()).collect();
@@ -71,7 +72,7 @@ impl Backup {
         let ranges = self.source.offsets(&partitions).await?;
         let topics = self.source.describe(&names).await?;
         if self.source.cluster_id().as_deref() != scope.cluster {
-            let what = "another cluster answers under its addresses than did a moment ago; the next invocation looks again";
+            let what = "another cluster responds under these addresses now; the next invocation checks again";
             return Err(KafkaError::new(KafkaErrorKind::Unavailable, "the snapshot of the cluster", what).into());
         }
         let until = self.clock.now();
@@ -94,8 +95,9 @@ impl Backup {
         })
     }
 
-    /// Those of CONSUMER_GROUPS, without the one that holds the progress of this backup, and without those of restores: such a one has committed
-    /// nothing while its first transaction is open.
+    /// Those of CONSUMER_GROUPS, without the one that stores the progress of this backup, and
+    /// without those of restores: a restore's group has no commits while its first transaction is
+    /// open.
     fn groups_to_ask(&self, listed: kafka::Result<Groups>, sees_all: Option<bool>) -> Told<BTreeMap<String, GroupListing>> {
         let listed = match listed {
             Ok(listed) => listed,
@@ -113,18 +115,19 @@ impl Backup {
     }
 }
 
-/// What to say where the cluster may leave groups out, by what [`may_see_all`] says.
+/// The message if the cluster may omit groups, given the result of [`may_see_all`].
 pub(crate) fn why_groups_are_hidden(sees_all: Option<bool>) -> Option<&'static str> {
     match sees_all {
         Some(true) => None,
         Some(false) => Some(
-            "a cluster leaves out those that this user may not describe, without a word; with the right Describe on the cluster it shows all",
+            "a cluster silently omits those that this user may not describe; with the permission Describe on the \
+             cluster it shows all",
         ),
-        None => Some("this cluster does not tell whether it shows all of them to this user"),
+        None => Some("this cluster does not report whether it shows all of them to this user"),
     }
 }
 
-/// Whether the cluster leaves no group out; `None`: it does not tell.
+/// Whether the cluster omits no group; `None`: unknown.
 pub(crate) fn may_see_all(cluster: &kafka::Result<ClusterDescription>) -> Option<bool> {
     cluster.as_ref().ok()?.rights.as_ref().map(|rights| rights.contains(&Right::Describe))
 }

@@ -58,7 +58,7 @@ async fn there_is_one_in_each_slot_named_by_its_end_rounded_up() {
     assert!(report.succeeded, "{report:?}");
     assert_eq!(names_of(&fake), ["@cluster/memory/backup/1970/01/01/000500Z.json.gz"]);
     assert_eq!(report.snapshot.as_ref(), names_of(&fake).first());
-    // Names are rounded up, so that a new one is of a time to come.
+    // Names are rounded up, so that a new one has a time in the future.
     for (now, count, age) in [(100_000, 1, 0), (300_000, 1, 0), (300_001, 2, 0), (600_000, 2, 0), (901_000, 3, 0)] {
         fake.log().now = now;
         assert_eq!(backup.invoke(&all()).await.unwrap().snapshot_age_seconds, Some(age));
@@ -75,7 +75,7 @@ async fn there_is_one_in_each_slot_named_by_its_end_rounded_up() {
     assert_eq!((topic.partitions[&0].diverged, topic.partitions[&0].folder.is_none()), (false, true));
 }
 
-/// The memory of the process is asked first, then the bucket, and only then Kafka.
+/// The memory of the process is checked first, then the bucket, and only then Kafka.
 #[tokio::test]
 async fn one_that_is_there_is_not_taken_again_by_another_process() {
     let fake = Fake::default();
@@ -120,7 +120,7 @@ async fn groups_are_there_with_what_they_committed_and_our_own_are_not() {
     add_group(&fake, "another-backup", &[("orders", 10, r#"{"kafka-backup":1,"next":10}"#)]);
     add_group(&fake, "a-restore", &[("orders", 10, r#"{"kafka-restore":2,"run":"x"}"#)]);
     orders(&fake).invoke(&all()).await.unwrap();
-    let Told::All(groups) = read(&fake, &names_of(&fake)[0]).await.groups else { panic!("all were told") };
+    let Told::All(groups) = read(&fake, &names_of(&fake)[0]).await.groups else { panic!("all were reported") };
     assert_eq!(groups.keys().collect::<Vec<_>>(), ["ahead", "billing", "idle"]);
     let offset =
         |offset, metadata: &str| OffsetSnapshot { offset, metadata: metadata.into(), pending: false, moved: false, foreign: false };
@@ -156,7 +156,8 @@ async fn what_an_earlier_one_of_the_day_said_is_taken_along() {
         fake.log().now = now;
         backup.invoke(&all()).await.unwrap();
     }
-    // Created again: its folder is another one, and nobody says any more that the first one was backed up.
+    // Created again: its folder is another one, and nothing shows any more that the first one was
+    // backed up.
     fake.log().id = 1;
     for now in [600_001, 900_001, 1_200_001] {
         fake.log().now = now;
@@ -168,7 +169,8 @@ async fn what_an_earlier_one_of_the_day_said_is_taken_along() {
     assert_eq!(last.topics["orders"].folder.as_deref(), Some("orders@2"));
 }
 
-/// A topic that is created again while it is read has no numbers, and what groups had committed on it is not of any log that is known.
+/// A topic that is created again while it is read has no numbers, and the commits of groups on it
+/// belong to no known log.
 #[tokio::test]
 async fn no_numbers_stand_under_an_id_that_they_are_not_of() {
     let fake = Fake::default();
@@ -202,7 +204,7 @@ async fn what_this_user_may_not_read_is_absent_with_its_reason_and_said_once() {
     assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
 }
 
-/// The records come first.
+/// The records take precedence.
 #[tokio::test]
 async fn a_snapshot_that_takes_half_of_the_time_is_given_up_and_the_backup_goes_on() {
     let fake = Fake::default();
@@ -239,7 +241,7 @@ pub(crate) fn broker() -> Broker {
     Broker { id: 1, host: "kafka-1".into(), port: 9092, rack: None }
 }
 
-/// What a user gets who may not.
+/// The error of a user without the permission.
 pub(crate) fn denied(what: &str) -> KafkaError {
     KafkaError::new(KafkaErrorKind::Denied, what, "this user may not")
 }

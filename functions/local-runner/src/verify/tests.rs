@@ -119,8 +119,7 @@ async fn what_a_snapshot_knows_and_is_not_there_is_a_problem() {
     let snapshot = add_snapshot(&store, [("a", 0, 30), ("a", 1, 10), ("a", 2, 0), ("b", 0, 40), ("c", 0, 10)]).await;
     let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
     let found = problems(&verdicts);
-    let says =
-        ["c/ is missing with all that was in it", "every segment of a/1 is missing", "offsets 30 to 40 of b/0 are missing at its end"];
+    let says = ["c/ is missing with everything in it", "every segment of a/1 is missing", "offsets 30 to 40 of b/0 are missing at its end"];
     assert!(found.len() == 3 && found.iter().zip(says).all(|(found, says)| found.contains(says) && found.contains(&snapshot)), "{found:?}");
     assert!(found[2].contains("RESTORE_ANYWAY=missing"), "{found:?}");
     // All segments of a partition can expire; an end alone cannot, and no rule for segments deletes topic.json.

@@ -1,4 +1,5 @@
-//! Access control lists: what the cluster had, and the one that was restored into does not have. Entries are only added.
+//! Access control lists: entries of the source cluster that the target cluster does not have.
+//! Entries are only added.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use super::report::{FinishReport, PrincipalReport, State};
 use super::{Finish, Known};
 
 impl Finish {
-    /// The entries that are missing. Nothing is changed.
+    /// The missing entries. Changes nothing.
     pub(super) async fn plan_acls(&self, known: &Known, snapshots: &[(String, Snapshot)], report: &mut FinishReport) -> Result<Vec<Acl>> {
         let wanted = self.wanted_acls(known, snapshots, report);
         self.tell_of_users(snapshots, &wanted, report).await?;
@@ -26,7 +27,7 @@ impl Finish {
             Err(error) => {
                 let count = wanted.len();
                 let what = if error.kind == KafkaErrorKind::Unsupported { "cannot be added" } else { "are not added" };
-                report.leave(format!("{count} entries of access control lists {what}: {}", in_full(&error)));
+                report.leave(format!("{count} access control entries {what}: {}", in_full(&error)));
                 report.acls.state = State::Left;
                 return Ok(Vec::new());
             }
@@ -43,14 +44,15 @@ impl Finish {
             missing.iter().filter(is_first).map(|acl| format!("{} {}", acl.resource.to_lowercase(), acl.name)).collect();
         if !first.is_empty() {
             report.notes.push(format!(
-                "the first entry of a resource shuts out everybody else where the brokers have allow.everyone.if.no.acl.found=true: {} get their first",
+                "if the brokers have allow.everyone.if.no.acl.found=true, the first entry of a resource excludes everyone \
+                 else: {} get their first",
                 told(&first)
             ));
         }
         Ok(missing)
     }
 
-    /// What the cluster had, for the restored topics, their groups, and all else.
+    /// The source cluster's entries for the restored topics, their groups, and everything else.
     fn wanted_acls(&self, known: &Known, snapshots: &[(String, Snapshot)], report: &mut FinishReport) -> BTreeSet<Acl> {
         let restored = restored_topics(known);
         let has_other_names = restored.iter().any(|(name, topic)| *name != topic.target);
@@ -67,7 +69,7 @@ impl Finish {
                 }
                 let mut name = acl.name.clone();
                 match (acl.resource.as_str(), acl.pattern.as_str(), acl.name.as_str()) {
-                    // What a topic is called here.
+                    // The target's name of the topic.
                     ("TOPIC", "LITERAL", topic) if topic != "*" => {
                         match restored.get(topic).filter(|of| !known.gone.contains_key(&of.target)) {
                             Some(topic) => name.clone_from(&topic.target),
@@ -89,25 +91,26 @@ impl Finish {
         }
         if unknown > 0 {
             report.leave(format!(
-                "{unknown} entries of access control lists are of a kind that this program cannot write (of users or delegation tokens, or of a newer Kafka): \
-                 compare kafka-acls.sh --list with the snapshot"
+                "{unknown} access control entries are of a kind that this program cannot write (for users or delegation \
+                 tokens, or of a newer Kafka): compare kafka-acls.sh --list with the snapshot"
             ));
         }
         if !prefixes.is_empty() {
             report.notes.push(format!(
-                "entries for all topics whose names begin with {} stay as they were: the restored topics have other names",
+                "entries for all topics whose names begin with {} are not changed: the restored topics have other names",
                 told(&prefixes)
             ));
         }
         if elsewhere > 0 {
-            report.notes.push(format!(
-                "{elsewhere} entries of access control lists are of topics and groups that are not restored: they are not added"
-            ));
+            report
+                .notes
+                .push(format!("{elsewhere} access control entries are for topics and groups that are not restored: they are not added"));
         }
         wanted
     }
 
-    /// The users that the cluster had and this one does not have: only the commands, as Kafka gives out no passwords.
+    /// The users of the source cluster that this one lacks: only the commands, because Kafka
+    /// reveals no passwords.
     async fn tell_of_users(&self, snapshots: &[(String, Snapshot)], wanted: &BTreeSet<Acl>, report: &mut FinishReport) -> Result<()> {
         let had: BTreeMap<&str, &ScramUser> = snapshots
             .iter()
@@ -123,7 +126,7 @@ impl Finish {
             Ok(there) => Some(there.into_iter().map(|user| user.name).collect()),
             Err(error) if error.is_retryable() => return Err(error.into()),
             Err(error) => {
-                report.notes.push(format!("which SCRAM users there are is not known: {}", in_full(&error)));
+                report.notes.push(format!("the SCRAM users are unknown: {}", in_full(&error)));
                 None
             }
         };
@@ -131,14 +134,14 @@ impl Finish {
             had.values().copied().filter(|user| there.as_ref().is_none_or(|there| !there.contains(&user.name))).collect();
         if !missing.is_empty() {
             report.notes.push(format!(
-                "{} SCRAM users are to be made, with passwords that only you have: see the commands. Quotas are in no snapshot: kafka-configs.sh --describe \
-                 --entity-type users shows those of a cluster",
+                "{} SCRAM users have to be created, with passwords that only you have: see the commands. Quotas are in no \
+                 snapshot: kafka-configs.sh --describe --entity-type users shows those of a cluster",
                 missing.len()
             ));
         }
         let servers = &self.restore.settings.kafka.bootstrap_servers;
         report.commands.extend(missing.iter().filter_map(|user| command(servers, user)));
-        // A certificate's name and the like are nobody's user in SCRAM: for a look.
+        // Certificate names and the like are no SCRAM users: only for information.
         let known = |name: &str| had.contains_key(name) || there.as_ref().is_some_and(|there| there.contains(name));
         let foreign: BTreeSet<String> = wanted
             .iter()
@@ -146,10 +149,9 @@ impl Finish {
             .map(|acl| acl.principal.clone())
             .collect();
         if !foreign.is_empty() {
-            report.notes.push(format!(
-                "entries of access control lists are for principals that are no SCRAM users of either cluster: {}",
-                told(&foreign)
-            ));
+            report
+                .notes
+                .push(format!("access control entries are for principals that are no SCRAM users of either cluster: {}", told(&foreign)));
         }
         Ok(())
     }
@@ -161,12 +163,12 @@ impl Finish {
     }
 }
 
-/// Notes what became of entries that were to be `changed`: added, or taken away.
+/// Records the results of entries that were to be `changed`: added, or deleted.
 pub(super) fn note_outcomes(report: &mut FinishReport, acls: &[Acl], outcomes: kafka::Result<Vec<kafka::Result<()>>>, changed: &str) {
     report.acls.state = State::Done;
     let failed = match outcomes {
         Ok(each) => acls.iter().zip(each).filter_map(|(acl, one)| Some((shown(acl) + " is", one.err()?))).collect(),
-        Err(error) => vec![(format!("{} entries of access control lists are", acls.len()), error)],
+        Err(error) => vec![(format!("{} access control entries are", acls.len()), error)],
     };
     for (what, error) in failed {
         report.acls.state = State::Left;
@@ -196,7 +198,7 @@ fn principals(missing: &[Acl]) -> Vec<PrincipalReport> {
     by_name.into_iter().map(report).collect()
 }
 
-/// What makes a user, with a place for its password.
+/// The command that creates a user, with a placeholder for its password.
 fn command(servers: &str, user: &ScramUser) -> Option<String> {
     let of = |(mechanism, iterations): (&String, &i32)| format!("{mechanism}=[iterations={iterations},password=PASSWORD]");
     let mechanisms: Vec<String> = user.mechanisms.iter().map(of).collect();

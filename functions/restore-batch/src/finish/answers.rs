@@ -1,4 +1,4 @@
-//! What the cluster answers about many things at once, one thing at a time.
+//! Results for single items of a combined request.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use kernel::in_full;
 
 use super::report::FinishReport;
 
-/// What a group has committed, and why that is not known.
+/// The commits of a group, or why they are unknown.
 pub(super) fn committed_by(group: &str, now: &mut BTreeMap<String, kafka::Result<GroupOffsets>>) -> (GroupOffsets, Option<String>) {
     match now.remove(group) {
         Some(Ok(committed)) => (committed, None),
@@ -16,7 +16,7 @@ pub(super) fn committed_by(group: &str, now: &mut BTreeMap<String, kafka::Result
     }
 }
 
-/// The configs of a topic; the report says why they are not known.
+/// The configs of a topic; the report contains why they are unknown.
 pub(super) fn configs_of(
     topic: &str,
     now: &mut BTreeMap<String, kafka::Result<TopicConfigs>>,
@@ -24,13 +24,13 @@ pub(super) fn configs_of(
 ) -> Option<TopicConfigs> {
     match now.remove(topic) {
         Some(Ok(configs)) => return Some(configs),
-        Some(Err(error)) => report.leave(format!("the configs of {topic:?} are not known: {}", in_full(&error))),
-        None => report.leave(format!("topic {topic:?} is not there")),
+        Some(Err(error)) => report.leave(format!("the configs of {topic:?} are unknown: {}", in_full(&error))),
+        None => report.leave(format!("topic {topic:?} does not exist")),
     }
     None
 }
 
-/// What became of each of these partitions.
+/// The result of each of these partitions.
 pub(super) fn of_each<'p>(
     partitions: impl Iterator<Item = &'p TopicPartition>,
     done: &Result<EachPartition, KafkaError>,
@@ -40,7 +40,7 @@ pub(super) fn of_each<'p>(
         Ok(each) => match each.get(at) {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(in_full(error)),
-            None => Err("Kafka did not say what became of it; run this again".to_owned()),
+            None => Err("Kafka did not report the result; run this again".to_owned()),
         },
     };
     partitions.map(|at| (at.clone(), outcome(at))).collect()

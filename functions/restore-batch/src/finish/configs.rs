@@ -1,4 +1,5 @@
-//! Configs of topics: those of the originals, instead of those that a topic needed while it was restored.
+//! Configs of topics: those of the originals, instead of those that a topic needed while it was
+//! restored.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ pub(super) struct ConfigPlan {
     topic: String,
     /// Those that delete no records.
     harmless: BTreeMap<String, Change<String>>,
-    /// The others, and only where they delete nothing that was restored, or were asked for.
+    /// The others: only if they delete nothing that was restored, or were requested.
     deleting: BTreeMap<String, Change<String>>,
 }
 
@@ -32,7 +33,7 @@ pub(super) fn intents(plans: &[ConfigPlan]) -> BTreeMap<String, BTreeMap<String,
 }
 
 impl Finish {
-    /// What each topic is to get. Nothing is changed.
+    /// What each topic should get. Changes nothing.
     pub(super) async fn plan_configs(&self, known: &Known, report: &mut FinishReport) -> Result<Vec<ConfigPlan>> {
         let topics: Vec<&RestoredTopic> = known.noted.topics.iter().filter(|topic| !known.gone.contains_key(&topic.target)).collect();
         let targets: Vec<String> = topics.iter().map(|topic| topic.target.clone()).collect();
@@ -46,7 +47,7 @@ impl Finish {
             let replicas = facts.get(target).and_then(|facts| facts.replication_factor);
             let change = configs::Change::between(source.generation.as_ref(), &has.own, replicas);
             report.notes.extend(change.notes);
-            // An empty list is one that was told only in a snapshot.
+            // Only in a snapshot does an empty list mean that it was reported.
             let was_told = topic.then.as_ref().is_some_and(|then| then.configs.is_some());
             if !was_told && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
                 unknown.push(format!("{target:?}"));
@@ -80,17 +81,18 @@ impl Finish {
         }
         if !unknown.is_empty() {
             report.notes.push(format!(
-                "the backup knows no configs of the originals of {}: they had the cluster's defaults, or these could not be read. They get the brokers' values",
+                "the backup has no configs of the originals of {}: they had the cluster's defaults, or these could not be \
+                 read. They get the brokers' values",
                 unknown.join(", ")
             ));
         }
         Ok(plans)
     }
 
-    /// From what is there to what the original had.
+    /// From the current value to the original's.
     ///
     /// # Errors
-    /// Why it stays as it is.
+    /// Why it is not changed.
     fn change_config(
         &self,
         name: &str,
@@ -100,7 +102,7 @@ impl Finish {
     ) -> Result<Change<String>, (Option<String>, String)> {
         if !has.effective.contains_key(name) {
             // One unknown config makes Kafka refuse all of a topic's.
-            return Err((after, "the cluster that was restored into does not know this config".to_owned()));
+            return Err((after, "the target cluster does not know this config".to_owned()));
         }
         let before = has.own.get(name).cloned();
         let is_of_restore = |value: &String| WHILE_RESTORING.contains(&(name, value)) || KEPT.contains(&name) || configs::may_be_set(name);
@@ -118,7 +120,7 @@ impl Finish {
         Ok(Change::new(before, after))
     }
 
-    /// Leaves the configs alone that would delete what was restored.
+    /// Leaves out configs that would delete what was restored.
     async fn look_at_retention(&self, known: &Known, plan: &mut ConfigPlan, has: &TopicConfigs, report: &mut FinishReport) -> Result<()> {
         if plan.deleting.is_empty() {
             return Ok(());
@@ -130,7 +132,7 @@ impl Finish {
             return Ok(());
         }
         for (name, change) in std::mem::take(&mut plan.deleting) {
-            let why = format!("{what}; RESTORE_ANYWAY=retention sets it all the same");
+            let why = format!("{what}; RESTORE_ANYWAY=retention sets it anyway");
             let (from, to) = (change.before, change.after);
             report.configs.push(ConfigReport { topic: plan.topic.clone(), name, from, to, state: State::Left, why: Some(why) });
         }
@@ -144,7 +146,7 @@ impl Finish {
         }
     }
 
-    /// All of a topic's at once: retention and what it is applied to belong together.
+    /// All of a topic's at the same time: retention and what it applies to belong together.
     pub(super) async fn set_deleting(&self, plans: &[ConfigPlan], report: &mut FinishReport) {
         let set = plans.iter().map(|plan| async move {
             let refused = match plan.deleting.is_empty() {
@@ -159,7 +161,8 @@ impl Finish {
         }
     }
 
-    /// Sets configs of a topic, and says which were refused, and why. Kafka takes all or none: where it refuses, halves are tried, and their halves.
+    /// Sets configs of a topic, and returns which were refused, and why. Kafka accepts all or none:
+    /// if it refuses, halves are tried, and their halves.
     pub(super) async fn set(&self, topic: &str, changes: BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
         let mut refused = BTreeMap::new();
         let mut open = vec![changes];
@@ -185,7 +188,7 @@ fn wanted(changes: &BTreeMap<String, Change<String>>) -> BTreeMap<String, Option
     changes.iter().map(|(name, change)| (name.clone(), change.after.clone())).collect()
 }
 
-/// Notes what became of configs of a topic.
+/// Records the results of configs of a topic.
 pub(super) fn note_outcomes(
     report: &mut FinishReport,
     topic: &str,

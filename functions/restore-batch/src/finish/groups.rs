@@ -1,4 +1,4 @@
-//! Consumer groups: at exactly the record that each of them had still to read.
+//! Consumer groups: each at exactly the next record that it has to read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,18 +14,18 @@ use crate::Restore;
 use crate::together::{at_once, try_at_once};
 use crate::translate::{Asked, Place, Places};
 
-/// States of groups that have no members, as Kafka's tools write them.
+/// States of groups without members, as Kafka's tools write them.
 const WITHOUT_MEMBERS: [&str; 3] = ["Empty", "Dead", "Unknown"];
 
 /// A group that gets offsets.
 #[derive(Debug)]
 pub(super) struct GroupPlan {
     name: String,
-    /// What is to be written, and what is there.
+    /// The values to write, and the current ones.
     to_do: BTreeMap<TopicPartition, Change<GroupPlace>>,
 }
 
-/// An offset that a group had, on its way to the one that it gets.
+/// An offset of a group, to be translated.
 #[derive(Debug)]
 struct Wanted<'k> {
     topic: &'k RestoredTopic,
@@ -45,12 +45,12 @@ struct Restored {
     end: Option<i64>,
 }
 
-/// A group in the cluster that was restored into.
+/// A group in the target cluster.
 struct Now<'n> {
     committed: &'n GroupOffsets,
     /// Why nothing can be committed for it.
     blocked: Option<&'n str>,
-    /// Whether an earlier run has given it all of its offsets.
+    /// Whether an earlier run has set all of its offsets.
     was_given: bool,
 }
 
@@ -66,7 +66,8 @@ pub(super) fn intents(groups: &[GroupPlan]) -> BTreeMap<String, BTreeMap<String,
 }
 
 impl Finish {
-    /// The snapshots that say what groups had committed: those that the restore is of, or that an earlier run has taken; otherwise the newest.
+    /// The snapshots with the commits of groups: those of the restore, or those that an earlier run
+    /// used; otherwise the newest.
     pub(super) async fn snapshots(&self, known: &Known, report: &mut FinishReport) -> Result<Vec<(String, Snapshot)>> {
         let (store, settings) = (self.restore.store.as_ref(), &self.restore.settings);
         let mut chosen = known.noted.snapshots.clone();
@@ -81,25 +82,25 @@ impl Finish {
                 }
             }
             if !chosen.is_empty() {
-                report.notes.push("this restore is not as of a snapshot: what groups had committed is what the newest one says".to_owned());
+                report.notes.push("this restore is not as of a snapshot: the offsets of groups are those in the newest one".to_owned());
             }
         }
         if chosen.is_empty() {
             report.leave(format!(
-                "there is no snapshot of the cluster at {}: which offsets groups had, and which access control lists there were, is not known. A backup stores \
-                 one every SNAPSHOT_SECONDS",
+                "there is no snapshot of the cluster at {}: the offsets of groups, and the access control lists, are \
+                 unknown. A backup stores one every SNAPSHOT_SECONDS",
                 store.location(names::SNAPSHOTS)
             ));
         }
         let read = |name: String| async move { Snapshot::read(store, &name).await.map(|snapshot| (name, snapshot)) };
         let mut snapshots = try_at_once(chosen.into_iter().map(read).collect()).await?;
-        // The later one says more of a group that two backups have.
+        // The later one is more complete for a group that two backups have.
         snapshots.sort_by_key(|(_, snapshot)| snapshot.until);
         report.snapshots = snapshots.iter().map(|(name, _)| name.clone()).collect();
         Ok(snapshots)
     }
 
-    /// What each group is to get. Nothing is changed.
+    /// What each group should get. Changes nothing.
     pub(super) async fn plan_groups(
         &self,
         known: &Known,
@@ -125,7 +126,7 @@ impl Finish {
         let names: Vec<String> = wanted.keys().map(|name| (*name).to_owned()).collect();
         let there = self.admin.groups().await?;
         for why in there.missing {
-            report.notes.push(format!("not every broker told of its groups: {why}"));
+            report.notes.push(format!("not every broker reported its groups: {why}"));
         }
         let mut now = self.admin.group_offsets(&names).await?;
         let mut plans = Vec::new();
@@ -133,8 +134,8 @@ impl Finish {
             let members = there.groups.get(group).filter(|there| !WITHOUT_MEMBERS.contains(&there.state.as_str()));
             let members = members.map(|there| {
                 format!(
-                    "it has members in the cluster that was restored into (state {}), and Kafka gives no offsets to such a group: stop its consumers, and run \
-                     this again",
+                    "it has members in the target cluster (state {}), and Kafka sets no offsets for such a group: stop its \
+                     consumers, and run this again",
                     there.state
                 )
             });
@@ -149,8 +150,8 @@ impl Finish {
         Ok(plans)
     }
 
-    /// By name, the ids of restored topics of which a snapshot does not say the folder: there was no backup of them yet, and the one that was restored may
-    /// be of another topic that had the name.
+    /// By name, the ids of restored topics whose folder is not in the snapshot: they had no backup
+    /// yet, and the restored one may be another topic of that name.
     async fn ids_of(
         &self,
         restored: &BTreeMap<&str, &RestoredTopic>,
@@ -166,7 +167,7 @@ impl Finish {
         Ok(try_at_once(unknown.collect()).await?.into_iter().flatten().collect())
     }
 
-    /// The offsets of a group in a snapshot that are of restored partitions.
+    /// The offsets of a group in a snapshot that belong to restored partitions.
     fn wanted_of<'k>(
         &self,
         name: &str,
@@ -181,21 +182,22 @@ impl Finish {
         let mut wanted = BTreeMap::new();
         for (topic, partitions) in &group.offsets {
             let Some(of) = restored.get(topic.as_str()) else { continue };
-            // Offsets are those of one log: a topic that was created again has others.
+            // Offsets belong to one log: a topic that was created again has others.
             let then = snapshot.topics.get(topic);
             if let Some(other) = then.and_then(|then| then.folder.as_ref()).filter(|folder| **folder != of.folder) {
-                report.leave(format!("group {name:?}: its offsets on {topic:?} are those of {other:?}, and {:?} was restored", of.folder));
+                report.leave(format!("group {name:?}: its offsets on {topic:?} belong to {other:?}, and {:?} was restored", of.folder));
                 continue;
             }
             if let Some((now, was)) = then.and_then(|then| then.id.as_ref()).zip(ids.get(topic)).filter(|(now, was)| now != was) {
                 report.leave(format!(
-                    "group {name:?}: its offsets on {topic:?} are those of a topic with id {now}, and {:?} was restored, which has id {was}",
+                    "group {name:?}: its offsets on {topic:?} belong to a topic with id {now}, and {:?} was restored, which \
+                     has id {was}",
                     of.folder
                 ));
                 continue;
             }
             for (partition, offset) in partitions {
-                // BACKUP_PARTITIONS names others.
+                // BACKUP_PARTITIONS excludes it.
                 if cut_of(of, *partition).is_none() {
                     continue;
                 }
@@ -205,7 +207,8 @@ impl Finish {
         wanted
     }
 
-    /// Where all of these offsets are: the spans of each partition are read once for all groups.
+    /// The positions of all these offsets: the spans of each partition are read once for all
+    /// groups.
     async fn places(&self, known: &Known, wanted: &AllWanted<'_>) -> Result<BTreeMap<TopicPartition, Restored>> {
         let mut asked: BTreeMap<(&str, i32), (&RestoredTopic, BTreeSet<i64>)> = BTreeMap::new();
         let is_there = |target: &str, one: &Wanted<'_>| !known.gone.contains_key(target) && !one.then.foreign;
@@ -240,7 +243,7 @@ impl Finish {
             let at = TopicPartition::new(target, partition);
             let mut of = OffsetReport { partition, from: one.then.offset, ..OffsetReport::default() };
             match self.change(&one, places.get(&at), now.committed.get(&at), &mut of) {
-                // It was given its offsets, and has gone on.
+                // It was given its offsets, and has continued.
                 Err(_) if now.was_given && now.committed.contains_key(&at) => of.state = State::AsItShouldBe,
                 Err(why) => (of.state, of.why) = (State::Left, Some(why)),
                 Ok(None) => of.state = State::AsItShouldBe,
@@ -259,10 +262,10 @@ impl Finish {
         plan
     }
 
-    /// What to change of an offset. `None`: nothing.
+    /// The change of an offset. `None`: none.
     ///
     /// # Errors
-    /// Why it stays as it is.
+    /// Why it is not changed.
     fn change(
         &self,
         one: &Wanted<'_>,
@@ -271,9 +274,9 @@ impl Finish {
         report: &mut OffsetReport,
     ) -> Result<Option<Change<GroupPlace>>, String> {
         if one.then.foreign {
-            return Err("it had been committed for another log: the topic was created again, or lost its end".to_owned());
+            return Err("it was committed for another log: the topic was created again, or lost its end".to_owned());
         }
-        let Some(restored) = restored else { return Err("the topic is not there any more".to_owned()) };
+        let Some(restored) = restored else { return Err("the topic no longer exists".to_owned()) };
         let offset = match restored.places.as_ref().map_err(Clone::clone)?.get(&one.then.offset) {
             Some(Place::Exact(offset)) => *offset,
             Some(Place::AtOrBefore { at, may_repeat }) => {
@@ -281,7 +284,7 @@ impl Finish {
                 *at
             }
             Some(Place::Unknown(why)) => return Err(why.clone()),
-            None => return Err("where it is in the target is not known".to_owned()),
+            None => return Err("its position in the target is unknown".to_owned()),
         };
         report.to = Some(offset);
         report.lag = restored.end.map_or(0, |end| (end - offset).max(0));
@@ -294,14 +297,15 @@ impl Finish {
         match before {
             Some(before) if before == after => Ok(None),
             Some(before) if !self.restore.settings.is_allowed("group-offsets") => Err(format!(
-                "it has committed {} itself, in the cluster that was restored into; this would set it to {offset} (RESTORE_ANYWAY=group-offsets)",
+                "it has committed {} itself, in the target cluster; this would set it to {offset} \
+                 (RESTORE_ANYWAY=group-offsets)",
                 before.offset
             )),
             before => Ok(Some(Change::new(before, Some(after)))),
         }
     }
 
-    /// Notes the groups that have all of their offsets: from now on what they commit is theirs.
+    /// Records the groups that have all of their offsets: later commits are their own.
     pub(super) async fn note_given(&self, known: &Known, report: &FinishReport) -> Result<()> {
         let mut given: BTreeSet<String> = report.groups.iter().map(|of| of.group.clone()).collect();
         for of in report.groups.iter().filter(|of| !of.offsets.iter().all(|one| matches!(one.state, State::Done | State::AsItShouldBe))) {
@@ -314,7 +318,7 @@ impl Finish {
         known.before.note_given(store.as_ref(), self.restore.id(), &given, clock.now()).await.map(drop)
     }
 
-    /// Commits what is to be committed.
+    /// Commits the planned offsets.
     pub(super) async fn commit_groups(&self, groups: &[GroupPlan], report: &mut FinishReport) {
         let commit = groups.iter().map(|group| async move {
             let offsets = group.to_do.iter().filter_map(|(at, change)| Some((at.clone(), change.after.as_ref()?.to_committed()))).collect();
@@ -327,21 +331,21 @@ impl Finish {
     }
 }
 
-/// Names the groups that were at work while the snapshot was taken.
+/// Reports the groups that were active during the snapshot.
 fn tell_of_unrest(wanted: &AllWanted<'_>, report: &mut FinishReport) {
     let is_moving = |of: &&WantedOf<'_>| of.values().any(|one| one.then.moved || one.then.pending);
     let moving = wanted.values().filter(is_moving).count();
     if moving > 0 {
         report.notes.push(format!(
-            "{moving} groups were at work while the snapshot was taken: they get what they had committed when it began, and what they did behind that comes to \
-             them again, as far as it is restored"
+            "{moving} groups were active during the snapshot: they get their offsets from its start, and process \
+             later records again, as far as they are restored"
         ));
     }
 }
 
-/// Notes what became of offsets of a group.
+/// Records the results of offsets of a group.
 pub(super) fn note_outcomes(report: &mut FinishReport, group: &str, outcomes: &BTreeMap<TopicPartition, Result<(), String>>) {
-    // They are in the order of groups, and there can be a hundred thousand.
+    // They are sorted by group, and there can be a hundred thousand.
     let first = report.groups.partition_point(|of| of.group.as_str() < group);
     for of in report.groups[first..].iter_mut().take_while(|of| of.group == group) {
         for one in &mut of.offsets {
@@ -358,12 +362,12 @@ fn cut_of(topic: &RestoredTopic, partition: i32) -> Option<i64> {
     topic.cuts.as_ref()?.get(&partition).copied()
 }
 
-/// The name of the topic that was backed up.
+/// The name of the source topic.
 pub(super) fn source_of(topic: &RestoredTopic) -> &str {
     names::parse_topic_folder(&topic.folder).map_or(&topic.folder, |(name, _)| name)
 }
 
-/// By the name of the topic that was backed up.
+/// By the name of the source topic.
 pub(super) fn restored_topics(known: &Known) -> BTreeMap<&str, &RestoredTopic> {
     known.noted.topics.iter().map(|topic| (source_of(topic), topic)).collect()
 }

@@ -1,22 +1,24 @@
-//! What is left to do when all records are restored: consumer groups get their offsets, topics the configs of the originals, and the cluster the access
-//! control lists.
+//! What is left to do when all records are restored: sets the offsets of consumer groups, the
+//! configs of the original topics, and the access control lists.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `mod.rs` | the order of all of it, forth and back |
-//! | `groups.rs` | which offset each group gets, and gives it |
+//! | `mod.rs` | the order of all changes, and of undo |
+//! | `groups.rs` | which offset each group gets, and sets it |
 //! | `configs.rs`, `retention.rs` | which configs a topic gets, and whether one of them would delete restored records |
-//! | `acls.rs` | which entries of access control lists are missing |
-//! | `undo.rs` | what was there before |
-//! | `answers.rs` | what the cluster answers about many things |
-//! | `report.rs` | what is to be done, was done, and is left |
+//! | `acls.rs` | which access control entries are missing |
+//! | `undo.rs` | restores the values before |
+//! | `answers.rs` | results for single items of a combined request |
+//! | `report.rs` | what to do, what was done, and what is left |
 //!
-//! It looks first and changes nothing. Then what is to be changed goes into the bucket with what was there before
-//! ([`Intents`](archive::catalog::Intents)), and only then the first thing is changed. So it can be killed anywhere, repeated, and taken back: a value
-//! that is neither the one before nor ours is somebody else's, and stays.
+//! It first only reads. Then it stores the planned changes with the values before in the bucket
+//! ([`Intents`](archive::catalog::Intents)), and only then makes the first change. So it can be
+//! killed anywhere, repeated, and undone: a value that is neither the one before nor ours belongs
+//! to someone else, and stays.
 //!
-//! The order is groups, harmless configs, access control lists, configs that delete. Access control lists come behind groups: they would let applications start, and a
-//! group with members cannot be written.
+//! The order is groups, harmless configs, access control lists, configs that delete. Access control
+//! lists come after groups: they would let applications start, and the offsets of a group with
+//! members cannot be set.
 
 mod acls;
 mod answers;
@@ -38,14 +40,14 @@ use kernel::clock::Millis;
 use crate::Restore;
 pub use report::{AclsReport, ConfigReport, FinishReport, GroupReport, OffsetReport, PrincipalReport, State};
 
-/// What `finish` is asked to do.
+/// What `finish` should do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishRequest {
-    /// Of which parts.
+    /// Which parts.
     pub parts: BTreeSet<FinishPart>,
-    /// Whether anything is changed.
+    /// Whether to make the changes.
     pub apply: bool,
-    /// Whether what was changed is taken back.
+    /// Whether to undo the changes.
     pub undo: bool,
 }
 
@@ -60,22 +62,24 @@ pub struct Finish {
 #[derive(Debug)]
 struct Known {
     noted: RestoreIdentity,
-    /// Of which targets nothing is to be changed, and why.
+    /// Targets that must not be changed, and why.
     gone: BTreeMap<String, String>,
-    /// What was changed already, or is about to be.
+    /// What was changed already, or will be.
     before: Intents,
 }
 
 impl Finish {
-    /// Of this restore, in the cluster that it goes into.
+    /// For this restore, in its target cluster.
     pub fn new(restore: Restore, admin: Arc<dyn ClusterChanges>) -> Self {
         Self { restore, admin }
     }
 
-    /// Shows what is to be done; with [`FinishRequest::apply`], does it. What cannot be done stands in the report, and holds nothing else up.
+    /// Shows what to do; with [`FinishRequest::apply`], does it. What cannot be done is in the
+    /// report, and does not block the rest.
     ///
     /// # Errors
-    /// What concerns all of it: the restore is not at its end, Kafka or the bucket cannot be reached. It can be repeated.
+    /// An error of all of it: the restore is not finished, Kafka or the bucket is unreachable. It
+    /// can be repeated.
     pub async fn run(&self, request: &FinishRequest) -> Result<FinishReport> {
         if !request.undo {
             return self.run_forth(request).await;
@@ -87,7 +91,7 @@ impl Finish {
         Ok(report)
     }
 
-    /// Without a way back: functions have no need of it, and their packages no room.
+    /// Without undo: functions do not need it, and it would enlarge their packages.
     async fn run_forth(&self, request: &FinishRequest) -> Result<FinishReport> {
         let started = self.restore.clock.now();
         let (known, mut report) = self.begin(request, started).await?;
@@ -103,8 +107,8 @@ impl Finish {
         Ok((known, report))
     }
 
-    /// For functions: does what RESTORE_FINISH asks for, once, when the restore `run` is at its end. `None`: there is nothing to do. An idle invocation
-    /// costs one request.
+    /// For functions: does what RESTORE_FINISH names, once, when the restore `run` is finished.
+    /// `None`: there is nothing to do. An idle invocation costs one request.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -122,7 +126,7 @@ impl Finish {
         Ok(Some(report))
     }
 
-    /// A restore that is at its end, in the cluster that it went into.
+    /// A finished restore, in its target cluster.
     async fn known(&self, started: Millis) -> Result<Known> {
         let restore = &self.restore;
         let cluster = restore.cluster.cluster().await?;
@@ -134,12 +138,12 @@ impl Finish {
         noted.check(id, &restore.choice(cluster.id.clone()))?;
         if !noted.is_cut() {
             return Err(Error::request(format!(
-                "restore {id:?} has no end: it follows its topic for as long as that is backed up. `translate` says where single offsets are; to have \
-                 groups, configs and access control lists restored, restore with RESTORE_AS_OF. Nothing was changed"
+                "restore {id:?} has no end: it follows its topic's backup. `translate` translates single offsets; to \
+                 restore groups, configs and access control lists, restore with RESTORE_AS_OF. Nothing was changed"
             )));
         }
         let Some(report) = restore.finished(&noted, started).await? else {
-            return Err(Error::request(format!("restore {id:?} is not at its end: run `restore` until it is; nothing was changed")));
+            return Err(Error::request(format!("restore {id:?} is not finished: run `restore` until it is; nothing was changed")));
         };
         let gone = report.topics.iter().filter_map(|topic| Some((topic.target.clone(), topic.error.clone()?))).collect();
         let before = Intents::load(store, id, &noted.run).await?.unwrap_or_else(|| Intents::none(&noted.run));

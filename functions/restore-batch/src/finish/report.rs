@@ -1,4 +1,4 @@
-//! What `finish` is to do, did, and left.
+//! What `finish` will do, did, and left.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::FinishRequest;
 use crate::Restore;
 
-/// What `finish` found and did. Serialises to the JSON that users and platforms get.
+/// The result of `finish`. Serialises to the JSON that users and platforms get.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct FinishReport {
     /// `restore-batch`.
@@ -17,43 +17,43 @@ pub struct FinishReport {
     pub version: &'static str,
     /// RESTORE_ID.
     pub restore_id: String,
-    /// Whether all that was asked for is as it should be; without `applied`, whether it can be.
+    /// Whether everything requested is as it should be; without `applied`, whether it can be.
     pub succeeded: bool,
-    /// Whether anything was to be changed.
+    /// Whether changes were to be made.
     pub applied: bool,
-    /// Whether it was what had been changed that was to be taken back.
+    /// Whether changes were to be undone.
     pub undo: bool,
-    /// The snapshots that say what groups had committed.
+    /// The snapshots with the commits of groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<String>,
     /// Each group on each topic.
     pub groups: Vec<GroupReport>,
-    /// Each config that is not as it should be, or was not.
+    /// Each config that differs, or differed.
     pub configs: Vec<ConfigReport>,
     /// Access control lists.
     pub acls: AclsReport,
     /// What could not be done, and what to do about it.
     pub left: Vec<String>,
-    /// For a shell: what this program cannot do. Whatever is from the bucket is quoted.
+    /// Commands for a shell: what this program cannot do. Text from the bucket is quoted.
     pub commands: Vec<String>,
-    /// What the reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: Millis,
 }
 
-/// How it is with one thing.
+/// The state of one thing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It is as it should be.
     AsItShouldBe,
-    /// It is to be changed.
+    /// It has to be changed.
     #[default]
     ToDo,
     /// It was changed.
     Done,
-    /// It stays as it is, for a reason.
+    /// It is not changed, for a reason.
     Left,
 }
 
@@ -62,9 +62,9 @@ pub enum State {
 pub struct GroupReport {
     /// The group.
     pub group: String,
-    /// The topic that was backed up.
+    /// The source topic.
     pub source: String,
-    /// The topic that was restored.
+    /// The target topic.
     pub target: String,
     /// Its offsets on each partition.
     pub offsets: Vec<OffsetReport>,
@@ -75,19 +75,20 @@ pub struct GroupReport {
 pub struct OffsetReport {
     /// The partition.
     pub partition: i32,
-    /// What it had committed in the cluster that was backed up.
+    /// Its commit in the source cluster.
     pub from: i64,
-    /// What it gets.
+    /// The offset that it gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<i64>,
-    /// So many records at most come to it again, because their places are not known exactly.
+    /// At most this many records are processed again, because their positions are not known
+    /// exactly.
     #[serde(skip_serializing_if = "is_zero")]
     pub may_repeat: i64,
-    /// Offsets from there to the last restored record: what it has still to read.
+    /// Offsets from there to the last restored record: what it still has to read.
     pub lag: i64,
-    /// How it is with it.
+    /// Its state.
     pub state: State,
-    /// Why it is left.
+    /// Why it is not changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -95,17 +96,17 @@ pub struct OffsetReport {
 /// A config of a topic.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ConfigReport {
-    /// The topic that was restored.
+    /// The target topic.
     pub topic: String,
     /// The config.
     pub name: String,
-    /// Its value now; `None`: what the brokers have.
+    /// Its current value; `None`: the brokers' value.
     pub from: Option<String>,
-    /// What it gets.
+    /// The value that it gets.
     pub to: Option<String>,
-    /// How it is with it.
+    /// Its state.
     pub state: State,
-    /// Why it is left.
+    /// Why it is not changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -113,24 +114,24 @@ pub struct ConfigReport {
 /// Access control lists.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct AclsReport {
-    /// Entries that are missing, or were added or taken away.
+    /// Entries that are missing, or were added or deleted.
     pub changed: u64,
-    /// Entries that are there already.
+    /// Entries that exist already.
     pub as_they_should_be: u64,
-    /// How it is with those that are missing.
+    /// The state of the missing ones.
     pub state: State,
-    /// For whom they are: for a look.
+    /// Their principals, for information.
     pub principals: Vec<PrincipalReport>,
 }
 
-/// For whom entries are.
+/// A principal of entries.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PrincipalReport {
     /// `User:alice`.
     pub principal: String,
     /// From which hosts.
     pub hosts: Vec<String>,
-    /// How many entries of it are missing.
+    /// How many of its entries are missing.
     pub entries: u64,
 }
 
@@ -139,7 +140,7 @@ fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
-/// Of a function's report: what is left of each group, and no more of it than this.
+/// In a function's report: the most offsets per group, only those that are left.
 const MOST_OFFSETS: usize = 50;
 
 impl FinishReport {
@@ -163,7 +164,7 @@ impl FinishReport {
             && !is_left(self.acls.state)
     }
 
-    /// Says that something stays as it is.
+    /// Records that something is not changed.
     pub(super) fn leave(&mut self, what: String) {
         tracing::warn!("{what}");
         self.left.push(what);
@@ -186,7 +187,7 @@ impl FinishReport {
         self.duration_ms = now - started;
     }
 
-    /// For a platform that takes no large answers: of groups only what is left.
+    /// For platforms that limit responses: of groups only what is left.
     #[must_use]
     pub fn short(mut self) -> Self {
         for group in &mut self.groups {

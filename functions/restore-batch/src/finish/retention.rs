@@ -15,16 +15,17 @@ use crate::work::to_restore;
 /// Configs that delete records, or decide whether any are deleted.
 pub(super) const DELETING: [&str; 3] = ["cleanup.policy", "retention.bytes", "retention.ms"];
 
-/// What holds of them once they are set.
+/// The effective values once they are set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Retention {
-    /// Older records are deleted, in milliseconds; `None`: whatever their age.
+    /// Age at which records are deleted, in milliseconds; `None`: never.
     age: Option<i64>,
-    /// A partition is deleted down to so many bytes; `None`: whatever its size.
+    /// Size in bytes to which a partition is truncated; `None`: never.
     bytes: Option<i64>,
 }
 
-/// No record takes more bytes of a log beside its key, value and headers: alone in a batch (61), with all of its varints, and a part of a marker.
+/// The most bytes of a record in a log in addition to its key, value and headers: alone in a batch
+/// (61), with all of its varints, and part of a marker.
 const FRAME: u64 = 200;
 
 impl Retention {
@@ -35,7 +36,7 @@ impl Retention {
             Some(Change { after: None, .. }) => has.inherited.get(name),
             None => has.effective.get(name),
         };
-        // What nobody tells of is taken to delete: a policy of `delete`, and the age that brokers come with.
+        // Unknown values are assumed to delete: the policy `delete`, and the brokers' default age.
         let deletes = value("cleanup.policy").is_none_or(|policy| policy.split(',').any(|one| one.trim() == "delete"));
         let limit = |name: &str, default: Option<i64>| match value(name).map(|value| value.parse::<i64>()) {
             Some(Ok(limit)) => (limit >= 0).then_some(limit),
@@ -62,7 +63,7 @@ impl Finish {
             for (at, extent) in all.iter().zip(&extents) {
                 let first_kept = match found.remove(at) {
                     Some(Ok(first)) => first.unwrap_or(extent.end),
-                    Some(Err(error)) => return Ok(Some(format!("how much it would delete is not known: {at}: {}", in_full(&error)))),
+                    Some(Err(error)) => return Ok(Some(format!("it is unknown how much it would delete: {at}: {}", in_full(&error)))),
                     None => extent.end,
                 };
                 old += (first_kept - extent.start).max(0);
@@ -70,7 +71,8 @@ impl Finish {
             }
             if old > 0 {
                 let age = Duration::from_millis(age.unsigned_abs());
-                // Behind the first transaction of the restore stands a marker of its own time, so this is not all.
+                // The first transaction of the restore is followed by a marker with its own time,
+                // so this is not all.
                 parts.push(format!("would delete what is older than {}, as at least {old} of {held} offsets are", days(age)));
             }
         }
@@ -78,7 +80,7 @@ impl Finish {
             let held: i64 = extents.iter().map(|extent| extent.end - extent.start).sum();
             let largest = self.largest_partition(topic, known).await?;
             if held > 0 && largest.is_none_or(|largest| largest > most.unsigned_abs()) {
-                parts.push(format!("would delete the oldest of {held} offsets where a partition has more than {most} bytes"));
+                parts.push(format!("would delete the oldest of {held} offsets if a partition has more than {most} bytes"));
             }
         }
         Ok((!parts.is_empty()).then(|| parts.join(", and ")))
@@ -86,7 +88,8 @@ impl Finish {
 }
 
 impl Finish {
-    /// No partition has more bytes of restored records than this; `None`: that is not known. How large its log is Kafka tells nobody but its own tools.
+    /// An upper bound of the bytes of restored records in a partition; `None` if unknown. Kafka
+    /// reports the size of a log only to its own tools.
     async fn largest_partition(&self, target: &str, known: &Known) -> Result<Option<u64>> {
         let Some(topic) = known.noted.topics.iter().find(|topic| topic.target == target) else { return Ok(None) };
         let (restore, run) = (&self.restore, &known.noted.run);

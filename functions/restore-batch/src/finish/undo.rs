@@ -1,4 +1,5 @@
-//! Takes back what `finish` has changed, the last first: a value that is still ours becomes the one before, and any other stays.
+//! Undoes the changes of `finish`, the last first: a value that is still ours becomes the one
+//! before, and any other stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +16,14 @@ use super::{Finish, FinishRequest, Known, acls, configs, groups};
 use crate::Restore;
 use crate::together::at_once;
 
-/// What of a group is to be taken back.
+/// What to undo for a group.
 struct GroupUndo<'k> {
     name: &'k str,
-    /// What it had before: `None` is nothing.
+    /// Its value before: `None` is nothing.
     back: BTreeMap<TopicPartition, Option<GroupPlace>>,
 }
 
-/// What of a topic's configs is to be taken back.
+/// What to undo for a topic's configs.
 struct ConfigUndo<'k> {
     topic: &'k str,
     back: BTreeMap<String, Change<String>>,
@@ -46,7 +47,7 @@ impl Finish {
             self.take_acls_back(&acls, report).await;
             self.take_configs_back(&configs, |name| !DELETING.contains(&name), report).await;
             self.take_groups_back(&groups, report).await;
-            // What a finish has given beside this, is gone as well.
+            // Everything that a concurrent finish has set is undone as well.
             let whole = request.parts.len() == FinishPart::ALL.len() && report.is_whole();
             if is_given || (whole && known.before.has_more_to_undo()) {
                 self.forget_given(known, whole).await?;
@@ -90,7 +91,8 @@ impl Finish {
                         Ok(is) if is == change.after => _ = undo.back.insert(at, change.before.clone()),
                         Ok(is) => {
                             let is = is.map_or_else(|| "nothing".to_owned(), |is| is.offset.to_string());
-                            (one.state, one.why) = (State::Left, Some(format!("it has gone on since and has committed {is}: that stays")));
+                            (one.state, one.why) =
+                                (State::Left, Some(format!("it has continued since and has committed {is}, which is kept")));
                         }
                     }
                     of.offsets.push(one);
@@ -148,7 +150,7 @@ impl Finish {
                     undo.back.insert(name.clone(), Change::new(is.cloned(), change.before.clone()));
                 } else {
                     let is = is.map_or("the brokers' value", String::as_str);
-                    (one.state, one.why) = (State::Left, Some(format!("somebody has set it to {is} since: that stays")));
+                    (one.state, one.why) = (State::Left, Some(format!("it was set to {is} since, which is kept")));
                 }
                 report.configs.push(one);
             }
@@ -189,7 +191,7 @@ impl Finish {
 
     async fn take_acls_back(&self, ours: &[Acl], report: &mut FinishReport) {
         if !ours.is_empty() {
-            acls::note_outcomes(report, ours, self.admin.delete_acls(ours).await, "taken away");
+            acls::note_outcomes(report, ours, self.admin.delete_acls(ours).await, "deleted");
         }
     }
 }

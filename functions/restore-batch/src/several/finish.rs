@@ -1,4 +1,5 @@
-//! What is left to do when all of it is restored: shown, done, repeated after each kill, and taken back.
+//! What is left to do when all of it is restored: shown, done, repeated after each kill, and
+//! undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,7 +69,7 @@ async fn restored() -> (Targets, Arc<FakeAdmin>) {
     restored_from(|_| ()).await
 }
 
-/// The same with other things in the snapshot.
+/// With other content of the snapshot.
 async fn restored_from(change: impl FnOnce(&mut Snapshot)) -> (Targets, Arc<FakeAdmin>) {
     let mut targets = backed_up().await;
     targets.settings.groups = selection(&["*"], &["console*"]);
@@ -102,7 +103,7 @@ async fn run(targets: &Targets, admin: &Arc<FakeAdmin>, apply: bool, undo: bool)
 /// Offsets of groups, configs of topics, access control lists.
 type Content = (BTreeMap<String, BTreeMap<TopicPartition, CommittedOffset>>, BTreeMap<String, BTreeMap<String, String>>, BTreeSet<Acl>);
 
-/// What there is to be compared.
+/// What is compared.
 fn content(admin: &FakeAdmin) -> Content {
     let state = admin.state();
     let groups = state.groups.iter().map(|(name, group)| (name.clone(), group.offsets.clone())).filter(|(_, offsets)| !offsets.is_empty());
@@ -200,7 +201,7 @@ async fn what_cannot_be_done_is_named_and_holds_nothing_else_up() {
     let named = |what: &str| assert!(report.left.iter().any(|left| left.contains(what)), "{what}: {:#?}", report.left);
     named("\"shipping\" on \"copy-orders\": it has members");
     named("\"billing\" on \"copy-bills\": it has committed 5 itself");
-    named("flush.ms of \"copy-orders\": the cluster that was restored into does not know this config");
+    named("flush.ms of \"copy-orders\": the target cluster does not know this config");
     named("retention.ms of \"copy-orders\": would delete what is older than 1 days, as at least 19 of 19 offsets are");
     named("cleanup.policy of \"copy-bills\": it is compact,delete, which neither");
     named("for \"User:CN=x\" from \"*\" is not added");
@@ -212,7 +213,7 @@ async fn what_cannot_be_done_is_named_and_holds_nothing_else_up() {
     assert!(admin.state().acls.contains(&acl("TOPIC", "copy-orders", "User:alice")));
 }
 
-/// Configs are in what the restore noted, and nothing else that a snapshot has is asked for.
+/// Configs are in the restore's record, and nothing else of a snapshot is requested.
 #[tokio::test]
 async fn configs_alone_need_no_snapshot_and_those_that_nobody_told_are_named() {
     let (mut targets, admin) = restored_from(|seen| {
@@ -230,7 +231,7 @@ async fn configs_alone_need_no_snapshot_and_those_that_nobody_told_are_named() {
     let configs = FinishRequest { parts: BTreeSet::from([FinishPart::Configs]), apply: true, undo: false };
     let report = Finish::new(targets.restore(), admin.clone()).run(&configs).await.unwrap();
     assert!(report.succeeded && !snapshots.is_empty(), "{report:?}");
-    let named: Vec<&String> = report.notes.iter().filter(|note| note.contains("knows no configs")).collect();
+    let named: Vec<&String> = report.notes.iter().filter(|note| note.contains("has no configs")).collect();
     assert!(named.len() == 1 && named[0].contains("\"copy-bills\"") && !named[0].contains("copy-orders"), "{report:?}");
 }
 
@@ -246,7 +247,7 @@ async fn access_control_lists_that_the_snapshot_could_not_read_are_left_and_thos
     }
 }
 
-/// Of one with room for all that was restored nothing is deleted.
+/// With room for everything restored, nothing is deleted.
 #[tokio::test]
 async fn a_limit_of_size_is_compared_with_what_was_restored() {
     for (limit, is_left) in [("100", true), ("1000000", false)] {
@@ -307,7 +308,7 @@ async fn a_group_that_has_gone_on_is_left_in_peace_until_its_offsets_were_taken_
     assert!(report.succeeded && offset(&admin, "shipping", "copy-orders", 0).unwrap().0 == 20, "{report:?}");
     goes_on(15);
     assert!(run(&targets, &admin, true, true).await.succeeded);
-    // It begins by itself, with nothing: that is not what it was given.
+    // It starts by itself, without commits: that is not what it was given.
     goes_on(3);
     let report = run(&targets, &admin, true, false).await;
     assert!(!report.succeeded && report.left.len() == 1 && report.left[0].contains("it has committed 3 itself"), "{report:?}");
@@ -326,7 +327,7 @@ async fn a_function_does_it_once() {
     assert!(finish(&targets).run_once(&run).await.unwrap().unwrap().succeeded);
     let calls = admin.state().calls.clone();
     assert!(finish(&targets).run_once(&run).await.unwrap().is_none());
-    assert_eq!(admin.state().calls, calls, "and then asks nobody");
+    assert_eq!(admin.state().calls, calls, "and then sends no request");
     assert!(targets.bucket.snapshot().keys().cloned().collect::<Vec<_>>().contains(&names::finish_done("drill")));
 }
 
@@ -339,7 +340,7 @@ async fn a_restore_that_is_not_at_its_end_has_no_end_or_lost_a_target_is_told_so
     assert!(refused(&targets).await.contains("nothing was restored as \"drill\""));
     targets.settings.max_segments = Some(1);
     targets.invoke().await;
-    assert!(refused(&targets).await.contains("is not at its end"));
+    assert!(refused(&targets).await.contains("is not finished"));
     let (targets, admin) = restored().await;
     targets.delete("copy-bills");
     let report = run(&targets, &admin, true, false).await;

@@ -1,4 +1,5 @@
-//! Restores of several topics, and of a moment: what is decided when one begins, what it refuses, and what each invocation costs.
+//! Restores of several topics, and of a moment: what is decided when one begins, what it refuses,
+//! and what each invocation costs.
 #![allow(clippy::unwrap_used)]
 
 mod finish;
@@ -49,7 +50,7 @@ async fn each_topic_is_restored_up_to_where_it_was_when_the_restore_began() {
     let noted = RestoreIdentity::load(targets.bucket.as_ref(), "drill").await.unwrap().unwrap();
     assert!(noted.is_cut() && noted.topics.len() == 3, "{noted:?}");
 
-    // Of what is backed up later nothing is restored, and nothing is written twice.
+    // What is backed up later is not restored, and nothing is written twice.
     add_segment(&targets.bucket, "orders", 0, 15..20, 0).await;
     add_generation(&targets.bucket, &generation("later"));
     let report = targets.invoke().await;
@@ -71,7 +72,7 @@ async fn a_cut_inside_of_a_segment_is_kept_to() {
     assert!(report.snapshots[0].contains("@cluster/kafka-1/backup/") && report.as_of.is_some(), "{report:?}");
 }
 
-/// A snapshot that saw these logs end there; all of it was backed up when it was taken.
+/// A snapshot with these ends of logs; all of it was backed up when it was taken.
 fn seen(until: Millis, ends: &[(&str, i32, i64)]) -> Snapshot {
     let mut all = snapshot(until, []);
     for (topic, partition, end) in ends {
@@ -102,7 +103,7 @@ async fn what_was_not_backed_up_that_far_is_refused_and_named() {
         let skipped: Vec<&String> = report.topics.iter().flat_map(|topic| &topic.skipped).collect();
         assert!(
             skipped.len() == 1 && skipped[0].contains("orders/1 ended at offset 9"),
-            "what was accepted is told, also later: {report:?}"
+            "what was accepted is reported, also later: {report:?}"
         );
     }
     targets.settings.as_of = Some(AsOf::Time(10));
@@ -110,7 +111,7 @@ async fn what_was_not_backed_up_that_far_is_refused_and_named() {
     assert!(targets.refused().await.contains("there is no snapshot of 1970-01-01T00:00:00"));
     targets.settings.as_of = Some(AsOf::Time(4_000_000_000_000));
     let plan = targets.restore().plan().await.unwrap();
-    assert!(plan.notes.iter().any(|note| note.contains("still to come")), "{plan:?}");
+    assert!(plan.notes.iter().any(|note| note.contains("in the future")), "{plan:?}");
     targets.settings.as_of = Some(AsOf::Latest);
     targets.settings.topics = selection(&["order"], &[]);
     let error = targets.refused().await;
@@ -120,7 +121,7 @@ async fn what_was_not_backed_up_that_far_is_refused_and_named() {
     assert!(targets.refused().await.contains("There are snapshots of kafka-1"));
 }
 
-/// Exit code 0 would say that all of it is there.
+/// Exit code 0 would mean that all of it exists.
 #[tokio::test]
 async fn what_a_snapshot_has_and_the_bucket_does_not_is_told_also_where_nothing_of_it_is_lost() {
     let mut targets = backed_up().await;
@@ -143,7 +144,7 @@ async fn what_a_snapshot_has_and_the_bucket_does_not_is_told_also_where_nothing_
     assert!(targets.refused().await.contains("names partition 2, which orders"));
 }
 
-/// What was backed up and is gone is lost, whatever the snapshot is that is asked for.
+/// What was backed up and no longer exists is lost, whatever snapshot is requested.
 #[tokio::test]
 async fn a_lost_end_is_not_taken_for_a_backup_that_was_behind() {
     let mut targets = backed_up().await;
@@ -153,7 +154,7 @@ async fn a_lost_end_is_not_taken_for_a_backup_that_was_behind() {
     targets.settings.as_of = Some(AsOf::Latest);
     targets.settings.anyway = vec!["behind".to_owned()];
     let plan = targets.restore().plan().await.unwrap();
-    assert!(!plan.can_begin() && plan.notes.iter().any(|note| note.contains("of which there is a backup: empty")), "{plan:?}");
+    assert!(!plan.can_begin() && plan.notes.iter().any(|note| note.contains("which have a backup: empty")), "{plan:?}");
     let error = targets.refused().await;
     assert!(error.contains("offsets 7 to 9 of bills/0 are missing at its end") && error.contains("RESTORE_ANYWAY=missing"), "{error}");
 }
@@ -166,7 +167,7 @@ async fn of_two_clusters_in_one_place_the_one_that_is_named_is_restored() {
         generation: number,
         ..generation(topic)
     };
-    // What was restored was backed up again, by the new cluster. `bills` is there no more.
+    // What was restored was backed up again, by the new cluster. `bills` no longer exists.
     for (topic, number, cluster) in [("orders", 1, "a"), ("orders", 2, "b"), ("bills", 1, "a"), ("empty", 1, "a"), ("empty", 2, "b")] {
         add_generation(&targets.bucket, &of(topic, number, cluster));
     }
@@ -189,7 +190,7 @@ async fn nothing_begins_when_something_of_it_is_missing_or_in_the_way() {
     let known = [("orders", "orders", 0, 15), ("bills", "bills", 0, 9), ("gone", "gone", 0, 3)];
     add_snapshot(targets.bucket.as_ref(), &snapshot(0, known)).await;
     let error = targets.refused().await;
-    assert!(error.contains("offsets 7 to 9 of bills/0") && error.contains("gone/ is missing"), "all that is wrong at once: {error}");
+    assert!(error.contains("offsets 7 to 9 of bills/0") && error.contains("gone/ is missing"), "all problems in one error: {error}");
     let mut others = targets.clone();
     others.settings.topics = selection(&["orders", "empty"], &[]);
     others.put("copy-orders", 2, 5);
@@ -230,11 +231,11 @@ async fn a_topic_that_fails_stops_no_other() {
     let of = |name: &str| report.topics.iter().find(|topic| topic.source == name).unwrap();
     assert!(of("bills").partitions[0].error.as_ref().unwrap().contains("offsets 7 to 9 of bills/0 are missing"), "{report:?}");
     assert!(of("orders").caught_up && targets.values("copy-orders", 0) == 15);
-    // A target that was deleted is told of, also of a topic that is done.
+    // A deleted target is reported, also of a topic that is done.
     targets.delete("copy-orders");
     let report = targets.invoke().await;
     let of = |name: &str| report.topics.iter().find(|topic| topic.source == name).unwrap();
-    assert!(of("orders").error.as_ref().unwrap().contains("not there any more"), "{report:?}");
+    assert!(of("orders").error.as_ref().unwrap().contains("no longer exists"), "{report:?}");
     assert!(targets.partitions("copy-orders").is_none());
 }
 
@@ -270,7 +271,7 @@ async fn a_finished_restore_notices_that_a_target_is_gone() {
     assert!(!report.succeeded, "{report:?}");
     let gone: Vec<&str> = report.topics.iter().filter(|topic| topic.error.is_some()).map(|topic| topic.target.as_str()).collect();
     assert_eq!(gone, ["copy-empty"]);
-    // Marks and notes of another restore that had this id count for nothing.
+    // Marks and records of another restore with this id do not count.
     targets.bucket.delete(&names::restore_json("drill")).await.unwrap();
     targets.clock.fetch_add(5, Ordering::Relaxed);
     assert!(targets.refused().await.contains("another restore"));

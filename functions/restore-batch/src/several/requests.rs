@@ -1,4 +1,5 @@
-//! What a restore of a large cluster costs in requests: 500 topics with 20 partitions each, restored by 8 shards.
+//! What a restore of a large cluster costs in requests: 500 topics with 20 partitions each,
+//! restored by 8 shards.
 
 use archive::catalog::Generation;
 use archive::testing::{add_generation, add_segment, generation};
@@ -13,7 +14,7 @@ const TOPICS: i32 = 500;
 const PARTITIONS: i32 = 20;
 const SHARDS: u32 = 8;
 
-/// Copies of one segment: making 10,000 would take longer than all else here.
+/// Copies of one segment: creating 10,000 would take longer than everything else here.
 async fn add_topics(bucket: &MemoryStore) {
     for topic in 0..TOPICS {
         add_generation(bucket, &Generation { partitions: PARTITIONS, ..generation(&format!("topic-{topic:03}")) });
@@ -30,7 +31,8 @@ async fn ten_thousand_partitions_cost_few_requests_once_they_are_restored() {
     targets.settings.target = TargetName::new("copy-{topic}");
     add_topics(&targets.bucket).await;
     let shard = |number| Event { shard: Some((number, SHARDS)), ..Event::default() };
-    // The first invocation does all that is done once; half of its partitions are left for a second one.
+    // The first invocation does all one-time work; half of its partitions are left for a second
+    // one.
     targets.settings.max_segments = Some(625);
     let (report, first, first_kafka) = targets.counted(shard(0)).await;
     assert_eq!(report.records, 625);
@@ -47,7 +49,7 @@ async fn ten_thousand_partitions_cost_few_requests_once_they_are_restored() {
     assert!(report.has_finished && report.succeeded, "{:?}", report.done);
     let (report, idle, idle_kafka) = targets.counted(shard(3)).await;
     assert!(report.finished_at.is_some() && report.records == 0);
-    // To the bucket: of the first invocation those that decide where each of the 10,000 partitions ends are the most.
+    // To the bucket: most requests of the first invocation find the ends of the 10,000 partitions.
     assert!(first <= 40_000 && second <= 8_000 && middle <= 14_000 && last <= 25_000, "{first}, {second}, {middle}, {last}");
     assert!(
         first_kafka <= 3_500 && second_kafka <= 2_200 && middle_kafka <= 4_200 && last_kafka <= 4_200,

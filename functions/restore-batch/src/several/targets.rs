@@ -1,4 +1,5 @@
-//! A cluster with any number of topics to restore into, in memory, and the bucket with their backups.
+//! A cluster with any number of topics to restore into, in memory, and the bucket with their
+//! backups.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -49,7 +50,7 @@ pub(super) struct Targets {
 
 impl Targets {
     pub(super) fn new() -> Self {
-        // Far behind all snapshots of these tests.
+        // Long after all snapshots of these tests.
         let clock = Arc::new(AtomicI64::new(1_795_957_500_000));
         Self { state: Arc::default(), bucket: Arc::new(MemoryStore::new()), settings: settings(), clock, requests: Arc::default() }
     }
@@ -62,7 +63,8 @@ impl Targets {
         self.restore().invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap()
     }
 
-    /// One invocation of a process of its own: its report, and the requests to the bucket and to the cluster.
+    /// One invocation of a new process: its report, and the requests to the bucket and to the
+    /// cluster.
     pub(super) async fn counted(&self, event: Event) -> (RestoreReport, u64, u64) {
         let store = Arc::new(CountingStore::new(self.bucket.clone()));
         let restore = Restore::new(Arc::new(self.clone()), store.clone(), self.settings.clone(), Arc::new(self.clone())).single_threaded();
@@ -79,7 +81,7 @@ impl Targets {
         error.to_string()
     }
 
-    /// Lets this object vanish once the restore has begun.
+    /// Deletes this object once the restore has begun.
     pub(super) async fn break_after_noting(&self, name: &str) {
         lock(&self.state).doomed = Some(name.to_owned());
     }
@@ -92,7 +94,7 @@ impl Targets {
         Some(lock(&self.state).topics.get(topic)?.partitions.len())
     }
 
-    /// A topic that is there already, with so many records in each partition.
+    /// A topic that exists already, with this many records in each partition.
     pub(super) fn put(&self, topic: &str, partitions: usize, records: i64) {
         lock(&self.state).put(topic, vec![records; partitions]);
     }

@@ -16,17 +16,17 @@ pub(crate) struct FakeAdmin {
     state: Mutex<State>,
 }
 
-/// What the cluster has, how it fails, and what was asked of it.
+/// The content of the cluster, its failures, and the requests.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) groups: BTreeMap<String, FakeGroup>,
     pub(crate) topics: BTreeMap<String, FakeTopic>,
-    /// The config keys that the brokers know, with the values that hold for topics without one of their own.
+    /// The config keys that the brokers know, with the values of topics without their own.
     pub(crate) defaults: BTreeMap<String, String>,
     /// Config keys that a policy of the cluster refuses to set. It refuses the whole call.
     pub(crate) refused: BTreeSet<String>,
     pub(crate) acls: BTreeSet<Acl>,
-    /// Principals for which the cluster takes no entry.
+    /// Principals for which the cluster accepts no entry.
     pub(crate) foreign: BTreeSet<String>,
     pub(crate) users: Vec<ScramUser>,
     pub(crate) description: ClusterDescription,
@@ -60,7 +60,7 @@ pub(crate) struct Fault {
     /// Which of its calls, from 1.
     pub(crate) nth: usize,
     pub(crate) kind: KafkaErrorKind,
-    /// The cluster did what was asked; only its answer is lost.
+    /// The cluster executed the request; only its response is lost.
     pub(crate) is_done: bool,
 }
 
@@ -97,7 +97,7 @@ impl FakeGroup {
 }
 
 impl FakeTopic {
-    /// A topic of so many empty partitions.
+    /// A topic with this many empty partitions.
     pub(crate) fn empty(partitions: usize) -> Self {
         Self { partitions: vec![Vec::new(); partitions], own: BTreeMap::new() }
     }
@@ -120,7 +120,7 @@ impl State {
         TopicConfigs { inherited: inherited.map(|(name, value)| (name.clone(), value.clone())).collect(), own, effective }
     }
 
-    /// The group, to be changed.
+    /// The group, for changes.
     fn unused(&mut self, group: &str) -> Result<Option<&mut FakeGroup>> {
         match self.groups.get_mut(group) {
             Some(found) if found.listing.state != "Empty" => Err(error(KafkaErrorKind::GroupInUse, group)),
@@ -144,7 +144,7 @@ impl State {
         Ok(())
     }
 
-    /// Counts a call. The fault that meets it, if there is one.
+    /// Counts a call. Returns its fault, if there is one.
     fn count(&mut self, names: &[&'static str]) -> Option<Fault> {
         let mut met = None;
         for name in names {
@@ -162,7 +162,7 @@ fn error(kind: KafkaErrorKind, subject: &str) -> KafkaError {
 }
 
 impl FakeAdmin {
-    /// What the cluster has now.
+    /// The current content of the cluster.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,5 @@
-//! Offsets that people ask for: of readers that keep them outside of Kafka (Flink, Spark, Connect's sinks).
+//! Offsets to translate, of readers that store them outside of Kafka (Flink, Spark, Connect's
+//! sinks).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,14 +14,14 @@ use crate::Restore;
 use crate::identity::Bound;
 use crate::source::is_name_of;
 
-/// An offset of the topic that was backed up: `orders/0:5120`.
+/// An offset of the source topic: `orders/0:5120`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceOffset {
     /// The topic, or a generation of it: `orders@2`.
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// The offset that comes next for the reader, as groups commit it.
+    /// The next offset for the reader, as groups commit it.
     pub offset: i64,
 }
 
@@ -45,23 +46,24 @@ impl fmt::Display for SourceOffset {
     }
 }
 
-/// What became of it.
+/// The result of a translation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranslatedOffset {
-    /// What was asked.
+    /// The requested offset.
     pub source: SourceOffset,
-    /// The topic that it was restored into, in the partition of the same number.
+    /// The target topic, in the partition of the same number.
     pub target: Option<String>,
-    /// Where.
+    /// The position.
     pub place: Place,
 }
 
 impl Restore {
-    /// Translates offsets of any partitions of this restore; the answers are in the order of the questions.
+    /// Translates offsets of any partitions of this restore; the results are in the order of the
+    /// requests.
     ///
     /// # Errors
-    /// There is no such restore, or none of its offsets can be translated; what Kafka and the bucket say. What is wrong with one partition or topic is in
-    /// the answers.
+    /// There is no such restore, or none of its offsets can be translated; an error of Kafka or of
+    /// the bucket. Problems of a single partition or topic are in the results.
     pub async fn translate_offsets(&self, asked: &[SourceOffset]) -> Result<Vec<TranslatedOffset>> {
         let cluster = self.cluster.cluster().await?;
         self.name(&cluster);
@@ -92,14 +94,14 @@ impl Restore {
                 Some(Ok(places)) => places
                     .get(&source.offset)
                     .cloned()
-                    .unwrap_or_else(|| Place::Unknown("there is no answer: a mistake in this program".into())),
+                    .unwrap_or_else(|| Place::Unknown("there is no result: a defect of this program".into())),
             };
             TranslatedOffset { source: source.clone(), target: index.map(|index| noted.topics[index].target.clone()), place }
         };
         Ok(asked.iter().map(answer).collect())
     }
 
-    /// Which of these topics of the restore are not the ones any more that it went into, and why.
+    /// Which targets of the restore are not the original topics any more, and why.
     async fn not_as_restored(&self, noted: &RestoreIdentity, indexes: BTreeSet<usize>) -> Result<BTreeMap<usize, String>> {
         let topics: Vec<RestoredTopic> = indexes.iter().map(|index| noted.topics[*index].clone()).collect();
         let asked = RestoreIdentity { topics, ..noted.clone() };

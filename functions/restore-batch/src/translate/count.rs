@@ -1,4 +1,4 @@
-//! How many records of a span with holes are below an offset: its segments say.
+//! How many records of a span with holes are below an offset, according to its segments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,25 +10,25 @@ use host::Budget;
 use crate::Restore;
 use crate::source::Source;
 
-/// For more spans than this, a partition is listed whole.
+/// With more spans than this, a partition is listed completely.
 const FEW: usize = 8;
 
-/// Segments that are asked for where a span can be in several.
+/// Segments that are listed if a span can be in several.
 const PAGE: usize = 64;
 
-/// A span, and the offsets in it of which is asked how many records are below.
+/// A span, and the offsets in it whose number of lower records is requested.
 type Asked = (Span, BTreeSet<i64>);
 
-/// By offset: the span that it is in, and how many of its records are below.
+/// By offset: its span, and how many of the span's records are below.
 type Counted = BTreeMap<i64, (Span, Option<i64>)>;
 
 impl Restore {
-    /// Counts, with one reading of each segment. `None` where the segments do not hold just the records that were written: one of them is damaged or
-    /// missing, or was, and was put back.
+    /// Counts, reading each segment once. `None` if the segments do not have exactly the records
+    /// that were written: one of them is damaged or missing, or was, and was restored.
     pub(super) async fn count(&self, topic: &RestoredTopic, partition: i32, asked: Vec<Asked>) -> Result<Counted> {
         let source = self.source_with_cuts(topic, Vec::new()).await?;
         let mut totals = vec![0; asked.len()];
-        // Of each offset, the records between it and the one before.
+        // For each offset, the records between it and the previous one.
         let mut since: BTreeMap<i64, i64> = BTreeMap::new();
         for segment in self.segments_of(&source.folder_of(partition), partition, &asked).await? {
             let spans = asked.iter().map(|(span, _)| *span);
@@ -59,7 +59,7 @@ impl Restore {
         Ok(counted)
     }
 
-    /// The segments that these spans are of, in order.
+    /// The segments of these spans, in order.
     async fn segments_of(&self, folder: &str, partition: i32, asked: &[Asked]) -> Result<Vec<SegmentEntry>> {
         let store = self.store.as_ref();
         let mut found: BTreeMap<i64, SegmentEntry> = BTreeMap::new();
@@ -84,7 +84,7 @@ impl Restore {
         Ok(found.into_iter().zip(ends).filter(|(entry, end)| holds(entry.start, *end)).map(|(entry, _)| entry).collect())
     }
 
-    /// The offsets of a segment's records, as far as they are in one of these spans.
+    /// The offsets of a segment's records within these spans.
     async fn offsets_in(
         &self,
         source: &Source,

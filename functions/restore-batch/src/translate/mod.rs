@@ -1,9 +1,10 @@
-//! Where offsets of the source are in the target: a committed offset S is translated to the offset of the first restored record at or after S.
+//! Where offsets of the source are in the target: a committed offset S is translated to the offset
+//! of the first restored record at or after S.
 //!
-//! | file | what it knows |
+//! | file | content |
 //! |---|---|
-//! | `count.rs` | records of segments, where a span has holes |
-//! | `asked.rs` | offsets that people ask for: `translate topic/partition:offset` |
+//! | `count.rs` | counts records of segments, if a span has holes |
+//! | `asked.rs` | offsets to translate: `translate topic/partition:offset` |
 
 mod asked;
 mod count;
@@ -20,19 +21,20 @@ use crate::Restore;
 use crate::together::try_at_once;
 pub use asked::{SourceOffset, TranslatedOffset};
 
-/// Where a reader of the source that had committed an offset has to go on in the target. It is never past the first record that it had not processed.
+/// Where a reader that had committed a source offset has to continue in the target. It is never
+/// past the first record that it had not processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// Here: no record is skipped, and none comes again.
+    /// Here: no record is skipped, and none is repeated.
     Exact(i64),
-    /// The place itself is not known. Here no record is skipped, and some may come again.
+    /// The exact position is unknown. Here no record is skipped, and some may be repeated.
     AtOrBefore {
-        /// The last certain place at or before it.
+        /// The last certain position at or before it.
         at: i64,
-        /// At most so many records.
+        /// At most this many records.
         may_repeat: i64,
     },
-    /// Nothing can be said, and why.
+    /// No position is known, and why.
     Unknown(String),
 }
 
@@ -43,7 +45,7 @@ struct Restored {
     to: i64,
     /// Whether no record follows, up to a cut or until more is backed up.
     is_over: bool,
-    /// Whether nothing of the source is after that.
+    /// Whether the source has nothing after that.
     is_cut: bool,
     /// The target's end before the first restored record.
     before: i64,
@@ -52,14 +54,14 @@ struct Restored {
 /// Source offsets of a partition.
 pub(crate) type Asked<'r> = (&'r RestoredTopic, i32, BTreeSet<i64>);
 
-/// Where each of them is, or why nothing can be said of the partition.
+/// The position of each of them, or why none is known for the partition.
 pub(crate) type Places = Result<BTreeMap<i64, Place>, String>;
 
 impl Restore {
-    /// Translates source offsets of any partitions; the answers are in the order of the questions.
+    /// Translates source offsets of any partitions; the results are in the order of the requests.
     ///
     /// # Errors
-    /// What time heals. All else concerns a partition, and is its answer.
+    /// Transient errors. All others concern a partition, and are its result.
     pub(crate) async fn translate(&self, noted: &RestoreIdentity, asked: &[Asked<'_>]) -> Result<Vec<Places>> {
         let topics: BTreeMap<&str, &RestoredTopic> = asked.iter().map(|(topic, ..)| (topic.folder.as_str(), *topic)).collect();
         let ends = topics.into_iter().map(|(folder, topic)| async move { Ok((folder, lasting(self.ends_before(noted, topic).await)?)) });
@@ -76,11 +78,13 @@ impl Restore {
         try_at_once(translate.collect()).await
     }
 
-    /// Translates source offsets of a partition of a target that had these `ends` before. Spans are read once, and a segment only where an offset is inside of a span with holes.
+    /// Translates source offsets of a partition of a target that had these `ends` before. Spans are
+    /// read once, and a segment only if an offset is inside of a span with holes.
     ///
     /// # Errors
-    /// All of it is refused: records were spread over other partitions, or left out by time; they have no offsets (the Python tool's); nothing was
-    /// restored, or by another restore that had the same id. What the bucket says.
+    /// All are refused: records were spread over other partitions, or skipped by time; they have no
+    /// offsets (the Python tool's); nothing was restored, or only by another restore with the same
+    /// id. An error of the bucket.
     async fn translate_partition(
         &self,
         noted: &RestoreIdentity,
@@ -124,7 +128,7 @@ impl Restore {
         Err(Error::request(format!("offsets of restore {:?} cannot be translated: {why}. {}", self.id(), self.by_time(targets, None))))
     }
 
-    /// The second best: what sets a group by time.
+    /// The second best: a command that resets a group by time.
     fn by_time(&self, target: Option<&str>, partition: Option<i32>) -> String {
         let topic = target.and_then(shell::quote).unwrap_or("TOPIC".into());
         let partition = partition.map_or_else(String::new, |partition| format!(":{partition}"));
@@ -147,12 +151,12 @@ impl Restore {
                 self.id()
             )));
         }
-        // Nothing was ever written to it: all that is there is still to be read.
+        // Nothing was ever written to it: all its records are still to be read.
         let Some(facts) = self.cluster.find(target).await? else { return Ok(Vec::new()) };
         Ok(self.cluster.extents(target, facts.partitions).await?.iter().map(|extent| extent.start).collect())
     }
 
-    /// What was restored of a partition, or why nothing can be said of it.
+    /// What was restored of a partition, or why that is unknown.
     async fn restored(
         &self,
         noted: &RestoreIdentity,
@@ -178,7 +182,7 @@ impl Restore {
             Some(_) => {
                 let location = store.location(&names::checkpoint(id, folder, partition));
                 return Err(Error::taken(format!(
-                    "{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID"
+                    "{location} belongs to another restore with the same RESTORE_ID; choose a new RESTORE_ID"
                 )));
             }
             None => Checkpoint::new(partition),
@@ -192,7 +196,8 @@ impl Restore {
         let spans = checkpoint.all_spans(store, id, folder).await?;
         let next = checkpoint.progress.next;
         let is_at_cut = cut.is_some_and(|cut| next >= cut);
-        // The backup can end below its cut: what was there is lost, and that was accepted; or it was deleted before the first backup.
+        // The backup can end below its cut: the rest was lost, which was accepted, or was deleted
+        // before the first backup.
         let is_cut = is_at_cut || (cut.is_some() && Done::is_marked(store, id, &noted.run, folder, partition).await?);
         let is_over = is_cut || (cut.is_none() && checkpoint.settled);
         let to = cut.filter(|_| is_at_cut).unwrap_or(next);
@@ -200,10 +205,10 @@ impl Restore {
     }
 }
 
-/// What stays as it is, whatever is tried again, as text.
+/// Permanent errors, as text.
 ///
 /// # Errors
-/// What time heals.
+/// Transient errors.
 fn lasting<T>(found: Result<T>) -> Result<Result<T, String>> {
     match found {
         Err(error) if error.is_retryable() => Err(error),
@@ -212,7 +217,7 @@ fn lasting<T>(found: Result<T>) -> Result<Result<T, String>> {
 }
 
 impl Restored {
-    /// Where an offset is; in a span with holes, in which one.
+    /// The position of an offset; for a span with holes, the span.
     fn place(&self, offset: i64) -> Result<Place, Span> {
         if offset > self.to && !self.is_cut {
             return Ok(self.not_yet(offset));
@@ -224,16 +229,17 @@ impl Restored {
             FoundSpan::Unknown { after, may_repeat } => or_before(after, may_repeat),
             // Not the end of the target's log: others may have written to it since.
             FoundSpan::End { after, may_repeat: 0 } if self.is_over => Place::Exact(after.unwrap_or(self.before)),
-            // What a killed invocation has committed comes behind that.
+            // What a killed invocation has committed follows it.
             FoundSpan::End { after, may_repeat } => or_before(after, may_repeat),
         })
     }
 
-    /// The same inside of a span with holes that has so many records below the offset; `None`: what the segments hold is not what was written.
+    /// Inside of a span with holes that has `below` records below the offset; `None`: the segments
+    /// do not have what was written.
     fn place_inside(&self, offset: i64, span: Span, below: Option<i64>) -> Place {
         match below {
             Some(below) if below < span.count => Place::Exact(span.target + below),
-            // Behind its last record.
+            // After its last record.
             Some(_) => self.place(span.to).unwrap_or_else(|next| Place::Exact(next.target)),
             None => Place::AtOrBefore { at: span.target, may_repeat: span.count.min(offset - span.from) },
         }

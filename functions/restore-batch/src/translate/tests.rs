@@ -1,4 +1,4 @@
-//! What offsets of a small restore are translated to.
+//! Translations of offsets of a small restore.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn place(fake: &Fake, offset: i64) -> Place {
     places(fake, offset..offset + 1).await.remove(0)
 }
 
-/// Where the first record at or after an offset is; behind the last where there is none.
+/// Where the first record at or after an offset is; after the last one if there is none.
 fn truth(fake: &Fake, offset: i64) -> i64 {
     let topic = fake.topic();
     let next = topic.records.iter().position(|value| *value >= offset && *value != NOTHING);
@@ -153,7 +153,8 @@ async fn places_of_an_aborted_transaction_are_forgotten() {
     assert_eq!(place(&fake, 10).await, Place::Exact(11));
 }
 
-/// Each record is far from the one before, so that spans fill what brokers take beside an offset.
+/// Each record is far from the one before, so that spans fill the metadata that brokers accept with
+/// an offset.
 async fn scattered(scatter: i64, fails: impl Fn(u32) -> bool + Send + Sync + 'static) -> (Fake, u32) {
     let fake = Fake::new();
     fake.topic().scatter = scatter;
@@ -178,11 +179,11 @@ async fn spans_that_do_not_fit_beside_an_offset_are_in_a_checkpoint() {
     check_exact(&fake, 1_000).await;
 }
 
-/// The checkpoint that is needed before a commit comes before it: without it nothing is committed.
+/// The checkpoint that a commit needs is written before it: without it nothing is committed.
 #[tokio::test]
 async fn no_span_that_fits_is_lost_whichever_checkpoint_fails() {
     for failing in 0..6 {
-        // The first transaction fits, and not together with the second.
+        // The first transaction fits, but not together with the second.
         let (fake, _) = scattered(100, move |number| number >= failing).await;
         fake.invoke().await;
         check_exact(&fake, 1_000).await;
@@ -255,7 +256,7 @@ async fn forgotten_progress_hides_nothing_that_a_checkpoint_tells() {
     fake.bucket.overwrite(CHECKPOINT, old.replace("\"settled\": true", "\"settled\": false"));
     fake.topic().progress = None;
     assert!(fake.invoke().await.succeeded);
-    assert_eq!(fake.topic().records.len(), 30, "what nobody knows to be there comes twice");
+    assert_eq!(fake.topic().records.len(), 30, "what is not known to be there comes twice");
     assert_eq!(
         (place(&fake, 9).await, place(&fake, 10).await, place(&fake, 20).await),
         (Place::Exact(9), Place::Exact(20), Place::Exact(30))
@@ -314,5 +315,5 @@ async fn each_answer_stands_for_itself() {
     let checkpoint = String::from_utf8(fake.bucket.get(CHECKPOINT).await.unwrap().body.to_vec()).unwrap();
     let run = checkpoint.split("\"run\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     fake.bucket.overwrite(&names::checkpoint("drill", "orders", 0), checkpoint.replace(&run, "other"));
-    assert!(matches!(place(&fake, 5).await, Place::Unknown(why) if why.contains("another restore that had the same RESTORE_ID")));
+    assert!(matches!(place(&fake, 5).await, Place::Unknown(why) if why.contains("another restore with the same RESTORE_ID")));
 }

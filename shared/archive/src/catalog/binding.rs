@@ -1,5 +1,6 @@
-//! Which topic a folder of the backup is restored into: created before the first record and never replaced after it. From then on the restore
-//! goes into this topic and no other, whatever gets its name.
+//! Which topic a folder of the backup is restored into: created before the first record and never
+//! replaced after it. From then on the restore writes to this topic and no other, whatever topic
+//! gets its name.
 
 use kafka::{Extent, TopicFacts, TopicId};
 use kernel::clock::Millis;
@@ -16,16 +17,17 @@ use crate::catalog::objects::{check_version, read_json, write_json};
 pub struct Binding {
     /// See [`Binding::FORMAT`].
     pub format_version: u32,
-    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    /// The restore that it belongs to:
+    /// [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     pub run: String,
     /// The target topic.
     pub topic: String,
-    /// Its id, where the cluster has ids.
+    /// Its id, if the cluster has ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<TopicId>,
-    /// Its number of partitions: by these records are placed, also when it gets more.
+    /// Its number of partitions: records are placed by it, even if the topic gets more.
     pub partitions: i32,
-    /// Where each of them ended before the first record of this restore.
+    /// The end of each partition before the first record of this restore.
     pub ends: Vec<i64>,
     /// When it was created.
     pub at: Millis,
@@ -38,7 +40,7 @@ impl Binding {
     /// Reads it, with the version to replace. `None`: nothing of the folder was restored.
     ///
     /// # Errors
-    /// What the store says; one that cannot be read is never treated as missing.
+    /// An error of the store. An unreadable binding is never treated as missing.
     pub async fn load(store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<Option<(Self, Version)>> {
         let name = names::binding(restore_id, folder);
         let Some((found, version)) = read_json::<Self>(store, &name).await? else { return Ok(None) };
@@ -46,10 +48,10 @@ impl Binding {
         Ok(Some((found, version)))
     }
 
-    /// Writes it where none was, or in place of the one that was read. False when another invocation was faster.
+    /// Creates it, or replaces the one that was read. False if another invocation was faster.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn write(&self, store: &dyn ObjectStore, restore_id: &str, folder: &str, unchanged_since: Option<&Version>) -> Result<bool> {
         failpoint!("restore::binding::before");
         let written = write_json(self, store, &names::binding(restore_id, folder), unchanged_since).await?;
@@ -57,19 +59,22 @@ impl Binding {
         Ok(written)
     }
 
-    /// What is wrong with a target of the same name that is another topic (`now`), or none: what was restored went with the old one.
+    /// What is wrong if the topic of that name is now (`now`) another one, or missing: the restored
+    /// records were deleted with the old one.
     pub fn differs(&self, now: Option<&TopicFacts>) -> Option<String> {
         match (&self.topic_id, now.map(|now| &now.id)) {
-            (_, None) => Some(format!("restored into a topic {:?} that is not there any more: name the cluster that has it", self.topic)),
+            (_, None) => Some(format!("restored into a topic {:?} that no longer exists: name the cluster that has it", self.topic)),
             (Some(then), Some(Some(now))) if then != now => Some(format!(
-                "restored into a topic {:?} that was deleted since, and the one of that name is another one: it stays as it is",
+                "restored into a topic {:?} that was deleted since; the current topic of that name is another one and is \
+                 not changed",
                 self.topic
             )),
             _ => None,
         }
     }
 
-    /// Whether a topic with these logs cannot be the one that records were written to: none of its logs is longer than before the first of them.
+    /// Whether a topic with these logs cannot be the one that records were written to: no log is
+    /// longer than before the first of them.
     pub fn is_as_before(&self, now: &[Extent]) -> bool {
         self.ends.iter().zip(now).all(|(then, now)| now.end <= *then)
     }

@@ -1,17 +1,19 @@
-//! A partition's segments in the bucket. Each begins where the one before ends, so a start offset is enough to find one.
+//! A partition's segments in the bucket. Each starts where the previous one ends, so a start offset
+//! is enough to find one.
 
 use store::{Listed, ObjectStore};
 
 use crate::Result;
 use crate::catalog::{Packing, names};
 
-/// Objects asked for in one page: as many as any store gives.
+/// Objects per page: the maximum of every store.
 const PAGE: usize = 1000;
 
-/// Objects asked for where one segment is wanted: it, and what can stand before and beside it.
+/// Objects requested to find one segment: the segment, and the objects that can be before and next
+/// to it.
 const FEW: usize = 4;
 
-/// A segment as a listing shows it.
+/// A segment in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentEntry {
     /// Full name of the object.
@@ -22,26 +24,29 @@ pub struct SegmentEntry {
     pub packing: Packing,
     /// Size of the object in bytes.
     pub size: u64,
-    /// Whether its `.sha256` was listed behind it. Only known when the page did not end between the two.
+    /// Whether its `.sha256` follows it in the listing. Only known if the page did not end between
+    /// the two.
     pub sidecar: bool,
 }
 
-/// The first segment that starts at `from` or above; two requests at most.
+/// The first segment that starts at `from` or above; at most two requests.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn find_next(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64) -> Result<Option<SegmentEntry>> {
     Ok(find_following(store, folder, partition, from, FEW).await?.into_iter().next())
 }
 
-/// The first segments that start at `from` or above: those among about `objects` objects (at most 1,000), but at least one if there is one.
+/// The first segments that start at `from` or above: those among about `objects` objects (at most
+/// 1,000), but at least one if there is one.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn find_following(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64, objects: usize) -> Result<Vec<SegmentEntry>> {
     let mut after = names::before_segment(folder, partition, from);
     loop {
-        // A sidecar can stand first when `from` is just above its segment; the segment behind it follows at once.
+        // A sidecar can be first if `from` is just above its segment; the next segment follows
+        // immediately.
         let page = store.list(&names::segment_prefix(folder, partition), &after, objects.clamp(FEW, PAGE)).await?;
         let found = entries(&page.objects);
         match page.objects.last() {
@@ -51,10 +56,11 @@ pub async fn find_following(store: &dyn ObjectStore, folder: &str, partition: i3
     }
 }
 
-/// The last segment that starts at `offset` or below. It looks back in strides that grow: a few requests, however long the chain is.
+/// The last segment that starts at `offset` or below. It searches backwards in growing strides: a
+/// few requests, however long the chain is.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn find_at(store: &dyn ObjectStore, folder: &str, partition: i32, offset: i64) -> Result<Option<SegmentEntry>> {
     let mut back: i64 = 1_000;
     loop {
@@ -73,10 +79,10 @@ pub async fn find_at(store: &dyn ObjectStore, folder: &str, partition: i32, offs
     }
 }
 
-/// One page of segments that start at `from` or above, and where to go on.
+/// One page of segments that start at `from` or above, and where to continue.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn list_segments(
     store: &dyn ObjectStore,
     folder: &str,
@@ -88,21 +94,22 @@ pub async fn list_segments(
     Ok((entries(&page.objects), go_on))
 }
 
-/// All segments of a partition, as the names in its folder show them.
+/// All segments of a partition, by the names in its folder.
 #[derive(Debug, Default)]
 pub struct AllSegments {
-    /// Those that are there, in order.
+    /// Existing segments, in order.
     pub entries: Vec<SegmentEntry>,
-    /// Those that are missing, in order: only the `.sha256` of each is there, which backup writes after the segment. Start offset and name.
+    /// Missing segments, in order, as start offset and name: only the `.sha256` of each exists,
+    /// which backup writes after the segment.
     pub missing: Vec<(i64, String)>,
 }
 
 impl AllSegments {
-    /// Lists a partition. A request for each 1,000 objects; twice as many where a segment is missing, because in a folder that is written to a listing
-    /// can show the second of two objects without the first.
+    /// Lists a partition. One request per 1,000 objects; twice as many if a segment is missing,
+    /// because a listing during a write can include the second of two objects without the first.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn of(store: &dyn ObjectStore, folder: &str, partition: i32) -> Result<Self> {
         let seen = Self::list(store, folder, partition).await?;
         if seen.missing.is_empty() {
@@ -132,20 +139,22 @@ impl AllSegments {
         }
     }
 
-    /// The missing ones that no expiry of old objects explains: a segment before each of them is there. Of the oldest ones the `.sha256` may expire last.
+    /// The missing segments that expiry of old objects does not explain: an earlier segment exists.
+    /// Of the oldest ones the `.sha256` may expire last.
     pub fn missing_in_chain(&self) -> impl Iterator<Item = &(i64, String)> {
         let first = self.entries.first().map(|entry| entry.start);
         self.missing.iter().filter(move |(start, _)| first.is_some_and(|first| *start > first))
     }
 }
 
-/// The last segment of a partition; only those that start at `from` or above are looked at.
+/// The last segment of a partition, searched from `from`.
 ///
-/// Stores list forward only, so this leaps ahead in strides that double, and then halves the stretch in which the end must be: the number
-/// of requests grows with the logarithm of the number of pages (about twice that), and is at most 128.
+/// Stores list forward only. So this jumps ahead in strides that double, and then bisects. The
+/// number of requests grows with the logarithm of the number of pages (about twice that), and is at
+/// most 128.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn find_last(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64) -> Result<Option<SegmentEntry>> {
     let page = async |start: i64| list_segments(store, folder, partition, &names::before_segment(folder, partition, start)).await;
     let (first_page, mut more) = page(from).await?;
@@ -226,7 +235,7 @@ mod tests {
         assert_eq!(starts(&store).await, (1_198, missing, vec![30, 5_000, 12_020]), "the oldest ones may have expired");
     }
 
-    /// A kill between the two leaves it so.
+    /// A kill between the two leaves this.
     #[tokio::test]
     async fn a_segment_alone_is_none_that_is_missing() {
         let store = chain(3);

@@ -1,4 +1,5 @@
-//! How far a restore is: one object for each source partition, and the same progress inside each Kafka transaction.
+//! The progress of a restore: one object per source partition, and the same progress inside each
+//! Kafka transaction.
 
 use std::cmp::max;
 
@@ -12,30 +13,31 @@ use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 use crate::Result;
 use crate::catalog::{Gaps, KeptSpans, Spans, names};
 
-/// Version of checkpoints and of the progress beside committed offsets.
+/// Version of checkpoints and of the progress in the metadata of committed offsets.
 pub const RESTORE_FORMAT: u32 = 1;
 
-/// Brokers take 4,096 bytes beside an offset (`offset.metadata.max.bytes`).
+/// Brokers accept 4,096 bytes of metadata with an offset (`offset.metadata.max.bytes`).
 const LARGEST_METADATA: usize = 4000;
 
-/// Objects with spans that are read at the same time.
+/// Objects with spans that are read in parallel.
 const READS_AT_ONCE: usize = 8;
 
 /// What has been restored of one source partition. It only ever grows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RestoreProgress {
-    /// Every record of our segments below this source offset is in the target, if it is of the time that is restored.
+    /// Every record of our segments below this source offset is in the target, if it is in the
+    /// restored time range.
     pub next: i64,
-    /// Start of the segment in which `next` lies, when it lies inside one.
+    /// Start of the segment that contains `next`, if `next` is inside one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<i64>,
-    /// The same for the Python tool's archives, which know no offsets.
+    /// The same for the Python tool's archives, which have no offsets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archives: Option<ArchiveCursor>,
 }
 
 impl RestoreProgress {
-    /// The larger of two states of one restore, each part on its own.
+    /// The larger of two states of one restore, each field separately.
     pub fn merge(self, other: Self) -> Self {
         let archives = max(self.archives.clone(), other.archives.clone());
         let further = if other.next > self.next { other } else { self };
@@ -43,7 +45,8 @@ impl RestoreProgress {
     }
 }
 
-/// A place in the Python tool's archives of a partition: archives in the order of their names, `current.bin` behind all.
+/// A position in the Python tool's archives of a partition: archives in the order of their names,
+/// `current.bin` last.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ArchiveCursor {
     /// The archive's file name.
@@ -54,34 +57,40 @@ pub struct ArchiveCursor {
     pub done: bool,
 }
 
-/// The checkpoint object of one source partition. Written after the transaction it tells of, so it can be behind, never ahead.
+/// The checkpoint object of one source partition. Written after its transaction, so it can be
+/// behind, never ahead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// See [`RESTORE_FORMAT`].
     pub format_version: u32,
     /// Partition of the source.
     pub partition: i32,
-    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    /// The restore that it belongs to:
+    /// [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     pub run: String,
-    /// How far.
+    /// The progress.
     pub progress: RestoreProgress,
-    /// Nothing is committed behind this checkpoint: it is enough to go on from, should Kafka have forgotten the progress that it keeps
-    /// (`offsets.retention.minutes`). Unset while an invocation is at work.
+    /// Nothing is committed after this checkpoint. So it is enough to resume from if Kafka has
+    /// forgotten its progress (`offsets.retention.minutes`). Unset while an invocation works on the
+    /// partition.
     #[serde(default)]
     pub settled: bool,
     /// Records written, as far as this checkpoint knows.
     pub records: u64,
-    /// Their bytes, each in a batch of its own and without compression: what the target's logs have of them is less, as a rule.
+    /// Their bytes, each in its own batch and without compression. The target's logs usually use
+    /// less.
     #[serde(default)]
     pub bytes: u64,
-    /// Segments, archives or stretches of offsets that were skipped because they are damaged or missing, when the user asked for that.
+    /// Segments, archives or offset ranges that were skipped because they are damaged or missing,
+    /// as the user asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
-    /// What the backup had lost before it read it, as far as this restore is.
+    /// What the backup had lost before reading it, up to this progress.
     #[serde(default, skip_serializing_if = "Gaps::is_none")]
     pub gaps: Gaps,
-    /// Where source offsets went, for the translation of consumer groups' offsets: the newest spans, the others are in objects of their own
-    /// ([`KeptSpans`]). Empty unless every record went to its own partition.
+    /// Where source offsets went, for the translation of consumer groups' offsets: the newest
+    /// spans; the others are in their own objects ([`KeptSpans`]). Empty unless every record went
+    /// to its own partition.
     #[serde(default, skip_serializing_if = "Spans::is_empty")]
     pub spans: Spans,
     /// When it was written.
@@ -89,7 +98,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint of a partition of which nothing was written yet.
+    /// The checkpoint of a partition without any restored record.
     pub fn new(partition: i32) -> Self {
         Self {
             format_version: RESTORE_FORMAT,
@@ -106,10 +115,10 @@ impl Checkpoint {
         }
     }
 
-    /// The source partitions of a folder of which a restore has a checkpoint.
+    /// The source partitions of a folder for which a restore has a checkpoint.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn partitions(store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<Vec<i32>> {
         let (prefix, mut found, mut after) = (names::checkpoints(restore_id, folder), Vec::new(), String::new());
         loop {
@@ -126,7 +135,7 @@ impl Checkpoint {
     /// Reads a checkpoint, with the version to replace.
     ///
     /// # Errors
-    /// What the store says; a checkpoint that cannot be read is never treated as missing.
+    /// An error of the store. An unreadable checkpoint is never treated as missing.
     pub async fn load(store: &dyn ObjectStore, restore_id: &str, folder: &str, partition: i32) -> Result<Option<(Self, Version)>> {
         let name = names::checkpoint(restore_id, folder, partition);
         let object = match store.get(&name).await {
@@ -143,10 +152,11 @@ impl Checkpoint {
         Ok(Some((checkpoint, object.version)))
     }
 
-    /// Writes it, replacing just the state that was read (`None`: there was none).
+    /// Writes it, and replaces only the state that was read (`None`: there was none).
     ///
     /// # Errors
-    /// [`StoreErrorKind::Changed`] or [`StoreErrorKind::AlreadyExists`] when another invocation wrote one in between.
+    /// [`StoreErrorKind::Changed`] or [`StoreErrorKind::AlreadyExists`] if another invocation wrote
+    /// one in between.
     pub async fn save(
         &self,
         store: &dyn ObjectStore,
@@ -169,10 +179,11 @@ impl Checkpoint {
         Ok(replaced)
     }
 
-    /// Moves older spans into objects of so many each, which are never replaced. The last span stays, since it may still grow.
+    /// Moves older spans into objects of this many each, which are never replaced. The last span
+    /// stays, since it may still grow.
     ///
     /// # Errors
-    /// What the store says; then the spans stay.
+    /// An error of the store; then the spans stay.
     pub async fn put_spans_away(&mut self, store: &dyn ObjectStore, restore_id: &str, folder: &str, each: usize) -> Result<(), StoreError> {
         while self.spans.len() > each.max(1) {
             KeptSpans::put(&self.run, self.spans.first(each.max(1)), store, restore_id, folder, self.partition).await?;
@@ -181,10 +192,11 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// All that is known of where records went: what is here, and in the objects beside it. Read the checkpoint first, since spans move from it to those.
+    /// All known spans: those in the checkpoint, and in the objects next to it. Read the checkpoint
+    /// first, since spans move from it to those.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn all_spans(&self, store: &dyn ObjectStore, restore_id: &str, folder: &str) -> Result<Spans> {
         let names = KeptSpans::names(store, restore_id, folder, self.partition).await?;
         let load = names.into_iter().map(|name| async move { KeptSpans::load(store, &name).await });
@@ -195,44 +207,48 @@ impl Checkpoint {
     }
 }
 
-/// What stands beside a committed offset, inside the transaction: how far the restore is with it.
+/// The metadata of a committed offset, inside the transaction: the progress of the restore.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RestoreCommit {
     /// See [`RESTORE_FORMAT`].
     #[serde(rename = "kafka-restore")]
     version: u32,
-    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    /// The restore that it belongs to:
+    /// [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     run: String,
-    /// How far.
+    /// The progress.
     #[serde(flatten)]
     pub progress: RestoreProgress,
-    /// Records written until then, as far as the checkpoint before it knew.
+    /// Records written until then, as far as the previous checkpoint knew.
     #[serde(default)]
     pub records: u64,
     /// Their bytes: see [`Checkpoint::bytes`].
     #[serde(default)]
     pub bytes: u64,
-    /// Spans since the last checkpoint: a kill between the transaction and the checkpoint loses none of them that fit.
+    /// Spans since the last checkpoint: a kill between the transaction and the checkpoint loses
+    /// none of those that fit.
     #[serde(default, skip_serializing_if = "Spans::is_empty")]
     pub spans: Spans,
 }
 
 impl RestoreCommit {
-    /// What the names of groups that hold a restore's progress begin with, and its transactional ids.
+    /// The prefix of the names of groups that store a restore's progress, and of its transactional
+    /// ids.
     pub const GROUPS: &str = "kafka-backup-restore.";
 
-    /// Of the restore `run`, which is so far, without spans.
+    /// The progress of the restore `run`, without spans.
     pub fn new(run: &str, progress: RestoreProgress, records: u64, bytes: u64) -> Self {
         Self { version: RESTORE_FORMAT, run: run.to_owned(), progress, records, bytes, spans: Spans::default() }
     }
 
-    /// The same with the spans that no checkpoint tells of yet.
+    /// With the spans that are in no checkpoint yet.
     #[must_use]
     pub fn with(self, spans: Spans) -> Self {
         Self { spans, ..self }
     }
 
-    /// Whether all of it fits what brokers take. Where it does not, write a checkpoint first, and take along only the spans of this commit.
+    /// Whether all of it fits the brokers' limit. If not, write a checkpoint first, and include
+    /// only the spans of this commit.
     pub fn fits(&self) -> bool {
         self.metadata().len() <= LARGEST_METADATA
     }
@@ -241,8 +257,10 @@ impl RestoreCommit {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What to commit. When not all spans fit, as many as do, the first ones: should no checkpoint follow, the source offsets of the others are unknown
-    /// for good. About 600 fit. A transaction has one or two, and two more each time that others wrote to the partition in between.
+    /// What to commit. If not all spans fit, as many as do, the first ones. If no checkpoint
+    /// follows, the source offsets of the others are unknown permanently. About 600 fit. A
+    /// transaction has one or two, and two more each time that others wrote to the partition in
+    /// between.
     pub fn to_committed(&self) -> CommittedOffset {
         let (next, metadata) = (self.progress.next, self.metadata());
         if metadata.len() <= LARGEST_METADATA {
@@ -266,7 +284,8 @@ impl RestoreCommit {
         serde_json::from_str::<Mark>(metadata).is_ok()
     }
 
-    /// Reads what [`to_committed`](Self::to_committed) wrote. `None` when it is not of the restore `run`.
+    /// Parses the output of [`to_committed`](Self::to_committed). `None` if it does not belong to
+    /// the restore `run`.
     pub fn read(committed: &CommittedOffset, run: &str) -> Option<Self> {
         let commit: Self = serde_json::from_str(&committed.metadata).ok()?;
         (commit.version == RESTORE_FORMAT && commit.run == run && commit.progress.next == committed.next).then_some(commit)
@@ -310,7 +329,7 @@ mod tests {
     #[test]
     fn no_metadata_is_larger_than_brokers_take_and_the_first_spans_are_in_it() {
         let largest = i64::MAX - 1;
-        // Each far away from the one before, and with a hole.
+        // Each far from the previous one, and with a hole.
         let spans: Spans =
             (0..1_000).map(|number| span(largest / 1_000 * number, largest / 1_000 * (number + 1) - 5, largest - number, 1)).collect();
         let progress = RestoreProgress { next: i64::MAX, ..RestoreProgress::default() };
@@ -343,7 +362,8 @@ mod tests {
         assert_eq!(checkpoint.all_spans(&store, "drill", "orders").await.unwrap(), (0..1_234).map(of_number).collect());
     }
 
-    /// Of ten thousand transactions, by two invocations that take turns, each with the checkpoint that the other left.
+    /// Of ten thousand transactions, by two alternating invocations, each with the checkpoint that
+    /// the other left.
     #[tokio::test]
     async fn ten_thousand_spans_are_all_found_again() {
         let store = MemoryStore::new();
@@ -366,7 +386,8 @@ mod tests {
         assert_eq!(all.find(54_320, 100_000), FoundSpan::Exact(59_752));
     }
 
-    /// Two invocations that cut the list at different places, and another restore that had the same id.
+    /// Two invocations that split the list at different places, and another restore with the same
+    /// id.
     #[tokio::test]
     async fn what_others_put_away_is_neither_lost_nor_taken_for_the_same() {
         let store = MemoryStore::new();

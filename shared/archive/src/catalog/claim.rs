@@ -1,4 +1,4 @@
-//! Which restore a target topic belongs to: two restores never write to one topic at the same time.
+//! Which restore owns a target topic: two restores never write to one topic at the same time.
 
 use kernel::clock::Millis;
 use kernel::failpoint;
@@ -8,15 +8,15 @@ use store::{ObjectStore, Version};
 use crate::Result;
 use crate::catalog::objects::{check_version, read_json, write_json};
 
-/// The content of `@restore/@target/<cluster id>/<topic id, else name>.json`. Created before the first record; replaced only when another restore
-/// follows one that is finished.
+/// The content of `@restore/@target/<cluster id>/<topic id, else name>.json`. Created before the
+/// first record; replaced only when another restore follows a finished one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// See [`Claim::FORMAT`].
     pub format_version: u32,
-    /// RESTORE_ID of the restore that has it.
+    /// RESTORE_ID of its owner.
     pub restore_id: String,
-    /// Which one of that id: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    /// Which restore of that id: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     pub run: String,
     /// The topic's name.
     pub topic: String,
@@ -31,22 +31,22 @@ impl Claim {
     /// Reads it, with the version to replace. `None`: no restore has written to this topic.
     ///
     /// # Errors
-    /// What the store says; one that cannot be read is never treated as missing.
+    /// An error of the store. An unreadable claim is never treated as missing.
     pub async fn load(store: &dyn ObjectStore, name: &str) -> Result<Option<(Self, Version)>> {
         let Some((found, version)) = read_json::<Self>(store, name).await? else { return Ok(None) };
         check_version(store, name, found.format_version, Self::FORMAT)?;
         Ok(Some((found, version)))
     }
 
-    /// Whether it is of this restore.
+    /// Whether it belongs to this restore.
     pub fn is_of(&self, restore_id: &str, run: &str) -> bool {
         self.restore_id == restore_id && self.run == run
     }
 
-    /// Writes it where none was, or in place of the one that was read. False when another invocation was faster.
+    /// Creates it, or replaces the one that was read. False if another invocation was faster.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn write(&self, store: &dyn ObjectStore, name: &str, unchanged_since: Option<&Version>) -> Result<bool> {
         failpoint!("restore::claim::before");
         let written = write_json(self, store, name, unchanged_since).await?;

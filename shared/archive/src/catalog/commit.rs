@@ -1,4 +1,5 @@
-//! What stands beside a committed offset: enough to trust it, to find the segment that made it durable, and to know how old it is.
+//! The metadata of a committed offset: enough to trust it, to find the segment that made it
+//! durable, and to know its age.
 
 use kafka::{CommittedOffset, TopicId};
 use kernel::clock::Millis;
@@ -8,13 +9,13 @@ use store::ObjectStore;
 
 use crate::catalog::{TopicIdentity, names};
 
-/// The metadata of an offset that a backup committed. Kept short: brokers take 4,096 bytes.
+/// The metadata of an offset that a backup committed. Short: brokers accept 4,096 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupCommit {
     /// Version of this metadata.
     #[serde(rename = "kafka-backup")]
     pub version: u32,
-    /// The committed offset once more: metadata left over from another commit is recognised.
+    /// The committed offset again: detects metadata that are left from another commit.
     pub next: i64,
     /// Folder of the generation.
     pub folder: String,
@@ -25,12 +26,14 @@ pub struct BackupCommit {
     /// Id of the topic it was read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<TopicId>,
-    /// Id of the cluster it was read from: tools that copy groups from cluster to cluster take metadata along.
+    /// Id of the cluster it was read from: tools that copy groups between clusters copy metadata
+    /// too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
-    /// Names the bucket without revealing it: another bucket under the same group is another backup.
+    /// Identifies the bucket without revealing it: another bucket with the same group is another
+    /// backup.
     pub store: String,
-    /// Set while it is not sure that the log still is the one that was backed up.
+    /// Set while it is uncertain whether the log still is the one that was backed up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<Doubt>,
 }
@@ -38,17 +41,18 @@ pub struct BackupCommit {
 /// Why a log may have lost its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
-    /// When an invocation came to doubt.
+    /// When an invocation began to doubt.
     pub at: Millis,
-    /// Where the log was cut, as the leader of a newer epoch told a reader: then there is no doubt left. `None`: it only seemed to end too low.
+    /// Where the log was truncated, as the leader of a newer epoch reported: then it is certain.
+    /// `None`: the log only seemed to end too low.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<i64>,
-    /// What the log has to reach, where the bucket is further than the commit.
+    /// What the log has to reach, if the bucket is ahead of the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<i64>,
 }
 
-/// Names a bucket in progress that is kept outside of it, without revealing it.
+/// Identifies a bucket in progress that is stored elsewhere, without revealing it.
 pub fn bucket_id(store: &dyn ObjectStore) -> String {
     Sha256::digest(store.identity()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -57,20 +61,21 @@ impl BackupCommit {
     /// The current version.
     pub const VERSION: u32 = 1;
 
-    /// Reads the metadata of a committed offset. `None` when it is missing, foreign, of another bucket, or of a topic that has another id: then
-    /// the bucket decides.
+    /// Parses the metadata of a committed offset. `None` if they are missing, from another program
+    /// or bucket, or from a topic with another id: then the bucket decides.
     pub fn read(committed: &CommittedOffset, store: &str, topic: &TopicIdentity) -> Option<Self> {
         let commit: Self = serde_json::from_str(&committed.metadata).ok()?;
         let is_ours = commit.version == Self::VERSION && commit.next == committed.next && commit.store == store;
         (is_ours && commit.is_of(topic)).then_some(commit)
     }
 
-    /// Number of the generation that it is of.
+    /// Number of its generation.
     pub fn generation(&self) -> u32 {
         names::parse_topic_folder(&self.folder).map_or(0, |(_, number)| number)
     }
 
-    /// Whether it is what a backup into another store committed: another bucket, folder, endpoint or prefix.
+    /// Whether a backup into another store committed it: another bucket, folder, endpoint or
+    /// prefix.
     pub fn is_of_another(committed: &CommittedOffset, store: &str) -> bool {
         serde_json::from_str(&committed.metadata).is_ok_and(|commit: Self| commit.next == committed.next && commit.store != store)
     }
@@ -85,7 +90,7 @@ impl BackupCommit {
         serde_json::from_str::<Mark>(metadata).is_ok()
     }
 
-    /// Whether it can be of this topic, as far as ids are known.
+    /// Whether it can belong to this topic, as far as ids are known.
     fn is_of(&self, topic: &TopicIdentity) -> bool {
         fn differ<T: PartialEq>(mine: Option<&T>, theirs: Option<&T>) -> bool {
             matches!((mine, theirs), (Some(mine), Some(theirs)) if mine != theirs)
@@ -124,7 +129,7 @@ mod tests {
         let another = TopicIdentity { cluster: None, topic: Some("BBBBBBBBBBBBBBBBBBBBBB".parse().unwrap()) };
         assert_eq!(BackupCommit::read(&committed, "ab12", &another), None, "the topic was deleted and created again");
         assert!(BackupCommit::is_of_another(&committed, "other") && !BackupCommit::is_of_another(&committed, "ab12"));
-        assert_eq!(read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by somebody else");
+        assert_eq!(read(&CommittedOffset { next: 3, ..committed.clone() }, "ab12"), None, "moved by another program");
         assert_eq!(read(&CommittedOffset { metadata: String::new(), ..committed }, "ab12"), None);
     }
 }

@@ -1,57 +1,63 @@
-//! Whether the bucket has all that a snapshot saw of a partition, as far as snapshots tell. Lists and restores ask here, and nowhere else.
+//! Whether the bucket has everything that a snapshot saw of a partition, as far as snapshots show.
+//! The only place that decides this for lists and restores.
 
 use std::collections::BTreeMap;
 
-/// What a snapshot says of a partition, as far as its completeness depends on it.
+/// The part of a snapshot's partition that its completeness depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionState<'s> {
-    /// The folder that it is in; `None`: nothing of it is in the bucket.
+    /// Its folder; `None`: nothing of it is in the bucket.
     pub folder: Option<&'s str>,
     /// Its number.
     pub partition: i32,
-    /// Everything below this offset was in the bucket; `None`: nothing that a commit told of.
+    /// Everything below this offset was in the bucket; `None`: no commit shows any.
     pub backed_up: Option<i64>,
-    /// What its log held; `None`: that is not known.
+    /// The range of its log; `None` if unknown.
     pub log: Option<LogRange>,
     /// Its log had lost its end: what was backed up is of another log.
     pub diverged: bool,
 }
 
-/// The offsets that a log held.
+/// The offsets in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRange {
     /// The first one.
     pub start: i64,
-    /// Where a reader stopped, exclusive. A restore of this moment ends here.
+    /// The end for readers, exclusive. A restore of this moment ends here.
     pub end: i64,
 }
 
-/// A snapshot, a topic of one, or a summary of them: whatever knows the states of partitions.
+/// A snapshot, a topic of one, or a summary: anything with states of partitions.
 pub trait PartitionStates {
-    /// Every partition, also one of which nothing is known.
+    /// Every partition, including those without data.
     fn states(&self) -> impl Iterator<Item = PartitionState<'_>>;
 }
 
-/// What snapshots tell of a partition of one of them.
+/// What snapshots show about a partition of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
-    /// Everything below the end that the snapshot saw is in the bucket, except for what its log no longer held and recorded gaps.
+    /// Everything below the end in the snapshot is in the bucket, except what its log no longer
+    /// contained and recorded gaps.
     Complete,
-    /// No snapshot says so. The chain of segments can have reached that end since the newest one: it is complete when the chain in its folder does.
+    /// No snapshot shows it. The chain of segments can have reached that end since the newest
+    /// snapshot: the partition is complete if the chain in its folder has.
     Open,
-    /// The log had lost its end: up to the end that the snapshot saw, the bucket may have the records of the older log.
+    /// The log had lost its end: up to the end in the snapshot, the bucket may have the records of
+    /// the older log.
     Diverged,
-    /// The snapshot does not know where the partition ended.
+    /// The snapshot does not contain the end of the partition.
     Unknown,
 }
 
-/// How far partitions were backed up, as snapshots say. Go from the newest snapshot to the oldest: [`add`](Self::add) it, then [`judge`](Self::judge)
-/// its partitions. No snapshot has to stay in memory for that.
+/// How far partitions were backed up, according to snapshots. Go from the newest snapshot to the
+/// oldest: [`add`](Self::add) it, then [`judge`](Self::judge) its partitions. No snapshot has to
+/// stay in memory for that.
 #[derive(Debug, Default)]
 pub struct BackedUp(BTreeMap<String, BTreeMap<i32, i64>>);
 
 impl BackedUp {
-    /// Counts what this snapshot says was in the bucket. Not of a log that lost its end: it is another one than was backed up.
+    /// Adds what this snapshot shows in the bucket. Ignores logs that lost their end: they are not
+    /// the logs that were backed up.
     pub fn add(&mut self, snapshot: &impl PartitionStates) {
         for PartitionState { folder, partition, backed_up, diverged, .. } in snapshot.states() {
             let (Some(folder), Some(backed_up), false) = (folder, backed_up, diverged) else { continue };
@@ -60,13 +66,14 @@ impl BackedUp {
         }
     }
 
-    /// Judges a partition of a snapshot by that snapshot and the newer ones, which must have been added. Only numbers of the same generation count.
+    /// Judges a partition of a snapshot by that snapshot and the newer ones, which must have been
+    /// added. Only numbers of the same generation count.
     pub fn judge(&self, state: PartitionState<'_>) -> Completeness {
         let Some(log) = state.log else { return Completeness::Unknown };
         if state.diverged {
             return Completeness::Diverged;
         }
-        // Where a log holds nothing, nothing is missing.
+        // Nothing is missing from an empty log.
         if log.end <= log.start {
             return Completeness::Complete;
         }
@@ -91,7 +98,7 @@ mod tests {
         snapshot
     }
 
-    /// Of the last one given, with the others before it as the newer ones.
+    /// For the last one given, with the others before it as the newer ones.
     fn judge(newest_first: &[Snapshot]) -> Completeness {
         let mut backed_up = BackedUp::default();
         newest_first.iter().for_each(|snapshot| backed_up.add(snapshot));
@@ -103,10 +110,11 @@ mod tests {
         assert_eq!(judge(&[of("orders", 0, 10, 12), of("orders", 0, 4, 10)]), Completeness::Complete);
         assert_eq!(judge(&[of("orders", 0, 9, 12), of("orders", 0, 4, 10)]), Completeness::Open);
         assert_eq!(judge(&[of("orders@2", 0, 10, 12), of("orders", 0, 4, 10)]), Completeness::Open, "another generation");
-        assert_eq!(judge(&[of("orders", 0, 10, 10)]), Completeness::Complete, "it says so itself");
+        assert_eq!(judge(&[of("orders", 0, 10, 10)]), Completeness::Complete, "it shows that itself");
     }
 
-    /// The numbers of a log that lost its end and of the one that was backed up are of different records.
+    /// The numbers of a log that lost its end and of the one that was backed up belong to different
+    /// records.
     #[test]
     fn a_log_that_lost_its_end_is_not_complete_and_says_nothing_of_others() {
         assert_eq!(judge(&[of("orders", 0, 10, 8)]), Completeness::Diverged);

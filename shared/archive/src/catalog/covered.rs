@@ -1,15 +1,15 @@
-//! Times of snapshots as a snapshot keeps them: a day without a pause is a few bytes.
+//! Compact times of snapshots: a day without a pause is a few bytes.
 
 use std::collections::BTreeSet;
 
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
 
-/// Snapshots of a day, by the times that their names have.
+/// Snapshots of a day, by the times in their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Covered(Vec<Run>);
 
-/// Times at the same distance from each other.
+/// Times at a constant distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Run {
     first: Millis,
@@ -39,7 +39,7 @@ impl Covered {
         self.0.iter().any(is_in)
     }
 
-    /// Whether it is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

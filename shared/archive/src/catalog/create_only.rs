@@ -1,4 +1,5 @@
-//! Whether a store refuses to create what exists. All that several invocations may do at once stands on that.
+//! Whether a store refuses to create an existing object. All concurrency of invocations relies on
+//! that.
 
 use std::time::SystemTime;
 
@@ -7,12 +8,13 @@ use store::{ObjectStore, StoreError, StoreErrorKind};
 use crate::catalog::names;
 use crate::{Error, Result};
 
-/// Proves it with an object of its own, which stays: `@check/create-only`. Also that this user may write and read there.
+/// Proves it with an object of its own, which stays: `@check/create-only`. Also proves that this
+/// user may write and read there.
 ///
 /// # Errors
-/// The store replaced the object, or what it says.
+/// The store replaced the object, or an error of the store.
 pub async fn check_create_only(store: &dyn ObjectStore) -> Result<()> {
-    // Other bytes each time: equal ones look like a first answer that was lost.
+    // Different bytes each time: equal ones look like a lost first response.
     let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     for number in 0..2 {
         match store.create(names::CREATE_ONLY, format!("{{\"by\":{at},\"number\":{number}}}").into_bytes().into()).await {
@@ -28,12 +30,12 @@ pub async fn check_create_only(store: &dyn ObjectStore) -> Result<()> {
     Err(replaced(store, names::CREATE_ONLY))
 }
 
-/// What is wrong with a store that replaced an object.
+/// The error for a store that replaced an object.
 pub(super) fn replaced(store: &dyn ObjectStore, name: &str) -> Error {
     Error::unfit(format!(
-        "{}: the store replaced this object although it was told to create it only if it does not exist (If-None-Match: *). Two backups at once \
-         would destroy segments of each other there, so nothing is backed up to it. Use a store that honours conditional writes, or a newer \
-         version of this one; then delete this object, and the backup begins",
+        "{}: the store replaced this object although the request forbids that (If-None-Match: *). Two concurrent \
+         backups would destroy each other's segments, so nothing is backed up to it. Use a store that supports \
+         conditional writes, or a newer version of this one; then delete this object, and the backup starts",
         store.location(name)
     ))
 }

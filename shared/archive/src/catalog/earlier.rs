@@ -1,7 +1,9 @@
-//! Which snapshots of a day have to be read to know what all of them said was in the bucket: one, where clocks agree.
+//! Which snapshots of a day have to be read to know everything that they show in the bucket: one,
+//! if clocks agree.
 //!
-//! A snapshot takes along what the others of its day said, and names those (`covers`). A reader goes from the newest name to the oldest and passes over
-//! those that one it has read covers. So nothing depends on clocks: a snapshot that its successors by name did not know is read as well.
+//! A snapshot includes what the others of its day show, and names those (`covers`). A reader goes
+//! from the newest name to the oldest, and skips snapshots that are covered by one that it has
+//! read. So nothing depends on clocks: a snapshot that its successors did not know is read as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
@@ -15,10 +17,11 @@ use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
 use crate::catalog::{BackedUpEnds, Covered, Snapshot, SnapshotEntry, Snapshots, names};
 use crate::{Error, Result};
 
-/// Snapshots that are read for a new one. What it has not read it does not cover, so a reader does.
+/// The most snapshots that are read for a new one. It does not cover the others, so a reader reads
+/// them.
 const MOST: usize = 16;
 
-/// The part of a snapshot that says what was in the bucket.
+/// The part of a snapshot that shows what was in the bucket.
 #[derive(Debug, Deserialize)]
 pub(super) struct Part {
     format_version: u32,
@@ -55,19 +58,19 @@ impl SnapshotPart for Part {
 impl Part {
     async fn read(store: &dyn ObjectStore, name: &str) -> Result<Self> {
         let part: Self = read_part(store, name).await?;
-        // A folder that is not the topic's own would lead anywhere.
+        // A folder that is not the topic's own could lead anywhere.
         for (topic, of) in &part.topics {
             let mut folders = of.partitions.values().filter_map(|partition| partition.folder.as_ref()).chain(&of.folder);
             let is_foreign = |folder: &&String| names::parse_topic_folder(folder).is_none_or(|(of, _)| of != topic);
             if let Some(folder) = folders.find(is_foreign) {
-                let what = format!("it says that topic {topic:?} is in folder {folder:?}, which is not the topic's");
+                let what = format!("it puts topic {topic:?} into folder {folder:?}, which is not the topic's");
                 return Err(StoreError::new(StoreErrorKind::Damaged, store.location(name), what).into());
             }
         }
         Ok(part)
     }
 
-    /// What it says was in the bucket, what it took along of others included.
+    /// What it shows in the bucket, including what it took from others.
     pub(super) fn into_ends(self) -> BackedUpEnds {
         let mut ends = self.earlier;
         for of in self.topics.into_values() {
@@ -87,10 +90,11 @@ impl Part {
     }
 }
 
-/// A snapshot, and what it says was in the bucket.
+/// A snapshot, and what it shows in the bucket.
 pub(super) type PartRead = (SnapshotEntry, Result<Part>);
 
-/// Reads what all snapshots of a day say was in the bucket, the newest first. One listing, and a request for each snapshot that no read one covers.
+/// Reads what all snapshots of a day show in the bucket, the newest first. One listing, and one
+/// request for each snapshot that is not covered.
 pub(super) fn of_day<'a>(store: &'a dyn ObjectStore, room: &'a Room, day: String) -> impl Stream<Item = Result<PartRead>> + 'a {
     let listed = stream::once(async move { Snapshots::of(store).of_day(&day).await });
     listed.flat_map(move |listed| match listed {
@@ -99,7 +103,7 @@ pub(super) fn of_day<'a>(store: &'a dyn ObjectStore, room: &'a Room, day: String
     })
 }
 
-/// Of these snapshots, in order of their times, those that have to be read. One that cannot be read covers none.
+/// Those of these snapshots, sorted by time, that have to be read. An unreadable one covers none.
 fn uncovered<'a>(store: &'a dyn ObjectStore, room: &'a Room, entries: Vec<SnapshotEntry>) -> impl Stream<Item = PartRead> + 'a {
     stream::unfold((entries, Vec::<Covered>::new()), move |(mut left, mut covered)| async move {
         let is_covered = |entry: &SnapshotEntry| covered.iter().any(|covered| covered.contains(entry.at));
@@ -114,11 +118,11 @@ fn uncovered<'a>(store: &'a dyn ObjectStore, room: &'a Room, entries: Vec<Snapsh
 }
 
 impl Snapshot {
-    /// Takes along what the snapshots of its day with earlier names said was in the bucket. A listing, and a request or two, 16 at most. Those that
-    /// cannot be read are given out: it does not cover them.
+    /// Includes what the snapshots of its day with earlier names show in the bucket. A listing, and
+    /// a request or two, at most 16. Returns the unreadable ones, which it does not cover.
     ///
     /// # Errors
-    /// What the store says, if it is away.
+    /// An error of the store, if it is unavailable.
     pub async fn take_along(&mut self, store: &dyn ObjectStore, name: &str) -> Result<Vec<Error>> {
         let day = name.rsplit_once('/').map_or(name, |(day, _)| day);
         let mut entries = Snapshots::of(store).of_day(&format!("{day}/")).await?;
@@ -143,7 +147,7 @@ impl Snapshot {
         Ok(unreadable)
     }
 
-    /// Keeps what another one said where this one says less.
+    /// Keeps another snapshot's value if this one shows less.
     fn keep_earlier(&mut self, before: BackedUpEnds) {
         for (folder, partitions) in before {
             let topic = names::parse_topic_folder(&folder).and_then(|(topic, _)| self.topics.get(topic));
@@ -155,7 +159,7 @@ impl Snapshot {
             let kept = self.earlier.get(&folder);
             let known = |number: i32| own(number).max(kept.and_then(|kept| kept.get(&number)).copied());
             let more: Vec<_> = partitions.into_iter().filter(|(number, end)| known(*number).is_none_or(|known| known < *end)).collect();
-            // A topic without a record has a folder all the same.
+            // A topic without records has a folder too.
             let is_own = topic.is_some_and(|topic| {
                 let folders = topic.partitions.values().map(|partition| topic.folder_of(partition));
                 folders.chain([topic.folder.as_deref()]).any(|of| of == Some(folder.as_str()))
@@ -188,7 +192,7 @@ mod tests {
         names::snapshot(SERIES, at)
     }
 
-    /// As a backup adds one: it takes along what the bucket has.
+    /// As a backup adds one: it includes what the bucket has.
     async fn add(store: &dyn ObjectStore, at: Millis, folder: &str, end: i64) -> Snapshot {
         let topic = folder.split('@').next().unwrap();
         let mut snapshot = snapshot(at, [(topic, folder, 0, end)]);
@@ -197,7 +201,7 @@ mod tests {
         snapshot
     }
 
-    /// What the inventory knows, and how many objects it read.
+    /// The content of the inventory, and how many objects it read.
     async fn known(store: &MemoryStore) -> (Vec<(String, Option<i64>)>, u64) {
         let store = CountingStore::new(Arc::new(store.clone()));
         let inventory = Inventory::read(&store, None, NOW).await.unwrap();
@@ -222,7 +226,7 @@ mod tests {
         assert_eq!((found, reads), (of(&[("bills", 5), ("orders", 39), ("orders@2", 1)]), 1));
     }
 
-    /// A slow clock: its snapshots stand before those that it knows, and those do not know them.
+    /// A slow clock: its snapshots sort before those that it knows, and those do not know them.
     #[tokio::test]
     async fn one_that_its_successor_does_not_know_is_read_too() {
         let store = MemoryStore::new();
@@ -252,7 +256,7 @@ mod tests {
         assert_eq!(known(&store).await.0, of(&[("bills", 9)]));
     }
 
-    /// Whatever is taken along, reading more than so many would cost the records their time.
+    /// Reading more than this many would take the time that the records need.
     #[tokio::test]
     async fn a_new_one_reads_so_many_and_covers_no_more() {
         let store = MemoryStore::new();

@@ -1,4 +1,5 @@
-//! That a restore is at its end: a mark for each partition that is restored up to its cut, and one object when all of them are.
+//! The end of a restore: a mark for each partition that is restored up to its cut, and one object
+//! when all of them are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +18,10 @@ use crate::catalog::objects::{check_version, read_json, write_json};
 pub struct Done(BTreeMap<String, BTreeSet<i32>>);
 
 impl Done {
-    /// Those of the restore `run`. A request for each thousand.
+    /// Those of the restore `run`. One request per thousand.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn read(store: &dyn ObjectStore, restore_id: &str, run: &str) -> Result<Self> {
         let (prefix, mut done, mut after) = (names::done_prefix(restore_id, run), Self::default(), String::new());
         loop {
@@ -38,10 +39,10 @@ impl Done {
         }
     }
 
-    /// Marks a partition of which all that will ever be restored is in the target, and its checkpoint says so.
+    /// Marks a partition as complete: its records are in the target, and its checkpoint shows that.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn mark(store: &dyn ObjectStore, restore_id: &str, run: &str, folder: &str, partition: i32) -> Result<(), StoreError> {
         failpoint!("restore::done::before");
         let marked = store.create(&names::done(restore_id, run, folder, partition), Vec::new().into()).await;
@@ -52,10 +53,10 @@ impl Done {
         }
     }
 
-    /// Whether one partition is marked: a request for it alone.
+    /// Whether one partition is marked: a request for only that one.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn is_marked(store: &dyn ObjectStore, restore_id: &str, run: &str, folder: &str, partition: i32) -> Result<bool, StoreError> {
         match store.get(&names::done(restore_id, run, folder, partition)).await {
             Ok(_) => Ok(true),
@@ -70,14 +71,16 @@ impl Done {
     }
 }
 
-/// The content of `@restore/<restore id>/@finished.json`: created once, when every partition is restored up to its cut.
+/// The content of `@restore/<restore id>/@finished.json`: created once, when every partition is
+/// restored up to its cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     /// See [`Finished::FORMAT`].
     pub format_version: u32,
-    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    /// The restore that it belongs to:
+    /// [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     pub run: String,
-    /// Every topic of it, in the order of `restore.json`.
+    /// All its topics, in the order of `restore.json`.
     pub topics: Vec<FinishedTopic>,
     /// When it was written.
     pub at: Millis,
@@ -88,19 +91,19 @@ pub struct Finished {
 pub struct FinishedTopic {
     /// Folder of the generation.
     pub folder: String,
-    /// The topic that it went into.
+    /// The target topic.
     pub target: String,
-    /// Its id, where the cluster has ids.
+    /// Its id, if the cluster has ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<TopicId>,
     /// How many partitions were restored.
     pub partitions: u64,
-    /// Records that were written.
+    /// Records written.
     pub records: u64,
     /// Offsets that are in no backup.
     #[serde(default)]
     pub gap_offsets: i64,
-    /// What was left out because it is damaged or missing, as asked for; the first of it.
+    /// What was skipped because it is damaged or missing, as the user asked; the first items.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
 }
@@ -112,7 +115,7 @@ impl Finished {
     /// Reads it. `None`: something is left to restore.
     ///
     /// # Errors
-    /// What the store says; one that cannot be read is never treated as missing.
+    /// An error of the store. An unreadable object is never treated as missing.
     pub async fn load(store: &dyn ObjectStore, restore_id: &str) -> Result<Option<Self>> {
         let name = names::finished(restore_id);
         let Some((found, _)) = read_json::<Self>(store, &name).await? else { return Ok(None) };
@@ -120,10 +123,10 @@ impl Finished {
         Ok(Some(found))
     }
 
-    /// Creates it. False when another invocation was faster.
+    /// Creates it. False if another invocation was faster.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn create(&self, store: &dyn ObjectStore, restore_id: &str) -> Result<bool> {
         failpoint!("restore::finished::before");
         let created = write_json(self, store, &names::finished(restore_id), None).await?;

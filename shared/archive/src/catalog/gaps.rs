@@ -1,13 +1,15 @@
-//! What of a partition the backup never had, as its segments record it: told by a restore, for nobody else looks at a segment again.
+//! What the backup never had of a partition, as its segments record it. A restore reports it,
+//! because nothing else reads a segment again.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Gaps that are kept one by one: a checkpoint stays small however often retention was faster than the backup.
+/// Gaps that are stored one by one: a checkpoint stays small however often retention was faster
+/// than the backup.
 const MOST: usize = 50;
 
-/// Offsets `[from, to)` at the beginning of a segment that nobody can read any more.
+/// Unreadable offsets `[from, to)` at the beginning of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// First missing offset: the segment's start.
@@ -18,13 +20,14 @@ pub struct Gap {
     pub reason: GapReason,
 }
 
-/// Why a segment opens with a gap.
+/// Why a segment starts with a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GapReason {
-    /// The log began later when the partition was first backed up; nothing that a backup could have had is missing.
+    /// The log started later when the partition was first backed up; nothing that a backup could
+    /// have had is missing.
     BeforeFirstBackup,
-    /// Retention or DeleteRecords removed records before they were read: they are lost to the backup.
+    /// Retention or DeleteRecords removed records before they were read: the backup has lost them.
     LogStartMoved,
 }
 
@@ -57,7 +60,8 @@ impl Gaps {
         self.count == 0
     }
 
-    /// Counts a gap; they come in the order of offsets. Whether it is a new one: a segment that is restored again has the same.
+    /// Counts a gap; they come in order of offsets. Returns whether it is new: a segment that is
+    /// restored again has the same gap.
     pub fn note(&mut self, gap: &Gap) -> bool {
         if gap.to <= self.upto {
             return false;
@@ -73,7 +77,7 @@ impl Gaps {
         true
     }
 
-    /// What two invocations of one restore have counted.
+    /// The union of the counts of two invocations of one restore.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         if other.upto > self.upto { other } else { self }

@@ -1,5 +1,6 @@
-//! `topic.json`: one generation of a topic for each topic id. Another id under the same name is another topic, and a log that lost
-//! its end is another log: neither is ever mixed with the old one.
+//! `topic.json`: one generation of a topic for each topic id. Another id under the same name is
+//! another topic, and a log that lost its end is another log: neither is ever mixed with the old
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,16 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Packing, names};
 
-/// Which topic it is, whatever its name is, as far as its cluster tells.
+/// The identity of a topic, whatever its name, as far as its cluster reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicIdentity {
-    /// Id of the cluster; `None` where it has none.
+    /// Id of the cluster; `None` if it has none.
     pub cluster: Option<String>,
     /// Id of the topic; `None` on brokers older than 2.8.
     pub topic: Option<TopicId>,
 }
 
-/// Whether a generation is of a topic.
+/// Whether a generation belongs to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
     Same,
@@ -29,10 +30,11 @@ pub(super) enum Likeness {
     AnotherCluster,
 }
 
-/// More than any topic has. What a bucket says is bounded before it is counted through.
+/// More than any topic has. A number from a bucket is limited before it is used as a count.
 pub const MOST_PARTITIONS: i32 = 100_000;
 
-/// What `topic.json` holds: the identity of a generation, and what re-creates the topic.
+/// The content of `topic.json`: the identity of a generation, and what is needed to create the
+/// topic again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     /// Version of this object's format.
@@ -41,36 +43,41 @@ pub struct Generation {
     pub topic: String,
     /// 1 for the first.
     pub generation: u32,
-    /// The topic's id, where the cluster has ids.
+    /// The topic's id, if the cluster has ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<TopicId>,
-    /// Id of the cluster that the topic is in, where it has one.
+    /// Id of the topic's cluster, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
-    /// Number of partitions, the largest that was seen.
+    /// Number of partitions, the largest seen.
     pub partitions: i32,
-    /// Replicas of each partition, where the cluster told.
+    /// Replicas of each partition, if the cluster reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
-    /// Partitions of which a later backup than their first one knew a segment, in this generation or in one before that it continues: nothing of
-    /// them in the bucket is a loss, and not just no records.
+    /// Partitions with a segment that a later backup than their first one knew, in this generation
+    /// or in an earlier one that it continues. If nothing of them is in the bucket, it was lost.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub begun: BTreeSet<i32>,
-    /// Configs that differed from the broker's defaults, and `min.insync.replicas` where it differed from Kafka's.
+    /// Configs that differed from the broker's defaults, and `min.insync.replicas` if it differed
+    /// from Kafka's default.
     pub configs: BTreeMap<String, String>,
-    /// How every segment of this generation is packed: one start offset has one name, so two invocations never make two segments of it.
+    /// The packing of every segment of this generation: one start offset has one name, so two
+    /// invocations never create two segments of it.
     pub packing: Packing,
     /// Why it began.
     pub reason: NewReason,
-    /// Partitions that begin in it; the others stay in the generation before of the same topic. `None`: all of them.
+    /// Partitions that begin in it; the others stay in the previous generation of the same topic.
+    /// `None`: all begin in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins: Option<BTreeSet<i32>>,
     /// When it began.
     pub at: Millis,
-    /// What names of the backup's snapshots begin with, once there is one: none there is a loss. See [`names::snapshot_prefix`].
+    /// The prefix of the names of the backup's snapshots, once there is one: if none exists, they
+    /// were lost. See [`names::snapshot_prefix`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<String>,
-    /// `false` where a store that was to refuse it took this object in the place of the first one: see [`Generations::begin`](crate::catalog::Generations::begin).
+    /// `false` if a store that should have refused it replaced the first one by this object: see
+    /// [`Generations::begin`](crate::catalog::Generations::begin).
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub is_create_only: bool,
 }
@@ -92,9 +99,10 @@ pub enum NewReason {
     First,
     /// The topic was deleted and created again: it has another id.
     Recreated,
-    /// The generations before are of topics in other clusters.
+    /// The earlier generations are of topics in other clusters.
     AnotherCluster,
-    /// A partition's log ends below what was already backed up: an unclean election, or a cluster set back to an older state.
+    /// A partition's log ends below what was already backed up: an unclean election, or a cluster
+    /// that was restored to an older state.
     Truncated,
 }
 
@@ -102,7 +110,7 @@ impl Generation {
     /// The current version of `topic.json`.
     pub const FORMAT: u32 = 1;
 
-    /// The folder it lives in.
+    /// Its folder.
     pub fn folder(&self) -> String {
         names::topic_folder(&self.topic, self.generation)
     }
@@ -112,7 +120,8 @@ impl Generation {
         (0..self.partitions.min(MOST_PARTITIONS)).chain(self.begun.iter().copied()).collect()
     }
 
-    /// Whether the topic was compacted: its oldest segments hold keys that have their last value there.
+    /// Whether the topic was compacted: then its oldest segments contain keys whose last value is
+    /// there.
     pub fn is_compacted(&self) -> bool {
         self.configs.get("cleanup.policy").is_some_and(|policy| policy.contains("compact"))
     }
@@ -122,7 +131,7 @@ impl Generation {
         self.begins.as_ref().is_none_or(|begins| begins.contains(&partition))
     }
 
-    /// Whether the topic is the one that this generation is of. Where an id is unknown, the name decides.
+    /// Whether this generation belongs to the topic. If an id is unknown, the name decides.
     pub fn is(&self, topic: &TopicIdentity) -> bool {
         matches!(self.likeness(topic), Likeness::Same | Likeness::Unknown)
     }

@@ -1,4 +1,5 @@
-//! The generations of a topic in the bucket: which one is whose, how one begins, and that a store keeps what it was told to create only once.
+//! The generations of a topic in the bucket: which belongs to which topic, how one begins, and
+//! whether the store keeps create-only objects.
 
 use std::collections::BTreeSet;
 
@@ -11,22 +12,23 @@ use crate::catalog::create_only::replaced;
 use crate::catalog::{Generation, Lineage, NewReason, TopicIdentity, names};
 use crate::{Error, Result};
 
-/// What a search for a topic's generation found.
+/// The result of a search for a topic's generation.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The generations to continue, and the state of the newest one's topic.json.
     pub ours: Option<(Lineage, Version)>,
-    /// An older generation, in which partitions of ours are, is not among those that were looked at.
+    /// An older generation that contains some of our partitions was not among those checked.
     is_incomplete: bool,
-    /// Number of the newest generation of the name, whichever topic it is of; 0 where there is none.
+    /// Number of the newest generation of the name, of any topic; 0 if there is none.
     pub newest: u32,
     /// Why another generation would begin.
     pub reason: Option<NewReason>,
 }
 
 impl Found {
-    /// Chooses among all generations of a name, in order. Several of one topic differ in a lost end: the newest of them counts. Where an id is
-    /// missing only the newest that can be of this cluster does.
+    /// Selects among all generations of a name, in order. Several of one topic differ in a lost
+    /// end: the newest of them counts. If an id is missing, only the newest one that can be of this
+    /// cluster counts.
     fn among(mut all: Vec<(Generation, Version)>, topic: &TopicIdentity) -> Self {
         let newest = all.last().map_or(0, |(generation, _)| generation.generation);
         let is_of_others = !all.is_empty() && all.iter().all(|(generation, _)| generation.is_of_another_cluster(topic));
@@ -71,10 +73,10 @@ impl<'a> Generations<'a> {
         Self { store, topic }
     }
 
-    /// Reads one generation. `None` when there is none of that number.
+    /// Reads one generation. `None` if there is none of that number.
     ///
     /// # Errors
-    /// What the store says; a `topic.json` that cannot be read is never treated as missing.
+    /// An error of the store. An unreadable `topic.json` is never treated as missing.
     pub async fn get(&self, generation: u32) -> Result<Option<(Generation, Version)>> {
         let name = names::topic_json(&names::topic_folder(self.topic, generation));
         let object = match self.store.get(&name).await {
@@ -88,8 +90,8 @@ impl<'a> Generations<'a> {
         }
         if (found.topic.as_str(), found.generation) != (self.topic, generation) {
             return Err(damaged(format!(
-                "is of topic {:?}, generation {}, and not of the folder that it is in: this folder was copied or renamed. Nothing is written to it \
-                 or read from it. Give the folder its own name again, or move it out of the bucket",
+                "belongs to topic {:?}, generation {}, not to the folder that it is in: the folder was copied or renamed. \
+                 It is neither read nor written. Rename the folder back, or move it out of the bucket",
                 found.topic, found.generation
             ))
             .into());
@@ -100,24 +102,26 @@ impl<'a> Generations<'a> {
         Ok(Some((found, object.version)))
     }
 
-    /// Finds the generation of a topic among all of its name. `known` is one of the same topic, whose commits name it: older ones need not be
-    /// asked for. One request more than there are generations from there on.
+    /// Finds the generation of a topic among all of its name. `known` is one of the same topic,
+    /// which its commits name: older ones are not requested. One request more than there are
+    /// generations from there on.
     ///
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn find(&self, topic: &TopicIdentity, known: Option<u32>) -> Result<Found> {
         let known = known.unwrap_or(1).max(1);
         let mut found = Found::among(self.all_from(known).await?, topic);
-        // The bucket of a commit has what the commit names; nothing at all is told as that.
+        // The bucket of a commit has what the commit names; an empty bucket is reported as such.
         if found.ours.is_none() && known > 1 && found.newest > 0 {
             let all = Found::among(self.all_from(1).await?, topic);
-            // Where an older one is missing, the newer ones are not seen from there.
+            // If an older one is missing, the newer ones are not found from there.
             found = if all.newest < found.newest { found } else { all };
         }
         if found.is_incomplete { Err(self.incomplete(found.newest)) } else { Ok(found) }
     }
 
-    /// A generation, with the older ones that partitions of it are in. `None` when there is none of that number.
+    /// A generation, with the older ones that contain some of its partitions. `None` if there is
+    /// none of that number.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -135,7 +139,8 @@ impl<'a> Generations<'a> {
                     older.push(found);
                 }
                 Some(_) => {}
-                // Numbers follow each other: partitions may have begun in the one that is missing, and an older log must not pass for theirs.
+                // Numbers are consecutive: partitions may have begun in the missing one, and an
+                // older log must not pass for theirs.
                 None => return Err(self.incomplete(generation)),
             }
         }
@@ -145,8 +150,8 @@ impl<'a> Generations<'a> {
     fn incomplete(&self, newest: u32) -> Error {
         let location = self.store.location(&names::topic_json(&names::topic_folder(self.topic, newest)));
         Error::lost(format!(
-            "{location}: only partitions whose logs lost their ends begin in this generation or those before it, and the topic.json of the one in which \
-             the others are is missing. Put it back"
+            "{location}: only partitions whose logs lost their ends begin in this generation or those before it, and \
+             the topic.json of the one that contains the others is missing. Restore it"
         ))
     }
 
@@ -161,11 +166,11 @@ impl<'a> Generations<'a> {
         Ok(all)
     }
 
-    /// Begins a generation. When another invocation was faster, its generation is returned. Call [`prove`](Self::prove) before anything is written
-    /// to it.
+    /// Begins a generation. If another invocation was faster, returns its generation. Call
+    /// [`prove`](Self::prove) before writing anything to it.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn begin(&self, new: Generation) -> Result<Generation> {
         let name = names::topic_json(&new.folder());
         let body = serde_json::to_vec_pretty(&new).map_err(|error| Error::bug(error.to_string()))?;
@@ -179,17 +184,19 @@ impl<'a> Generations<'a> {
                 .get(new.generation)
                 .await?
                 .map(|(found, _)| found)
-                .ok_or_else(|| Error::raced(format!("{}: was there and is gone; run again", self.store.location(&name)))),
+                .ok_or_else(|| Error::raced(format!("{}: existed and is gone; run again", self.store.location(&name)))),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Proves that the store refuses to create what exists, by trying so with the `topic.json` of a generation that has begun. With a store that
-    /// replaces it two backups at once would destroy each other's segments. Other bytes are tried: equal ones look like a first answer that was
-    /// lost. They say what happened, so that no later invocation believes in such a store.
+    /// Proves that the store refuses to create existing objects, by trying it with the `topic.json`
+    /// of a generation that has begun. With a store that replaces it, two concurrent backups would
+    /// destroy each other's segments. It writes other bytes, because equal ones look like a lost
+    /// first response. These bytes record what happened, so that no later invocation trusts such a
+    /// store.
     ///
     /// # Errors
-    /// The store replaced the object, or cannot be asked.
+    /// The store replaced the object, or an error of the store.
     pub async fn prove(&self, begun: &Generation) -> Result<()> {
         let name = names::topic_json(&begun.folder());
         let other = Generation { is_create_only: false, ..begun.clone() };
@@ -201,12 +208,13 @@ impl<'a> Generations<'a> {
         }
     }
 
-    /// Keeps what re-creates the topic up to date: partitions that were added or have `begun`, configs that were changed, ids that it got since; and what
-    /// names of `snapshots` begin with, once some were taken, so that it is seen when all of them are missing. No request when it says all of that
-    /// already. Losing a race is no harm.
+    /// Updates what is needed to create the topic again: partitions that were added or have
+    /// `begun`, changed configs, and ids that it got since. Also the name prefix of `snapshots`
+    /// once some were taken, so that their loss is noticed. No request if all is up to date. Losing
+    /// a race does no harm.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn refresh(
         &self,
         known: &Generation,
@@ -316,7 +324,7 @@ mod tests {
         assert_eq!(find(&all, &identity(Some("c"), None), None).await.0, None);
         assert_eq!(find(&[identity(None, None)], &a, None).await.0, Some(1), "an older topic.json");
         let recreated = [identity(None, None), identity(Some("a"), Some(1))];
-        assert_eq!(find(&recreated, &identity(Some("a"), Some(2)), None).await.0, None, "not the first one, of which nothing is known");
+        assert_eq!(find(&recreated, &identity(Some("a"), Some(2)), None).await.0, None, "not the first one, whose ids are unknown");
     }
 
     #[tokio::test]
@@ -351,7 +359,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|partition| lineage.of(partition).generation), [1, 2, 3]);
         store.delete("orders@2/topic.json").await.unwrap();
         let error = generations.lineage(3).await.unwrap_err().to_string();
-        assert!(error.contains("Put it back"), "{error}");
+        assert!(error.contains("Restore it"), "{error}");
     }
 
     #[tokio::test]

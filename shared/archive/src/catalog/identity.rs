@@ -1,4 +1,5 @@
-//! What a restore id stands for: one object for the whole restore, created before anything else of it and never replaced.
+//! The choice of a restore id: one object for the whole restore, created before anything else of it
+//! and never replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +13,10 @@ use crate::catalog::objects::{check_version, read_json, write_json};
 use crate::catalog::{PartitionStrategy, RESTORE_FORMAT, names};
 use crate::{Error, Result, Times};
 
-/// What a restore is asked to do. A restore id belongs to one such choice, for good.
+/// What a restore should do. A restore id permanently belongs to one choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreChoice {
-    /// BACKUP_TOPIC_NAME, as it was written.
+    /// BACKUP_TOPIC_NAME, as written.
     pub topics: Vec<String>,
     /// RESTORE_EXCLUDE_TOPIC_NAMES.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -29,14 +30,14 @@ pub struct RestoreChoice {
     /// RESTORE_AS_OF: a time, or `latest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
-    /// RESTORE_TOPIC_NAME, as it was written.
+    /// RESTORE_TOPIC_NAME, as written.
     pub target: String,
-    /// The cluster that is written to, where clusters have ids.
+    /// The target cluster, if clusters have ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
     /// How records are placed.
     pub strategy: PartitionStrategy,
-    /// Which records.
+    /// The time range.
     #[serde(default, skip_serializing_if = "Times::are_all")]
     pub times: Times,
 }
@@ -46,17 +47,18 @@ pub struct RestoreChoice {
 pub struct RestoreIdentity {
     /// See [`RESTORE_FORMAT`].
     pub format_version: u32,
-    /// What was asked for.
+    /// The choice.
     pub choice: RestoreChoice,
     /// What was known to be missing, of no topic in particular, and was accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<String>,
-    /// The snapshots that the cuts are of.
+    /// The snapshots of the cuts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<String>,
-    /// What is restored, in the order of the folders' names.
+    /// The restored topics, sorted by folder name.
     pub topics: Vec<RestoredTopic>,
-    /// Tells this restore from others that had the same id: checkpoints and the progress inside of transactions name it.
+    /// Distinguishes this restore from others with the same id: checkpoints and the progress inside
+    /// of transactions contain it.
     pub run: String,
     /// When it began.
     pub at: Millis,
@@ -67,13 +69,14 @@ pub struct RestoreIdentity {
 pub struct RestoredTopic {
     /// Folder of the generation that is restored.
     pub folder: String,
-    /// The topic that it goes into.
+    /// The target topic.
     pub target: String,
-    /// For each partition the offset at which its restore ends (exclusive): every partition that is restored is here. `None`: whatever is backed up
-    /// is restored, for ever.
+    /// For each partition the offset at which its restore ends (exclusive): includes every
+    /// partition that is restored. `None`: everything that is backed up is restored, without an
+    /// end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuts: Option<BTreeMap<i32, i64>>,
-    /// What the topic was at the moment to which it is restored; `None`: what `topic.json` says.
+    /// The topic's properties at the moment that is restored; `None`: those in `topic.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<TopicThen>,
     /// What was known to be missing of it, and was accepted.
@@ -81,21 +84,21 @@ pub struct RestoredTopic {
     pub accepted: Vec<String>,
 }
 
-/// What a topic was at some moment, as a snapshot says.
+/// A topic's properties at some moment, from a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicThen {
     /// Number of partitions.
     pub partitions: i32,
-    /// Replicas of each partition, where the cluster told.
+    /// Replicas of each partition, if the cluster reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
-    /// Configs that differed from the brokers' defaults; `None`: not known.
+    /// Configs that differed from the brokers' defaults; `None`: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configs: Option<BTreeMap<String, String>>,
 }
 
 impl RestoreChoice {
-    /// The one topic that is restored, as it was written; `None`: there can be several.
+    /// The single topic that is restored, as written; `None`: there can be several.
     pub fn only(&self) -> Option<&str> {
         match &self.topics[..] {
             [only] if names::parse_topic(only).is_some_and(|(topic, _)| !topic.contains(['*', '?', '^'])) => Some(only),
@@ -103,7 +106,7 @@ impl RestoreChoice {
         }
     }
 
-    /// Eight digits that stand for this choice.
+    /// Eight digits that identify this choice.
     pub fn digits(&self) -> String {
         let text = serde_json::to_vec(self).unwrap_or_default();
         Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
@@ -114,26 +117,26 @@ impl RestoreIdentity {
     /// Reads it. `None`: no restore of this id has begun.
     ///
     /// # Errors
-    /// What the store says; one that cannot be read is never treated as missing.
+    /// An error of the store. An unreadable object is never treated as missing.
     pub async fn load(store: &dyn ObjectStore, restore_id: &str) -> Result<Option<Self>> {
         let name = names::restore_json(restore_id);
         let Some((found, _)) = read_json::<Self>(store, &name).await? else { return Ok(None) };
         check_version(store, &name, found.format_version, RESTORE_FORMAT)?;
-        // A folder is part of names, so one that is none would lead anywhere.
+        // A folder is part of names, so an invalid one could lead anywhere.
         let is_path = |name: &str| name.is_empty() || name.contains(['/', '\\']) || matches!(name, "." | "..");
         let is_bad =
             |topic: &&RestoredTopic| names::parse_topic_folder(&topic.folder).is_none_or(|(of, _)| is_path(of)) || is_path(&topic.target);
         if let Some(bad) = found.topics.iter().find(is_bad) {
-            let what = format!("it names the folder {:?} and the target {:?}, of which one is none of a topic", bad.folder, bad.target);
+            let what = format!("it names the folder {:?} and the target {:?}, of which one is not a valid topic", bad.folder, bad.target);
             return Err(StoreError::new(StoreErrorKind::Damaged, store.location(&name), what).into());
         }
         Ok(Some(found))
     }
 
-    /// Creates it. When another invocation was faster, its own is returned.
+    /// Creates it. If another invocation was faster, returns its object.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn begin(self, store: &dyn ObjectStore, restore_id: &str) -> Result<Self> {
         let name = names::restore_json(restore_id);
         failpoint!("restore::identity::before");
@@ -141,16 +144,16 @@ impl RestoreIdentity {
             failpoint!("restore::identity::after");
             return Ok(self);
         }
-        let gone = || Error::raced(format!("{}: was there and is gone; run again", store.location(&name)));
+        let gone = || Error::raced(format!("{}: existed and is gone; run again", store.location(&name)));
         Self::load(store, restore_id).await?.ok_or_else(gone)
     }
 
-    /// Whether it ends by itself: all that it restores is known.
+    /// Whether it has an end: everything that it restores is known.
     pub fn is_cut(&self) -> bool {
         self.topics.iter().all(|topic| topic.cuts.is_some())
     }
 
-    /// Refuses what is not this restore.
+    /// Refuses another choice for this restore.
     ///
     /// # Errors
     /// What differs, and what to do.
@@ -162,7 +165,8 @@ impl RestoreIdentity {
             _ => {
                 let excluded = if then.excluded.is_empty() { String::new() } else { format!(" less {:?}", then.excluded) };
                 let what = format!(
-                    "is the restore of {:?}{excluded} into {:?}: name these (BACKUP_TOPIC_NAME, RESTORE_EXCLUDE_TOPIC_NAMES, RESTORE_TOPIC_NAME)",
+                    "is the restore of {:?}{excluded} into {:?}: set these (BACKUP_TOPIC_NAME, RESTORE_EXCLUDE_TOPIC_NAMES, \
+                     RESTORE_TOPIC_NAME)",
                     then.topics, then.target
                 );
                 return other(restore_id, what);
@@ -171,35 +175,37 @@ impl RestoreIdentity {
         if let Some((then, now)) = then.cluster_id.as_deref().zip(now.cluster_id.as_deref()).filter(|(then, now)| then != now) {
             return other(
                 restore_id,
-                format!("restores into cluster {then:?}, and this is cluster {now:?}: name the brokers of the first"),
+                format!("restores into cluster {then:?}, and this is cluster {now:?}: set BOOTSTRAP_SERVERS to the first"),
             );
         }
         if then.strategy != now.strategy {
-            let what = format!("began with RESTORE_PARTITION_STRATEGY={0}, and records would be misplaced: set {0}", then.strategy.name());
+            let what =
+                format!("began with RESTORE_PARTITION_STRATEGY={0}, and another one would misplace records: set {0}", then.strategy.name());
             return other(restore_id, what);
         }
         if then.times != now.times {
             return other(
                 restore_id,
-                format!("restores records {}, and not {}: set RESTORE_FROM and RESTORE_UNTIL as they were", then.times, now.times),
+                format!("restores records {}, and not {}: set RESTORE_FROM and RESTORE_UNTIL as before", then.times, now.times),
             );
         }
         let as_of = |choice: &RestoreChoice| choice.as_of.clone().unwrap_or_else(|| "none".to_owned());
         if then.as_of != now.as_of {
-            let what = format!("began with RESTORE_AS_OF {}, and not {}: set it as it was", as_of(then), as_of(now));
+            let what = format!("began with RESTORE_AS_OF {}, and not {}: set it as before", as_of(then), as_of(now));
             return other(restore_id, what);
         }
         if then.partitions != now.partitions {
-            return other(restore_id, "began with other BACKUP_PARTITIONS: set them as they were".to_owned());
+            return other(restore_id, "began with other BACKUP_PARTITIONS: set them as before".to_owned());
         }
         if then.backup_cluster != now.backup_cluster {
-            let what = format!("began with BACKUP_CLUSTER {}: set it as it was", then.backup_cluster.as_deref().unwrap_or("none"));
+            let what = format!("began with BACKUP_CLUSTER {}: set it as before", then.backup_cluster.as_deref().unwrap_or("none"));
             return other(restore_id, what);
         }
         Ok(())
     }
 
-    /// The same restore can be asked for as `orders` and as `orders@2`: without a number it goes with whichever generation the restore began.
+    /// The same restore can be named `orders` and `orders@2`: without a number it means the
+    /// generation with which the restore began.
     fn check_only(&self, restore_id: &str, asked: &str, target: &str) -> Result<()> {
         let [RestoredTopic { folder, target: then, .. }] = &self.topics[..] else {
             return Err(Error::bug(format!("restore {restore_id:?} of one topic has {}", self.topics.len())));
@@ -213,11 +219,11 @@ impl RestoreIdentity {
             return Ok(());
         }
         let of = of.map_or_else(|| folder.clone(), |(topic, number)| names::generation(topic, number));
-        other(restore_id, format!("is the restore of {of:?} into {then:?}: name these two (BACKUP_TOPIC_NAME, RESTORE_TOPIC_NAME)"))
+        other(restore_id, format!("is the restore of {of:?} into {then:?}: set these two (BACKUP_TOPIC_NAME, RESTORE_TOPIC_NAME)"))
     }
 }
 
-/// Whether two lists say the same, in whichever order.
+/// Whether two lists have the same items, in any order.
 fn are_same(one: &[String], other: &[String]) -> bool {
     one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
 }
@@ -308,7 +314,8 @@ mod tests {
         }
     }
 
-    /// A folder is part of the names of objects, and everyone who can write to the bucket can change restore.json.
+    /// A folder is part of the names of objects, and anyone who can write to the bucket can change
+    /// restore.json.
     #[tokio::test]
     async fn a_folder_that_leads_elsewhere_is_damage() {
         let store = MemoryStore::new();
@@ -316,7 +323,7 @@ mod tests {
             let noted = identity(choice(&["*"], "{topic}"), &[(folder, "x")]);
             store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());
             let error = RestoreIdentity::load(&store, "drill").await.unwrap_err();
-            assert!(error.to_string().contains("one is none of a topic"), "{folder}: {error}");
+            assert!(error.to_string().contains("of which one is not a valid topic"), "{folder}: {error}");
         }
         let noted = identity(choice(&["*"], "{topic}"), &[("orders@2", "orders")]);
         store.overwrite(&names::restore_json("drill"), serde_json::to_vec(&noted).unwrap());

@@ -1,5 +1,5 @@
-//! What `finish` is about to change in the cluster that was restored into, with what was there before: written before the first change, so that all of
-//! it can be repeated and taken back, whatever is killed.
+//! What `finish` will change in the target cluster, and the values before. Stored before the first
+//! change, so that all of it can be repeated and undone, whatever is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,48 +13,51 @@ use crate::catalog::objects::{check_version, read_json, write_json};
 use crate::catalog::snapshot_object::{LARGEST_JSON, LARGEST_OBJECT, pack, unpack};
 use crate::{Error, Result};
 
-/// How often they are merged with what others wrote at the same moment.
+/// How often to merge with concurrent writes.
 const TRIES: usize = 5;
 
-/// The content of `@restore/<restore id>/@finish/intents.json.gz`. What was there before the first change of a thing stays in it.
+/// The content of `@restore/<restore id>/@finish/intents.json.gz`. The value before the first
+/// change of a thing stays in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intents {
     /// See [`Intents::FORMAT`].
     pub format_version: u32,
-    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    /// The restore that it belongs to:
+    /// [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     pub run: String,
-    /// The snapshots that say what groups had committed.
+    /// The snapshots that contain the commits of groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<String>,
     /// Offsets of consumer groups: by group, topic and partition of the target.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, BTreeMap<String, BTreeMap<i32, Change<GroupPlace>>>>,
-    /// Groups of which Kafka has taken all of that: what they have committed since is theirs.
+    /// Groups for which Kafka has accepted all of that: later commits are their own.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub given: BTreeSet<String>,
-    /// How often all of this began or ended to be taken back.
+    /// How often an undo of all of this began or ended.
     #[serde(default)]
     pub undos: u64,
     /// Configs: by topic of the target and name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, BTreeMap<String, Change<String>>>,
-    /// Entries of access control lists that were not there before.
+    /// Entries of access control lists that did not exist before.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub acls: BTreeSet<Acl>,
     /// When they were last written.
     pub at: Millis,
 }
 
-/// From what was there to what is to be there; `None`: nothing.
+/// From the value before to the value after; `None`: no value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change<T> {
-    /// Before the first change of it.
+    /// Before its first change.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub before: Option<T>,
-    /// What `finish` makes of it.
+    /// The value that `finish` sets.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub after: Option<T>,
-    /// It was taken back, and not changed since: what somebody sets now is what was there before the next change.
+    /// It was undone, and not changed since: a value set by someone else now is the value before
+    /// the next change.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undone: bool,
 }
@@ -66,12 +69,12 @@ impl<T> Change<T> {
     }
 }
 
-/// What a group has committed on a partition.
+/// A group's commit on a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupPlace {
-    /// The next offset to be read.
+    /// The next offset to read.
     pub offset: i64,
-    /// What stands beside it.
+    /// Its metadata.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metadata: String,
 }
@@ -93,18 +96,18 @@ impl Intents {
     /// The current version.
     pub const FORMAT: u32 = 1;
 
-    /// None yet, of the restore `run`.
+    /// Empty, of the restore `run`.
     pub fn none(run: &str) -> Self {
         Self { format_version: Self::FORMAT, run: run.to_owned(), ..Self::default() }
     }
 
-    /// Whether something was not taken back, as far as these say.
+    /// Whether something was not undone, according to these.
     pub fn has_more_to_undo(&self) -> bool {
         self.groups.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values).any(|change| !change.undone)
             || self.configs.values().flat_map(BTreeMap::values).any(|change| !change.undone)
     }
 
-    /// Whether nothing is to be changed.
+    /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.configs.is_empty() && self.acls.is_empty()
     }
@@ -112,7 +115,8 @@ impl Intents {
     /// Reads them. `None`: nothing was changed yet.
     ///
     /// # Errors
-    /// What the store says; those that cannot be read are never treated as missing; they are of another restore that had the same id.
+    /// An error of the store; unreadable intents are never treated as missing. Or they belong to
+    /// another restore with the same id.
     pub async fn load(store: &dyn ObjectStore, restore_id: &str, run: &str) -> Result<Option<Self>> {
         Ok(Self::load_versioned(store, restore_id, run).await?.map(|(found, _)| found))
     }
@@ -124,28 +128,31 @@ impl Intents {
             other => other?,
         };
         let found: Self = unpack(&object.body, LARGEST_JSON).map_err(|error| {
-            let what =
-                format!("it cannot be read ({error}): what finish changed, and what was there before, is in it. Put a copy of it back");
+            let what = format!(
+                "it cannot be read ({error}): it contains what finish changed, and the values before. Restore a copy of \
+                    it"
+            );
             StoreError::new(StoreErrorKind::Damaged, store.location(&name), what)
         })?;
         check_version(store, &name, found.format_version, Self::FORMAT)?;
         if found.run != run {
             let location = store.location(&name);
-            return Err(Error::taken(format!("{location} is of another restore that had the same RESTORE_ID; choose a new RESTORE_ID")));
+            return Err(Error::taken(format!("{location} belongs to another restore with the same RESTORE_ID; choose a new RESTORE_ID")));
         }
         Ok(Some((found, object.version)))
     }
 
-    /// Adds these to what is written, before anything is changed. Returns all of them.
+    /// Adds these to the stored ones, before anything is changed. Returns all of them.
     ///
     /// # Errors
-    /// What the store says; others write them all the time.
+    /// An error of the store, or repeated concurrent writes.
     pub async fn note(self, store: &dyn ObjectStore, restore_id: &str) -> Result<Self> {
         let run = self.run.clone();
         Self::update(store, restore_id, &run, |found| found.map_or_else(|| self.clone(), |found| found.and(&self))).await
     }
 
-    /// Notes groups that were given all of their offsets, unless it was begun to take them back since these intents were read.
+    /// Records groups that were given all of their offsets, unless an undo began since these
+    /// intents were read.
     ///
     /// # Errors
     /// As [`note`](Self::note).
@@ -161,7 +168,8 @@ impl Intents {
         Self::update(store, restore_id, &self.run, add).await
     }
 
-    /// Before and after what was given to groups is taken back: what they commit then is not what they go on with. `whole`: all of it was.
+    /// Before and after an undo of the offsets given to groups: what they commit meanwhile is not
+    /// what they continue with. `whole`: all of it was undone.
     ///
     /// # Errors
     /// As [`note`](Self::note).
@@ -183,12 +191,12 @@ impl Intents {
         Self::update(store, restore_id, run, forget).await
     }
 
-    /// Replaces what is written by what `change` makes of it, if that says anything else.
+    /// Replaces the stored intents by the result of `change`, if they differ.
     async fn update(store: &dyn ObjectStore, restore_id: &str, run: &str, change: impl Fn(Option<Self>) -> Self) -> Result<Self> {
         let name = names::intents(restore_id);
         for _ in 0..TRIES {
             let found = Self::load_versioned(store, restore_id, run).await?;
-            // Of a million offsets each copy counts.
+            // With a million offsets each copy counts.
             let (found, version) = found.unzip();
             let mut now = change(found.clone());
             let at = now.at;
@@ -202,7 +210,8 @@ impl Intents {
             let body = pack(&now, LARGEST_JSON, LARGEST_OBJECT).map_err(|error| {
                 let location = store.location(&name);
                 Error::unfit(format!(
-                    "{location}: what is to be changed is not written, so nothing is changed: {error}. Take fewer groups (RESTORE_GROUPS)"
+                    "{location}: the changes cannot be stored, so nothing is changed: {error}. Select fewer groups \
+                     (RESTORE_GROUPS)"
                 ))
             })?;
             let written = match &version {
@@ -216,10 +225,10 @@ impl Intents {
             }
         }
         let location = store.location(&name);
-        Err(Error::raced(format!("{location} is written by others all the time: is finish running several times?")))
+        Err(Error::raced(format!("{location} is written by other processes all the time: check whether finish runs several times")))
     }
 
-    /// Both. What was there before is what the first said of a thing.
+    /// The union of both. The value before is the first one of a thing.
     fn and(mut self, later: &Self) -> Self {
         for (group, topics) in &later.groups {
             let known = self.groups.entry(group.clone()).or_default();
@@ -242,7 +251,7 @@ impl Intents {
 fn merge<K: Ord + Clone, T: Clone + PartialEq>(known: &mut BTreeMap<K, Change<T>>, later: &BTreeMap<K, Change<T>>) {
     for (key, change) in later {
         match known.get_mut(key) {
-            // Someone has set it since it was taken back: that is what the next undo puts back.
+            // Someone has set it since the undo: the next undo restores that value.
             Some(known) if known.undone && change.before != known.before && change.before != known.after => {
                 known.clone_from(change);
             }
@@ -252,16 +261,17 @@ fn merge<K: Ord + Clone, T: Clone + PartialEq>(known: &mut BTreeMap<K, Change<T>
     }
 }
 
-/// The content of `@restore/<restore id>/@finish/done.json`: written when a function has changed all that it was asked to.
+/// The content of `@restore/<restore id>/@finish/done.json`: written when a function has made all
+/// changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinishDone {
     /// See [`Intents::FORMAT`].
     pub format_version: u32,
-    /// The restore it is of.
+    /// The restore that it belongs to.
     pub run: String,
     /// RESTORE_FINISH.
     pub parts: BTreeSet<String>,
-    /// When.
+    /// Time of writing.
     pub at: Millis,
 }
 
@@ -269,16 +279,16 @@ impl FinishDone {
     /// Whether a function has done these parts.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn has(store: &dyn ObjectStore, restore_id: &str, run: &str, parts: &BTreeSet<String>) -> Result<bool> {
         let found = read_json::<Self>(store, &names::finish_done(restore_id)).await?;
         Ok(found.is_some_and(|(found, _)| found.run == run && found.parts.is_superset(parts)))
     }
 
-    /// Writes it. Where another invocation was faster, what that says holds.
+    /// Writes it. If another invocation was faster, its object counts.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn write(&self, store: &dyn ObjectStore, restore_id: &str) -> Result<()> {
         let name = names::finish_done(restore_id);
         let found = read_json::<Self>(store, &name).await?;

@@ -1,8 +1,11 @@
-//! The inventory: what snapshots say was backed up. `verify`, `list` and `restore` compare it with what is in the bucket.
+//! The inventory: what was backed up, according to snapshots. `verify`, `list` and `restore`
+//! compare it with the bucket.
 //!
-//! It is the union of all snapshots. Of each day the newest is read, which takes along what the others said, and those that it does not cover
-//! (`earlier.rs`). A user who sees fewer topics today, a topic that was deleted last month, a backup with another selection, clocks that differ: none
-//! of them makes vanish what an older snapshot knew. A snapshot only says what must be there; more may have come since.
+//! It is the union of all snapshots. Of each day the newest one is read, which includes what the
+//! others show, and those that it does not cover (`earlier.rs`). A user who sees fewer topics
+//! today, a topic that was deleted last month, a backup with another selection, clocks that differ:
+//! none of these hides what an older snapshot shows. A snapshot only shows what must exist; more
+//! may have been added since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,20 +23,20 @@ use crate::{Error, Result};
 /// What was backed up, by folder.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// What names of each series of which a snapshot is there begin with.
+    /// The name prefixes of all series with a snapshot.
     pub series: BTreeSet<String>,
     /// By folder of the topic's generation.
     pub folders: BTreeMap<String, FolderKept>,
-    /// Snapshots that could not be read: what they know is not in here.
+    /// Unreadable snapshots: their content is not included.
     pub unreadable: Vec<(String, Error)>,
-    /// Snapshots whose time is still to come.
+    /// Snapshots with a time in the future.
     pub warnings: Vec<String>,
 }
 
 /// What was backed up of a generation of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderKept {
-    /// The time of the last snapshot that knew it.
+    /// The time of the last snapshot that includes it.
     pub last_seen: Millis,
     /// That snapshot.
     pub snapshot: Arc<str>,
@@ -46,27 +49,30 @@ pub struct FolderKept {
 pub struct PartitionKept {
     /// Everything below this offset was in the bucket.
     pub backed_up: i64,
-    /// The first snapshot that says so.
+    /// The first snapshot that shows it.
     pub snapshot: Arc<str>,
 }
 
-/// What is not there of a partition that was backed up.
+/// What is missing of a partition that was backed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// No segment is there. Otherwise the end of the chain is missing, which no expiry of old objects explains.
+    /// No segment exists. Otherwise the end of the chain is missing, which expiry of old objects
+    /// does not explain.
     pub is_all: bool,
-    /// What is missing, and which snapshot says that it was there.
+    /// What is missing, and which snapshot shows that it existed.
     pub what: String,
 }
 
 impl Inventory {
-    /// Reads it, of all topics or of one name, whichever series tell of it. Of a year two requests for each day, 16 at the same time; more of days on
-    /// which clocks differed.
+    /// Reads it from all series, of all topics or of one name. For a year two requests per day, 16
+    /// in parallel; more for days on which clocks differed.
     ///
-    /// A snapshot whose time is still to come is named in `warnings` and counts for what it knows: see [`Snapshots::newest_of_each_day`].
+    /// A snapshot with a time in the future is named in `warnings`, and its content counts: see
+    /// [`Snapshots::newest_of_each_day`].
     ///
     /// # Errors
-    /// What the store says when it is asked for names, or is away. A snapshot that cannot be read is noted in the inventory, and hides no other.
+    /// An error of the store when listing names, or if it is unavailable. An unreadable snapshot is
+    /// recorded in the inventory, and hides no other.
     pub async fn read(store: &dyn ObjectStore, topic: Option<&str>, now: Millis) -> Result<Self> {
         let snapshots = Snapshots::of(store);
         let mut days = Vec::new();
@@ -85,7 +91,7 @@ impl Inventory {
                 Err(error) => inventory.unreadable.push((entry.name, error)),
             }
         }
-        // They came in any order.
+        // They arrive in any order.
         inventory.unreadable.sort_by(|(one, _), (other, _)| one.cmp(other));
         inventory.warnings.sort();
         Ok(inventory)
@@ -95,7 +101,7 @@ impl Inventory {
         let interval = i64::try_from(part.interval_seconds).unwrap_or(0).saturating_mul(1_000);
         if age(entry.at.saturating_sub(interval), now) == Millis::MAX {
             self.warnings.push(format!(
-                "{}: it is {} now, so the clock that named this snapshot was ahead; it does not count as the newest",
+                "{}: the time is {} now, so the clock that named this snapshot was ahead; it does not count as the newest",
                 store.location(&entry.name),
                 rfc3339(now)
             ));
@@ -112,7 +118,7 @@ impl Inventory {
         }
     }
 
-    /// The partitions of a folder of which there must be segments.
+    /// The partitions of a folder that must have segments.
     pub fn partitions(&self, folder: &str) -> impl Iterator<Item = i32> {
         let kept = self.folders.get(folder).into_iter().flat_map(|kept| &kept.partitions);
         kept.filter(|(_, kept)| kept.backed_up > 0).map(|(partition, _)| *partition)
@@ -128,22 +134,22 @@ impl Inventory {
             None => format!("every segment of {folder}/{partition} is missing"),
             Some(end) => format!("offsets {end} to {backed_up} of {folder}/{partition} are missing at its end"),
         };
-        let what = format!("{what}: everything below offset {backed_up} was backed up, as {snapshot} says");
+        let what = format!("{what}: everything below offset {backed_up} was backed up, according to {snapshot}");
         Some(Missing { is_all: end.is_none(), what })
     }
 
-    /// What to say of a folder of which nothing is there.
+    /// The message for a folder without any object.
     pub fn missing_folder(&self, folder: &str) -> Option<String> {
         let FolderKept { snapshot, .. } = self.folders.get(folder)?;
-        Some(format!("{folder}/ is missing with all that was in it: it was backed up, as {snapshot} says"))
+        Some(format!("{folder}/ is missing with everything in it: it was backed up, according to {snapshot}"))
     }
 
-    /// What to say where `topic.json` names a series of which no snapshot is there.
+    /// The message if `topic.json` names a series without any snapshot.
     pub fn missing_series(&self, generation: &Generation) -> Option<String> {
         let series = generation.snapshots.as_ref().filter(|series| !self.series.contains(*series))?;
         Some(format!(
-            "all snapshots of {series} are missing: {} says that there were some. Without them nobody sees what else is missing. Put them back; the next \
-             backup takes a new one",
+            "all snapshots of {series} are missing: {} shows that some existed. Without them, other losses are not \
+             detected. Restore them; the next backup takes a new one",
             names::topic_json(&generation.folder())
         ))
     }
@@ -188,7 +194,7 @@ mod tests {
         let old = [("orders", "orders", 0, 7), ("orders", "orders", 1, 3), ("bills", "bills", 0, 5)];
         let first = add_snapshot(&store, &snapshot(NOW - 40 * DAY, old)).await;
         add_snapshot(&store, &snapshot(NOW - 2 * DAY, [("orders", "orders", 0, 9)])).await;
-        // In the newest the topic was created again, and its other partitions are not seen.
+        // In the newest one the topic was created again, and its other partitions are invisible.
         add_snapshot(&store, &snapshot(NOW, [("orders", "orders@2", 0, 1)])).await;
         let inventory = read(&store).await;
         let found = [("orders", 0), ("orders", 1), ("bills", 0), ("orders@2", 0), ("orders@2", 1)];

@@ -1,8 +1,9 @@
-//! Which generation each partition of a topic is in.
+//! Which generation contains each partition of a topic.
 
 use crate::catalog::Generation;
 
-/// The generations of one topic id, up to one of them. A log that lost its end begins again in a newer one; the other partitions stay where they are.
+/// The generations of one topic id, up to one of them. A log that lost its end begins again in a
+/// newer one; the other partitions stay where they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lineage {
     newest: Generation,
@@ -11,7 +12,8 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// `older` are the generations of the same topic before `newest`, newest first. `None` when some partition began in none of them.
+    /// `older` are the earlier generations of the same topic, newest first. `None` if some
+    /// partition began in none of them.
     pub(super) fn new(newest: Generation, older: impl IntoIterator<Item = Generation>) -> Option<Self> {
         let mut lineage = Self { newest, older: Vec::new() };
         let mut older = older.into_iter();
@@ -21,7 +23,7 @@ impl Lineage {
         Some(lineage)
     }
 
-    /// One in which all partitions began just now.
+    /// One in which all partitions have just begun.
     pub fn of_one(begun: Generation) -> Self {
         Self { newest: begun, older: Vec::new() }
     }
@@ -35,12 +37,12 @@ impl Lineage {
         self.older.last().unwrap_or(&self.newest)
     }
 
-    /// The generation in which a partition is.
+    /// The generation that contains a partition.
     pub fn of(&self, partition: i32) -> &Generation {
         self.all().find(|generation| generation.begins(partition)).unwrap_or_else(|| self.oldest())
     }
 
-    /// Every partition that the topic had, the folder that it is in, and whether a segment of it was known.
+    /// Every partition that the topic had, its folder, and whether a segment of it was known.
     pub fn counted(&self) -> impl Iterator<Item = (i32, String, bool)> {
         let partitions = self.newest.all_partitions().into_iter();
         partitions.map(|partition| (partition, self.of(partition).folder(), self.newest.begun.contains(&partition)))

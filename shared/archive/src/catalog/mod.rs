@@ -1,6 +1,6 @@
-//! What is where in the bucket, and what it means.
+//! The objects in the bucket, and what they mean.
 //!
-//! | file | what it knows |
+//! | file | content |
 //! |---|---|
 //! | `names.rs` | names in the bucket |
 //! | `objects.rs` | how objects that are JSON are read and written |
@@ -8,24 +8,24 @@
 //! | `generation.rs`, `generations.rs` | `topic.json`: one generation of a topic for each topic id; all of them |
 //! | `newest.rs` | which generation a name without a number means |
 //! | `lineage.rs` | which generation each partition is in |
-//! | `partitions.rs` | the partitions of a generation: what is there of them, and what should be |
-//! | `packing.rs` | how a segment is packed, and so how its name ends |
-//! | `gaps.rs` | what of a partition the backup never had |
-//! | `create_only.rs` | whether the store refuses to create what exists |
-//! | `commit.rs` | what stands beside a committed offset |
-//! | `identity.rs`, `strategy.rs` | what a restore id stands for, and how it places records |
-//! | `binding.rs`, `claim.rs` | which topic a restore goes into, and which restore a topic belongs to |
-//! | `snapshot.rs` | what a cluster was at one moment, and how far its backup was |
-//! | `snapshot_object.rs` | how that is written and read, within bounds |
-//! | `snapshots.rs` | which snapshots there are |
+//! | `partitions.rs` | the partitions of a generation: what exists of them, and what should |
+//! | `packing.rs` | the codec of a segment, and so its name's suffix |
+//! | `gaps.rs` | what the backup never had of a partition |
+//! | `create_only.rs` | whether the store refuses to create existing objects |
+//! | `commit.rs` | the metadata of a committed offset |
+//! | `identity.rs`, `strategy.rs` | the choice of a restore id, and how it places records |
+//! | `binding.rs`, `claim.rs` | the target topic of a restore, and the owner of a target topic |
+//! | `snapshot.rs` | the state of a cluster at one moment, and the progress of its backup |
+//! | `snapshot_object.rs` | how a snapshot is written and read, with limited memory |
+//! | `snapshots.rs` | which snapshots exist |
 //! | `moment.rs` | the snapshot of a moment |
-//! | `summary.rs` | what a list tells of each snapshot |
-//! | `earlier.rs`, `covered.rs` | which of a day have to be read, as each takes along what others said |
-//! | `inventory.rs` | what they say was backed up, to be compared with what is there |
-//! | `completeness.rs` | whether the bucket has all that a snapshot saw |
-//! | `checkpoint.rs` | how far a restore is |
-//! | `finished.rs` | that a partition of it, or all of it, is restored |
-//! | `intents.rs` | what `finish` changes in the cluster, and what was there before |
+//! | `summary.rs` | what a list shows of each snapshot |
+//! | `earlier.rs`, `covered.rs` | which snapshots of a day have to be read, because each includes what others show |
+//! | `inventory.rs` | what was backed up, according to snapshots |
+//! | `completeness.rs` | whether the bucket has everything that a snapshot saw |
+//! | `checkpoint.rs` | the progress of a restore |
+//! | `finished.rs` | that a partition, or the whole restore, is complete |
+//! | `intents.rs` | what `finish` changes in the cluster, and the values before |
 //! | `spans/` | where records of a restore went |
 
 mod binding;

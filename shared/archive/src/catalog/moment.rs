@@ -10,14 +10,14 @@ use crate::Result;
 use crate::catalog::snapshot_object::{SnapshotPart, read_part};
 use crate::catalog::{SnapshotEntry, Snapshots, TopicSnapshot};
 
-/// What a snapshot says of topics.
+/// The topics of a snapshot.
 #[derive(Debug, Deserialize)]
 pub struct Moment {
     format_version: u32,
     /// See [`Snapshot::cluster_id`](crate::catalog::Snapshot::cluster_id).
     #[serde(default)]
     pub cluster_id: Option<String>,
-    /// See [`Snapshot::until`](crate::catalog::Snapshot::until): the moment that it is of.
+    /// See [`Snapshot::until`](crate::catalog::Snapshot::until): its moment.
     pub until: Millis,
     /// By name.
     pub topics: BTreeMap<String, TopicSnapshot>,
@@ -30,11 +30,12 @@ impl SnapshotPart for Moment {
 }
 
 impl Moment {
-    /// The newest snapshot of a series whose offsets had all been read at this time, or of all whose time has come (`None`). Two snapshots are read
-    /// at most, and as many days listed as have none.
+    /// The newest snapshot of a series whose offsets had all been read by this time; with `None`,
+    /// the newest one that is not in the future. Reads at most two snapshots, and lists as many
+    /// days as have none.
     ///
     /// # Errors
-    /// What the store says; the snapshot cannot be read.
+    /// An error of the store; or the snapshot cannot be read.
     pub async fn newest(
         store: &dyn ObjectStore,
         series: &str,
@@ -53,7 +54,8 @@ impl Moment {
             }
             return Ok(None);
         };
-        // A name is a time rounded up, so of those named later only the first can be of a time that is not later.
+        // A name is a time rounded up, so of those named later only the first can be of a time that
+        // is not later.
         let mut first_later = None;
         for day in days.iter().rev() {
             let (not_later, later): (Vec<_>, Vec<_>) = snapshots.of_day(day).await?.into_iter().partition(|entry| entry.at < time);

@@ -1,4 +1,4 @@
-//! Names in the bucket. All of them are made and read here and nowhere else.
+//! Names in the bucket. All of them are built and parsed here and nowhere else.
 //!
 //! ```text
 //! <topic>/topic.json
@@ -28,7 +28,8 @@ pub fn topic_folder(topic: &str, generation: u32) -> String {
     if generation <= 1 { topic.to_owned() } else { format!("{topic}@{generation}") }
 }
 
-/// Splits the folder of a generation: `orders@2` is the second one of `orders`. `None` when it cannot be one.
+/// Splits the folder of a generation: `orders@2` is the second one of `orders`. `None` if it cannot
+/// be one.
 pub fn parse_topic_folder(folder: &str) -> Option<(&str, u32)> {
     match folder.split_once('@') {
         None => Some((folder, 1)),
@@ -40,8 +41,8 @@ pub fn parse_topic_folder(folder: &str) -> Option<(&str, u32)> {
     }
 }
 
-/// Splits a topic as people name it: `orders` is its newest generation (`None`), `orders@1` the first, whose folder is `orders`. `None` when it is
-/// no name.
+/// Splits a topic as people write it: `orders` is its newest generation (`None`), `orders@1` the
+/// first, whose folder is `orders`. `None` if it is no name.
 pub fn parse_topic(name: &str) -> Option<(&str, Option<u32>)> {
     match name.split_once('@') {
         None => Some((name, None)),
@@ -50,17 +51,17 @@ pub fn parse_topic(name: &str) -> Option<(&str, Option<u32>)> {
     }
 }
 
-/// A generation as people name it, the first one with its number, too: `orders@1`.
+/// A generation as people write it, with a number for the first one too: `orders@1`.
 pub fn generation(topic: &str, number: u32) -> String {
     format!("{topic}@{number}")
 }
 
-/// What the names of all generations but the first begin with.
+/// The prefix of the names of all generations except the first.
 pub fn generation_prefix(topic: &str) -> String {
     format!("{topic}@")
 }
 
-/// A name that sorts after all that is in a folder, and before all that is in the folders after it.
+/// A name that sorts after everything in a folder, and before everything in the folders after it.
 pub fn after_folder(folder: &str) -> String {
     format!("{folder}0") // '0' follows '/'
 }
@@ -70,18 +71,19 @@ pub fn topic_json(folder: &str) -> String {
     format!("{folder}/topic.json")
 }
 
-/// The folder of a partition, with the slash at the end.
+/// The folder of a partition, with a trailing slash.
 pub fn partition_prefix(folder: &str, partition: i32) -> String {
     format!("{folder}/{partition}/")
 }
 
-/// The partition whose folder has this name (without a slash): its number, spelled as Kafka does. `None` for `00`, `+1`, `-1` and words.
+/// The partition of a folder name (without a slash): its number, written as Kafka does. `None` for
+/// `00`, `+1`, `-1` and words.
 pub fn parse_partition(folder: &str) -> Option<i32> {
     folder.parse().ok().filter(|number: &i32| *number >= 0 && number.to_string() == folder)
 }
 
-/// The prefix that a partition's segments share and nothing else has: an offset has at most 19 digits, so a 20-digit name begins with 0,
-/// which no archive of the Python tool (`2026…`) does.
+/// The prefix of a partition's segments, and of nothing else: an offset has at most 19 digits, so a
+/// 20-digit name begins with 0, which no archive of the Python tool (`2026…`) does.
 pub fn segment_prefix(folder: &str, partition: i32) -> String {
     format!("{folder}/{partition}/0")
 }
@@ -96,7 +98,7 @@ pub fn before_segment(folder: &str, partition: i32, start: i64) -> String {
     format!("{folder}/{partition}/{start:020}.")
 }
 
-/// How the name of a segment's `.sha256` ends, behind the segment's own.
+/// The suffix of a segment's `.sha256`, after the segment's own name.
 pub const SIDECAR: &str = ".sha256";
 
 /// A segment's `.sha256`.
@@ -104,7 +106,8 @@ pub fn sidecar(segment: &str) -> String {
     format!("{segment}{SIDECAR}")
 }
 
-/// Start offset and packing of a segment, from the last component of its name. `None` for anything else, a `.sha256` included.
+/// Start offset and packing of a segment, from the last component of its name. `None` for anything
+/// else, a `.sha256` included.
 pub fn parse_segment(file: &str) -> Option<(i64, Packing)> {
     let (digits, extension) = file.split_once('.')?;
     if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -124,17 +127,17 @@ pub const CREATE_ONLY: &str = "@check/create-only";
 /// Where snapshots of all clusters are.
 pub const SNAPSHOTS: &str = "@cluster/";
 
-/// What the names of a cluster's snapshots by the backup with this GROUP_ID begin with.
+/// The name prefix of a cluster's snapshots by the backup with this GROUP_ID.
 pub fn snapshot_prefix(cluster_id: Option<&str>, group_id: &str) -> String {
     format!("{SNAPSHOTS}{}/{}/", encoded(cluster_id.unwrap_or(NO_ID)), encoded(group_id))
 }
 
-/// Whether a series of snapshots is of a cluster: of one of its backups.
+/// Whether a series of snapshots belongs to a cluster: to one of its backups.
 pub fn is_series_of(prefix: &str, cluster_id: &str) -> bool {
     cluster_of(prefix) == encoded(cluster_id)
 }
 
-/// The cluster that a series of snapshots is of, as its name has it.
+/// The cluster of a series of snapshots, as written in its name.
 pub fn cluster_of(prefix: &str) -> &str {
     prefix.strip_prefix(SNAPSHOTS).and_then(|rest| rest.split_once('/')).map_or("", |(cluster, _)| cluster)
 }
@@ -147,7 +150,8 @@ pub fn snapshot(prefix: &str, at: Millis) -> String {
     format!("{prefix}{}/{}Z.json.gz", date.replace('-', "/"), clock.replace(':', ""))
 }
 
-/// Splits the name of a snapshot: what names of its series begin with, and its time. `None` for everything else that is there.
+/// Splits the name of a snapshot: its series' prefix, and its time. `None` for all other names
+/// there.
 pub fn parse_snapshot(name: &str) -> Option<(&str, Millis)> {
     let day = &name[..name.rfind('/')?];
     let (at, _) = day.rmatch_indices('/').nth(2)?;
@@ -160,7 +164,7 @@ pub fn parse_snapshot(name: &str) -> Option<(&str, Millis)> {
     (prefix.starts_with(SNAPSHOTS) && snapshot(prefix, at) == name).then_some((prefix, at))
 }
 
-/// What a restore id stands for.
+/// The choice of a restore id.
 pub fn restore_json(restore_id: &str) -> String {
     format!("@restore/{restore_id}/restore.json")
 }
@@ -170,18 +174,18 @@ pub fn binding(restore_id: &str, folder: &str) -> String {
     format!("@restore/{restore_id}/@topic/{folder}.json")
 }
 
-/// Which restore a target topic belongs to. No RESTORE_ID begins with `@`.
+/// Which restore owns a target topic. No RESTORE_ID begins with `@`.
 pub fn claim(cluster_id: Option<&str>, topic_id: Option<&TopicId>, topic: &str) -> String {
     let cluster = encoded(cluster_id.unwrap_or(NO_ID));
     let topic = topic_id.map_or_else(|| topic.to_owned(), ToString::to_string);
     format!("@restore/@target/{cluster}/{topic}.json")
 }
 
-/// Instead of the id of a cluster that has none.
+/// Replaces the id of a cluster that has none.
 const NO_ID: &str = "@unknown";
 
-/// What a cluster or a group calls itself is not trusted to be part of a path: all but letters, digits, `_` and `-` is written as `%` and its bytes in
-/// hex.
+/// Names of clusters and groups are not trusted as part of a path: everything except letters,
+/// digits, `_` and `-` is written as `%` and its bytes in hex.
 fn encoded(name: &str) -> String {
     let encode = |byte: u8| {
         let legal = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -190,7 +194,7 @@ fn encoded(name: &str) -> String {
     name.bytes().map(encode).collect()
 }
 
-/// What the names of the checkpoints of a folder's partitions begin with.
+/// The name prefix of the checkpoints of a folder's partitions.
 pub fn checkpoints(restore_id: &str, folder: &str) -> String {
     format!("@restore/{restore_id}/@progress/{folder}/")
 }
@@ -200,38 +204,39 @@ pub fn checkpoint(restore_id: &str, folder: &str, partition: i32) -> String {
     format!("{}{partition}.json", checkpoints(restore_id, folder))
 }
 
-/// What the names of all spans of a partition begin with that are in objects of their own.
+/// The name prefix of the spans of a partition that are in their own objects.
 pub fn spans_prefix(restore_id: &str, folder: &str, partition: i32) -> String {
     format!("{}{partition}-spans/", checkpoints(restore_id, folder))
 }
 
-/// Where records of one source partition went, from this source offset on; `hash` is of what the object holds.
+/// Where records of one source partition went, from this source offset; `hash` is that of the
+/// object's content.
 pub fn spans(restore_id: &str, folder: &str, partition: i32, from: i64, hash: &str) -> String {
     format!("{}{from:020}-{hash}.json", spans_prefix(restore_id, folder, partition))
 }
 
-/// What the names of all marks of a restore begin with that say of a partition that it is restored up to its cut. Another restore that had the same
-/// id has none of them.
+/// The name prefix of all marks of a restore, each for a partition that is restored up to its cut.
+/// Another restore with the same id has none of them.
 pub fn done_prefix(restore_id: &str, run: &str) -> String {
     format!("@restore/{restore_id}/@done/{}/", encoded(run))
 }
 
-/// That one partition is restored up to its cut.
+/// One partition is restored up to its cut.
 pub fn done(restore_id: &str, run: &str, folder: &str, partition: i32) -> String {
     format!("{}{folder}/{partition}", done_prefix(restore_id, run))
 }
 
-/// That every partition is, and what was restored.
+/// Every partition is restored, and what was restored.
 pub fn finished(restore_id: &str) -> String {
     format!("@restore/{restore_id}/@finished.json")
 }
 
-/// What finish changes in the cluster, and what was there before.
+/// What finish changes in the cluster, and the values before.
 pub fn intents(restore_id: &str) -> String {
     format!("@restore/{restore_id}/@finish/intents.json.gz")
 }
 
-/// That a function has done all of it.
+/// A function has done all of it.
 pub fn finish_done(restore_id: &str) -> String {
     format!("@restore/{restore_id}/@finish/done.json")
 }

@@ -1,4 +1,4 @@
-//! Which generation a topic's name without a number means, and which others there are.
+//! Which generation a topic's name without a number means, and which others exist.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,11 @@ use crate::catalog::{Generation, Generations, names, partition_folders};
 use crate::{Error, Result};
 
 impl Generations<'_> {
-    /// The numbers from 2 on that have anything in the bucket, in order. A request more than there are, and no right to read an object.
+    /// The numbers from 2 on that have objects in the bucket, in order. One request more than there
+    /// are; requires no permission to read an object.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn later(&self) -> Result<BTreeSet<u32>> {
         let prefix = names::generation_prefix(self.topic);
         let (mut found, mut after) = (BTreeSet::new(), String::new());
@@ -27,18 +28,20 @@ impl Generations<'_> {
         }
     }
 
-    /// Whether there is anything of the first one.
+    /// Whether there is any object of the first one.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn has_first(&self) -> Result<bool> {
         Ok(!self.store.list(&format!("{}/", names::topic_folder(self.topic, 1)), "", 1).await?.objects.is_empty())
     }
 
-    /// The newest generation, among the `later` ones and the first. One whose topic.json is missing counts: an older state must not pass for the newest.
+    /// The newest generation, among the `later` ones and the first. One without topic.json counts:
+    /// an older state must not pass for the newest.
     ///
     /// # Errors
-    /// Generations of several clusters: which one is the newest of all means nothing. A `topic.json` that cannot be read.
+    /// Generations of several clusters, and none of them is the newest. A `topic.json` that cannot
+    /// be read.
     pub async fn newest(&self, later: &BTreeSet<u32>) -> Result<u32> {
         let Some(newest) = later.last() else { return Ok(1) };
         let mut known: Vec<Generation> = Vec::new();
@@ -51,8 +54,8 @@ impl Generations<'_> {
         }
         let all: Vec<String> = known.iter().map(of_cluster).collect();
         Err(Error::request(format!(
-            "the generations of topic {:?} at {} are of {} clusters: {}. Set BACKUP_CLUSTER to the one to take, or name a generation with its number: \
-             BACKUP_TOPIC_NAME={}",
+            "the generations of topic {:?} at {} are of {} clusters: {}. Set BACKUP_CLUSTER to one of them, or name a \
+             generation with its number: BACKUP_TOPIC_NAME={}",
             self.topic,
             self.store.location(""),
             clusters.len(),
@@ -61,8 +64,8 @@ impl Generations<'_> {
         )))
     }
 
-    /// The newest generation of a cluster, among the `later` ones and the first. One whose topic.json is missing may be of it, so it counts. `None`: all are
-    /// of other clusters.
+    /// The newest generation of a cluster, among the `later` ones and the first. One without
+    /// topic.json may be of it, so it counts. `None`: all are of other clusters.
     ///
     /// # Errors
     /// A `topic.json` that cannot be read.
@@ -76,10 +79,11 @@ impl Generations<'_> {
         Ok(None)
     }
 
-    /// The newest generation of each cluster, in order. One of which topic.json cannot be read, or is missing, is among them.
+    /// The newest generation of each cluster, in order. Includes those whose topic.json is
+    /// unreadable or missing.
     ///
     /// # Errors
-    /// What the store says when asked for names.
+    /// An error of the store when listing names.
     pub async fn newest_of_each_cluster(&self) -> Result<BTreeSet<u32>> {
         let later = self.later().await?;
         let newest = later.last().copied().unwrap_or(1);
@@ -106,11 +110,11 @@ fn of_cluster(generation: &Generation) -> String {
     generation.cluster_id.as_ref().map_or_else(|| format!("{name} of an unknown one"), |cluster| format!("{name} of {cluster:?}"))
 }
 
-/// The topics to ask for instead of one that is missing, or that the place is a topic's own folder. Names in a bucket can be anything, so they are
-/// quoted.
+/// The topics to name instead of a missing one, or that the place is a topic's own folder. Names in
+/// a bucket can be anything, so they are quoted.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn what_is_there(store: &dyn ObjectStore) -> Result<String> {
     let folders = store.folders("").await?;
     if let Some(hint) = own_folder(store, &folders).await? {
@@ -122,10 +126,11 @@ pub async fn what_is_there(store: &dyn ObjectStore) -> Result<String> {
         if is_alone && *number == 1 { format!("{topic:?}") } else { format!("{:?}", names::generation(topic, *number)) }
     };
     let topics: Vec<String> = found.iter().map(name).collect();
-    Ok(if topics.is_empty() { "nothing is there".to_owned() } else { format!("there are: {}", topics.join(", ")) })
+    Ok(if topics.is_empty() { "there are no topics".to_owned() } else { format!("there are: {}", topics.join(", ")) })
 }
 
-/// Where the place itself is the folder of a topic: partitions in it, and topic.json, or archives of the Python tool right below them.
+/// Whether the place itself is the folder of a topic: it has partitions and topic.json, or archives
+/// of the Python tool directly below partitions.
 async fn own_folder(store: &dyn ObjectStore, folders: &[String]) -> Result<Option<String>> {
     let Some(first) = folders.iter().find(|folder| names::parse_partition(folder).is_some()) else { return Ok(None) };
     let has_topic_json = store.list("topic.json", "", 1).await?.objects.iter().any(|object| object.name == "topic.json");
@@ -177,7 +182,7 @@ mod tests {
         let all: Vec<(&str, Option<&str>)> = all.iter().map(|folder| (folder.as_str(), Some("a"))).collect();
         let many = store(&all);
         for name in ["orders@x/0/x", "orders@12", "orders@10a/x", "orders-2/topic.json", "orders@02/topic.json"] {
-            many.overwrite(name, "of somebody else");
+            many.overwrite(name, "of another program");
         }
         assert_eq!(newest(&many).await.unwrap(), 11);
         assert_eq!(Generations::of(&many, "orders").later().await.unwrap(), (2..=11).collect());
@@ -204,7 +209,7 @@ mod tests {
     async fn the_folder_of_a_topic_is_told_from_one_of_topics() {
         let of_topics = store(&[("orders", None), ("bills", None), ("bills@2", None)]);
         assert_eq!(what_is_there(&of_topics).await.unwrap(), r#"there are: "bills@1", "bills@2", "orders""#);
-        // Topics can be called so.
+        // Topics can have such names.
         assert_eq!(what_is_there(&store(&[("0", None), ("1", None)])).await.unwrap(), r#"there are: "0", "1""#);
         for names in [["topic.json", "0/00000000000000000000.tar.gz"], ["0/20261123-072346.tar.gz", "1/20261123-072346.tar.gz"]] {
             let store = MemoryStore::new();

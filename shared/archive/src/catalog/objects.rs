@@ -1,4 +1,5 @@
-//! Objects that are JSON: read, written where nobody was faster, and refused where a newer program wrote them.
+//! JSON objects: read, written unless another invocation was faster, and refused if a newer program
+//! wrote them.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -6,7 +7,7 @@ use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::{Error, Result};
 
-/// Reads an object of a restore. `None`: it is not there.
+/// Reads an object of a restore. `None` if it does not exist.
 pub(super) async fn read_json<T: DeserializeOwned>(store: &dyn ObjectStore, name: &str) -> Result<Option<(T, Version)>> {
     let object = match store.get(name).await {
         Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
@@ -18,7 +19,8 @@ pub(super) async fn read_json<T: DeserializeOwned>(store: &dyn ObjectStore, name
     Ok(Some((found, object.version)))
 }
 
-/// Writes an object of a restore where none was, or in place of the one that was read. False when another invocation was faster.
+/// Creates an object of a restore, or replaces the one that was read. False if another invocation
+/// was faster.
 pub(super) async fn write_json<T: Serialize>(
     object: &T,
     store: &dyn ObjectStore,
@@ -37,7 +39,7 @@ pub(super) async fn write_json<T: Serialize>(
     }
 }
 
-/// Refuses what a newer program wrote.
+/// Refuses an object of a newer program.
 pub(super) fn check_version(store: &dyn ObjectStore, name: &str, found: u32, known: u32) -> Result<()> {
     if found <= known {
         return Ok(());

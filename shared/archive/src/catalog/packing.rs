@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// How a segment is packed: which codec its members have, and so how its name ends.
+/// The codec of a segment's members, which determines the suffix of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Packing {
@@ -11,7 +11,7 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// How names end, without the leading dot.
+    /// The suffix of names, without the leading dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Gzip => "tar.gz",
@@ -19,7 +19,7 @@ impl Packing {
         }
     }
 
-    /// The packing of a name that ends so.
+    /// The packing of a name with this suffix.
     pub fn from_extension(extension: &str) -> Option<Self> {
         [Self::Gzip, Self::Zstd].into_iter().find(|packing| packing.extension() == extension)
     }

@@ -1,4 +1,4 @@
-//! The partitions of a generation: what is there of them in the bucket, and what should be.
+//! The partitions of a generation: what exists of them in the bucket, and what should.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,18 @@ use crate::catalog::{Generation, Lineage, names};
 pub struct Place {
     /// The folder of its generation.
     pub folder: String,
-    /// Whether that holds anything of it.
+    /// Whether the folder contains anything of it.
     pub is_there: bool,
-    /// Whether `topic.json` says that it had a segment: then nothing of it is a loss.
+    /// Whether it had a segment according to `topic.json`: if nothing of it exists, it was lost.
     pub has_begun: bool,
 }
 
-/// The partitions of one generation, each in the folder that it is in: those that `topic.json` counts, and those that have a folder. Without
-/// `topic.json` (`None`) these are all that is known. One request for each folder.
+/// The partitions of one generation, each with its folder: those that `topic.json` counts, and
+/// those that have a folder. Without `topic.json` (`None`), only the latter. One request per
+/// folder.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn places_of(store: &dyn ObjectStore, folder: &str, lineage: Option<&Lineage>) -> Result<BTreeMap<i32, Place>> {
     let mut places: BTreeMap<i32, Place> = BTreeMap::new();
     for (partition, folder, has_begun) in lineage.into_iter().flat_map(Lineage::counted) {
@@ -40,10 +41,10 @@ pub async fn places_of(store: &dyn ObjectStore, folder: &str, lineage: Option<&L
     Ok(places)
 }
 
-/// The partitions that have a folder in that of a topic, in order of their names.
+/// The partitions that have a folder in a topic's folder, in order of their names.
 ///
 /// # Errors
-/// What the store says.
+/// An error of the store.
 pub async fn partition_folders(store: &dyn ObjectStore, folder: &str) -> Result<Vec<i32>> {
     let found = store.folders(&format!("{folder}/")).await?;
     Ok(found.iter().filter_map(|name| names::parse_partition(names::file_name(name))).collect())

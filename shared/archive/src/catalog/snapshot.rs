@@ -1,4 +1,5 @@
-//! A snapshot: what a cluster was at one moment, and how far its backup was. It is the inventory that later commands compare the bucket with.
+//! A snapshot: the state of a cluster at one moment, and the progress of its backup. It is the
+//! inventory that later commands compare with the bucket.
 
 use std::collections::BTreeMap;
 
@@ -8,35 +9,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Covered, LogRange, PartitionState, PartitionStates};
 
-/// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created once, never replaced.
+/// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created
+/// once, never replaced.
 ///
-/// It was read in this order: groups, our own commits, the logs' offsets, topic ids once more, groups once more. So what a group had committed is at
-/// most what the log then held, and what was backed up is at most the log's end.
+/// It is read in this order: groups, our own commits, the logs' offsets, topic ids again, groups
+/// again. So a group's commit is at most what the log then contained, and what was backed up is at
+/// most the log's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// See [`Snapshot::FORMAT`].
     pub format_version: u32,
     /// Name and version of the program that took it.
     pub program: String,
-    /// Id of the cluster; `None` where it has none.
+    /// Id of the cluster; `None` if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
     /// GROUP_ID of the backup.
     pub group_id: String,
-    /// TOPIC_NAMES and EXCLUDE_TOPIC_NAMES, as they were written.
+    /// TOPIC_NAMES and EXCLUDE_TOPIC_NAMES, as written.
     pub topic_names: Vec<String>,
     /// See `topic_names`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_topic_names: Vec<String>,
-    /// Before the first request about consumer groups. Only topics, brokers, configs, access control lists and users were asked for before that.
+    /// Before the first request about consumer groups. Only topics, brokers, configs, access
+    /// control lists and users were requested earlier.
     pub from: Millis,
-    /// When all offsets had been read. The time that its name has is this one, rounded up.
+    /// When all offsets had been read. The time in its name is this one, rounded up.
     pub until: Millis,
     /// SNAPSHOT_SECONDS.
     pub interval_seconds: u64,
-    /// Every topic of the selection that there was, by name.
+    /// Every existing topic of the selection, by name.
     pub topics: BTreeMap<String, TopicSnapshot>,
-    /// Consumer groups but those of backups and restores, by name.
+    /// Consumer groups except those of backups and restores, by name.
     pub groups: Told<BTreeMap<String, GroupSnapshot>>,
     /// Brokers that were up.
     pub brokers: Told<Vec<Broker>>,
@@ -44,27 +48,28 @@ pub struct Snapshot {
     pub acls: Told<Vec<Acl>>,
     /// SCRAM users.
     pub users: Told<Vec<ScramUser>>,
-    /// What other snapshots of the same day said was in the bucket, and the numbers of this one do not say: of topics that this user may not see any
-    /// more, or that were created again, and of commits that expired.
+    /// What other snapshots of the same day show in the bucket, and the numbers of this one do not:
+    /// topics that this user may not see any more, topics that were created again, and expired
+    /// commits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub earlier: BackedUpEnds,
-    /// Those snapshots: who has read this one need not read them to know what was in the bucket.
+    /// Those snapshots: a reader of this one need not read them to know what was in the bucket.
     #[serde(default, skip_serializing_if = "Covered::is_empty")]
     pub covers: Covered,
 }
 
-/// By folder and partition the offset below which everything was in the bucket.
+/// By folder and partition, the offset below which everything was in the bucket.
 pub type BackedUpEnds = BTreeMap<String, BTreeMap<i32, i64>>;
 
-/// What the cluster told, or why it did not.
+/// What the cluster reported, or why it did not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Told<T> {
-    /// All there is.
+    /// Everything.
     All(T),
     /// What this user could see.
     Partial {
-        /// What was told.
+        /// What was reported.
         known: T,
         /// Why there can be more.
         why: String,
@@ -74,7 +79,7 @@ pub enum Told<T> {
 }
 
 impl<T> Told<T> {
-    /// What was told.
+    /// What was reported.
     pub fn known(&self) -> Option<&T> {
         match self {
             Self::All(known) | Self::Partial { known, .. } => Some(known),
@@ -94,7 +99,8 @@ impl<T> Told<T> {
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicSnapshot {
-    /// Folder of the generation that its commits are of, the newest where they differ; `None`: nothing of it is known to be in the bucket.
+    /// Folder of the generation of its commits, the newest if they differ; `None`: nothing of it is
+    /// known to be in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
     /// `None` on brokers older than 2.8.
@@ -102,24 +108,25 @@ pub struct TopicSnapshot {
     pub id: Option<TopicId>,
     /// Number of partitions.
     pub partition_count: i32,
-    /// Replicas of each partition, where the cluster told.
+    /// Replicas of each partition, if the cluster reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
     /// Configs that differ from the brokers' defaults.
     pub configs: Told<BTreeMap<String, String>>,
-    /// The values that hold of those configs that delete or refuse records, wherever they are set.
+    /// The effective values of configs that delete or refuse records, wherever they are set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub effective: BTreeMap<String, String>,
     /// By number. Empty with `why`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub partitions: BTreeMap<i32, PartitionSnapshot>,
-    /// Why there are no numbers of it, or not of each partition: it was deleted, or created again, while they were read.
+    /// Why it has no numbers, or not of each partition: it was deleted, or created again, while
+    /// they were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
 impl TopicSnapshot {
-    /// Folder of the generation that a partition's `backed_up` is of.
+    /// Folder of the generation of a partition's `backed_up`.
     pub fn folder_of<'a>(&'a self, partition: &'a PartitionSnapshot) -> Option<&'a str> {
         partition.folder.as_deref().or(self.folder.as_deref())
     }
@@ -149,29 +156,30 @@ impl PartitionStates for Snapshot {
 /// A partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionSnapshot {
-    /// Folder that `backed_up` is of, where it is not the topic's.
+    /// Folder of `backed_up`, if it is not the topic's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
-    /// Everything below this offset was in the bucket; `None`: nothing that a commit told of.
+    /// Everything below this offset was in the bucket; `None`: no commit shows any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backed_up: Option<i64>,
     /// Log start, end and high watermark; `None` with `why`.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogSnapshot>,
-    /// Its log ended below what was backed up: it lost its end, and the two numbers are of different logs.
+    /// Its log ended below what was backed up: it lost its end, and the two numbers are of
+    /// different logs.
     #[serde(default, skip_serializing_if = "is_false")]
     pub diverged: bool,
-    /// Why the log is not known.
+    /// Why the log is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// What a log held.
+/// The offsets in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSnapshot {
-    /// The first offset that was still there.
+    /// The first offset still in the log.
     pub log_start: i64,
-    /// Where a reader of ISOLATION_LEVEL stops: the last stable offset, or the high watermark.
+    /// The end for readers with ISOLATION_LEVEL: the last stable offset, or the high watermark.
     pub end: i64,
     /// High watermark.
     pub high_watermark: i64,
@@ -184,33 +192,33 @@ pub struct GroupSnapshot {
     pub state: String,
     /// `Classic`, `Consumer`, …
     pub kind: String,
-    /// Its commits are of clients that assign partitions to themselves.
+    /// Its commits are of clients with manual assignment.
     #[serde(default, skip_serializing_if = "is_false")]
     pub simple: bool,
-    /// By topic and partition, of every topic, whether it is backed up or not.
+    /// By topic and partition, of every topic, whether backed up or not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub offsets: BTreeMap<String, BTreeMap<i32, OffsetSnapshot>>,
-    /// Why its offsets, or some of them, are not known.
+    /// Why its offsets, or some of them, are unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// What a group had committed on a partition.
+/// A group's commit on a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffsetSnapshot {
-    /// The next offset to be read.
+    /// The next offset to read.
     pub offset: i64,
-    /// What stood beside it.
+    /// Its metadata.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub metadata: String,
-    /// A transactional commit was under way: this is the offset before it.
+    /// A transactional commit was in progress: this is the offset before it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub pending: bool,
-    /// It had another value when it was read once more, behind the logs' ends.
+    /// It had another value when it was read again, after the logs' ends.
     #[serde(default, skip_serializing_if = "is_false")]
     pub moved: bool,
-    /// It was committed under another id of the topic than the one that the logs' numbers are of, or is above the high watermark: a topic that was
-    /// created again, or lost its end.
+    /// It was committed under another id of the topic than that of the logs' numbers, or is above
+    /// the high watermark: a topic that was created again, or lost its end.
     #[serde(default, skip_serializing_if = "is_false")]
     pub foreign: bool,
 }

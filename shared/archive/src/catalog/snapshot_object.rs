@@ -1,4 +1,5 @@
-//! A snapshot as an object: JSON in one gzip member, created once. Neither writing nor reading one takes more memory than a bound, whatever is in it.
+//! A snapshot as an object: JSON in one gzip member, created once. Writing and reading use limited
+//! memory, whatever its content.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 
@@ -16,16 +17,16 @@ use crate::catalog::Snapshot;
 use crate::catalog::objects::check_version;
 use crate::{Error, Result};
 
-/// The largest object in bytes.
+/// The largest object, in bytes.
 pub(super) const LARGEST_OBJECT: u64 = 64 << 20;
-/// The largest JSON in it.
+/// The largest JSON in it, in bytes.
 pub(super) const LARGEST_JSON: u64 = 1 << 30;
-/// Pieces in which the object is made.
+/// Size of the chunks of the object while it is built.
 const CHUNK: usize = 1 << 20;
 /// What is collected before it is compressed.
 const BUFFER: usize = 64 << 10;
 
-/// What a reader has to know of a snapshot, whichever part of it is wanted.
+/// What a reader has to know of a snapshot, for any part of it.
 pub(super) trait SnapshotPart: DeserializeOwned {
     /// Its format.
     fn format_version(&self) -> u32;
@@ -38,16 +39,17 @@ impl SnapshotPart for Snapshot {
 }
 
 impl Snapshot {
-    /// Creates the object, all of it or nothing. False when the name is taken: another invocation took this snapshot. The JSON is never in memory as a
-    /// whole: it is compressed as it is made.
+    /// Creates the object, all or nothing. False if the name is taken: another invocation took this
+    /// snapshot. The JSON is never in memory as a whole: it is compressed while it is written.
     ///
     /// # Errors
-    /// What the store says. A snapshot that is too large is refused and never trimmed: what it left out would look like what was never there.
+    /// An error of the store. A snapshot that is too large is refused and never trimmed: a reader
+    /// could not distinguish what was omitted from what never existed.
     pub async fn write(&self, store: &dyn ObjectStore, name: &str) -> Result<bool> {
         let body = self.compressed(LARGEST_JSON, LARGEST_OBJECT).map_err(|error| {
             Error::unfit(format!(
-                "{}: the snapshot is not written: {error}. Take fewer topics (TOPIC_NAMES) or consumer groups (CONSUMER_GROUPS) into one backup, or \
-                 set SNAPSHOT_SECONDS=0 to take none",
+                "{}: the snapshot is not written: {error}. Select fewer topics (TOPIC_NAMES) or consumer groups \
+                 (CONSUMER_GROUPS) for one backup, or set SNAPSHOT_SECONDS=0 to take no snapshots",
                 store.location(name)
             ))
         })?;
@@ -61,7 +63,8 @@ impl Snapshot {
     /// Reads one.
     ///
     /// # Errors
-    /// What the store says; one that is damaged, too large or of a newer version, with its name.
+    /// An error of the store; or, with its name, a snapshot that is damaged, too large or of a
+    /// newer version.
     pub async fn read(store: &dyn ObjectStore, name: &str) -> Result<Self> {
         read_part(store, name).await
     }
@@ -71,10 +74,10 @@ impl Snapshot {
     }
 }
 
-/// JSON in one gzip member. It is never in memory as a whole: it is compressed as it is made.
+/// JSON in one gzip member. It is never in memory as a whole: it is compressed while it is written.
 ///
 /// # Errors
-/// It has more bytes than these, as JSON or compressed.
+/// It exceeds one of these limits, as JSON or compressed.
 pub(super) fn pack<T: Serialize>(content: &T, largest_json: u64, largest_object: u64) -> io::Result<Body> {
     let sink = Bounded { inner: Chunks::default(), left: largest_object, what: "compressed, it has more than", most: largest_object };
     let gzip = GzEncoder::new(sink, Compression::default());
@@ -85,7 +88,7 @@ pub(super) fn pack<T: Serialize>(content: &T, largest_json: u64, largest_object:
     Ok(json.inner.finish()?.inner.into_body())
 }
 
-/// Reads what `T` wants of a snapshot; the rest is passed over without being kept.
+/// Reads the fields of `T` from a snapshot; the rest is skipped without being stored.
 pub(super) async fn read_part<T: SnapshotPart>(store: &dyn ObjectStore, name: &str) -> Result<T> {
     let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, store.location(name), what);
     let object = store.get_range(name, 0..LARGEST_OBJECT + 1).await?;
@@ -97,7 +100,7 @@ pub(super) async fn read_part<T: SnapshotPart>(store: &dyn ObjectStore, name: &s
     Ok(found)
 }
 
-/// What [`pack`] made, of JSON of so many bytes at most, and nothing behind it.
+/// Unpacks the output of [`pack`] with at most this many bytes of JSON, and nothing after it.
 pub(super) fn unpack<T: DeserializeOwned>(object: &[u8], most: u64) -> io::Result<T> {
     let mut gzip = GzDecoder::new(object);
     let found = {
@@ -107,16 +110,17 @@ pub(super) fn unpack<T: DeserializeOwned>(object: &[u8], most: u64) -> io::Resul
         json.end()?; // Also compares the checksum of the gzip member.
         found
     };
-    if gzip.into_inner().is_empty() { Ok(found) } else { Err(io::Error::other("something follows its end")) }
+    if gzip.into_inner().is_empty() { Ok(found) } else { Err(io::Error::other("there is data after its end")) }
 }
 
-/// Lets only so much be read at the same time: whatever the number of snapshots, they fit into the memory of a small function.
+/// Limits how much is read at the same time: any number of snapshots fits into the memory of a
+/// small function.
 pub(super) struct Room(Semaphore);
 
 impl Room {
     const KIB: u32 = 64 << 10;
 
-    /// Waits until there is room for an object of so many bytes.
+    /// Waits until there is room for an object of this size.
     pub(super) async fn of(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
         let kib = u32::try_from(bytes >> 10).unwrap_or(Self::KIB).clamp(1, Self::KIB);
         self.0.acquire_many(kib).await.ok() // Never closed.
@@ -129,7 +133,7 @@ impl Default for Room {
     }
 }
 
-/// Lets so many bytes through, and fails at the next one.
+/// Passes this many bytes, and fails at the next one.
 struct Bounded<T> {
     inner: T,
     left: u64,
@@ -165,7 +169,7 @@ impl<T: Read> Read for Bounded<T> {
     }
 }
 
-/// Collects bytes in pieces that are never copied together.
+/// Collects bytes in chunks that are never copied together.
 #[derive(Default)]
 struct Chunks {
     body: Body,

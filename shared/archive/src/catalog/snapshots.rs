@@ -1,4 +1,4 @@
-//! Which snapshots there are. A series is those of one cluster by one backup: they share what their names begin with.
+//! Which snapshots exist. A series is those of one cluster by one backup: they share a name prefix.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kernel::clock::{Millis, age};
@@ -7,28 +7,29 @@ use store::ObjectStore;
 use crate::Result;
 use crate::catalog::names;
 
-/// Requests under way at the same time: a year has 365 folders of a day.
+/// Parallel requests: a year has 365 folders of a day.
 pub(super) const AT_ONCE: usize = 16;
 
-/// A snapshot as a listing shows it.
+/// A snapshot in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotEntry {
     /// Full name of the object.
     pub name: String,
-    /// The time that its name has.
+    /// The time in its name.
     pub at: Millis,
     /// Size of the object in bytes.
     pub size: u64,
 }
 
 impl SnapshotEntry {
-    /// Whether its time is still to come, as far as its name tells: it was rounded up, so it may be by an interval.
+    /// Whether its time is in the future, according to its name. The name is rounded up, so it may
+    /// be by an interval.
     pub fn is_to_come(&self, now: Millis) -> bool {
         age(self.at, now) == Millis::MAX
     }
 }
 
-/// The snapshots in a bucket. What has another name than a snapshot is passed over.
+/// The snapshots in a bucket. Other names are skipped.
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshots<'a> {
     store: &'a dyn ObjectStore,
@@ -40,39 +41,41 @@ impl<'a> Snapshots<'a> {
         Self { store }
     }
 
-    /// What names of each series begin with, in order. A request more than there are clusters.
+    /// The name prefix of each series, in order. One request more than there are clusters.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn series(&self) -> Result<Vec<String>> {
         self.under(vec![names::SNAPSHOTS.to_owned()], 2).await
     }
 
-    /// The folders of the days of a series, in order, with the slash at the end. A request for each year and month.
+    /// The folders of the days of a series, in order, with a trailing slash. One request per year
+    /// and month.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn days(&self, series: &str) -> Result<Vec<String>> {
         self.under(vec![series.to_owned()], 3).await
     }
 
-    /// The snapshots of a day, in order of their times.
+    /// The snapshots of a day, sorted by time.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn of_day(&self, day: &str) -> Result<Vec<SnapshotEntry>> {
         list_day(self.store, day.to_owned()).await
     }
 
-    /// Of each day of a series the newest snapshot, in order. A request for each day, 16 at the same time.
+    /// The newest snapshot of each day of a series, in order. One request per day, 16 in parallel.
     ///
-    /// One whose time is still to come was named by a clock that is ahead. It tells no less of what was backed up when it was taken, so it is kept;
-    /// but it would pass for the newest until its time has come, so the newest of those whose time has come is given out as well. This is judged by the
-    /// clock of this machine: that an object of the store is older than its name says would need the time of each object in every listing, and copying a
-    /// bucket changes that.
+    /// A time in the future comes from a clock that was ahead. Such a snapshot still shows what was
+    /// backed up when it was taken, so it is included. But it would pass for the newest until its
+    /// time has come, so the newest one that is not in the future is returned as well. The clock of
+    /// this machine decides: to detect that an object is older than its name, every listing would
+    /// need the objects' times, and copying a bucket changes those.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn newest_of_each_day(&self, series: &str, now: Millis) -> Result<Vec<SnapshotEntry>> {
         let store = self.store;
         let days = stream::iter(self.days(series).await?).map(|day| list_day(store, day));
@@ -80,7 +83,7 @@ impl<'a> Snapshots<'a> {
         Ok(days.into_iter().flat_map(|day| newest_of(day, now)).collect())
     }
 
-    /// The folders so many levels under these, in order.
+    /// The folders this many levels below these, in order.
     async fn under(&self, mut prefixes: Vec<String>, levels: usize) -> Result<Vec<String>> {
         for _ in 0..levels {
             let store = self.store;

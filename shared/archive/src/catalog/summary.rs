@@ -1,4 +1,4 @@
-//! What a list of snapshots tells of each: how much is in it, and what its completeness depends on.
+//! What a list of snapshots shows for each: its counts, and what its completeness depends on.
 
 use std::collections::BTreeMap;
 
@@ -85,7 +85,8 @@ impl PartitionStates for SnapshotSummary {
     }
 }
 
-/// Reads these snapshots, 16 at the same time, and shows them in this order. One that cannot be read hides no other.
+/// Reads these snapshots, 16 in parallel, and shows them in this order. An unreadable one hides no
+/// other.
 pub async fn summaries(store: &dyn ObjectStore, entries: Vec<SnapshotEntry>, mut show: impl FnMut(SnapshotEntry, Result<SnapshotSummary>)) {
     let room = Room::default();
     let read = |entry: SnapshotEntry| {

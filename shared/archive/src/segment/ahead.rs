@@ -1,4 +1,4 @@
-//! How far readers read ahead: as far as the store is slow, and as memory allows.
+//! How far ahead readers read: as much as the store's latency requires and memory allows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,13 +12,14 @@ use super::budget::{ReadBudget, ReadPermit};
 use super::object::Segment;
 use super::stretch::Stretch;
 
-/// Requests ahead, at first: enough for a store that is near.
+/// Requests ahead, at first: enough for a nearby store.
 const FIRST: usize = 4;
-/// Requests ahead, at most, of all readers that share a budget.
+/// The most requests ahead, of all readers that share a budget.
 const MOST: usize = 64;
 
-/// What readers may ask a store for before it is wanted. They share memory and requests; how far ahead one partition is read is its own affair: twice as
-/// far each time that the store was waited for. What is wanted now needs none of it, so readers never wait for each other.
+/// What readers may prefetch. They share memory and requests. The depth is per partition, and
+/// doubles each time that the reader had to wait for the store. What is needed now uses none of it,
+/// so readers never wait for each other.
 #[derive(Debug, Clone)]
 pub struct ReadAhead {
     budget: ReadBudget,
@@ -26,7 +27,7 @@ pub struct ReadAhead {
     depth: Arc<AtomicUsize>,
 }
 
-/// Leave for one request ahead, and for what it brings.
+/// The permission for one request ahead, and for its data.
 #[derive(Debug)]
 pub struct AheadPermit {
     memory: ReadPermit,
@@ -34,64 +35,64 @@ pub struct AheadPermit {
 }
 
 impl ReadAhead {
-    /// As far as this memory allows.
+    /// As far ahead as this memory allows.
     pub fn new(budget: ReadBudget) -> Self {
         Self { budget, requests: Arc::new(Semaphore::new(MOST)), depth: Arc::new(AtomicUsize::new(FIRST)) }
     }
 
-    /// The same memory and requests for one more partition.
+    /// With the same memory and requests, for one more partition.
     #[must_use]
     pub fn for_another(&self) -> Self {
         Self { depth: Arc::new(AtomicUsize::new(FIRST)), ..self.clone() }
     }
 
-    /// How many requests are to be ahead.
+    /// How many requests should be ahead.
     pub fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// What was asked for ahead was not there yet when it was wanted.
+    /// A prefetched range had not arrived when it was needed.
     pub fn note_wait(&self) {
         // Two at the same time count as one.
         self.depth.store((self.depth() * 2).min(MOST), Ordering::Relaxed);
     }
 
-    /// Leave for a request that brings so many bytes, if there is room.
+    /// The permission for a request of this many bytes, if there is room.
     pub fn permit(&self, bytes: u64) -> Option<AheadPermit> {
         let request = Arc::clone(&self.requests).try_acquire_owned().ok()?;
         Some(AheadPermit { memory: self.budget.try_take(bytes)?, _request: request })
     }
 
-    /// Room for so many bytes that are there already.
+    /// Room for this many bytes that have arrived already.
     pub fn room(&self, bytes: u64) -> Option<ReadPermit> {
         self.budget.try_take(bytes)
     }
 
-    /// All the memory that is shared, in bytes.
+    /// All the shared memory, in bytes.
     pub fn memory(&self) -> u64 {
         self.budget.bytes()
     }
 }
 
 impl AheadPermit {
-    /// The request is done: what it brought still takes memory.
+    /// The request is complete: its data still use memory.
     #[must_use]
     pub fn answered(self) -> ReadPermit {
         self.memory
     }
 }
 
-/// A stretch that was asked for before it is wanted. Dropped, it is given up.
+/// A stretch that is prefetched. Dropping it cancels the request.
 pub(super) struct Fetch {
     pub(super) stretch: Stretch,
     has_arrived: Arc<AtomicBool>,
     task: JoinSet<crate::Result<Fetched>>,
 }
 
-/// What was fetched, as it is in the store.
+/// What was fetched, as stored.
 pub(super) struct Fetched {
     pub(super) bytes: Bytes,
-    /// The `.sha256`, where it was fetched too and is there.
+    /// The `.sha256`, if it was fetched too and exists.
     pub(super) sidecar: Option<Part>,
     _memory: Option<ReadPermit>,
 }
@@ -103,7 +104,8 @@ impl Fetched {
 }
 
 impl Fetch {
-    /// Asks for a stretch if there is room; with the last one of a segment that is read as a whole, for the `.sha256` too.
+    /// Requests a stretch if there is room. With the last one of a segment that is read as a whole,
+    /// requests the `.sha256` too.
     pub(super) fn begin(segment: &Arc<Segment>, stretch: Stretch, is_whole: bool, ahead: &ReadAhead) -> Option<Self> {
         let range = stretch.range(segment);
         let permit = ahead.permit(range.end - range.start)?;
@@ -120,12 +122,12 @@ impl Fetch {
         Some(Self { stretch, has_arrived, task })
     }
 
-    /// Whether it is there.
+    /// Whether it has arrived.
     pub(super) fn has_arrived(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.has_arrived)
     }
 
-    /// What came. `None` where it failed: what failed a while ago may succeed now.
+    /// The data. `None` if the request failed: a retry may succeed now.
     pub(super) async fn wait(mut self) -> Option<Fetched> {
         match self.task.join_next().await? {
             Ok(fetched) => fetched.ok(),

@@ -1,8 +1,9 @@
-//! The tar archive inside a segment, of which two headers, two paddings and the end are all there is to write.
+//! The tar archive of a segment: two headers, two paddings and the end.
 //!
-//! Head (first member): header of `manifest.json`, the manifest, padding, header of the log. Then the log, in members of its own.
-//! Trailer (last member): padding of the log, and two empty blocks. Every byte of head and trailer follows from the manifest, so a reader
-//! checks them by making them again.
+//! Head (first member): header of `manifest.json`, the manifest, padding, header of the log. Then
+//! the log, in its own members. Trailer (last member): padding of the log, and two empty blocks.
+//! Every byte of head and trailer follows from the manifest, so a reader verifies them by building
+//! them again.
 
 use serde::Deserialize;
 
@@ -23,13 +24,14 @@ pub(super) fn trailer(log_bytes: u64) -> Vec<u8> {
     vec![0; padding(log_bytes) + 2 * BLOCK]
 }
 
-/// The manifest in a head, checked.
+/// The manifest in a head, verified.
 ///
 /// # Errors
-/// [`SegmentErrorKind::UnknownVersion`], or [`SegmentErrorKind::Damaged`] when it is not as this project writes it.
+/// [`SegmentErrorKind::UnknownVersion`], or [`SegmentErrorKind::Damaged`] if it is not as this
+/// project writes it.
 pub(super) fn parse_head(head: &[u8], object: &str) -> Result<Manifest> {
     let damaged = |what: String| SegmentError::new(SegmentErrorKind::Damaged, object, format!("head: {what}"));
-    let json = manifest_entry(head).ok_or_else(|| damaged("no manifest.json stands first in the archive".to_owned()))?;
+    let json = manifest_entry(head).ok_or_else(|| damaged("manifest.json is not the first entry of the archive".to_owned()))?;
 
     #[derive(Deserialize)]
     struct Version {
@@ -37,13 +39,13 @@ pub(super) fn parse_head(head: &[u8], object: &str) -> Result<Manifest> {
     }
     let Version { format_version } = serde_json::from_slice(json).map_err(|error| damaged(format!("manifest.json: {error}")))?;
     if format_version > FORMAT_VERSION {
-        let what = format!("has format version {format_version}, and this program knows {FORMAT_VERSION}: use a newer one to read it");
+        let what = format!("has format version {format_version}, and this program supports {FORMAT_VERSION}: use a newer one to read it");
         return Err(SegmentError::new(SegmentErrorKind::UnknownVersion, object, what));
     }
     let manifest: Manifest = serde_json::from_slice(json).map_err(|error| damaged(format!("manifest.json: {error}")))?;
     manifest.check(object)?;
     if head_around(json, &manifest) != head {
-        return Err(damaged("the tar headers are not those of its manifest".to_owned()));
+        return Err(damaged("the tar headers do not match its manifest".to_owned()));
     }
     Ok(manifest)
 }
@@ -70,7 +72,7 @@ fn head_around(json: &[u8], manifest: &Manifest) -> Vec<u8> {
     head
 }
 
-/// A ustar header; a size from 8 GiB on is in base 256, as GNU tar and bsdtar write and read it.
+/// A ustar header; a size of 8 GiB or more is in base 256, as GNU tar and bsdtar write and read it.
 fn header(name: &str, size: u64, modified: u64) -> tar::Header {
     let mut header = tar::Header::new_ustar();
     header.set_path(name).expect("the name is short and has no odd component");

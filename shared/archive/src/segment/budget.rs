@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What is counted: a semaphore has fewer permits than a machine has bytes.
+/// The unit of counting: a semaphore has fewer permits than a machine has bytes.
 const UNIT: u64 = 1 << 10;
 
 /// Bytes of memory that the readers of one process share. Clones share them.
@@ -21,27 +21,28 @@ pub struct ReadPermit {
 }
 
 impl ReadBudget {
-    /// So many bytes.
+    /// This many bytes.
     pub fn new(bytes: u64) -> Self {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).clamp(1, Semaphore::MAX_PERMITS.try_into().unwrap_or(u32::MAX));
         Self { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
-    /// Waits until so many bytes are free; callers are served in the order in which they ask. More than there are in all means all of them, so one
-    /// that is too large works alone. Whoever holds a permit must not wait for another one: two of them would wait for each other.
+    /// Waits until this many bytes are free; callers are served in order. A request above the total
+    /// takes all of them, so one that is too large runs alone. A permit holder must not wait for
+    /// another permit: two of them would wait for each other.
     pub async fn take(&self, bytes: u64) -> ReadPermit {
         let units = self.units_of(bytes).min(self.units);
-        // Only a closed semaphore refuses, and nothing closes this one.
+        // Only a closed semaphore refuses, and this one is never closed.
         ReadPermit { _units: Arc::clone(&self.free).acquire_many_owned(units).await.ok() }
     }
 
-    /// So many bytes, if they are free.
+    /// This many bytes, if they are free.
     pub fn try_take(&self, bytes: u64) -> Option<ReadPermit> {
         let units = Arc::clone(&self.free).try_acquire_many_owned(self.units_of(bytes)).ok()?;
         Some(ReadPermit { _units: Some(units) })
     }
 
-    /// All of them, taken or not.
+    /// The total, taken or not.
     pub fn bytes(&self) -> u64 {
         u64::from(self.units) * UNIT
     }

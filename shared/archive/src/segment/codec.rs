@@ -1,4 +1,5 @@
-//! One member, compressed and decompressed in one call. Members follow each other in the object, and so are one valid gzip or zstd stream.
+//! One member, compressed and decompressed in one call. Consecutive members in an object are one
+//! valid gzip or zstd stream.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,16 +8,18 @@ use bytes::Bytes;
 use super::Compression;
 use crate::catalog::Packing;
 
-/// The gzip header of every member (RFC 1952): deflate, no name, no time, no hint at the level, no operating system.
+/// The gzip header of every member (RFC 1952): deflate, no name, no time, no level, no operating
+/// system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// How a zstd frame begins (RFC 8878).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// Deflate cannot make more bytes than this out of one: 258 for two bits.
+/// The maximum ratio of deflate: 258 bytes for two bits.
 const DEFLATE_RATIO: usize = 1032;
-/// Window of a zstd frame that a reader accepts: 64 MiB. A frame written in one call has no larger window than its content.
+/// Largest window of a zstd frame that a reader accepts: 64 MiB. A frame written in one call has no
+/// larger window than its content.
 const ZSTD_WINDOW_LOG: u32 = 26;
 
-/// Compresses members, one call each. Made once and used again: it keeps its tables and its output buffer.
+/// Compresses members, one call each. It is reused: it keeps its tables and its output buffer.
 pub struct Compressor {
     codec: CompressorCodec,
     out: Vec<u8>,
@@ -40,7 +43,7 @@ impl Compressor {
         Self { codec, out: Vec::new() }
     }
 
-    /// Bytes of memory of its tables, as far as the codec knows: zstd's.
+    /// Memory of its tables in bytes, if the codec reports it: zstd does.
     #[cfg(test)]
     pub(super) fn table_bytes(&mut self) -> usize {
         match &mut self.codec {
@@ -62,7 +65,8 @@ impl Compressor {
         Bytes::copy_from_slice(&self.out[..len])
     }
 
-    /// The same for a giant record, in a buffer that becomes the result: never in memory twice. Pages of zeros that nothing is written to take none.
+    /// Compresses a giant record into a buffer that becomes the result: never in memory twice. Zero
+    /// pages that are not written to use no memory.
     fn compress_giant(&mut self, raw: &[u8]) -> Bytes {
         let mut out = vec![0; self.bound(raw)];
         let len = self.codec.compress(raw, &mut out);
@@ -71,7 +75,7 @@ impl Compressor {
         out.into()
     }
 
-    /// What the result has at most.
+    /// The maximum size of the result.
     fn bound(&mut self, raw: &[u8]) -> usize {
         match &mut self.codec {
             CompressorCodec::Gzip(gzip) => gzip.gzip_compress_bound(raw.len()),
@@ -81,7 +85,7 @@ impl Compressor {
 }
 
 impl CompressorCodec {
-    /// Compresses into the beginning of `out`, which has room for any result, and returns how many bytes those are.
+    /// Compresses into the start of `out`, which has room for any result, and returns the size.
     fn compress(&mut self, raw: &[u8], out: &mut [u8]) -> usize {
         match self {
             Self::Gzip(gzip) => {
@@ -94,8 +98,8 @@ impl CompressorCodec {
     }
 }
 
-/// Window of what we compress: that of a group. Levels from 3 on have a larger one for larger input, with tables to match it: up to 100 MB for
-/// each giant record.
+/// Our compression window: that of a group. Levels from 3 have a larger one for larger input, with
+/// tables to match: up to 100 MB for each giant record.
 const OUR_WINDOW_LOG: u32 = super::GROUP_BYTES.ilog2();
 const FIRST_LEVEL_BEYOND: u8 = 3;
 
@@ -129,7 +133,8 @@ impl Decompressor {
         })
     }
 
-    /// The `len` bytes that `stored`, one whole member, holds. Nothing is allocated for a length that cannot be true.
+    /// The `len` bytes in `stored`, one complete member. Allocates nothing for an impossible
+    /// length.
     ///
     /// # Errors
     /// What is wrong with the member.
@@ -138,25 +143,25 @@ impl Decompressor {
             DecompressorCodec::Gzip(gzip) => {
                 check_gzip_header(stored)?;
                 if len / DEFLATE_RATIO > stored.len() {
-                    return Err(format!("{} bytes cannot hold {len} compressed ones", stored.len()));
+                    return Err(format!("{} bytes cannot contain {len} compressed ones", stored.len()));
                 }
                 let mut raw = vec![0; len];
                 match gzip.gzip_decompress(stored, &mut raw) {
                     Ok(actual) if actual == len => Ok(raw),
-                    Ok(actual) => Err(format!("it holds {actual} bytes, not {len}")),
-                    Err(libdeflater::DecompressionError::InsufficientSpace) => Err(format!("it holds more than {len} bytes")),
+                    Ok(actual) => Err(format!("it has {actual} bytes, not {len}")),
+                    Err(libdeflater::DecompressionError::InsufficientSpace) => Err(format!("it has more than {len} bytes")),
                     Err(libdeflater::DecompressionError::BadData) => Err("its gzip data or CRC-32 is wrong".to_owned()),
                 }
             }
             DecompressorCodec::Zstd(zstd) => {
                 if zstd::zstd_safe::get_frame_content_size(stored).ok().flatten() != Some(len as u64) {
-                    return Err(format!("it is no zstd frame of {len} bytes"));
+                    return Err(format!("it is not a zstd frame of {len} bytes"));
                 }
                 let mut raw = Vec::with_capacity(len);
                 match zstd.decompress_to_buffer(stored, &mut raw) {
                     Ok(actual) if actual == len => Ok(raw),
-                    Ok(actual) => Err(format!("it holds {actual} bytes, not {len}")),
-                    Err(error) => Err(format!("its zstd data is wrong: {error}")),
+                    Ok(actual) => Err(format!("it has {actual} bytes, not {len}")),
+                    Err(error) => Err(format!("its zstd data is invalid: {error}")),
                 }
             }
         }
@@ -168,11 +173,11 @@ impl Decompressor {
 pub(super) enum FirstMember {
     /// Its content, and its size in the object.
     Whole(Vec<u8>, usize),
-    /// It does not end within the bytes given.
+    /// It does not end within the given bytes.
     Cut,
 }
 
-/// How an object that begins with these bytes is packed.
+/// The packing of an object that begins with these bytes.
 pub(super) fn detect(object: &[u8]) -> Option<Packing> {
     match object {
         [a, b, ..] if [*a, *b] == GZIP_HEADER[..2] => Some(Packing::Gzip),
@@ -181,7 +186,7 @@ pub(super) fn detect(object: &[u8]) -> Option<Packing> {
     }
 }
 
-/// Decompresses the member that `object` begins with, of which neither size is known, but not to more than `most` bytes.
+/// Decompresses the first member of `object`, of unknown sizes, to at most `most` bytes.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -200,7 +205,7 @@ pub(super) fn first_member(packing: Packing, object: &[u8], most: u64) -> Result
         }
     };
     match read {
-        Ok(_) if raw.len() as u64 > most => Err(format!("it holds more than {most} bytes")),
+        Ok(_) if raw.len() as u64 > most => Err(format!("it has more than {most} bytes")),
         Ok(_) => Ok(FirstMember::Whole(raw, object.len() - rest)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(FirstMember::Cut),
         Err(error) => Err(error.to_string()),
@@ -212,5 +217,5 @@ fn read_at_most(decoder: &mut impl Read, raw: &mut Vec<u8>, most: u64) -> io::Re
 }
 
 fn check_gzip_header(stored: &[u8]) -> Result<(), String> {
-    if stored.starts_with(&GZIP_HEADER) { Ok(()) } else { Err("it does not begin as a gzip member of a segment does".to_owned()) }
+    if stored.starts_with(&GZIP_HEADER) { Ok(()) } else { Err("it does not begin like a gzip member of a segment".to_owned()) }
 }

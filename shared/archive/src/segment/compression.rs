@@ -10,9 +10,9 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Bytes of memory that the tables of one compressor take, as measured for each level from 1 on and rounded up.
+    /// Memory of one compressor's tables in bytes, measured for each level from 1 and rounded up.
     pub fn table_bytes(self) -> usize {
-        /// libdeflate's, in KiB: what it allocates.
+        /// libdeflate's allocations, in KiB.
         const GZIP: [usize; 12] = [199, 653, 653, 653, 653, 653, 653, 653, 653, 8801, 8801, 8801];
         /// zstd's, in KiB, with the window of a group.
         #[rustfmt::skip] // a level, a number
@@ -28,7 +28,8 @@ impl Compression {
 }
 
 impl Packing {
-    /// The wanted level where the wanted codec is this packing's, else this packing's default.
+    /// The wanted level if the wanted codec is that of this packing, otherwise this packing's
+    /// default.
     pub fn compression(self, wanted: Compression) -> Compression {
         match (self, wanted) {
             (Self::Gzip, Compression::Gzip(_)) | (Self::Zstd, Compression::Zstd(_)) => wanted,

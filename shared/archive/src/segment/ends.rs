@@ -1,4 +1,4 @@
-//! Which ends of chains that were backed up are not there.
+//! Which backed-up ends of chains are missing.
 
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use super::{ReadOptions, SegmentReader};
 use crate::catalog::{Inventory, Missing, find_last, find_next};
 use crate::{Error, Result};
 
-/// Partitions that are looked at at the same time.
+/// Partitions that are checked in parallel.
 const AT_ONCE: usize = 16;
 
-/// What is missing of these partitions, each of a folder, that the inventory knows. One or two requests for each whose chain goes on behind what was
-/// backed up, a few for another; holes before the end are not looked for. Read the inventory first: what is backed up meanwhile is no loss.
+/// What is missing of these partitions, according to the inventory. One or two requests per
+/// partition whose chain continues after what was backed up, a few for the others. Does not look
+/// for holes before the end. Read the inventory first: what is backed up meanwhile is no loss.
 ///
 /// # Errors
-/// What the store says. A last segment that is damaged is not missing.
+/// An error of the store. A damaged last segment is not missing.
 pub async fn missing_ends(
     store: &Arc<dyn ObjectStore>,
     inventory: &Inventory,
@@ -45,8 +46,8 @@ async fn missing_end(
     Ok(missing.map(|missing| (folder, partition, missing)))
 }
 
-/// Where the chains of these partitions, each of a folder, end, in the same order. Only segments that start at the offset beside it or above are looked at;
-/// `None`: there is none. A few requests for each, 16 at the same time.
+/// The ends of the chains of these partitions, in the same order. Each is searched from the offset
+/// next to it; `None`: there is no segment. A few requests per partition, 16 in parallel.
 pub async fn chain_ends(store: &Arc<dyn ObjectStore>, partitions: Vec<(String, i32, i64)>) -> Vec<Result<Option<i64>>> {
     let ends = stream::iter(partitions);
     let ends = ends.map(|(folder, partition, from)| async move { chain_end(store, &folder, partition, from).await });

@@ -1,4 +1,4 @@
-//! The records of one member, checked, as a reader hands them out.
+//! The verified records of one member, as a reader returns them.
 
 use std::sync::Arc;
 
@@ -12,14 +12,15 @@ use super::{Result, SegmentError, SegmentErrorKind};
 #[derive(Debug)]
 pub struct RecordGroup {
     batches: Vec<u8>,
-    /// Records below are not wanted.
+    /// Records below are skipped.
     from: i64,
     object: Arc<str>,
     place: String,
 }
 
 impl RecordGroup {
-    /// Takes the batches of a member, once their CRCs and headers agree with themselves and with the index.
+    /// Takes the batches of a member, if their CRCs and headers are consistent, also with the
+    /// index.
     ///
     /// # Errors
     /// [`SegmentErrorKind::Damaged`].
@@ -28,7 +29,7 @@ impl RecordGroup {
         let found = check(&group.batches).map_err(|error| group.damaged(&error))?;
         if (found.records, found.first_offset, found.last_offset) != (member.records, member.first_offset, member.last_offset) {
             let what = format!(
-                "{} records in offsets {} to {}, where the manifest says {} in {} to {}",
+                "{} records in offsets {} to {}, but the manifest has {} in {} to {}",
                 found.records, found.first_offset, found.last_offset, member.records, member.first_offset, member.last_offset
             );
             return Err(group.damaged(&what));
@@ -46,7 +47,8 @@ impl RecordGroup {
     }
 }
 
-/// Lends the records of a group, one after another. Can be kept while waiting for room to write them.
+/// Lends the records of a group, one after another. Can be kept while waiting for room to write
+/// them.
 #[derive(Debug)]
 pub struct GroupRecords<'a> {
     records: Records<'a>,
@@ -54,10 +56,11 @@ pub struct GroupRecords<'a> {
 }
 
 impl GroupRecords<'_> {
-    /// The next record, good until the next call; `None` after the last one.
+    /// The next record, valid until the next call; `None` after the last one.
     ///
     /// # Errors
-    /// [`SegmentErrorKind::Damaged`]: what was written here never was a record, though all checksums agree.
+    /// [`SegmentErrorKind::Damaged`]: the stored bytes are not a record, although all checksums
+    /// match.
     #[allow(clippy::should_implement_trait)] // It lends: no Iterator can.
     pub fn next(&mut self) -> Result<Option<Record<'_>>> {
         self.records.next().map_err(|error| self.group.damaged(&error))

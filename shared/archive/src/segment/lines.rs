@@ -10,7 +10,7 @@ pub(super) struct Lines {
     pub(super) longest: u64,
 }
 
-/// Counts the lines of a file. A last one without a newline counts, too.
+/// Counts the lines of a file. A last one without a newline counts too.
 pub(super) fn count_lines(file: &mut impl Read) -> io::Result<Lines> {
     let mut lines = Lines::default();
     let mut open = 0_u64;

@@ -1,10 +1,11 @@
-//! What must be true of every manifest, whoever wrote it.
+//! What must be true of every manifest, whatever program wrote it.
 
 use super::batch::BATCH_HEADER;
 use super::manifest::{FORMAT_VERSION, Manifest};
 use super::{GROUP_BYTES, Result, SegmentError, SegmentErrorKind};
 
-/// A group may be this large when no record of it is: room for later versions to choose other groups.
+/// A group may have this size if no single record does: room for later versions to choose other
+/// groups.
 const LARGEST_GROUP: u64 = 4 * GROUP_BYTES as u64;
 /// A batch header and the smallest record.
 const SMALLEST_RECORD: u64 = BATCH_HEADER as u64 + 7;
@@ -12,7 +13,7 @@ const SMALLEST_RECORD: u64 = BATCH_HEADER as u64 + 7;
 const LARGEST_BATCH: u64 = i32::MAX as u64 + 12;
 
 impl Manifest {
-    /// Checks that the manifest agrees with itself: whoever goes by it can rely on sums, order and bounds.
+    /// Checks that the manifest is consistent: its users can rely on sums, order and limits.
     ///
     /// # Errors
     /// [`SegmentErrorKind::UnknownVersion`] or [`SegmentErrorKind::Damaged`], about `object`.
@@ -36,10 +37,10 @@ impl Manifest {
         let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         first_false([
             (self.format_version >= 1, "there is no format version 0"),
-            (!self.topic.is_empty() && self.topic.len() <= 249 && self.topic.bytes().all(legal), "topic is no legal topic name"),
-            (self.topic_id.as_ref().is_none_or(|id| id.to_string().parse::<kafka::TopicId>().is_ok()), "topic_id is none"),
+            (!self.topic.is_empty() && self.topic.len() <= 249 && self.topic.bytes().all(legal), "topic is not a legal topic name"),
+            (self.topic_id.as_ref().is_none_or(|id| id.to_string().parse::<kafka::TopicId>().is_ok()), "topic_id is invalid"),
             (self.partition >= 0, "partition is negative"),
-            (self.created_at.parse::<jiff::Timestamp>().is_ok(), "created_at is no RFC 3339 time"),
+            (self.created_at.parse::<jiff::Timestamp>().is_ok(), "created_at is not an RFC 3339 time"),
         ])
     }
 
@@ -49,12 +50,12 @@ impl Manifest {
         let (first, last) = (self.first_offset.unwrap_or(start), self.last_offset.unwrap_or(start));
         let gap_ends = self.gap.as_ref().map_or(start, |gap| gap.to);
         first_false([
-            (0 <= start && start < next, "start and next are no range"),
-            (self.first_offset.is_none() == empty && self.last_offset.is_none() == empty, "first_offset and last_offset need a record"),
+            (0 <= start && start < next, "start and next are not a range"),
+            (self.first_offset.is_none() == empty && self.last_offset.is_none() == empty, "first_offset and last_offset require a record"),
             (start <= first && first <= last && last < next, "first_offset and last_offset are outside of start and next"),
             (empty || span(first, last) >= self.records, "there are more records than offsets"),
             (self.gap.as_ref().is_none_or(|gap| gap.from == start && gap.to > start), "the gap does not begin at start"),
-            (gap_ends <= if empty { next } else { first }, "the gap holds records"),
+            (gap_ends <= if empty { next } else { first }, "the gap contains records"),
         ])
     }
 
@@ -65,11 +66,11 @@ impl Manifest {
         let largest = if empty { 0..=0 } else { SMALLEST_RECORD..=LARGEST_BATCH };
         first_false([
             (self.min_timestamp.is_none() == self.max_timestamp.is_none(), "one of min_timestamp and max_timestamp is missing"),
-            (!empty || self.min_timestamp.is_none(), "timestamps need a record"),
+            (!empty || self.min_timestamp.is_none(), "timestamps require a record"),
             (self.min_timestamp <= self.max_timestamp, "min_timestamp is above max_timestamp"),
             (types.len() == self.timestamp_types.len() && types.len() <= 2 && types.is_empty() == empty, "timestamp_types"),
             (self.zero_timestamps <= self.records, "zero_timestamps is more than records"),
-            (largest.contains(&self.largest_record), "largest_record cannot be"),
+            (largest.contains(&self.largest_record), "largest_record is impossible"),
         ])
     }
 
@@ -82,7 +83,7 @@ impl Manifest {
                 && (SMALLEST_RECORD..=LARGEST_GROUP.max(self.largest_record)).contains(&member.bytes)
                 && (1..=2 * member.bytes).contains(&member.stored);
             if !sound {
-                return Some(format!("member {number} does not follow the one before it, or its sizes cannot be"));
+                return Some(format!("member {number} does not follow the previous one, or its sizes are impossible"));
             }
             after = member.last_offset;
             records = records.saturating_add(member.records);
@@ -91,13 +92,13 @@ impl Manifest {
         first_false([
             (self.members.first().map(|m| m.first_offset) == self.first_offset, "the first member does not begin at first_offset"),
             (self.members.last().map(|m| m.last_offset) == self.last_offset, "the last member does not end at last_offset"),
-            (records == self.records, "the members' records are not as many as records"),
-            (bytes == self.log_bytes, "the members' sizes do not sum up to log_bytes"),
+            (records == self.records, "the members' records do not add up to records"),
+            (bytes == self.log_bytes, "the members' sizes do not add up to log_bytes"),
         ])
     }
 }
 
-/// Number of offsets from `first` to `last`, both included; 0 when they are no range.
+/// Number of offsets from `first` to `last`, inclusive; 0 if they are not a range.
 fn span(first: i64, last: i64) -> u64 {
     last.checked_sub(first).and_then(|distance| u64::try_from(distance).ok()).map_or(0, |distance| distance.saturating_add(1))
 }

@@ -1,17 +1,18 @@
-//! The segment: everything a partition held in offsets `[start, next)`, as an ordinary tar.gz (or tar.zst).
+//! The segment: everything of a partition in offsets `[start, next)`, as an ordinary tar.gz (or
+//! tar.zst).
 //!
-//! | file | what it knows |
+//! | file | content |
 //! |---|---|
-//! | `manifest.rs`, `manifest_check.rs` | the first entry: what the segment holds, the index of its members; what must be true of it |
+//! | `manifest.rs`, `manifest_check.rs` | the first entry: the content of the segment, the index of its members; what must be true of it |
 //! | `batch/` | record batches, format v2 (Kafka protocol guide, KIP-98) |
 //! | `codec.rs` | one member, compressed and decompressed in one call |
-//! | `compression.rs` | which codec and level a new segment gets |
+//! | `compression.rs` | the codec and level of new segments |
 //! | `archive.rs` | the tar around manifest and log |
 //! | `sidecar.rs` | the `.sha256` |
-//! | `writer.rs` | records in, the object's bytes out |
-//! | `reader.rs`, `object.rs`, `stretch.rs`, `window.rs`, `group.rs` | from a store, by ranges, starting anywhere: the object, a stretch of it, a member's records |
+//! | `writer.rs` | from records to the bytes of the object |
+//! | `reader.rs`, `object.rs`, `stretch.rs`, `window.rs`, `group.rs` | reads from a store by ranges, from any offset: the object, a stretch of it, the records of a member |
 //! | `ahead.rs`, `budget.rs` | how far readers read ahead; the memory that they share |
-//! | `ends.rs` | which ends of chains that were backed up are not there |
+//! | `ends.rs` | which backed-up ends of chains are missing |
 //! | `python.rs`, `python_tar.rs`, `lines.rs` | the archives of the Python tool |
 //!
 //! ```text
@@ -61,11 +62,13 @@ pub use reader::SegmentReader;
 pub use sidecar::{Sidecar, parse as parse_sidecar};
 pub use writer::{FinishedSegment, Lanes, SegmentSpec, SegmentWriter};
 
-/// Bytes of record batches that share a member: enough to compress well, little enough to hold several.
+/// Bytes of record batches that share a member: enough to compress well, few enough to hold
+/// several.
 const GROUP_BYTES: usize = 1 << 20;
 
-/// The largest record that a segment may hold, in bytes before compression, as the only one of its batch: writers refuse what readers would refuse.
+/// The largest record of a segment, in bytes before compression, in its own batch: writers refuse
+/// what readers would refuse.
 pub const LARGEST_RECORD: u64 = 256 << 20;
 
-/// Short for results of segments.
+/// The result of an operation on a segment.
 pub type Result<T, E = SegmentError> = std::result::Result<T, E>;

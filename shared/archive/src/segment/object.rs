@@ -1,4 +1,4 @@
-//! The object that a segment is: its head, and the bytes behind it.
+//! A segment as an object: its head, and the bytes after it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,23 +17,26 @@ use crate::catalog::Packing;
 
 /// First request: the head of nearly every segment, and all of a small one.
 const FIRST_REQUEST: u64 = 64 << 10;
-/// A head is never larger than this, in the object or unpacked: 600,000 members.
+/// Limit of a head, in the object or decompressed: 600,000 members.
 const LARGEST_HEAD: u64 = 64 << 20;
-/// Compressed, the trailer is a few dozen bytes.
+/// Compressed, the trailer has a few dozen bytes.
 const LARGEST_TRAILER: u64 = 1 << 10;
 
-/// What reading may use.
+/// Limits of reading.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOptions {
-    /// With more than one, the next stretch is fetched and unpacked on another thread while the caller works on the last one.
+    /// With more than one, the next stretch is fetched and decompressed on another thread while the
+    /// caller processes the last one.
     pub workers: usize,
-    /// What is fetched and unpacked in one go, in bytes, before and after. Never less than one member.
+    /// What is fetched and decompressed at a time, in bytes, before and after. At least one member.
     pub stretch: u64,
-    /// A record larger than this, in bytes, is refused before memory is taken for it.
+    /// A record larger than this, in bytes, is refused before memory is allocated for it.
     pub largest_record: u64,
-    /// Archives of the Python tool larger than this in the store, in bytes, are refused: they are held in memory.
+    /// Archives of the Python tool larger than this in the store, in bytes, are refused: they are
+    /// held in memory.
     pub largest_archive: u64,
-    /// They are refused, too, when they unpack to more bytes than this, though they are never unpacked in memory.
+    /// They are also refused if they decompress to more bytes than this, although they are never
+    /// decompressed in memory.
     pub largest_unpacked: u64,
 }
 
@@ -51,7 +54,7 @@ pub(super) struct Segment {
     pub(super) object: Arc<str>,
     pub(super) packing: Packing,
     pub(super) manifest: Manifest,
-    /// The beginning of the object, head included.
+    /// The start of the object, head included.
     beginning: Bytes,
     pub(super) head_bytes: u64,
     pub(super) size: u64,
@@ -64,7 +67,7 @@ impl Segment {
         let object: Arc<str> = store.location(name).into();
         let damaged = |what: String| SegmentError::new(SegmentErrorKind::Damaged, &*object, what);
         let Part { mut bytes, size, version } = store.get_range(name, 0..FIRST_REQUEST).await?;
-        let packing = codec::detect(&bytes).ok_or_else(|| damaged(format!("its {size} bytes do not begin as a segment does")))?;
+        let packing = codec::detect(&bytes).ok_or_else(|| damaged(format!("its {size} bytes do not begin like a segment")))?;
         let (head, head_bytes) = loop {
             match codec::first_member(packing, &bytes, LARGEST_HEAD).map_err(|what| damaged(format!("head: {what}")))? {
                 FirstMember::Whole(head, len) => break (head, len as u64),
@@ -87,17 +90,19 @@ impl Segment {
         Ok(Self { store, name: name.to_owned(), object, packing, manifest, beginning: bytes, head_bytes, size, version, options })
     }
 
-    /// Refuses a segment whose records are too large to be read here; its manifest can be read all the same.
+    /// Refuses a segment whose records are too large to be read here; its manifest can still be
+    /// read.
     pub(super) fn check_limits(&self) -> Result<()> {
         let (largest, limit) = (self.manifest.largest_record, self.options.largest_record);
         if largest > limit {
-            let what = format!("it holds a record of {largest} bytes, and the limit is {limit}");
+            let what = format!("it has a record of {largest} bytes, and the limit is {limit}");
             return Err(SegmentError::new(SegmentErrorKind::TooLarge, &*self.object, what));
         }
         Ok(())
     }
 
-    /// Bytes of memory that one stretch takes, in the store and unpacked. A larger member is a stretch of its own.
+    /// Memory of one stretch in bytes, stored and decompressed. A larger member is a stretch of its
+    /// own.
     pub(super) fn memory(&self) -> u64 {
         let members = &self.manifest.members;
         let of = |member: &Member| member.stored.saturating_add(member.bytes);
@@ -121,12 +126,13 @@ impl Segment {
         Sha256::new_with_prefix(&self.beginning[..self.head_bytes as usize])
     }
 
-    /// The object's sidecar; `None` where there is none.
+    /// The object's sidecar; `None` if there is none.
     pub(super) async fn fetch_sidecar(&self) -> crate::Result<Option<Part>> {
         sidecar::fetch(&*self.store, &self.name).await
     }
 
-    /// Compares the object's SHA-256 with its sidecar, which may have been fetched before. One that was not there then is looked for again.
+    /// Compares the object's SHA-256 with its sidecar, which may have been prefetched. One that did
+    /// not exist then is requested again.
     pub(super) async fn compare_sidecar(&self, sha256: &str, fetched: Option<&Part>) -> crate::Result<Sidecar> {
         match fetched {
             Some(part) => sidecar::compare_with(&*self.store, &self.name, part, sha256),
@@ -134,7 +140,7 @@ impl Segment {
         }
     }
 
-    /// Runs `work` where it does not keep other tasks from running, if there is such a place.
+    /// Runs `work` where it does not block other tasks, if there is such a place.
     pub(super) async fn offload<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         if self.options.workers > 1 { joined(spawn_blocking(work).await) } else { work() }
     }
@@ -144,13 +150,13 @@ impl Segment {
     }
 }
 
-/// Checks that a range was answered in full, out of the object that was opened.
+/// Checks that the response has the complete range, from the object that was opened.
 pub(super) fn same_object(part: &Part, range: &Range<u64>, size: u64, version: &Version) -> Result<(), String> {
     if part.size != size || part.version != *version {
-        return Err("it was replaced while it was read; a segment never changes, so somebody else did this".to_owned());
+        return Err("it was replaced while it was read; this program never changes a segment, so another program did".to_owned());
     }
     if part.bytes.len() as u64 != range.end - range.start {
-        return Err(format!("bytes {range:?} were asked for, and {} came", part.bytes.len()));
+        return Err(format!("bytes {range:?} were requested, and {} received", part.bytes.len()));
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! The archives of the Python tool that this project replaces: `<topic>/<partition>/YYYYMMDD-HHMMSS.tar.gz` with one file in it, and
-//! `current.bin`, the file that it had not packed yet.
+//! The archives of the Python tool that this project replaces:
+//! `<topic>/<partition>/YYYYMMDD-HHMMSS.tar.gz` with one file in it, and `current.bin`, the file
+//! that was not packed yet.
 //!
-//! One line is the value of one record, without the newline that the tool added. Keys, headers, timestamps and offsets were not kept. A
-//! value with newlines in it was split by that tool and cannot be rejoined: each of its lines comes back as a record.
+//! One line is the value of one record, without the newline that the tool added. Keys, headers,
+//! timestamps and offsets were not kept. That tool split a value with newlines in it, and it cannot
+//! be rejoined: each of its lines is restored as a record.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -26,17 +28,17 @@ use crate::catalog::names;
 /// The first request; few archives are larger.
 const FIRST_REQUEST: u64 = 1 << 20;
 
-/// What a file of the Python tool is, in the order of their records.
+/// The files of the Python tool, in the order of their records.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PythonName {
     /// `YYYYMMDD-HHMMSS.tar.gz`: the time without the rest.
     Archive(String),
-    /// `current.bin`: newer than all archives beside it.
+    /// `current.bin`: newer than all archives next to it.
     Current,
 }
 
 impl PythonName {
-    /// Recognises the last component of a name. `None` for anything else, a `.sha256` included.
+    /// Parses the last component of a name. `None` for anything else, a `.sha256` included.
     pub fn parse(file: &str) -> Option<Self> {
         if file == "current.bin" {
             return Some(Self::Current);
@@ -47,7 +49,7 @@ impl PythonName {
     }
 }
 
-/// One archive, checked: it is what it should be, to its last byte. Holds it in memory as it is in the store.
+/// One archive, verified to its last byte. Holds it in memory as stored.
 #[derive(Debug)]
 pub struct PythonArchive {
     content: Content,
@@ -67,16 +69,18 @@ struct Content {
 }
 
 impl PythonArchive {
-    /// Fetches an archive, compares it with its `.sha256`, and unpacks it once to check it and to count its lines.
+    /// Fetches an archive, compares it with its `.sha256`, and decompresses it once to verify it
+    /// and to count its lines.
     ///
     /// # Errors
-    /// What the store says, or what is wrong with the archive: damaged, not as its `.sha256` says, larger than `options` allow, or with
-    /// anything in it but one file with a plain name.
+    /// An error of the store, or what is wrong with the archive: damaged, not matching its
+    /// `.sha256`, larger than `options` allow, or with anything in it except one file with a plain
+    /// name.
     pub async fn open(store: &dyn ObjectStore, name: &str, options: ReadOptions) -> crate::Result<Self> {
         let object: Arc<str> = store.location(name).into();
         let bytes = fetch(store, name, options.largest_archive).await?;
         let packed = PythonName::parse(names::file_name(name)) != Some(PythonName::Current);
-        // The digest first: it knows a damaged archive from one that was never sound.
+        // The digest first: it distinguishes a damaged archive from one that was never valid.
         let sidecar = if packed { compare(store, name, &bytes).await? } else { Sidecar::Missing };
         let work = move || inspect(object, bytes, packed, options);
         let (content, found) = if options.workers > 1 { joined(spawn_blocking(work).await) } else { work() }?;
@@ -88,10 +92,12 @@ impl PythonArchive {
         self.found.count
     }
 
-    /// Size in bytes of the largest record as the broker counts it (a record batch of its own), for `max.message.bytes`; 0 without records.
+    /// Size in bytes of the largest record as the broker counts it (in its own record batch), for
+    /// `max.message.bytes`; 0 without records.
     pub fn largest_record(&self) -> u64 {
         let framing = Sized::new(&value_only(0, &[])).alone() as u64;
-        // A length takes at most four bytes more than that of an empty value, once for the value and once for the record.
+        // A length uses at most four bytes more than that of an empty value, once for the value and
+        // once for the record.
         if self.found.count == 0 { 0 } else { framing + 8 + self.found.longest }
     }
 
@@ -100,7 +106,7 @@ impl PythonArchive {
         self.sidecar
     }
 
-    /// The records from line `from` on, the first being 0.
+    /// The records from line `from`, the first being 0.
     ///
     /// # Errors
     /// None that opening it did not find.
@@ -120,7 +126,8 @@ impl PythonArchive {
     }
 }
 
-/// Lends the records of an archive, one after another. Their offsets are their line numbers, from 0.
+/// Lends the records of an archive, one after another. Their offsets are their line numbers, from
+/// 0.
 pub struct PythonRecords {
     lines: BufReader<io::Take<Box<dyn Read + Send>>>,
     content: Content,
@@ -129,7 +136,7 @@ pub struct PythonRecords {
 }
 
 impl PythonRecords {
-    /// The next record, good until the next call; `None` after the last one.
+    /// The next record, valid until the next call; `None` after the last one.
     ///
     /// # Errors
     /// None that opening the archive did not find.
@@ -177,7 +184,7 @@ async fn fetch(store: &dyn ObjectStore, name: &str, most: u64) -> crate::Result<
     if bytes.len() as u64 == size {
         return Ok(bytes);
     }
-    // All of it once more: to join the two would need twice the memory.
+    // Fetches all of it again: joining the two would need twice the memory.
     drop(bytes);
     let part = store.get_range(name, 0..size).await?;
     same_object(&part, &(0..size), size, &version)

@@ -1,18 +1,19 @@
-//! The one file in a tar archive that somebody else made. Nothing in it ever becomes a path; a name is only looked at to be refused.
+//! The one file in a tar archive of another program. Nothing in it ever becomes a path; a name is
+//! only checked to be refused.
 
 use std::io::{self, Read};
 
 use super::SegmentErrorKind;
 use super::lines::{Lines, count_lines};
 
-/// An extended header holds a name and a time; a larger one is an attack on memory.
+/// An extended header contains a name and a time; a larger one is an attack on memory.
 const LARGEST_EXTENSION: u64 = 64 << 10;
 /// Headers before the file: Python writes one.
 const MOST_HEADERS: usize = 8;
-/// Zeros at the end: Python fills up to 10 KiB.
+/// Zeros at the end: Python pads to 10 KiB.
 const LARGEST_END: u64 = 1 << 20;
 
-/// Why an archive is not taken.
+/// Why an archive is refused.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) kind: SegmentErrorKind,
@@ -32,7 +33,8 @@ fn damaged(what: impl Into<String>) -> Refusal {
 /// Position, size and lines of the only file in `tar`, which is read to its end.
 ///
 /// # Errors
-/// There is not exactly one entry, or it is no regular file, has a name that leads elsewhere or more than `most` bytes.
+/// There is not exactly one entry, or it is not a regular file, has a name that leads elsewhere or
+/// more than `most` bytes.
 pub(super) fn find_file(tar: impl Read, most: u64) -> Result<(u64, u64, Lines), Refusal> {
     let mut archive = tar::Archive::new(tar);
     let mut extended_name = None;
@@ -47,10 +49,10 @@ pub(super) fn find_file(tar: impl Read, most: u64) -> Result<(u64, u64, Lines), 
         let name = extended_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
         let name = String::from_utf8_lossy(&name);
         if file.is_some() {
-            return Err(damaged(format!("it holds more than one file, the second being {name:?}; the Python tool packs one")));
+            return Err(damaged(format!("it contains more than one file, the second being {name:?}; the Python tool packs one")));
         }
         if !kind.is_file() {
-            return Err(damaged(format!("its entry {name:?} is no regular file ({kind:?})")));
+            return Err(damaged(format!("its entry {name:?} is not a regular file ({kind:?})")));
         }
         if name.is_empty() || name.ends_with('/') || name.starts_with(['/', '\\']) || name.split(['/', '\\']).any(|part| part == "..") {
             return Err(damaged(format!("its entry is named {name:?}, which leads elsewhere")));
@@ -63,11 +65,11 @@ pub(super) fn find_file(tar: impl Read, most: u64) -> Result<(u64, u64, Lines), 
         let mut content = entry.by_ref().take(size);
         let lines = count_lines(&mut content)?;
         if content.limit() > 0 {
-            return Err(damaged(format!("it ends {} bytes before its entry {name:?} does", content.limit())));
+            return Err(damaged(format!("it ends {} bytes before the end of its entry {name:?}", content.limit())));
         }
         file = Some((at, size, lines));
     }
-    let found = file.ok_or_else(|| damaged("it holds no file"))?;
+    let found = file.ok_or_else(|| damaged("it contains no file"))?;
     check_end(archive.into_inner())?;
     Ok(found)
 }
@@ -77,12 +79,12 @@ fn check_end(tar: impl Read) -> Result<(), Refusal> {
     let mut end = Vec::new();
     tar.take(LARGEST_END).read_to_end(&mut end)?;
     if end.len() as u64 == LARGEST_END || end.iter().any(|byte| *byte != 0) {
-        return Err(damaged("something follows the end of the tar archive"));
+        return Err(damaged("there is data after the end of the tar archive"));
     }
     Ok(())
 }
 
-/// The name that an extended header gives to the next entry, if it does.
+/// The name that an extended header gives the next entry, if it does.
 fn read_extension(entry: &mut tar::Entry<'_, impl Read>, kind: tar::EntryType) -> Result<Option<Vec<u8>>, Refusal> {
     if entry.size() > LARGEST_EXTENSION {
         return Err(damaged(format!("it has an extended header of {} bytes", entry.size())));

@@ -1,4 +1,4 @@
-//! A segment out of a store, by ranges, starting anywhere.
+//! Reads a segment from a store by ranges, from any offset.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,36 +22,38 @@ use crate::catalog::names;
 
 /// Reads one segment.
 ///
-/// What it gives is what was written: every member's CRC-32C, gzip CRC-32 and batches' CRC-32Cs are compared before one of its records
-/// is seen. When reading goes from the start to the end, the SHA-256 of the object is compared with its `.sha256`
-/// before the last stretch is given out; so whoever commits after [`next_group`](Self::next_group) said `None` commits verified records.
+/// It returns what was written: every member's CRC-32C, gzip CRC-32 and batches' CRC-32Cs are
+/// compared before any of its records is returned. When reading from start to end, the SHA-256 of
+/// the object is compared with its `.sha256` before the last stretch is returned. So a caller that
+/// commits after [`next_group`](Self::next_group) returned `None` commits verified records.
 ///
-/// Memory: about two stretches ([`ReadOptions::stretch`]), in the store and unpacked, or one larger record; and what [`ReadAhead`] allows.
+/// Memory: about two stretches ([`ReadOptions::stretch`]), stored and decompressed, or one larger
+/// record; and what [`ReadAhead`] allows.
 pub struct SegmentReader {
     segment: Arc<Segment>,
     from: i64,
     /// What to load next; `None` after the trailer.
     next: Option<Window>,
     groups: VecDeque<RecordGroup>,
-    /// Being unpacked: what comes next.
+    /// The next stretch, being decompressed.
     unpacking: JoinSet<crate::Result<Loaded>>,
-    /// Whether the bytes of that are there.
+    /// Whether its bytes have arrived.
     has_arrived: Option<Arc<AtomicBool>>,
     whole: Option<Whole>,
     ahead: Option<ReadAhead>,
-    /// Asked for: what comes behind that, in order.
+    /// Requested stretches after it, in order.
     fetching: VecDeque<Fetch>,
-    /// What is to be asked for next.
+    /// What to request next.
     to_fetch: Option<Stretch>,
-    /// What was loaded takes memory that is shared.
+    /// Shared memory of what was loaded.
     memory: Vec<ReadPermit>,
 }
 
 impl SegmentReader {
-    /// Reads and checks the head: one request for nearly every segment.
+    /// Reads and verifies the head: one request for nearly every segment.
     ///
     /// # Errors
-    /// What the store says, or that the object is not a segment, or not all of one.
+    /// An error of the store; or the object is not a segment, or not a complete one.
     pub async fn open(store: Arc<dyn ObjectStore>, name: &str, options: ReadOptions) -> crate::Result<Self> {
         let segment = Arc::new(Segment::open(store, name, options).await?);
         let mut reader = Self {
@@ -71,12 +73,12 @@ impl SegmentReader {
         Ok(reader)
     }
 
-    /// Lets it ask for what comes next before that is wanted.
+    /// Allows prefetching.
     pub fn read_ahead(&mut self, ahead: ReadAhead) {
         self.ahead = Some(ahead);
     }
 
-    /// Keeps a permit as long as this reader: for what it has loaded before that was wanted.
+    /// Keeps a permit as long as this reader: for what it has prefetched.
     pub fn keep(&mut self, memory: Option<ReadPermit>) {
         self.memory.extend(memory);
     }
@@ -86,13 +88,15 @@ impl SegmentReader {
         &self.segment.manifest
     }
 
-    /// Bytes of memory that reading its records takes at any time: its largest stretch, in the store and unpacked.
+    /// Memory that reading its records uses at any time, in bytes: its largest stretch, stored and
+    /// decompressed.
     pub fn memory(&self) -> u64 {
         self.segment.memory()
     }
 
-    /// Checks that the segment belongs where it was found: in the folder of its topic (or of a generation of it: `orders@2`), of the topic with
-    /// this id as far as both are known, and under the name of its partition and start.
+    /// Checks that the segment belongs where it was found: in the folder of its topic (or of a
+    /// generation of it: `orders@2`), of the topic with this id if both are known, and under the
+    /// name of its partition and start.
     ///
     /// # Errors
     /// [`SegmentErrorKind::Misplaced`].
@@ -106,12 +110,12 @@ impl SegmentReader {
             Some(id) => format!("topic id {id}, and topic.json {}", topic_id.map(ToString::to_string).unwrap_or_default()),
             None => return Ok(()),
         };
-        let what = format!("its manifest says {what}: the object was renamed or put here by mistake");
+        let what = format!("its manifest has {what}: the object was renamed or put here by mistake");
         Err(SegmentError::new(SegmentErrorKind::Misplaced, &*self.segment.object, what))
     }
 
-    /// Goes to `offset`: only records there and above are given out, and members wholly below it are not fetched.
-    /// Without the first member, the SHA-256 cannot be compared.
+    /// Seeks to `offset`: only records at or above it are returned, and members below it are not
+    /// fetched. Without the first member, the SHA-256 cannot be compared.
     pub fn seek(&mut self, offset: i64) {
         self.from = offset;
         self.next = Some(Window::first(&self.segment, offset));
@@ -120,24 +124,24 @@ impl SegmentReader {
         self.give_up_ahead();
     }
 
-    /// What was asked for ahead is dropped.
+    /// Discards prefetched stretches.
     fn give_up_ahead(&mut self) {
         (self.unpacking, self.has_arrived) = (JoinSet::new(), None);
         self.fetching.clear();
         self.to_fetch = self.next.as_ref().map(|next| next.stretch.clone());
     }
 
-    /// The next records; `None` when all were given out and everything that can be compared was. After an error the same stretch is
-    /// tried again.
+    /// The next records; `None` when all were returned and everything that can be compared was
+    /// compared. After an error the same stretch is retried.
     ///
     /// # Errors
-    /// What the store says, or what is damaged and where.
+    /// An error of the store, or what is damaged and where.
     pub async fn next_group(&mut self) -> crate::Result<Option<RecordGroup>> {
         self.load_wanted().await?;
         Ok(self.groups.pop_front())
     }
 
-    /// Fetches the next records, without giving them out, unless they are there.
+    /// Fetches the next records, unless they are loaded, without returning them.
     ///
     /// # Errors
     /// As [`next_group`](Self::next_group).
@@ -152,7 +156,7 @@ impl SegmentReader {
                     window.load(Arc::clone(&self.segment), self.from, fetch).await
                 }
             };
-            // What was fetched behind a failure is given up, so that the same stretch is tried again.
+            // Discards what was prefetched after a failure, so that the same stretch is retried.
             let loaded = loaded.inspect_err(|_| self.give_up_ahead())?;
             self.groups = loaded.groups;
             self.next = loaded.next;
@@ -164,7 +168,8 @@ impl SegmentReader {
         Ok(())
     }
 
-    /// The same for records that are wanted now: if their bytes are not there, it was not far enough ahead.
+    /// Like [`load`](Self::load) for records that are needed now: if their bytes have not arrived,
+    /// it was not far enough ahead.
     async fn load_wanted(&mut self) -> crate::Result<()> {
         if self.groups.is_empty() && self.next.is_some() {
             let arrived = self.has_arrived.clone().or_else(|| self.fetching.front().map(Fetch::has_arrived));
@@ -175,10 +180,12 @@ impl SegmentReader {
         self.load().await
     }
 
-    /// When all that is left is one stretch: checks it, down to its single records, before one of them is given out. Whether it is.
+    /// If one stretch is left: verifies it, down to single records, before any of them is returned.
+    /// Returns whether it is.
     ///
     /// # Errors
-    /// As [`next_group`](Self::next_group), and as [`GroupRecords::next`](super::GroupRecords::next).
+    /// As [`next_group`](Self::next_group), and as
+    /// [`GroupRecords::next`](super::GroupRecords::next).
     pub async fn check_if_short(&mut self) -> crate::Result<bool> {
         if self.next.as_ref().is_some_and(|next| !(self.groups.is_empty() && next.stretch.is_last(&self.segment))) {
             return Ok(false);
@@ -191,17 +198,18 @@ impl SegmentReader {
         Ok(true)
     }
 
-    /// Whether the object could be compared with its `.sha256`; known once everything was given out.
+    /// Whether the object could be compared with its `.sha256`; known once everything was returned.
     pub fn sidecar(&self) -> Sidecar {
         self.whole.as_ref().map_or(Sidecar::NotRead, |whole| whole.sidecar)
     }
 
-    /// The object's SHA-256 in 64 hex digits, once all of it was given out and found sound: what a missing `.sha256` must hold.
+    /// The object's SHA-256 in 64 hex digits, once all of it was returned and verified: the content
+    /// of a missing `.sha256`.
     pub fn sha256(&self) -> Option<&str> {
         self.whole.as_ref().map(|whole| whole.sha256.as_str())
     }
 
-    /// Asks for what comes next, as far as there is room. Whether all of the segment was asked for.
+    /// Prefetches as far as there is room. Returns whether all of the segment was requested.
     pub fn request_ahead(&mut self) -> bool {
         let Some(ahead) = self.ahead.as_ref().filter(|_| self.segment.check_limits().is_ok()) else { return false };
         let is_whole = self.next.as_ref().is_some_and(Window::is_of_whole);
@@ -214,7 +222,7 @@ impl SegmentReader {
         self.to_fetch.is_none()
     }
 
-    /// The request for a stretch that is wanted, if there was one.
+    /// The prefetch request for a stretch that is needed, if there was one.
     fn take_fetch(&mut self, stretch: &Stretch) -> Option<Fetch> {
         let fetch = self.fetching.pop_front_if(|fetch| fetch.stretch == *stretch);
         if fetch.is_none() {
@@ -224,7 +232,8 @@ impl SegmentReader {
         fetch
     }
 
-    /// With more than one worker, what comes next is unpacked while the caller works on the last one.
+    /// With more than one worker, the next stretch is decompressed while the caller processes the
+    /// last one.
     fn unpack_ahead(&mut self) {
         if self.segment.options.workers > 1
             && let Some(window) = self.next.clone()

@@ -1,4 +1,5 @@
-//! The `.sha256` beside a segment or an archive of the Python tool: the SHA-256 of the object in 64 hex digits.
+//! The `.sha256` next to a segment or an archive of the Python tool: the SHA-256 of the object in
+//! 64 hex digits.
 
 use sha2::{Digest, Sha256};
 use store::{ObjectStore, Part, StoreErrorKind};
@@ -9,21 +10,23 @@ use crate::catalog::names;
 /// More than a digest and a file name need.
 const LONGEST: u64 = 4096;
 
-/// Whether an object has the SHA-256 that its sidecar says.
+/// Whether an object has the SHA-256 in its sidecar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sidecar {
     /// Not compared: the object was not read from its beginning to its end.
     NotRead,
     /// They agree.
     Matches,
-    /// There is none. A backup killed between the two writes leaves this; the next one repairs it.
+    /// There is none. A backup that was killed between the two writes leaves this; the next one
+    /// repairs it.
     Missing,
 }
 
 /// Compares an object's SHA-256 with its sidecar.
 ///
 /// # Errors
-/// [`SegmentErrorKind::ChecksumMismatch`] when they differ, [`SegmentErrorKind::Damaged`] when the sidecar holds no digest.
+/// [`SegmentErrorKind::ChecksumMismatch`] if they differ, [`SegmentErrorKind::Damaged`] if the
+/// sidecar contains no digest.
 pub(super) async fn compare(store: &dyn ObjectStore, name: &str, actual: &str) -> crate::Result<Sidecar> {
     match fetch(store, name).await? {
         Some(part) => compare_with(store, name, &part, actual),
@@ -31,7 +34,7 @@ pub(super) async fn compare(store: &dyn ObjectStore, name: &str, actual: &str) -
     }
 }
 
-/// An object's sidecar; `None` where there is none.
+/// An object's sidecar; `None` if there is none.
 pub(super) async fn fetch(store: &dyn ObjectStore, name: &str) -> crate::Result<Option<Part>> {
     match store.get_range(&names::sidecar(name), 0..LONGEST).await {
         Ok(part) => Ok(Some(part)),
@@ -40,22 +43,22 @@ pub(super) async fn fetch(store: &dyn ObjectStore, name: &str) -> crate::Result<
     }
 }
 
-/// The same as [`compare`], with a sidecar that was fetched.
+/// Like [`compare`], with a sidecar that was fetched.
 pub(super) fn compare_with(store: &dyn ObjectStore, name: &str, part: &Part, actual: &str) -> crate::Result<Sidecar> {
     let sidecar = names::sidecar(name);
     let Some(wanted) = parse(&part.bytes).filter(|_| part.size <= LONGEST) else {
-        let what = "holds no SHA-256 (64 hex digits)";
+        let what = "contains no SHA-256 (64 hex digits)";
         return Err(SegmentError::new(SegmentErrorKind::Damaged, store.location(&sidecar), what).into());
     };
     if wanted == actual {
         return Ok(Sidecar::Matches);
     }
-    let what = format!("its SHA-256 is {actual}, but its .sha256 says {wanted}: one of the two was altered");
+    let what = format!("its SHA-256 is {actual}, but its .sha256 has {wanted}: one of the two was altered");
     Err(SegmentError::new(SegmentErrorKind::ChecksumMismatch, store.location(name), what).into())
 }
 
-/// The digest in a sidecar: 64 hex digits, or a line of `sha256sum` (digits, white space, file name). Nobody writes capitals: one means
-/// damage.
+/// The digest in a sidecar: 64 hex digits, or a line of `sha256sum` (digits, white space, file
+/// name). Upper case means damage: no program here writes it.
 pub fn parse(content: &[u8]) -> Option<&str> {
     let line = str::from_utf8(content).ok()?.trim_end_matches(['\r', '\n']);
     let (digest, rest) = line.split_at_checked(64)?;

@@ -1,10 +1,10 @@
-//! Where a stretch of a segment is: some members that follow each other, which are fetched in one request.
+//! The position of a stretch of a segment: consecutive members that are fetched in one request.
 
 use std::ops::Range;
 
 use super::object::Segment;
 
-/// Some members that follow each other; the trailer belongs to the last ones.
+/// Consecutive members; the trailer belongs to the last ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stretch {
     pub(super) members: Range<usize>,
@@ -13,7 +13,7 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// As many members as one stretch may hold, but at least one if there is one left.
+    /// As many members as fit into one stretch, but at least one if there is one left.
     pub(super) fn at(segment: &Segment, first: usize, at: u64) -> Self {
         let (mut stored, mut unpacked, mut end) = (0, 0, first);
         for member in &segment.manifest.members[first..] {
@@ -27,7 +27,7 @@ impl Stretch {
         Self { members: first..end, at }
     }
 
-    /// The one behind it; `None` after the trailer.
+    /// The next stretch; `None` after the trailer.
     pub(super) fn following(&self, segment: &Segment) -> Option<Self> {
         (!self.is_last(segment)).then(|| Self::at(segment, self.members.end, self.range(segment).end))
     }
@@ -37,7 +37,7 @@ impl Stretch {
         self.members.end == segment.manifest.members.len()
     }
 
-    /// Its bytes in the object, with the trailer where that follows.
+    /// Its bytes in the object, with the trailer if that follows.
     pub(super) fn range(&self, segment: &Segment) -> Range<u64> {
         let stored = || segment.manifest.members[self.members.clone()].iter().map(|member| member.stored).sum::<u64>();
         self.at..if self.is_last(segment) { segment.size } else { self.at + stored() }

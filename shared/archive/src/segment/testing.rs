@@ -57,7 +57,7 @@ impl Owned {
     }
 }
 
-/// Any records a partition can hold, with holes in their offsets.
+/// Any records that a partition can have, with holes in their offsets.
 pub(super) fn any_records() -> impl Strategy<Value = Vec<Owned>> {
     let bin = || vec(any::<u8>(), 0..48);
     let timestamp = || prop_oneof![Just(-1), Just(0), Just(7), 0..i64::MAX, any::<i64>()];
@@ -93,7 +93,7 @@ pub(super) async fn write(spec: SegmentSpec, workers: usize, records: &[Owned], 
     writer.finish(next).await.unwrap()
 }
 
-/// Everything from `from` on, as a restore reads it: nothing is returned unless all of it is sound.
+/// Everything from `from`, as a restore reads it: nothing is returned unless all of it is valid.
 pub(super) async fn read(
     store: Arc<dyn ObjectStore>,
     name: &str,
@@ -101,7 +101,7 @@ pub(super) async fn read(
     from: Option<i64>,
 ) -> crate::Result<(Vec<Owned>, Sidecar)> {
     let mut reader = SegmentReader::open(store, name, options).await?;
-    // Of all that is tested, half is read ahead, within little memory.
+    // Half of the tests prefetch, within little memory.
     if options.workers > 1 {
         reader.read_ahead(ReadAhead::new(ReadBudget::new(64 << 10)));
     }
@@ -126,7 +126,7 @@ pub(super) fn stored(segment: &FinishedSegment, name: &str) -> MemoryStore {
     store
 }
 
-/// The segment with another manifest, which nothing else contradicts: head and SHA-256 are made for it.
+/// The segment with another, otherwise consistent manifest: head and SHA-256 match it.
 pub(super) fn with_manifest(segment: &FinishedSegment, change: impl FnOnce(&mut Manifest)) -> FinishedSegment {
     let mut changed = segment.clone();
     change(&mut changed.manifest);

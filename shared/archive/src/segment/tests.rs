@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-//! Records → segment → the same records; and what reading says of everything else.
+//! Records → segment → the same records; and how reading handles everything else.
 
 mod ahead;
 mod damage;
@@ -36,12 +36,13 @@ fn few_records() -> Vec<Owned> {
     ]
 }
 
-/// `count` records of 100 KB that compress to little, about ten a member.
+/// `count` records of 100 KB that compress well, about ten per member.
 fn large_records(count: i64) -> Vec<Owned> {
     (0..count).map(|i| Owned::new(100 + 2 * i, format!("{i:010}").repeat(10_000))).collect()
 }
 
-/// `count` records of 100 KB that do not compress, ten a member: a member is about as large as its records.
+/// `count` records of 100 KB that do not compress, ten per member: a member is about as large as
+/// its records.
 fn noisy_records(count: i64) -> Vec<Owned> {
     let mut random = 1_u64;
     let mut noise = || {
@@ -105,7 +106,7 @@ async fn a_record_larger_than_a_group_has_a_member_of_its_own() {
     assert!(matches!(&error, crate::Error::Segment(error) if error.kind == SegmentErrorKind::TooLarge), "{error}");
 }
 
-/// What readers refuse is refused by writers, before memory is taken for it.
+/// What readers refuse is refused by writers, before memory is allocated for it.
 #[test]
 fn what_could_not_be_read_is_not_written() {
     let mut writer = SegmentWriter::new(spec(100, GZIP), 1);
@@ -118,7 +119,8 @@ fn what_could_not_be_read_is_not_written() {
     assert_eq!(ReadOptions::default().largest_record, LARGEST_RECORD);
 }
 
-/// The memory that budgets reckon with is what the codec takes, also for a record much larger than a group.
+/// The memory that budgets assume is what the codec uses, even for a record much larger than a
+/// group.
 #[test]
 fn tables_take_no_more_memory_than_is_reckoned_with() {
     let noise: Vec<u8> = (0..5 * GROUP_BYTES as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
@@ -159,7 +161,8 @@ async fn the_manifest_says_what_is_in_the_segment() {
         max_timestamp: Some(1_700_000_000_000),
         timestamp_types: vec![TimestampType::CreateTime, TimestampType::LogAppendTime],
         zero_timestamps: 1,
-        // 61 for the batch, then: length, attributes, two deltas, key, value, number of headers, three headers.
+        // 61 for the batch, then: length, attributes, two deltas, key, value, number of headers,
+        // three headers.
         largest_record: 61 + 1 + 3 + 2 + 6 + 1 + (4 + 3 + 4),
         isolation_level: Isolation::ReadCommitted,
         gap: Some(gap),

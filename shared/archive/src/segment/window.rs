@@ -1,4 +1,4 @@
-//! A stretch of a segment that is fetched in one request, and checked and unpacked in one go.
+//! A stretch of a segment that is fetched in one request, and verified and decompressed together.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,31 +15,31 @@ use super::sidecar::{self, Sidecar};
 use super::stretch::Stretch;
 use super::{Result, archive};
 
-/// A stretch, and what reading it needs of those before it.
+/// A stretch, and what reading it needs of the previous ones.
 #[derive(Clone)]
 pub(super) struct Window {
     pub(super) stretch: Stretch,
-    /// SHA-256 of the object before this; `None` when reading did not begin at the start.
+    /// SHA-256 of the object before this; `None` if reading did not begin at the start.
     hash: Option<Sha256>,
 }
 
-/// A stretch, checked.
+/// A verified stretch.
 pub(super) struct Loaded {
     pub(super) groups: VecDeque<RecordGroup>,
-    /// The one behind it; `None` after the trailer.
+    /// The next stretch; `None` after the trailer.
     pub(super) next: Option<Window>,
-    /// Set behind the last one, when reading began at the start.
+    /// Set after the last one, if reading began at the start.
     pub(super) whole: Option<Whole>,
 }
 
-/// An object that was read from its beginning to its end, and is sound.
+/// An object that was read from its beginning to its end, and verified.
 pub(super) struct Whole {
     pub(super) sha256: String,
     pub(super) sidecar: Sidecar,
 }
 
 impl Window {
-    /// The first one that holds records with offset `from` or above, or only the trailer.
+    /// The first one with records at offset `from` or above, or only the trailer.
     pub(super) fn first(segment: &Segment, from: i64) -> Self {
         let members = &segment.manifest.members;
         let first = members.partition_point(|member| member.last_offset < from);
@@ -47,12 +47,13 @@ impl Window {
         Self { stretch: Stretch::at(segment, first, segment.head_bytes + skipped), hash: (first == 0).then(|| segment.hash_of_head()) }
     }
 
-    /// Whether all of the object is read, from its beginning on.
+    /// Whether all of the object is read, from its beginning.
     pub(super) fn is_of_whole(&self) -> bool {
         self.hash.is_some()
     }
 
-    /// Fetches it, unless that has begun, checks and unpacks. At the end of the object it also compares its SHA-256, if reading began at the start.
+    /// Fetches it, unless that has begun, verifies and decompresses. At the end of the object it
+    /// also compares its SHA-256, if reading began at the start.
     pub(super) async fn load(self, segment: Arc<Segment>, from: i64, fetch: Option<Fetch>) -> crate::Result<Loaded> {
         segment.check_limits()?;
         let fetched = match fetch {
@@ -87,7 +88,7 @@ impl Window {
             let member = &segment.manifest.members[number];
             let at = self.stretch.at + (stored.len() - rest.len()) as u64;
             let place = format!("member {} of {}, at byte {at}", number + 1, segment.manifest.members.len());
-            let bytes = rest.split_off(..member.stored as usize).ok_or_else(|| segment.damaged(format!("{place}: it is cut")))?;
+            let bytes = rest.split_off(..member.stored as usize).ok_or_else(|| segment.damaged(format!("{place}: it is truncated")))?;
             if crc32c::crc32c(bytes) != member.crc32c {
                 return Err(segment.damaged(format!("{place}: its CRC-32C is not the one in the manifest")));
             }
@@ -106,8 +107,8 @@ fn check_trailer(segment: &Segment, stored: &[u8]) -> Result<()> {
     let trailer = archive::trailer(segment.manifest.log_bytes);
     match codec::first_member(segment.packing, stored, trailer.len() as u64) {
         Ok(FirstMember::Whole(found, len)) if found == trailer && len == stored.len() => Ok(()),
-        Ok(FirstMember::Whole(..)) => Err(segment.damaged("trailer: it is not the end of a tar archive, or more follows it")),
-        Ok(FirstMember::Cut) => Err(segment.damaged("trailer: it is cut")),
+        Ok(FirstMember::Whole(..)) => Err(segment.damaged("trailer: it is not the end of a tar archive, or there is data after it")),
+        Ok(FirstMember::Cut) => Err(segment.damaged("trailer: it is truncated")),
         Err(what) => Err(segment.damaged(format!("trailer: {what}"))),
     }
 }

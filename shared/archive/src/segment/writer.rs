@@ -1,4 +1,4 @@
-//! Records in, the bytes of a segment's object out.
+//! From records to the bytes of a segment.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,25 +24,25 @@ use crate::catalog::Gap;
 /// What is known of a segment before its first record.
 #[derive(Debug, Clone)]
 pub struct SegmentSpec {
-    /// Topic the records come from.
+    /// Topic of the records.
     pub topic: String,
-    /// Its id, where the cluster has ids.
+    /// Its id, if the cluster has ids.
     pub topic_id: Option<TopicId>,
-    /// Partition the records come from.
+    /// Partition of the records.
     pub partition: i32,
-    /// The segment covers offsets from this one on.
+    /// The segment covers offsets from this one.
     pub start: i64,
     /// Which records of transactions are in it.
     pub isolation: Isolation,
-    /// Set when it opens with offsets that nobody can read any more.
+    /// Set if it starts with offsets that are no longer readable.
     pub gap: Option<Gap>,
     /// Codec and level.
     pub compression: Compression,
-    /// When it is written, RFC 3339.
+    /// Time of writing, RFC 3339.
     pub created_at: String,
 }
 
-/// A segment, ready to be put.
+/// A segment, ready to be stored.
 #[derive(Debug, Clone)]
 pub struct FinishedSegment {
     /// The object.
@@ -55,8 +55,9 @@ pub struct FinishedSegment {
 
 /// Writes one segment in memory.
 ///
-/// The same spec and records give the same bytes. It holds the compressed bytes of the whole segment, because the manifest stands first,
-/// and not more than a few groups besides, if the caller stops feeding while [`is_busy`](Self::is_busy).
+/// The same spec and records result in the same bytes. It holds the compressed bytes of the whole
+/// segment, because the manifest comes first, and in addition a few groups, if the caller stops
+/// feeding while [`is_busy`](Self::is_busy).
 pub struct SegmentWriter {
     workers: usize,
     compression: Compression,
@@ -66,13 +67,13 @@ pub struct SegmentWriter {
     batches: BatchBuilder,
     group: Option<Group>,
     lanes: Lanes,
-    /// Groups being compressed, in their order.
+    /// Groups being compressed, in order.
     pressing: VecDeque<JoinHandle<Pressed>>,
     /// Their size before compression.
     pressing_bytes: usize,
 }
 
-/// What is in the buffer.
+/// The content of the buffer.
 #[derive(Debug, Clone, Copy)]
 struct Group {
     first_offset: i64,
@@ -80,14 +81,15 @@ struct Group {
     records: u64,
 }
 
-/// Buffers and tables for one group on its way; made once for each group in flight and used again.
+/// Buffers and tables for one group in progress; created once for each group in flight and reused.
 struct Lane {
     raw: Vec<u8>,
     compression: Compression,
     compressor: Compressor,
 }
 
-/// What writers compress with, kept for those that come later: some megabytes for each group that ever was in flight. Clones share it.
+/// Compressors for reuse by later writers: some megabytes for each group that ever was in flight.
+/// Clones share it.
 #[derive(Clone, Default)]
 pub struct Lanes(Arc<Mutex<Vec<Lane>>>);
 
@@ -107,7 +109,7 @@ impl Lanes {
         self.lock().push(lane);
     }
 
-    /// Lanes are only ever pushed and popped, so a panic elsewhere leaves them sound.
+    /// Lanes are only pushed and popped, so a panic elsewhere leaves them consistent.
     fn lock(&self) -> MutexGuard<'_, Vec<Lane>> {
         lock(&self.0)
     }
@@ -126,13 +128,13 @@ struct Pressed {
 }
 
 impl SegmentWriter {
-    /// Begins a segment. With more than one of `workers`, groups are compressed on as many blocking threads of the tokio runtime; else at
-    /// once by the caller.
+    /// Begins a segment. With more than one of `workers`, groups are compressed on as many blocking
+    /// threads of the tokio runtime; otherwise immediately by the caller.
     pub fn new(spec: SegmentSpec, workers: usize) -> Self {
         Self::with_lanes(spec, workers, Lanes::default())
     }
 
-    /// The same, with the buffers of earlier writers.
+    /// With the buffers of earlier writers.
     pub fn with_lanes(spec: SegmentSpec, workers: usize, lanes: Lanes) -> Self {
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
@@ -171,15 +173,15 @@ impl SegmentWriter {
     /// Appends a record. Does not wait.
     ///
     /// # Errors
-    /// [`SegmentErrorKind::TooLarge`]: no reader would take it. [`SegmentErrorKind::Unstorable`]: its offset is not above the last one or outside
-    /// of the segment. The segment is as it was.
+    /// [`SegmentErrorKind::TooLarge`]: no reader would accept it. [`SegmentErrorKind::Unstorable`]:
+    /// its offset is not above the last one or outside of the segment. The segment is unchanged.
     ///
     /// # Panics
     /// With more than one worker, outside of a tokio runtime.
     pub fn append(&mut self, record: &Record<'_>) -> Result<()> {
         let begins = self.manifest.gap.as_ref().map_or(self.manifest.start, |gap| gap.to);
         if record.offset < begins {
-            return Err(self.unstorable(format!("the record at offset {} is below {begins}, where the segment begins", record.offset)));
+            return Err(self.unstorable(format!("the record at offset {} is below {begins}, the start of the segment", record.offset)));
         }
         let sized = Sized::new(record);
         if sized.alone() as u64 > LARGEST_RECORD {
@@ -196,7 +198,8 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Whether as many groups wait for compression as there should be: append nothing more before [`settle`](Self::settle).
+    /// Whether enough groups wait for compression: append nothing more before
+    /// [`settle`](Self::settle).
     pub fn is_busy(&self) -> bool {
         self.pressing.len() > self.workers
     }
@@ -208,17 +211,19 @@ impl SegmentWriter {
         }
     }
 
-    /// Bytes of memory that grow with the segment: what is compressed, and twice what is not yet (for the result needs room, too).
+    /// Memory that grows with the segment, in bytes: what is compressed, and twice what is not yet
+    /// (the result needs room, too).
     pub fn held_bytes(&self) -> usize {
         self.stored.len() + 2 * (self.pressing_bytes + self.batches.len())
     }
 
-    /// Whether [`shrink`](Self::shrink) frees some of them: groups are being compressed, or one record is larger than a group.
+    /// Whether [`shrink`](Self::shrink) frees some of it: groups are being compressed, or one
+    /// record is larger than a group.
     pub fn can_shrink(&self) -> bool {
         !self.pressing.is_empty() || self.batches.len() > GROUP_BYTES
     }
 
-    /// Compresses what is not yet, a group at a time, and waits for it.
+    /// Compresses the rest, a group at a time, and waits for it.
     pub async fn shrink(&mut self) {
         if self.pressing.is_empty() {
             self.hand_over();
@@ -226,7 +231,8 @@ impl SegmentWriter {
         self.await_oldest().await;
     }
 
-    /// Bytes that the segment would have if it ended now, as far as they are known: what waits for compression is taken to shrink as the rest did.
+    /// The expected size of the segment if it ended now, in bytes: what waits for compression is
+    /// assumed to compress like the rest.
     pub fn expected_bytes(&self) -> u64 {
         let (stored, waiting) = (self.stored.len() as u64, (self.pressing_bytes + self.batches.len()) as u64);
         let compressed = self.manifest.log_bytes - self.pressing_bytes as u64;
@@ -255,7 +261,8 @@ impl SegmentWriter {
     /// Ends the segment before offset `next`, and waits for its bytes.
     ///
     /// # Errors
-    /// [`SegmentErrorKind::Unstorable`] when `next` is not above the start and the last record, or inside the gap.
+    /// [`SegmentErrorKind::Unstorable`] if `next` is not above the start and the last record, or is
+    /// inside the gap.
     pub async fn finish(mut self, next: i64) -> Result<FinishedSegment> {
         self.hand_over();
         while !self.pressing.is_empty() {
@@ -278,7 +285,7 @@ impl SegmentWriter {
         Ok(FinishedSegment { body, sha256, manifest: self.manifest })
     }
 
-    /// Enters a record into the manifest.
+    /// Adds a record to the manifest.
     fn note(&mut self, record: &Record<'_>, size: usize) {
         let manifest = &mut self.manifest;
         manifest.records += 1;
@@ -296,7 +303,7 @@ impl SegmentWriter {
         }
     }
 
-    /// Gives the group in the buffer to compression.
+    /// Passes the group in the buffer to compression.
     fn hand_over(&mut self) {
         let Some(group) = self.group.take() else { return };
         self.collect_ready();
@@ -339,9 +346,10 @@ impl SegmentWriter {
     fn too_large(&self, offset: i64, bytes: usize) -> SegmentError {
         let Manifest { topic, partition, .. } = &self.manifest;
         let what = format!(
-            "the record at offset {offset} has {bytes} bytes before compression, and a backup takes {LARGEST_RECORD} (256 MiB): it could not be \
-             restored. This partition is backed up as far as that record, and no further; others are not affected. To pass it, delete the \
-             records up to offset {} (kafka-delete-records.sh), or leave the topic out of TOPIC_NAMES",
+            "the record at offset {offset} has {bytes} bytes before compression, and the limit of a backup is \
+             {LARGEST_RECORD} (256 MiB): it could not be restored. This partition is backed up to that record, and no \
+             further; others are not affected. To skip it, delete the records up to offset {} \
+             (kafka-delete-records.sh), or exclude the topic from TOPIC_NAMES",
             offset + 1
         );
         SegmentError::new(SegmentErrorKind::TooLarge, format!("{topic}/{partition}"), what)
@@ -365,7 +373,7 @@ impl Lane {
             crc32c: crc32c::crc32c(&stored),
         };
         if self.raw.capacity() > 2 * GROUP_BYTES {
-            self.raw = Vec::new(); // A giant record's room is not kept for the others, nor until its result is asked for.
+            self.raw = Vec::new(); // A giant record's buffer is not kept for the others, nor until its result is needed.
         }
         Pressed { lane: self, member, stored }
     }
@@ -377,7 +385,7 @@ fn sha256(body: &Body) -> String {
     sidecar::hex(hash)
 }
 
-/// The result of a task that is never aborted; its panic goes on here.
+/// The result of a task that is never aborted; its panic continues here.
 pub(super) fn joined<T>(result: Result<T, JoinError>) -> T {
     result.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }

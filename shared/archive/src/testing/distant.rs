@@ -1,4 +1,4 @@
-//! A store that is far away.
+//! A distant store.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,11 +13,13 @@ use futures::channel::oneshot::{Sender, channel};
 use kernel::lock;
 use store::{Body, Object, ObjectStore, Page, Part, Result, Version};
 
-/// Turns that all tasks get before the clock goes on: more than any chain of tasks that wake each other.
+/// Turns that all tasks get before the clock advances: more than any chain of tasks that wake each
+/// other.
 const TURNS: usize = 200;
 
-/// A store that takes time to answer, on a clock of its own: it goes on only when nothing else can, so that times are exact and a test takes none.
-/// Counts what it was asked for. Only for a runtime of one thread, and work that leaves it for no other thread.
+/// A store with latency, on its own clock, which advances only when nothing else can run. So times
+/// are exact and a test takes none. Counts its requests. Only for a runtime of one thread, and work
+/// that stays on it.
 #[derive(Debug, Clone)]
 pub struct DistantStore {
     inner: Arc<dyn ObjectStore>,
@@ -28,7 +30,7 @@ pub struct DistantStore {
 #[derive(Debug, Default)]
 struct State {
     now: Duration,
-    /// By the time of its answer.
+    /// By the time of its response.
     under_way: BTreeMap<(Duration, u64), Sender<()>>,
     requests: u64,
     most: usize,
@@ -36,12 +38,12 @@ struct State {
 }
 
 impl DistantStore {
-    /// Each answer of `inner` takes so long.
+    /// Each response of `inner` takes this long.
     pub fn new(inner: Arc<dyn ObjectStore>, latency: Duration) -> Self {
         Self { inner, latency, state: Arc::default() }
     }
 
-    /// What comes of `work`, and how long it takes.
+    /// The result of `work`, and its duration.
     pub async fn time<T>(&self, work: impl Future<Output = T>) -> (T, Duration) {
         let begun = lock(&self.state).now;
         let mut work = pin!(work);
@@ -53,9 +55,9 @@ impl DistantStore {
                 tokio::task::yield_now().await;
             }
             let mut state = lock(&self.state);
-            let Some(((now, _), answer)) = state.under_way.pop_first() else { panic!("nothing is waited for, and nothing goes on") };
+            let Some(((now, _), answer)) = state.under_way.pop_first() else { panic!("nothing is waited for, and nothing proceeds") };
             state.now = now;
-            // Whoever waited for it may have given up.
+            // The task that waited for it may have given up.
             _ = answer.send(());
         }
     }
@@ -65,12 +67,12 @@ impl DistantStore {
         lock(&self.state).requests
     }
 
-    /// How many requests were under way at the same time, at most.
+    /// How many requests were in progress at the same time, at most.
     pub fn most_under_way(&self) -> usize {
         lock(&self.state).most
     }
 
-    /// How often each object was read, or a part of it.
+    /// How often each object, or part of it, was read.
     pub fn reads(&self) -> BTreeMap<String, u32> {
         lock(&self.state).reads.clone()
     }

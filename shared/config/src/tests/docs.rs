@@ -1,11 +1,11 @@
-//! `docs/configuration.md` says what the tables say.
+//! `docs/configuration.md` matches the tables.
 
 use crate::properties::FIXED;
 use crate::{Commands, Key, Section, known_keys};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
 
-/// The generated tables with the marker that each stands behind.
+/// The generated tables, each with the marker before it.
 fn tables() -> Vec<(&'static str, String)> {
     let section = |name, section| (name, keys(section));
     vec![
@@ -48,7 +48,7 @@ fn properties() -> String {
     std::iter::once(header).chain(rows).collect()
 }
 
-/// `text` with each table between its markers put in anew.
+/// `text` with each table between its markers replaced.
 fn with_tables(text: &str) -> String {
     tables().iter().fold(text.to_owned(), |text, (name, table)| {
         let (begin, end) = (format!("<!-- table: {name} -->\n"), "<!-- end -->");

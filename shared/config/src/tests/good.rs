@@ -13,7 +13,7 @@ use telemetry::LogLevel;
 use super::*;
 use crate::{Section, bucket_settings, known_keys, store_settings};
 
-/// What every command finds in its environment, for tables that are about something else.
+/// What every command finds in its environment, for tables about something else.
 const SECRETS: [(&str, &str); 2] = [("MINIO_ACCESS_KEY", "minio"), ("MINIO_SECRET_KEY", "hunter2hunter2")];
 
 fn s3(store: &StoreSettings) -> &S3Store {
@@ -62,12 +62,13 @@ fn bytes_per_second_is_a_number_and_nothing_means_no_limit() {
     assert!(problems.len() == 1 && problems[0].contains("BYTES_PER_SECOND") && problems[0].contains("whole number"), "{problems:?}");
 }
 
-/// Its S3 example names no bucket, so it could not run there either: BUCKET_NAME is the one thing to add.
+/// Its S3 example names no bucket, so it could not run there either: only BUCKET_NAME has to be
+/// added.
 #[test]
 fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {
     let text = BACKUP.replace("LINUX", "S3");
     let problems = backup(&text, &[]).unwrap_err().problems;
-    assert_eq!(problems, ["BUCKET_NAME is missing: FILESYSTEM_TYPE=S3 needs the bucket's name: add BUCKET_NAME"]);
+    assert_eq!(problems, ["BUCKET_NAME is missing: FILESYSTEM_TYPE=S3 requires the bucket's name: add BUCKET_NAME"]);
 
     let settings = backup(&changed(&text, &json!({"BUCKET_NAME": "kafka-backup"}), &[]), &[]).unwrap();
     let store = s3(&settings.store);
@@ -75,12 +76,12 @@ fn the_s3_backup_example_of_the_python_tool_needs_its_bucket() {
     assert!(store.credentials.is_none());
 }
 
-/// Its restore examples write both strategies with a slash: choosing one is the one thing to do.
+/// Its restore examples write both strategies with a slash: only one has to be chosen.
 #[test]
 fn the_local_restore_example_of_the_python_tool() {
     let problems = restore(RESTORE, &[]).unwrap_err().problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].contains("RESTORE_PARTITION_STRATEGY = \"same/random\"") && problems[0].contains("choose one"), "{problems:?}");
+    assert!(problems[0].contains("RESTORE_PARTITION_STRATEGY = \"same/random\"") && problems[0].contains("write one of"), "{problems:?}");
 
     let settings = restore(&RESTORE.replace("same/random", "same"), &[]).unwrap();
     assert_eq!((folder(&settings.store), one_topic(&settings)), (Path::new("/tmp"), "davinder.test"));
@@ -249,7 +250,7 @@ fn one_file_serves_both_commands() {
 fn both_spellings_of_the_strategy_count() {
     let text = changed(RESTORE, &json!({}), &["RESTORE_PARTITION_STRATEGY"]);
     let strategy = |env: &[(&str, &str)]| restore(&text, env).unwrap().strategy;
-    assert_eq!(strategy(&[]), PartitionStrategy::Same, "the order of keys is kept unless somebody says otherwise");
+    assert_eq!(strategy(&[]), PartitionStrategy::Same, "the order of keys is kept unless the user changes that");
     assert_eq!(strategy(&[("RESTORE_PARTITION", "SAME")]), PartitionStrategy::Same);
     assert_eq!(strategy(&[("RESTORE_PARTITION", "same"), ("RESTORE_PARTITION_STRATEGY", "same")]), PartitionStrategy::Same);
 }
@@ -318,7 +319,8 @@ fn variables_of_others_are_left_alone() {
     assert!(backup(BACKUP, &others).unwrap().kafka.properties.is_empty());
 }
 
-/// The Python tool's local example of a restore names the topic's own folder; its backup's names the folder of all topics.
+/// The Python tool's local example of a restore names the topic's own folder; its backup's names
+/// the folder of all topics.
 #[test]
 fn the_bucket_of_either_command_is_found() {
     let of_bucket = |text: &str, with: &Value| {

@@ -7,7 +7,7 @@ use super::*;
 const ARN: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_backup-AbCdEf";
 const CA: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 
-/// The login and the properties that these variables come to.
+/// The login and the properties that result from these variables.
 fn kafka(environment: &[(&str, &str)]) -> (Login, Vec<(String, String)>) {
     let kafka = backup(BACKUP, environment).unwrap().kafka;
     (kafka.login, kafka.properties.into_iter().map(|(name, value)| (name, value.reveal().to_owned())).collect())

@@ -57,7 +57,7 @@ fn restore(text: &str, environment: &[(&str, &str)]) -> Result<RestoreSettings, 
     load(text, environment).and_then(|raw| RestoreSettings::from_raw(&raw))
 }
 
-/// `text` with some keys set and others taken out.
+/// `text` with some keys set and others removed.
 fn changed(text: &str, with: &Value, without: &[&str]) -> String {
     let mut object: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap();
     object.extend(with.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));

@@ -1,4 +1,4 @@
-//! What the environment replaces, and what is said of it.
+//! What the environment overrides, and how that is reported.
 
 use store::StoreKind;
 
@@ -34,7 +34,8 @@ fn what_the_environment_replaces_is_named() {
     assert!(!["hunter", "c2Vj", "b3Ro"].iter().any(|secret| line.contains(secret)) && line.lines().count() == 1, "{line}");
 }
 
-/// As a mounted secret or `echo password | base64` leaves it. Spaces can be part of a password of Kafka's; those of clouds have none.
+/// As a mounted secret or `echo password | base64` leaves it. A password of Kafka can contain
+/// spaces; those of clouds cannot.
 #[test]
 fn no_secret_keeps_the_line_break_at_its_end() {
     let environment = [("KAFKA_SASL_PASSWORD", " hunter22 \r\n"), ("KAFKA_SASL_USERNAME", "backup\n")];

@@ -1,4 +1,4 @@
-//! What users may decide of librdkafka, and what they may not.
+//! Which properties of librdkafka users may set, and which they may not.
 
 use super::*;
 

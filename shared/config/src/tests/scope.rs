@@ -1,4 +1,4 @@
-//! Of what a restore is.
+//! The scope of a restore.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ fn targets_that_hold_the_topics_name() {
     assert!(target.legal_of(&"a".repeat(240)).unwrap_err().contains("249"));
 }
 
-/// An id that is made of the names alone would be the same for another choice.
+/// An id derived from the names alone would be the same for another choice.
 #[test]
 fn only_the_whole_of_one_topic_has_an_id_by_its_names() {
     let id = |with: &Value| restore_with(with).restore_id;

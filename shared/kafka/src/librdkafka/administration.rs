@@ -1,4 +1,4 @@
-//! What there is in the cluster beside records, for source and target.
+//! Administration requests, for source and target.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,18 +19,20 @@ use crate::{
     Result, Right, ScramUser, TopicConfigs,
 };
 
-/// How long groups of other kinds are looked for.
+/// Time limit of the search for groups of other kinds.
 const OTHERS: Duration = Duration::from_secs(10);
 
-/// The broker config that names what decides on access; empty without one.
+/// The broker config that names the authorizer; empty without one.
 const AUTHORIZER: &str = "authorizer.class.name";
 
-/// Groups that librdkafka's ListConsumerGroups leaves out (of Streams, of shares, of Connect) are looked for with its older request; of those that are
-/// not classic, state and kind are `Unknown`. States of new kinds that it does not know are `Unknown`, too.
+/// librdkafka's ListConsumerGroups omits groups of Streams, shares and Connect. An older request
+/// finds them. Those that are not classic have the state and kind `Unknown`, as do states of new
+/// kinds that librdkafka does not know.
 ///
-/// [`group_offsets`](ClusterAdministration::group_offsets) is for an asker that has a group.
+/// [`group_offsets`](ClusterAdministration::group_offsets) requires an asker with a group.
 ///
-/// Of entries for resources and operations that librdkafka does not know (users and delegation tokens) the words are `UNKNOWN`.
+/// Entries for resources and operations that librdkafka does not know (users and delegation tokens)
+/// have the words `UNKNOWN`.
 #[async_trait]
 impl ClusterAdministration for Asker {
     async fn cluster(&self) -> Result<ClusterDescription> {
@@ -44,12 +46,12 @@ impl ClusterAdministration for Asker {
             let mut missing: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
             match all_groups(self, &groups).await {
                 Ok(others) => groups.extend(others),
-                // A group may have gone between the two lists.
+                // A group may have been deleted between the two lists.
                 Err(_) if missing.is_empty() && !is_last => {
                     is_last = true;
                     continue;
                 }
-                Err(failure) => missing.push(format!("Streams groups and share groups could not be looked for: {}", failure.text)),
+                Err(failure) => missing.push(format!("could not look for Streams groups and share groups: {}", failure.text)),
             }
             return Ok(Groups { groups, missing });
         }
@@ -76,12 +78,14 @@ impl ClusterAdministration for Asker {
         if !acls.is_empty() {
             return Ok(acls);
         }
-        // None at all: librdkafka would say the same of a refusal, and of a cluster that has no authorizer.
+        // An empty list: librdkafka returns the same for a refusal, and for a cluster without an
+        // authorizer.
         let what = match has_authorizer(self, cluster.brokers.first()).await? {
             Some(false) => format!("{NO_AUTHORIZER} ({AUTHORIZER}), so there are none"),
             Some(true) if cluster.rights.is_some() => return Ok(Vec::new()),
             _ => format!(
-                "the cluster gives out none, and tells neither whether this user may read them nor what its {AUTHORIZER} is, so this can be a refusal"
+                "the cluster returns none, and reports neither whether this user may read them nor its {AUTHORIZER}, so \
+                 this can be a refusal"
             ),
         };
         Err(KafkaError::new(KafkaErrorKind::Unsupported, subject, what))
@@ -158,7 +162,7 @@ impl ClusterAdministration for RdKafkaTarget {
     }
 }
 
-/// DescribeCluster, without this user's rights where the brokers do not know the question.
+/// DescribeCluster; without this user's permissions if the brokers do not support them.
 async fn describe(asker: &Asker) -> Result<ClusterDescription> {
     let mut tries = asker.tries("the cluster", Doing::DescribeCluster);
     let mut with_rights = true;
@@ -171,7 +175,7 @@ async fn describe(asker: &Asker) -> Result<ClusterDescription> {
     }
 }
 
-/// The cluster, if it says that this user may describe it, or does not say.
+/// The cluster, if this user may describe it, or if the cluster does not report that.
 ///
 /// # Errors
 /// [`KafkaErrorKind::Denied`].
@@ -193,10 +197,11 @@ async fn allowed<'c>(
     }
 }
 
-/// ListConsumerGroups. What time heals is tried again; then the groups of the brokers that answered are kept.
+/// ListConsumerGroups. Transient errors are retried; then the groups of the brokers that responded
+/// are returned.
 ///
 /// # Errors
-/// No broker tells of a group, and not all of them answer.
+/// No broker reports a group, and not all of them respond.
 async fn list_consumer_groups(asker: &Asker) -> Result<Listed> {
     let mut tries = asker.tries("all consumer groups", Doing::ListGroups);
     let mut groups = BTreeMap::new();
@@ -219,7 +224,8 @@ async fn list_consumer_groups(asker: &Asker) -> Result<Listed> {
     }
 }
 
-/// All groups, whatever their kind, without those that are `known`. A list that lacks some of these is not whole.
+/// All groups of any kind, without those that are `known`. A list that lacks one of these is
+/// incomplete.
 async fn all_groups(asker: &Asker, known: &BTreeMap<String, GroupListing>) -> Result<BTreeMap<String, GroupListing>, Failure> {
     let (handle, limit, start) = (asker.handle(), asker.limit().min(OTHERS), Instant::now());
     let asked = Arc::clone(&handle);
@@ -235,7 +241,7 @@ async fn all_groups(asker: &Asker, known: &BTreeMap<String, GroupListing>) -> Re
     Ok(groups)
 }
 
-/// Whether the cluster has an authorizer, as one of its brokers says. `None` where it does not.
+/// Whether the cluster has an authorizer, as one of its brokers reports. `None` if it does not.
 async fn has_authorizer(asker: &Asker, broker: Option<&Broker>) -> Result<Option<bool>> {
     let Some(broker) = broker else { return Ok(None) };
     let mut tries = asker.tries(format!("broker {}", broker.id), Doing::DescribeConfigs);
@@ -243,7 +249,7 @@ async fn has_authorizer(asker: &Asker, broker: Option<&Broker>) -> Result<Option
         match tries.handle().describe_broker_configs(broker.id, tries.limit()).await {
             Ok(entries) => return Ok(entries.iter().find(|entry| entry.name == AUTHORIZER).map(|entry| !entry.value.is_empty())),
             Err(failure) => match errors::kind(&failure) {
-                // Nobody refuses without one.
+                // Only an authorizer can refuse.
                 KafkaErrorKind::Denied => return Ok(Some(true)),
                 KafkaErrorKind::Unsupported => return Ok(None),
                 _ => tries.again(failure).await?,

@@ -1,4 +1,4 @@
-//! Looks after the login of a client as long as it lives.
+//! Keeps the login of a client valid as long as the client lives.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,20 +8,20 @@ use super::observer::Observer;
 use crate::login::{Login, Password, SecretLogin, TokenSource};
 use crate::{KafkaError, KafkaErrorKind, Result};
 
-/// How long making a token may take.
+/// Timeout of creating a token.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Between two looks into the secret while the cluster refuses what it holds.
+/// The pause between two reads of the secret while the cluster refuses its login.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Starts to look after `handle`; ends by itself after it.
+/// Starts to attend `handle`; ends by itself after it.
 ///
 /// # Errors
-/// There is no runtime to do it.
+/// There is no runtime for it.
 pub(super) fn attend(login: &Login, handle: &Arc<Handle>) -> Result<()> {
     if let Login::Properties = login {
         return Ok(());
     }
-    let no_runtime = |error| KafkaError::new(KafkaErrorKind::Config, "Kafka login", "needs a running tokio runtime").caused_by(error);
+    let no_runtime = |error| KafkaError::new(KafkaErrorKind::Config, "Kafka login", "requires a running tokio runtime").caused_by(error);
     let runtime = tokio::runtime::Handle::try_current().map_err(no_runtime)?;
     let (login, observer, handle) = (login.clone(), Arc::clone(handle.observer()), Arc::downgrade(handle));
     let mut held = login.password()?;
@@ -43,7 +43,7 @@ pub(super) fn attend(login: &Login, handle: &Arc<Handle>) -> Result<()> {
 
 async fn renew_token(source: &dyn TokenSource, handle: &Weak<Handle>) {
     let token = tokio::time::timeout(LIMIT, source.token()).await;
-    let token = token.unwrap_or_else(|_| Err(format!("making a token took longer than {} s", LIMIT.as_secs())));
+    let token = token.unwrap_or_else(|_| Err(format!("timeout after {} s while creating a token", LIMIT.as_secs())));
     let Some(handle) = handle.upgrade() else { return };
     let set = token.and_then(|token| handle.set_token(&token.value, token.expires).map_err(|failure| failure.text));
     match set {
@@ -55,21 +55,21 @@ async fn renew_token(source: &dyn TokenSource, handle: &Weak<Handle>) {
     }
 }
 
-/// The cluster refused the password that the client has: it was changed, perhaps.
+/// The cluster refused the client's password: perhaps it was changed.
 async fn renew_password(secret: &SecretLogin, held: &mut Option<Password>, handle: &Weak<Handle>, observer: &Observer) {
     match secret.renew().await {
         Ok(now) if Some(&now) != held.as_ref() => {
             let Some(handle) = handle.upgrade() else { return };
             match handle.set_password(&now.user, &now.password) {
                 Ok(()) => {
-                    tracing::info!(secret = secret.arn(), "the secret has another login now; trying that");
+                    tracing::info!(secret = secret.arn(), "the secret has another login now: trying it");
                     *held = Some(now);
                     return observer.answered();
                 }
                 Err(failure) => tracing::warn!(secret = secret.arn(), "the new login cannot be used: {failure}"),
             }
         }
-        Ok(_) => tracing::debug!(secret = secret.arn(), "the cluster refuses the login, and the secret holds no other"),
+        Ok(_) => tracing::debug!(secret = secret.arn(), "the cluster refuses the login, and the secret has no other: update the secret"),
         Err(error) => tracing::warn!("{error}"),
     }
     tokio::time::sleep(PAUSE).await;

@@ -1,49 +1,54 @@
-//! What waits for the brokers: how much memory it takes, and how much of it each partition has.
+//! What waits for the brokers: how much memory it uses, and how much of it each partition has.
 //!
-//! How much a partition may have follows from how librdkafka's thread for a broker works (2.12.1, rdkafka_broker.c,
-//! `rd_kafka_toppar_producer_serve`):
-//! - An idempotent producer sends the next request for a partition when fewer than five *records* of it are in flight. So with records of ordinary size
-//!   one request is in flight, however many `max.in.flight` allows.
-//! - The thread decides when to wake up before it looks at that. Once a whole batch waits, or a record for longer than `linger.ms`, the time to wake up
-//!   is now: it polls without waiting until the request in flight is answered, and uses a whole core for nothing. So it does at a broker that
-//!   throttles.
+//! The limit per partition follows from how librdkafka's broker thread works (2.12.1,
+//! rdkafka_broker.c, `rd_kafka_toppar_producer_serve`):
+//! - An idempotent producer sends the next request for a partition when fewer than five *records*
+//!   of it are in flight. So with records of ordinary size one request is in flight, whatever
+//!   `max.in.flight` allows.
+//! - The thread computes its wake-up time before it checks that. Once a whole batch waits, or a
+//!   record for longer than `linger.ms`, the wake-up time is now. Then it polls without waiting
+//!   until the request in flight has its response, and wastes a whole core. The same happens with a
+//!   broker that throttles.
 //!
-//! So a partition may have the request in flight and most of the next one ([`Batch::is_ahead`]). The next one is whole as soon as the
-//! answer has made room. And `linger.ms` is long: the writer sends what is no whole batch when it waits for it (`nudges.rs`).
+//! So a partition may have the request in flight and most of the next one ([`Batch::is_ahead`]).
+//! The next one is complete as soon as the response has made room. And `linger.ms` is long: the
+//! writer sends partial batches when it waits for them (`nudges.rs`).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::KafkaSettings;
 
-/// Memory that librdkafka needs for a record or a header besides its bytes, roughly: most of what a queue of small records holds.
+/// librdkafka's memory for a record or a header in addition to its bytes, roughly: most of the
+/// memory of a queue of small records.
 pub(super) const OVERHEAD: usize = 200;
 
 /// librdkafka's own limits of a batch.
 const MOST: Batch = Batch { bytes: 1_000_000, records: 10_000 };
 
-/// What a partition may have when its records are large: librdkafka has as many of them in flight, and waits for a sixth without spinning.
+/// The limit of a partition with large records: librdkafka has this many in flight, and waits for a
+/// sixth without spinning.
 const IN_FLIGHT: usize = 5;
 
-/// So many partitions are told apart. Those that share a place share what one of them may have.
+/// How many partitions are counted separately. Those that share a place share one limit.
 const PLACES: usize = 64;
 
-/// What one record takes of the queue.
+/// What one record uses of the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Size {
     /// Memory: its bytes, and librdkafka's own.
     pub(super) memory: usize,
-    /// Bytes that librdkafka counts when it fills a batch: key and value.
+    /// Bytes that librdkafka counts to fill a batch: key and value.
     pub(super) bytes: usize,
 }
 
-/// Records of a partition for which no report came yet.
+/// Records of a partition without a delivery report yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) records: usize,
     pub(super) bytes: usize,
 }
 
-/// What a request holds of a partition at most.
+/// The most that a request contains of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Batch {
     /// `batch.size`.
@@ -53,7 +58,8 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// The largest that the topic takes, of which two fit into a queue of `room` bytes: one that did not fit would never be whole. Users may decide otherwise.
+    /// The largest batch that the topic accepts, if two fit into a queue of `room` bytes: one that
+    /// does not fit would never be complete. Users can override it.
     pub(super) fn new(settings: &KafkaSettings, topic: usize, room: usize) -> Self {
         let set = |name: &str| settings.properties.get(name).and_then(|set| set.reveal().parse::<usize>().ok());
         Self {
@@ -62,19 +68,20 @@ impl Batch {
         }
     }
 
-    /// Whether a partition has all that it may have: a request in flight, and three quarters of the next one. Less than the whole, because the one in
-    /// flight has room for fewer bytes than it counts (up to 36 for each record go off).
+    /// Whether a partition has reached its limit: a request in flight, and three quarters of the
+    /// next one. Less than the whole, because the one in flight frees fewer bytes than it counts
+    /// (up to 36 per record less).
     pub(super) fn is_ahead(self, waiting: Waiting) -> bool {
         Self { bytes: self.bytes + self.bytes / 4 * 3, records: self.records + self.records / 4 * 3 }.is_whole(waiting)
     }
 
-    /// Whether a request for the partition is in flight or goes out by itself.
+    /// Whether a request for the partition is in flight, or is sent without a nudge.
     pub(super) fn is_whole(self, waiting: Waiting) -> bool {
         waiting.records >= IN_FLIGHT && (waiting.bytes >= self.bytes || waiting.records >= self.records)
     }
 }
 
-/// Records that were queued and for which no report came yet.
+/// Queued records without a delivery report yet.
 pub(super) struct Backlog {
     memory: AtomicUsize,
     places: [Place; PLACES],
@@ -118,7 +125,7 @@ impl Backlog {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// How many partitions have some; those that share a place are one.
+    /// How many partitions have some; those that share a place count as one.
     pub(super) fn partitions(&self) -> usize {
         self.places.iter().filter(|place| place.records.load(Ordering::Relaxed) > 0).count()
     }
@@ -148,7 +155,8 @@ mod tests {
         assert!(!batch.is_ahead(waiting(4, 5_000_000)) && batch.is_ahead(waiting(5, 5_000_000)), "five large ones are in flight");
     }
 
-    /// What is left when the one in flight was answered has room for the rest of a batch, or is one.
+    /// When the one in flight has its response, the rest has room for the rest of a batch, or is
+    /// one.
     #[test]
     fn nobody_waits_for_a_batch_that_is_not_whole() {
         let batch = Batch::new(&KafkaSettings::default(), 1_048_588, 8 << 20);

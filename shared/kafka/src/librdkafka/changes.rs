@@ -1,4 +1,4 @@
-//! What is changed of a cluster beside its records.
+//! Changes of a cluster other than records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use super::tries::{Asker, Tries};
 use super::{coordinator, source};
 use crate::{Acl, ClusterChanges, CommittedOffset, EachPartition, KafkaError, KafkaErrorKind, Result, TopicPartition};
 
-/// Bytes of one commit: the coordinator writes it as one batch, for which the topic that Kafka keeps offsets in has room for a mebibyte.
+/// Bytes of one commit: the coordinator writes it as one batch, and Kafka's offsets topic accepts a
+/// mebibyte.
 const COMMIT: usize = 400_000;
-/// What an offset takes in it besides names and metadata.
+/// Bytes of an offset in it, without names and metadata.
 const OFFSET: usize = 80;
-/// Entries of one request: a controller takes up to 10,000 changes at once.
+/// Entries of one request: a controller accepts up to 10,000 changes at a time.
 const ACLS: usize = 500;
 
 #[async_trait]
@@ -56,7 +57,8 @@ impl ClusterChanges for RdKafkaTarget {
 
     async fn offsets_at(&self, partitions: &[TopicPartition], time: Millis) -> Result<EachPartition<Option<i64>>> {
         let all = once(partitions);
-        // Below 0 the protocol has other meanings: of records without a timestamp Kafka's index says nothing.
+        // Values below 0 have other meanings in the protocol: Kafka's index does not include
+        // records without a timestamp.
         let found = source::list_each(&self.asker, &all, Offset::Offset(time.max(0)), false).await?;
         let absent: Vec<&TopicPartition> = all.iter().filter(|partition| !found.contains_key(partition)).collect();
         let absent = why_absent(&self.asker, &absent).await?;
@@ -68,7 +70,7 @@ impl ClusterChanges for RdKafkaTarget {
     }
 }
 
-/// Why the leaders of these partitions do not tell of them.
+/// Why the leaders of these partitions do not report them.
 async fn why_absent(asker: &Asker, absent: &[&TopicPartition]) -> Result<Vec<(TopicPartition, KafkaError)>> {
     let topics: BTreeSet<&String> = absent.iter().map(|partition| &partition.topic).collect();
     let topics: Vec<String> = topics.into_iter().cloned().collect();
@@ -78,7 +80,7 @@ async fn why_absent(asker: &Asker, absent: &[&TopicPartition]) -> Result<Vec<(To
             Some(Ok(facts)) if partition.partition < facts.partitions => KafkaError::new(
                 KafkaErrorKind::Unavailable,
                 partition.to_string(),
-                "it has no leader that answers now, so nobody knows its offsets; try again later",
+                "the partition has no leader that responds, so its offsets are unknown: try again later",
             ),
             Some(Err(error)) => KafkaError::new(error.kind, partition.to_string(), error.what.clone()),
             _ => asker.errors().error(partition, Doing::ListOffsets, Code::UNKNOWN_TOPIC_OR_PART.into(), None),
@@ -88,19 +90,20 @@ async fn why_absent(asker: &Asker, absent: &[&TopicPartition]) -> Result<Vec<(To
     Ok(absent.iter().map(why).collect())
 }
 
-/// What is done with offsets of a group.
+/// A change of a group's offsets.
 struct GroupChange<'a> {
     asker: &'a Asker,
     group: &'a str,
-    /// The offsets that are committed; without them offsets are deleted.
+    /// The offsets to commit; `None`: delete offsets.
     commit: Option<&'a BTreeMap<TopicPartition, CommittedOffset>>,
 }
 
 impl GroupChange<'_> {
-    /// Changes all of these partitions, each of which is there once: with one request, or a few where one would be too large.
+    /// Changes all of these partitions (no duplicates): with one request, or a few if one would be
+    /// too large.
     ///
     /// # Errors
-    /// What concerns the group, and not a partition.
+    /// An error of the group, not of a partition.
     async fn make(&self, all: &[TopicPartition]) -> Result<EachPartition> {
         let mut each = EachPartition::new();
         let mut rest = all;
@@ -112,7 +115,8 @@ impl GroupChange<'_> {
         Ok(each)
     }
 
-    /// The same with one request. What time heals is tried again, for the partitions that it concerns.
+    /// Like `make`, with one request. Transient errors are retried, for the partitions that they
+    /// concern.
     async fn make_some(&self, some: &[TopicPartition], each: &mut EachPartition) -> Result<()> {
         let mut tries = self.asker.tries(format!("consumer group {}", self.group), self.doing()).twice();
         let mut open = some.to_vec();
@@ -137,10 +141,7 @@ impl GroupChange<'_> {
         }
         let gone = |partition: &TopicPartition| (partition.clone(), Ok(()));
         if !has_offset_delete(handle, limit).await? {
-            return Err(Failure::new(
-                Code::UNSUPPORTED_FEATURE,
-                "the brokers do not know the request OffsetDelete (Kafka 2.4 and newer do)",
-            ));
+            return Err(Failure::new(Code::UNSUPPORTED_FEATURE, "the brokers do not support OffsetDelete: it requires Kafka 2.4 or newer"));
         }
         match handle.delete_offsets(self.group, some, limit).await {
             Ok(changed) => Ok(changed.into_iter().map(|(partition, outcome)| (partition, outcome.or_else(unless_gone))).collect()),
@@ -149,10 +150,10 @@ impl GroupChange<'_> {
         }
     }
 
-    /// Notes what became of the partitions that were open. Those stay open that time heals, and why.
+    /// Records the results of the open partitions. Those with a transient error stay open.
     ///
     /// # Errors
-    /// What concerns the group.
+    /// An error of the group.
     fn note(
         &self,
         tries: &Tries<'_>,
@@ -173,7 +174,7 @@ impl GroupChange<'_> {
                     continue;
                 }
                 Some(outcome) if outcome != Err(Code::FAIL) => outcome.map_err(|code| tries.error_of(subject(), code.into())),
-                _ => Err(tries.error_of(subject(), Failure::new(Code::FAIL, "the coordinator's answer leaves the partition out"))),
+                _ => Err(tries.error_of(subject(), Failure::new(Code::FAIL, "the coordinator's response omits the partition"))),
             };
             each.insert(partition, outcome);
         }
@@ -190,8 +191,8 @@ impl GroupChange<'_> {
     }
 }
 
-/// Whether the brokers know the request OffsetDelete. With one that does not, librdkafka ends the process (its issue 3663). A client is told on each
-/// of its connections, before anything is answered.
+/// Whether the brokers support OffsetDelete. Without it, librdkafka ends the process (its issue
+/// 3663). A client learns it on each of its connections, before anything is answered.
 async fn has_offset_delete(handle: &Arc<Handle>, limit: Duration) -> Result<bool, Failure> {
     let is_known = || handle.observer().signs().has_offset_delete;
     if !is_known() {
@@ -206,7 +207,7 @@ fn once(partitions: &[TopicPartition]) -> Vec<TopicPartition> {
     once.into_iter().cloned().collect()
 }
 
-/// How many of these partitions, one at least, fit into a request.
+/// How many of these partitions fit into a request; at least one.
 fn fitting(partitions: &[TopicPartition], size: impl Fn(&TopicPartition) -> usize) -> usize {
     let mut bytes = 0;
     let fits = |partition: &&TopicPartition| {
@@ -216,18 +217,19 @@ fn fitting(partitions: &[TopicPartition], size: impl Fn(&TopicPartition) -> usiz
     partitions.iter().take_while(fits).count().max(1)
 }
 
-/// Whether the answer for a partition is one for its group. (A topic that members are subscribed to is not.)
+/// Whether the response for a partition concerns its group. (A topic that members are subscribed to
+/// does not.)
 fn is_of_group(code: Code) -> bool {
     let kind = errors::kind(&code.into());
     code == Code::GROUP_AUTHORIZATION_FAILED || kind == KafkaErrorKind::GroupInUse && code != Code::GROUP_SUBSCRIBED_TO_TOPIC
 }
 
-/// An offset of a topic that is not there is not there either.
+/// An offset of a topic that does not exist does not exist either.
 fn unless_gone(code: Code) -> Result<(), Code> {
     if errors::kind(&code.into()) == KafkaErrorKind::UnknownTopic { Ok(()) } else { Err(code) }
 }
 
-/// Sends these entries, but for those that librdkafka cannot send as they are.
+/// Sends these entries, except those that librdkafka cannot send exactly.
 async fn change_acls(asker: &Asker, acls: &[Acl], doing: Doing) -> Result<Vec<Result<()>>> {
     let known: Vec<Result<Known, Failure>> = acls.iter().map(Known::of).collect();
     let to_send: Vec<&Known> = known.iter().flatten().collect();
@@ -243,7 +245,7 @@ async fn change_acls(asker: &Asker, acls: &[Acl], doing: Doing) -> Result<Vec<Re
     Ok(acls.iter().zip(known).map(of).collect())
 }
 
-/// What time heals is tried again for all of the batch: what is done already is no error.
+/// Transient errors are retried for the whole batch: what is done already is no error.
 async fn change_batch(asker: &Asker, batch: &[&Known], doing: Doing) -> Result<Outcomes> {
     let mut tries = asker.tries(format!("{} access control entries", batch.len()), doing);
     loop {

@@ -1,7 +1,8 @@
-//! Settings into client instances.
+//! From settings to client instances.
 //!
-//! Properties are set in three rounds, and the last one wins: defaults that fit this project's work, what the user wants, and what this
-//! project's promises rest on (the crate `config` refuses the latter from users, with the reason).
+//! Properties are set in three rounds, and the last one takes precedence: defaults for this
+//! project's work, the user's properties, and the properties that this project's promises require.
+//! (The crate `config` refuses the latter from users, with the reason.)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,29 +18,35 @@ use crate::is_sensitive;
 use crate::login::Login;
 use crate::{Delivery, Isolation, KafkaError, KafkaErrorKind, KafkaSettings, Result};
 
-/// Fewer requests and a quieter log. A lost connection is taken up again soon: invocations are short.
+/// Fewer requests and a quieter log. A lost connection is restored soon: invocations are short.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "kafka-backup"),
-    // A function lies still between its invocations, and whatever stands in between (a NAT, Azure's load balancer) forgets idle connections after
-    // 240 to 350 seconds without a word; librdkafka keeps them for ever. Before that, they are closed in good order and opened anew.
+    // A function is idle between its invocations, and network devices (a NAT, Azure's load
+    // balancer) silently drop idle connections after 240 to 350 seconds. librdkafka would keep them
+    // permanently. So connections are closed cleanly before, and opened again.
     ("connections.max.idle.ms", "180000"),
     ("enable.metrics.push", "false"),
-    // Why a connection ended is told nowhere else; see the observer, which keeps it out of the log.
+    // Nothing else reports why a connection ended. The observer reads these lines and keeps them
+    // out of the log.
     ("log.connection.close", "true"),
-    // When the brokers cannot be reached any more, because all of them were replaced, the bootstrap servers are asked again after so long.
+    // When all brokers were replaced and none is reachable, the bootstrap servers are asked again
+    // after this time.
     ("metadata.recovery.rebootstrap.trigger.ms", "30000"),
     ("reconnect.backoff.max.ms", "2000"),
     ("socket.keepalive.enable", "true"),
 ];
 
 const READING_DEFAULTS: &[(&str, &str)] = &[
-    // What a broker waits before it says that there is nothing. The end of a partition is known only after this, and requests for other
-    // partitions of the same broker wait behind it. Nobody stays at the end of a partition for long, so asking often costs little.
+    // How long a broker waits before it returns an empty response. The end of a partition is known
+    // only after this, and requests for other partitions of the same broker wait meanwhile. Reading
+    // stops soon after the end of a partition, so frequent requests cost little.
     ("fetch.wait.max.ms", "10"),
-    // How soon a full queue is looked at again. librdkafka's second would be spent idle after each emptying of a small queue.
+    // How soon a full queue is checked again. With librdkafka's default, a second would be idle
+    // after each emptying of a small queue.
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.error.backoff.ms", "100"),
-    // Small records cost more memory in librdkafka's bookkeeping than in bytes, so their number is bounded too.
+    // Small records use more memory in librdkafka's bookkeeping than in bytes, so their number is
+    // limited too.
     ("queued.min.messages", "20000"),
 ];
 
@@ -51,62 +58,68 @@ const READING: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
     ("enable.partition.eof", "true"),
-    // As large as a broker can send: a record of any size is read.
+    // The largest response of a broker: a record of any size is read.
     ("receive.message.max.bytes", "2147483647"),
 ];
 
 const WRITING_DEFAULTS: &[(&str, &str)] = &[
-    // A restored topic should not take several times the space and the traffic of the original; lz4 costs least of what any broker knows.
+    // A restored topic should not use several times the space and the traffic of the original; lz4
+    // is the cheapest codec that every broker supports.
     ("compression.codec", "lz4"),
-    // Batches are whole (`backlog.rs`), and what is left of one is sent when it is waited for (`nudges.rs`). A thread with records that have lingered
-    // spins until they can go. Shorter where batches are not whole: see `LINGER_SPREAD`.
+    // Batches are complete (`backlog.rs`), and partial ones are sent when they are waited for
+    // (`nudges.rs`). A thread with records older than this spins until it can send them. Shorter if
+    // batches are not complete: see `LINGER_SPREAD`.
     ("linger.ms", "60000"),
     (KafkaSettings::TRANSACTION_TIMEOUT.0, KafkaSettings::TRANSACTION_TIMEOUT.1),
 ];
 
 /// The default of `linger.ms` in milliseconds.
 const LINGER: u128 = 60_000;
-/// The same for a writer of many partitions: they can fill the queue without a whole batch of any.
+/// The default for a writer of many partitions: they can fill the queue without a complete batch of
+/// any.
 const LINGER_SPREAD: u128 = 20;
 
 const WRITING: &[(&str, &str)] = &[
     ("acks", "all"),
-    // A topic that was deleted during a restore stays deleted, also where the brokers would create it for a producer.
+    // A topic that was deleted during a restore stays deleted, even if the brokers would create it
+    // for a producer.
     ("allow.auto.create.topics", "false"),
     ("delivery.report.only.error", "false"),
     ("enable.idempotence", "true"),
-    // The order of records is kept by the broker for up to five.
+    // The broker keeps the order of records for up to five.
     ("max.in.flight", "5"),
-    // The topic's own limit decides.
+    // The topic's own limit applies.
     ("message.max.bytes", "1000000000"),
-    // The queue is bounded by bytes, here (`native/producer.rs`), so that one record that is larger still passes.
+    // The queue is limited by bytes here (`native/producer.rs`), so that one larger record still
+    // passes.
     ("queue.buffering.max.kbytes", "2147483647"),
     ("queue.buffering.max.messages", "0"),
 ];
 
-/// Names of the properties that this project's promises rest on: the configuration refuses them from users.
+/// Names of the properties that this project's promises require: the configuration refuses them
+/// from users.
 pub fn own_properties() -> impl Iterator<Item = &'static str> {
     READING.iter().chain(WRITING).map(|(name, _)| *name)
 }
 
-/// Names of the properties that users may decide, and clients have a default of ours for.
+/// Names of the properties that users may set, and clients have a default for.
 pub fn default_properties() -> impl Iterator<Item = &'static str> {
     DEFAULTS.iter().chain(READING_DEFAULTS).chain(WRITING_DEFAULTS).map(|(name, _)| *name)
 }
 
-/// A client that asks about topics, and about `group` if there is one. It never joins the group. `which_requests`: it learns which requests the brokers
-/// know ([`Signs`](super::signs::Signs)).
+/// A client for requests about topics, and about `group` if there is one. It never joins the group.
+/// `which_requests`: it learns which requests the brokers support ([`Signs`](super::signs::Signs)).
 pub(super) fn asking(settings: &KafkaSettings, group: Option<&str>, which_requests: bool) -> Result<Arc<Handle>> {
     let mut fixed = READING.to_vec();
     fixed.extend(which_requests.then_some(("debug", "feature")));
-    // Offsets that a transaction is about to change are waited for.
+    // Waits for offsets that a transaction is about to change.
     fixed.push(("isolation.level", "read_committed"));
     fixed.extend(group.map(|group| ("group.id", group)));
     start(Kind::Consumer, settings, &[], &[], &fixed)
 }
 
-/// A client that reads records. `prefetch` bounds the bytes that are held ready for each partition, and `unpacked` those that what a broker sends of
-/// it at once becomes.
+/// A client that reads records. `prefetch` limits the bytes that are prefetched per partition, and
+/// `unpacked` the memory of a response for one partition.
 pub(super) fn reading(settings: &KafkaSettings, isolation: Isolation, prefetch: usize, unpacked: usize) -> Result<Arc<Handle>> {
     read_with(settings, isolation, (prefetch, unpacked), &[])
 }
@@ -127,7 +140,7 @@ fn read_with(
     let sized = [
         ("queued.max.messages.kbytes", kilobytes.as_str()),
         ("fetch.message.max.bytes", &fetch),
-        // The limit must not be below it.
+        // librdkafka requires the limit not to be below it.
         ("message.max.bytes", "131072"),
         ("fetch.max.bytes", &response),
     ];
@@ -137,22 +150,26 @@ fn read_with(
     start(Kind::Consumer, settings, READING_DEFAULTS, &sized, &fixed)
 }
 
-/// A client that reads records to see how librdkafka reads them (`probe.rs`), and holds `prefetch` bytes of them.
+/// A client that reads records to learn how librdkafka reads them (`probe.rs`), and holds
+/// `prefetch` bytes of them.
 pub(super) fn probing(settings: &KafkaSettings, isolation: Isolation, prefetch: usize) -> Result<Arc<Handle>> {
     read_with(settings, isolation, (prefetch, prefetch), &[("debug", "protocol")])
 }
 
-/// Bytes of what a broker sends at once: of one partition, and in all.
+/// Limits of a broker's response: per partition, and in total.
 fn sizes(prefetch: usize, unpacked: usize) -> (usize, usize) {
-    // Compressed: what it becomes in memory, all at once, keeps to its bound also when its records compress to a five hundredth. A batch that is
-    // larger comes alone. A broker is asked again only when it has answered, so with the way to it this is what bounds the speed.
+    // Compressed: the decompressed response stays within its limit even if its records compress to
+    // a five hundredth. A larger batch arrives alone. A broker is asked again only after its
+    // response, so with the latency this limits the throughput.
     let fetch = (unpacked / 512).clamp(16 << 10, 1 << 20);
-    // librdkafka doubles its requests for a partition as long as nothing comes of the answers (all of an aborted transaction), and never makes
-    // them smaller again: up to this size of a response, in which aborted records are skipped quickly.
+    // librdkafka doubles its requests for a partition as long as the responses contain no records
+    // (all of an aborted transaction), and never reduces them again: up to this size of a response,
+    // at which aborted records are skipped quickly.
     (fetch, (prefetch / 64).clamp(128 << 10, 8 << 20).max(fetch))
 }
 
-/// A client that writes, to many partitions where it `spreads`. A transaction may be open for `timeout`, which is not more than the settings say.
+/// A client that writes; `spreads`: to many partitions. A transaction may be open for `timeout`,
+/// which is not more than the settings say.
 pub(super) fn writing(
     settings: &KafkaSettings,
     id: &str,
@@ -167,13 +184,14 @@ pub(super) fn writing(
     let mut fixed = WRITING.to_vec();
     fixed.push(match delivery {
         Delivery::ExactlyOnce => ("transactional.id", id),
-        // One batch at a time. With several, librdkafka answers a sequence number that a new leader refuses with a new epoch, and sends what the old
-        // leader had taken a second time (its issue 4953). In a transaction that ends in an abort.
+        // One batch at a time. With several, if a new leader refuses a sequence number, librdkafka
+        // starts a new epoch and sends again what the old leader had accepted (its issue 4953). In
+        // a transaction that ends in an abort.
         Delivery::AtLeastOnce => ("max.in.flight", "1"),
     });
     if timeout < settings.transaction_timeout() {
         fixed.push((KafkaSettings::TRANSACTION_TIMEOUT.0, &millis));
-        // librdkafka wants these not to be longer.
+        // librdkafka requires these not to be longer.
         let is_longer = |name: &str| {
             settings.properties.get(name).is_some_and(|set| set.reveal().parse().is_ok_and(|set: u128| set > timeout.as_millis()))
         };
@@ -183,8 +201,8 @@ pub(super) fn writing(
     start(Kind::Producer, settings, WRITING_DEFAULTS, &sized, &fixed)
 }
 
-/// What `linger.ms` is where our default is too long: librdkafka wants it to be shorter than records may take (`message.timeout.ms`, which is not longer
-/// than a transaction).
+/// `linger.ms` if our default is too long: librdkafka requires it to be shorter than records may
+/// take (`message.timeout.ms`, which is not longer than a transaction).
 fn linger(settings: &KafkaSettings, spreads: bool, timeout: Duration) -> Option<u128> {
     let millis = |name: &str| settings.properties.get(name).and_then(|set| set.reveal().parse::<u128>().ok()).filter(|millis| *millis > 0);
     let set = ["message.timeout.ms", "delivery.timeout.ms"].into_iter().filter_map(millis);
@@ -213,7 +231,7 @@ fn start(
     let password = settings.login.password()?;
     if let Some(login) = &password {
         for (name, value) in [("sasl.username", login.user.as_str()), ("sasl.password", login.password.reveal())] {
-            conf.set(name, value).map_err(|_| refused(name, "librdkafka refused its value".to_owned()))?;
+            conf.set(name, value).map_err(|_| refused(name, "librdkafka refused the value".to_owned()))?;
         }
     }
     for (name, value) in fixed.iter().chain(&servers) {
@@ -227,11 +245,12 @@ fn start(
     Ok(handle)
 }
 
-/// Properties that contradict each other, or a file that cannot be read; or there are not enough threads, which time may heal.
+/// Properties contradict each other, or a file cannot be read; or there are not enough threads,
+/// which is transient.
 fn not_started(settings: &KafkaSettings, failure: Failure) -> KafkaError {
     let kind = if failure.code == Code::CRIT_SYS_RESOURCE { KafkaErrorKind::Unavailable } else { KafkaErrorKind::Config };
     let what = match kind {
-        KafkaErrorKind::Unavailable => format!("a client did not start: {}. {THREADS_ADVICE}", failure.text),
+        KafkaErrorKind::Unavailable => format!("cannot start a client: {}. {THREADS_ADVICE}", failure.text),
         _ => failure.text.clone(),
     };
     KafkaError::new(kind, &settings.bootstrap_servers, what).caused_by(failure)
@@ -243,10 +262,10 @@ fn refused(name: &str, reason: String) -> KafkaError {
 
 /// librdkafka's reasons quote the value.
 fn hide(name: &str, reason: String) -> String {
-    if is_sensitive(name) { "librdkafka refused its value".to_owned() } else { reason }
+    if is_sensitive(name) { "librdkafka refused the value".to_owned() } else { reason }
 }
 
-/// Values that must not appear in a log line. Very short ones would blot out harmless text.
+/// Values that must not appear in a log line. Masking very short ones would mask harmless text.
 fn secrets(settings: &KafkaSettings) -> Vec<Secret> {
     let secret = |(name, value): &(&String, &Secret)| is_sensitive(name) && value.reveal().len() >= 4;
     settings.properties.iter().filter(secret).map(|(_, value)| value.clone()).collect()
@@ -270,8 +289,9 @@ mod tests {
         assert_eq!(of("delivery.timeout.ms", "300000", 1_000), [Some(500), Some(20)]);
     }
 
-    /// In the smallest function, where a response and the queue have the same bound; in a larger one, where the queue is as large as it gets; and where
-    /// a response is. The numbers are those that the tests of `host::Budget` show for 128, 512, 1,769 and 10,240 MiB.
+    /// In the smallest function, where a response and the queue have the same limit; in a larger
+    /// one, where the queue has its maximum; and where a response has. The numbers are those in the
+    /// tests of `host::Budget` for 128, 512, 1,769 and 10,240 MiB.
     #[test]
     fn what_a_broker_sends_at_once_grows_with_the_memory() {
         let of = |queue, response| {

@@ -7,11 +7,12 @@ use super::native::{Code, ConfigEntry, Failure};
 use super::tries::Asker;
 use crate::{KafkaErrorKind, Result, TopicConfigs};
 
-/// How many topics one request asks about: an answer has some kilobytes for each.
+/// Topics per request: a response has some kilobytes for each.
 const BATCH: usize = 200;
 
-/// DescribeConfigs of a topic: of the entries that are its own or not, those that `wanted` wants. `None` from a cluster that does not tell, or not
-/// this user: neither backup nor restore depends on them.
+/// DescribeConfigs of a topic: the entries for which `wanted` is true, given whether they are its
+/// own. `None` if the cluster does not report them, or not to this user: neither backup nor restore
+/// depends on them.
 pub(super) async fn of_topic(asker: &Asker, topic: &str, wanted: fn(bool) -> bool) -> Result<Option<BTreeMap<String, String>>> {
     let mut tries = asker.tries(topic, Doing::DescribeConfigs);
     let name = [topic.to_owned()];
@@ -28,7 +29,7 @@ pub(super) async fn of_topic(asker: &Asker, topic: &str, wanted: fn(bool) -> boo
             Err(failure) => match errors::kind(&failure) {
                 KafkaErrorKind::Unsupported => return Ok(None),
                 KafkaErrorKind::Denied => {
-                    tracing::warn!("going on without the topic's configs: {}", tries.error(failure));
+                    tracing::warn!("continuing without the topic's configs: {}", tries.error(failure));
                     return Ok(None);
                 }
                 _ => tries.again(failure).await?,
@@ -37,10 +38,11 @@ pub(super) async fn of_topic(asker: &Asker, topic: &str, wanted: fn(bool) -> boo
     }
 }
 
-/// DescribeConfigs of each of these topics that is there, or why the cluster refuses them. A request for each [`BATCH`].
+/// DescribeConfigs of each of these topics that exists, or why the cluster refuses it. One request
+/// per [`BATCH`].
 ///
 /// # Errors
-/// Nobody answers, or the cluster does not know the request.
+/// No broker responds, or the cluster does not support the request.
 pub(super) async fn of_topics(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, Result<TopicConfigs>>> {
     let once: BTreeSet<&String> = topics.iter().collect();
     let once: Vec<String> = once.into_iter().cloned().collect();
@@ -51,8 +53,8 @@ pub(super) async fn of_topics(asker: &Asker, topics: &[String]) -> Result<BTreeM
     Ok(found)
 }
 
-/// Configs of brokers that hold for topics without a value of their own, of which the description of a topic does not tell: Kafka 4.1 leaves out those that
-/// have several names. The first one that a broker has holds.
+/// Broker configs with several names that apply to topics without their own value. Kafka 4.1 omits
+/// them from the description of a topic. The first one that a broker has applies.
 const SEVERAL_NAMES: [(&str, &[&str]); 4] = [
     ("retention.ms", &["log.retention.ms", "log.retention.minutes", "log.retention.hours"]),
     ("segment.ms", &["log.roll.ms", "log.roll.hours"]),
@@ -60,11 +62,12 @@ const SEVERAL_NAMES: [(&str, &[&str]); 4] = [
     ("flush.ms", &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"]),
 ];
 
-/// Adds to descriptions of topics what they inherit and do not tell of themselves. A request or two where something is missing. From a cluster that does
-/// not tell, or not this user (it takes DescribeConfigs on the cluster), it stays absent.
+/// Adds what topics inherit, if their descriptions omit it. A request or two if something is
+/// missing. It stays absent if the cluster does not report it, or not to this user (it requires
+/// DescribeConfigs on the cluster).
 ///
 /// # Errors
-/// Nobody answers.
+/// No broker responds.
 pub(super) async fn add_inherited(asker: &Asker, topics: &mut BTreeMap<String, Result<TopicConfigs>>) -> Result<()> {
     let lacks = |topic: &TopicConfigs, name: &str| topic.own.contains_key(name) && !topic.inherited.contains_key(name);
     let is_lacking = |topic: &TopicConfigs| SEVERAL_NAMES.iter().any(|(name, _)| lacks(topic, name));
@@ -81,7 +84,7 @@ pub(super) async fn add_inherited(asker: &Asker, topics: &mut BTreeMap<String, R
     Ok(())
 }
 
-/// Configs of one of the brokers; `None` where the cluster does not tell, or not this user.
+/// Configs of one of the brokers; `None` if the cluster does not report them, or not to this user.
 async fn any_broker(asker: &Asker) -> Result<Option<BTreeMap<String, String>>> {
     let mut tries = asker.tries("the cluster", Doing::DescribeConfigs);
     loop {
@@ -97,7 +100,7 @@ async fn any_broker(asker: &Asker) -> Result<Option<BTreeMap<String, String>>> {
             Ok(entries) => return Ok(Some(entries.into_iter().map(|entry| (entry.name, entry.value)).collect())),
             Err(failure) => match errors::kind(&failure) {
                 KafkaErrorKind::Denied | KafkaErrorKind::Unsupported => {
-                    tracing::debug!("going on without what brokers have for topics: {failure}");
+                    tracing::debug!("continuing without the brokers' defaults for topics: {failure}");
                     return Ok(None);
                 }
                 _ => tries.again(failure).await?,
@@ -128,7 +131,7 @@ async fn of_batch(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, R
             Some(Ok(entries)) => Ok(split(entries)),
             Some(Err(failure)) if errors::kind(&failure) == KafkaErrorKind::UnknownTopic => return None,
             Some(Err(failure)) => Err(tries.error_of(topic, failure)),
-            None => Err(tries.error_of(topic, Failure::new(Code::FAIL, "the cluster's answer leaves the topic out"))),
+            None => Err(tries.error_of(topic, Failure::new(Code::FAIL, "the cluster's response omits the topic"))),
         };
         Some((topic.clone(), configs))
     };
@@ -147,8 +150,8 @@ fn split(entries: Vec<ConfigEntry>) -> TopicConfigs {
     configs
 }
 
-/// What holds without the topic's own value. Brokers prefer a config in milliseconds to the same in minutes, and that to hours, wherever each was set;
-/// of those with the same name the first one holds.
+/// The effective value without the topic's own. Brokers prefer milliseconds to minutes, and minutes
+/// to hours, wherever each was set; of configs with the same name the first one applies.
 fn inherited(entry: &ConfigEntry) -> Option<String> {
     if !entry.own {
         return Some(entry.value.clone());
@@ -157,27 +160,30 @@ fn inherited(entry: &ConfigEntry) -> Option<String> {
     in_millis(&entry.name, of_broker, value)
 }
 
-/// The value of a broker's config as one of the topic's: hours and minutes become milliseconds where those are the topic's unit.
+/// A broker's config as the topic's: hours and minutes become milliseconds if that is the topic's
+/// unit.
 fn in_millis(of_topic: &str, of_broker: &str, value: &str) -> Option<String> {
     match unit(of_topic, of_broker) {
         1 => Some(value.to_owned()),
         unit => match value.parse::<i64>().ok()? {
-            // No limit, whatever its unit.
+            // No limit, in any unit.
             ..0 => Some("-1".to_owned()),
             count => Some(count.checked_mul(unit)?.to_string()),
         },
     }
 }
 
-/// The unit of a broker's config in those of the topic's, where that is one of milliseconds: `log.retention.hours` for `retention.ms`.
+/// The unit of a broker's config in milliseconds, if the topic's has that unit:
+/// `log.retention.hours` for `retention.ms`.
 fn unit(of_topic: &str, of_broker: &str) -> i64 {
     let units = [(".minutes", 60_000), (".hours", 3_600_000)];
     let found = units.into_iter().find(|(suffix, _)| of_topic.ends_with(".ms") && of_broker.ends_with(suffix));
     found.map_or(1, |(_, millis)| millis)
 }
 
-/// Whether it is how many replicas must have a record, and the cluster says more than Kafka does: with the defaults of another cluster a topic
-/// would silently be less safe.
+/// Whether it is the number of required in-sync replicas, and the cluster requires more than
+/// Kafka's default. Otherwise, with the defaults of another cluster a topic would silently be less
+/// safe.
 fn is_more_than_the_default(entry: &ConfigEntry) -> bool {
     entry.name == "min.insync.replicas" && entry.value != "1"
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use super::native::{Broker, Failure};
 use crate::{KafkaError, KafkaErrorKind, KafkaSettings, Result};
 
-/// A Kafka cluster of two brokers inside this process (librdkafka's mock cluster), for the demo and for tests. It ends when dropped.
+/// A Kafka cluster of two brokers inside this process (librdkafka's mock cluster), for the demo and
+/// for tests. It ends when dropped.
 ///
-/// What it does not do: a partition keeps its newest 5 MiB or 100,000 records; there are no topic configs and no request that creates a
-/// topic (see [`EmbeddedBroker::create_topic`]); transactions are accepted, but aborted records stay visible, and the progress inside a
-/// transaction is not kept.
+/// Its limits: a partition keeps its newest 5 MiB or 100,000 records. There are no topic configs
+/// and no request that creates a topic (see [`EmbeddedBroker::create_topic`]). Transactions are
+/// accepted, but aborted records stay visible, and the progress inside a transaction is not stored.
 pub struct EmbeddedBroker(Broker);
 
 impl EmbeddedBroker {
@@ -33,7 +34,7 @@ impl EmbeddedBroker {
         KafkaSettings { bootstrap_servers: self.bootstrap_servers(), ..KafkaSettings::default() }
     }
 
-    /// Counts the requests that both brokers are sent while `work` runs: for tests that promise a number.
+    /// Counts the requests to both brokers while `work` runs: for tests that promise a number.
     pub async fn count_requests<T>(&self, work: impl Future<Output = T>) -> (T, usize) {
         self.0.track();
         let result = work.await;

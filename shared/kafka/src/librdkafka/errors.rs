@@ -1,15 +1,15 @@
-//! librdkafka's codes into errors that say what to do.
+//! From librdkafka's codes to errors that say what to do.
 
 use kernel::Secret;
 
 use super::native::{Code, Failure};
 use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
 
-/// What to do when the process can start no more threads.
+/// What to do if the process can start no more threads.
 pub(super) const THREADS_ADVICE: &str =
     "Lower NUMBER_OF_KAFKA_THREADS, or raise the limit of threads of this process (ulimit -u, or the pids limit of its container)";
 
-/// What was being done.
+/// The operation that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
     DescribeCluster,
@@ -62,7 +62,7 @@ impl Doing {
         }
     }
 
-    /// The ACL operations that it takes.
+    /// The ACL operations that it requires.
     fn acls(self) -> &'static str {
         match self {
             Self::DescribeCluster | Self::ListGroups | Self::DescribeAcls | Self::DescribeUsers => "Describe on the cluster",
@@ -83,24 +83,25 @@ impl Doing {
     }
 }
 
-/// Turns failures of one cluster into errors.
+/// Converts failures of one cluster to errors.
 #[derive(Debug, Clone)]
 pub(super) struct Errors {
     servers: String,
     /// `security.protocol`, in capitals.
     protocol: String,
-    /// What to do when the login is refused.
+    /// What to do if the login is refused.
     login: &'static str,
 }
 
 impl Errors {
-    /// Errors that name the brokers where none of them answers.
+    /// Errors that name the brokers if none of them responds.
     pub(super) fn new(settings: &KafkaSettings) -> Self {
         let protocol = settings.properties.get("security.protocol").map_or("PLAINTEXT", Secret::reveal).to_uppercase();
         Self { servers: settings.bootstrap_servers.clone(), protocol, login: settings.login.advice() }
     }
 
-    /// The error for `failure`. `problem` is the last one with a broker: it tells why nobody answered.
+    /// The error for `failure`. `problem` is the last one with a broker: it explains why none
+    /// responded.
     pub(super) fn error(&self, subject: impl ToString, doing: Doing, failure: Failure, problem: Option<Failure>) -> KafkaError {
         let mut kind = kind(&failure);
         let cause = problem.filter(|_| is_silence(failure.code));
@@ -118,11 +119,11 @@ impl Errors {
         KafkaError::new(kind, subject.to_string(), what).caused_by(failure)
     }
 
-    /// What to do where no broker answers. `cause` is the last problem with one of them.
+    /// What to do if no broker responds. `cause` is the last problem with one of them.
     fn silent(&self, cause: Option<&Failure>) -> String {
-        let Some(cause) = cause else { return format!(". Can this machine reach {}?", self.servers) };
+        let Some(cause) = cause else { return format!(". Check that this machine can reach {}", self.servers) };
         let servers = &self.servers;
-        // In the words of librdkafka 2.12.1, to which `faults.rs` and the end-to-end tests hold it.
+        // In the words of librdkafka 2.12.1, which `faults.rs` and the end-to-end tests verify.
         let is_ended_in = |state: &str| cause.text.contains(": Disconnected") && cause.text.contains(state);
         if is_ended_in("in state APIVERSION_QUERY") && !self.protocol.contains("SSL") {
             let wanted = if self.protocol.starts_with("SASL") { "SASL_SSL" } else { "SSL or SASL_SSL" };
@@ -138,49 +139,50 @@ impl Errors {
         if is_ended_in("in state UP") && !self.protocol.starts_with("SASL") {
             let wanted = if self.protocol.contains("SSL") { "SASL_SSL" } else { "SASL_SSL or SASL_PLAINTEXT" };
             return format!(
-                ". {servers} closed the connection without an answer. It may require a login: set security.protocol to {wanted} and sasl.* (KAFKA_PROPERTIES), \
-                 or KAFKA_AUTH"
+                ". {servers} closed the connection without a response. It may require a login: set security.protocol to \
+                 {wanted} and sasl.* (KAFKA_PROPERTIES), or KAFKA_AUTH"
             );
         }
         match advertised(&cause.text).filter(|address| !servers.split(',').any(|server| server.trim() == *address)) {
             Some(address) => format!(
-                ". {servers} answered, and named a broker at {address}, which cannot be reached from this machine. Set that broker's advertised.listeners to \
-                 an address that can, or make {address} reachable (name resolution, routes, firewalls)"
+                ". {servers} responded, and named a broker at {address}, which cannot be reached from this machine. Set \
+                 that broker's advertised.listeners to a reachable address, or make {address} reachable (name resolution, \
+                 routes, firewalls)"
             ),
-            None => format!(". Can this machine reach {servers}?"),
+            None => format!(". Check that this machine can reach {servers}"),
         }
     }
 
     fn advice(&self, kind: KafkaErrorKind, doing: Doing, code: Code) -> String {
         let advice = match kind {
-            KafkaErrorKind::Denied => return format!(". It takes the ACL {} for this user", denied(doing, code)),
+            KafkaErrorKind::Denied => return format!(". Missing ACL: this user needs {}", denied(doing, code)),
             KafkaErrorKind::Unavailable if code == Code::CRIT_SYS_RESOURCE => return format!(". {THREADS_ADVICE}"),
             KafkaErrorKind::GroupInUse if [Doing::CommitForGroup, Doing::ForgetOffsets].contains(&doing) => {
-                "stop its members first: Kafka lets only them change its offsets while there are any"
+                "stop its members first: while it has members, Kafka allows only them to change its offsets"
             }
-            KafkaErrorKind::GroupInUse => "stop its members, or give the backup a GROUP_ID of its own",
+            KafkaErrorKind::GroupInUse => "stop its members, or set a GROUP_ID that only the backup uses",
             KafkaErrorKind::Credentials => self.login,
             KafkaErrorKind::Unsupported if doing == Doing::InitTransactions => {
                 "set DELIVERY=at-least-once for a target without transactions"
             }
-            KafkaErrorKind::Fenced => "a newer run of the same restore goes on with its work",
+            KafkaErrorKind::Fenced => "a newer run of the same restore continues its work",
             KafkaErrorKind::Unsupported if [Doing::CreateAcls, Doing::DeleteAcls].contains(&doing) && code == Code::UNSUPPORTED_FEATURE => {
                 "do it with kafka-acls.sh"
             }
             KafkaErrorKind::Other if code == Code::OFFSET_METADATA_TOO_LARGE => {
-                "raise offset.metadata.max.bytes of the brokers, or let the application commit less beside its offsets"
+                "raise offset.metadata.max.bytes of the brokers, or let the application commit less metadata"
             }
             KafkaErrorKind::RecordRefused => "compare the topic's message.timestamp.*.max.ms with the records",
             KafkaErrorKind::RecordTooLarge => "raise the topic's max.message.bytes",
-            KafkaErrorKind::UnknownTopic => "does it exist, and does it have this partition?",
-            KafkaErrorKind::Other if [Code::BAD_MSG, Code::BAD_COMPRESSION].contains(&code) => "the log of the broker is damaged here",
+            KafkaErrorKind::UnknownTopic => "check that it exists, and that it has this partition",
+            KafkaErrorKind::Other if [Code::BAD_MSG, Code::BAD_COMPRESSION].contains(&code) => "the broker's log is damaged here",
             _ => return String::new(),
         };
         format!(". {}{}", advice[..1].to_uppercase(), &advice[1..])
     }
 }
 
-/// The ACL that is missing: the code says of what, which can be less than what `doing` takes.
+/// The missing ACL: the code says of which resource, which can be less than `doing` requires.
 fn denied(doing: Doing, code: Code) -> &'static str {
     match (code, doing) {
         (Code::GROUP_AUTHORIZATION_FAILED, Doing::FetchCommitted) => "Describe on the group",
@@ -192,7 +194,7 @@ fn denied(doing: Doing, code: Code) -> &'static str {
             Code::CLUSTER_AUTHORIZATION_FAILED,
             Doing::ListGroups | Doing::DescribeAcls | Doing::DescribeUsers | Doing::CreateAcls | Doing::DeleteAcls,
         ) => doing.acls(),
-        // Asked for when a producer begins: newer brokers take Write on any topic for it.
+        // Checked when a producer starts: newer brokers accept Write on any topic instead.
         (Code::CLUSTER_AUTHORIZATION_FAILED, _) => Doing::Write.acls(),
         (Code::TOPIC_AUTHORIZATION_FAILED, Doing::CommitTransaction | Doing::CommitForGroup | Doing::ForgetOffsets) => "Read on the topic",
         _ => doing.acls(),
@@ -236,17 +238,19 @@ pub(super) fn kind(failure: &Failure) -> KafkaErrorKind {
     }
 }
 
-/// How librdkafka 2.12.1 tells of a truncation (KIP-320): the code is always that of an offset out of range, only the text tells.
+/// How librdkafka 2.12.1 reports a truncation (KIP-320): the code is always that of an offset out
+/// of range; only the text differs.
 const TRUNCATED: &str = "Partition log truncation detected";
 
-/// Where the log was cut, in the same text. Where nobody knows, all of it may be another log.
+/// Where the log was truncated, from the same text. If unknown, all of it may be another log.
 fn cut_at(text: &str) -> i64 {
     let number = text.split_once("broker end offset is ").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
     number.and_then(|number| number.parse().ok()).filter(|end: &i64| *end >= 0).unwrap_or(0)
 }
 
-/// The address in a problem with a broker that another one named: librdkafka calls it HOST:PORT/ID, and one of bootstrap.servers HOST:PORT/bootstrap. A
-/// coordinator it calls `GroupCoordinator: HOST:PORT`.
+/// The address in a problem with a broker that another one named. librdkafka writes HOST:PORT/ID
+/// for it, and HOST:PORT/bootstrap for one of bootstrap.servers. A coordinator is
+/// `GroupCoordinator: HOST:PORT`.
 fn advertised(problem: &str) -> Option<&str> {
     let mut names = problem.split_whitespace().filter_map(|word| word.strip_suffix(':')?.rsplit_once('/'));
     let named = names.find(|(_, id)| !id.is_empty() && id.bytes().all(|digit| digit.is_ascii_digit())).map(|(address, _)| address);
@@ -258,13 +262,13 @@ fn advertised(problem: &str) -> Option<&str> {
     Some(address.rsplit_once("://").map_or(address, |(_, address)| address))
 }
 
-/// Whether nobody answered, rather than answered with an error.
+/// Whether there was no response, rather than a response with an error.
 fn is_silence(code: Code) -> bool {
     let silences = [Code::ALL_BROKERS_DOWN, Code::MSG_TIMED_OUT, Code::RESOLVE, Code::TIMED_OUT, Code::TIMED_OUT_QUEUE, Code::TRANSPORT];
     silences.contains(&code)
 }
 
-/// Names for an error: a pattern can take thousands of topics.
+/// Names for an error: a pattern can select thousands of topics.
 pub(super) fn few_of(mut topics: Vec<&str>) -> String {
     const FEW: usize = 5;
     let others = topics.len().saturating_sub(FEW);
@@ -273,11 +277,12 @@ pub(super) fn few_of(mut topics: Vec<&str>) -> String {
     if others == 0 { names } else { format!("{names} and {others} other topics") }
 }
 
-/// There is no coordinator now, or it is only just becoming one.
+/// There is no coordinator now, or it is still starting.
 pub(super) const COORDINATOR_CODES: [Code; 3] =
     [Code::COORDINATOR_LOAD_IN_PROGRESS, Code::COORDINATOR_NOT_AVAILABLE, Code::NOT_COORDINATOR];
 
-/// Whether time heals it: a broker that is down, a leader or coordinator that moves, a time-out.
+/// Whether the error is transient: a broker that is down, a leader or coordinator that moves, a
+/// timeout.
 pub(super) fn is_transient(code: Code) -> bool {
     [
         Code::ALL_BROKERS_DOWN,
@@ -325,7 +330,7 @@ mod tests {
     fn a_missing_acl_is_named() {
         let denied = error(Doing::Commit, Code::GROUP_AUTHORIZATION_FAILED, None);
         assert_eq!(denied.kind, KafkaErrorKind::Denied);
-        assert!(denied.what.ends_with("It takes the ACL Read on the group for this user"), "{denied}");
+        assert!(denied.what.ends_with("Missing ACL: this user needs Read on the group"), "{denied}");
         for (doing, code, right) in [
             (Doing::CommitForGroup, Code::GROUP_AUTHORIZATION_FAILED, "Read on the group"),
             (Doing::CommitForGroup, Code::TOPIC_AUTHORIZATION_FAILED, "Read on the topic"),
@@ -334,15 +339,16 @@ mod tests {
             (Doing::CreateAcls, Code::CLUSTER_AUTHORIZATION_FAILED, "Alter on the cluster"),
         ] {
             let denied = error(doing, code, None);
-            assert!(denied.what.ends_with(&format!("the ACL {right} for this user")), "{denied}");
+            assert!(denied.what.ends_with(&format!("Missing ACL: this user needs {right}")), "{denied}");
         }
         let denied = error(Doing::Read, Code::TOPIC_AUTHORIZATION_FAILED, None);
         assert!(denied.to_string().starts_with("orders/0: reading failed: "), "{denied}");
         assert!(denied.what.contains("Read on the topic"), "{denied}");
     }
 
-    /// In librdkafka's words, of rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset of this very version (rdkafka_offset.c). Should another
-    /// one be built in: look for the words there.
+    /// In librdkafka's words, from rd_kafka_handle_OffsetForLeaderEpoch and rd_kafka_offset_reset
+    /// of exactly this version (rdkafka_offset.c). If another one is built in: look for the words
+    /// there.
     #[test]
     fn a_truncation_is_told_from_an_offset_out_of_range() {
         assert_eq!(rdkafka_sys::RD_KAFKA_VERSION, 0x020c_01ff, "compare the words with this version's");
@@ -360,7 +366,10 @@ mod tests {
         let refused = Failure::new(Code::TRANSPORT, "kafka-1:9092: connection refused");
         let unreachable = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(refused));
         assert_eq!(unreachable.kind, KafkaErrorKind::Unavailable);
-        assert!(unreachable.what.contains("connection refused. Can this machine reach kafka-1:9092,kafka-2:9092?"), "{unreachable}");
+        assert!(
+            unreachable.what.contains("connection refused. Check that this machine can reach kafka-1:9092,kafka-2:9092"),
+            "{unreachable}"
+        );
 
         let password = Failure::new(Code::AUTHENTICATION, "SASL authentication error: invalid credentials");
         let credentials = error(Doing::DescribeTopic, Code::TIMED_OUT, Some(password));
@@ -374,13 +383,13 @@ mod tests {
         let told = |problem: &str| error(Doing::DescribeTopic, Code::TIMED_OUT, Some(Failure::new(Code::TRANSPORT, problem))).what;
         for name in ["10.0.0.7:9092/3", "ssl://10.0.0.7:9092/3", "GroupCoordinator: 10.0.0.7:9092/3", "GroupCoordinator: 10.0.0.7:9092"] {
             let what = told(&format!("{name}: Connect to ipv4#10.0.0.7:9092 failed: Connection refused (after 0ms in state CONNECT)"));
-            assert!(what.contains("kafka-1:9092,kafka-2:9092 answered, and named a broker at 10.0.0.7:9092,"), "{what}");
+            assert!(what.contains("kafka-1:9092,kafka-2:9092 responded, and named a broker at 10.0.0.7:9092,"), "{what}");
             assert!(what.contains("advertised.listeners"), "{what}");
         }
         for name in ["kafka-1:9092/bootstrap", "kafka-2:9092/2"] {
             let what =
                 told(&format!("{name}: Connect to ipv4#10.0.0.1:9092 failed: Connection timed out (after 30000ms in state CONNECT)"));
-            assert!(what.ends_with("Can this machine reach kafka-1:9092,kafka-2:9092?"), "{what}");
+            assert!(what.ends_with("Check that this machine can reach kafka-1:9092,kafka-2:9092"), "{what}");
         }
         let ended =
             |state: &str| told(&format!("kafka-1:9092/bootstrap: Disconnected: connection closed by peer (after 0ms in state {state})"));

@@ -1,4 +1,5 @@
-//! What many groups have committed: one request for each, a few at once, within a bounded time for all of them.
+//! The committed offsets of many groups: one request per group, some in parallel, within a time
+//! limit for all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,18 +13,19 @@ use super::native::{Code, Failure, Offsets};
 use super::tries::{Asker, Tries};
 use crate::{CommittedOffset, GroupOffset, GroupOffsets, KafkaErrorKind, Result, TopicPartition};
 
-/// Groups that are asked about at once.
+/// Groups that are requested in parallel.
 const IN_FLIGHT: usize = 16;
-/// After so many time-outs in a row of requests a coordinator is taken to be gone, and the others are waited for only so long: they must not use up
-/// the time of the groups whose coordinators answer.
+/// After this many timeouts in a row, the coordinator is taken as gone, and the other requests get
+/// only this timeout. So they do not use up the time of groups whose coordinators respond.
 const SILENT: (usize, Duration) = (IN_FLIGHT, Duration::from_millis(500));
-/// How long the transactions of all groups are waited for, and how often.
+/// How long to wait for the transactions of all groups, and how often to check.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(100));
 
-/// What each of these groups has committed, or why its coordinator does not tell.
+/// The committed offsets of each of these groups, or why its coordinator does not report them.
 ///
-/// What time heals is tried again, for the groups that it concerns. All together takes no longer than one request may, and then those that are left
-/// have timed out. With transactional commits under way, a partition is asked for again for [`PATIENCE`], and then told as it was before them.
+/// Transient errors are retried, for the groups that they concern. All together take no longer than
+/// one request may; then the remaining ones time out. If a transactional commit is in progress, its
+/// partition is requested again for [`PATIENCE`], and then reported as before the commit.
 pub(super) async fn read(asker: &Asker, groups: &[String]) -> BTreeMap<String, Result<GroupOffsets>> {
     let mut tries = asker.tries("consumer groups", Doing::FetchCommitted).twice();
     let until = Instant::now() + asker.limit();
@@ -42,7 +44,7 @@ pub(super) async fn read(asker: &Asker, groups: &[String]) -> BTreeMap<String, R
                     }
                     some => _ = moving.insert(group, some),
                 },
-                // It is gone, or no group that commits offsets.
+                // It was deleted, or is not a group that commits offsets.
                 Err(failure) if failure.code == Code::GROUP_ID_NOT_FOUND => _ = found.insert(group, Ok(GroupOffsets::new())),
                 Err(failure) if errors::is_transient(failure.code) => _ = failed.insert(group, failure),
                 Err(failure) => {
@@ -72,10 +74,12 @@ pub(super) async fn read(asker: &Asker, groups: &[String]) -> BTreeMap<String, R
     found
 }
 
-/// What a group has committed for a partition, with no transaction under way that could change it. `None`: nothing, as its coordinator says.
+/// The committed offset of a group for a partition, with no transaction in progress that could
+/// change it. `None` if there is none.
 ///
 /// # Errors
-/// The coordinator does not tell; or a transaction did not end within the time of a request.
+/// The coordinator does not report it; or a transaction did not end within the timeout of a
+/// request.
 pub(super) async fn settled(asker: &Asker, group: &str, partition: &TopicPartition) -> Result<Option<CommittedOffset>> {
     let mut tries = asker.tries(subject(group), Doing::FetchCommitted).twice();
     let until = Instant::now() + asker.limit();
@@ -88,11 +92,11 @@ pub(super) async fn settled(asker: &Asker, group: &str, partition: &TopicPartiti
                 tokio::time::sleep(PATIENCE.1).await;
                 continue;
             }
-            // The topic is gone, and the offset with it.
+            // The topic was deleted, and the offset with it.
             Ok(Some(Err(code))) if errors::kind(&code.into()) == KafkaErrorKind::UnknownTopic => return Ok(None),
             Ok(Some(Err(code))) => code.into(),
-            Ok(None) => Failure::new(Code::FAIL, "the answer leaves the partition out"),
-            // It is gone, or has committed nothing.
+            Ok(None) => Failure::new(Code::FAIL, "the response omits the partition"),
+            // It was deleted, or has no commits.
             Err(failure) if failure.code == Code::GROUP_ID_NOT_FOUND => return Ok(None),
             Err(failure) => failure,
         };
@@ -102,7 +106,7 @@ pub(super) async fn settled(asker: &Asker, group: &str, partition: &TopicPartiti
     }
 }
 
-/// Asks about each of these groups once; with stable offsets, but for the `unsettled`.
+/// Requests each of these groups once, with stable offsets except for the `unsettled`.
 async fn ask(
     tries: &Tries<'_>,
     groups: BTreeSet<String>,
@@ -128,7 +132,7 @@ async fn ask(
             });
         }
         let Some(answer) = asked.join_next().await else { return answers };
-        let (group, answer) = answer.expect("a request does not panic, and nobody aborts it");
+        let (group, answer) = answer.expect("a request does not panic, and nothing aborts it");
         silent = if answer.as_ref().is_err_and(|failure| failure.code == Code::TIMED_OUT) { silent + 1 } else { silent };
         answers.push((group, answer));
     }
@@ -140,7 +144,8 @@ fn moving_ones(offsets: &Offsets) -> BTreeSet<TopicPartition> {
     offsets.iter().filter(|(_, offset)| is_moving(offset)).map(|(partition, _)| partition.clone()).collect()
 }
 
-/// An answer in domain words; `pending` are the partitions for which a transaction was about to commit when that was last asked.
+/// A response in domain words; `pending` are the partitions for which a transaction was about to
+/// commit at the last request.
 fn told(tries: &Tries<'_>, group: &str, offsets: Offsets, pending: Option<&BTreeSet<TopicPartition>>) -> GroupOffsets {
     let of = |(partition, offset): (TopicPartition, Result<(i64, String), Code>)| {
         let offset = match offset {
@@ -159,7 +164,8 @@ fn subject(group: &str) -> String {
     format!("consumer group {group}")
 }
 
-/// The failure that decides how to go on: a time-out or a coordinator that has moved ask for a new client.
+/// The failure that decides how to continue: a timeout or a coordinator that has moved requires a
+/// new client.
 fn worst(failed: &BTreeMap<String, Failure>) -> Option<Failure> {
     let with = |code| failed.values().find(|failure| failure.code == code);
     with(Code::TIMED_OUT).or_else(|| with(Code::NOT_COORDINATOR)).or_else(|| failed.values().next()).cloned()

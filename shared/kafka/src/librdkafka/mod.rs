@@ -1,22 +1,22 @@
-//! The adapter to real clusters: librdkafka behind the traits of [`super`].
+//! The adapter to real clusters: librdkafka, as the traits of [`super`].
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `client.rs` | settings into client instances, with the properties this project relies on |
+//! | `client.rs` | from settings to client instances, with the properties that this project relies on |
 //! | `attend.rs` | renews the login of a client |
-//! | `property.rs` | librdkafka's own judgement of a property |
-//! | `source.rs`, `reader.rs` | the cluster that backup reads |
-//! | `administration.rs`, `group_offsets.rs`, `configs.rs` | what there is in a cluster beside records |
-//! | `changes.rs` | what is changed of that |
-//! | `reading.rs` | the client that reads, and when another one takes its place |
-//! | `probe.rs`, `signs.rs` | whether records of old message formats are read as they are |
-//! | `target.rs`, `writer.rs` | the cluster that restore writes to |
-//! | `backlog.rs`, `nudges.rs` | what waits for the brokers, how much of it may, and when it goes |
-//! | `tries.rs` | when a request is sent again |
+//! | `property.rs` | librdkafka's own validation of a property |
+//! | `source.rs`, `reader.rs` | the source cluster |
+//! | `administration.rs`, `group_offsets.rs`, `configs.rs` | what a cluster has in addition to records |
+//! | `changes.rs` | changes of that |
+//! | `reading.rs` | the client that reads, and when it is replaced |
+//! | `probe.rs`, `signs.rs` | whether records of old message formats are read correctly |
+//! | `target.rs`, `writer.rs` | the target cluster |
+//! | `backlog.rs`, `nudges.rs` | what waits for the brokers, its limit, and when it is sent |
+//! | `tries.rs` | when a request is retried |
 //! | `waiting.rs` | calls that block |
 //! | `coordinator.rs` | why a coordinator is not available |
-//! | `errors.rs` | librdkafka's codes into errors that say what to do |
-//! | `observer.rs` | what librdkafka tells of its own accord |
+//! | `errors.rs` | from librdkafka's codes to errors that say what to do |
+//! | `observer.rs` | what librdkafka reports by itself |
 //! | `embedded.rs` | a broker inside this process, for the demo and for tests |
 //! | `native/` | the only unsafe code |
 

@@ -1,25 +1,27 @@
-//! When librdkafka is asked to send what is no whole batch.
+//! When librdkafka is asked to send partial batches.
 
 use std::time::{Duration, Instant};
 
-/// How long librdkafka is told to send everything, each time: long enough for its thread to wake up and make a request. While it lasts, a thread with
-/// records that cannot go yet spins.
+/// How long librdkafka is asked to send everything, each time: long enough for its thread to wake
+/// up and build a request. Meanwhile, a thread with records that cannot be sent yet spins.
 const NUDGE: Duration = Duration::from_millis(5);
-/// It makes one request after another: where many partitions wait, it is told for as much longer, up to this.
+/// It builds one request after another: with many waiting partitions this is extended, up to this
+/// limit.
 const LONGEST_NUDGE: Duration = Duration::from_millis(50);
-/// Before the next time, when the last one changed nothing; twice as long after each.
+/// The pause before the next nudge, if the last one changed nothing; doubled each time.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_millis(200);
 
-/// How long to nudge, with records of so many partitions waiting.
+/// How long to nudge, with records of this many partitions waiting.
 pub(super) fn length(partitions: usize) -> Duration {
     LONGEST_NUDGE.min(NUDGE * u32::try_from(partitions.max(1)).unwrap_or(u32::MAX))
 }
 
-/// Tells somebody who waits for reports when to nudge.
+/// Tells a caller that waits for reports when to nudge.
 ///
-/// With a request in flight nothing else can go. When it is reported, what waited behind it can.
+/// While a request is in flight nothing else can be sent. When it is reported, the waiting records
+/// can.
 pub(super) struct Nudges {
     outstanding: usize,
     /// How soon after a report.
@@ -29,12 +31,12 @@ pub(super) struct Nudges {
 }
 
 impl Nudges {
-    /// For who wants everything to be sent.
+    /// For callers that want everything to be sent.
     pub(super) fn for_all(outstanding: usize) -> Self {
         Self::new(outstanding, Duration::ZERO)
     }
 
-    /// For who expects whole batches, which go by themselves.
+    /// For callers that expect complete batches, which are sent without a nudge.
     pub(super) fn for_the_rest(outstanding: usize) -> Self {
         Self::new(outstanding, PAUSE)
     }
@@ -48,7 +50,7 @@ impl Nudges {
         self.next.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), LONGEST)
     }
 
-    /// Whether it is time, with so much outstanding.
+    /// Whether it is time, with this much outstanding.
     pub(super) fn is_due(&mut self, outstanding: usize) -> bool {
         self.is_due_at(Instant::now(), outstanding)
     }
@@ -70,7 +72,7 @@ impl Nudges {
 mod tests {
     use super::*;
 
-    /// Of one second in which nothing is reported: how often, and when.
+    /// During one second without reports: how often, and when.
     fn times(mut nudges: Nudges) -> Vec<u128> {
         let start = Instant::now();
         let due = (0..1000).filter(|millis| nudges.is_due_at(start + Duration::from_millis(*millis), 10));

@@ -1,4 +1,4 @@
-//! What librdkafka tells of its own accord: log lines, problems with brokers, delivery reports.
+//! What librdkafka reports by itself: log lines, problems with brokers, delivery reports.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -14,7 +14,8 @@ use super::native::{Code, Failure};
 use super::signs::Signs;
 use crate::Written;
 
-/// Refused credentials can be a broker that is just starting; this long they are given the benefit of the doubt.
+/// Refused credentials can mean a broker that is still starting: they count as transient for this
+/// long.
 const CREDENTIALS_GRACE: Duration = Duration::from_secs(3);
 
 /// Listens to one client instance. Its methods are called from librdkafka's threads.
@@ -23,32 +24,33 @@ pub(crate) struct Observer {
     /// Values that must not appear in a log line.
     secrets: Vec<Secret>,
     problem: Mutex<Option<(Failure, Instant)>>,
-    /// Whether there is one: each delivered record asks.
+    /// Whether there is one: checked for each delivered record.
     has_problem: AtomicBool,
     reports: Mutex<Reports>,
-    /// Somebody should look after the client's login.
+    /// The client's login needs attention.
     login: Notify,
-    /// A refused login is such a case too: the password may have been changed.
+    /// Whether a refused login needs attention too: the password may have been changed.
     password_changes: bool,
-    /// What was queued and has no report yet.
+    /// Queued records without a report yet.
     backlog: Backlog,
-    /// What debug lines said about the reading.
+    /// What debug lines showed about reading.
     signs: Mutex<Signs>,
 }
 
 /// Delivery reports since they were last taken.
 #[derive(Default)]
 pub(crate) struct Reports {
-    /// Where the records stand, as runs, for each partition.
+    /// The offsets of the records, as runs, for each partition.
     pub(crate) written: BTreeMap<i32, Vec<Written>>,
     /// The first record that was not delivered: its partition, and why.
     pub(crate) failed: Option<(i32, Failure)>,
-    /// For each partition the number that the next record of a batch gets of which nobody knows where it stands.
+    /// For each partition, the number that the next record of a batch with unknown offsets gets.
     unknown: BTreeMap<i32, i64>,
 }
 
 impl Observer {
-    /// An observer that keeps `secrets` out of the log. `password_changes`: a refused login is worth a look.
+    /// An observer that keeps `secrets` out of the log. `password_changes`: a refused login needs
+    /// attention.
     pub(crate) fn new(secrets: Vec<Secret>, password_changes: bool) -> Self {
         Self { secrets, password_changes, ..Self::default() }
     }
@@ -64,8 +66,9 @@ impl Observer {
         }
         let line = self.redact(line);
         match level {
-            // Settings are shared by readers and writers; librdkafka warns about each that is not for this kind of client.
-            // What librdkafka does not know of an access control list is told by the list.
+            // Readers and writers share settings, and librdkafka warns about each that is not for
+            // this kind of client. The list itself shows which access control entries librdkafka
+            // does not know.
             _ if ["CONFWARN", "DESCRIBEACLSRESPONSE"].contains(&facility) || is_handled(facility, &line) => {
                 tracing::debug!(target: "librdkafka", facility, "{line}")
             }
@@ -75,7 +78,7 @@ impl Observer {
         }
     }
 
-    /// Something about the cluster as a whole, mostly a broker that cannot be reached. librdkafka goes on trying.
+    /// A problem of the cluster as a whole, mostly an unreachable broker. librdkafka retries.
     pub(crate) fn problem(&self, code: Code, reason: &str) {
         let reason = self.redact(reason);
         if self.password_changes && [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED].contains(&code) {
@@ -83,14 +86,14 @@ impl Observer {
         }
         tracing::debug!(target: "librdkafka", ?code, "{reason}");
         let mut problem = lock(&self.problem);
-        // "All brokers are down" comes last and says least.
+        // "All brokers are down" comes last and is the least specific.
         if code != Code::ALL_BROKERS_DOWN || problem.is_none() {
             *problem = Some((Failure::new(code, reason), Instant::now()));
             self.has_problem.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The client wants a token, was refused, or is gone. One wish is remembered.
+    /// The client wants a token, was refused, or is gone. One request is remembered.
     pub(crate) fn want_login(&self) {
         self.login.notify_one();
     }
@@ -100,12 +103,12 @@ impl Observer {
         self.login.notified().await;
     }
 
-    /// The last problem since the cluster last answered.
+    /// The last problem since the cluster last responded.
     pub(crate) fn last_problem(&self) -> Option<Failure> {
         lock(&self.problem).as_ref().map(|(problem, _)| problem.clone())
     }
 
-    /// The cluster answered.
+    /// The cluster responded.
     pub(crate) fn answered(&self) {
         if self.has_problem.load(Ordering::Relaxed) {
             self.has_problem.store(false, Ordering::Relaxed);
@@ -113,13 +116,13 @@ impl Observer {
         }
     }
 
-    /// A problem that waiting does not solve, for somebody who waits since `start`. A connection that is lost while it logs in looks like a
-    /// refused login; then a new one is there soon, and the cluster answers.
+    /// A permanent problem, for a caller that waits since `start`. A connection that is lost during
+    /// the login looks like a refused login; then a new one follows soon, and the cluster responds.
     pub(crate) fn hopeless(&self, start: Instant) -> Option<Failure> {
         let last = lock(&self.problem).clone();
         let hopeless = [
             Code::AUTHENTICATION,
-            // The thread for a broker could not be started.
+            // A broker thread could not be started.
             Code::CRIT_SYS_RESOURCE,
             Code::SASL_AUTHENTICATION_FAILED,
             Code::SSL,
@@ -129,23 +132,24 @@ impl Observer {
             .map(|(problem, _)| problem)
     }
 
-    /// What debug lines said about the reading.
+    /// What debug lines showed about reading.
     pub(crate) fn signs(&self) -> Signs {
         *lock(&self.signs)
     }
 
-    /// What was queued and has no report yet.
+    /// Queued records without a report yet.
     pub(super) fn backlog(&self) -> &Backlog {
         &self.backlog
     }
 
-    /// Memory of what was queued and has no report yet.
+    /// Memory of queued records without a report yet.
     pub(super) fn outstanding(&self) -> usize {
         self.backlog.memory()
     }
 
-    /// A record was delivered, or not. Where it stands is unknown when a retry was answered with 'I have it already': that answer
-    /// has -1 for the first record of the batch, and librdkafka counts on from there. Such records are runs without a place.
+    /// A record was delivered, or not. Its offset is unknown if a retry got the response that the
+    /// broker has it already: that response has -1 for the first record of the batch, and
+    /// librdkafka counts from there. Such records are runs without an offset.
     pub(super) fn delivered(&self, partition: i32, offset: i64, size: Size, outcome: Result<(), Failure>) {
         self.backlog.remove(partition, size);
         if outcome.is_ok() {
@@ -178,14 +182,16 @@ impl Observer {
     }
 }
 
-/// Whether a log line tells of what is waited for or answered by this program, which reports it where it lasts: connections that end, coordinators that
-/// are not there yet (a cluster that has just started has none for seconds), and transactions that have to be shorter.
+/// Whether a log line concerns something that this program waits for or handles, and reports if it
+/// persists: connections that end, missing coordinators (a cluster that has just started has none
+/// for seconds), and transactions that have to be shorter.
 fn is_handled(facility: &str, line: &str) -> bool {
     let codes = COORDINATOR_CODES.iter().chain(&[Code::INVALID_TRANSACTION_TIMEOUT]);
     (facility == "FAIL" && line.contains(": Disconnected")) || codes.into_iter().any(|code| line.contains(&code.describe()))
 }
 
-/// Whether a log line tells of a connection that a broker ended before it was of any use: as it does to a client of another protocol.
+/// Whether a log line reports a connection that a broker closed before its first use, as it does
+/// for a client of another protocol.
 fn is_early_end(facility: &str, line: &str) -> bool {
     let Some((_, after)) = line.split_once(": Disconnected").filter(|_| facility == "FAIL") else { return false };
     let millis = |(_, rest): (&str, &str)| rest.split_once("ms in state UP").and_then(|(millis, _)| millis.parse::<u32>().ok());
@@ -216,7 +222,8 @@ mod tests {
     #[test]
     fn a_batch_without_a_known_place_is_a_run_without_one() {
         let observer = Observer::default();
-        // A batch of three that the broker had already; then one that it had not, and one of another partition.
+        // A batch of three that the broker already had; then one that it had not, and one of
+        // another partition.
         for (partition, offset) in [(0, -1), (0, 0), (0, 1), (0, 90), (1, 0)] {
             observer.backlog().add(partition, SIZE);
             observer.delivered(partition, offset, SIZE, Ok(()));
@@ -226,7 +233,7 @@ mod tests {
         assert_eq!(written, [run(0, None, 3), run(0, Some(90), 1), run(1, Some(0), 1)]);
     }
 
-    /// Lines of librdkafka 2.12.1 that a restore into a cluster just started printed by the dozen.
+    /// Lines of librdkafka 2.12.1 that a restore into a just started cluster printed by the dozen.
     #[test]
     fn what_is_waited_for_is_no_warning() {
         let is_handled = |reason: &str| {
@@ -262,7 +269,7 @@ mod tests {
         assert_eq!((partition, failure.code), (3, Code::MSG_SIZE_TOO_LARGE));
     }
 
-    /// A broker that is restarted breaks connections off wherever they are, also while they log in.
+    /// A broker that restarts breaks connections in any state, even during the login.
     #[test]
     fn a_login_is_hopeless_until_the_cluster_takes_a_record() {
         let observer = Observer::default();

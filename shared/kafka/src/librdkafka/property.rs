@@ -1,4 +1,4 @@
-//! librdkafka's own judgement of a property.
+//! librdkafka's own validation of a property.
 
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
@@ -9,11 +9,12 @@ use rdkafka::types::RDKafkaConfRes;
 pub enum PropertyError {
     /// It has no property of that name.
     Unknown,
-    /// In its own words, which name the value.
+    /// In its own words, which contain the value.
     Value(String),
 }
 
-/// Asks librdkafka whether it takes a property of the user. Files that a value names are not opened.
+/// Asks librdkafka whether it accepts a property of the user. Files that a value names are not
+/// opened.
 ///
 /// # Errors
 /// Why it does not.
@@ -26,7 +27,7 @@ pub fn check_property(name: &str, value: &str) -> Result<(), PropertyError> {
     }
 }
 
-/// Names for hints: those that people set most.
+/// Names for hints: the most common ones.
 pub const COMMON_PROPERTIES: [&str; 30] = [
     "client.dns.lookup",
     "client.id",

@@ -14,37 +14,37 @@ use super::probe::{self, Probe, Prober, SUSPICIOUS};
 use super::reading::ReadingClient;
 use crate::{KafkaErrorKind, PartitionReader, Result, TopicPartition};
 
-/// Bytes of records that one batch aims at.
+/// Target size of one batch of records, in bytes.
 const BATCH: usize = 4 << 20;
-/// Records of one batch at most, and of the first one, before it is known how large they are.
+/// Most records of one batch, and of the first one, before their size is known.
 const MOST: usize = 10_000;
 const FIRST: usize = 100;
 
-/// While a probe looks, its findings are asked for so often.
+/// How often the findings of a probe are checked.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Reads one partition, from librdkafka's memory, without copies.
+/// Reads one partition from librdkafka's memory, without copies.
 pub(super) struct Reader {
     stream: Stream,
     /// How many of the stream's messages were visited.
     visited: usize,
-    /// How many of them may be: those behind a failure may not.
+    /// How many of them may be: those after a failure may not.
     visitable: usize,
     position: i64,
-    /// Records to take at once.
+    /// Records to take at a time.
     limit: usize,
-    /// A failure behind what is visitable. It stays: nothing is read past it.
+    /// A failure after what is visitable. It stays: nothing is read past it.
     failed: Option<Failure>,
-    /// Offset of the next record, of an old format, of which it is not known whether it was read as it is.
+    /// Offset of the next record, of an old format, if it is unknown whether it was read correctly.
     doubtful: Option<i64>,
-    /// Records of old formats are read as they are.
+    /// Records of old formats are read correctly.
     trusts_old_formats: bool,
     prober: Prober,
-    /// Looks at the partition while something is strange.
+    /// Probes the partition while something is strange.
     probe: Option<Probe>,
-    /// Silence was looked into already.
+    /// The silence was investigated already.
     is_probed: bool,
-    /// When something came last.
+    /// When something arrived last.
     quiet_since: Instant,
     /// The problem that was logged last.
     told: Option<Failure>,
@@ -82,7 +82,7 @@ impl Reader {
         }
     }
 
-    /// Takes what is there. True when it holds something: a record, the end, a failure.
+    /// Takes the available messages. True if there is something: a record, the end, a failure.
     fn take(&mut self) -> bool {
         self.visited = 0;
         self.visitable = 0;
@@ -92,7 +92,7 @@ impl Reader {
                     self.failed = Some(failure);
                     break;
                 }
-                tracing::debug!(partition = %self.partition, %failure, "reading goes on when the cluster does");
+                tracing::debug!(partition = %self.partition, %failure, "reading continues when the cluster is available again");
             }
             self.visitable += 1;
         }
@@ -112,7 +112,8 @@ impl Reader {
         }
     }
 
-    /// Waits until it is known whether the record at `offset`, which is of an old format, was read as it is. If not, nothing is read past it.
+    /// Waits until it is known whether the record at `offset`, of an old format, was read
+    /// correctly. If not, nothing is read past it.
     async fn settle_doubt(&mut self, offset: i64, wait: Duration) -> Result<()> {
         let start = Instant::now();
         loop {
@@ -133,7 +134,7 @@ impl Reader {
         }
     }
 
-    /// Finds out, when nothing came for a while, whether that is because of an old format.
+    /// Finds out, if nothing arrived for a while, whether an old format is the reason.
     fn look_into_silence(&mut self) -> Result<()> {
         if self.is_probed || self.trusts_old_formats || self.quiet_since.elapsed() < SUSPICIOUS {
             return Ok(());
@@ -150,7 +151,7 @@ impl Reader {
         self.failure()
     }
 
-    /// The probe that looks at what comes at `offset`.
+    /// The probe for the records at `offset`.
     fn probe(&mut self, offset: i64) -> Result<&mut Probe> {
         let probe = match self.probe.take() {
             Some(probe) => probe,
@@ -162,7 +163,7 @@ impl Reader {
         Ok(self.probe.insert(probe))
     }
 
-    /// What hinders the reading, when nothing comes.
+    /// Logs what prevents reading, if nothing arrives.
     fn look_around(&mut self) -> Result<()> {
         let observer = self.stream.handle().observer();
         if let Some(problem) = observer.hopeless(self.quiet_since) {
@@ -171,7 +172,7 @@ impl Reader {
         let problem = observer.last_problem();
         if problem != self.told {
             if let Some(problem) = &problem {
-                tracing::warn!(partition = %self.partition, %problem, "nothing comes, perhaps because of this");
+                tracing::warn!(partition = %self.partition, %problem, "no records received, perhaps because of this");
             }
             self.told = problem;
         }

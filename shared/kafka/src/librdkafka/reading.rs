@@ -1,4 +1,5 @@
-//! The client that reads: it reads each partition once at the same time, and another one takes its place where partitions get stuck in it.
+//! The client that reads. It reads each partition once at the same time, and is replaced if
+//! partitions get stuck in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -10,20 +11,21 @@ use super::client;
 use super::native::Handle;
 use crate::{Isolation, KafkaError, KafkaErrorKind, KafkaSettings, OffsetRange, Result, TopicFacts, TopicId, TopicPartition};
 
-/// A partition with more to read of which nothing came for so long is silent.
+/// A partition with more to read and no records for this long is silent.
 const SILENT: Duration = Duration::from_millis(900);
-/// A silent partition makes another client necessary at most so often: it can be silent because its broker is slow, or because of a long
-/// transaction that was aborted.
+/// The minimum interval between two replacements because of silence. A partition can be silent
+/// because its broker is slow, or because of a long aborted transaction.
 const PAUSE: Duration = Duration::from_secs(60);
-/// How long the end of the reading before is waited for, and how often it is looked for.
+/// How long to wait for the previous reading to end, and how often to check.
 const LIMIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 
 type Partitions = Arc<Mutex<BTreeSet<TopicPartition>>>;
 
-/// The client that reads. A partition can get stuck in one, without an error: when its topic is created again with a lower leader epoch (librdkafka's
-/// issue 4898), when its leader moves to and fro (5593), when it has no leader for a moment (5430). So another client takes its place when the id of
-/// a topic changed, and after silence. Readers of the one before go on with it.
+/// The client that reads. A partition can get stuck in one without an error: when its topic is
+/// created again with a lower leader epoch (librdkafka's issue 4898), when its leader moves back
+/// and forth (5593), when it has no leader for a moment (5430). So the client is replaced when the
+/// id of a topic changes, and after silence. Existing readers continue with the old one.
 #[derive(Debug)]
 pub(super) struct ReadingClient {
     settings: Arc<KafkaSettings>,
@@ -37,11 +39,11 @@ pub(super) struct ReadingClient {
 struct State {
     /// From the first reader on, with the partitions that it reads.
     current: Option<(Arc<Handle>, Partitions)>,
-    /// When silence last made another client necessary.
+    /// When silence last caused a replacement.
     renewed: Option<Instant>,
     /// Of the topics that were described last.
     ids: BTreeMap<String, TopicId>,
-    /// Where partitions ended when they were last asked about.
+    /// The ends of partitions at the last request.
     ends: BTreeMap<TopicPartition, i64>,
 }
 
@@ -50,7 +52,7 @@ impl ReadingClient {
         Self { settings: Arc::clone(settings), isolation, prefetch, unpacked: prefetch, state: Mutex::default() }
     }
 
-    /// The same; what a broker sends at once for a partition may become so many bytes in memory.
+    /// With this limit of memory for a response for one partition.
     pub(super) fn unpacking(self, unpacked: usize) -> Self {
         Self { unpacked, ..self }
     }
@@ -68,7 +70,7 @@ impl ReadingClient {
                 return Err(KafkaError::new(
                     KafkaErrorKind::Unavailable,
                     partition.to_string(),
-                    "its last reader has not ended yet; the next invocation tries again",
+                    "its last reader has not ended yet: the next invocation retries",
                 ));
             }
             tokio::time::sleep(LOOK).await;
@@ -84,31 +86,31 @@ impl ReadingClient {
         Ok(state.current.insert(current).clone())
     }
 
-    /// New readers get another client than this one.
+    /// New readers get another client.
     fn leave(&self, handle: &Arc<Handle>) {
         let mut state = lock(&self.state);
         state.current = state.current.take().filter(|(current, _)| !Arc::ptr_eq(current, handle));
     }
 
-    /// Learns what topics are.
+    /// Updates the topic ids.
     pub(super) fn described(&self, topics: &BTreeMap<String, Result<TopicFacts>>) {
         let mut state = lock(&self.state);
         for (name, facts) in topics {
             let Some(id) = facts.as_ref().ok().and_then(|facts| facts.id.clone()) else { continue };
             let before = state.ids.insert(name.clone(), id.clone());
             if before.is_some_and(|before| before != id) && state.current.take().is_some() {
-                tracing::debug!(topic = name, "the topic has another id now: it is read with a new client");
+                tracing::debug!(topic = name, "the topic has another id now: reading it with a new client");
             }
         }
     }
 
-    /// Learns how far partitions go.
+    /// Updates the ends of partitions.
     pub(super) fn listed(&self, ranges: &BTreeMap<TopicPartition, Result<OffsetRange>>) {
         let ends = ranges.iter().filter_map(|(partition, range)| Some((partition.clone(), range.as_ref().ok()?.end)));
         lock(&self.state).ends.extend(ends);
     }
 
-    /// Learns how a reader ended: where it was, and since when nothing had come.
+    /// Records how a reader ended: its position, and since when nothing had arrived.
     pub(super) fn ended(&self, handle: &Arc<Handle>, partition: &TopicPartition, position: i64, quiet: Duration) {
         if quiet < SILENT {
             return;
@@ -117,13 +119,13 @@ impl ReadingClient {
         let has_more = state.ends.get(partition).is_some_and(|end| *end > position);
         let is_due = state.renewed.is_none_or(|last| last.elapsed() >= PAUSE);
         if has_more && is_due && state.current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, handle)) {
-            tracing::debug!(%partition, position, "nothing came for {} s: the next reader gets a new client", quiet.as_secs());
+            tracing::debug!(%partition, position, "no records received for {} s: the next reader gets a new client", quiet.as_secs());
             (state.current, state.renewed) = (None, Some(Instant::now()));
         }
     }
 }
 
-/// The right to read a partition: librdkafka reads each at most once with one client.
+/// The permission to read a partition: librdkafka reads each at most once per client.
 #[derive(Debug)]
 pub(super) struct Claim {
     partitions: Partitions,
@@ -162,7 +164,7 @@ mod tests {
         described(7);
         assert!(Arc::ptr_eq(&first, &client.current().unwrap().0));
         described(8);
-        // The reader of the old client does not stand in the way.
+        // The reader of the old client is no obstacle.
         let (second, _claim) = client.claim(&partition()).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
     }
@@ -174,7 +176,7 @@ mod tests {
         let is_current = |handle: &Arc<Handle>| Arc::ptr_eq(handle, &client.current().unwrap().0);
         let range = OffsetRange { log_start: 0, end: 10, high_watermark: 10 };
         client.ended(&first, &partition(), 5, SILENT);
-        assert!(is_current(&first), "nobody knows whether there is more");
+        assert!(is_current(&first), "it is unknown whether there is more");
         client.listed(&[(partition(), Ok(range))].into());
         client.ended(&first, &partition(), 10, SILENT);
         client.ended(&first, &partition(), 5, SILENT / 2);

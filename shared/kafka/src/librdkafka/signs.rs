@@ -1,16 +1,16 @@
-//! What librdkafka's debug lines give away: see `probe.rs`, and `changes.rs` on OffsetDelete.
+//! What librdkafka's debug lines reveal: see `probe.rs`, and `changes.rs` on OffsetDelete.
 
 /// The first version of Fetch with compact lengths.
 const FLEXIBLE: i32 = 12;
 
-/// What librdkafka's debug lines say about the reading of a partition, and about brokers.
+/// What librdkafka's debug lines reveal about the reading of a partition, and about brokers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
-    /// The last version of Fetch that was asked with.
+    /// The version of the last Fetch request.
     pub(crate) fetch_version: Option<i32>,
-    /// A record of an old format seemed to end behind the end of what the broker sent.
+    /// A record of an old format seemed to end after the end of the response.
     pub(crate) is_misread: bool,
-    /// A broker knows the request OffsetDelete.
+    /// A broker supports OffsetDelete.
     pub(crate) has_offset_delete: bool,
 }
 
@@ -28,7 +28,7 @@ impl Signs {
         }
     }
 
-    /// Whether records of old formats are read as they are; `None` when that is not known yet.
+    /// Whether records of old formats are read correctly; `None` if not known yet.
     pub(super) fn are_right(self) -> Option<bool> {
         self.fetch_version.map(|version| version < FLEXIBLE)
     }

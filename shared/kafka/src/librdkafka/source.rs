@@ -21,11 +21,11 @@ use crate::{
     TopicFacts, TopicId, TopicPartition,
 };
 
-/// When fewer tries than this are left, a partition is taken to have no leader now.
+/// With fewer tries left than this, a partition is taken as leaderless.
 const LEADERLESS: usize = 4;
 
-/// A cluster to be backed up, through librdkafka. One client asks, another serves all readers, so that no request waits behind a broker
-/// that waits for records.
+/// A source cluster, through librdkafka. One client sends requests and another serves all readers,
+/// so that no request waits for a broker that waits for records.
 #[derive(Debug)]
 pub struct RdKafkaSource {
     settings: Arc<KafkaSettings>,
@@ -33,18 +33,20 @@ pub struct RdKafkaSource {
     isolation: Isolation,
     pub(super) asker: Asker,
     reading: Arc<ReadingClient>,
-    /// Id of the cluster that answered last.
+    /// Id of the cluster that responded last.
     cluster: Mutex<Option<String>>,
 }
 
 impl RdKafkaSource {
-    /// A client for the cluster of `settings`. Connects when there is something to ask.
+    /// A client for the cluster of `settings`. Connects when first used.
     ///
-    /// `group` is the consumer group that holds the progress. `prefetch` bounds the bytes of records that are held ready for each
-    /// partition that is read; librdkafka's bookkeeping and a response on its way come on top.
+    /// `group` is the consumer group that stores the progress. `prefetch` limits the bytes of
+    /// records that are prefetched per partition; librdkafka's bookkeeping and a response in
+    /// transit are in addition.
     ///
     /// # Errors
-    /// [`KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
+    /// [`KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be
+    /// read.
     pub fn connect(settings: &KafkaSettings, group: &str, isolation: Isolation, prefetch: usize) -> Result<Self> {
         let asker = Asker::new(settings, Some(group))?;
         let settings = Arc::new(settings.clone());
@@ -52,14 +54,14 @@ impl RdKafkaSource {
         Ok(Self { settings, group: group.to_owned(), isolation, asker, reading, cluster: Mutex::default() })
     }
 
-    /// The same; what a broker sends at once for a partition may become so many bytes in memory, rather than as many as are held ready.
+    /// With this limit of memory for a response for one partition, instead of the prefetch limit.
     pub fn unpacking(self, bytes: usize) -> Self {
-        // Nothing was opened yet, so nobody has it too.
+        // Nothing was opened yet, so there is no other owner.
         let reading = Arc::into_inner(self.reading).expect("no reader was opened");
         Self { reading: Arc::new(reading.unpacking(bytes)), ..self }
     }
 
-    /// The same; requests end in time for the invocation that `deadline` bounds.
+    /// With requests that end in time for the invocation that `deadline` limits.
     pub fn until(self, deadline: &Deadline) -> Self {
         Self { asker: self.asker.until(deadline), ..self }
     }
@@ -72,7 +74,7 @@ impl RdKafkaSource {
         loop {
             match tries.handle().rights_on_topics(topics, tries.limit()).await {
                 Ok(rights) => return Ok(rights),
-                // The brokers do not know the question.
+                // The brokers do not support the request.
                 Err(failure) if errors::kind(&failure) == KafkaErrorKind::Unsupported => {
                     let seen = describe_each(&self.asker, topics).await?;
                     return Ok(seen.into_iter().filter(|(_, facts)| facts.is_ok()).map(|(topic, _)| (topic, None)).collect());
@@ -82,7 +84,7 @@ impl RdKafkaSource {
         }
     }
 
-    /// One that may not even be described has no right at all.
+    /// A group that may not even be described gives no permission.
     async fn rights_on_group(&self) -> Result<Option<BTreeSet<Right>>> {
         let mut tries = self.asker.tries(self.group_subject(), Doing::DescribeGroup);
         loop {
@@ -90,7 +92,7 @@ impl RdKafkaSource {
                 Ok(rights) => return Ok(rights),
                 Err(failure) => match errors::kind(&failure) {
                     KafkaErrorKind::Denied => return Ok(Some(BTreeSet::new())),
-                    // The brokers do not know the question.
+                    // The brokers do not support the request.
                     KafkaErrorKind::Unsupported => return Ok(None),
                     _ => tries.again(failure).await?,
                 },
@@ -107,7 +109,7 @@ impl RdKafkaSource {
 impl SourceCluster for RdKafkaSource {
     async fn describe(&self, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
         let described = describe_each(&self.asker, topics).await?;
-        // A client that was renewed just now has no answer yet.
+        // A client that was just renewed has no response yet.
         if let Some(id) = self.asker.cluster_id() {
             *lock(&self.cluster) = Some(id);
         }
@@ -141,7 +143,8 @@ impl SourceCluster for RdKafkaSource {
     }
 
     async fn offsets(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Result<OffsetRange>>> {
-        // In this order none of the later offsets can be smaller than an earlier one. A broker that does not answer is waited for once.
+        // In this order none of the later offsets can be smaller than an earlier one. A broker that
+        // does not respond is waited for once.
         let log_start = list_each(&self.asker, partitions, Offset::Beginning, false).await?;
         let led: Vec<TopicPartition> = log_start.iter().filter(|(_, offset)| offset.is_ok()).map(|(led, _)| led.clone()).collect();
         let mut end = match self.isolation {
@@ -199,10 +202,10 @@ impl SourceCluster for RdKafkaSource {
     }
 }
 
-/// One offset of each partition, as [`list_each`] has them.
+/// One offset of each partition, as [`list_each`] returns them.
 ///
 /// # Errors
-/// None of the brokers answers, or one refuses to answer for a partition.
+/// No broker responds, or one refuses to report a partition.
 pub(super) async fn list(
     asker: &Asker,
     partitions: &[TopicPartition],
@@ -213,11 +216,12 @@ pub(super) async fn list(
     each.into_iter().map(|(partition, offset)| Ok((partition, offset?))).collect()
 }
 
-/// One offset of each partition, or what its leader says instead, and time does not heal. A partition whose leader is not there or does not answer
-/// is absent, after some tries, of which one that took all its time is the last.
+/// One offset of each partition, or its leader's permanent error. A partition whose leader is
+/// missing or does not respond is absent, after some tries; a try that used up its timeout is the
+/// last one.
 ///
 /// # Errors
-/// None of the brokers answers.
+/// No broker responds.
 pub(super) async fn list_each(
     asker: &Asker,
     partitions: &[TopicPartition],
@@ -250,14 +254,15 @@ pub(super) async fn list_each(
         };
         let knows_no_leader = [Code::NOENT, Code::LEADER_NOT_AVAILABLE].contains(&failure.code);
         tries.again(failure).await?;
-        // librdkafka remembers that there was no leader, and asks no broker: the last try is one of a new client.
+        // librdkafka remembers that there was no leader, and asks no broker: the last try uses a
+        // new client.
         if knows_no_leader && tries.left() < LEADERLESS {
             asker.renew_from(&handle)?;
         }
     }
 }
 
-/// What a ListOffsets says of a partition. `None`: it is not there, or has no leader.
+/// The result of a ListOffsets for a partition. `None`: it does not exist, or has no leader.
 fn of_partition(tries: &Tries<'_>, partition: TopicPartition, offset: Result<i64, Code>) -> Option<(TopicPartition, Result<i64>)> {
     let offset = match offset {
         Err(code) if is_absent(code) || errors::is_transient(code) => return None,
@@ -267,18 +272,19 @@ fn of_partition(tries: &Tries<'_>, partition: TopicPartition, offset: Result<i64
     Some((partition, offset))
 }
 
-/// DescribeTopics, as [`describe_each`] has it.
+/// DescribeTopics, as [`describe_each`] returns them.
 ///
 /// # Errors
-/// Nobody answers, or one of the topics cannot be described.
+/// No broker responds, or one of the topics cannot be described.
 pub(super) async fn describe(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, TopicFacts>> {
     describe_each(asker, topics).await?.into_iter().map(|(name, facts)| Ok((name, facts?))).collect()
 }
 
-/// DescribeTopics: of each topic that exists what it is, or why the cluster does not tell. What time heals is tried again for all of them.
+/// DescribeTopics: the facts of each topic that exists, or why the cluster does not report them.
+/// Transient errors are retried for all of them.
 ///
 /// # Errors
-/// Nobody answers.
+/// No broker responds.
 pub(super) async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BTreeMap<String, Result<TopicFacts>>> {
     let once: BTreeSet<&String> = topics.iter().collect();
     let once: Vec<String> = once.into_iter().cloned().collect();
@@ -316,7 +322,7 @@ pub(super) async fn describe_each(asker: &Asker, topics: &[String]) -> Result<BT
     }
 }
 
-/// OffsetFetch of the group that `asker` asks about, for source and target.
+/// OffsetFetch of the group of `asker`, for source and target.
 pub(super) async fn committed(
     asker: &Asker,
     subject: String,
@@ -343,7 +349,7 @@ pub(super) async fn committed(
     }
 }
 
-/// Waits for the answer, and looks meanwhile for what hinders it.
+/// Waits for the response, and checks meanwhile for problems.
 async fn wait_for_committed(
     handle: &Arc<Handle>,
     partitions: &[TopicPartition],
@@ -356,14 +362,14 @@ async fn wait_for_committed(
     };
     let asked = Arc::clone(handle);
     let answer = watched(handle, hinders, move || asked.committed(&partitions, limit)).await;
-    // A search that ended just now may have said why.
+    // A search that has just ended may have reported why.
     answer.inspect(|_| handle.observer().answered()).map_err(|failure| match failure.code {
         Code::TIMED_OUT => hinders().unwrap_or(failure),
         _ => failure,
     })
 }
 
-/// Whether the answer for a partition means that there is no such partition.
+/// Whether the result for a partition means that it does not exist.
 fn is_absent(code: Code) -> bool {
     errors::kind(&code.into()) == KafkaErrorKind::UnknownTopic
 }

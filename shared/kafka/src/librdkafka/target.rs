@@ -20,21 +20,22 @@ use crate::{
     TopicPartition, WriterName,
 };
 
-/// The topic config that bounds a batch, and what it is where the cluster does not tell.
+/// The topic config that limits a batch, and its default if the cluster does not report it.
 const MAX_MESSAGE_BYTES: (&str, usize) = ("max.message.bytes", 1_048_588);
 
-/// How long the brokers may take to learn of a topic that was just created, and to find leaders for all of its partitions.
+/// How long the brokers may need to learn of a topic that was just created, and to elect leaders
+/// for all its partitions.
 const KNOWN_TO_ALL: Duration = Duration::from_secs(30);
-/// The same for a topic that is not known to be new.
+/// Like [`KNOWN_TO_ALL`], for a topic that may not be new.
 const KNOWN_TO_MOST: Duration = Duration::from_secs(4);
 
-/// The group of a client that only asks about others. It is never joined, and nothing is committed for it.
+/// The group of a client that only requests others. It is never joined, and has no commits.
 const ASKING_GROUP: &str = "kafka-backup-restore.asks";
 
-/// A shorter transaction than this is not tried.
+/// The shortest transaction timeout that is tried.
 const SHORTEST_TRANSACTION: Duration = Duration::from_secs(1);
 
-/// A cluster to be restored into, through librdkafka.
+/// A target cluster, through librdkafka.
 #[derive(Debug)]
 pub struct RdKafkaTarget {
     settings: KafkaSettings,
@@ -43,21 +44,22 @@ pub struct RdKafkaTarget {
     queue: usize,
     /// Whether each writer writes to many partitions.
     spreads: bool,
-    /// The largest batch of each topic that was described.
+    /// The largest batch of each described topic.
     batches: Mutex<BTreeMap<String, usize>>,
-    /// Topics that were created just now, of which not all leaders have answered yet.
+    /// Topics that were just created, of which not all leaders have responded yet.
     created: Mutex<BTreeSet<String>>,
-    /// How long the brokers let a transaction be open, where that is less than what was asked for.
+    /// How long the brokers allow a transaction to be open, if that is less than requested.
     timeout: Mutex<Option<Duration>>,
 }
 
 impl RdKafkaTarget {
-    /// A client for the cluster of `settings`. Connects when there is something to ask.
+    /// A client for the cluster of `settings`. Connects when first used.
     ///
-    /// `queue` bounds the bytes of records that each writer holds until the brokers have them.
+    /// `queue` limits the bytes of records that each writer holds until the brokers have them.
     ///
     /// # Errors
-    /// [`crate::KafkaErrorKind::Config`]: properties contradict each other, or name a file that cannot be read.
+    /// [`crate::KafkaErrorKind::Config`]: properties contradict each other, or name a file that
+    /// cannot be read.
     pub fn connect(settings: &KafkaSettings, queue: usize) -> Result<Self> {
         let asker = Arc::new(Asker::new(settings, None)?);
         Ok(Self {
@@ -71,31 +73,33 @@ impl RdKafkaTarget {
         })
     }
 
-    /// The same; each writer writes to many partitions, if so, and not mostly to one.
+    /// With writers that each write to many partitions, or mostly to one.
     #[must_use]
     pub fn spreading(self, spreads: bool) -> Self {
         Self { spreads, ..self }
     }
 
-    /// The same; requests end in time for the invocation that `deadline` bounds. Say so before a writer is opened.
+    /// With requests that end in time for the invocation that `deadline` limits. Call it before a
+    /// writer is opened.
     pub fn until(self, deadline: &Deadline) -> Self {
         // Not shared yet, so it is not lost.
         let asker = Arc::into_inner(self.asker).expect("no writer was opened").until(deadline);
         Self { asker: Arc::new(asker), ..self }
     }
 
-    /// Asks about offsets of any group.
+    /// Requests offsets of any group.
     pub(super) fn about_groups(&self) -> Result<Arc<Asker>> {
         self.asker.about_groups(ASKING_GROUP)
     }
 
-    /// How long a topic is waited for.
+    /// How long to wait for a topic.
     fn wait_of(&self, topic: &str) -> Wait {
         let is_new = lock(&self.created).contains(topic);
         Wait::new(&self.asker, if is_new { KNOWN_TO_ALL } else { KNOWN_TO_MOST })
     }
 
-    /// Waits until a topic is known to the broker that is asked: the controller answers first, and each broker learns of a new topic in its own time.
+    /// Waits until the broker that is asked knows a topic. The controller responds first, and each
+    /// broker learns of a new topic in its own time.
     async fn wait_for(&self, topic: &str, mut wait: Wait) -> Result<Option<TopicFacts>> {
         loop {
             let found = source::describe(&self.asker, &[topic.to_owned()]).await?.remove(topic);
@@ -105,7 +109,8 @@ impl RdKafkaTarget {
         }
     }
 
-    /// Where all these partitions begin and end, or one of them that has no leader. A broker that does not answer is waited for once.
+    /// The start and end of all these partitions, or one of them that has no leader. A broker that
+    /// does not respond is waited for once.
     async fn extents_now(&self, all: &[TopicPartition]) -> Result<Result<Vec<Extent>, TopicPartition>> {
         let mut offsets = Vec::new();
         for offset in [Offset::Beginning, Offset::End] {
@@ -128,13 +133,14 @@ impl RdKafkaTarget {
         Writer::open(producer, name, delivery, timeout, Arc::clone(&self.asker)).await
     }
 
-    /// Notes how long transactions may last. Writers after this one do not ask for more.
+    /// Records how long transactions may last. Later writers do not ask for more.
     fn note_timeout(&self, allowed: Duration) {
         let wanted = self.settings.transaction_timeout();
         let is_news = lock(&self.timeout).replace(allowed).is_none_or(|before| allowed < before);
         if is_news && allowed < wanted {
             tracing::warn!(
-                "the target's brokers allow no transaction.timeout.ms of {} (transaction.max.timeout.ms of the brokers is smaller): using {}",
+                "the target's brokers do not allow transaction.timeout.ms={} (their transaction.max.timeout.ms is \
+                 smaller): using {}",
                 wanted.as_millis(),
                 allowed.as_millis()
             );
@@ -144,7 +150,7 @@ impl RdKafkaTarget {
     async fn configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
         let configs = configs::of_topic(&self.asker, topic, |_| true).await?.unwrap_or_default();
         let number = |name: &str| configs.get(name).and_then(|value| value.parse::<usize>().ok());
-        // A batch must also fit into one file of the log.
+        // A batch must also fit into one log segment file.
         let batch = number(MAX_MESSAGE_BYTES.0).unwrap_or(MAX_MESSAGE_BYTES.1).min(number("segment.bytes").unwrap_or(usize::MAX));
         lock(&self.batches).insert(topic.to_owned(), batch);
         Ok(configs)
@@ -232,10 +238,11 @@ impl TargetCluster for RdKafkaTarget {
             };
             tracing::debug!("{leaderless} has no leader yet");
             if !wait.again().await {
-                let what = "it has no leader now, so nobody knows what it holds; the next invocation tries again";
+                let what = "it has no leader, so its records are unknown: the next invocation retries";
                 return Err(KafkaError::new(KafkaErrorKind::Unavailable, leaderless.to_string(), what));
             }
-            // librdkafka remembers that there was no leader, or no such partition. One new client is enough for all topics that wait.
+            // librdkafka remembers that there was no leader, or no such partition. One new client
+            // is enough for all waiting topics.
             self.asker.renew_from(&handle)?;
         }
     }
@@ -250,7 +257,8 @@ impl TargetCluster for RdKafkaTarget {
             }
             if timeout <= SHORTEST_TRANSACTION {
                 let what = format!(
-                    "the target's brokers allow no transaction of {} ms: raise their transaction.max.timeout.ms, or set DELIVERY=at-least-once",
+                    "the target's brokers do not allow a transaction of {} ms: raise their transaction.max.timeout.ms, or set \
+                     DELIVERY=at-least-once",
                     timeout.as_millis()
                 );
                 return Err(KafkaError::new(KafkaErrorKind::Unsupported, format!("transactional id {}", writer.id), what));
@@ -260,7 +268,7 @@ impl TargetCluster for RdKafkaTarget {
     }
 }
 
-/// Looks again and again, with pauses, for so long.
+/// Checks repeatedly, with pauses, for a limited time.
 struct Wait {
     asker: Arc<Asker>,
     until: Instant,
@@ -272,7 +280,7 @@ impl Wait {
         Self { asker: Arc::clone(asker), until: Instant::now() + limit, pauses: PAUSES.iter() }
     }
 
-    /// Pauses, unless the time is over: of this waiting, or of the invocation.
+    /// Pauses, unless the time is over: of this wait, or of the invocation.
     async fn again(&mut self) -> bool {
         let pause = self.pauses.next().copied().unwrap_or(PAUSES[PAUSES.len() - 1]);
         let has_time = Instant::now() + pause < self.until && self.asker.left().is_none_or(|left| pause < left);

@@ -1,4 +1,4 @@
-//! When a request is sent again.
+//! When a request is retried.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,11 +10,12 @@ use super::errors::{self, Doing, Errors};
 use super::native::{Code, Failure, Handle};
 use crate::{KafkaError, KafkaSettings, Result};
 
-/// How long one request may take, the search for a broker included, unless the user set `socket.timeout.ms`.
+/// Timeout of a request, the search for a broker included, unless the user set `socket.timeout.ms`.
 const LIMIT: Duration = Duration::from_secs(30);
-/// The least time that a request gets, however near the deadline is: what is durable should be committed.
+/// The least timeout of a request, however near the deadline is: what is durable should be
+/// committed.
 const LEAST: Duration = Duration::from_millis(500);
-/// Where a new client may help, the first try gets this part of the time.
+/// If a new client may help, the first try gets this part of the time.
 const FIRST: u32 = 3;
 /// Pauses before the second try and the following ones.
 pub(super) const PAUSES: [Duration; 6] = [
@@ -36,12 +37,12 @@ pub(super) struct Asker {
     errors: Errors,
     deadline: Deadline,
     handle: Mutex<Arc<Handle>>,
-    /// Asks about groups, once somebody wants to know.
+    /// Requests groups, once needed.
     about_groups: Mutex<Option<Arc<Self>>>,
 }
 
 impl Asker {
-    /// Asks about topics, and about `group` if there is one.
+    /// Requests topics, and `group` if there is one.
     pub(super) fn new(settings: &KafkaSettings, group: Option<&str>) -> Result<Self> {
         Self::start(settings, group, false)
     }
@@ -58,9 +59,11 @@ impl Asker {
         })
     }
 
-    /// Asks the same cluster about any group: one client for all that ask, however many groups there are. librdkafka crashes where a client without a
-    /// group of its own does that (its issue 5040); and some requests it does not make without being told which ones the brokers know. `own`: a group that
-    /// this user may see. The client has that of the first call. It never joins it, and commits nothing for it.
+    /// Requests any group of the same cluster: one client for all callers, however many groups
+    /// there are. librdkafka crashes if a client without a group of its own does that (its issue
+    /// 5040), and it sends some requests only if it knows which ones the brokers support. `own`: a
+    /// group that this user may see. The client has that of the first call, never joins it, and
+    /// commits nothing for it.
     pub(super) fn about_groups(&self, own: &str) -> Result<Arc<Self>> {
         let mut known = lock(&self.about_groups);
         if let Some(asker) = &*known {
@@ -71,7 +74,7 @@ impl Asker {
         Ok(asker)
     }
 
-    /// Ends requests, and gives up tries, in time for a failure to be told before the deadline.
+    /// Ends requests and tries early enough to report a failure before the deadline.
     pub(super) fn until(self, deadline: &Deadline) -> Self {
         Self { deadline: deadline.clone(), ..self }
     }
@@ -90,26 +93,26 @@ impl Asker {
         }
     }
 
-    /// How long one request may take.
+    /// Timeout of one request.
     pub(super) fn limit(&self) -> Duration {
         let wanted = self.settings.properties.get("socket.timeout.ms").and_then(|millis| millis.reveal().parse().ok());
         let limit = wanted.map_or(LIMIT, Duration::from_millis);
         self.deadline.remaining().map_or(limit, |left| limit.min(left * 3 / 4).max(LEAST.min(limit)))
     }
 
-    /// How long a call may take that makes several requests, and whose coordinator writes to other brokers: twice as long as one. In time for
-    /// a failure to be told before the deadline.
+    /// Timeout of a call with several requests, whose coordinator writes to other brokers: twice
+    /// that of one. Early enough to report a failure before the deadline.
     pub(super) fn long_limit(&self) -> Duration {
         let limit = 2 * self.limit();
         self.left().map_or(limit, |left| limit.min((left * 3 / 5).max(LEAST)))
     }
 
-    /// How long the invocation still has; `None` without a limit.
+    /// The time left in the invocation; `None` without a limit.
     pub(super) fn left(&self) -> Option<Duration> {
         self.deadline.remaining()
     }
 
-    /// How failures become errors.
+    /// Converts failures to errors.
     pub(super) fn errors(&self) -> &Errors {
         &self.errors
     }
@@ -124,13 +127,14 @@ impl Asker {
         Arc::clone(&lock(&self.handle))
     }
 
-    /// A new client, which knows nothing old: librdkafka's requests keep to a coordinator or leader that has
-    /// moved until its metadata grow old.
+    /// A new client without old state: librdkafka's requests stay with a coordinator or leader that
+    /// has moved until its metadata expire.
     pub(super) fn renew(&self) -> Result<()> {
         self.renew_from(&self.handle())
     }
 
-    /// The same, unless somebody else did it since `old` was the client: one new client serves all who ask at the same time.
+    /// Like `renew`, unless another caller did it since `old` was the client: one new client serves
+    /// all concurrent callers.
     pub(super) fn renew_from(&self, old: &Arc<Handle>) -> Result<()> {
         let is_old = |handle: &Arc<Handle>| Arc::ptr_eq(handle, old);
         if !is_old(&lock(&self.handle)) {
@@ -139,14 +143,14 @@ impl Asker {
         let new = client::asking(&self.settings, self.group.as_deref(), self.which_requests)?;
         let mut handle = lock(&self.handle);
         let unused = if is_old(&handle) { std::mem::replace(&mut *handle, new) } else { new };
-        // What is not used any more is dropped when no other request waits for the lock.
+        // Unused clients are dropped when no other request waits for the lock.
         drop(handle);
         drop(unused);
         Ok(())
     }
 }
 
-/// The tries of one request. Failures that time heals are tried again, within a few seconds.
+/// The tries of one request. Transient failures are retried for a few seconds.
 #[derive(Debug)]
 pub(super) struct Tries<'a> {
     asker: &'a Asker,
@@ -156,13 +160,13 @@ pub(super) struct Tries<'a> {
     doing: Doing,
     since: Instant,
     pauses: std::slice::Iter<'a, Duration>,
-    /// When this try times out, a new client gets another one.
+    /// If this try times out, a new client gets another one.
     is_first_of_two: bool,
 }
 
 impl Tries<'_> {
-    /// The same for a request that can wait in vain for a coordinator which is no part of the cluster any more (librdkafka's issue 5511): the first
-    /// try gets a part of the time, and a new client the rest.
+    /// For a request that can wait in vain for a coordinator that has left the cluster
+    /// (librdkafka's issue 5511): the first try gets part of the time, and a new client the rest.
     pub(super) fn twice(self) -> Self {
         Self { is_first_of_two: true, ..self }
     }
@@ -174,13 +178,13 @@ impl Tries<'_> {
         handle
     }
 
-    /// A new client for the next try, unless another request that used the same one has made it.
+    /// A new client for the next try, unless another request with the same one has created it.
     fn renew(&self) -> Result<()> {
         let used = Arc::clone(&lock(&self.used));
         self.asker.renew_from(&used)
     }
 
-    /// How long the next try may take.
+    /// Timeout of the next try.
     pub(super) fn limit(&self) -> Duration {
         let limit = self.asker.limit();
         if self.is_first_of_two { (limit / FIRST).max(LEAST.min(limit)) } else { limit }
@@ -194,22 +198,22 @@ impl Tries<'_> {
     /// Pauses before the next try.
     ///
     /// # Errors
-    /// The failure, when another try does not help or there were enough of them.
+    /// The failure, if another try does not help or there were enough of them.
     pub(super) async fn again(&mut self, failure: Failure) -> Result<()> {
         if self.is_first_of_two && failure.code == Code::TIMED_OUT {
-            tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "trying again with a new client");
+            tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "retrying with a new client");
             self.is_first_of_two = false;
             return self.renew();
         }
-        // A time-out has used up the time of all tries.
+        // A timeout has used up the time of all tries.
         let helps = errors::is_transient(failure.code) && failure.code != Code::TIMED_OUT;
-        // A cluster that has just started takes its time to get its coordinators.
+        // A cluster that has just started needs time for its coordinators.
         let is_starting = errors::COORDINATOR_CODES.contains(&failure.code) && self.since.elapsed() < self.limit();
         let pause = self.pauses.next().or_else(|| PAUSES.last().filter(|_| is_starting)).copied();
         let Some(pause) = pause.filter(|pause| helps && self.asker.deadline.remaining().is_none_or(|left| *pause < left)) else {
             return Err(self.error(failure));
         };
-        tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "trying again");
+        tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "retrying");
         tokio::time::sleep(pause).await;
         if [Code::NOT_COORDINATOR, Code::NOT_LEADER_OR_FOLLOWER, Code::FENCED_LEADER_EPOCH].contains(&failure.code) {
             self.renew()?;
@@ -222,7 +226,7 @@ impl Tries<'_> {
         self.error_of(&self.subject, failure)
     }
 
-    /// The error for the failure of a part of what was asked about.
+    /// The error for the failure of a part of the request.
     pub(super) fn error_of(&self, subject: impl ToString, failure: Failure) -> KafkaError {
         let problem = lock(&self.used).observer().last_problem();
         self.asker.errors.error(subject, self.doing, failure, problem)

@@ -17,22 +17,25 @@ use super::waiting::{blocking, watched};
 use super::{group_offsets, source};
 use crate::{CommittedOffset, Delivery, KafkaError, KafkaErrorKind, Queued, RecordWriter, Result, TopicPartition, WriterName, Written};
 
-/// One step of a call that goes on where it was when repeated: between two of them the waiting can be given up.
+/// One step of a call that resumes when repeated: between two steps the wait can be ended.
 const STEP: Duration = Duration::from_millis(200);
-/// The same for taking over the transactional id. librdkafka looks for a broker at once when asked again, else only every half second.
+/// The step of taking over the transactional id. librdkafka looks for a broker immediately when
+/// called again, otherwise only every half second.
 const INIT_STEP: Duration = Duration::from_millis(50);
-/// Not in steps, but at once: a call that begins anew when repeated.
+/// In one step: for a call that starts over when repeated.
 const WHOLE: Duration = Duration::MAX;
-/// How long an abort is waited for. Without it the broker aborts at transaction.timeout.ms, or the next writer does.
+/// Timeout of an abort. Without it the broker aborts at transaction.timeout.ms, or the next writer
+/// does.
 const ABORT: Duration = Duration::from_secs(5);
-/// When less than this is left of the invocation, or than a quarter of what there was, waiting for the brokers ends: giving up takes time, too.
+/// With less than this left of the invocation, or than a quarter of its time, waiting for the
+/// brokers ends: giving up takes time, too.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// With no word of any record for so long it is asked whether the topic is still there: librdkafka keeps the records of one that was deleted just
-/// before they came, for ever and without an error.
+/// Without a report for this long, check whether the topic still exists: librdkafka keeps the
+/// records of a topic that was deleted just before they came, permanently and without an error.
 const SILENT: Duration = Duration::from_secs(15);
 
-/// How long nothing came of what is queued.
+/// How long no queued record was reported.
 struct Silence {
     outstanding: usize,
     since: Instant,
@@ -45,7 +48,7 @@ impl Silence {
         Self { outstanding, since: now, asked: now }
     }
 
-    /// Whether it is time to ask.
+    /// Whether it is time to check.
     fn is_long(&mut self, outstanding: usize) -> bool {
         if outstanding != self.outstanding {
             *self = Self::of(outstanding);
@@ -63,19 +66,20 @@ pub(super) struct Writer {
     producer: Arc<Producer>,
     asker: Arc<Asker>,
     id: String,
-    /// Where the progress is kept.
+    /// Where the progress is stored.
     kept: TopicPartition,
     delivery: Delivery,
     /// Since when a transaction is open, if one is.
     begun: Option<Instant>,
-    /// How long brokers let one be open.
+    /// How long brokers allow one to be open.
     timeout: Duration,
     /// The partition for which there was no room.
     full: i32,
 }
 
 impl Writer {
-    /// A writer; with exactly-once the only one of its name from now on. `None`: the brokers do not let a transaction be open for so long.
+    /// A writer; with exactly-once the only one of its name from now on. `None`: the brokers do not
+    /// allow a transaction to be open for so long.
     pub(super) async fn open(
         producer: Producer,
         name: &WriterName,
@@ -100,7 +104,8 @@ impl Writer {
         Ok(Some(writer))
     }
 
-    /// Runs a blocking call, step by step, until it succeeds, fails for good, or has taken its time.
+    /// Runs a blocking call, step by step, until it succeeds, fails permanently, or reaches its
+    /// timeout.
     async fn settle(
         &self,
         step: Duration,
@@ -110,7 +115,7 @@ impl Writer {
         loop {
             let (call, producer) = (call.clone(), Arc::clone(&self.producer));
             let wait = step.min(limit.saturating_sub(start.elapsed()));
-            // A request that is on its way is waited for by librdkafka, however long it was told to.
+            // librdkafka waits for a request in progress, even longer than it was asked to.
             let is_over = || (start.elapsed() > limit + STEP).then(|| Failure { retriable: true, ..Code::TIMED_OUT.into() });
             let hinders = || self.producer.handle().observer().hopeless(start).or_else(is_over);
             let Err(failure) = watched(self.producer.handle(), hinders, move || call(&producer, wait)).await else {
@@ -123,8 +128,8 @@ impl Writer {
             if !failure.retriable || failure.fatal || start.elapsed() >= limit {
                 return Err(failure);
             }
-            tracing::debug!(id = self.id, %failure, "going on");
-            // A time-out has waited already; other failures that can be retried come at once.
+            tracing::debug!(id = self.id, %failure, "continuing");
+            // A timeout has waited already; other retriable failures return immediately.
             if failure.code != Code::TIMED_OUT {
                 tokio::time::sleep(step.min(STEP)).await;
             }
@@ -141,48 +146,50 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives the open transaction up, so that it does not stand in the way of the target's readers.
+    /// Aborts the open transaction, so that it does not block the target's readers.
     async fn abort(&mut self) {
         if let Some(abort) = self.take_abort() {
             blocking(abort).await;
-            // Records that were queued come back as purged: they belong to what was given up.
+            // Queued records come back as purged: they belong to the aborted transaction.
             self.producer.handle().observer().take_reports();
         }
     }
 
-    /// What gives the open transaction up, if one is open. It blocks. Where it cannot, because a commit is under way, it does nothing.
+    /// What aborts the open transaction, if there is one. It blocks. If it cannot abort, because a
+    /// commit is in progress, it does nothing.
     fn take_abort(&mut self) -> Option<impl FnOnce() + Send + 'static> {
         let (producer, id) = (Arc::clone(&self.producer), self.id.clone());
         let wait = self.asker.left().map_or(ABORT, |left| ABORT.min(left / 2));
         self.begun.take().map(|_| {
             move || {
                 if let Err(failure) = producer.abort(wait) {
-                    tracing::debug!(id, %failure, "the transaction is left to its time-out");
+                    tracing::debug!(id, %failure, "the transaction stays open until its timeout");
                 }
             }
         })
     }
 
-    /// Tells when waiting for the brokers has to end. Ask for it when the waiting begins.
+    /// Computes when waiting for the brokers has to end. Call it when the wait begins.
     fn patience(&self) -> impl Fn() -> bool + Send + use<> {
         let asker = Arc::clone(&self.asker);
         let margin = asker.left().map(|left| MARGIN.min(left / 4));
         move || asker.left().zip(margin).is_some_and(|(left, margin)| left <= margin)
     }
 
-    /// Ends the waiting for a topic that is not there any more, and for a transaction that the brokers have ended by now.
+    /// Ends the wait for a topic that no longer exists, and for a transaction that the brokers have
+    /// aborted.
     async fn check_silence(&mut self, silence: &mut Silence) -> Result<()> {
         if !silence.is_long(self.producer.handle().observer().outstanding()) {
             return Ok(());
         }
-        // Where nobody answers, that is for librdkafka to say.
+        // If no broker responds, librdkafka reports that.
         let topics = source::describe(&self.asker, std::slice::from_ref(&self.kept.topic)).await;
         let is_gone = topics.is_ok_and(|topics| topics.is_empty());
         let is_over = self.delivery == Delivery::ExactlyOnce && silence.since.elapsed() > self.timeout + SILENT;
         let error = if is_gone {
-            KafkaError::new(KafkaErrorKind::UnknownTopic, &self.kept.topic, "was deleted while it was written to")
+            KafkaError::new(KafkaErrorKind::UnknownTopic, &self.kept.topic, "was deleted during the restore")
         } else if is_over {
-            let what = format!("no broker has taken a record for {} s", silence.since.elapsed().as_secs());
+            let what = format!("no broker has accepted a record for {} s", silence.since.elapsed().as_secs());
             given_up(self.error(Doing::Write, Failure::new(Code::TIMED_OUT, what)))
         } else {
             return Ok(());
@@ -191,15 +198,15 @@ impl Writer {
         Err(error)
     }
 
-    /// The invocation ends before the brokers have everything: what is open is given up.
+    /// The invocation ends before the brokers have everything: the open transaction is aborted.
     async fn too_late(&mut self) -> KafkaError {
-        let what = "the brokers had not taken all records when the invocation's time was used up";
+        let what = "the brokers had not accepted all records when the invocation's time was up";
         let error = self.error(Doing::Write, Failure::new(Code::TIMED_OUT, what));
         self.abort().await;
         error
     }
 
-    /// Lets go what is no whole batch. True when nothing is left.
+    /// Sends partial batches. True if nothing is left.
     async fn nudge(&self) -> bool {
         let producer = Arc::clone(&self.producer);
         let wait = nudges::length(producer.handle().observer().backlog().partitions());
@@ -215,20 +222,22 @@ impl Writer {
             Doing::InitTransactions | Doing::CommitTransaction => format!("transactional id {}", self.id),
             _ => self.kept.topic.clone(),
         };
-        // What made the client useless says more than what every call returns from then on.
+        // The cause of a fatal error is more specific than the error of every later call.
         let failure = self.producer.fatal().unwrap_or(failure);
         self.told_apart(self.errors().error(subject, doing, failure, self.producer.handle().observer().last_problem()))
     }
 
-    /// A broker that ends a transaction which lasts too long, and a newer writer that takes over, look the same from here, but for the time.
+    /// A broker that aborts a transaction because of its duration, and a newer writer that takes
+    /// over, differ from here only in the time.
     fn told_apart(&self, error: KafkaError) -> KafkaError {
         let is_ended = self.begun.is_some_and(|begun| begun.elapsed() >= self.timeout);
         if error.kind != KafkaErrorKind::Fenced || !is_ended {
             return error;
         }
         let what = format!(
-            "the brokers ended a transaction that was open for longer than transaction.timeout.ms ({}), and its records with it. The next run writes \
-             them again. If this comes again and again, raise transaction.timeout.ms (KAFKA_PROPERTIES)",
+            "the brokers aborted a transaction that was open for longer than transaction.timeout.ms ({}), and its \
+             records with it. The next run writes them again. If this happens repeatedly, raise transaction.timeout.ms \
+             (KAFKA_PROPERTIES)",
             self.timeout.as_millis()
         );
         KafkaError { kind: KafkaErrorKind::Aborted, what, ..error }
@@ -239,17 +248,19 @@ impl Writer {
         KafkaError::new(KafkaErrorKind::RecordRefused, subject.to_string(), format!("the record of offset {}: {why}", record.offset))
     }
 
-    /// A transaction that fails takes its queued records along: then a record's report says only that, and the transaction says why.
+    /// A failed transaction purges its queued records: a record's report contains only that; the
+    /// transaction has the reason.
     fn why_purged(&self, failure: Failure) -> Failure {
         let is_purged = [Code::PURGE_QUEUE, Code::PURGE_INFLIGHT].contains(&failure.code);
         if !is_purged || self.begun.is_none() {
             return failure;
         }
-        // To begin in the middle of a transaction is refused: by one that failed, with what made it fail. It changes nothing.
+        // Starting a transaction within another one is refused; if that has failed, with its
+        // reason. It changes nothing.
         self.producer.begin().err().filter(|cause| cause.abort).unwrap_or(Failure { abort: true, ..failure })
     }
 
-    /// The first record that did not arrive, as an error.
+    /// The first undelivered record, as an error.
     fn undelivered(&self, (partition, failure): (i32, Failure)) -> KafkaError {
         let subject = TopicPartition::new(&self.kept.topic, partition);
         let failure = self.producer.fatal().unwrap_or_else(|| self.why_purged(failure));
@@ -288,7 +299,8 @@ impl RecordWriter for Writer {
             Err(failure) if [KafkaErrorKind::RecordRefused, KafkaErrorKind::RecordTooLarge].contains(&errors::kind(&failure)) => {
                 Err(self.refused(partition, record, &failure.text))
             }
-            // After a delivery failed, librdkafka takes no more records for the transaction; the delivery report says why.
+            // After a failed delivery, librdkafka accepts no more records for the transaction; the
+            // delivery report has the reason.
             Err(failure) => Err(match self.producer.handle().observer().take_reports().failed {
                 Some(undelivered) => self.undelivered(undelivered),
                 None if self.begun.is_some() => given_up(self.error(Doing::Write, failure)),
@@ -301,7 +313,8 @@ impl RecordWriter for Writer {
         let (start, is_late, observer) = (Instant::now(), self.patience(), Arc::clone(self.producer.handle().observer()));
         let before = observer.outstanding();
         let (mut silence, mut nudges) = (Silence::of(before), Nudges::for_the_rest(before));
-        // So that each wait is followed by many records. Some progress at least: one record can be larger than the half of the queue.
+        // So that each wait is followed by many records. At least some progress: one record can be
+        // larger than half of the queue.
         while observer.outstanding() > 0 && (observer.outstanding() == before || self.producer.is_crowded(self.full)) {
             self.producer.reported(nudges.wait()).await;
             if nudges.is_due(observer.outstanding()) {
@@ -371,7 +384,7 @@ impl RecordWriter for Writer {
             return Ok(());
         };
         let error = self.error(Doing::CommitTransaction, failure.clone());
-        // A commit without an answer may have happened: the next writer learns what became of it.
+        // A commit without a response may have happened: the next writer finds out.
         if is_ending && !failure.abort && !failure.fatal {
             return Err(error);
         }
@@ -383,8 +396,10 @@ impl RecordWriter for Writer {
 }
 
 impl Drop for Writer {
-    /// Gives an open transaction up: it would keep the target's readers waiting until transaction.timeout.ms. In the background, because
-    /// nobody waits for a writer that is dropped; the end of the program waits for it ([`wait_until_closed`](crate::wait_until_closed)).
+    /// Aborts an open transaction: it would block the target's readers until
+    /// transaction.timeout.ms. In the background, because a dropped writer has no caller that
+    /// waits; the end of the program waits for it
+    /// ([`wait_until_closed`](crate::wait_until_closed)).
     fn drop(&mut self) {
         if let Some(abort) = self.take_abort() {
             elsewhere(abort);
@@ -392,7 +407,8 @@ impl Drop for Writer {
     }
 }
 
-/// The error of a transaction that was given up: when time or the next writer heals it, the next invocation starts it again.
+/// The error of an aborted transaction: if it is transient, or the next writer resolves it, the
+/// next invocation starts the transaction again.
 fn given_up(error: KafkaError) -> KafkaError {
     let kind = match error.kind {
         KafkaErrorKind::Unavailable | KafkaErrorKind::Other => KafkaErrorKind::Aborted,

@@ -1,6 +1,8 @@
-//! Who this program is to Kafka, where properties alone do not say it: tokens that expire, a password that rotates.
+//! The identity of this program for Kafka, if properties alone do not define it: tokens that
+//! expire, a password that rotates.
 //!
-//! Nothing is looked up before [`Login::prepare`] or a client asks, so what is not configured costs nothing.
+//! Nothing is looked up before [`Login::prepare`] or a client's request, so what is not configured
+//! costs nothing.
 
 mod msk;
 mod secret;
@@ -20,31 +22,31 @@ use msk::MskIam;
 /// How clients log in.
 #[derive(Debug, Clone, Default)]
 pub enum Login {
-    /// As the properties say.
+    /// As the properties define it.
     #[default]
     Properties,
     /// OAUTHBEARER, with tokens that are renewed before they expire.
     Tokens(Arc<dyn TokenSource>),
-    /// The user and password of a secret, which is read again when the cluster refuses them.
+    /// The user and password in a secret, which is read again when the cluster refuses them.
     Secret(Arc<SecretLogin>),
 }
 
-/// Makes tokens for OAUTHBEARER.
+/// Creates tokens for OAUTHBEARER.
 #[async_trait]
 pub trait TokenSource: Debug + Send + Sync {
     /// A new token.
     ///
     /// # Errors
-    /// What is missing and what to do, in words for the user and without secrets.
+    /// What is missing and what to do, without secrets.
     async fn token(&self) -> std::result::Result<Token, String>;
 }
 
 /// A token for OAUTHBEARER.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// What the broker is shown.
+    /// The value sent to the broker.
     pub value: Secret,
-    /// From then on the broker refuses it.
+    /// The broker refuses it from then on.
     pub expires: Millis,
 }
 
@@ -54,15 +56,15 @@ impl Login {
         Self::Tokens(Arc::new(MskIam::new(region)))
     }
 
-    /// KAFKA_SECRET_ARN: a secret of AWS Secrets Manager that holds `{"username": …, "password": …}`.
+    /// KAFKA_SECRET_ARN: a secret of AWS Secrets Manager with `{"username": …, "password": …}`.
     pub fn secret(arn: &str) -> Self {
         Self::Secret(Arc::new(SecretLogin::new(arn)))
     }
 
-    /// Fetches what clients cannot start without. Call it before the first client is made.
+    /// Fetches what clients need to start. Call it before creating the first client.
     ///
     /// # Errors
-    /// The secret cannot be read, or does not hold a login.
+    /// The secret cannot be read, or contains no login.
     pub async fn prepare(&self) -> Result<()> {
         match self {
             Self::Secret(secret) => secret.prepare().await,
@@ -70,10 +72,10 @@ impl Login {
         }
     }
 
-    /// The user and password that properties do not hold.
+    /// The user and password that are not in the properties.
     pub(super) fn password(&self) -> Result<Option<Password>> {
         let Self::Secret(secret) = self else { return Ok(None) };
-        let unread = || KafkaError::new(KafkaErrorKind::Config, secret.arn(), "was not read before the first client was made");
+        let unread = || KafkaError::new(KafkaErrorKind::Config, secret.arn(), "was not read before the first client was created");
         secret.current().ok_or_else(unread).map(Some)
     }
 
@@ -86,8 +88,8 @@ impl Login {
                  BOOTSTRAP_SERVERS has the cluster's IAM port (9098)"
             }
             Self::Secret(_) => {
-                "compare the secret of KAFKA_SECRET_ARN with the user's password, and KAFKA_SASL_MECHANISM with what the cluster offers. A \
-                 secret that was changed is read again by itself"
+                "compare the secret of KAFKA_SECRET_ARN with the user's password, and KAFKA_SASL_MECHANISM with the \
+                 mechanisms of the cluster. A changed secret is read again automatically"
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Amazon MSK's IAM login: a token is a presigned URL, signed with the credentials of the function's role.
+//! Amazon MSK's IAM login: a token is a presigned URL, signed with the credentials of the
+//! function's role.
 
 use std::fmt;
 use std::time::UNIX_EPOCH;
@@ -17,7 +18,7 @@ use super::{Token, TokenSource};
 /// Signs tokens for the clusters of a region.
 pub(super) struct MskIam {
     region: String,
-    /// Where the AWS SDK finds credentials; looked for at the first token.
+    /// Where the AWS SDK finds credentials; looked up for the first token.
     provider: OnceCell<SharedCredentialsProvider>,
 }
 
@@ -53,12 +54,13 @@ impl fmt::Debug for MskIam {
     }
 }
 
-/// A token is worth no more than the credentials that signed it: it ends with the earlier of the two.
+/// A token is valid no longer than the credentials that signed it: it expires with the earlier of
+/// the two.
 async fn sign(region: &str, credentials: Credentials) -> Result<Token, String> {
     let end_of_credentials = credentials.expiry().and_then(|at| Some(at.duration_since(UNIX_EPOCH).ok()?.as_millis() as Millis));
     let provider = SharedCredentialsProvider::new(credentials);
     let signed = aws_msk_iam_sasl_signer::generate_auth_token_from_credentials_provider(Region::new(region.to_owned()), provider).await;
-    let (value, end) = signed.map_err(|error| format!("the token for MSK in {region} could not be signed: {error}"))?;
+    let (value, end) = signed.map_err(|error| format!("cannot sign the token for MSK in {region}: {error}"))?;
     Ok(Token { value: Secret::new(value), expires: end_of_credentials.map_or(end, |of_credentials| end.min(of_credentials)) })
 }
 
@@ -75,7 +77,8 @@ mod tests {
         Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("session".to_owned()), expires, "test")
     }
 
-    /// MSK's contract: base64url without padding of a presigned GET of kafka-cluster:Connect, good for 15 minutes.
+    /// MSK's contract: base64url without padding of a presigned GET of kafka-cluster:Connect, valid
+    /// for 15 minutes.
     #[tokio::test]
     async fn a_token_is_a_presigned_url() {
         let token = sign("eu-central-1", credentials(None)).await.unwrap();

@@ -1,4 +1,4 @@
-//! A user and password that stand in a secret of AWS Secrets Manager.
+//! A user and password in a secret of AWS Secrets Manager.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -17,17 +17,18 @@ use super::Password;
 use crate::{KafkaError, KafkaErrorKind, Result};
 use telemetry::redact;
 
-/// How long reading the secret may take, all tries together.
+/// Timeout of reading the secret, all tries together.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The login in a secret: read when it is first needed, kept, and read again when the cluster refuses it.
+/// The login in a secret: read when first needed, cached, and read again when the cluster refuses
+/// it.
 pub struct SecretLogin {
     arn: String,
     client: OnceCell<Client>,
     current: Mutex<Option<Password>>,
 }
 
-/// What MSK wants such a secret to hold; other members are left alone.
+/// The format of such a secret for MSK; other members are ignored.
 #[derive(Deserialize)]
 struct Content {
     username: String,
@@ -39,7 +40,7 @@ impl SecretLogin {
         Self { arn: arn.to_owned(), client: OnceCell::new(), current: Mutex::default() }
     }
 
-    /// The same with a client that is there already.
+    /// With an existing client.
     #[cfg(test)]
     pub(crate) fn over(arn: &str, client: Client) -> Self {
         Self { client: OnceCell::new_with(Some(client)), ..Self::new(arn) }
@@ -49,12 +50,12 @@ impl SecretLogin {
         &self.arn
     }
 
-    /// What was read last.
+    /// The last value read.
     pub(super) fn current(&self) -> Option<Password> {
         lock(&self.current).clone()
     }
 
-    /// Reads the secret, unless it was read.
+    /// Reads the secret, unless that is done.
     pub(super) async fn prepare(&self) -> Result<()> {
         if self.current().is_none() {
             self.renew().await?;
@@ -80,24 +81,24 @@ impl SecretLogin {
         let (kind, what) = match error.as_service_error().map(|refusal| refusal.code().unwrap_or_default()) {
             Some("AccessDeniedException") => (
                 KafkaErrorKind::Denied,
-                "may not be read: the role needs secretsmanager:GetSecretValue on it, and kms:Decrypt on its key where it has one of its own",
+                "access denied: the role needs secretsmanager:GetSecretValue on it, and kms:Decrypt if it has its own key",
             ),
             Some("ResourceNotFoundException") => {
-                (KafkaErrorKind::Credentials, "does not exist, or has no value yet: correct KAFKA_SECRET_ARN, or put the login into it")
+                (KafkaErrorKind::Credentials, "does not exist, or has no value yet: correct KAFKA_SECRET_ARN, or store the login in it")
             }
             Some("DecryptionFailure") => (KafkaErrorKind::Denied, "cannot be decrypted: the role needs kms:Decrypt on its key"),
             Some(_) => (KafkaErrorKind::Credentials, "cannot be read"),
             None => (
                 KafkaErrorKind::Unavailable,
-                "cannot be read: Secrets Manager did not answer. In a VPC it needs an interface endpoint or a NAT gateway; where HTTPS_PROXY or \
-                 ALL_PROXY is set, the request goes through that proxy unless NO_PROXY names the host",
+                "cannot be read: Secrets Manager did not respond. A VPC requires an interface endpoint or a NAT gateway; \
+                 with HTTPS_PROXY or ALL_PROXY, the request uses that proxy unless NO_PROXY contains the host",
             ),
         };
         KafkaError::new(kind, &self.arn, format!("the secret {what}: {}", DisplayErrorContext(&error)))
     }
 }
 
-/// A client for the region that the ARN names.
+/// A client for the region in the ARN.
 async fn connect(arn: &str) -> Client {
     let region = arn.split(':').nth(3).unwrap_or_default().to_owned();
     let timeout = TimeoutConfig::builder().operation_timeout(LIMIT).build();
@@ -109,10 +110,10 @@ async fn connect(arn: &str) -> Client {
 fn parse(content: &str) -> std::result::Result<Password, String> {
     let shape = r#"the secret must hold the text {"username": "…", "password": "…"}"#;
     let Content { username, password } = serde_json::from_str(content).map_err(|_| format!("{shape}, and it does not"))?;
-    // A line break at the end is that of the file which the secret was made of.
+    // A trailing newline comes from the file that the secret was created from.
     let [username, password] = [username, password].map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
     if username.is_empty() || password.is_empty() || username.contains('\0') || password.contains('\0') {
-        return Err(format!("{shape}; one of them is empty or holds a NUL"));
+        return Err(format!("{shape}; one of them is empty or contains a NUL"));
     }
     Ok(Password { user: username, password: Secret::new(password) })
 }

@@ -18,21 +18,22 @@ use super::shared_key::SharedKeyPolicy;
 use crate::retry::Retry;
 use crate::{AzureStore, Result, RetryPolicy, StoreError, StoreErrorKind, proxy};
 
-/// What requests are allowed with.
+/// How requests are authorised.
 pub(super) enum Login {
     Access(Access),
     Identity(Arc<dyn TokenCredential>),
 }
 
 impl AzureBlobStore {
-    /// The container that `settings` name. No request is sent yet.
+    /// The container that `settings` name. Sends no request.
     ///
-    /// Without a connection string it is the workload identity that AZURE_FEDERATED_TOKEN_FILE tells of, or else the managed identity of this
-    /// machine: the one that AZURE_CLIENT_ID names, or its own.
+    /// Without a connection string, requests use the workload identity of
+    /// AZURE_FEDERATED_TOKEN_FILE. Without that file, they use a managed identity of this machine:
+    /// the one in AZURE_CLIENT_ID, or the system-assigned one.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Credentials`] when the connection string is incomplete, or no identity can be set up without one;
-    /// [`StoreErrorKind::WrongEndpoint`] when the account's URL is none.
+    /// [`StoreErrorKind::Credentials`] if the connection string is incomplete, or no identity can
+    /// be set up without one. [`StoreErrorKind::WrongEndpoint`] if the account's URL is invalid.
     pub fn connect(settings: &AzureStore, policy: RetryPolicy, deadline: &Deadline) -> Result<Self> {
         let refused = |kind, what| StoreError::new(kind, format!("the container {}", settings.container), what);
         let (url, login) = match (&settings.connection_string, &settings.account_url) {
@@ -42,7 +43,8 @@ impl AzureBlobStore {
                 (parsed.endpoint, Login::Access(parsed.access))
             }
             (None, Some(url)) => {
-                let identity = identity().map_err(|error| refused(StoreErrorKind::Credentials, format!("no identity: {error}")))?;
+                let identity =
+                    identity().map_err(|error| refused(StoreErrorKind::Credentials, format!("cannot set up an identity: {error}")))?;
                 (url.clone(), Login::Identity(identity))
             }
             (None, None) => {
@@ -54,7 +56,7 @@ impl AzureBlobStore {
         Self::open(&settings.container, &url, login, retry, None).map_err(|what| refused(StoreErrorKind::WrongEndpoint, what))
     }
 
-    /// The same over a transport of one's own (`None`: the SDK's).
+    /// [`connect`] over the given transport (`None`: the SDK's).
     pub(super) fn open(
         container: &str,
         account_url: &str,
@@ -110,14 +112,14 @@ fn site(account_url: &Url, url: &Url, container: &str, login: &Login) -> Site {
     }
 }
 
-/// The account in its URL: the path of an emulator's, else the first part of the host's name.
+/// The account in its URL: on an emulator the path, otherwise the first part of the host name.
 fn account_of(url: &Url) -> String {
     let path = url.path().trim_matches('/');
     let host = url.host_str().unwrap_or_default();
     if path.is_empty() { host.split('.').next().unwrap_or_default() } else { path }.to_owned()
 }
 
-/// The end of a signature's validity, its field `se`.
+/// When the signature expires: its field `se`.
 fn end_of(sas: &Secret) -> Option<String> {
     let mut fields = sas.reveal().split('&');
     fields.find_map(|field| field.strip_prefix("se=")).map(|end| end.replace("%3A", ":").replace("%3a", ":"))

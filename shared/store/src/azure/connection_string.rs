@@ -1,4 +1,4 @@
-//! AZURE_STORAGE_CONNECTION_STRING, after
+//! AZURE_STORAGE_CONNECTION_STRING, as documented in
 //! <https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string>.
 
 use azure_core::base64;
@@ -10,7 +10,7 @@ const EMULATOR_ACCOUNT: &str = "devstoreaccount1";
 const EMULATOR_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const EMULATOR_PORT: u16 = 10000;
 
-/// The parts that mean something here, in the order in which messages name them.
+/// The parts that are used, in the order in which messages name them.
 const PARTS: [&str; 8] = [
     "AccountName",
     "AccountKey",
@@ -22,7 +22,7 @@ const PARTS: [&str; 8] = [
     "DevelopmentStorageProxyUri",
 ];
 
-/// Parts about the account's other services. The portal hands them out too; they say nothing about blobs.
+/// Parts for the account's other services. The portal includes them; they are irrelevant for blobs.
 const OTHER_SERVICES: [&str; 8] = [
     "BlobSecondaryEndpoint",
     "FileEndpoint",
@@ -34,28 +34,29 @@ const OTHER_SERVICES: [&str; 8] = [
     "DfsEndpoint",
 ];
 
-/// A connection string, taken apart and found complete.
+/// A connection string, parsed and complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionString {
-    /// Where the account's blobs are, without a slash at the end: `https://NAME.blob.core.windows.net`.
+    /// The account's blob endpoint, without a trailing slash: `https://NAME.blob.core.windows.net`.
     pub(super) endpoint: String,
     pub(super) access: Access,
 }
 
-/// What a connection string signs requests with.
+/// How requests are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Access {
-    /// An account key in base64, which allows everything in the account.
+    /// An account key in base64. It allows everything in the account.
     Key { account: String, key: Secret },
-    /// A shared access signature, without a question mark before it.
+    /// A shared access signature, without a leading question mark.
     Sas(Secret),
 }
 
 impl ConnectionString {
-    /// Takes a connection string apart.
+    /// Parses a connection string.
     ///
     /// # Errors
-    /// What is missing, doubled or wrong, naming the part. A value is never repeated, because any of them can be the secret.
+    /// Which part is missing, duplicated or wrong. Never repeats a value, because any value can be
+    /// the secret.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts = Parts::split(text)?;
         match parts.get("UseDevelopmentStorage") {
@@ -66,19 +67,20 @@ impl ConnectionString {
     }
 }
 
-/// The parts as they are written, each at most once.
+/// The parts as written, each at most once.
 struct Parts<'a>(Vec<(&'static str, &'a str)>);
 
 impl<'a> Parts<'a> {
     fn split(text: &'a str) -> Result<Self, String> {
         let mut parts = Vec::new();
         for (at, part) in text.split(';').map(str::trim).enumerate().filter(|(_, part)| !part.is_empty()) {
-            let (key, value) = part.split_once('=').ok_or_else(|| format!("part {} is not written as Name=value", at + 1))?;
+            let (key, value) = part.split_once('=').ok_or_else(|| format!("part {} is not of the form Name=value", at + 1))?;
             let known = PARTS.iter().chain(&OTHER_SERVICES).find(|known| known.eq_ignore_ascii_case(key.trim()));
-            // A name that is not known is not repeated either: it can be the rest of a key that was cut in two.
-            let known = *known.ok_or_else(|| format!("part {} has a name that is none of {}", at + 1, PARTS.join(", ")))?;
+            // Unknown names are not repeated either: one can be the rest of a key that was cut in
+            // two.
+            let known = *known.ok_or_else(|| format!("part {} has an unknown name; the known names are {}", at + 1, PARTS.join(", ")))?;
             if parts.iter().any(|(key, _)| *key == known) {
-                return Err(format!("{known} is there twice"));
+                return Err(format!("{known} occurs twice"));
             }
             if value.trim().is_empty() {
                 return Err(format!("{known} is empty"));
@@ -97,7 +99,7 @@ impl<'a> Parts<'a> {
 
     fn emulator(&self) -> Result<ConnectionString, String> {
         if let Some((key, _)) = self.0.iter().find(|(key, _)| !matches!(*key, "UseDevelopmentStorage" | "DevelopmentStorageProxyUri")) {
-            return Err(format!("{key} cannot stand beside UseDevelopmentStorage=true, which brings its own account and key"));
+            return Err(format!("{key} cannot be combined with UseDevelopmentStorage=true, which sets account and key itself"));
         }
         let mut url = endpoint("DevelopmentStorageProxyUri", self.get("DevelopmentStorageProxyUri").unwrap_or("http://127.0.0.1"))?;
         if url.port().is_none() {
@@ -111,7 +113,7 @@ impl<'a> Parts<'a> {
 
     fn account(&self) -> Result<ConnectionString, String> {
         if self.get("DevelopmentStorageProxyUri").is_some() {
-            return Err("DevelopmentStorageProxyUri needs UseDevelopmentStorage=true".into());
+            return Err("DevelopmentStorageProxyUri requires UseDevelopmentStorage=true".into());
         }
         let access = self.access()?;
         let endpoint = match self.get("BlobEndpoint") {
@@ -123,27 +125,27 @@ impl<'a> Parts<'a> {
 
     fn access(&self) -> Result<Access, String> {
         match (self.get("AccountName"), self.get("AccountKey"), self.get("SharedAccessSignature")) {
-            (_, Some(_), Some(_)) => Err("AccountKey and SharedAccessSignature are both there: leave one out".into()),
+            (_, Some(_), Some(_)) => Err("AccountKey and SharedAccessSignature are both set: remove one".into()),
             (_, None, None) => Err("AccountKey is missing (or, instead of a key, SharedAccessSignature)".into()),
-            (None, Some(_), None) => Err("AccountName is missing: an AccountKey signs in its name".into()),
+            (None, Some(_), None) => Err("AccountName is missing: an AccountKey requires it".into()),
             (Some(account), Some(key), None) => match base64::decode(key) {
                 Ok(_) => Ok(Access::Key { account: account.to_owned(), key: Secret::new(key) }),
-                Err(_) => Err("AccountKey is not base64: it was cut off, or something was added to it".into()),
+                Err(_) => Err("AccountKey is not base64: it is truncated, or something was added to it".into()),
             },
             (_, None, Some(sas)) => {
                 let sas = sas.trim_start_matches('?');
                 match sas.split('&').any(|field| field.starts_with("sig=")) {
                     true => Ok(Access::Sas(Secret::new(sas))),
-                    false => Err("SharedAccessSignature has no field sig: it was cut off".into()),
+                    false => Err("SharedAccessSignature has no field sig: it is truncated".into()),
                 }
             }
         }
     }
 
     fn public_endpoint(&self) -> Result<Url, String> {
-        let account = self.get("AccountName").ok_or("BlobEndpoint or AccountName is missing: which account is it?")?;
+        let account = self.get("AccountName").ok_or("BlobEndpoint or AccountName is missing: set one to name the account")?;
         if !account.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-            return Err("AccountName is not the name of a storage account: those have lower-case letters and digits".into());
+            return Err("AccountName is not a valid name of a storage account: use lower-case letters and digits".into());
         }
         let protocol = self.get("DefaultEndpointsProtocol").unwrap_or("https");
         if !["http", "https"].contains(&protocol) {
@@ -154,14 +156,14 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Reads the URL of a blob endpoint; `part` names it in errors.
+/// Parses the URL of a blob endpoint; `part` names it in errors.
 pub(super) fn endpoint(part: &str, text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{part} does not give a URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("{part} is not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(format!("{part} does not give a URL that begins with https:// (or http://)"));
+        return Err(format!("{part} is not a URL that begins with https:// (or http://)"));
     }
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("{part} has more than a host and a path; a signature belongs into SharedAccessSignature"));
+        return Err(format!("{part} has more than a host and a path; put a signature into SharedAccessSignature"));
     }
     Ok(url)
 }
@@ -232,23 +234,23 @@ mod tests {
         for (text, named) in [
             ("", "empty"),
             (" ; ;", "empty"),
-            ("acme", "part 1 is not written as Name=value"),
+            ("acme", "part 1 is not of the form Name=value"),
             ("AccountName=acme", "AccountKey is missing"),
             ("AccountKey=bm8=", "AccountName is missing"),
             ("AccountName=;AccountKey=bm8=", "AccountName is empty"),
             ("AccountName=acme;AccountKey=", "AccountKey is empty"),
             ("SharedAccessSignature=sv=1&sig=x", "BlobEndpoint or AccountName is missing"),
             ("AccountName=acme;SharedAccessSignature=sv=1&se=2", "SharedAccessSignature has no field sig"),
-            ("AccountName=acme;AccountKey=bm8=;SharedAccessSignature=sig=x", "leave one out"),
-            ("AccountName=acme;AccountName=acme;AccountKey=bm8=", "AccountName is there twice"),
-            ("AccountName=Acme Corp;AccountKey=bm8=", "AccountName is not the name of a storage account"),
+            ("AccountName=acme;AccountKey=bm8=;SharedAccessSignature=sig=x", "remove one"),
+            ("AccountName=acme;AccountName=acme;AccountKey=bm8=", "AccountName occurs twice"),
+            ("AccountName=Acme Corp;AccountKey=bm8=", "AccountName is not a valid name of a storage account"),
             ("AccountName=acme;AccountKey=bm8=;DefaultEndpointsProtocol=ftp", "DefaultEndpointsProtocol can only be"),
-            ("AccountName=acme;AccountKey=bm8=;BlobEndpoint=acme.blob.core.windows.net", "BlobEndpoint does not give a URL"),
-            ("AccountName=acme;AccountKey=bm8=;BlobEndpoint=https://acme.example/?sig=s", "belongs into SharedAccessSignature"),
-            ("AccountName=acme;AccountKey=bm8=;DevelopmentStorageProxyUri=http://x", "needs UseDevelopmentStorage"),
+            ("AccountName=acme;AccountKey=bm8=;BlobEndpoint=acme.blob.core.windows.net", "BlobEndpoint is not a URL"),
+            ("AccountName=acme;AccountKey=bm8=;BlobEndpoint=https://acme.example/?sig=s", "put a signature into SharedAccessSignature"),
+            ("AccountName=acme;AccountKey=bm8=;DevelopmentStorageProxyUri=http://x", "requires UseDevelopmentStorage"),
             ("UseDevelopmentStorage=false", "can only be true"),
-            ("UseDevelopmentStorage=true;AccountName=acme", "AccountName cannot stand beside UseDevelopmentStorage"),
-            ("AccountName=acme;AcountKey=bm8=", "part 2 has a name that is none of AccountName, AccountKey"),
+            ("UseDevelopmentStorage=true;AccountName=acme", "AccountName cannot be combined with UseDevelopmentStorage"),
+            ("AccountName=acme;AcountKey=bm8=", "part 2 has an unknown name; the known names are AccountName, AccountKey"),
         ] {
             assert!(fault(text).contains(named), "{text:?}: {}", fault(text));
         }

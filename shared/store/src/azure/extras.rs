@@ -8,12 +8,13 @@ use azure_core::http::headers::HeaderName;
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{ClientMethodOptions, Context, Request, UrlExt};
 
-/// One addition to a request. It travels in the SDK's context.
+/// One addition to a request. The SDK's context carries it to the policy.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Extra {
-    /// CRC-64 of the body: Azure refuses the request when something else arrives. (The SDK has it for blocks, not for whole blobs.)
+    /// CRC-64 of the body: Azure refuses the request if it receives different bytes. (The SDK
+    /// supports this for blocks, not for whole blobs.)
     Crc64(u64),
-    /// Lists one level: what has this behind the prefix comes as a folder.
+    /// Lists one level: names that contain this after the prefix are rolled up into folders.
     Delimiter(&'static str),
 }
 
@@ -27,7 +28,7 @@ impl Extra {
     }
 }
 
-/// Adds an [`Extra`] to the requests that have one; to be called before what signs them.
+/// Adds an [`Extra`] to the requests that have one. Must run before the policy that signs them.
 #[derive(Debug)]
 pub(super) struct ExtrasPolicy;
 

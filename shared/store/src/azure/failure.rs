@@ -1,4 +1,4 @@
-//! What Azure's refusals mean, and what to do about each. Codes:
+//! What Azure's error codes mean, and what to do about each. Codes:
 //! <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>.
 
 use std::error::Error;
@@ -12,31 +12,31 @@ use kernel::in_full;
 
 use crate::{Result, StoreError, StoreErrorKind as Kind, Version, proxy};
 
-/// How far the clocks may be apart before Azure refuses a signature.
+/// The clock difference above which Azure refuses a signature.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(15);
 
-/// What messages say about the container.
+/// What messages need to know about the container.
 #[derive(Debug)]
 pub(super) struct Site {
     /// The container's URL, without a signature.
     pub(super) url: String,
     /// The account's URL.
     pub(super) endpoint: String,
-    /// The proxy that requests go through.
+    /// The proxy that requests use.
     pub(super) proxy: Option<String>,
     pub(super) account: String,
     pub(super) container: String,
     pub(super) sign_in: SignIn,
-    /// Whether Azure ever answered a request: then the endpoint and the identity exist, and without an answer or a token it is a passing
-    /// trouble.
+    /// Whether Azure ever answered a request. If so, the endpoint and the identity exist, and a
+    /// missing answer or token is transient.
     pub(super) answered: AtomicBool,
 }
 
-/// How requests are allowed, for hints.
+/// How requests are authorised, for hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SignIn {
     Key,
-    /// With the end of its validity as it is written in it.
+    /// With its expiry, as written in the signature.
     Sas(Option<String>),
     Identity,
 }
@@ -46,7 +46,7 @@ impl Site {
         format!("{}/{name}", self.url)
     }
 
-    /// The result of a request, its error explained.
+    /// The result of a request, with its error explained.
     pub(super) fn answer<T>(&self, name: &str, result: azure_core::Result<T>) -> Result<T> {
         match result {
             Ok(answer) => {
@@ -57,7 +57,7 @@ impl Site {
         }
     }
 
-    /// The account's URL, with the proxy in front of it.
+    /// The account's URL, and the proxy if there is one.
     fn way(&self) -> String {
         let proxy = self.proxy.as_ref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
         format!("{}{proxy}", self.endpoint)
@@ -65,8 +65,7 @@ impl Site {
 
     /// The version in an answer.
     pub(super) fn version(&self, name: &str, etag: Option<Etag>) -> Result<Version> {
-        etag.map(|etag| Version(etag.into()))
-            .ok_or_else(|| StoreError::new(Kind::Other, self.location(name), "the answer does not tell the ETag"))
+        etag.map(|etag| Version(etag.into())).ok_or_else(|| StoreError::new(Kind::Other, self.location(name), "the response has no ETag"))
     }
 
     fn explain(&self, name: &str, error: azure_core::Error) -> StoreError {
@@ -78,21 +77,18 @@ impl Site {
             }
             ErrorKind::Connection if !answered => (
                 Kind::WrongEndpoint,
-                format!(
-                    "cannot connect to {}: check the account's name or BlobEndpoint, and whether the network leads there",
-                    self.endpoint
-                ),
+                format!("cannot connect to {}: check the account's name or BlobEndpoint, and the network route", self.endpoint),
             ),
-            // The SDK does not tell a proxy that is down from a connection that is lost.
+            // The SDK does not distinguish a proxy that is down from a lost connection.
             ErrorKind::Connection | ErrorKind::Io if !answered && self.proxy.is_some() => {
-                (Kind::Unavailable, format!("no complete answer from {}: {}", self.way(), proxy::HINT))
+                (Kind::Unavailable, format!("no complete response from {}: {}", self.way(), proxy::HINT))
             }
-            ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete answer from {}", self.way())),
+            ErrorKind::Connection | ErrorKind::Io => (Kind::Unavailable, format!("no complete response from {}", self.way())),
             ErrorKind::Credential if answered || is_passing(&error) => {
-                (Kind::Unavailable, "whoever gives out the identity's tokens did not give one".into())
+                (Kind::Unavailable, "the identity endpoint returned no token".into())
             }
             ErrorKind::Credential => (Kind::Credentials, NO_TOKEN.into()),
-            _ => (Kind::Other, format!("the answer from {} could not be understood", self.endpoint)),
+            _ => (Kind::Other, format!("cannot parse the response from {}", self.endpoint)),
         };
         StoreError::new(kind, self.location(name), what).caused_by(redacted(&error))
     }
@@ -122,17 +118,20 @@ impl Site {
     fn advice(&self, kind: Kind, code: &str, headers: &Headers) -> String {
         let Self { account, container, endpoint, .. } = self;
         match (kind, code) {
-            (Kind::NotFound, _) => "no such object".into(),
-            (Kind::AlreadyExists, _) => "the object exists".into(),
+            (Kind::NotFound, _) => "object not found".into(),
+            (Kind::AlreadyExists, _) => "the object already exists".into(),
             (Kind::Changed, _) => "the object changed since it was read".into(),
-            (Kind::BadName, _) => "Azure does not accept the name of the container or of the object".into(),
+            (Kind::BadName, _) => "Azure does not accept this name of a container or object".into(),
             (Kind::NoBucket, "ContainerBeingDeleted") => {
-                format!("the container {container} is being deleted; it can be created again in a minute")
+                format!("the container {container} is being deleted: create it again in a minute")
             }
             (Kind::NoBucket, _) => format!("the container {container} does not exist; create it with `{}`", self.create_command()),
             (Kind::ClockSkew, _) => {
                 let by = clock_difference(headers).unwrap_or_default().whole_minutes();
-                format!("this machine's clock is {by} minutes off from Azure's, which is too far for a signature: synchronise it")
+                format!(
+                    "this machine's clock differs by {by} minutes from Azure's, so Azure refuses its signatures: synchronise \
+                    the clock"
+                )
             }
             (Kind::Credentials, "KeyBasedAuthenticationNotPermitted") => format!(
                 "the account {account} does not allow keys: remove AZURE_STORAGE_CONNECTION_STRING, set AZURE_STORAGE_ACCOUNT_NAME, and give the \
@@ -142,23 +141,24 @@ impl Site {
             (Kind::Denied, "BlobImmutableDueToPolicy") => "an immutability policy or a legal hold protects the object".into(),
             (Kind::Denied, "AccountIsDisabled") => format!("the account {account} is disabled"),
             (Kind::Denied, "AuthorizationFailure" | "AuthorizationSourceIPMismatch") => {
-                // Azurite's answer to a wrong key too.
+                // Azurite also returns this for a wrong key.
                 format!(
-                    "not allowed: the network rules of the account {account} keep this machine out, or the key or signature is for something else"
+                    "not allowed: the network rules of the account {account} block this machine, or the key or signature \
+                     belongs to another resource"
                 )
             }
             (Kind::Denied, _) => self.permission_advice(),
-            (Kind::Throttled, _) => "Azure asks to slow down".into(),
-            (Kind::Damaged, _) => "the upload was damaged on its way, and refused".into(),
-            (Kind::Unavailable, _) => "Azure failed".into(),
+            (Kind::Throttled, _) => "Azure throttles requests".into(),
+            (Kind::Damaged, _) => "the upload was damaged in transit, and refused".into(),
+            (Kind::Unavailable, _) => "internal error of Azure".into(),
             (Kind::WrongEndpoint, "AccountRequiresHttps") => {
                 format!("the account {account} accepts only https: correct its endpoint {endpoint}")
             }
-            (Kind::WrongEndpoint, _) => format!("what answers at {} is not Azure Blob Storage of the needed version", self.way()),
+            (Kind::WrongEndpoint, _) => format!("the server at {} is not Azure Blob Storage of a supported version", self.way()),
             (Kind::Other, "BlobArchived" | "BlobBeingRehydrated") => {
-                "the object is archived: move it to a tier that can be read at once, which takes hours".into()
+                "the object is archived: rehydrate it to an online tier (this takes hours)".into()
             }
-            (Kind::Other, _) => format!("what answers at {endpoint} refused the request, and would refuse it again"),
+            (Kind::Other, _) => format!("{endpoint} refused the request permanently"),
         }
     }
 
@@ -172,7 +172,7 @@ impl Site {
         format!("az storage container create --name {container} --account-name {account}{at}{mode}")
     }
 
-    /// Whether the endpoint is one that an account's name leads to.
+    /// Whether the endpoint is the default one of the account's name.
     fn is_public(&self) -> bool {
         self.endpoint.starts_with(&format!("https://{}.blob.", self.account))
     }
@@ -180,16 +180,20 @@ impl Site {
     fn sign_in_advice(&self) -> String {
         match &self.sign_in {
             SignIn::Key => format!(
-                "the AccountKey in AZURE_STORAGE_CONNECTION_STRING is not one of the keys of the account {} (any more)",
+                "the AccountKey in AZURE_STORAGE_CONNECTION_STRING is not a current key of the account {}: replace it",
                 self.account
             ),
             SignIn::Sas(Some(end)) => format!(
-                "the SharedAccessSignature in AZURE_STORAGE_CONNECTION_STRING was refused; it is valid until {end}, unless the key that made it \
-                 was renewed: make a new one"
+                "the SharedAccessSignature in AZURE_STORAGE_CONNECTION_STRING was refused; it is valid until {end}, \
+                 unless its key was rotated: create a new one"
             ),
-            SignIn::Sas(None) => "the SharedAccessSignature in AZURE_STORAGE_CONNECTION_STRING was refused: make a new one".into(),
+            SignIn::Sas(None) => "the SharedAccessSignature in AZURE_STORAGE_CONNECTION_STRING was refused: create a new one".into(),
             SignIn::Identity => {
-                format!("the account {} does not accept the token of this machine's identity: is it of the same tenant?", self.account)
+                format!(
+                    "the account {} does not accept the token of this machine's identity: check that both belong to the same \
+                    tenant",
+                    self.account
+                )
             }
         }
     }
@@ -197,28 +201,28 @@ impl Site {
     fn permission_advice(&self) -> String {
         match self.sign_in {
             SignIn::Identity => format!(
-                "the identity may not do this: give it the role Storage Blob Data Contributor on the container {} (it takes a few minutes to \
-                 take effect)",
+                "the identity lacks a permission: assign it the role Storage Blob Data Contributor on the container {} \
+                 (effective after a few minutes)",
                 self.container
             ),
             SignIn::Sas(_) => SAS_LACKS.into(),
-            SignIn::Key => format!("the account {} does not allow this", self.account),
+            SignIn::Key => format!("the account {} does not allow this operation", self.account),
         }
     }
 }
 
-pub(super) const SAS_LACKS: &str =
-    "the SharedAccessSignature does not allow this: it needs the permissions read, create, write and list (sp=rcwl)";
+pub(super) const SAS_LACKS: &str = "the SharedAccessSignature lacks a permission: it needs read, create, write and list (sp=rcwl)";
 
-const NO_TOKEN: &str = "no token could be had for a managed or workload identity: does this machine have one (AZURE_CLIENT_ID names which), or \
-                        should AZURE_STORAGE_CONNECTION_STRING be set?";
+const NO_TOKEN: &str = "could not get a token for a managed or workload identity: check that this machine has one \
+    (AZURE_CLIENT_ID selects it), or set AZURE_STORAGE_CONNECTION_STRING";
 
 fn kind(status: u16, code: &str) -> Kind {
     match (code, status) {
         ("BlobNotFound" | "ResourceNotFound", _) => Kind::NotFound,
-        // A signature without the permission to overwrite learns of an existing blob in this way.
+        // Azure returns this for an existing blob if the signature does not allow overwriting.
         ("BlobAlreadyExists" | "UnauthorizedBlobOverwrite", _) => Kind::AlreadyExists,
-        // The blocks of an upload go away when another writer's blob of the same name is complete.
+        // Azure discards the blocks of an upload when another writer completes a blob of the same
+        // name.
         ("InvalidBlockList", _) => Kind::AlreadyExists,
         ("ConditionNotMet", _) => Kind::Changed,
         ("ContainerNotFound" | "ContainerBeingDeleted", _) => Kind::NoBucket,
@@ -228,11 +232,11 @@ fn kind(status: u16, code: &str) -> Kind {
         ) => Kind::Credentials,
         ("InvalidResourceName" | "InvalidUri" | "OutOfRangeInput", _) => Kind::BadName,
         ("Md5Mismatch" | "Crc64Mismatch", _) => Kind::Damaged,
-        // So Azure answers, with 500 too, when a partition of the account has more to do than it can.
+        // Azure also returns this, with 500, when a partition of the account is overloaded.
         ("OperationTimedOut", _) => Kind::Throttled,
         ("BlobImmutableDueToPolicy" | "ContainerDisabled", _) => Kind::Denied,
         ("AccountRequiresHttps", _) => Kind::WrongEndpoint,
-        // What is lacking now is lacking the next time too.
+        // What is unsupported now is unsupported in a retry too.
         (
             "FeatureVersionMismatch" | "FeatureNotSupported" | "UnsupportedHeader" | "UnsupportedQueryParameter" | "UnsupportedHttpVerb",
             _,
@@ -240,7 +244,7 @@ fn kind(status: u16, code: &str) -> Kind {
         (_, 501 | 505) => Kind::Other,
         (_, 429 | 503) => Kind::Throttled,
         (_, 408 | 500..) => Kind::Unavailable,
-        // Every refusal by Azure Blob Storage carries a code.
+        // Azure Blob Storage sends an error code with every refusal.
         ("", _) => Kind::WrongEndpoint,
         ("InvalidHeaderValue", 400) => Kind::WrongEndpoint,
         (_, 401) => Kind::Credentials,
@@ -249,7 +253,7 @@ fn kind(status: u16, code: &str) -> Kind {
     }
 }
 
-/// What an error document says that it is about: the header or the query parameter.
+/// The header or query parameter that an error document names.
 fn named_in(document: &[u8]) -> String {
     const LONGEST: usize = 200;
     let text = String::from_utf8_lossy(document);
@@ -263,13 +267,13 @@ fn named_in(document: &[u8]) -> String {
     named.unwrap_or_default()
 }
 
-/// How far this machine's clock is ahead of the answer's `Date`.
+/// How far this machine's clock is ahead of the response's `Date`.
 fn clock_difference(headers: &Headers) -> Option<Duration> {
     let theirs = headers.get_optional_str(&HeaderName::from_static("date"))?;
     Some(OffsetDateTime::now_utc() - parse_rfc7231(theirs).ok()?)
 }
 
-/// Whether a token could not be had for a reason that passes: the token service answered with 5xx or 429.
+/// Whether a missing token is transient: the token service returned 5xx or 429.
 fn is_passing(error: &azure_core::Error) -> bool {
     chain(error).filter_map(|cause| cause.downcast_ref::<azure_core::Error>()).any(|cause| match cause.http_status().map(u16::from) {
         Some(status) => status == 429 || status >= 500,
@@ -281,7 +285,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// An error and its causes in one line. The URL in it can carry a shared access signature: that is taken out.
+/// An error and its causes in one line, with shared access signatures in URLs removed.
 fn redacted(error: &(dyn Error + 'static)) -> String {
     let text = in_full(error);
     let mut parts = text.split("sig=");

@@ -1,4 +1,4 @@
-//! Listing, in one request where Azure can.
+//! Listing, in one request where Azure supports it.
 
 use azure_core::http::pager::PagerOptions;
 use azure_core::http::{Context, Response, XmlFormat};
@@ -12,18 +12,18 @@ use super::AzureBlobStore;
 use super::extras::Extra;
 use crate::{Listed, Page, Result, StoreError, StoreErrorKind, names};
 
-/// The most lines Azure gives in one answer.
+/// The most entries in one response of Azure.
 const FULL_PAGE: usize = 5000;
 
 type Options = BlobContainerClientListBlobsOptions<'static>;
 
 impl AzureBlobStore {
-    /// Azure begins a listing at a name (`startFrom`, since version 2026-02-06 of its interface), that name included. It may answer with
-    /// fewer lines than there are, even none, and a marker to go on with.
+    /// Azure can start a listing at a name (`startFrom`, since API version 2026-02-06), inclusive.
+    /// It may return fewer entries than exist, even none, and a marker to continue.
     pub(super) async fn page(&self, prefix: &str, after: &str, limit: usize) -> Result<Page> {
         let Some(after) = names::start_within(prefix, after) else { return Ok(Page::default()) };
         let mut objects = Vec::new();
-        // One more tells whether there is more, and `after` itself comes first.
+        // One entry more shows whether there are more, and `after` itself comes first.
         let mut lines = limit + 1 + usize::from(!after.is_empty());
         let mut marker = None;
         loop {
@@ -34,7 +34,8 @@ impl AzureBlobStore {
             for blob in answer.blob_items {
                 let name = blob.name.unwrap_or_default();
                 if name.as_str() < after {
-                    // This server does not know `startFrom` (Azurite before 3.37): what comes before has to be skipped here.
+                    // This server does not support `startFrom` (Azurite before 3.37): skip earlier
+                    // names here.
                     lines = FULL_PAGE;
                 } else if name != after {
                     let size = blob.properties.and_then(|properties| properties.content_length);
@@ -50,7 +51,7 @@ impl AzureBlobStore {
         }
     }
 
-    /// The folders under `prefix`: what Azure rolls up at the next slash.
+    /// The folders under `prefix`: names that Azure rolls up at the next slash.
     pub(super) async fn folders_under(&self, prefix: &str) -> Result<Vec<String>> {
         let mut folders = Vec::new();
         let mut marker = None;
@@ -72,11 +73,12 @@ impl AzureBlobStore {
         }
     }
 
-    /// One page, as often as it takes.
+    /// One page, retried as needed.
     async fn answer(&self, prefix: &str, context: &Context<'static>, options: &Options) -> Result<Response<ListBlobsResponse, XmlFormat>> {
         let once = |_| async move {
             let method_options = PagerOptions { context: context.clone(), ..Default::default() };
-            // Nothing is sent before the first page is asked for, so that there are pages is no answer yet.
+            // The SDK sends nothing before the first page is requested, so a pager alone is no
+            // response.
             let page = match self.container.list_blobs(Some(Options { method_options, ..options.clone() })) {
                 Ok(pages) => pages.into_pages().try_next().await,
                 Err(error) => Err(error),
@@ -87,7 +89,7 @@ impl AzureBlobStore {
     }
 
     fn incomplete(&self, name: &str) -> StoreError {
-        StoreError::new(StoreErrorKind::Other, self.site.location(name), "the listing that Azure gave is not complete")
+        StoreError::new(StoreErrorKind::Other, self.site.location(name), "the listing from Azure is incomplete")
     }
 }
 
@@ -95,7 +97,7 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-/// A listing with a delimiter, which the SDK has no type for.
+/// A listing with a delimiter. The SDK has no type for it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Level {

@@ -1,4 +1,4 @@
-//! Azure Blob Storage, on Microsoft's own crates.
+//! Azure Blob Storage, on Microsoft's SDK.
 
 mod connect;
 mod connection_string;
@@ -31,15 +31,16 @@ use self::upload::Condition;
 use super::retry::{LARGEST_STRETCH, Retry, SMALL_OBJECT};
 use super::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Throttling, Version, names};
 
-/// How much of an object one request of [`ObjectStore::get`] reads.
+/// How much of an object one request of [`ObjectStore::get`] reads, in bytes.
 const READ_AT_ONCE: NonZero<usize> = NonZero::new(16 << 20).unwrap();
-/// The most parts between slashes that a name can have.
+/// The most slash-separated parts that a name can have.
 const MAX_PARTS: usize = 254;
 
-/// A container of Azure Blob Storage, in an account with a flat namespace (which is the default).
+/// A container of Azure Blob Storage, in an account with a flat namespace (the default).
 ///
-/// Every upload carries a CRC-64, so Azure itself refuses one that was damaged on its way. Requests that fail in a way that can pass are tried
-/// again, with growing pauses, until the deadline. Tokens of identities are renewed before they run out.
+/// Every upload carries a CRC-64, so Azure refuses one that was damaged in transit. Requests that
+/// fail with a transient error are retried with exponential backoff, until the deadline. Tokens of
+/// identities are renewed before they expire.
 pub struct AzureBlobStore {
     container: BlobContainerClient,
     site: Site,
@@ -48,7 +49,7 @@ pub struct AzureBlobStore {
 
 impl fmt::Debug for AzureBlobStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the client: its URL can carry a signature.
+        // Without the client: its URL can contain a signature.
         f.debug_struct("AzureBlobStore").field("site", &self.site).field("retry", &self.retry).finish_non_exhaustive()
     }
 }
@@ -59,14 +60,15 @@ impl AzureBlobStore {
         let what = if name.split('/').any(|part| part.ends_with('.')) {
             "Azure can drop a dot at the end of a name or before a slash"
         } else if name.split('/').count() > MAX_PARTS {
-            "Azure allows no more than 254 parts between slashes"
+            "Azure allows at most 254 slash-separated parts"
         } else {
             return Ok(());
         };
-        Err(StoreError::new(StoreErrorKind::BadName, self.location(name), format!("the name {name:?} cannot be used: {what}")))
+        Err(StoreError::new(StoreErrorKind::BadName, self.location(name), format!("invalid name {name:?}: {what}")))
     }
 
-    /// Reads an object, or a range of it that is not empty; `None` when that starts behind the end.
+    /// Reads an object, or a range of it that is not empty; `None` if the range starts at or after
+    /// the end.
     async fn read(&self, name: &str, range: Option<&Range<u64>>) -> Result<Option<Part>> {
         let in_part = range.is_some();
         let at_once = range.and_then(|range| NonZero::new((range.end - range.start) as usize)).unwrap_or(READ_AT_ONCE);
@@ -74,24 +76,24 @@ impl AzureBlobStore {
         let options = BlobClientDownloadOptions { range, partition_size: Some(at_once), ..Default::default() };
         let answer = match self.container.blob_client(name).download(Some(options)).await {
             Err(error) if error.http_status() == Some(StatusCode::RequestedRangeNotSatisfiable) => return Ok(None),
-            // What Azurite says about the first byte of an empty object cannot be parsed: `bytes 0--1/0`.
+            // Azurite's `Content-Range` of an empty object cannot be parsed: `bytes 0--1/0`.
             Err(error) if in_part && *error.kind() == ErrorKind::DataConversion => return Ok(None),
             answer => self.site.answer(name, answer)?,
         };
         let chunks: Vec<Bytes> = self.site.answer(name, answer.body.try_collect().await)?;
         let bytes = Body::from_iter(chunks).to_bytes();
-        // `bytes 0-9/100`; nothing of the kind comes with an empty object.
+        // `bytes 0-9/100`; an empty object has no such header.
         let range = answer.headers.get_optional_str(&HeaderName::from_static("content-range"));
         let size = range.and_then(|range| range.rsplit_once('/')?.1.parse().ok()).unwrap_or(bytes.len() as u64);
         Ok(Some(Part { bytes, size, version: self.site.version(name, answer.properties.etag)? }))
     }
 
-    /// The answer to a range that holds no bytes, which Azure cannot be asked for.
+    /// The result for a range without bytes, which Azure cannot be asked for.
     async fn nothing_of(&self, name: &str) -> Result<Part> {
         let blob = self.container.blob_client(name);
         let found = self.retry.run(&self.location(name), 0, |_| async { self.site.answer(name, blob.get_properties(None).await) }).await?;
         let size = found.content_length().ok().flatten();
-        let size = size.ok_or_else(|| StoreError::new(StoreErrorKind::Other, self.location(name), "the answer does not tell the size"))?;
+        let size = size.ok_or_else(|| StoreError::new(StoreErrorKind::Other, self.location(name), "the response has no size"))?;
         Ok(Part { bytes: Bytes::new(), size, version: self.site.version(name, found.etag().ok().flatten())? })
     }
 }
@@ -124,7 +126,7 @@ impl ObjectStore for AzureBlobStore {
                 // Replaced between the requests for two parts of it.
                 Err(error) if error.kind == StoreErrorKind::Changed => Err(StoreError { kind: StoreErrorKind::Unavailable, ..error }),
                 Err(error) => Err(error),
-                Ok(None) => Err(StoreError::new(StoreErrorKind::Unavailable, self.location(name), "Azure did not give the whole object")),
+                Ok(None) => Err(StoreError::new(StoreErrorKind::Unavailable, self.location(name), "Azure did not return the whole object")),
             }
         };
         self.retry.run(&self.location(name), SMALL_OBJECT, whole).await

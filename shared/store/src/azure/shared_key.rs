@@ -1,4 +1,4 @@
-//! Signing with an account key, after
+//! Signing with an account key, as documented in
 //! <https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key>.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use azure_core::time::{OffsetDateTime, to_rfc7231};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The standard headers under the signature, in its order.
+/// The standard headers that are signed, in the order of the signature.
 const SIGNED: [&str; 11] = [
     "content-encoding",
     "content-language",
@@ -29,14 +29,15 @@ const SIGNED: [&str; 11] = [
     "range",
 ];
 
-/// Signs each try of each request anew, because the time is under the signature and Azure refuses an old one.
+/// Signs each try of each request again: the signature includes the time, and Azure refuses an old
+/// one.
 pub(super) struct SharedKeyPolicy {
     account: String,
     key: Vec<u8>,
 }
 
 impl SharedKeyPolicy {
-    /// A policy for `account` with its key as connection strings carry it, in base64.
+    /// A policy for `account`, with its key in base64 as in connection strings.
     pub(super) fn new(account: String, key: &str) -> azure_core::Result<Self> {
         Ok(Self { account, key: base64::decode(key)? })
     }
@@ -76,9 +77,9 @@ fn string_to_sign(request: &Request, account: &str) -> String {
 
 fn signed_value(request: &Request, name: &'static str) -> String {
     match name {
-        // Nothing stands for no body.
+        // No body is written as an empty string.
         "content-length" => request.body().len().filter(|len| *len > 0).map(|len| len.to_string()).unwrap_or_default(),
-        // `x-ms-date` stands for it.
+        // `x-ms-date` replaces it.
         "date" => String::new(),
         name => request.headers().get_optional_str(&HeaderName::from_static(name)).unwrap_or_default().trim().to_owned(),
     }
@@ -91,8 +92,8 @@ fn canonicalized_headers(request: &Request) -> String {
     sorted.iter().map(|(name, value)| format!("{name}:{value}\n")).collect()
 }
 
-/// The account, the path as it is encoded in the request (on an emulator it begins with the account once more), and every parameter decoded,
-/// by name, several values of one by value.
+/// The account, the path as encoded in the request (on an emulator it begins with the account
+/// again), and every parameter: decoded, sorted by name, the values of one name sorted too.
 fn canonicalized_resource(request: &Request, account: &str) -> String {
     let url = request.url();
     let mut parameters: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -130,8 +131,8 @@ mod tests {
         SharedKeyPolicy::new(account.into(), KEY).unwrap().authorization(request)
     }
 
-    /// The answers in these tests were calculated with azure-storage-blob for Python 12 (the range, which that library sends in another
-    /// header, by hand).
+    /// The signatures in these tests were calculated with azure-storage-blob for Python 12 (the
+    /// range, which that library sends in another header, by hand).
     #[test]
     fn an_upload_is_signed_with_its_length_and_condition() {
         let url = "https://acme.blob.core.windows.net/backups/orders%2F0%2F00000000000000000000.tar.gz";

@@ -1,4 +1,4 @@
-//! Writing blobs: in one request, or block by block when that would be too large.
+//! Writes blobs: in one request, or in blocks if that would be too large.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -23,16 +23,18 @@ use super::extras::Extra;
 use super::failure::SAS_LACKS;
 use crate::{Body, Result, StoreError, StoreErrorKind, Version};
 
-/// Up to here a body goes in one request. The SDK's transport waits 60 seconds for an answer, the sending included.
+/// The largest body of one request. The SDK's transport times out after 60 seconds, including the
+/// sending.
 const ONE_REQUEST: usize = 16 << 20;
-/// Size of a block. Azure takes 50,000 of them.
+/// Size of a block. Azure allows 50,000 of them.
 const BLOCK: usize = 8 << 20;
-/// Blocks on their way at once.
+/// Blocks uploaded in parallel.
 const BLOCKS_AT_ONCE: usize = 4;
-/// The metadata that holds a number no two writes share: by it, one whose answer was lost is recognised.
+/// The metadata key of a number that is unique to a write. It identifies a write whose response was
+/// lost.
 const WRITE_ID: &str = "write_id";
 
-/// What has to be true of the name for a write to take place.
+/// The condition of a write on the name.
 #[derive(Clone, Copy)]
 pub(super) enum Condition<'a> {
     Absent,
@@ -40,13 +42,13 @@ pub(super) enum Condition<'a> {
 }
 
 impl Condition<'_> {
-    /// What it means that it is not, given what Azure said.
+    /// What a failed condition means, given Azure's error.
     fn refusal(self, error: StoreError) -> StoreError {
         use StoreErrorKind::{AlreadyExists, Changed, Denied, NotFound};
         match (self, error.kind) {
             (Self::Absent, AlreadyExists | Changed) => StoreError { kind: AlreadyExists, ..error },
             (Self::Still(_), Changed | NotFound) => StoreError { kind: Changed, ..error },
-            // A signature that may create, but not overwrite.
+            // A signature that allows creating, but not overwriting.
             (Self::Still(_), AlreadyExists) => StoreError { kind: Denied, what: format!("{SAS_LACKS} ({})", error.what), ..error },
             _ => error,
         }
@@ -63,8 +65,8 @@ impl AzureBlobStore {
         self.settled(name, body.len(), condition, &id, || self.put(name, body, checksum, condition, &id)).await
     }
 
-    /// Makes the request that `write` starts, as often as it takes. Refused at a second try for what is there, it may have taken place at the
-    /// first, and the answer was lost: then it has succeeded.
+    /// Sends the request that `write` starts, with retries. If a retry finds the name taken or
+    /// changed, the first try may have succeeded and its response was lost: the write id decides.
     async fn settled<F>(&self, name: &str, bytes: usize, condition: Condition<'_>, id: &str, write: impl Fn() -> F) -> Result<Version>
     where
         F: Future<Output = Result<Version>>,
@@ -84,7 +86,7 @@ impl AzureBlobStore {
     async fn put(&self, name: &str, body: &Body, checksum: Extra, condition: Condition<'_>, id: &str) -> Result<Version> {
         let mut options = BlockBlobClientUploadOptions {
             method_options: checksum.options(),
-            // Whatever the size, one request.
+            // One request, whatever the size.
             partition_size: Some(NonZero::<u64>::MAX),
             metadata: metadata(id),
             ..Default::default()
@@ -98,7 +100,7 @@ impl AzureBlobStore {
         self.site.version(name, done.etag)
     }
 
-    /// The object's version if it is the one that was written as `id`; `None` if it is another, or gone.
+    /// The object's version if the write `id` created it; `None` if another did, or it is gone.
     async fn written_as(&self, name: &str, id: &str) -> Result<Option<Version>> {
         match self.site.answer(name, self.container.blob_client(name).get_properties(None).await) {
             Ok(found) if found.metadata().ok().and_then(|metadata| metadata.get(WRITE_ID).cloned()).as_deref() == Some(id) => {
@@ -110,8 +112,8 @@ impl AzureBlobStore {
         }
     }
 
-    /// Creates a blob from blocks. There is no blob until they are committed, all at once; Azure removes blocks that never are after a week,
-    /// and those of every other writer when one has committed its own.
+    /// Creates a blob from blocks. The blob appears when they are committed, all or nothing. Azure
+    /// removes uncommitted blocks after a week, and those of all other writers when one commits.
     async fn create_from_blocks(&self, name: &str, body: &Body) -> Result<Version> {
         let id = new_write_id();
         let (ids, ranges): (Vec<Vec<u8>>, Vec<Range<usize>>) =
@@ -150,7 +152,8 @@ fn metadata(id: &str) -> Option<HashMap<String, String>> {
     Some(HashMap::from([(WRITE_ID.to_owned(), id.to_owned())]))
 }
 
-/// The checksum in `x-ms-content-crc64`: polynomial 0x9A6C9329AC4BC9B5 reflected, the one also known as CRC-64/NVME.
+/// The checksum in `x-ms-content-crc64`: polynomial 0x9A6C9329AC4BC9B5 reflected, also known as
+/// CRC-64/NVME.
 fn crc64(body: &Body) -> u64 {
     let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
     body.chunks().iter().for_each(|chunk| digest.update(chunk));

@@ -1,4 +1,4 @@
-//! For tests: the product deletes nothing.
+//! For tests only: the product deletes nothing.
 
 use rustix::fs::{AtFlags, unlinkat};
 
@@ -28,9 +28,9 @@ fn delete(root: &Path, name: &str) -> io::Result<()> {
         });
         match removed.as_ref().map_err(Errno::from_io_error) {
             Ok(()) | Err(Some(Errno::NOENT | Errno::NOTDIR)) => {}
-            // Removing empty folders is a courtesy: whatever keeps one there is no error.
+            // Removing empty folders is best effort: a folder that is not empty is no error.
             Err(_) if flags == AtFlags::REMOVEDIR => return Ok(()),
-            // A folder has that name, so there is no object.
+            // The name is a folder, so there is no object.
             Err(Some(Errno::ISDIR | Errno::PERM)) if is_folder(root, path) => return Ok(()),
             Err(_) => return removed,
         }

@@ -10,15 +10,16 @@ use super::chain::{Chain, file_type, open_folder, sync_folder};
 use super::read::split;
 use crate::{Listed, Page, names};
 
-/// Names come in the order of their bytes: a folder is sorted as its name and a slash, which is where its objects belong (`a.b`, `a/b`, `a0`).
-/// A folder in which no name can match is not read.
+/// Names are in byte order: a folder sorts as its name with a slash, where its objects belong
+/// (`a.b`, `a/b`, `a0`). Folders in which no name can match are not read.
 pub(super) fn list(root: &Path, prefix: &str, after: &str, limit: usize) -> io::Result<Page> {
     let (folder, _) = split(prefix);
     let Some(chain) = descend(root, folder)? else { return Ok(Page::default()) };
     let base = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let mut walk = Walk { prefix, after, limit, page: Page::default() };
     walk.folder(chain.leaf(), &base)?;
-    // A writer that was killed after it gave an object its name, and before that was durable, leaves this to its readers.
+    // A writer can be killed after linking an object to its name, before that is durable. Its
+    // readers make it durable.
     chain.sync()?;
     Ok(walk.page)
 }
@@ -32,7 +33,7 @@ pub(super) fn folders(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
     Ok(folders)
 }
 
-/// The folder a listing starts in; `None` when there is nothing to list.
+/// The folder in which a listing starts; `None` if there is nothing to list.
 fn descend(root: &Path, folder: &str) -> io::Result<Option<Chain>> {
     let chain = Chain::root(root)?;
     if !folder.is_empty() && names::check(folder, String::new).is_err() {
@@ -53,7 +54,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Adds what is in `folder`, whose objects' names start with `base`, until the page is full.
+    /// Adds the contents of `folder`, whose objects' names start with `base`, until the page is
+    /// full.
     fn folder(&mut self, folder: &OwnedFd, base: &str) -> io::Result<()> {
         let mut wanted: Vec<String> = entries(folder, base)?.into_iter().map(|entry| format!("{base}{entry}")).collect();
         wanted.retain(|name| self.can_match(name));
@@ -71,7 +73,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether the object `name`, or, when it ends in a slash, an object in it, belongs to the listing.
+    /// Whether the object `name` belongs to the listing; or, if it ends in a slash, any object in
+    /// it.
     fn can_match(&self, name: &str) -> bool {
         let is_folder = name.ends_with('/');
         let with_prefix = name.starts_with(self.prefix) || (is_folder && self.prefix.starts_with(name));
@@ -99,8 +102,8 @@ impl Walk<'_> {
     }
 }
 
-/// The files and, with a slash behind them, the folders in a folder, in no order.
-/// Links, pipes and names that are not UTF-8 are not objects.
+/// The files and, with a trailing slash, the folders in a folder, unordered. Links, pipes and names
+/// that are not UTF-8 are not objects.
 fn entries(folder: &OwnedFd, base: &str) -> io::Result<Vec<String>> {
     let mut entries = Vec::new();
     for entry in Dir::read_from(folder)? {

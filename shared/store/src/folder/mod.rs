@@ -1,4 +1,4 @@
-//! A local folder as a bucket: any POSIX file system with hard links.
+//! A local folder as a bucket, on any POSIX file system with hard links.
 
 mod chain;
 #[cfg(test)]
@@ -22,16 +22,19 @@ use rustix::io::Errno;
 
 use super::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version, names};
 
-/// The folder under the root that holds files being written and the lock of `replace`. Never listed, and no object can have a name in it.
+/// The folder under the root for temporary files and the lock of `replace`. It is never listed, and
+/// no object can have a name in it.
 const PRIVATE: &str = ".@tmp";
 
-/// A store in a local folder, usable by any number of processes at once.
+/// A store in a local folder. Any number of processes can use it at the same time.
 ///
-/// An object is written to a temporary file, made durable, and then linked to its name, so a name never shows a part of an object and never
-/// changes hands; what [`ObjectStore::list`] shows is durable too, also when its writer was killed before it could make sure of it.
+/// An object is written to a temporary file, synced, and then linked to its name. So a name never
+/// shows part of an object, and never changes its content. What [`ObjectStore::list`] returns is
+/// durable too, even if its writer was killed before it synced the name.
 ///
-/// Symbolic links below the root are not followed: listings skip them, and a name that leads through one is refused. (The root itself may be
-/// one.) As in any folder, an object and a folder cannot have the same name.
+/// Symbolic links below the root are not followed: listings skip them, and names that lead through
+/// one are refused. (The root itself may be one.) As in any folder, an object and a folder cannot
+/// have the same name.
 #[derive(Debug, Clone)]
 pub struct FolderStore {
     root: Arc<Path>,
@@ -39,7 +42,8 @@ pub struct FolderStore {
 }
 
 impl FolderStore {
-    /// The store in `root`. Nothing is read or written yet: the first write makes the folder if it does not exist.
+    /// The store in `root`. Reads and writes nothing yet: the first write creates the folder if it
+    /// does not exist.
     pub fn open(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into().into(), swept: Arc::default() }
     }
@@ -47,7 +51,7 @@ impl FolderStore {
     fn check(&self, name: &str) -> Result<()> {
         names::check(name, || self.location(name))?;
         if name.split('/').next() == Some(PRIVATE) {
-            return Err(self.error(StoreErrorKind::BadName, name, format!("{PRIVATE} is where this store keeps unfinished files")));
+            return Err(self.error(StoreErrorKind::BadName, name, format!("{PRIVATE} is reserved for temporary files of this store")));
         }
         Ok(())
     }
@@ -56,7 +60,7 @@ impl FolderStore {
         StoreError::new(kind, self.location(name), what)
     }
 
-    /// Runs `work` where it may block.
+    /// Runs `work` on a thread that may block.
     async fn blocking<T: Send + 'static>(&self, name: &str, work: impl FnOnce(&Path, &str) -> io::Result<T> + Send + 'static) -> Result<T> {
         let (root, owned) = (self.root.clone(), name.to_owned());
         let done = tokio::task::spawn_blocking(move || work(&root, &owned)).await.map_err(io::Error::other);
@@ -84,26 +88,26 @@ impl FolderStore {
         use StoreErrorKind as Kind;
         let (kind, what) = match Errno::from_io_error(&cause) {
             Some(Errno::NOENT | Errno::NOTDIR) if !self.root.is_dir() => {
-                (Kind::NoBucket, "the folder of the backup does not exist, or is not a folder: check FILESYSTEM_BACKUP_DIR")
+                (Kind::NoBucket, "the backup folder does not exist, or is not a folder: check FILESYSTEM_BACKUP_DIR")
             }
-            Some(Errno::NOENT) => (Kind::NotFound, "no such object"),
-            Some(Errno::EXIST) => (Kind::AlreadyExists, "the object exists"),
-            Some(Errno::NOTDIR | Errno::ISDIR) => (Kind::BadName, "a folder cannot hold an object and a folder of the same name"),
-            Some(Errno::LOOP) => (Kind::BadName, "the way there leads through a symbolic link, and none is followed: use a real folder"),
+            Some(Errno::NOENT) => (Kind::NotFound, "object not found"),
+            Some(Errno::EXIST) => (Kind::AlreadyExists, "the object already exists"),
+            Some(Errno::NOTDIR | Errno::ISDIR) => (Kind::BadName, "an object and a folder cannot have the same name"),
+            Some(Errno::LOOP) => (Kind::BadName, "the path contains a symbolic link, and links are not followed: use a real folder"),
             Some(Errno::NAMETOOLONG) => (Kind::BadName, "the name is too long for this file system"),
-            Some(Errno::ACCESS | Errno::PERM) => (Kind::Denied, "permission denied: let this user read and write the folder"),
+            Some(Errno::ACCESS | Errno::PERM) => (Kind::Denied, "permission denied: allow this user to read and write the folder"),
             Some(Errno::ROFS) => (Kind::Denied, "the file system is mounted read-only"),
-            Some(Errno::NOSPC | Errno::DQUOT) => (Kind::Other, "the disk is full, or the quota used up: make room"),
+            Some(Errno::NOSPC | Errno::DQUOT) => (Kind::Other, "the disk is full, or the quota is used up: free space"),
             Some(Errno::XDEV) => (Kind::Other, "another file system is mounted below the folder: mount it over the whole folder"),
             Some(Errno::OPNOTSUPP | Errno::MLINK) => {
-                (Kind::Other, "this file system has no hard links, which writing all or nothing needs")
+                (Kind::Other, "this file system has no hard links, which atomic writes require: use another file system")
             }
-            Some(Errno::TIMEDOUT | Errno::STALE | Errno::AGAIN) => (Kind::Unavailable, "the file system does not answer"),
+            Some(Errno::TIMEDOUT | Errno::STALE | Errno::AGAIN) => (Kind::Unavailable, "timeout of the file system"),
             None if cause.kind() == io::ErrorKind::WouldBlock => {
-                (Kind::Unavailable, "another process has had the folder's lock (.@tmp/lock) for ten seconds: nothing was changed")
+                (Kind::Unavailable, "another process has held the folder's lock (.@tmp/lock) for ten seconds: nothing was changed")
             }
-            _ if cause.kind() == io::ErrorKind::UnexpectedEof => (Kind::Damaged, "the file became shorter while it was read"),
-            _ => (Kind::Other, "reading or writing failed"),
+            _ if cause.kind() == io::ErrorKind::UnexpectedEof => (Kind::Damaged, "the file was truncated while it was read"),
+            _ => (Kind::Other, "cannot read or write"),
         };
         self.error(kind, name, what).caused_by(cause)
     }

@@ -13,17 +13,17 @@ use sha2::{Digest, Sha256};
 use super::chain::Chain;
 use crate::{Part, Version};
 
-/// Up to this size an object's version is a hash of its content.
+/// Up to this size in bytes, an object's version is a hash of its content.
 const HASHED: u64 = 1 << 20;
 
-/// A name taken apart: the folder it is in (empty for the root), and its last part.
+/// Splits a name into its folder (empty for the root) and its last part.
 pub(super) fn split(name: &str) -> (&str, &str) {
     name.rsplit_once('/').unwrap_or(("", name))
 }
 
 pub(super) fn range(root: &Path, name: &str, range: Range<u64>) -> io::Result<Part> {
     let (folder, leaf) = split(name);
-    // A file where the name has a folder: then there is no object of that name.
+    // If a file has the name of the folder, there is no object of that name.
     let chain = Chain::root(root)?.down(folder).map_err(|error| not_found_if(error, Errno::NOTDIR))?;
     let file = open(chain.leaf(), leaf)?;
     let size = file.metadata()?.len();
@@ -35,15 +35,16 @@ pub(super) fn range(root: &Path, name: &str, range: Range<u64>) -> io::Result<Pa
 /// Opens an object's file.
 ///
 /// # Errors
-/// `ENOENT` also where a folder or anything else that is not a file has that name, `ELOOP` where a symbolic link has it.
+/// `ENOENT`, also if the name is a folder or anything else that is not a file; `ELOOP` if it is a
+/// symbolic link.
 pub(super) fn open(folder: &OwnedFd, leaf: &str) -> io::Result<File> {
-    // Without waiting: opening a named pipe would.
+    // Non-blocking: opening a named pipe would block.
     let file = File::from(openat(folder, leaf, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(Errno::NOENT.into()) }
 }
 
-/// The state of an open file. A small one can be replaced, so its state is its content; a large one is only ever created, so its state is
-/// which file it is.
+/// The state of an open file. A small file can be replaced, so its state is its content. A large
+/// one is only ever created, so its state is its inode.
 pub(super) fn version(file: &File) -> io::Result<Version> {
     let metadata = file.metadata()?;
     if metadata.len() > HASHED {
@@ -62,7 +63,7 @@ fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// The same error, or `ENOENT` instead of `errno`.
+/// Returns `ENOENT` instead of `errno`, and any other error as it is.
 pub(super) fn not_found_if(error: io::Error, errno: Errno) -> io::Error {
     if Errno::from_io_error(&error) == Some(errno) { Errno::NOENT.into() } else { error }
 }

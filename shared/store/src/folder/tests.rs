@@ -22,7 +22,7 @@ fn body(text: &'static str) -> Body {
     Bytes::from_static(text.as_bytes()).into()
 }
 
-/// What is left of unfinished writes, the lock aside.
+/// What is left of unfinished writes, except the lock.
 fn temporary_files(root: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(root.path().join(PRIVATE)).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name != "lock").collect()
@@ -48,7 +48,7 @@ async fn conforms_under_a_prefix() {
     conformance(PrefixStore::wrap(store.clone(), "backups/x"), Arc::new(Under(store, "backups/x"))).await;
 }
 
-/// A busy neighbour is told apart from a file system that does not answer.
+/// A busy neighbour is distinguished from a file system that does not respond.
 #[tokio::test]
 async fn a_lock_that_another_holds_is_told_as_such() {
     let (root, store) = store();
@@ -154,14 +154,15 @@ fn a_full_disk_is_named() {
 /// The root that a process started by [`start`] works on.
 const ROOT: &str = "FOLDER_STORE_TEST_ROOT";
 
-/// Starts one of the tests below that do nothing but in a process of their own.
+/// Starts one of the tests below that do nothing except in their own process.
 fn start(test: &str, root: &TempDir) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", &format!("folder::tests::{test}")]).env(ROOT, root.path());
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// The content of the object `name`: several pages of it, so that a part of it would be told from the whole.
+/// The content of the object `name`: several pages of it, so that a part of it is distinguishable
+/// from the whole.
 fn content(name: &str) -> Bytes {
     name.repeat(20_000).into()
 }

@@ -18,15 +18,15 @@ use crate::{Body, Version};
 const LOCK: &str = "lock";
 /// How often the lock is tried, ten milliseconds apart.
 pub(super) const LOCK_TRIES: u32 = 1_000;
-/// A temporary file as old as this belongs to nobody any more.
+/// The age at which a temporary file belongs to no living process.
 const STALE_SECONDS: i64 = 24 * 60 * 60;
-/// How often `create` makes the folder again that somebody else removed because it was empty.
+/// How often `create` makes the folder again after another process removed it as empty.
 const TRIES: usize = 100;
 
-/// Writes to a temporary file, makes it durable, then gives it its name, durably too.
+/// Writes a temporary file, syncs it, then links it to its name, durably too.
 ///
 /// # Errors
-/// `EEXIST`; the object that is there is durable then, so a caller may build on it.
+/// `EEXIST`. The existing object is durable then, so a caller may rely on it.
 pub(super) fn create(root: &Path, name: &str, body: &Body) -> io::Result<Version> {
     let temp = Temp::write(root, body)?;
     let version = version(&temp.file)?;
@@ -47,15 +47,15 @@ pub(super) fn create(root: &Path, name: &str, body: &Body) -> io::Result<Version
                 return Err(Errno::ISDIR.into());
             }
             Err(Errno::EXIST) => return chain.sync().and(Err(Errno::EXIST.into())),
-            // What link(2) answers on a file system without hard links.
+            // The errno of link(2) on a file system without hard links.
             Err(Errno::PERM) => return Err(Errno::OPNOTSUPP.into()),
             Err(error) => return Err(error.into()),
         }
     }
-    Err(io::Error::other("the folder, or the temporary file, was removed again and again"))
+    Err(io::Error::other("the folder, or the temporary file, was removed repeatedly"))
 }
 
-/// Replaces the object under the lock; `None` when it is not in the state `expected`.
+/// Replaces the object under the lock; `None` if it is not in the state `expected`.
 pub(super) fn replace(root: &Path, name: &str, body: &Body, expected: &Version) -> io::Result<Option<Version>> {
     let (folder, leaf) = split(name);
     let _lock = lock(root, LOCK_TRIES)?;
@@ -75,7 +75,8 @@ pub(super) fn replace(root: &Path, name: &str, body: &Body, expected: &Version) 
     Ok(Some(version))
 }
 
-/// Removes the temporary files of processes that were killed. What cannot be removed stays: no reason to refuse a backup.
+/// Removes the temporary files of killed processes. Best effort: a file that cannot be removed is
+/// no reason to refuse a backup.
 pub(super) fn sweep(root: &Path) {
     let Ok(private) = Chain::root(root).and_then(|chain| chain.down(PRIVATE)) else { return };
     let Ok(entries) = Dir::read_from(private.leaf()) else { return };
@@ -92,10 +93,10 @@ fn is_stale(folder: &OwnedFd, name: &CStr) -> bool {
     statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| now - stat.st_mtime > STALE_SECONDS)
 }
 
-/// Held until dropped; a killed process loses it at once.
+/// Held until dropped; the system releases it immediately if the process is killed.
 ///
 /// # Errors
-/// [`io::ErrorKind::WouldBlock`] without a number of the system's when another has it all the time.
+/// [`io::ErrorKind::WouldBlock`], without an errno, if another process holds it all the time.
 pub(super) fn lock(root: &Path, tries: u32) -> io::Result<File> {
     let private = Chain::root(root)?.make_down(PRIVATE)?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -110,7 +111,7 @@ pub(super) fn lock(root: &Path, tries: u32) -> io::Result<File> {
     Err(io::ErrorKind::WouldBlock.into())
 }
 
-/// A finished, durable file without a name of its own yet; removed when dropped.
+/// A finished, durable file without its final name; removed when dropped.
 struct Temp {
     folder: OwnedFd,
     name: String,
@@ -132,7 +133,7 @@ impl Temp {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        // Gone already after a rename; a file that stays behind is removed by `sweep`.
+        // After a rename it no longer exists. `sweep` removes a file that stays.
         let _ = unlinkat(&self.folder, &self.name, AtFlags::empty());
     }
 }

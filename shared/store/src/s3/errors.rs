@@ -1,5 +1,6 @@
 //! From S3's error codes to what a user can do about them. Codes:
-//! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>, and those of MinIO that begin with `XMinio`.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>, and those of MinIO, which
+//! begin with `XMinio`.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,32 +13,33 @@ use super::feature;
 use crate::proxy;
 use crate::{StoreError, StoreErrorKind};
 
-/// The bucket's address, for the words of errors.
+/// The bucket's address, for error messages.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) bucket: String,
     pub(super) region: String,
     pub(super) endpoint: Option<String>,
-    /// The proxy that requests go through.
+    /// The proxy that requests use.
     pub(super) proxy: Option<String>,
-    /// Whether anything ever answered there: when not, the address is wrong rather than the network down, and so are the credentials.
+    /// Whether a server ever answered there. If not, the address and the credentials are taken as
+    /// wrong, rather than the network as down.
     pub(super) answered: AtomicBool,
 }
 
-/// What was asked for.
+/// What was requested.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    /// The permission it takes, as policies name it.
+    /// The required permission, as policies name it.
     pub(super) action: &'static str,
     pub(super) location: String,
-    /// What it means when the request's condition does not hold.
+    /// What a failed condition of the request means.
     pub(super) refusal: StoreErrorKind,
-    /// The headers of the request that not every store knows.
+    /// The headers of the request that not every store supports.
     pub(super) special: Vec<&'static str>,
 }
 
 impl Asked {
-    /// The same with the headers of the request that not every store knows.
+    /// With the headers of the request that not every store supports.
     pub(super) fn carrying(mut self, headers: impl IntoIterator<Item = &'static str>) -> Self {
         self.special.extend(headers);
         self
@@ -47,7 +49,7 @@ impl Asked {
 type Told = (StoreErrorKind, String);
 
 impl Site {
-    /// The result of a request, its error explained.
+    /// The result of a request, with its error explained.
     pub(super) fn answer<T, E>(&self, asked: &Asked, result: Result<T, SdkError<E>>) -> Result<T, StoreError>
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -87,7 +89,7 @@ impl Site {
                 self.not_sent(&error, !connecting.is_some_and(|error| error.is_connect()))
             }
             SdkError::ConstructionFailure(_) if find::<CredentialsError>(&error).is_none() => {
-                (StoreErrorKind::WrongEndpoint, "no request can be made of this: check BUCKET_NAME, S3_REGION and the endpoint".into())
+                (StoreErrorKind::WrongEndpoint, "cannot build the request: check BUCKET_NAME, S3_REGION and the endpoint".into())
             }
             _ => self.not_sent(&error, true),
         };
@@ -98,11 +100,11 @@ impl Site {
         }
     }
 
-    /// The content of an answer that did not arrive whole, or not as it was stored.
+    /// The error for a response body that did not arrive completely, or not as stored.
     pub(super) fn broken_off(&self, asked: &Asked, error: impl Error + Send + Sync + 'static) -> StoreError {
         let (kind, what) = match find::<ChecksumError>(&error) {
-            Some(_) => (StoreErrorKind::Damaged, "what was received is not what was stored: its checksum is another"),
-            None => (StoreErrorKind::Unavailable, "the connection was lost while the object was read"),
+            Some(_) => (StoreErrorKind::Damaged, "checksum mismatch: the bytes received are not the bytes stored"),
+            None => (StoreErrorKind::Unavailable, "connection lost while reading the object"),
         };
         StoreError::new(kind, &asked.location, what).caused_by(error)
     }
@@ -112,28 +114,29 @@ impl Site {
         let Self { bucket, .. } = self;
         let action = asked.action;
         match code {
-            "PreconditionFailed" if asked.refusal == Kind::AlreadyExists => (Kind::AlreadyExists, "the object exists".into()),
+            "PreconditionFailed" if asked.refusal == Kind::AlreadyExists => (Kind::AlreadyExists, "the object already exists".into()),
             "PreconditionFailed" => (asked.refusal, "the object changed since it was read".into()),
             "ConditionalRequestConflict" | "OperationAborted" => {
-                (Kind::Unavailable, "another write of the same object is under way: nothing was written".into())
+                (Kind::Unavailable, "another write of the same object is in progress: nothing was written".into())
             }
-            "NoSuchKey" | "NotFound" | "NoSuchVersion" => (Kind::NotFound, "no such object".into()),
-            "NoSuchUpload" => (Kind::NotFound, "the multipart upload was ended by somebody else".into()),
+            "NoSuchKey" | "NotFound" | "NoSuchVersion" => (Kind::NotFound, "object not found".into()),
+            "NoSuchUpload" => (Kind::NotFound, "another process aborted the multipart upload".into()),
             "NoSuchBucket" | "InvalidBucketName" => {
                 (Kind::NoBucket, format!("there is no bucket {bucket} at {}: check BUCKET_NAME, or create it", self.address()))
             }
             "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden" => (Kind::Denied, self.denied(action)),
-            "InvalidObjectState" => (Kind::Other, "the object is archived: restore it to a class that can be read at once".into()),
+            "InvalidObjectState" => (Kind::Other, "the object is archived: restore it to a class with immediate access".into()),
             "ExpiredToken" | "TokenRefreshRequired" | "RequestExpired" => {
-                (Kind::Credentials, "the credentials have expired: renew them, or use a role that renews itself".into())
+                (Kind::Credentials, "the credentials have expired: renew them, or use a role, which renews itself".into())
             }
             "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidSecurity" | "NotSignedUp" => (
                 Kind::Credentials,
-                format!("the credentials are not known to {} ({code}): check the access key and the secret key", self.address()),
+                format!("{} does not know the credentials ({code}): check the access key and the secret key", self.address()),
             ),
-            "RequestTimeTooSkewed" => {
-                (Kind::ClockSkew, "this machine's clock is too far off: set it by NTP, since requests are signed with the time".into())
-            }
+            "RequestTimeTooSkewed" => (
+                Kind::ClockSkew,
+                "this machine's clock differs too much: synchronise it by NTP, because signatures include the time".into(),
+            ),
             "PermanentRedirect"
             | "TemporaryRedirect"
             | "Redirect"
@@ -149,16 +152,16 @@ impl Site {
             | "RequestLimitExceeded"
             | "TooManyRequests"
             | "BandwidthLimitExceeded"
-            | "ServiceUnavailable" => (Kind::Throttled, format!("{} asks to slow down ({code})", self.address())),
+            | "ServiceUnavailable" => (Kind::Throttled, format!("{} throttles requests ({code})", self.address())),
             "BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch" => {
-                (Kind::Damaged, format!("the upload was damaged on its way, and refused ({code})"))
+                (Kind::Damaged, format!("the upload was damaged in transit, and refused ({code})"))
             }
             "RequestTimeout" | "IncompleteBody" | "InternalError" => (Kind::Unavailable, self.failing(code)),
             "KeyTooLongError" | "InvalidURI" | "XMinioInvalidObjectName" | "XMinioObjectExistsAsDirectory" | "XMinioParentIsObject" => {
                 (Kind::BadName, format!("the bucket cannot hold an object of this name ({code})"))
             }
             "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded" => {
-                (Kind::Other, format!("{} has no room left for this bucket ({code})", self.address()))
+                (Kind::Other, format!("{} has no space left for this bucket ({code}): free space, or raise its quota", self.address()))
             }
             _ if code.starts_with("KMS.") => {
                 (Kind::Denied, format!("the KMS key of the bucket or of S3_SSE_KMS_KEY_ID cannot be used ({code})"))
@@ -167,14 +170,16 @@ impl Site {
         }
     }
 
-    /// For a store that cannot do what was asked. That never changes, so it is not tried again.
+    /// The message for a store that does not support a request. That is permanent, so it is not
+    /// retried.
     fn lacking(&self, asked: &Asked, code: &str, status: u16, answer: &[u8]) -> String {
         let code = if code.is_empty() { String::new() } else { format!("{code}, ") };
         let what = feature::lacking(&asked.special, answer);
-        format!("{} cannot do this {} request ({code}HTTP {status}): it lacks {what}", self.address(), asked.action)
+        format!("{} does not support this {} request ({code}HTTP {status}): it lacks {what}", self.address(), asked.action)
     }
 
-    /// For answers without a code (to a HEAD request, or from a proxy), and codes not listed above.
+    /// For responses without a code (to a HEAD request, or from a proxy), and codes not listed
+    /// above.
     fn by_status(&self, asked: &Asked, code: &str, status: u16, region: Option<String>) -> Told {
         use StoreErrorKind as Kind;
         match status {
@@ -182,7 +187,7 @@ impl Site {
             401 => (Kind::Credentials, format!("{} does not accept the credentials", self.address())),
             403 => (Kind::Denied, self.denied(asked.action)),
             412 => (asked.refusal, "the condition of the request does not hold".into()),
-            429 => (Kind::Throttled, format!("{} asks to slow down", self.address())),
+            429 => (Kind::Throttled, format!("{} throttles requests", self.address())),
             503 => (Kind::Throttled, format!("{} is overloaded ({})", self.way(), format!("HTTP {status} {code}").trim_end())),
             408 | 500.. => (Kind::Unavailable, self.failing(&format!("HTTP {status} {code}"))),
             _ if code.is_empty() => self.foreign(),
@@ -190,15 +195,15 @@ impl Site {
         }
     }
 
-    /// For requests that got no answer, or not a whole one.
+    /// For requests that got no response, or an incomplete one.
     fn not_sent(&self, error: &(dyn Error + 'static), connected: bool) -> Told {
         match find::<CredentialsError>(error) {
             Some(CredentialsError::ProviderTimedOut(_)) => {
-                return (StoreErrorKind::Unavailable, "whoever gives out the credentials did not answer in time".into());
+                return (StoreErrorKind::Unavailable, "timeout of the credentials provider".into());
             }
-            // There were credentials before, so this is a passing trouble of whoever renews them.
+            // There were credentials before, so this failure of their provider is transient.
             Some(CredentialsError::ProviderError(_) | CredentialsError::Unhandled(_)) if self.answered.load(Ordering::Relaxed) => {
-                return (StoreErrorKind::Unavailable, "whoever gives out the credentials did not give any".into());
+                return (StoreErrorKind::Unavailable, "the credentials provider returned no credentials".into());
             }
             Some(_) => {
                 let what = "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run with a role";
@@ -207,30 +212,30 @@ impl Site {
             None => {}
         }
         if connected || self.answered.load(Ordering::Relaxed) {
-            return (StoreErrorKind::Unavailable, format!("no complete answer from {}", self.way()));
+            return (StoreErrorKind::Unavailable, format!("no complete response from {}", self.way()));
         }
         let hint = match &self.endpoint {
             _ if self.proxy.is_some() => proxy::HINT,
             Some(_) => "check MINIO_URL, IS_MINIO_SECURE or AWS_ENDPOINT_URL",
-            None => "check S3_REGION and the network (in a VPC without a way out, S3 needs a gateway endpoint)",
+            None => "check S3_REGION and the network (a VPC without internet access requires a gateway endpoint for S3)",
         };
         (StoreErrorKind::WrongEndpoint, format!("cannot connect to {}: {hint}", self.way()))
     }
 
     fn denied(&self, action: &str) -> String {
         let hint = match action {
-            "s3:GetObject" => ". Without s3:ListBucket a missing object is answered so too",
+            "s3:GetObject" => ". Without s3:ListBucket, S3 also returns 403 for a missing object",
             "s3:PutObject" => ", and with a KMS key kms:GenerateDataKey and kms:Decrypt",
             _ => "",
         };
-        format!("access denied: allow {action} on the bucket {} to the identity this runs as{hint}", self.bucket)
+        format!("access denied: allow {action} on the bucket {} for this identity{hint}", self.bucket)
     }
 
     fn elsewhere(&self, region: Option<String>) -> String {
         let Self { bucket, region: ours, .. } = self;
         match region {
             Some(region) => format!("the bucket {bucket} is in region {region}, not in {ours}: set S3_REGION={region}"),
-            None => format!("the bucket {bucket} is not in region {ours}: set S3_REGION to where it is"),
+            None => format!("the bucket {bucket} is not in region {ours}: set S3_REGION to its region"),
         }
     }
 
@@ -239,10 +244,10 @@ impl Site {
     }
 
     fn foreign(&self) -> Told {
-        (StoreErrorKind::WrongEndpoint, format!("what answers at {} does not speak S3: check the address and the port", self.way()))
+        (StoreErrorKind::WrongEndpoint, format!("the server at {} does not speak S3: check the address and the port", self.way()))
     }
 
-    /// The address, with the proxy in front of it.
+    /// The address, and the proxy if there is one.
     fn way(&self) -> String {
         let proxy = self.proxy.as_ref().map_or_else(String::new, |proxy| format!(" through {proxy}"));
         self.address() + &proxy
@@ -253,7 +258,7 @@ impl Site {
     }
 }
 
-/// The element `Region` of an error document, where S3 names the bucket's region.
+/// The element `Region` of an error document: the bucket's region.
 fn region_in(document: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(document).ok()?;
     let (_, rest) = text.split_once("<Region>")?;

@@ -1,4 +1,5 @@
-//! What a store that speaks S3 may lack: which header of a request it refused, and what to do about it.
+//! Features that an S3-compatible store may lack: which header of a request it refused, and what to
+//! do about it.
 
 pub(super) const IF_NONE_MATCH: &str = "If-None-Match";
 pub(super) const IF_MATCH: &str = "If-Match";
@@ -8,12 +9,14 @@ pub(super) const CHECKSUM_ALGORITHM: &str = "x-amz-checksum-algorithm";
 pub(super) const ENCRYPTION: &str = "x-amz-server-side-encryption";
 pub(super) const STORAGE_CLASS: &str = "x-amz-storage-class";
 
-/// Whether an answer says that the store does not have what was asked for. No later try can get another answer.
+/// Whether a response means that the store does not support the request. A retry cannot change
+/// that.
 pub(super) fn is_lacking(code: &str, status: u16) -> bool {
     matches!(code, "NotImplemented" | "FeatureNotSupported" | "UnsupportedOperation" | "UnsupportedHeader") || matches!(status, 501 | 505)
 }
 
-/// What the store lacks: the header that its answer names, else the headers of the request that not every store knows.
+/// What the store lacks: the header that its response names, otherwise those headers of the request
+/// that not every store supports.
 pub(super) fn lacking(special: &[&'static str], answer: &[u8]) -> String {
     let (header, message) = (element(answer, "Header"), element(answer, "Message"));
     let named = [&header, &message].into_iter().flatten().find_map(|text| named(text, special));
@@ -26,14 +29,15 @@ pub(super) fn lacking(special: &[&'static str], answer: &[u8]) -> String {
             format!("one of the headers of the request: {}", each.join("; "))
         }
     };
-    lacks + &message.map_or_else(String::new, |said| format!("; its answer: {said:?}"))
+    lacks + &message.map_or_else(String::new, |said| format!("; its response: {said:?}"))
 }
 
 fn remedy(header: &str) -> &'static str {
     match header {
-        IF_NONE_MATCH | IF_MATCH => "conditional requests keep two runs apart, so a store without them cannot be used",
+        IF_NONE_MATCH | IF_MATCH => "conditional requests keep concurrent runs apart, so a store without them cannot be used",
         CHECKSUM | CHECKSUM_TYPE | CHECKSUM_ALGORITHM => {
-            "a checksum, by which the store refuses an upload that was damaged on its way; use a version of the server that knows CRC32C"
+            "a checksum, by which the store refuses an upload that was damaged in transit; use a version of the \
+             server that supports CRC32C"
         }
         ENCRYPTION => "encryption with a KMS key; remove S3_SSE_KMS_KEY_ID",
         STORAGE_CLASS => "a storage class; remove S3_STORAGE_CLASS, or name a class that this store has",
@@ -41,7 +45,7 @@ fn remedy(header: &str) -> &'static str {
     }
 }
 
-/// An element of an error document, as much of it as a message can quote.
+/// An element of an error document, cut to a length that fits a message.
 fn element(document: &[u8], name: &str) -> Option<String> {
     const LONGEST: usize = 200;
     let text = std::str::from_utf8(document).ok()?;

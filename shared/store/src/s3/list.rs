@@ -5,13 +5,14 @@ use aws_sdk_s3::types::Object;
 use super::S3BucketStore;
 use crate::{Listed, Page, Result, StoreErrorKind, names};
 
-/// Most names that S3 puts on a page.
+/// The most names on a page of S3.
 const LARGEST_PAGE: i32 = 1000;
 
 /// Whether `after` is in a folder below the one that `prefix` lists.
 ///
-/// MinIO (as of release 2026-02) loses names then: looking for what comes after `a/1` it counts `a-1`, `a.b` and whatever else sorts between
-/// `a` and `a/` towards the page's limit before it leaves them out, and ends the listing early.
+/// MinIO (as of release 2026-02) loses names in this case. Looking for names after `a/1`, it counts
+/// `a-1`, `a.b` and all others that sort between `a` and `a/` towards the page's limit, then drops
+/// them, and ends the listing early.
 pub(super) fn leads_into_a_folder(prefix: &str, after: &str) -> bool {
     let folder = prefix.rfind('/').map_or(0, |slash| slash + 1);
     after.get(folder..).is_some_and(|below| below.contains('/'))
@@ -27,7 +28,7 @@ impl S3BucketStore {
             let more = page.is_truncated().unwrap_or(false);
             let objects: Vec<Listed> = page.contents().iter().filter_map(listed).collect();
             match page.contents().last().and_then(Object::key) {
-                // Nothing but folder markers, as consoles make them: go on behind them.
+                // Only folder markers, as consoles create them: continue after them.
                 Some(last) if objects.is_empty() && more => after = last.to_owned(),
                 _ => return Ok(Page { objects, more }),
             }
@@ -77,7 +78,8 @@ impl S3BucketStore {
     }
 }
 
-/// A line of a listing; `None` for what cannot be an object of ours, such as the folder markers of consoles (`orders/`).
+/// An entry of a listing; `None` for what cannot be our object, such as folder markers of consoles
+/// (`orders/`).
 fn listed(object: &Object) -> Option<Listed> {
     let name = object.key().filter(|key| names::check(key, String::new).is_ok())?;
     Some(Listed { name: name.to_owned(), size: object.size().unwrap_or(0) as u64 })

@@ -32,10 +32,12 @@ use super::retry::{LARGEST_STRETCH, Retry, SMALL_OBJECT};
 use super::{Body, Object, ObjectStore, Page, Part, Result, RetryPolicy, StoreError, StoreErrorKind, Throttling, Version, names, proxy};
 use crate::S3Store;
 
-/// A general purpose bucket of S3, or one of MinIO or another server that speaks S3 with conditional writes.
+/// A general purpose bucket of S3, or one of MinIO or another S3-compatible server with conditional
+/// writes.
 ///
-/// Every upload carries a CRC32C of the whole object, so S3 itself refuses one that was damaged on its way, and a CRC is compared when a whole
-/// object is read. Requests that fail in a way that can pass are tried again, with growing pauses, until the deadline.
+/// Every upload carries a CRC32C of the whole object, so S3 refuses one that was damaged in
+/// transit. Reading a whole object compares a CRC. Requests that fail with a transient error are
+/// retried with exponential backoff, until the deadline.
 #[derive(Debug)]
 pub struct S3BucketStore {
     client: Client,
@@ -47,10 +49,12 @@ pub struct S3BucketStore {
 }
 
 impl S3BucketStore {
-    /// The bucket that `settings` name. Nothing is asked of it yet, and credentials are looked up (and renewed) when they are needed.
+    /// The bucket that `settings` name. Sends no request; credentials are looked up (and renewed)
+    /// when needed.
     ///
     /// # Errors
-    /// [`StoreErrorKind::WrongEndpoint`] when no region is configured, [`StoreErrorKind::NoBucket`] for a directory bucket.
+    /// [`StoreErrorKind::WrongEndpoint`] if no region is configured, [`StoreErrorKind::NoBucket`]
+    /// for a directory bucket.
     pub async fn connect(settings: &S3Store, policy: RetryPolicy, deadline: &Deadline) -> Result<Self> {
         if settings.bucket.ends_with("--x-s3") {
             let what = "a directory bucket does not list its objects in order: use a general purpose bucket";
@@ -110,7 +114,7 @@ impl S3BucketStore {
         self.retry.run(&asked.location, 0, head).await
     }
 
-    /// The answer to a range that holds no bytes, which S3 cannot be asked for.
+    /// The result for a range without bytes, which S3 cannot be asked for.
     async fn nothing_of(&self, name: &str) -> Result<Part> {
         let head = self.head(name).await?;
         let size = head.content_length().unwrap_or(0) as u64;
@@ -118,7 +122,7 @@ impl S3BucketStore {
         Ok(Part { bytes: Bytes::new(), size, version: version(&asked, head.e_tag)? })
     }
 
-    /// Reads a range that is not empty; `None` when it starts behind the end.
+    /// Reads a range that is not empty; `None` if it starts at or after the end.
     async fn part(&self, name: &str, range: &Range<u64>) -> Result<Option<Part>> {
         let (asked, request) = self.read(name);
         let got = request.range(format!("bytes={}-{}", range.start, (range.end - 1).min(i64::MAX as u64))).send().await;
@@ -129,7 +133,7 @@ impl S3BucketStore {
         // `bytes 0-9/100`
         let size = got.content_range().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
         let size =
-            size.ok_or_else(|| StoreError::new(StoreErrorKind::Other, &asked.location, "the answer to a range does not name one"))?;
+            size.ok_or_else(|| StoreError::new(StoreErrorKind::Other, &asked.location, "the response to a range request names no range"))?;
         let bytes = got.body.collect().await.map_err(|error| self.site.broken_off(&asked, error))?.into_bytes();
         Ok(Some(Part { bytes, size, version: version(&asked, got.e_tag)? }))
     }
@@ -199,7 +203,8 @@ impl ObjectStore for S3BucketStore {
     }
 }
 
-/// What the SDK finds in the environment, the profile and the machine's metadata, unless the settings say it.
+/// What the SDK finds in the environment, the profile and the machine's metadata, unless the
+/// settings override it.
 async fn load(settings: &S3Store) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     let region = settings.region.clone().or_else(|| settings.endpoint.as_ref().map(|_| "us-east-1".to_owned()));
@@ -216,7 +221,7 @@ async fn load(settings: &S3Store) -> SdkConfig {
     loader.load().await
 }
 
-/// An answer's ETag as a version. There is one in every answer of S3.
+/// A response's ETag as a version. Every response of S3 has one.
 fn version(asked: &Asked, etag: Option<String>) -> Result<Version> {
-    etag.map(Version).ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, &asked.location, "the answer has no ETag"))
+    etag.map(Version).ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, &asked.location, "the response has no ETag"))
 }

@@ -1,5 +1,6 @@
-//! Objects too large for one request: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>. Until an upload is completed
-//! nobody sees an object, and it is completed only if the name is still free.
+//! Objects too large for one request:
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>. An object becomes
+//! visible when its upload is completed, and the upload completes only if the name is still free.
 
 use std::ops::Range;
 
@@ -11,18 +12,18 @@ use super::put::{WRITE_ID, new_write_id};
 use super::{S3BucketStore, feature, payload, version};
 use crate::{Body, Result, StoreError, StoreErrorKind, Version};
 
-/// Parts an upload can have.
+/// The most parts of an upload.
 const MOST_PARTS: usize = 10_000;
-/// Parts on their way at once.
+/// Parts uploaded in parallel.
 const PARTS_AT_ONCE: usize = 4;
-/// Uploads begun for one object.
+/// The most uploads started for one object.
 const UPLOADS: usize = 3;
 
-/// Where bodies stop going in one request, and in which parts larger ones go. In bytes.
+/// The size above which a body is uploaded in parts, and the size of a part. In bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PartSizes {
     pub(super) largest_single: usize,
-    /// At least 5 MiB, which S3 demands of all but the last.
+    /// At least 5 MiB, which S3 requires of all parts but the last.
     pub(super) part: usize,
 }
 
@@ -35,25 +36,27 @@ impl Default for PartSizes {
 /// How an upload can end without an error.
 enum End {
     Created(Version),
-    /// It has to be begun again: it was ended by somebody else, or S3 reported a conflict (409), after which it wants all parts anew.
+    /// It has to start again: another process aborted it, or S3 reported a conflict (409), after
+    /// which it requires all parts again.
     Again(StoreError),
 }
 
-/// An upload that was begun.
+/// An upload in progress.
 struct Upload<'a> {
     store: &'a S3BucketStore,
     name: &'a str,
     body: &'a Body,
     upload_id: String,
     write_id: &'a str,
-    /// Whether no upload before it can have created the object.
+    /// Whether no earlier upload can have created the object.
     is_first: bool,
 }
 
 impl S3BucketStore {
-    /// Creates an object part by part. Parts that earlier, killed uploads of the same name left behind are removed.
+    /// Creates an object in parts. Removes the parts that earlier, killed uploads of the same name
+    /// left.
     pub(super) async fn create_in_parts(&self, name: &str, body: &Body) -> Result<Version> {
-        // One for all uploads of this object: whichever of them created it, it is ours.
+        // One for all uploads of this object: whichever created it, it is ours.
         let write_id = new_write_id();
         let mut conflict = None;
         for _ in 0..UPLOADS {
@@ -73,11 +76,11 @@ impl S3BucketStore {
                 }
             }
         }
-        Err(conflict.unwrap_or_else(|| StoreError::new(StoreErrorKind::Other, self.url(name), "no upload was begun")))
+        Err(conflict.unwrap_or_else(|| StoreError::new(StoreErrorKind::Other, self.url(name), "no upload was started")))
     }
 
-    /// The name is taken now, so no other upload of it can ever be completed. A courtesy: whoever may not list uploads leaves this to the
-    /// bucket's lifecycle rules.
+    /// The name is taken now, so no other upload of it can ever complete. Best effort: without the
+    /// permission to list uploads, the bucket's lifecycle rules clean up.
     async fn abort_others(&self, name: &str) {
         let list = self.client.list_multipart_uploads().bucket(&self.site.bucket).prefix(name).send();
         let Ok(Ok(listed)) = tokio::time::timeout(self.retry.policy.try_time, list).await else { return };
@@ -91,7 +94,7 @@ impl S3BucketStore {
         let asked = self.asked("s3:AbortMultipartUpload", name, StoreErrorKind::Other);
         let done = self.retry.run(&asked.location, 0, |_| async { self.site.answer(&asked, abort().await) }).await;
         if let Err(error) = done.map(drop).or_else(|error| if error.kind == StoreErrorKind::NotFound { Ok(()) } else { Err(error) }) {
-            tracing::warn!("{error}; parts of an upload stay behind until the bucket's lifecycle rule removes them");
+            tracing::warn!("{error}; parts of an unfinished upload remain until the bucket's lifecycle rule removes them");
         }
     }
 }
@@ -114,7 +117,7 @@ impl<'a> Upload<'a> {
                 .set_ssekms_key_id(store.kms_key.clone())
                 .set_storage_class(storage_class.clone());
             let begun = store.site.answer(&asked, request.send().await)?;
-            begun.upload_id.ok_or_else(|| StoreError::new(StoreErrorKind::Other, &asked.location, "S3 gave the upload no id"))
+            begun.upload_id.ok_or_else(|| StoreError::new(StoreErrorKind::Other, &asked.location, "S3 returned no upload id"))
         };
         let upload_id = store.retry.run(&asked.location, 0, begin).await?;
         Ok(Self { store, name, body, upload_id, write_id, is_first })
@@ -126,7 +129,8 @@ impl<'a> Upload<'a> {
             Err(error) => Err(error),
         };
         match end {
-            // The upload is gone: completed by a try of ours whose answer was lost, or ended by whoever created the object.
+            // The upload is gone: a try of ours completed it and its response was lost, or the
+            // writer that created the object aborted it.
             Err(gone) if gone.kind == StoreErrorKind::NotFound => self.outcome(gone).await,
             end => end,
         }
@@ -138,7 +142,7 @@ impl<'a> Upload<'a> {
             return Ok(End::Created(version));
         }
         match self.store.head(self.name).await {
-            Ok(_) => Err(StoreError::new(StoreErrorKind::AlreadyExists, asked.location, "the object exists")),
+            Ok(_) => Err(StoreError::new(StoreErrorKind::AlreadyExists, asked.location, "the object already exists")),
             Err(error) if error.kind == StoreErrorKind::NotFound => Ok(End::Again(gone)),
             Err(error) => Err(error),
         }
@@ -208,7 +212,7 @@ impl<'a> Upload<'a> {
     }
 }
 
-/// Cuts `length` bytes into parts of `part` bytes, or of more where that would be too many parts.
+/// Splits `length` bytes into parts of `part` bytes, or larger ones if there would be too many.
 fn part_ranges(length: usize, part: usize) -> Vec<Range<usize>> {
     let part = part.max(length.div_ceil(MOST_PARTS));
     (0..length).step_by(part).map(|start| start..length.min(start + part)).collect()

@@ -9,7 +9,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::Body;
 
-/// A body as a request's payload, piece by piece: the bytes stay where they are.
+/// A body as a request's payload, chunk by chunk, without copying.
 pub(super) fn stream(body: &Body) -> ByteStream {
     let body = body.clone();
     ByteStream::new(SdkBody::retryable(move || {
@@ -18,7 +18,7 @@ pub(super) fn stream(body: &Body) -> ByteStream {
     }))
 }
 
-/// CRC32C of a body as S3 writes it: base64 of four big-endian bytes.
+/// CRC32C of a body in S3's encoding: base64 of four big-endian bytes.
 pub(super) fn crc32c(body: &Body) -> String {
     let sum = body.chunks().iter().fold(0, |sum, chunk| crc32c::crc32c_append(sum, chunk));
     aws_smithy_types::base64::encode(sum.to_be_bytes())

@@ -3,12 +3,14 @@ use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use super::{S3BucketStore, feature, payload, version};
 use crate::{Body, Result, StoreErrorKind, Version};
 
-/// The metadata that holds a number no two writes share: by it, one whose answer was lost is recognised.
+/// The metadata key of a number that is unique to a write. It identifies a write whose response was
+/// lost.
 pub(super) const WRITE_ID: &str = "write-id";
-/// Objects below this stay in the standard class: the others bill at least so much, and what is read all the time is smaller.
+/// Objects below this size stay in the standard class: other classes bill at least this much, and
+/// frequently read objects are smaller. In bytes.
 const SMALLEST_CLASSED: usize = 128 << 10;
 
-/// What has to be true of the name for a write to take place.
+/// The condition of a write on the name.
 #[derive(Clone, Copy)]
 pub(super) enum Condition<'a> {
     Absent,
@@ -36,13 +38,13 @@ pub(super) fn new_write_id() -> String {
 }
 
 impl S3BucketStore {
-    /// Writes an object in one request, as often as it takes.
+    /// Writes an object in one request, with retries.
     pub(super) async fn write(&self, name: &str, body: &Body, condition: Condition<'_>) -> Result<Version> {
         let id = new_write_id();
         let id = id.as_str();
         let once = |number: u32| async move {
             match self.put(name, body, id, condition).await {
-                // Perhaps by an earlier try of ours, whose answer was lost.
+                // Perhaps an earlier try of ours wrote it, and its response was lost.
                 Err(refused) if number > 1 && refused.kind == condition.refusal() => self.written_as(name, id).await?.ok_or(refused),
                 done => done,
             }
@@ -74,7 +76,7 @@ impl S3BucketStore {
         };
         match self.site.answer(&asked, request.send().await) {
             Ok(done) => version(&asked, done.e_tag),
-            // If-Match on an object that is gone.
+            // If-Match on an object that no longer exists.
             Err(mut error) if error.kind == StoreErrorKind::NotFound => {
                 error.kind = StoreErrorKind::Changed;
                 Err(error)
@@ -83,7 +85,7 @@ impl S3BucketStore {
         }
     }
 
-    /// The object's version if it is the one that was written as `id`; `None` if it is another, or gone.
+    /// The object's version if the write `id` created it; `None` if another did, or it is gone.
     pub(super) async fn written_as(&self, name: &str, id: &str) -> Result<Option<Version>> {
         let asked = self.asked("s3:GetObject", name, StoreErrorKind::Other);
         let head = self.client.head_object().bucket(&self.site.bucket).key(name).send().await;
@@ -97,7 +99,7 @@ impl S3BucketStore {
         }
     }
 
-    /// The headers that settings ask for, and that not every store knows.
+    /// The configured headers that not every store supports.
     pub(super) fn special(&self, storage_class: Option<&StorageClass>) -> impl Iterator<Item = &'static str> {
         let encryption = self.kms_key.as_ref().map(|_| feature::ENCRYPTION);
         encryption.into_iter().chain(storage_class.map(|_| feature::STORAGE_CLASS))

@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use crate::{Body, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Throttling, Version};
 
-/// A store that does not honour create-only: it replaces what exists, as some S3-compatible servers did that ignore `If-None-Match`. For tests.
+/// A store that does not honour create-only: it replaces what exists, like some S3-compatible
+/// servers that ignored `If-None-Match`. For tests.
 #[derive(Debug, Clone)]
 pub struct CarelessStore(Arc<dyn ObjectStore>);
 
 impl CarelessStore {
-    /// The same objects, without the care.
+    /// The same objects, without that check.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self(inner)
     }

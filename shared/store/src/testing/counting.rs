@@ -8,9 +8,10 @@ use bytes::Bytes;
 use super::Operation;
 use crate::{Body, Object, ObjectStore, Page, Part, Result, Throttling, Version};
 
-/// Counts what is asked of a store, for reports and for tests that promise a number of requests. Clones share their counts.
+/// Counts the requests to a store, for reports and for tests that promise a number of requests.
+/// Clones share their counts.
 ///
-/// A call counts once however often its adapter has to try, and also when it fails.
+/// A call counts once however often its adapter retries, and even if it fails.
 #[derive(Debug, Clone)]
 pub struct CountingStore {
     inner: Arc<dyn ObjectStore>,
@@ -28,7 +29,7 @@ struct Counters {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     calls: [u64; Operation::ALL.len()],
-    /// Bytes of the objects created and replaced, tries that failed included.
+    /// Bytes of the objects created and replaced, including failed tries.
     pub bytes_written: u64,
     /// Bytes of the content that was read.
     pub bytes_read: u64,
@@ -45,7 +46,7 @@ impl Counts {
         self.calls.iter().sum()
     }
 
-    /// What was added since `earlier`, a reading of the same store.
+    /// The difference to `earlier`, a reading of the same store.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             calls: std::array::from_fn(|index| self.calls[index] - earlier.calls[index]),
@@ -56,7 +57,7 @@ impl Counts {
 }
 
 impl CountingStore {
-    /// Counts the calls that go to `inner` through this.
+    /// Counts the calls that pass through to `inner`.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self { inner, counts: Arc::default() }
     }

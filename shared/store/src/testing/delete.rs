@@ -5,17 +5,17 @@ use async_trait::async_trait;
 
 use crate::Result;
 
-/// A store whose objects a test can take away.
+/// A store whose objects a test can delete.
 #[async_trait]
 pub trait Delete: Debug + Send + Sync {
     /// Deletes the object; a name that does not exist is not an error.
     ///
     /// # Errors
-    /// [`StoreErrorKind::BadName`](crate::StoreErrorKind::BadName), or what the store says.
+    /// [`StoreErrorKind::BadName`](crate::StoreErrorKind::BadName), or an error of the store.
     async fn delete(&self, name: &str) -> Result<()>;
 }
 
-/// The same below a path: for a [`PrefixStore`](crate::PrefixStore).
+/// Below a path: for a [`PrefixStore`](crate::PrefixStore).
 #[derive(Debug)]
 pub struct Under(pub Arc<dyn Delete>, pub &'static str);
 

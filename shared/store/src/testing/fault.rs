@@ -17,22 +17,22 @@ pub enum Fault {
     None,
     /// It fails and has no effect.
     Before(StoreErrorKind),
-    /// It has its effect, and then its answer is lost: the caller sees this failure.
+    /// It takes effect, then its response is lost: the caller sees this failure.
     After(StoreErrorKind),
     /// It is passed on after a pause on tokio's clock.
     Delay(Duration),
-    /// It has no effect and never ends: whoever waits for it can only be killed.
+    /// It has no effect and never ends: a process that waits for it can only be killed.
     HangBefore,
-    /// It has its effect and never ends.
+    /// It takes effect and never ends.
     HangAfter,
-    /// It is passed on, and one bit of what was read arrives wrong.
+    /// It is passed on, and one bit of the data flips.
     Damage,
 }
 
 /// Decides the fate of every call, from the operation and the object's name (a listing's prefix).
 pub type Faults = Arc<dyn Fn(Operation, &str) -> Fault + Send + Sync>;
 
-/// A store whose calls fail as a test decides, for tests: where real faults come from, and nowhere else.
+/// A store whose calls fail as a test decides: for faults in tests.
 #[derive(Clone)]
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
@@ -40,7 +40,7 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    /// Asks `faults` before every call that goes to `inner`.
+    /// Asks `faults` before every call to `inner`.
     pub fn new(inner: Arc<dyn ObjectStore>, faults: impl Fn(Operation, &str) -> Fault + Send + Sync + 'static) -> Self {
         Self { inner, faults: Arc::new(faults) }
     }

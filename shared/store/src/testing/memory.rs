@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::Delete;
 use crate::{Body, Listed, Object, ObjectStore, Page, Part, Result, StoreError, StoreErrorKind, Version, names};
 
-/// A store in memory, for tests. Clones share their objects; nothing in it waits, so a simulation on one thread is deterministic.
+/// A store in memory, for tests. Clones share their objects; nothing in it waits, so a simulation
+/// on one thread is deterministic.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
@@ -36,12 +37,12 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Puts an object there whatever was there before, as another tool or a bad disk would.
+    /// Writes an object whatever existed before, like another tool or a bad disk.
     pub fn overwrite(&self, name: &str, body: impl Into<Bytes>) {
         self.state().write(name, body.into());
     }
 
-    /// Everything it holds at this moment.
+    /// Everything that it has at this moment.
     pub fn snapshot(&self) -> BTreeMap<String, Bytes> {
         self.state().objects.iter().map(|(name, object)| (name.clone(), object.body.clone())).collect()
     }
@@ -71,7 +72,7 @@ impl ObjectStore for MemoryStore {
         names::check(name, || self.location(name))?;
         let mut state = self.state();
         if state.objects.contains_key(name) {
-            return Err(self.error(StoreErrorKind::AlreadyExists, name, "the object exists"));
+            return Err(self.error(StoreErrorKind::AlreadyExists, name, "the object already exists"));
         }
         Ok(state.write(name, body.to_bytes()))
     }
@@ -87,7 +88,7 @@ impl ObjectStore for MemoryStore {
 
     async fn get(&self, name: &str) -> Result<Object> {
         names::check(name, || self.location(name))?;
-        self.state().objects.get(name).cloned().ok_or_else(|| self.error(StoreErrorKind::NotFound, name, "no such object"))
+        self.state().objects.get(name).cloned().ok_or_else(|| self.error(StoreErrorKind::NotFound, name, "object not found"))
     }
 
     async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Part> {
@@ -144,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn conforms_under_a_prefix() {
         let whole = MemoryStore::new();
-        whole.overwrite("backups", "an object beside the prefix");
+        whole.overwrite("backups", "an object next to the prefix");
         whole.overwrite("backups/x0", "another");
         let store = PrefixStore::wrap(Arc::new(whole.clone()), "backups/x");
         conformance::run(store, Arc::new(Under(Arc::new(whole.clone()), "backups/x")), "conformance")

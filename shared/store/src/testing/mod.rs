@@ -1,13 +1,14 @@
-//! What tests need of a bucket. Nothing of it is in the product: it takes the feature `testing`, which only tests ask for.
+//! What tests need of a bucket. Nothing of it is in the product: it requires the feature `testing`,
+//! which only tests enable.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `conformance/` | what every store must do |
 //! | `memory.rs` | a store in memory |
 //! | `fault.rs`, `careless.rs` | stores that fail, or replace what they must only create |
 //! | `counting.rs`, `operation.rs` | a store that counts its calls |
-//! | `delete.rs` | taking objects away, which the product never does |
-//! | `server.rs` | an HTTP server that answers as a test says |
+//! | `delete.rs` | deletes objects, which the product never does |
+//! | `server.rs` | an HTTP server with scripted responses |
 
 mod careless;
 pub mod conformance;

@@ -1,4 +1,4 @@
-//! A server on this machine that answers as a test says: an S3 that does not do what it should.
+//! A server on this machine with scripted responses: an S3 with faults.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -14,12 +14,12 @@ pub struct Request {
     pub line: String,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// As it arrived.
+    /// As received.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// A header by its name in lower case; empty when there is none.
+    /// A header by its name in lower case; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
@@ -30,11 +30,11 @@ impl Request {
 pub enum Reply {
     /// Status, headers, body.
     Answer(u16, Vec<(&'static str, String)>, String),
-    /// An answer that promises this many bytes, and ends after the body.
+    /// A response that promises this many bytes, and ends after the body.
     CutOff(u64, String),
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Close,
-    /// No answer ever.
+    /// Never a response.
     Hang,
 }
 
@@ -56,7 +56,7 @@ impl Reply {
     }
 }
 
-/// A server that a script answers for. It ends with the test.
+/// A server with a script. It ends with the test.
 #[derive(Debug)]
 pub struct Server {
     /// `http://127.0.0.1:port`
@@ -93,12 +93,12 @@ impl Server {
         Self { url, requests }
     }
 
-    /// All there were until now.
+    /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The method and, where it tells requests apart, the query of each request.
+    /// The method and, if it distinguishes requests, the query of each request.
     pub fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line).collect()
     }
@@ -123,7 +123,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(Request { line, headers, body })
 }
 
-/// Whether the connection goes on.
+/// Whether the connection continues.
 async fn send(stream: &mut TcpStream, reply: Reply) -> bool {
     let (status, mut headers, length, body, goes_on) = match reply {
         Reply::Answer(status, headers, body) => (status, headers, body.len() as u64, body, true),

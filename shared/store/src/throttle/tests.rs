@@ -12,7 +12,7 @@ use crate::{Result, StoreError, StoreErrorKind};
 
 const LATENCY: Duration = Duration::from_millis(40);
 
-/// Whether the store throttles its request of this number, from 0, after so long.
+/// Whether the store throttles its request of this number, from 0, at this time.
 type Rule = dyn Fn(u64, Duration) -> bool + Send + Sync;
 
 struct Service {
@@ -45,7 +45,7 @@ impl Service {
         self.retry.run("s3://b/x", 0, |_| self.answer()).await
     }
 
-    /// So many tasks make so many requests each, one after another. How long that takes.
+    /// So many tasks with so many requests each, sequentially. Returns the duration.
     async fn work(self: &Arc<Self>, tasks: u64, each: u64) -> Duration {
         let all = (0..tasks).map(|_| async {
             for _ in 0..each {
@@ -57,7 +57,8 @@ impl Service {
     }
 }
 
-/// What issue 22 asks for, in the middle of the work and over all of it: no request fails, and there are at most 1.5 times as many as without throttling.
+/// In the middle of the work and over all of it: no request fails, and there are at most 1.5 times
+/// as many as without throttling.
 #[tokio::test(start_paused = true)]
 async fn one_503_in_three_for_a_minute_fails_nothing_and_costs_few_requests() {
     for deadline in [None, Some(Duration::from_secs(900))] {
@@ -73,7 +74,7 @@ async fn one_503_in_three_for_a_minute_fails_nothing_and_costs_few_requests() {
     }
 }
 
-/// The same by chance, and work that is all within the minute. It must get done then, too.
+/// The same by chance, and with all work within the minute. It must finish then, too.
 #[tokio::test(start_paused = true)]
 async fn work_goes_on_while_the_store_throttles() {
     for tasks in [1, 16, 64] {
@@ -84,8 +85,8 @@ async fn work_goes_on_while_the_store_throttles() {
     }
 }
 
-/// A store that takes so many requests a second, as a bucket of tokens. However many tasks there are, it is asked little more often than it answers, and
-/// what it can do is used.
+/// A store that accepts so many requests per second, as a token bucket. However many tasks there
+/// are, it gets few more requests than it accepts, and its capacity is used.
 #[tokio::test(start_paused = true)]
 async fn requests_settle_at_what_the_store_takes() {
     for rate in [4_u32, 50, 500] {
@@ -111,7 +112,8 @@ async fn requests_settle_at_what_the_store_takes() {
     }
 }
 
-/// Requests that were under way together are one reason to slow down; the next ones are half as many.
+/// Requests that were in progress together are one reason to slow down; the next ones are half as
+/// many.
 #[tokio::test(start_paused = true)]
 async fn all_requests_slow_down_together() {
     let (seen, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -174,7 +176,7 @@ async fn without_a_deadline_the_patience_ends_and_the_error_says_what_to_do() {
     }
     assert!((300..330).contains(&time.as_secs()), "{time:?}");
     assert!(service.requests() < 64 * 4, "{}", service.requests());
-    // Much later it begins anew.
+    // Much later it begins again.
     tokio::time::sleep(Duration::from_secs(3600)).await;
     let again = Instant::now();
     service.request().await.unwrap_err();
@@ -199,7 +201,7 @@ async fn throttled_tries_are_no_failures() {
     assert_eq!(service.requests(), 41);
 }
 
-/// A request that is cancelled while it waits, or is under way, takes no place of another.
+/// A request that is cancelled while it waits, or is in progress, takes no place of another.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_request_leaves_its_place() {
     let service = Service::new(None, |number, _| number < 3);

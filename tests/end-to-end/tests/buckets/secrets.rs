@@ -31,7 +31,7 @@ fn no_secret_in_a_log(kafka: &Kafka, sasl: &Sasl, store: &Store) {
     let restore = runner.restore_config(&topic, &unique("copy"), more);
     let mut log = runner.until_it_succeeds("backup", &backup).1;
     log += &runner.until_it_succeeds("restore", &restore).1;
-    assert!(log.contains("\"DEBUG\"") && log.contains("trying again"), "the log is of level 10, and something went wrong");
+    assert!(log.contains("\"DEBUG\"") && log.contains("retrying"), "the log is of level 10, and something went wrong");
     unseen(&log, &[sasl.password.clone(), store.secret()]);
 
     // The wrong secrets are secrets as well: a typing error away from the right ones.

@@ -45,7 +45,7 @@ fn a_malformed_event_does_nothing() {
         ("7", "not an object"),
         (r#"{"shards":1}"#, "shards"),
         (r#"{"shard":4,"of":4}"#, "from 0 to 3"),
-        (r#"{"shard":0}"#, "go together"),
+        (r#"{"shard":0}"#, "used together"),
         (r#"{"partition":-1}"#, "negative"),
         (r#"{"topic":["orders"]}"#, "string"),
         (r#"{"Records":[{"s3":{}}]}"#, "Records"),

@@ -39,10 +39,10 @@ fn each_right_that_a_backup_lacks_is_named() {
         "backup",
         &config,
         &[
-            missing(&[&topic, "the ACL Describe on the topic"], &["Describe"], &on_topic),
-            missing(&[&group, "the ACL Describe on the group"], &["Describe"], &on_group),
-            missing(&[&format!("{topic}/0"), "the ACL Read on the topic"], &["Read"], &on_topic),
-            missing(&[&group, "the ACL Read on the group"], &["Read"], &on_group),
+            missing(&[&topic, "this user needs Describe on the topic"], &["Describe"], &on_topic),
+            missing(&[&group, "this user needs Describe on the group"], &["Describe"], &on_group),
+            missing(&[&format!("{topic}/0"), "this user needs Read on the topic"], &["Read"], &on_topic),
+            missing(&[&group, "this user needs Read on the group"], &["Read"], &on_group),
         ],
     );
     let copy = unique("copy");
@@ -65,7 +65,8 @@ fn a_topic_that_may_not_be_read_stops_no_other() {
     kafka.allow(READER, &["Describe", "Read"], &format!("--group={}", crate::kafka::group_of(&closed)));
     let outcome = runner.run([Path::new("backup"), &config, Path::new("--once")]);
     let [of_closed, of_unread] = [format!("{closed}: describing the topic failed"), format!("{unread}/0: reading failed")];
-    let outcome = outcome.failed_with(&[&of_closed, "the ACL Describe on the topic", &of_unread, "the ACL Read on the topic"]);
+    let outcome =
+        outcome.failed_with(&[&of_closed, "this user needs Describe on the topic", &of_unread, "this user needs Read on the topic"]);
     assert_eq!(crate::kafka::records_in(&outcome.reports()), 50);
 
     let mut looping = runner.spawn([Path::new("backup"), &config]);
@@ -95,14 +96,14 @@ fn each_right_that_a_restore_lacks_is_named() {
         "restore",
         &config,
         &[
-            missing(&[&copy, "the ACL Describe on the topic"], &["Describe"], &on_topic),
-            missing(&[&copy, "the ACL Create on the topic or on the cluster"], &["Create"], &on_topic),
-            missing(&[&id, "the ACL Write and Describe on the transactional id"], &["Write", "Describe"], &on_id),
-            missing(&[&id, "the ACL Describe on the group"], &["Describe"], &on_group),
+            missing(&[&copy, "this user needs Describe on the topic"], &["Describe"], &on_topic),
+            missing(&[&copy, "this user needs Create on the topic or on the cluster"], &["Create"], &on_topic),
+            missing(&[&id, "this user needs Write and Describe on the transactional id"], &["Write", "Describe"], &on_id),
+            missing(&[&id, "this user needs Describe on the group"], &["Describe"], &on_group),
             // Progress comes before the first record.
-            missing(&[&id, "the ACL Read on the group"], &["Read"], &on_group),
-            missing(&[&copy, "the ACL Read on the topic"], &["Read"], &on_topic),
-            missing(&[&format!("{copy}/0"), "the ACL Write on the topic"], &["Write"], &on_topic),
+            missing(&[&id, "this user needs Read on the group"], &["Read"], &on_group),
+            missing(&[&copy, "this user needs Read on the topic"], &["Read"], &on_topic),
+            missing(&[&format!("{copy}/0"), "this user needs Write on the topic"], &["Write"], &on_topic),
         ],
     );
     assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Committed));
@@ -125,8 +126,8 @@ fn each_right_that_a_restore_without_transactions_lacks_is_named() {
         "restore",
         &config,
         &[
-            missing(&[&copy, "the ACL Describe on the topic"], &["Describe"], &on_topic),
-            missing(&[&format!("{copy}/0"), "the ACL Write on the topic"], &["Write"], &on_topic),
+            missing(&[&copy, "this user needs Describe on the topic"], &["Describe"], &on_topic),
+            missing(&[&format!("{copy}/0"), "this user needs Write on the topic"], &["Write"], &on_topic),
         ],
     );
     assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Uncommitted));

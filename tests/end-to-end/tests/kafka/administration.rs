@@ -115,14 +115,14 @@ async fn what_a_user_may_not_read_is_refused_and_never_empty() {
         [source.acls(Some(&cluster)).await.map(drop).expect_err("a refusal"), source.users(None).await.map(drop).expect_err("a refusal")]
     {
         assert_eq!(error.kind, KafkaErrorKind::Denied, "{error}");
-        assert!(error.what.contains("the ACL Describe on the cluster"), "{error}");
+        assert!(error.what.contains("this user needs Describe on the cluster"), "{error}");
     }
     let groups = source.groups().await.expect("the groups");
     assert!(groups.groups.contains_key(&seen) && !groups.groups.contains_key(&unseen), "{groups:?}");
     let mut offsets = source.group_offsets(&[seen.clone(), unseen.clone()]).await.expect("the offsets");
     let denied = offsets.remove(&unseen).expect("an answer").expect_err("a refusal");
     assert_eq!(denied.kind, KafkaErrorKind::Denied, "{denied}");
-    assert!(denied.to_string().contains(&unseen) && denied.what.contains("the ACL Describe on the group"), "{denied}");
+    assert!(denied.to_string().contains(&unseen) && denied.what.contains("this user needs Describe on the group"), "{denied}");
     // Kafka leaves out topics that may not be described.
     let of_seen = offsets.remove(&seen).expect("an answer").expect("offsets");
     assert_eq!(of_seen.keys().collect::<Vec<_>>(), [&TopicPartition::new(&open, 0)]);

@@ -44,7 +44,7 @@ fn offsets(topic: &str, all: &[(i32, i64, &str)]) -> BTreeMap<TopicPartition, Co
 
 fn is_denied(error: &KafkaError, subject: &str, right: &str) {
     assert_eq!(error.kind, KafkaErrorKind::Denied, "{error}");
-    assert!(error.subject.contains(subject) && error.what.contains(&format!("the ACL {right} for this user")), "{error}");
+    assert!(error.subject.contains(subject) && error.what.contains(&format!("Missing ACL: this user needs {right}")), "{error}");
 }
 
 /// Waits until what Kafka's tools list of these names is as expected: brokers learn of it after the answer.

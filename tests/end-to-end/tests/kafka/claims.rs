@@ -35,7 +35,7 @@ fn two_restores_at_once_do_not_share_a_topic() {
     let runs = configs.each_ref().map(|config| runner.spawn([Path::new("restore"), config, Path::new(UNTIL_CAUGHT_UP)]));
     let [one, other] = runs.map(finish);
     let (winner, loser) = if one.status.success() { (0, other) } else { (1, one) };
-    loser.failed_with(&["belongs to restore", &ids[winner], "Name another RESTORE_TOPIC_NAME"]);
+    loser.failed_with(&["belongs to restore", &ids[winner], "Set another RESTORE_TOPIC_NAME"]);
     runner.restore(&configs[winner]);
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&copy, Read::Uncommitted));
 
@@ -123,7 +123,7 @@ fn deleted_meanwhile(kafka: &Kafka, then: impl FnOnce(&str)) {
     kafka.delete_topic(&copy);
     then(&copy);
     let is_made_again = kafka.topic_exists(&copy);
-    let says = if is_made_again { "was deleted since" } else { "is not there any more" };
+    let says = if is_made_again { "was deleted since" } else { "no longer exists" };
     finish(child).failed_with(&["restored into a topic", says, "hoose a new RESTORE_ID"]);
     assert_eq!(kafka.topic_exists(&copy), is_made_again);
 }

@@ -68,7 +68,7 @@ fn a_single_broker_with_the_default_replication_of_internal_topics_is_told_of() 
 
     let (topic, runner) = backed_up(&shared);
     let outcome = once(&runner, "restore", &runner.restore_config(&topic, &unique("copy"), servers));
-    assert!(!outcome.stdout.contains("Can this machine reach"), "{}", outcome.stdout);
+    assert!(!outcome.stdout.contains("Check that this machine can reach"), "{}", outcome.stdout);
     outcome.failed_with(&both).failed_with(&["__transaction_state does not exist"]);
 }
 

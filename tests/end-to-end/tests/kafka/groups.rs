@@ -42,7 +42,7 @@ fn a_group_with_a_live_member_is_refused_and_named() {
     let runner = Runner::on_folder(&kafka);
     let backup = runner.backup_config(&[&topic], Value::Null);
     let outcome = runner.run([Path::new("backup"), &backup, Path::new("--once")]);
-    outcome.failed_with(&[&format!("consumer group {group}"), "Stop its members, or give the backup a GROUP_ID of its own"]);
+    outcome.failed_with(&[&format!("consumer group {group}"), "Stop its members, or set a GROUP_ID that only the backup uses"]);
     member.leave();
     kafka.produce(&topic, &numbered(0, 100..150));
     runner.back_up(&backup);

@@ -28,7 +28,7 @@ fn a_backup_that_is_not_there_is_not_gone_on_with() {
     fs::create_dir(runner.backups()).expect("its name is free");
     kafka.produce(&topic, &numbered(0, 100..150));
     let outcome = runner.run([Path::new("backup"), &backup, Path::new(ONCE)]);
-    outcome.failed_with(&["topic.json is missing", "is it mounted?", "new GROUP_ID"]);
+    outcome.failed_with(&["topic.json is missing", "that it is mounted", "new GROUP_ID"]);
     assert!(fs::read_dir(runner.backups()).expect("it was made").next().is_none(), "nothing was written");
     fs::remove_dir(runner.backups()).expect("it is empty");
     fs::rename(&aside, runner.backups()).expect("a folder can be renamed");
@@ -58,7 +58,7 @@ fn a_backup_that_was_set_back_is_not_gone_on_with() {
     let before = stored();
     let outcome = runner.run([Path::new("backup"), &backup, Path::new(ONCE)]);
     let offsets = format!("--delete-offsets --group {} --topic {topic}:0", group_of(&topic));
-    outcome.failed_with(&["00000000000000000100.tar.gz", "backed up to offset 150", "set back", &offsets]);
+    outcome.failed_with(&["00000000000000000100.tar.gz", "backed up to offset 150", "restored to an older state", &offsets]);
     assert_eq!(stored(), before, "nothing was written");
     kafka.delete_offsets(&group_of(&topic), &format!("{topic}:0"));
     assert_eq!(records_in(&runner.back_up(&backup)), 100);
@@ -75,7 +75,7 @@ fn progress_in_another_bucket_is_named() {
     one.back_up(&one.backup_config(&[&topic], Value::Null));
     let backup = other.backup_config(&[&topic], Value::Null);
     let outcome = other.run([Path::new("backup"), &backup, Path::new("--until-caught-up")]).succeeded();
-    assert_eq!(outcome.stderr.matches("is of another bucket, folder, endpoint or prefix").count(), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("belongs to another bucket, folder, endpoint or prefix").count(), 1, "{}", outcome.stderr);
     assert_restorable(&kafka, &other, &backup, &topic);
 }
 

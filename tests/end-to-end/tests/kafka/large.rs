@@ -93,7 +93,7 @@ fn a_record_that_the_target_does_not_take_is_told_with_what_to_set() {
         let more = json!({"KAFKA_PROPERTIES": {"compression.codec": codec}, "RESTORE_ID": target});
         runner.restore_config(&topic, &target, more)
     };
-    once(&runner, &config("none")).failed_with(&["takes records up to 20000 bytes", "set max.message.bytes=30", &target]);
+    once(&runner, &config("none")).failed_with(&["accepts records up to 20000 bytes", "set max.message.bytes=30", &target]);
     assert_eq!(kafka.high_watermarks(&target)[&0], 0, "nothing was written, not even a transaction");
 
     let outcome =

@@ -34,7 +34,7 @@ fn a_lost_partition_is_told_from_an_empty_one() {
     assert_eq!(of_partition(&outcome.reports(), 0)["next"], json!(20), "the others are restored");
     let reports = runner.restore(&restore(json!({"SKIP_DAMAGED": true})));
     let last = reports.last().expect("a report");
-    assert!(last["topics"][0]["notes"].to_string().contains("nothing was written: 1. The target has them"), "{last}");
+    assert!(last["topics"][0]["notes"].to_string().contains("never written to: 1. In the target they are empty"), "{last}");
     assert!(of_partition(&reports, 2)["skipped"].to_string().contains(&loss), "{last}");
 
     fs::remove_file(folder.join("topic.json")).expect("a backup");

@@ -52,7 +52,7 @@ fn forty_topics_by_names_globs_and_a_regular_expression_and_those_that_come_late
     let report = runner.run([Path::new("check"), &config]).succeeded().reports().remove(0);
     assert_eq!(names(&report), expected.iter().map(String::as_str).collect());
     assert_eq!(report["excluded"].as_array().map(Vec::len), Some(10), "{report}");
-    assert!(report["notes"].to_string().contains(&format!("{ours}.pay-* of TOPIC_NAMES takes no topic")), "{report}");
+    assert!(report["notes"].to_string().contains(&format!("{ours}.pay-* of TOPIC_NAMES matches no topic")), "{report}");
 
     runner.back_up(&config);
     let folders = || -> BTreeSet<String> {
@@ -79,10 +79,11 @@ fn check_says_what_this_user_may_not_do() {
     let [all, unread, unseen] = topics;
     let runner = Runner::on_folder(&kafka);
     let config = runner.backup_config(&[&format!("{ours}-*")], acls::as_reader(&sasl, json!({"GROUP_ID": group_of(&all)})));
-    runner.run([Path::new("check"), &config]).failed_with(&["takes none of the"]);
+    runner.run([Path::new("check"), &config]).failed_with(&["matches none of the"]);
     kafka.allow(acls::READER, &["Read", "DescribeConfigs"], &format!("--topic={all}"));
     kafka.allow(acls::READER, &["Describe"], &format!("--topic={unread}"));
-    let outcome = runner.run([Path::new("check"), &config]).failed_with(&["Read on the group is missing", "Read on the topic is missing"]);
+    let outcome =
+        runner.run([Path::new("check"), &config]).failed_with(&["Missing ACL: Read on the group", "this user needs Read on the topic"]);
     let report = outcome.reports().remove(0);
     assert_eq!(names(&report), [all.as_str(), unread.as_str()].into(), "{unseen} is not seen");
     assert!(report["topics"][0].get("error").is_none() && report["topics"][0].get("note").is_none(), "{report}");

@@ -253,7 +253,7 @@ fn what_a_user_may_not_see_is_absent_with_its_reason() {
     let outcome = runner.run([Path::new("backup"), &config, Path::new("--once")]).succeeded();
     let report = outcome.reports().remove(0);
     assert_eq!((report["records"].as_u64(), report["notes"].as_array().map(Vec::len)), (Some(9), Some(1)), "{report}");
-    assert_eq!(outcome.stderr.matches("snapshots of the cluster do not have all of it").count(), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("snapshots of the cluster are incomplete").count(), 1, "{}", outcome.stderr);
     let snapshot = snapshots(&runner).pop().expect("a snapshot");
     assert_eq!(snapshot.topics[&topic].partitions[&0].log.map(|log| log.end), Some(9));
     let Told::Partial { known, why } = &snapshot.groups else { panic!("{:?}", snapshot.groups) };

@@ -33,7 +33,7 @@ const CASES: [Case; 6] = [
     },
     Case {
         anyway: Some("retention"),
-        ..case(&[("retention.bytes", "100000000")], &["keeps no more than 100000000 bytes of a partition", "Set retention.bytes=-1"])
+        ..case(&[("retention.bytes", "100000000")], &["keeps at most 100000000 bytes of a partition", "Set retention.bytes=-1"])
     },
     Case {
         anyway: Some("compaction"),
@@ -73,7 +73,10 @@ fn a_target_that_cannot_take_the_records_is_refused_before_the_first_write() {
 fn a_target_with_records_of_somebody_else_is_refused() {
     let Some(kafka) = require_kafka() else { return };
     let topic = kafka.create_topic("source", 1, &[("retention.ms", "-1")]);
-    kafka.produce(&topic, &[Record::new(0, crate::kafka::LONG_AGO).key("a").value("1"), Record::new(0, crate::kafka::LONG_AGO).key("b").value("2")]);
+    kafka.produce(
+        &topic,
+        &[Record::new(0, crate::kafka::LONG_AGO).key("a").value("1"), Record::new(0, crate::kafka::LONG_AGO).key("b").value("2")],
+    );
     let runner = Runner::on_folder(&kafka);
     runner.back_up(&runner.backup_config(&[&topic], Value::Null));
     let target = kafka.create_topic("taken", 1, &[("retention.ms", "-1")]);
@@ -105,7 +108,7 @@ fn now() -> i64 {
 fn take_it_anyway(kafka: &Kafka, runner: &Runner, topic: &str, target: &str, anyway: &str) {
     let restore = runner.restore_config(topic, target, json!({"RESTORE_ANYWAY": anyway}));
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--until-caught-up")]).succeeded();
-    assert!(outcome.stderr.contains("going on all the same"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("continuing anyway"), "{}", outcome.stderr);
     assert!(kafka.high_watermarks(target)[&0] >= 3);
 }
 
@@ -134,6 +137,6 @@ fn a_restored_topic_that_was_deleted_is_not_made_again() {
     runner.restore(&restore);
     kafka.delete_topic(&target);
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--once")]);
-    outcome.failed_with(&["is not there any more", "choose a new RESTORE_ID"]);
+    outcome.failed_with(&["no longer exists", "choose a new RESTORE_ID"]);
     assert!(!kafka.topic_exists(&target));
 }

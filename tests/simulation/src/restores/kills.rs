@@ -80,7 +80,7 @@ fn killed_at(kill_at: i64, then: Then, event: Event) -> Result<bool, String> {
                 if then == Then::Nothing
                     || words.len() != 1
                     || !was_known
-                    || !words.get(&target).is_some_and(|words| words.contains("deleted since") || words.contains("not there any more")) =>
+                    || !words.get(&target).is_some_and(|words| words.contains("deleted since") || words.contains("no longer exists")) =>
             {
                 return Err(format!("{words:?}"));
             }

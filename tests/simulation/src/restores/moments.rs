@@ -268,7 +268,7 @@ impl Moments {
             let id = topic.id.ok_or("a topic without an id")?;
             let Some(folder) = folders.get(&id) else {
                 let held = topic.partitions.values().filter_map(|of| of.log).any(|log| log.end > log.log_start);
-                expected.lacking.extend(held.then(|| format!("{name:?} held records")));
+                expected.lacking.extend(held.then(|| format!("{name:?} had records")));
                 continue;
             };
             let mut cuts = BTreeMap::new();
@@ -276,7 +276,7 @@ impl Moments {
                 let chain = self.chain_end(folder, partition).await?;
                 let log = topic.partitions.get(&partition).and_then(|of| of.log);
                 match log {
-                    None => expected.lacking.push(format!("where {name}/{partition} ended is not known")),
+                    None => expected.lacking.push(format!("the end of {name}/{partition} is unknown")),
                     Some(log) if chain < log.end => expected.lacking.push(format!("{name}/{partition} ended at offset {}", log.end)),
                     Some(_) => {}
                 }

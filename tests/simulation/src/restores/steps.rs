@@ -163,7 +163,7 @@ impl Run {
         self.outcome.refused += 1;
         let has_rival = self.asked.len() > 1;
         for (target, words) in refused {
-            let of_deletion = ["was deleted since", "is not there any more"];
+            let of_deletion = ["was deleted since", "no longer exists"];
             let is_deleted = self.deletes() && of_deletion.iter().any(|reason| words.contains(reason));
             let is_spoilt = words.contains("RESTORE_ANYWAY=not-empty") && (has_rival || self.spoilt.contains(target));
             let is_taken = has_rival && words.contains("belongs to restore");

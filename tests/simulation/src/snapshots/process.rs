@@ -30,7 +30,7 @@ const YEAR: Millis = 365 * 24 * 60 * MINUTE;
 
 /// Words of errors that a schedule can bring about, besides those that time heals.
 const ALLOWED: [&str; 6] =
-    ["no answer", "another cluster answers", "TOPIC_NAMES", "the event names", "is gone", "does not exist in the cluster"];
+    ["no answer", "another cluster responds", "TOPIC_NAMES", "the event names", "is gone", "does not exist in the cluster"];
 
 /// Which shard of how many; `None`: everything.
 pub(super) type Shard = Option<(u32, u32)>;

@@ -1,4 +1,4 @@
-//! Spans that no longer fit a checkpoint, in objects of their own beside it.
+//! Spans that no longer fit into a checkpoint, in objects of their own next to it.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,13 +9,15 @@ use crate::Result;
 use crate::catalog::names;
 use crate::catalog::objects::{check_version, read_json};
 
-/// Spans of one source partition of a restore. Its name has a hash of what is in it, so that one that is there already holds the same; invocations that cut
-/// the list at different places write different objects. What is known is the union of all of them and of the checkpoint.
+/// Spans of one source partition of a restore. Its name contains a hash of its content, so an
+/// existing one has the same content. Invocations that split the list at different places write
+/// different objects. The known spans are the union of all of them and of the checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptSpans {
     /// See [`KeptSpans::FORMAT`].
     pub format_version: u32,
-    /// The restore it is of: [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
+    /// The restore that it belongs to:
+    /// [`RestoreIdentity::run`](crate::catalog::RestoreIdentity::run).
     pub run: String,
     /// The spans.
     pub spans: Spans,
@@ -28,7 +30,7 @@ impl KeptSpans {
     /// Writes them.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn put(
         run: &str,
         spans: Spans,
@@ -48,11 +50,12 @@ impl KeptSpans {
         }
     }
 
-    /// The names of those of a partition, in the order of their first source offset; of other restores that had the same id, too. List after the
-    /// checkpoint was read: what it lost since is then in an object.
+    /// The names of those of a partition, sorted by first source offset; includes those of other
+    /// restores with the same id. List them after reading the checkpoint: what it lost since is
+    /// then in an object.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn names(store: &dyn ObjectStore, restore_id: &str, folder: &str, partition: i32) -> Result<Vec<String>> {
         let (prefix, mut found, mut after) = (names::spans_prefix(restore_id, folder, partition), Vec::new(), String::new());
         loop {
@@ -67,12 +70,13 @@ impl KeptSpans {
         }
     }
 
-    /// Reads one. None of them is ever deleted, so one that is gone since it was listed is one that cannot be read.
+    /// Reads one. None of them is ever deleted, so one that disappeared since the listing counts as
+    /// unreadable.
     ///
     /// # Errors
-    /// What the store says.
+    /// An error of the store.
     pub async fn load(store: &dyn ObjectStore, name: &str) -> Result<Self> {
-        let gone = || StoreError::new(StoreErrorKind::NotFound, store.location(name), "was there and is gone; run again".to_owned());
+        let gone = || StoreError::new(StoreErrorKind::NotFound, store.location(name), "existed and is gone; run again".to_owned());
         let (found, _) = read_json::<Self>(store, name).await?.ok_or_else(gone)?;
         check_version(store, name, found.format_version, Self::FORMAT)?;
         Ok(found)

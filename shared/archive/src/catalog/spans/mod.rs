@@ -1,14 +1,17 @@
-//! Where the records of a restored partition are, for the translation of offsets: spans, which tile what was restored.
+//! Where the records of a restored partition are, for the translation of offsets: spans, which tile
+//! what was restored.
 //!
-//! Every committed transaction covers the source offsets from the progress before it to the progress after it. Each of them is in one span, also where
-//! nothing was written (a hole in the log, a segment that was skipped). An offset in no span is unknown: no broker said where its record is, or the
-//! note of it was lost. Only the commit that wrote the records can pair them; nothing is ever concluded from the spans before and after.
+//! Every committed transaction covers the source offsets from the progress before it to the
+//! progress after it. Each of them is in one span, even if nothing was written (a hole in the log,
+//! a skipped segment). An offset in no span is unknown: no broker reported where its record is, or
+//! the span was lost. Only the commit that wrote the records can pair them; nothing is ever
+//! inferred from the spans before and after.
 //!
-//! | file | what it knows |
+//! | file | content |
 //! |---|---|
 //! | `pair.rs` | the spans of one commit |
-//! | `text.rs` | how spans are written, in a few bytes each |
-//! | `kept.rs` | the objects that hold what does not fit a checkpoint |
+//! | `text.rs` | spans as text, in a few bytes each |
+//! | `kept.rs` | the objects with spans that do not fit into a checkpoint |
 
 mod kept;
 mod pair;
@@ -21,21 +24,22 @@ mod text;
 pub use kept::KeptSpans;
 pub use pair::pair;
 
-/// Source offsets `[from, to)` went to `count` target offsets from `target` on, of the partition with the same number.
+/// Source offsets `[from, to)` went to `count` target offsets from `target`, in the partition with
+/// the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// First source offset. Where `count` is not 0, there was a record at it.
+    /// First source offset. If `count` is not 0, it has a record.
     pub from: i64,
     /// One past the last source offset.
     pub to: i64,
-    /// First target offset; 0 where `count` is 0.
+    /// First target offset; 0 if `count` is 0.
     pub target: i64,
     /// Number of records.
     pub count: i64,
 }
 
 impl Span {
-    /// Nothing was written of `[from, to)`.
+    /// Nothing was written for `[from, to)`.
     pub fn nothing(from: i64, to: i64) -> Self {
         Self { from, to, target: 0, count: 0 }
     }
@@ -56,7 +60,8 @@ impl Span {
         self.to == next.from && (are_nothing || are_in_step)
     }
 
-    /// What is certain of a part of it: nothing of a span with holes, of which only the whole is counted.
+    /// The certain part of a subrange: nothing of a span with holes, of which only the total is
+    /// counted.
     fn part(self, from: i64, to: i64) -> Option<Self> {
         match self {
             _ if (from, to) == (self.from, self.to) => Some(self),
@@ -67,7 +72,7 @@ impl Span {
     }
 }
 
-/// The spans of a partition: in order, and no two over the same offset.
+/// The spans of a partition, in order and without overlaps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Spans(Vec<Span>);
 
@@ -76,17 +81,18 @@ pub struct Spans(Vec<Span>);
 pub enum Found {
     /// The first record at or after it is at this target offset.
     Exact(i64),
-    /// It is between the first and the last record of this span, which has holes: its records have to be counted.
+    /// It is between the first and the last record of this span, which has holes: its records have
+    /// to be counted.
     Inside(Span),
-    /// It is in a stretch of which nothing is known, or only such a stretch follows it: the records before that stretch end at `after`, where there are
-    /// any. At most `may_repeat` records below the offset come after that.
+    /// It is in an unknown range, or only such a range follows it. The records before that range
+    /// end at `after`, if there are any. At most `may_repeat` records below the offset follow that.
     Unknown {
         /// The target offset after the last record that is certainly below.
         after: Option<i64>,
         /// Unknown source offsets since then.
         may_repeat: i64,
     },
-    /// No record at or after it was restored. As above.
+    /// No record at or after it was restored. Fields as above.
     End {
         /// The target offset after the last record that is certainly below.
         after: Option<i64>,
@@ -111,24 +117,24 @@ impl Spans {
         self.0.is_empty()
     }
 
-    /// Takes the first of them away.
+    /// Removes and returns the first ones.
     pub fn take_first(&mut self, count: usize) -> Self {
         Self(self.0.drain(..count.min(self.0.len())).collect())
     }
 
-    /// The first of them.
+    /// The first ones.
     #[must_use]
     pub fn first(&self, count: usize) -> Self {
         Self(self.0[..count.min(self.0.len())].to_vec())
     }
 
-    /// Adds what these say. Of offsets that are known already it changes nothing: two spans of the same offsets say the same, or one is of records that
-    /// were written a second time (at-least-once), and both are there.
+    /// Adds these. Known offsets do not change: two spans of the same offsets are equal, or one is
+    /// of records that were written a second time (at-least-once), and both exist.
     pub fn unite(&mut self, others: &Self) {
         others.iter().for_each(|span| self.add(*span));
     }
 
-    /// The same for one span. Of a span with holes that is known in part, the rest is not certain.
+    /// Adds one span. Of a span with holes that is known in part, the rest is uncertain.
     pub fn add(&mut self, span: Span) {
         if span.from >= span.to {
             return;
@@ -158,7 +164,7 @@ impl Spans {
         self.0.splice(first.start..after.end, joined);
     }
 
-    /// Where a source offset is. `restored_to`: where that ends which was restored.
+    /// Where a source offset is. `restored_to`: the end of what was restored.
     pub fn find(&self, offset: i64, restored_to: i64) -> Found {
         let offset = offset.min(restored_to).max(0);
         let index = self.0.partition_point(|span| span.to <= offset);
@@ -176,8 +182,8 @@ impl Spans {
         if known_to >= restored_to { Found::End { after, may_repeat } } else { Found::Unknown { after, may_repeat } }
     }
 
-    /// The target offset after the last record that is certainly below a source offset, and the unknown offsets from there on. `index`: of the first span
-    /// that ends above it.
+    /// The target offset after the last record that is certainly below a source offset, and the
+    /// unknown offsets from there. `index`: of the first span that ends above it.
     fn before(&self, offset: i64, index: usize) -> (Option<i64>, i64) {
         let around = self.0.get(index).filter(|span| span.from < offset);
         let (mut known_from, mut unknown) = (around.map_or(offset, |span| span.from), 0);

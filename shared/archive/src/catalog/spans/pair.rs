@@ -6,10 +6,12 @@ use kafka::Written;
 
 use super::Span;
 
-/// Tiles the source offsets that a commit covers. `sources`: those of the records that it has, as (first, count) where they follow each other;
-/// `written`: where the records went. Both in the order of writing. Where no broker said where records are, there is no span.
+/// Tiles the source offsets that a commit covers. `sources`: its records, as (first, count) of
+/// consecutive ones; `written`: where the records went. Both in the order of writing. Records whose
+/// position no broker reported have no span.
 ///
-/// Nothing at all when the two are not of the same records: then something is wrong, and no place is certain.
+/// Empty if the two do not have the same records: then something is wrong, and no position is
+/// certain.
 pub fn pair(covered: Range<i64>, sources: &[(i64, i64)], written: &[Written]) -> Vec<Span> {
     if !are_in(&covered, sources) || number_of(sources) != written.iter().map(|run| run.count).sum::<i64>() {
         return Vec::new();
@@ -32,7 +34,7 @@ fn number_of(sources: &[(i64, i64)]) -> i64 {
     sources.iter().map(|(_, count)| count).sum()
 }
 
-/// Whether these are in order, and offsets that the commit covers.
+/// Whether these are in order, and within the offsets that the commit covers.
 fn are_in(covered: &Range<i64>, sources: &[(i64, i64)]) -> bool {
     let mut from = covered.start;
     covered.start <= covered.end
@@ -43,8 +45,9 @@ fn are_in(covered: &Range<i64>, sources: &[(i64, i64)]) -> bool {
         })
 }
 
-/// The runs, with the places that are certain though no broker said so: `n` records that were written between two known places with room for just `n`
-/// fill it. Runs that follow each other are one.
+/// The runs, with positions that are certain although no broker reported them: `n` records that
+/// were written between two known positions with room for exactly `n` fill it. Adjacent runs are
+/// merged.
 fn filled_in(written: &[Written]) -> Vec<Written> {
     let mut filled: Vec<Written> = Vec::new();
     for (index, run) in written.iter().enumerate() {
@@ -60,15 +63,15 @@ fn filled_in(written: &[Written]) -> Vec<Written> {
     filled
 }
 
-/// Source offsets that are still to be paired.
+/// Source offsets that are not paired yet.
 struct Sources<'s> {
     rest: &'s [(i64, i64)],
-    /// Records of the first stretch that are paired.
+    /// Paired records of the first range.
     taken: i64,
 }
 
 impl Sources<'_> {
-    /// The first of so many records, and one past the last.
+    /// The first of this many records, and one past the last.
     fn take(&mut self, count: i64) -> Option<(i64, i64)> {
         let from = self.rest.first().map(|(first, _)| first + self.taken)?;
         let (mut left, mut to) = (count, from);

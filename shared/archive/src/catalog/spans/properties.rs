@@ -1,4 +1,5 @@
-//! Random logs, restored in random transactions: whatever is unknown, lost or merged, no offset is ever placed past the first record at or after it.
+//! Random logs, restored in random transactions: whatever is unknown, lost or merged, no offset is
+//! ever placed past the first record at or after it.
 
 use kafka::Written;
 use proptest::collection::vec;
@@ -12,11 +13,13 @@ use super::{Found, Span, Spans, pair};
 struct Transaction {
     /// For each source offset that it covers, whether there is a record.
     offsets: Vec<bool>,
-    /// Records of each batch, whether the broker says where it is, and how many records of others come before it.
+    /// Records of each batch, whether the broker says where it is, and how many records of others
+    /// come before it.
     batches: Vec<(i64, bool, i64)>,
     /// Aborted: what was written is a hole in the target, and is written again.
     is_killed: bool,
-    /// Which of two invocations knows of it; 3: both. 0: killed before the checkpoint, and its spans did not fit.
+    /// Which of two invocations knows of it; 3: both. 0: killed before the checkpoint, and its
+    /// spans did not fit.
     known_by: u8,
 }
 
@@ -88,7 +91,8 @@ impl Restored {
         i64::try_from(self.places.len()).unwrap_or(0)
     }
 
-    /// Where the first record at or after a source offset is; behind the last one where there is none.
+    /// Where the first record at or after a source offset is; behind the last one where there is
+    /// none.
     fn truth(&self, offset: i64) -> i64 {
         let at = usize::try_from(offset.clamp(0, self.end())).unwrap_or(0);
         let behind = || self.places.iter().flatten().next_back().map_or(50, |last| last + 1);

@@ -1,8 +1,10 @@
-//! Spans as text: about five bytes each, so that hundreds fit beside a committed offset.
+//! Spans as text: about five bytes each, so that hundreds fit into the metadata of a committed
+//! offset.
 //!
-//! A span is `[skipped+]length[-missing][@shift]`, and a comma stands between two. `skipped` offsets before it are in no span, `length` are in it,
-//! `missing` of them have no record, and its target is `shift` away from the end of the one before: 1 where it is not written, which is the marker
-//! that ends a transaction.
+//! A span is `[skipped+]length[-missing][@shift]`; commas separate spans. `skipped` offsets before
+//! it are in no span, `length` are in it, `missing` of them have no record, and its target is
+//! `shift` after the end of the previous one. The default shift is 1: the marker that ends a
+//! transaction.
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Span, Spans};
 
-/// Where a span's target is when the text does not say: behind the marker that ends a transaction.
+/// The default shift of a span's target: after the marker that ends a transaction.
 const MARKER: i64 = 1;
 
 impl fmt::Display for Spans {
@@ -48,7 +50,7 @@ impl FromStr for Spans {
     fn from_str(text: &str) -> Result<Self, String> {
         let (mut spans, mut from, mut end) = (Vec::new(), 0, 0);
         for part in text.split(',').filter(|_| !text.is_empty()) {
-            let span = parse(part, from, end).ok_or_else(|| format!("{part:?} is no span"))?;
+            let span = parse(part, from, end).ok_or_else(|| format!("{part:?} is not a span"))?;
             from = span.to;
             if span.count > 0 {
                 end = span.end();
@@ -59,7 +61,7 @@ impl FromStr for Spans {
     }
 }
 
-/// Reads a span; the one before it ended at these offsets.
+/// Parses a span; the previous one ended at these offsets.
 fn parse(part: &str, from: i64, end: i64) -> Option<Span> {
     let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i64>().ok())?;
     let (part, shift) = match part.split_once('@') {

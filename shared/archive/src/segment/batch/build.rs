@@ -4,8 +4,9 @@ use super::*;
 
 /// Writes records as record batches into one buffer.
 ///
-/// Offsets keep their distances, so holes stay holes. Every record has its own timestamp in a `CreateTime` batch; in a `LogAppendTime`
-/// batch all have the batch's, so a new time begins a new batch.
+/// Offsets keep their distances, so holes stay holes. Every record has its own timestamp in a
+/// `CreateTime` batch. In a `LogAppendTime` batch all have the batch's, so a new time starts a new
+/// batch.
 #[derive(Debug, Default)]
 pub(in crate::segment) struct BatchBuilder {
     log: Vec<u8>,
@@ -33,16 +34,17 @@ impl BatchBuilder {
     /// Appends a record.
     ///
     /// # Errors
-    /// Why it cannot be stored: its offset is not above the one before it (in any group), or it has more than 2 GiB. Nothing was written.
+    /// Why it cannot be stored: its offset is not above the previous one (in any group), or it has
+    /// more than 2 GiB. Nothing was written.
     pub(in crate::segment) fn push(&mut self, sized: Sized<'_>) -> Result<(), String> {
         let record = sized.record;
         let offset = record.offset;
         if offset < 0 || self.last_offset.is_some_and(|last| offset <= last) {
-            return Err(format!("offset {offset} after offset {}: offsets must go up", self.last_offset.unwrap_or(-1)));
+            return Err(format!("offset {offset} after offset {}: offsets must increase", self.last_offset.unwrap_or(-1)));
         }
         let size = sized.alone();
         if size > i32::MAX as usize {
-            return Err(format!("the record at offset {offset} has {size} bytes: a record batch holds at most 2 GiB"));
+            return Err(format!("the record at offset {offset} has {size} bytes: a record batch can have at most 2 GiB"));
         }
         let fits = self.open.as_ref().is_some_and(|open| self.log.len() - open.at + size <= BATCH_BYTES && open.takes(record));
         if !fits {
@@ -57,7 +59,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Closes the batch and gives the buffer, for which `next` is put in its place.
+    /// Closes the batch and returns the buffer, which `next` replaces.
     pub(in crate::segment) fn take(&mut self, mut next: Vec<u8>) -> Vec<u8> {
         self.close();
         next.clear();
@@ -105,7 +107,7 @@ impl OpenBatch {
     fn append(&mut self, log: &mut Vec<u8>, Sized { record, len }: Sized<'_>) {
         self.records += 1;
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
-        // Wraps as Kafka's own does, so that any two timestamps can share a batch.
+        // Wraps like Kafka's own, so that any two timestamps can share a batch.
         let timestamp_delta = record.timestamp.wrapping_sub(self.base_timestamp);
         let offset_delta = record.offset - self.base_offset;
         let body = len + varint::len(timestamp_delta) + varint::len(offset_delta);
@@ -127,7 +129,7 @@ impl OpenBatch {
 #[derive(Clone, Copy)]
 pub(in crate::segment) struct Sized<'a> {
     record: &'a Record<'a>,
-    /// Of the body, except for its two deltas.
+    /// Of the body, without its two deltas.
     len: usize,
 }
 
@@ -136,14 +138,15 @@ impl<'a> Sized<'a> {
         Self { record, len: len_without_deltas(record) }
     }
 
-    /// Size of a batch that holds this record alone, in bytes: what a broker compares with `max.message.bytes`.
+    /// Size of a batch with only this record, in bytes: what a broker compares with
+    /// `max.message.bytes`.
     pub(in crate::segment) fn alone(self) -> usize {
         let body = self.len + 2;
         BATCH_HEADER + varint::len(body as i64) + body
     }
 }
 
-/// Length of a record's body except for its two deltas.
+/// Length of a record's body without its two deltas.
 fn len_without_deltas(record: &Record<'_>) -> usize {
     let headers: usize = record.headers.iter().map(|header| bytes_len(Some(header.key)) + bytes_len(header.value)).sum();
     1 + bytes_len(record.key) + bytes_len(record.value) + varint::len(record.headers.len() as i64) + headers

@@ -1,5 +1,5 @@
-//! Record batches, format v2 (magic 2), exactly what a broker keeps on disk. The layout is the one of the Kafka documentation
-//! ("Implementation", "Message Format") and of KIP-98:
+//! Record batches, format v2 (magic 2), exactly as a broker stores them. The layout is that of the
+//! Kafka documentation ("Implementation", "Message Format") and of KIP-98:
 //!
 //! ```text
 //! batch:  baseOffset i64, batchLength i32, partitionLeaderEpoch i32, magic i8, crc u32 | attributes i16, lastOffsetDelta i32,
@@ -7,11 +7,12 @@
 //! record: length, attributes i8, timestampDelta, offsetDelta, key, value, headersCount, (header key, header value)…
 //! ```
 //!
-//! A batch's numbers are big-endian; a record's lengths, deltas and counts are varints, and a length of -1 is null. `batchLength` counts
-//! what follows it, `crc` is the CRC-32C of what follows it (right of the bar).
+//! A batch's numbers are big-endian; a record's lengths, deltas and counts are varints, and a
+//! length of -1 is null. `batchLength` counts what follows it, `crc` is the CRC-32C of what follows
+//! it (right of the bar).
 //!
-//! Batches here are never compressed, and belong to no producer and no transaction: what was committed is all there is. The leader
-//! epoch is unknown (-1).
+//! Batches here are never compressed, and belong to no producer and no transaction: they contain
+//! only committed records. The leader epoch is unknown (-1).
 
 mod build;
 mod read;
@@ -41,5 +42,5 @@ const NO_PRODUCER: [u8; 14] = [0xff; 14];
 /// The attribute bit of a batch whose timestamps the broker set.
 const LOG_APPEND_TIME: i16 = 1 << 3;
 
-/// Size from which on a batch takes no further record. A batch is larger only when one record alone is.
+/// The size at which a batch accepts no more records. Only a single record can make a batch larger.
 pub(super) const BATCH_BYTES: usize = 1 << 20;

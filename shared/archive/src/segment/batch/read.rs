@@ -6,7 +6,7 @@ use super::*;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("byte {at}: {what}")]
 pub struct BatchError {
-    /// Position from the beginning of the batches, in bytes.
+    /// Position from the start of the batches, in bytes.
     pub at: usize,
     /// What is wrong there.
     pub what: String,
@@ -18,21 +18,22 @@ impl BatchError {
     }
 }
 
-/// What the headers of some batches say.
+/// The content of the headers of some batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BatchSummary {
     /// Number of records.
     pub records: u64,
-    /// Offset of the first record; -1 when there is none.
+    /// Offset of the first record; -1 if there is none.
     pub first_offset: i64,
-    /// Offset of the last record; -1 when there is none.
+    /// Offset of the last record; -1 if there is none.
     pub last_offset: i64,
 }
 
-/// Checks lengths, fixed fields, order and CRC-32C of all batches in `bytes`, without looking at single records.
+/// Checks lengths, fixed fields, order and CRC-32C of all batches in `bytes`, without parsing
+/// records.
 ///
 /// # Errors
-/// The first batch that is not as it was written.
+/// The first batch that is not as written.
 pub fn check(bytes: &[u8]) -> Result<BatchSummary, BatchError> {
     let mut summary = BatchSummary { records: 0, first_offset: -1, last_offset: -1 };
     let mut at = 0;
@@ -41,7 +42,7 @@ pub fn check(bytes: &[u8]) -> Result<BatchSummary, BatchError> {
         let stored = u32::from_be_bytes(field(&bytes[at..], CRC));
         let actual = crc32c::crc32c(&bytes[at + ATTRIBUTES..batch.end]);
         if stored != actual {
-            return Err(BatchError::new(at, format!("the batch's CRC-32C is {stored:08x}, its bytes give {actual:08x}")));
+            return Err(BatchError::new(at, format!("the batch's CRC-32C is {stored:08x}, but its bytes have {actual:08x}")));
         }
         if summary.records == 0 {
             summary.first_offset = batch.base_offset;
@@ -53,17 +54,18 @@ pub fn check(bytes: &[u8]) -> Result<BatchSummary, BatchError> {
     Ok(summary)
 }
 
-/// Reads records out of record batches, one after another, borrowed from the bytes. Any bytes are safe to read; [`check`] compares CRCs.
+/// Reads records from record batches, one after another, borrowed from the bytes. Any bytes are
+/// safe to read; [`check`] compares CRCs.
 #[derive(Debug)]
 pub struct Records<'a> {
     bytes: &'a [u8],
     from: i64,
     batch: BatchHeader,
-    /// What of the current batch is not yet read.
+    /// The unread part of the current batch.
     rest: &'a [u8],
-    /// Records of it that are not yet read.
+    /// Its unread records.
     left: u32,
-    /// Offset of the last record, also of one that was skipped.
+    /// Offset of the last record, including skipped ones.
     last_offset: i64,
     headers: Vec<Header<'a>>,
 }
@@ -83,7 +85,7 @@ impl<'a> Records<'a> {
         Self { bytes, from, batch, rest: &[], left: 0, last_offset: -1, headers: Vec::new() }
     }
 
-    /// The next record, `None` after the last one. It is good until the next call.
+    /// The next record, `None` after the last one. It is valid until the next call.
     ///
     /// # Errors
     /// The bytes are not what this project writes; nothing more can be read.
@@ -93,7 +95,7 @@ impl<'a> Records<'a> {
             let Some(record) = self.parse() else {
                 let at = self.batch.end - self.rest.len();
                 (self.left, self.batch.end) = (0, self.bytes.len());
-                return Err(BatchError::new(at, format!("no sound record follows offset {}", self.last_offset)));
+                return Err(BatchError::new(at, format!("no valid record follows offset {}", self.last_offset)));
             };
             if record.offset >= self.from {
                 return Ok(Some(Record {
@@ -109,7 +111,7 @@ impl<'a> Records<'a> {
         Ok(None)
     }
 
-    /// Moves to the next batch that can hold a wanted record.
+    /// Moves to the next batch that can contain a wanted record.
     fn next_batch(&mut self) -> Result<bool, BatchError> {
         while self.batch.end < self.bytes.len() {
             let at = self.batch.end;
@@ -124,7 +126,7 @@ impl<'a> Records<'a> {
         Ok(false)
     }
 
-    /// Takes the next record of the batch and checks its place in it. `None`: it is not sound.
+    /// Takes the next record of the batch and checks its place in it. `None`: it is invalid.
     fn parse(&mut self) -> Option<Parsed<'a>> {
         let body = take_bytes(&mut self.rest)??;
         let record = parse_body(body, &self.batch, &mut self.headers)?;
@@ -186,16 +188,16 @@ impl Default for BatchHeader {
 }
 
 impl BatchHeader {
-    /// Parses the header at `at` and checks that the whole batch is there and lies above offset `after`.
+    /// Parses the header at `at` and checks that the batch is complete and is above offset `after`.
     fn parse(bytes: &[u8], at: usize, after: i64) -> Result<Self, BatchError> {
         let fail = |what: String| Err(BatchError::new(at, what));
         let rest = &bytes[at..];
         if rest.len() < BATCH_HEADER {
-            return fail(format!("{} bytes are no record batch", rest.len()));
+            return fail(format!("{} bytes are not a record batch", rest.len()));
         }
         let size = LEADER_EPOCH as i64 + i64::from(i32::from_be_bytes(field(rest, BATCH_LENGTH)));
         if size <= BATCH_HEADER as i64 || size > rest.len() as i64 {
-            return fail(format!("a record batch of {size} bytes, where {} follow", rest.len()));
+            return fail(format!("a record batch of {size} bytes, but only {} follow", rest.len()));
         }
         let attributes = i16::from_be_bytes(field(rest, ATTRIBUTES));
         let as_written = field(rest, LEADER_EPOCH) == EPOCH_AND_MAGIC && field(rest, PRODUCER_ID) == NO_PRODUCER;

@@ -27,7 +27,8 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// The bytes are those that Kafka's own `MemoryRecordsBuilder` (kafka-clients 4.1.0) made of the same records.
+/// The bytes are those that Kafka's own `MemoryRecordsBuilder` (kafka-clients 4.1.0) made of the
+/// same records.
 #[test]
 fn a_create_time_batch_is_what_kafka_itself_writes() {
     let first = Owned {
@@ -113,7 +114,7 @@ fn offsets_that_do_not_go_up_are_refused_and_nothing_is_written() {
     assert!(Owned::new(6, "v").lend(|record| builder.push(Sized::new(record))).is_err(), "in the next group, too");
 }
 
-/// With a CRC that agrees, so that only the structure can tell.
+/// With a matching CRC, so that only the structure shows the damage.
 #[test]
 fn structures_that_this_project_does_not_write_are_refused() {
     let log = build(&[Owned::new(0, "a"), Owned::new(2, "b")]);
@@ -192,7 +193,7 @@ proptest! {
         let _ = read(&bytes, 0);
     }
 
-    /// Damage behind a sound header, which random bytes never get to.
+    /// Damage after a valid header, which random bytes never reach.
     #[test]
     fn any_damaged_batch_is_safe_to_read(records in any_records(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut log = build(&records);

@@ -19,7 +19,8 @@ pub(super) fn put(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(&bytes[..=len]);
 }
 
-/// Takes a value from the front of `bytes`; `None` when there is none whole, or it has more than 64 bits.
+/// Takes a value from the front of `bytes`; `None` if there is no complete one, or it has more than
+/// 64 bits.
 pub(super) fn get(bytes: &mut &[u8]) -> Option<i64> {
     let mut value = 0_u64;
     for (i, &byte) in bytes.iter().take(10).enumerate() {

@@ -1,4 +1,4 @@
-//! What reading ahead saves, and that it changes nothing else.
+//! What prefetching saves, and that it changes nothing else.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn segment() -> (Vec<Owned>, FinishedSegment) {
     (records, written)
 }
 
-/// All records, with so much memory to read ahead.
+/// All records, with this much memory to prefetch.
 async fn read_with(store: Arc<dyn ObjectStore>, memory: u64) -> crate::Result<(Vec<Owned>, Sidecar)> {
     let mut reader = SegmentReader::open(store, NAME, small_stretches()).await?;
     reader.read_ahead(ReadAhead::new(ReadBudget::new(memory)));
@@ -50,7 +50,8 @@ async fn what_a_distant_store_takes_is_waited_for_once() {
     assert!(store.reads().values().all(|times| times % 2 == 0), "as many requests: {:?}", store.reads());
 }
 
-/// A request costs a third of a second: more are ahead each time that one was waited for, and never more than memory allows.
+/// A request takes a third of a second: the depth grows each time that one was waited for, and
+/// never exceeds the memory.
 #[tokio::test]
 async fn it_reads_as_far_ahead_as_memory_allows() {
     let (_, written) = segment().await;
@@ -76,7 +77,8 @@ async fn a_request_ahead_that_fails_is_sent_again() {
     }
 }
 
-/// Damage behind what is wanted is found when that is wanted, and what comes before it is given out.
+/// Damage after the wanted records is found when it is reached, and what comes before it is
+/// returned.
 #[tokio::test]
 async fn damage_ahead_is_found_where_it_is() {
     let (records, written) = segment().await;

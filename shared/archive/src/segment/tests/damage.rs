@@ -1,4 +1,4 @@
-//! Everything that is not what was written is an error, and says where.
+//! Everything that is not what was written is an error with its position.
 
 use super::*;
 
@@ -6,7 +6,7 @@ async fn read_whole(store: &store::testing::MemoryStore) -> crate::Result<(Vec<O
     read(Arc::new(store.clone()), NAME, options(1), None).await
 }
 
-/// The kind and the message of the error that reading this segment gives.
+/// The kind and the message of the error when reading this segment.
 async fn refusal(segment: &FinishedSegment) -> (SegmentErrorKind, String) {
     match read_whole(&stored(segment, NAME)).await {
         Err(crate::Error::Segment(error)) => {
@@ -181,7 +181,7 @@ async fn a_head_larger_than_the_first_request_is_read_in_more() {
     assert!(error.to_string().ends_with("end inside the head"), "{error}");
 }
 
-/// Each with a head, checksums and sidecar that agree with it: only the contradiction can tell.
+/// Each with a matching head, checksums and sidecar: only the contradiction shows it.
 #[tokio::test]
 async fn a_manifest_that_contradicts_itself_or_the_log_is_refused() {
     type Change = fn(&mut Manifest);
@@ -245,7 +245,7 @@ async fn a_bomb_is_refused_before_memory_is_taken_for_it() {
     });
     let (kind, what) = refusal(&bomb).await;
     assert_eq!(kind, SegmentErrorKind::Damaged);
-    assert!(what.contains("cannot hold"), "{what}");
+    assert!(what.contains("cannot contain"), "{what}");
 
     let (kind, what) = refusal(&with_head(&segment, &vec![b' '; 65 << 20])).await;
     assert_eq!(kind, SegmentErrorKind::Damaged);

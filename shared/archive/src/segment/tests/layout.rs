@@ -1,10 +1,10 @@
-//! The object as other tools see it.
+//! The object in other tools.
 
 use std::io::Read;
 
 use super::*;
 
-/// Unpacks with a gzip reader and a tar reader that know nothing of segments.
+/// Unpacks with a gzip reader and a tar reader that do not know segments.
 fn unpack(object: &[u8], zstd: bool) -> Vec<(String, u32, u64, Vec<u8>)> {
     let stream: Box<dyn Read + '_> =
         if zstd { Box::new(zstd::stream::Decoder::new(object).unwrap()) } else { Box::new(flate2::read::MultiGzDecoder::new(object)) };

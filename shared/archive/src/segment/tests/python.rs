@@ -1,4 +1,5 @@
-//! The archives of the Python tool: those that it really wrote, and those that nobody should have made.
+//! The archives of the Python tool: those that it really wrote, and those that no program should
+//! have written.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -45,7 +46,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// An archive with these entries, names taken as they are.
+/// An archive with these entries, names unchanged.
 fn archive(entries: &[(tar::EntryType, &[u8], &[u8])]) -> Vec<u8> {
     let mut tar = Vec::new();
     for (kind, name, content) in entries {
@@ -168,7 +169,11 @@ async fn archives_that_the_tool_does_not_write_are_refused_by_name() {
         ("no gzip", b"value\n".to_vec(), "unpacked"),
         ("no tar", gzip(&[b'x'; 2000]), "unpacked"),
         ("a cut tar", gzip(&flate2_content(&archive(&[(Kind::Regular, b"a", &[b'x'; 2000])]))[..1500]), "ends 1012 bytes before"),
-        ("more behind the end", gzip(&[&flate2_content(&archive(&[(Kind::Regular, b"a", value)]))[..], b"more"].concat()), "follows"),
+        (
+            "more behind the end",
+            gzip(&[&flate2_content(&archive(&[(Kind::Regular, b"a", value)]))[..], b"more"].concat()),
+            "data after the end",
+        ),
     ];
     for (name, object, named) in hostile {
         let (kind, what) = refusal(object.clone()).await;
@@ -176,7 +181,7 @@ async fn archives_that_the_tool_does_not_write_are_refused_by_name() {
         assert!(what.contains(named), "{name}: {what}");
     }
     let many = vec![(Kind::XHeader, &b"h"[..], &b"9 path=a\n"[..]); 20];
-    assert!(refusal(archive(&many)).await.1.contains("no regular file"));
+    assert!(refusal(archive(&many)).await.1.contains("not a regular file"));
 }
 
 fn flate2_content(gzip: &[u8]) -> Vec<u8> {

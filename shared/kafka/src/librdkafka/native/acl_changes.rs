@@ -14,7 +14,7 @@ use super::handle::Handle;
 use super::text;
 use crate::Acl;
 
-/// What makes an entry or a filter.
+/// Creates an entry or a filter.
 type Make = unsafe extern "C" fn(
     c_int,
     *const c_char,
@@ -63,10 +63,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The entry, if librdkafka can send it just as it is.
+    /// The entry, if librdkafka can send it exactly.
     ///
     /// # Errors
-    /// The word that it has no number for; [`Code::UNSUPPORTED_FEATURE`].
+    /// The word without a number; [`Code::UNSUPPORTED_FEATURE`].
     pub(crate) fn of(acl: &Acl) -> Result<Self, Failure> {
         let unsupported = |(what, word)| Failure::new(Code::UNSUPPORTED_FEATURE, format!("librdkafka does not know the {what} {word}"));
         if let Some(unknown) = acl.unknown_word() {
@@ -82,12 +82,13 @@ impl Known {
         Ok(Self { numbers, name: c_string(&acl.name)?, principal: c_string(&acl.principal)?, host: c_string(&acl.host)? })
     }
 
-    /// librdkafka's object, which `make` makes.
+    /// librdkafka's object, created by `make`.
     fn native(&self, make: Make) -> Result<Entry, Failure> {
         let [resource, pattern, operation, permission] = self.numbers;
         let mut error = [0 as c_char; 128];
-        // SAFETY: numbers that librdkafka's enums have; C strings, which the object copies; a buffer with its size, which was zeroed, and in which
-        // librdkafka ends what it writes in NUL.
+        // SAFETY: numbers that librdkafka's enums have; C strings, which the object copies; a
+        // buffer with its size, which was zeroed, and in which librdkafka ends what it writes in
+        // NUL.
         unsafe {
             let (name, principal, host) = (self.name.as_ptr(), self.principal.as_ptr(), self.host.as_ptr());
             let new = make(resource, name, pattern, principal, host, operation, permission, error.as_mut_ptr(), error.len());
@@ -106,7 +107,7 @@ impl Drop for Entry {
     }
 }
 
-/// What became of each entry of a request, in its order.
+/// The result of each entry of a request, in order.
 pub(crate) type Outcomes = Vec<Result<(), Failure>>;
 
 impl Handle {
@@ -132,7 +133,8 @@ impl Handle {
         of_all(acls, outcomes)
     }
 
-    /// DeleteAcls of just these entries: one request, of at least one filter. An entry that is not there was deleted.
+    /// DeleteAcls of exactly these entries: one request, of at least one filter. An entry that does
+    /// not exist counts as deleted.
     pub(crate) async fn delete_acls(self: &Arc<Self>, acls: &[&Known], timeout: Duration) -> Result<Outcomes, Failure> {
         let pending = {
             let filters = acls.iter().map(|acl| acl.native(rd_kafka_AclBindingFilter_new)).collect::<Result<Vec<Entry>, _>>()?;
@@ -171,7 +173,7 @@ fn of_all(acls: &[&Known], outcomes: Outcomes) -> Result<Outcomes, Failure> {
     if outcomes.len() == acls.len() {
         return Ok(outcomes);
     }
-    Err(Failure::new(Code::FAIL, format!("the cluster answers for {} of {} entries", outcomes.len(), acls.len())))
+    Err(Failure::new(Code::FAIL, format!("the cluster's response has {} of {} entries", outcomes.len(), acls.len())))
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ unsafe extern "C" {
     fn rd_kafka_AclBinding_permission_type(acl: *const rd_kafka_AclBinding_t) -> c_int;
 }
 
-/// The words of Kafka's tools, by the numbers of its protocol; librdkafka has 0 for each that it does not know itself.
+/// The words of Kafka's tools, by the numbers of its protocol; librdkafka has 0 for each that it
+/// does not know.
 pub(super) const RESOURCES: &[&str] = &["UNKNOWN", "ANY", "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER"];
 pub(super) const PATTERNS: &[&str] = &["UNKNOWN", "ANY", "MATCH", "LITERAL", "PREFIXED"];
 pub(super) const OPERATIONS: &[&str] = &[
@@ -45,13 +46,15 @@ pub(super) const OPERATIONS: &[&str] = &[
 pub(super) const PERMISSIONS: &[&str] = &["UNKNOWN", "ANY", "DENY", "ALLOW"];
 
 impl Handle {
-    /// DescribeAcls of all entries: one request. librdkafka drops the error of the answer: a refusal, and a cluster without an authorizer, look like
-    /// one that has no entry. Entries of which it does not know the words are there, each as often as it stands in the answer.
+    /// DescribeAcls of all entries: one request. librdkafka drops the error of the response, so a
+    /// refusal, and a cluster without an authorizer, look like one without entries. Entries with
+    /// words that it does not know are included, each as often as in the response.
     pub(crate) async fn acls(self: &Arc<Self>, timeout: Duration) -> Result<Vec<Acl>, Failure> {
         let pending = {
             let all = all()?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBEACLS, timeout);
-            // SAFETY: a valid filter, which the request copies; destroyed once, as the entry that it is to librdkafka.
+            // SAFETY: a valid filter, which the request copies; destroyed once, as the entry that
+            // it is to librdkafka.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 rd_kafka_DescribeAcls(rk, all.as_ptr(), options, queue);
                 rd_kafka_AclBinding_destroy(all.as_ptr());
@@ -73,7 +76,8 @@ impl Handle {
 /// A filter that lets everything through.
 fn all() -> Result<NonNull<rd_kafka_AclBindingFilter_t>, Failure> {
     let mut error = [0 as c_char; 128];
-    // SAFETY: null for any name, principal and host; a buffer with its size, which was zeroed, and in which librdkafka ends what it writes in NUL.
+    // SAFETY: null for any name, principal and host; a buffer with its size, which was zeroed, and
+    // in which librdkafka ends what it writes in NUL.
     unsafe {
         let filter = rd_kafka_AclBindingFilter_new(
             rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_ANY,

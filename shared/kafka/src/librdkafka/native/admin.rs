@@ -1,4 +1,4 @@
-//! Requests about topics and groups: how one is sent and awaited.
+//! Requests about topics and groups: how to send one and await the response.
 
 use std::ffi::{CString, c_char, c_int};
 use std::ptr::NonNull;
@@ -24,7 +24,7 @@ unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut rd_kafka_event_t) -> c_int;
 }
 
-/// How often a request that waits looks whether waiting still makes sense.
+/// How often a waiting request checks whether waiting still makes sense.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Options of a request.
@@ -35,7 +35,8 @@ impl Options {
     pub(super) fn new(handle: &Handle, operation: rd_kafka_admin_op_t, timeout: Duration) -> Self {
         let millis = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
         let mut error = [0 as c_char; 128];
-        // SAFETY: a valid instance; the new object belongs to this value. A time limit out of range leaves librdkafka's own.
+        // SAFETY: a valid instance; the new object belongs to this value. A time limit out of range
+        // leaves librdkafka's own.
         unsafe {
             let options = NonNull::new(rd_kafka_AdminOptions_new(handle.as_ptr(), operation)).expect("librdkafka allocates or aborts");
             rd_kafka_AdminOptions_set_request_timeout(options.as_ptr(), millis, error.as_mut_ptr(), error.len());
@@ -43,7 +44,7 @@ impl Options {
         }
     }
 
-    /// Offsets as a reader of this isolation level sees them.
+    /// Offsets for this isolation level.
     pub(super) fn read_committed(self, committed: bool) -> Result<Self, Failure> {
         let level = match committed {
             true => rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
@@ -66,11 +67,11 @@ impl Drop for Options {
     }
 }
 
-/// A request on its way.
+/// A request in progress.
 pub(super) struct Pending(Queue);
 
 impl Pending {
-    /// Sends a request: `send` gets the instance, the options and the queue for the answer.
+    /// Sends a request: `send` gets the instance, the options and the queue for the response.
     pub(super) fn send(
         handle: &Arc<Handle>,
         options: &Options,
@@ -81,10 +82,11 @@ impl Pending {
         Self(queue)
     }
 
-    /// Waits for the answer. Dropping the future gives the request up.
+    /// Waits for the response. Dropping the future gives up the request.
     ///
     /// # Errors
-    /// The request as a whole failed; librdkafka ends it at its time limit. Credentials that are refused end it earlier.
+    /// The request as a whole failed; librdkafka ends it at its timeout. Refused credentials end it
+    /// earlier.
     pub(super) async fn answer(self) -> Result<Event, Failure> {
         let start = Instant::now();
         let observer = Arc::clone(self.0.handle().observer());
@@ -105,7 +107,7 @@ impl Pending {
     }
 }
 
-/// The answer to a request.
+/// The response to a request.
 pub(super) struct Event(NonNull<rd_kafka_event_t>);
 
 // SAFETY: an event is not bound to a thread; it belongs to this value alone.
@@ -127,7 +129,8 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: owned, destroyed once. Nothing that was read from it is kept: all results are copies.
+        // SAFETY: owned, destroyed once. Nothing that was read from it is kept: all results are
+        // copies.
         unsafe { rd_kafka_event_destroy(self.as_ptr()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests about topics and groups: which there are.
+//! Requests about topics and groups: which exist.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_int};
@@ -25,11 +25,11 @@ unsafe extern "C" {
 /// A topic as DescribeTopics has it.
 #[derive(Debug)]
 pub(crate) struct Described {
-    /// The halves of the topic id; both 0 when the broker has none.
+    /// The halves of the topic id; both 0 if the broker has none.
     pub(crate) id: (i64, i64),
     /// Number of partitions.
     pub(crate) partitions: usize,
-    /// Most replicas that one of them has.
+    /// The most replicas of a partition.
     pub(crate) replicas: usize,
 }
 
@@ -43,16 +43,17 @@ pub(crate) struct NativeNewTopic<'a> {
     pub(crate) configs: &'a BTreeMap<String, String>,
 }
 
-/// The answer of a ListOffsets by time where no record is that late. (librdkafka has -1001 where nobody answered.)
+/// The result of a ListOffsets by time if no record is that late. (librdkafka has -1001 if no
+/// broker responded.)
 pub(crate) const NO_SUCH_RECORD: i64 = -1;
 
-/// The answer for one partition of an OffsetFetch; `None` where nothing is committed.
+/// The result for one partition of an OffsetFetch; `None` if nothing is committed.
 pub(crate) type Committed = Result<Option<CommittedOffset>, Code>;
 
 impl Handle {
-    /// Id of the cluster, once an answer told of it. Sends nothing and does not wait.
+    /// Id of the cluster, once a response contained it. Sends nothing and does not wait.
     pub(crate) fn cluster_id(&self) -> Option<String> {
-        // SAFETY: a valid instance; the string, if there is one, is ours, and given back once.
+        // SAFETY: a valid instance; the string, if there is one, is ours, and freed once.
         unsafe {
             let id = rd_kafka_clusterid(self.as_ptr(), 0);
             (!id.is_null()).then(|| {
@@ -63,7 +64,7 @@ impl Handle {
         }
     }
 
-    /// DescribeTopics: one Metadata request, which creates nothing. `topics` holds no name twice.
+    /// DescribeTopics: one Metadata request, which creates nothing. `topics` has no duplicates.
     pub(crate) async fn describe_topics(
         self: &Arc<Self>,
         topics: &[String],
@@ -84,7 +85,8 @@ impl Handle {
     pub(super) fn ask_about_topics(self: &Arc<Self>, topics: &[String], options: Options) -> Result<Pending, Failure> {
         let names = topics.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-        // SAFETY: an array of C strings with its length; the collection copies them, the request copies the collection.
+        // SAFETY: an array of C strings with its length; the collection copies them, the request
+        // copies the collection.
         Ok(Pending::send(self, &options, |rk, options, queue| unsafe {
             let collection = rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             rd_kafka_DescribeTopics(rk, collection, options, queue);
@@ -92,8 +94,10 @@ impl Handle {
         }))
     }
 
-    /// ListOffsets at `offset` (earliest or latest, or [`Offset::Offset`] with a timestamp): one request for each broker that leads one of the partitions.
-    /// A broker that does not answer takes the whole `timeout`; its partitions fail with [`Code::TRANSPORT`]. [`NO_SUCH_RECORD`]: none is that late.
+    /// ListOffsets at `offset` (earliest or latest, or [`Offset::Offset`] with a timestamp): one
+    /// request per broker that leads one of the partitions. A broker that does not respond uses up
+    /// the whole `timeout`; its partitions fail with [`Code::TRANSPORT`]. [`NO_SUCH_RECORD`]: none
+    /// is that late.
     pub(crate) async fn list_offsets(
         self: &Arc<Self>,
         partitions: &[TopicPartition],
@@ -116,7 +120,8 @@ impl Handle {
             let infos = array(rd_kafka_ListOffsets_result_infos(result, &raw mut count), count);
             let answer = |info: &*const rd_kafka_ListOffsetsResultInfo_t| {
                 let element = rd_kafka_ListOffsetsResultInfo_topic_partition(*info);
-                // librdkafka forgets why a broker's own request failed, and leaves 'no error' beside an offset that is none.
+                // librdkafka drops the reason why a broker's own request failed, and leaves 'no
+                // error' with an invalid offset.
                 let offset = code(element).check().map_err(|failure| failure.code).and_then(|()| match (*element).offset {
                     NO_SUCH_RECORD if is_by_time => Ok(NO_SUCH_RECORD),
                     offset if offset < 0 => Err(Code::TRANSPORT),
@@ -144,7 +149,8 @@ impl Handle {
                 return Err(Failure::new(Code::INVALID_ARG, unsafe { text(error.as_ptr()) }));
             }
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout);
-            // SAFETY: a valid topic, which copies the strings, and which the request copies; destroyed once.
+            // SAFETY: a valid topic, which copies the strings, and which the request copies;
+            // destroyed once.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 for (name, value) in &configs {
                     rd_kafka_NewTopic_set_config(native, name.as_ptr(), value.as_ptr());
@@ -168,24 +174,28 @@ impl Handle {
         Ok(())
     }
 
-    /// OffsetFetch: what the group of this client committed. Blocks. Waits for the coordinator, and for transactions that are about to
-    /// change an offset.
+    /// OffsetFetch: the commits of this client's group. Blocks. Waits for the coordinator, and for
+    /// transactions that are about to change an offset.
     ///
-    /// Not [`group_offsets`](Handle::group_offsets), the request for any group, which does not wait for transactions.
+    /// Not [`group_offsets`](Handle::group_offsets), the request for any group, which does not wait
+    /// for transactions.
     ///
     /// # Errors
-    /// A time-out can hide that the search for the coordinator failed, which [`Handle::group_failure`] tells.
+    /// A timeout can hide a failed search for the coordinator; [`Handle::group_failure`] returns
+    /// that.
     pub(crate) fn committed(&self, partitions: &[TopicPartition], wait: Duration) -> Result<BTreeMap<TopicPartition, Committed>, Failure> {
         let list = list(partitions, Offset::Invalid)?;
         let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
-        // SAFETY: a valid instance, and a valid list, which the call fills in. Its elements live until the end of this function.
+        // SAFETY: a valid instance, and a valid list, which the call fills in. Its elements live
+        // until the end of this function.
         unsafe {
             Code(rd_kafka_committed(self.as_ptr(), list.ptr(), millis)).check()?;
             Ok(elements(list.ptr()).map(|element| (name(element), committed(element))).collect())
         }
     }
 
-    /// What went wrong in the search for the coordinator of this client's group, if something did since the last call.
+    /// What went wrong in the search for the coordinator of this client's group since the last
+    /// call, if anything.
     pub(crate) fn group_failure(&self) -> Option<Failure> {
         // SAFETY: a valid instance; the message, if there is one, is ours.
         let next = || NonNull::new(unsafe { rd_kafka_consumer_poll(self.as_ptr(), 0) }).map(Message);
@@ -223,7 +233,8 @@ unsafe fn described(topic: *const rd_kafka_TopicDescription_t) -> Result<Describ
 /// # Safety
 /// `element` points to an element of an answered list.
 unsafe fn committed(element: *const rd_kafka_topic_partition_t) -> Committed {
-    // SAFETY: the caller's promise; the metadata of an element are null or have the size beside them.
+    // SAFETY: the caller's promise; the metadata of an element are null or have the size next to
+    // them.
     unsafe {
         code(element).check().map_err(|failure| failure.code)?;
         let metadata = array((*element).metadata.cast::<u8>(), (*element).metadata_size);
@@ -232,7 +243,8 @@ unsafe fn committed(element: *const rd_kafka_topic_partition_t) -> Committed {
     }
 }
 
-/// Pointers to the elements of a list, never references: the code in an element can be one that librdkafka's enum does not have.
+/// Pointers to the elements of a list, never references: the code in an element can be one that
+/// librdkafka's enum does not have.
 ///
 /// # Safety
 /// `list` is null or points to a list that lives, unchanged, as long as the pointers are used.
@@ -267,7 +279,8 @@ mod tests {
     fn a_code_that_librdkafka_does_not_know_is_read_as_a_number() {
         let partitions = [TopicPartition::new("orders", 0), TopicPartition::new("orders", 1)];
         let list = list(&partitions, Offset::Offset(7)).unwrap();
-        // SAFETY: a valid list of two elements; the code is written, and later read, as the integer that C has.
+        // SAFETY: a valid list of two elements; the code is written, and later read, as the integer
+        // that C has.
         let found: Vec<_> = unsafe {
             (&raw mut (*(*list.ptr()).elems).err).cast::<c_int>().write(4711);
             let found = elements(list.ptr()).map(|element| (name(element), committed(element))).collect();

@@ -23,14 +23,15 @@ pub(crate) struct Broker {
     _handle: Arc<Handle>,
 }
 
-// SAFETY: the mock cluster runs in a thread of its own, and takes commands from any thread through a locked queue (rdkafka_mock.c); its
-// bootstrap servers are a string that never changes.
+// SAFETY: the mock cluster runs in a thread of its own, and takes commands from any thread through
+// a locked queue (rdkafka_mock.c); its bootstrap servers are a string that never changes.
 unsafe impl Send for Broker {}
 // SAFETY: as above.
 unsafe impl Sync for Broker {}
 
 impl Broker {
-    /// Starts the brokers 0 and 1. The mock cluster names broker 0 as its controller, but has it only when asked for.
+    /// Starts the brokers 0 and 1. The mock cluster names broker 0 as its controller, but has it
+    /// only when asked for.
     pub(crate) fn start() -> Result<Self, Failure> {
         let handle = start(Kind::Producer, Conf::new(), Arc::new(Observer::default()), false)?;
         // SAFETY: a valid instance, which outlives the cluster.
@@ -49,7 +50,7 @@ impl Broker {
         Code(unsafe { rd_kafka_mock_topic_create(self.as_ptr(), name.as_ptr(), partitions, 1) } as i32).check()
     }
 
-    /// Where to reach it.
+    /// Its address.
     pub(crate) fn bootstrap_servers(&self) -> String {
         // SAFETY: a valid cluster, which keeps the string.
         unsafe { text(rd_kafka_mock_cluster_bootstraps(self.as_ptr())) }
@@ -88,7 +89,7 @@ impl Drop for Broker {
     }
 }
 
-/// What tests do to it.
+/// For tests.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod faults {
@@ -103,19 +104,19 @@ mod faults {
     use super::*;
 
     impl Broker {
-        /// The next requests of this kind (number of the API) are answered with these errors.
+        /// The next requests of this kind (number of the API) get these errors.
         pub(crate) fn fail(&self, api: i16, errors: &[rd_kafka_resp_err_t]) {
             // SAFETY: a valid cluster, and an array with its length, which is copied.
             unsafe { rd_kafka_mock_push_request_errors_array(self.as_ptr(), api, errors.len(), errors.as_ptr()) }
         }
 
-        /// Requests of this kind fail no longer.
+        /// Requests of this kind succeed again.
         pub(crate) fn forget_failures(&self, api: i16) {
             // SAFETY: a valid cluster.
             unsafe { rd_kafka_mock_clear_request_errors(self.as_ptr(), api) }
         }
 
-        /// Takes all brokers down, or up again.
+        /// Stops all brokers, or starts them again.
         pub(crate) fn down(&self, down: bool) {
             // SAFETY: a valid cluster.
             unsafe {
@@ -126,19 +127,19 @@ mod faults {
             }
         }
 
-        /// Takes one broker down.
+        /// Stops one broker.
         pub(crate) fn take_down(&self, broker: i32) {
             // SAFETY: a valid cluster.
             unsafe { rd_kafka_mock_broker_set_down(self.as_ptr(), broker) };
         }
 
-        /// Answers of a broker come so much later.
+        /// Delays the responses of a broker.
         pub(crate) fn delay(&self, broker: i32, by: Duration) {
             // SAFETY: a valid cluster.
             unsafe { rd_kafka_mock_broker_set_rtt(self.as_ptr(), broker, i32::try_from(by.as_millis()).unwrap()) };
         }
 
-        /// The next answer of each broker to this kind of request comes so much later.
+        /// Delays the next response of each broker to this kind of request.
         pub(crate) fn hold(&self, api: i16, by: Duration) {
             for broker in [0, 1] {
                 let (no_error, by) = (rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR, i32::try_from(by.as_millis()).unwrap());
@@ -147,7 +148,7 @@ mod faults {
             }
         }
 
-        /// Moves the leader of a partition; -1 leaves none.
+        /// Moves the leader of a partition; -1 leaves it without one.
         pub(crate) fn lead(&self, topic: &str, partition: i32, broker: i32) {
             let topic = CString::new(topic).unwrap();
             // SAFETY: a valid cluster and a C string, which is copied.

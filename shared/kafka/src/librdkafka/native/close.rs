@@ -1,5 +1,5 @@
-//! Does what can take long where nobody waits for it. To end a client is of this kind: librdkafka waits for its threads, and one of them can wait
-//! for a name server.
+//! Runs slow work in the background, such as closing a client: librdkafka waits for its threads,
+//! and one of them can wait for a name server.
 
 use std::ops::Deref;
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
@@ -11,13 +11,14 @@ use kernel::lock;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// To the thread that hands out the work. Started with the first client: at a limit of threads there may be none left when it is needed.
+/// To the thread that distributes the work. It starts with the first client: at a limit of threads
+/// there may be none left when it is needed.
 static CLOSER: OnceLock<Sender<Work>> = OnceLock::new();
 
 /// How much work is not done yet.
 static OPEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// Starts that thread, if it is not there yet. Call it before there is something to do.
+/// Starts that thread, if it does not run yet. Call it before there is work.
 pub(super) fn start() -> std::io::Result<()> {
     static STARTING: Mutex<()> = Mutex::new(());
     let _one = lock(&STARTING);
@@ -29,7 +30,8 @@ pub(super) fn start() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Each piece in a thread of its own, so that none waits for another one; where no thread can be started, one after another.
+/// Each piece in its own thread, so that none waits for another one; one after another if no thread
+/// can be started.
 fn do_all(work: Receiver<Work>) {
     for piece in work {
         let piece = Arc::new(Mutex::new(Some(piece)));
@@ -46,7 +48,7 @@ fn do_all(work: Receiver<Work>) {
     }
 }
 
-/// Does this in another thread, soon.
+/// Runs this in another thread, soon.
 pub(crate) fn elsewhere(work: impl FnOnce() + Send + 'static) {
     *lock(&OPEN.0) += 1;
     let work: Work = Box::new(|| {
@@ -63,14 +65,15 @@ pub(crate) fn elsewhere(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Waits until clients that were dropped have ended, and transactions that were given up, at most `limit`. Blocks. At the end of the program: what
-/// OpenSSL cleans up then is what librdkafka's threads use.
+/// Waits at most `limit` until dropped clients have closed, and abandoned transactions have been
+/// aborted. Blocks. For the end of the program: OpenSSL's cleanup at exit would free what
+/// librdkafka's threads still use.
 pub fn wait_until_closed(limit: Duration) {
     let open = OPEN.0.lock().unwrap_or_else(PoisonError::into_inner);
     drop(OPEN.1.wait_timeout_while(open, limit, |open| *open > 0));
 }
 
-/// A value that is dropped in another thread, soon. Whoever drops this one does not wait.
+/// A value that is dropped in another thread, soon. Dropping this one does not wait.
 pub(super) struct Later<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> Later<T> {

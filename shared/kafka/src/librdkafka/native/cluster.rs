@@ -1,4 +1,4 @@
-//! DescribeCluster: brokers, and what this user may do with the cluster.
+//! DescribeCluster: brokers, and the permissions of this user on the cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use super::text;
 use crate::{Broker, ClusterDescription};
 
 impl Handle {
-    /// DescribeCluster: one Metadata request. `with_rights` also asks what this user may do, of versions 8 to 10 of that request.
+    /// DescribeCluster: one Metadata request. `with_rights` also requests this user's permissions,
+    /// in versions 8 to 10 of that request.
     pub(crate) async fn describe_cluster(self: &Arc<Self>, with_rights: bool, timeout: Duration) -> Result<ClusterDescription, Failure> {
         let pending = {
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER, timeout);

@@ -10,8 +10,9 @@ use rdkafka_sys::{
 
 use super::text;
 
-// rdkafka-sys declares these with a Rust enum for the code. A broker that is newer than librdkafka sends codes which that enum does not
-// have, and an enum with an unknown value is undefined behaviour: the same functions, with the integer that C has.
+// rdkafka-sys declares these with a Rust enum for the code. A broker newer than librdkafka sends
+// codes that the enum does not have, and an enum with an unknown value is undefined behaviour. So
+// these are the same functions, with C's integer.
 unsafe extern "C" {
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
     fn rd_kafka_error_code(error: *const rd_kafka_error_t) -> c_int;
@@ -111,13 +112,14 @@ codes! {
 }
 
 impl Code {
-    /// What librdkafka calls it.
+    /// librdkafka's name for it.
     pub(crate) fn describe(self) -> String {
-        // SAFETY: the function takes any integer and returns a string that it keeps (for unknown codes, in a thread-local buffer).
+        // SAFETY: the function takes any integer and returns a string that it keeps (for unknown
+        // codes, in a thread-local buffer).
         unsafe { text(rd_kafka_err2str(self.0)) }
     }
 
-    /// The failure, if this is one.
+    /// The failure, if it is one.
     pub(crate) fn check(self) -> Result<(), Failure> {
         if self == Self::NO_ERROR { Ok(()) } else { Err(self.into()) }
     }
@@ -129,28 +131,28 @@ impl fmt::Debug for Code {
     }
 }
 
-/// What librdkafka says about a failure.
+/// librdkafka's description of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// Its code; decisions are made on this.
+    /// Its code; decisions use this.
     pub(crate) code: Code,
-    /// Its words, for people.
+    /// Its text, for people.
     pub(crate) text: String,
     /// The same call can succeed when repeated.
     pub(crate) retriable: bool,
     /// The current transaction must be aborted.
     pub(crate) abort: bool,
-    /// The client instance is of no more use.
+    /// The client instance is no longer usable.
     pub(crate) fatal: bool,
 }
 
 impl Failure {
-    /// A failure known by its code and words.
+    /// A failure from a code and a text.
     pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), retriable: false, abort: false, fatal: false }
     }
 
-    /// What a call returned; null is success. Takes the error over.
+    /// The result of a call; null is success. Takes ownership of the error.
     ///
     /// # Safety
     /// `error` is null or an error that the caller owns.
@@ -158,7 +160,8 @@ impl Failure {
         if error.is_null() {
             return Ok(());
         }
-        // SAFETY: not null, so it is an error object, owned by the caller, who hands it over; it is destroyed once and not used again.
+        // SAFETY: not null, so it is an error object, owned by the caller, who hands it over; it is
+        // destroyed once and not used again.
         unsafe {
             let failure = Self::read(error);
             rd_kafka_error_destroy(error);
@@ -166,7 +169,7 @@ impl Failure {
         }
     }
 
-    /// Reads an error that somebody else owns.
+    /// Reads an error that another owner keeps.
     ///
     /// # Safety
     /// `error` points to an error object.

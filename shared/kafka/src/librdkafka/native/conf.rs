@@ -7,7 +7,7 @@ use rdkafka_sys::{rd_kafka_conf_destroy, rd_kafka_conf_new, rd_kafka_conf_res_t,
 
 use super::text;
 
-/// A set of properties, with librdkafka's defaults where nothing was set.
+/// A set of properties, with librdkafka's defaults for the others.
 pub(crate) struct Conf(NonNull<rd_kafka_conf_t>);
 
 impl Conf {
@@ -20,12 +20,13 @@ impl Conf {
     /// Sets a property, of the client or of its topics.
     ///
     /// # Errors
-    /// librdkafka's words: no such property, not a value it can have, not in this build.
+    /// librdkafka's text: no such property, invalid value, not in this build.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let nul = |_| "contains a NUL byte".to_owned();
         let (name, value) = (CString::new(name).map_err(nul)?, CString::new(value).map_err(nul)?);
         let mut error = [0 as c_char; 512];
-        // SAFETY: two C strings, and a buffer with its size, all alive during the call, which copies what it keeps.
+        // SAFETY: two C strings, and a buffer with its size, all alive during the call, which
+        // copies what it keeps.
         let result = unsafe { rd_kafka_conf_set(self.0.as_ptr(), name.as_ptr(), value.as_ptr(), error.as_mut_ptr(), error.len()) };
         match result {
             rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),
@@ -38,7 +39,7 @@ impl Conf {
         self.0.as_ptr()
     }
 
-    /// Gives the object away, to a client that takes it over.
+    /// Gives up ownership, to a client that takes it.
     pub(super) fn release(self) {
         std::mem::forget(self);
     }

@@ -25,10 +25,11 @@ unsafe extern "C" {
     fn rd_kafka_ConfigEntry_source(entry: *const rd_kafka_ConfigEntry_t) -> c_int;
 }
 
-/// A config entry that was set on the topic itself. Brokers know more sources than librdkafka's enum does.
+/// A config entry that was set on the topic itself. Brokers have more sources than librdkafka's
+/// enum.
 const OWN: c_int = rd_kafka_ConfigSource_t::RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG as c_int;
 
-/// What is done with a config.
+/// The operation on a config.
 const SET: c_int = rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET as c_int;
 const DELETE: c_int = rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_DELETE as c_int;
 
@@ -39,29 +40,30 @@ pub(crate) struct Entry {
     pub(crate) value: String,
     /// Set on the topic itself, rather than inherited from the broker.
     pub(crate) own: bool,
-    /// What brokers have for a config that is the topic's own: names and values, in the order of their precedence. Brokers have other names for configs
-    /// of topics. librdkafka always asks for them.
+    /// The broker configs for a topic config that is set on the topic: names and values, in order
+    /// of precedence. Their names differ from the topic's. librdkafka always requests them.
     pub(crate) elsewhere: Vec<(String, String)>,
 }
 
-/// Of each resource its entries, or why the broker refuses them.
+/// The entries of each resource, or why the broker refuses them.
 pub(crate) type Described = BTreeMap<String, Result<Vec<Entry>, Failure>>;
 
 impl Handle {
-    /// DescribeConfigs of topics, none of which is named twice: one request. Without entries whose values the broker hides. A topic of which the
-    /// answer says nothing is absent.
+    /// DescribeConfigs of topics (no duplicates): one request. Without entries whose values the
+    /// broker hides. A topic that the response omits is absent.
     pub(crate) async fn describe_configs(self: &Arc<Self>, topics: &[String], timeout: Duration) -> Result<Described, Failure> {
         self.describe(rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC, topics, timeout).await
     }
 
-    /// The same of one broker, by its id. That broker is asked.
+    /// DescribeConfigs of one broker, by its id. The request goes to that broker.
     pub(crate) async fn describe_broker_configs(self: &Arc<Self>, broker: i32, timeout: Duration) -> Result<Vec<Entry>, Failure> {
         let name = broker.to_string();
         let mut described = self.describe(rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_BROKER, std::slice::from_ref(&name), timeout).await?;
         described.remove(&name).unwrap_or(Ok(Vec::new()))
     }
 
-    /// IncrementalAlterConfigs of a topic: sets configs, and deletes those without a value, all or none of them.
+    /// IncrementalAlterConfigs of a topic: sets configs, and deletes those without a value; all or
+    /// none.
     pub(crate) async fn alter_topic_configs(
         self: &Arc<Self>,
         topic: &str,
@@ -88,12 +90,13 @@ impl Handle {
         };
         let event = pending.answer().await?;
         let mut count = 0;
-        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka leaves null where the answer left a resource out.
+        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka
+        // leaves null where the answer left a resource out.
         unsafe {
             let result = rd_kafka_event_IncrementalAlterConfigs_result(event.as_ptr());
             match array(rd_kafka_IncrementalAlterConfigs_result_resources(result, &raw mut count), count) {
                 [resource] if !resource.is_null() => check(*resource),
-                _ => Err(Failure::new(Code::FAIL, "the cluster's answer leaves the topic out")),
+                _ => Err(Failure::new(Code::FAIL, "the cluster's response omits the topic")),
             }
         }
     }
@@ -102,7 +105,8 @@ impl Handle {
         let pending = {
             let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<CString>, _>>()?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
-            // SAFETY: C strings, copied into the resources, which the request copies; each is destroyed once.
+            // SAFETY: C strings, copied into the resources, which the request copies; each is
+            // destroyed once.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut resources: Vec<_> = names.iter().map(|name| rd_kafka_ConfigResource_new(kind, name.as_ptr())).collect();
                 rd_kafka_DescribeConfigs(rk, resources.as_mut_ptr(), resources.len(), options, queue);
@@ -111,7 +115,8 @@ impl Handle {
         };
         let event = pending.answer().await?;
         let mut count = 0;
-        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka leaves null where the answer left a resource out.
+        // SAFETY: an event of this request; what is read belongs to it and is copied. librdkafka
+        // leaves null where the answer left a resource out.
         unsafe {
             let result = rd_kafka_event_DescribeConfigs_result(event.as_ptr());
             let resources = array(rd_kafka_DescribeConfigs_result_resources(result, &raw mut count), count);
@@ -121,7 +126,7 @@ impl Handle {
     }
 }
 
-/// A resource that is to be changed.
+/// A resource to change.
 struct Resource(*mut rd_kafka_ConfigResource_t);
 
 impl Drop for Resource {

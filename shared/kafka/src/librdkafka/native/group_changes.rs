@@ -1,4 +1,5 @@
-//! AlterConsumerGroupOffsets (the protocol's OffsetCommit, from outside of a group) and DeleteConsumerGroupOffsets (OffsetDelete).
+//! AlterConsumerGroupOffsets (the protocol's OffsetCommit, from outside of a group) and
+//! DeleteConsumerGroupOffsets (OffsetDelete).
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -14,12 +15,13 @@ use super::code::{Code, Failure};
 use super::handle::Handle;
 use crate::{CommittedOffset, TopicPartition};
 
-/// What became of each partition of a request.
+/// The result of each partition of a request.
 pub(crate) type Changed = BTreeMap<TopicPartition, Result<(), Code>>;
 
 impl Handle {
-    /// OffsetCommit for `group`, from outside of it: one request to its coordinator. Metadata are sent, and -1 for each leader epoch. librdkafka asks for
-    /// the coordinator of each group, and needs no group of this client's own. A partition that the answer leaves out has failed ([`Code::FAIL`]).
+    /// OffsetCommit for `group`, from outside of it: one request to its coordinator. Sends
+    /// metadata, and -1 as leader epoch. librdkafka looks up the coordinator of each group, and
+    /// needs no group of its own. A partition that the response omits has failed ([`Code::FAIL`]).
     pub(crate) async fn commit<'o>(
         self: &Arc<Self>,
         group: &str,
@@ -31,7 +33,8 @@ impl Handle {
             let list = commit_list(offsets)?;
             unanswered(&list);
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout);
-            // SAFETY: a C string and a valid list, copied into the request object, which the request copies.
+            // SAFETY: a C string and a valid list, copied into the request object, which the
+            // request copies.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut request = rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
                 rd_kafka_AlterConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
@@ -47,7 +50,8 @@ impl Handle {
         }
     }
 
-    /// OffsetDelete for `group`: one request to its coordinator. A partition that the answer leaves out is absent.
+    /// OffsetDelete for `group`: one request to its coordinator. A partition that the response
+    /// omits is absent.
     pub(crate) async fn delete_offsets(
         self: &Arc<Self>,
         group: &str,
@@ -58,7 +62,8 @@ impl Handle {
             let group = c_string(group)?;
             let list = list(partitions, Offset::Invalid)?;
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS, timeout);
-            // SAFETY: a C string and a valid list, copied into the request object, which the request copies.
+            // SAFETY: a C string and a valid list, copied into the request object, which the
+            // request copies.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut request = rd_kafka_DeleteConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
                 rd_kafka_DeleteConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
@@ -75,10 +80,11 @@ impl Handle {
     }
 }
 
-/// Writes a failure into each element. librdkafka copies the list into the request and sets what the answer says of a partition, so one that the
-/// answer leaves out does not look as if it was committed.
+/// Writes a failure into each element. librdkafka copies the list into the request and sets the
+/// results of the response. So a partition that the response omits does not look committed.
 fn unanswered(list: &TopicPartitionList) {
-    // SAFETY: a valid list that nobody else has; the field is a C enum, an int, and this code is one of that enum's.
+    // SAFETY: a valid list without other references; the field is a C enum, an int, and this code
+    // is one of that enum's.
     unsafe {
         for element in elements(list.ptr()) {
             (&raw const (*element).err).cast_mut().cast::<c_int>().write(Code::FAIL.0);

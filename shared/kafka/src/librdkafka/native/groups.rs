@@ -1,4 +1,4 @@
-//! Consumer groups: which there are, and what they committed.
+//! Consumer groups: which exist, and what they committed.
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int};
@@ -26,18 +26,18 @@ unsafe extern "C" {
     -> c_int;
 }
 
-/// What librdkafka calls a state or a type that it does not know.
+/// librdkafka's name for a state or type that it does not know.
 const UNKNOWN: &str = "Unknown";
 
-/// What the brokers say of their groups.
+/// What the brokers report about their groups.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
     pub(crate) groups: BTreeMap<String, GroupListing>,
-    /// Why brokers did not tell of theirs; librdkafka does not always say which.
+    /// Why brokers did not report their groups; librdkafka does not always say which.
     pub(crate) failures: Vec<Failure>,
 }
 
-/// What a group committed. -1001 and below: nothing.
+/// The commits of a group. -1001 and below: none.
 pub(crate) type Offsets = BTreeMap<TopicPartition, Result<(i64, String), Code>>;
 
 impl Options {
@@ -50,8 +50,9 @@ impl Options {
 }
 
 impl Handle {
-    /// ListConsumerGroups: one request for each broker. Without groups whose protocol type is neither `consumer` nor empty: librdkafka drops those of
-    /// share groups, Streams groups (KIP-1071) and Connect. A group that it has twice (its issue 5417) is there once.
+    /// ListConsumerGroups: one request per broker. Only groups whose protocol type is `consumer` or
+    /// empty: librdkafka drops those of share groups, Streams groups (KIP-1071) and Connect. A
+    /// group that it returns twice (its issue 5417) is included once.
     pub(crate) async fn list_consumer_groups(self: &Arc<Self>, timeout: Duration) -> Result<Listed, Failure> {
         let pending = {
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, timeout);
@@ -70,9 +71,10 @@ impl Handle {
         }
     }
 
-    /// All groups, whatever their protocol: ListGroups and DescribeGroups in their first versions, one each for each broker. Blocks. Of groups that are
-    /// no classic ones only the name is known. With a failure, that of one of the brokers, the groups of others can be there. librdkafka can
-    /// forget such a failure: compare the groups with those that are known.
+    /// All groups of any protocol: ListGroups and DescribeGroups in their first versions, one each
+    /// per broker. Blocks. Of groups that are not classic only the name is known. With a failure of
+    /// one broker, the groups of others can be included. librdkafka can lose such a failure:
+    /// compare the groups with those that are known.
     pub(crate) fn list_all_groups(&self, wait: Duration) -> (BTreeMap<String, GroupListing>, Result<(), Failure>) {
         let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         let mut list = ptr::null();
@@ -81,8 +83,9 @@ impl Handle {
         if list.is_null() {
             return (BTreeMap::new(), code.check());
         }
-        // SAFETY: a list with its count; what is read is copied before it is given back, once. Fields are read one by one, because the code in a
-        // group can be one that librdkafka's enum does not have.
+        // SAFETY: a list with its count; what is read is copied before it is freed, once. Fields
+        // are read one by one, because the code in a group can be one that librdkafka's enum does
+        // not have.
         unsafe {
             let count = usize::try_from((*list).group_cnt).unwrap_or(0);
             let group = |at| {
@@ -95,12 +98,13 @@ impl Handle {
         }
     }
 
-    /// OffsetFetch of all that a group committed, or of one partition, through its coordinator. Of all, Kafka leaves out what this user may not see; of
-    /// one it says so. `stable`: a partition that a transaction is about to commit for answers
-    /// with [`Code::UNSTABLE_OFFSET_COMMIT`] instead of what it has.
+    /// OffsetFetch of all commits of a group, or of one partition, through its coordinator. Of all,
+    /// Kafka omits what this user may not see; of one it reports an error. `stable`: a partition
+    /// for which a transaction is about to commit returns [`Code::UNSTABLE_OFFSET_COMMIT`] instead
+    /// of its offset.
     ///
-    /// Only for a client with a group of its own: librdkafka tells that group's coordinator search of some errors, and crashes without one (its
-    /// issue 5040). It does not ask again by itself.
+    /// Only for a client with a group of its own: librdkafka reports some errors to that group's
+    /// coordinator search, and crashes without one (its issue 5040). It does not retry by itself.
     pub(crate) async fn group_offsets(
         self: &Arc<Self>,
         group: &str,
@@ -114,7 +118,8 @@ impl Handle {
             let list = only.as_ref().map_or(ptr::null_mut(), TopicPartitionList::ptr);
             let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout);
             let options = options.requiring_stable(stable)?;
-            // SAFETY: a C string and a valid list, copied into the request object, which the request copies. No list means all partitions.
+            // SAFETY: a C string and a valid list, copied into the request object, which the
+            // request copies. No list means all partitions.
             Pending::send(self, &options, |rk, options, queue| unsafe {
                 let mut request = rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
                 rd_kafka_ListConsumerGroupOffsets(rk, &raw mut request, 1, options, queue);
@@ -141,7 +146,8 @@ impl Handle {
 /// # Safety
 /// `group` points to a listing.
 unsafe fn listing(group: *const rd_kafka_ConsumerGroupListing_t) -> (String, GroupListing) {
-    // SAFETY: the caller's promise; the names of states and types are strings that librdkafka keeps, for any number.
+    // SAFETY: the caller's promise; the names of states and types are strings that librdkafka
+    // keeps, for any number.
     unsafe {
         let state = text(rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupListing_state(group)));
         let kind = text(rd_kafka_consumer_group_type_name(rd_kafka_ConsumerGroupListing_type(group)));
@@ -150,7 +156,8 @@ unsafe fn listing(group: *const rd_kafka_ConsumerGroupListing_t) -> (String, Gro
     }
 }
 
-/// What DescribeGroups says of a group. Of one that is not classic it says that it is dead, and no protocol.
+/// DescribeGroups about a group. A group that is not classic is reported as dead, without a
+/// protocol.
 fn classic(state: &str, protocol_type: &str) -> GroupListing {
     let (state, kind) = if protocol_type.is_empty() { (UNKNOWN, UNKNOWN) } else { (state, "Classic") };
     GroupListing { state: state.to_owned(), kind: kind.to_owned(), is_simple: false }
@@ -159,7 +166,8 @@ fn classic(state: &str, protocol_type: &str) -> GroupListing {
 /// # Safety
 /// `element` points to an element of an answered list.
 unsafe fn offset(element: *const rd_kafka_topic_partition_t) -> Result<(i64, String), Code> {
-    // SAFETY: the caller's promise; the metadata of an element are null or have the size beside them.
+    // SAFETY: the caller's promise; the metadata of an element are null or have the size next to
+    // them.
     unsafe {
         code(element).check().map_err(|failure| failure.code)?;
         let metadata = array((*element).metadata.cast::<u8>(), (*element).metadata_size);

@@ -18,7 +18,7 @@ use super::{message, text};
 /// What a client instance is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Reading and asking.
+    /// Reads and requests.
     Consumer,
     /// Writing.
     Producer,
@@ -29,31 +29,34 @@ unsafe extern "C" {
     fn rd_kafka_last_error() -> c_int;
 }
 
-/// A client instance: connections, threads, metadata. They end soon after it is dropped; nobody waits for that.
+/// A client instance: connections, threads, metadata. They close soon after it is dropped, in the
+/// background.
 pub(crate) struct Handle(Later<Instance>);
 
 struct Instance {
     rk: NonNull<rd_kafka_t>,
-    /// librdkafka's callbacks hold a plain pointer to it, so it lives as long as the instance.
+    /// librdkafka's callbacks have a plain pointer to it, so it lives as long as the instance.
     observer: Arc<Observer>,
 }
 
-// SAFETY: librdkafka's functions may be called from any thread at the same time (rdkafka.h, "Thread-safety").
+// SAFETY: librdkafka's functions may be called from any thread at the same time (rdkafka.h,
+// "Thread-safety").
 unsafe impl Send for Instance {}
 // SAFETY: as above.
 unsafe impl Sync for Instance {}
 
 impl Handle {
-    /// An instance of these properties; see [`start`](super::start).
+    /// An instance with these properties; see [`start`](super::start).
     ///
     /// # Errors
-    /// librdkafka's words, when properties contradict each other or name files that cannot be read.
+    /// librdkafka's text, if properties contradict each other or name files that cannot be read.
     pub(super) fn new(kind: Kind, conf: Conf, observer: Arc<Observer>) -> Result<Self, Failure> {
         let native_kind = match kind {
             Kind::Consumer => rd_kafka_type_t::RD_KAFKA_CONSUMER,
             Kind::Producer => rd_kafka_type_t::RD_KAFKA_PRODUCER,
         };
-        // SAFETY: a valid conf; the observer outlives the instance (see the field), so the callbacks may use the pointer.
+        // SAFETY: a valid conf; the observer outlives the instance (see the field), so the
+        // callbacks may use the pointer.
         unsafe {
             rd_kafka_conf_set_opaque(conf.as_ptr(), Arc::as_ptr(&observer).cast_mut().cast());
             rd_kafka_conf_set_log_cb(conf.as_ptr(), Some(on_log));
@@ -65,24 +68,26 @@ impl Handle {
         let mut error = [0 as c_char; 512];
         // SAFETY: a valid conf, and a buffer with its size. The conf is released whatever comes.
         let rk = unsafe { rd_kafka_new(native_kind, conf.as_ptr(), error.as_mut_ptr(), error.len()) };
-        // On success the instance owns the conf. Without success nobody knows who does: where a producer fails late, a part of it was freed already
-        // (librdkafka's issue 4142); where threads did not start within a minute, others run on with it and with the observer (4100). Neither is
-        // used or freed again.
+        // On success the instance owns the conf. On failure its owner is unknown. If a producer
+        // fails late, part of it was freed already (librdkafka's issue 4142). If threads did not
+        // start within a minute, others still use it and the observer (4100). So neither is used or
+        // freed again.
         conf.release();
         let Some(rk) = NonNull::new(rk) else {
             std::mem::forget(observer);
-            // SAFETY: no arguments; the code of this thread's last call. The buffer was zeroed, and librdkafka ends what it writes in NUL.
+            // SAFETY: no arguments; the code of this thread's last call. The buffer was zeroed, and
+            // librdkafka ends what it writes in NUL.
             return Err(unsafe { Failure::new(Code(rd_kafka_last_error()), text(error.as_ptr())) });
         };
         Ok(Self(Later::new(Instance { rk, observer })))
     }
 
-    /// Who listens to it.
+    /// Its observer.
     pub(crate) fn observer(&self) -> &Arc<Observer> {
         &self.0.observer
     }
 
-    /// Serves callbacks that wait; never blocks.
+    /// Serves waiting callbacks; never blocks.
     pub(crate) fn serve(&self) {
         // SAFETY: a valid instance.
         unsafe { rd_kafka_poll(self.as_ptr(), 0) };
@@ -95,9 +100,10 @@ impl Handle {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // SAFETY: owned and destroyed once. Everything made from it keeps its handle alive by an `Arc`. After the call no callback comes.
+        // SAFETY: owned and destroyed once. Everything made from it keeps its handle alive by an
+        // `Arc`. After the call no callback comes.
         unsafe { rd_kafka_destroy(self.rk.as_ptr()) }
-        // Who attends to its login finds it gone.
+        // The task that attends to its login notices that it is gone.
         self.observer.want_login();
     }
 }
@@ -108,7 +114,7 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// The observer behind the opaque pointer of an instance.
+/// The observer of an instance's opaque pointer.
 ///
 /// # Safety
 /// `opaque` is null or the pointer that [`Handle::new`] set, of an instance that still lives.
@@ -118,7 +124,8 @@ pub(super) unsafe fn observer<'a>(opaque: *mut c_void) -> Option<&'a Observer> {
 }
 
 unsafe extern "C" fn on_log(rk: *const rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
-    // SAFETY: librdkafka passes its instance (null for a line about none) and two C strings that live during the call.
+    // SAFETY: librdkafka passes its instance (null for a line about none) and two C strings that
+    // live during the call.
     unsafe {
         let opaque = if rk.is_null() { ptr::null_mut() } else { rd_kafka_opaque(rk) };
         if let Some(observer) = observer(opaque) {
@@ -128,7 +135,8 @@ unsafe extern "C" fn on_log(rk: *const rd_kafka_t, level: c_int, facility: *cons
 }
 
 unsafe extern "C" fn on_error(_: *mut rd_kafka_t, code: c_int, reason: *const c_char, opaque: *mut c_void) {
-    // SAFETY: librdkafka passes the opaque pointer of the instance, and a C string that lives during the call.
+    // SAFETY: librdkafka passes the opaque pointer of the instance, and a C string that lives
+    // during the call.
     unsafe {
         if let Some(observer) = observer(opaque) {
             observer.problem(Code(code), &text(reason));
@@ -137,7 +145,8 @@ unsafe extern "C" fn on_error(_: *mut rd_kafka_t, code: c_int, reason: *const c_
 }
 
 unsafe extern "C" fn on_delivery(_: *mut rd_kafka_t, message: *const rd_kafka_message_t, opaque: *mut c_void) {
-    // SAFETY: librdkafka passes the opaque pointer of the instance, and a message that lives during the call.
+    // SAFETY: librdkafka passes the opaque pointer of the instance, and a message that lives during
+    // the call.
     unsafe {
         if let Some(observer) = observer(opaque) {
             let report = message::read_report(message);

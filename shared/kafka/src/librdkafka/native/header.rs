@@ -1,4 +1,4 @@
-//! Headers: read as they stand in a record batch, and written with any bytes as key.
+//! Headers: read as in the record batch, and written with any bytes as key.
 
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
@@ -10,8 +10,9 @@ use rdkafka_sys::{rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_header
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Appends the headers in `raw` to `into`: a count, and for each header the lengths and bytes of key and value, all numbers as zigzag
-/// varints, -1 for the length of a null value (Kafka protocol guide, record batch format v2).
+/// Appends the headers in `raw` to `into`: a count, and for each header the lengths and bytes of
+/// key and value. All numbers are zigzag varints; a null value has length -1 (Kafka protocol guide,
+/// record batch format v2).
 pub(super) fn parse<'a>(mut raw: &'a [u8], into: &mut Vec<Header<'a>>) -> Result<(), Malformed> {
     // Records of the formats before v2 have no headers, not even a count.
     if raw.is_empty() {
@@ -36,7 +37,7 @@ fn length(raw: &mut &[u8]) -> Result<Option<usize>, Malformed> {
         if byte & 0x80 == 0 {
             return match zigzag {
                 1 => Ok(None),
-                // Even numbers are those that are not negative.
+                // Even numbers are not negative.
                 _ if zigzag.is_multiple_of(2) => usize::try_from(zigzag / 2).map(Some).map_err(|_| Malformed),
                 _ => Err(Malformed),
             };
@@ -62,7 +63,8 @@ impl Headers {
         for header in headers {
             let value = header.value.map_or(ptr::null(), |value| value.as_ptr().cast::<c_void>());
             let size = header.value.map_or(0, <[u8]>::len);
-            // SAFETY: a valid list; pointers with their sizes (a slice has at most isize::MAX bytes), which the call copies.
+            // SAFETY: a valid list; pointers with their sizes (a slice has at most isize::MAX
+            // bytes), which the call copies.
             unsafe {
                 rd_kafka_header_add(list.as_ptr(), header.key.as_ptr().cast(), header.key.len() as isize, value, size as isize);
             }
@@ -74,7 +76,7 @@ impl Headers {
         self.0.as_ptr()
     }
 
-    /// Gives the list away, to a message that takes it over.
+    /// Gives up ownership of the list, to a message that takes it.
     pub(super) fn release(self) {
         std::mem::forget(self);
     }
@@ -103,7 +105,7 @@ mod tests {
         let header = |key: &'static [u8], value| Header { key, value };
         assert_eq!(parsed(b"\x04\x02k\x04vv\x00\x01"), Ok(vec![header(b"k", Some(b"vv")), header(b"", None)]));
         assert_eq!(parsed(b"\x02\x06a\0\xff\x00"), Ok(vec![header(b"a\0\xff", Some(b""))]));
-        // A value of 100 bytes: its length takes two.
+        // A value of 100 bytes: its length has two.
         let long = [b"\x02\x00\xc8\x01".as_slice(), &[7; 100]].concat();
         assert_eq!(parsed(&long), Ok(vec![Header { key: b"", value: Some(&[7; 100]) }]));
     }

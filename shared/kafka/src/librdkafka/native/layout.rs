@@ -1,9 +1,11 @@
-//! What this folder knows of librdkafka's private structures.
+//! librdkafka's private structures that this folder uses.
 //!
-//! Two things that a backup needs have no public function: the headers of a consumed record as they were sent (librdkafka hands out keys
-//! as C strings, which end at the first NUL, copies each header, and leaves all of them out when there are more than 100,000), and a
-//! timestamp of 0 for a record to be sent (librdkafka takes 0 for 'now'). Both are fields of the structure that every message points to.
-//! Its place is known for exactly one version of librdkafka, which is the one that is built in: with another one no client starts.
+//! Two requirements of a backup have no public function. First, the headers of a consumed record as
+//! sent: librdkafka returns keys as C strings, which end at the first NUL, copies each header, and
+//! omits all of them if there are more than 100,000. Second, a timestamp of 0 for a record to be
+//! sent: librdkafka takes 0 for 'now'. Both are fields of the structure that every message points
+//! to. Its layout is known for exactly one version of librdkafka, the one that is built in. With
+//! another one no client starts.
 
 use std::ffi::{c_int, c_void};
 
@@ -12,8 +14,8 @@ use rdkafka_sys::{rd_kafka_headers_t, rd_kafka_message_t, rd_kafka_version};
 /// 2.12.1, as [`rd_kafka_version`] writes it.
 const KNOWN: c_int = 0x020c_01ff;
 
-/// The beginning of `struct rd_kafka_msg_s` (rdkafka_msg.h), as it is for consumed messages. Up to the timestamp it is the same for
-/// messages to be sent.
+/// The start of `struct rd_kafka_msg_s` (rdkafka_msg.h) for consumed messages. Up to the timestamp
+/// it is the same for messages to be sent.
 #[repr(C)]
 pub(super) struct Layout {
     message: rd_kafka_message_t,
@@ -26,11 +28,12 @@ pub(super) struct Layout {
     broker: i32,
     /// Bytes at `raw_headers`.
     pub(super) raw_headers_length: i32,
-    /// The headers as in the record batch; in the memory of the fetched batch, which the message keeps.
+    /// The headers as in the record batch; in the memory of the fetched batch, which the message
+    /// keeps.
     pub(super) raw_headers: *const u8,
 }
 
-/// Pointers and alignments as on 64 bit: on other machines the places are others.
+/// Pointer sizes and alignments of 64 bit: on other machines the layout differs.
 const _: () = assert!(size_of::<usize>() == 8 && std::mem::offset_of!(Layout, timestamp) == 96 && size_of::<Layout>() == 136);
 
 /// Whether the structure is the known one.

@@ -16,7 +16,7 @@ use super::conf::Conf;
 use super::handle::{Handle, observer};
 use super::text;
 
-/// Makes a client ask its observer for tokens. They come from elsewhere, and never from `sasl.oauthbearer.*`.
+/// Makes a client ask its observer for tokens, which never come from `sasl.oauthbearer.*`.
 pub(super) fn ask_for_tokens(conf: &mut Conf) {
     // SAFETY: a valid conf, and a callback that fits.
     unsafe {
@@ -26,21 +26,23 @@ pub(super) fn ask_for_tokens(conf: &mut Conf) {
 }
 
 impl Handle {
-    /// Lets librdkafka ask for tokens from a thread of its own, so that one is renewed also while nobody polls.
+    /// Lets librdkafka ask for tokens from its own thread, so that one is renewed even if nothing
+    /// polls.
     pub(super) fn ask_in_background(&self) -> Result<(), Failure> {
         // SAFETY: a valid instance; the error, if any, is ours.
         unsafe { Failure::check(rd_kafka_sasl_background_callbacks_enable(self.as_ptr())) }
     }
 
-    /// Gives the client a token that is good until `expires` (milliseconds since 1970). It asks for the next when a fifth of the time is left.
+    /// Gives the client a token that is valid until `expires` (milliseconds since 1970). It asks
+    /// for the next one when a fifth of the time is left.
     ///
     /// # Errors
-    /// It has expired already, or holds characters that no token has.
+    /// It has expired, or contains invalid characters.
     pub(crate) fn set_token(&self, token: &Secret, expires: i64) -> Result<(), Failure> {
         let token = c_string(token.reveal()).map_err(|_| Failure::new(Code::INVALID_ARG, "the token contains a NUL byte"))?;
         let mut error = [0 as c_char; 512];
-        // SAFETY: a valid instance, two C strings, no extensions, and a buffer with its size; all are copied. The answer is a code of
-        // librdkafka itself, which its enum has.
+        // SAFETY: a valid instance, two C strings, no extensions, and a buffer with its size; all
+        // are copied. The answer is a code of librdkafka itself, which its enum has.
         let answer = unsafe {
             rd_kafka_oauthbearer_set_token(
                 self.as_ptr(),
@@ -60,14 +62,16 @@ impl Handle {
         }
     }
 
-    /// Tells that there is no token, and why. The client keeps what it has, asks again in ten seconds, and reports a problem.
+    /// Reports that there is no token, and why. The client keeps its current one, asks again in ten
+    /// seconds, and reports a problem.
     pub(crate) fn no_token(&self, reason: &str) {
         let reason = c_string(&reason.replace('\0', " ")).unwrap_or_default();
-        // SAFETY: a valid instance and a C string, which is copied. It fails only for clients that use no tokens.
+        // SAFETY: a valid instance and a C string, which is copied. It fails only for clients that
+        // use no tokens.
         unsafe { rd_kafka_oauthbearer_set_token_failure(self.as_ptr(), reason.as_ptr()) };
     }
 
-    /// Another user and password, for connections made from now on.
+    /// Another user and password, for new connections.
     pub(crate) fn set_password(&self, user: &str, password: &Secret) -> Result<(), Failure> {
         let nul = |_| Failure::new(Code::INVALID_ARG, "the login contains a NUL byte");
         let (user, password) = (c_string(user).map_err(nul)?, c_string(password.reveal()).map_err(nul)?);

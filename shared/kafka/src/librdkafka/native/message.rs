@@ -15,25 +15,26 @@ use super::header::{self, Malformed};
 use super::layout::Layout;
 use super::text;
 
-/// A message out of a queue: a record, or something about the partition.
+/// A message from a queue: a record, or an event of the partition.
 #[repr(transparent)]
 pub(crate) struct Message(pub(super) NonNull<rd_kafka_message_t>);
 
 // SAFETY: a message is not bound to a thread; it belongs to this value alone.
 unsafe impl Send for Message {}
 
-/// What a message says.
+/// The content of a message.
 pub(crate) enum Entry<'a> {
     /// A record of the partition.
     Record(&'a Message),
-    /// The end of the partition, for the reader's isolation level: nothing to visit stands before this offset.
+    /// The end of the partition, for the reader's isolation level: nothing to visit is before this
+    /// offset.
     End(i64),
     /// Something went wrong.
     Failed(Failure),
 }
 
 impl Message {
-    /// What it says.
+    /// Its content.
     pub(crate) fn entry(&self) -> Entry<'_> {
         // SAFETY: a valid message.
         match unsafe { code(self.0.as_ptr()) } {
@@ -54,8 +55,9 @@ impl Message {
         unsafe { (*self.0.as_ptr()).offset }
     }
 
-    /// Whether the record is of message format v0 or v1. librdkafka reads such a record wrongly from a broker that speaks flexible versions of
-    /// Fetch (`probe.rs`). Only these formats have no headers: a record of v2 has at least their count.
+    /// Whether the record is of message format v0 or v1. librdkafka misreads such records from
+    /// brokers that support flexible versions of Fetch (`probe.rs`). Only these formats have no
+    /// headers: a record of v2 has at least their count.
     pub(crate) fn is_of_old_format(&self) -> bool {
         self.raw_headers().is_ok_and(<[u8]>::is_empty)
     }
@@ -65,11 +67,12 @@ impl Message {
         header::parse(self.raw_headers()?, into)
     }
 
-    /// The headers as the record has them. `Malformed` when the message is not built as `layout.rs` says, by a librdkafka of the same version that
-    /// somebody changed: then its timestamp is not where it should be.
+    /// The raw headers of the record. `Malformed` if the message is not built as `layout.rs` says,
+    /// by a modified librdkafka of the same version: then its timestamp is not where it should be.
     fn raw_headers(&self) -> Result<&[u8], Malformed> {
-        // SAFETY: a valid message. Every message is a `Layout` of this version, without which no client starts. The headers are null or have the
-        // length beside them, and belong to the message, which the result borrows.
+        // SAFETY: a valid message. Every message is a `Layout` of this version, without which no
+        // client starts. The headers are null or have the length next to them, and belong to the
+        // message, which the result borrows.
         let raw = unsafe {
             let message = self.0.as_ptr().cast_const().cast::<Layout>();
             if (*message).timestamp != rd_kafka_message_timestamp(self.0.as_ptr(), std::ptr::null_mut()) {
@@ -80,11 +83,11 @@ impl Message {
         Ok(raw.unwrap_or_default())
     }
 
-    /// The record, with its headers beside it.
+    /// The record, with these headers.
     pub(crate) fn record<'a>(&'a self, headers: &'a [Header<'a>]) -> Record<'a> {
         let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: a valid message whose key and payload are null or have as many bytes as their lengths say, and belong to the message,
-        // which the record borrows.
+        // SAFETY: a valid message whose key and payload are null or have as many bytes as their
+        // lengths say, and belong to the message, which the record borrows.
         unsafe {
             let message = self.0.as_ptr();
             let timestamp = rd_kafka_message_timestamp(message, &raw mut kind);
@@ -92,7 +95,8 @@ impl Message {
                 rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             };
-            // Records of format v0 have no timestamp, which other clients read as -1; librdkafka leaves 0.
+            // Records of format v0 have no timestamp, which other clients read as -1; librdkafka
+            // returns 0.
             let timestamp = if kind == rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE { -1 } else { timestamp };
             let key = bytes((*message).key, (*message).key_len);
             let value = bytes((*message).payload, (*message).len);
@@ -108,13 +112,13 @@ impl Drop for Message {
     }
 }
 
-/// What a delivery report says.
+/// The content of a delivery report.
 pub(super) struct Report {
     pub(super) code: Code,
     pub(super) text: String,
     pub(super) partition: i32,
     pub(super) offset: i64,
-    /// What the record was counted for when it was queued.
+    /// The size that was counted when the record was queued.
     pub(super) size: Size,
 }
 

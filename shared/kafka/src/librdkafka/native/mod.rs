@@ -1,26 +1,28 @@
-//! The unsafe code of the project, all but one call (`host/memory.rs`): librdkafka's C interface, made safe for the rest of this folder.
+//! The unsafe code of the project, except one call (`host/memory.rs`): librdkafka's C interface,
+//! made safe for the rest of this folder.
 //!
-//! The `rdkafka` crate is not used for records, because its safe access to headers panics on keys that are not UTF-8, its end-of-partition
-//! error drops the offset, and it knows neither ListOffsets nor DescribeTopics. Everything here waits asynchronously: librdkafka calls back
-//! when a queue fills, so no thread sits in a blocking call while nothing happens.
+//! The `rdkafka` crate is not used for records: its safe access to headers panics on keys that are
+//! not UTF-8, its end-of-partition error drops the offset, and it has neither ListOffsets nor
+//! DescribeTopics. Everything here waits asynchronously: librdkafka calls back when a queue fills,
+//! so no thread blocks while nothing happens.
 //!
 //! | file | what it makes safe |
 //! |---|---|
 //! | `code.rs` | error codes and errors |
 //! | `conf.rs` | properties |
 //! | `start.rs` | from properties to a client instance |
-//! | `close.rs` | ends what takes long to end, in a thread of its own |
+//! | `close.rs` | slow work, such as closing a client, in the background |
 //! | `handle.rs` | a client instance and its callbacks |
 //! | `login.rs` | tokens and passwords that change |
-//! | `queue.rs` | a queue one can await |
+//! | `queue.rs` | a queue that can be awaited |
 //! | `message.rs`, `header.rs` | records as librdkafka holds them, without copies |
-//! | `layout.rs` | what is known of librdkafka's private structures |
+//! | `layout.rs` | librdkafka's private structures that are used |
 //! | `stream.rs` | one partition being read |
 //! | `admin.rs`, `admin_ops.rs` | requests about topics and groups |
-//! | `metadata.rs`, `rights.rs` | which topics there are; what this user may do |
+//! | `metadata.rs`, `rights.rs` | which topics exist; the permissions of this user |
 //! | `cluster.rs`, `configs.rs`, `groups.rs`, `acls.rs`, `users.rs` | brokers, configs, consumer groups, access control lists, SCRAM users |
-//! | `group_changes.rs`, `acl_changes.rs` | what is changed of groups and access control lists; of configs: `configs.rs` |
-//! | `producer.rs` | records out, transactions |
+//! | `group_changes.rs`, `acl_changes.rs` | changes of groups and access control lists; of configs: `configs.rs` |
+//! | `producer.rs` | writes records, with transactions |
 //! | `broker.rs` | the embedded broker |
 #![allow(unsafe_code)]
 

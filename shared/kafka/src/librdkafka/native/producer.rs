@@ -1,4 +1,4 @@
-//! Records out, transactions.
+//! Writes records, with transactions.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -19,14 +19,14 @@ use super::queue::Queue;
 use super::stream::Topic;
 use crate::{CommittedOffset, TopicPartition};
 
-// See `code.rs`. As a variadic function it also needs no array of unions to be filled for each record.
+// See `code.rs`. As a variadic function it also needs no array of unions for each record.
 unsafe extern "C" {
     fn rd_kafka_producev(rk: *mut rd_kafka_t, ...) -> c_int;
     fn rd_kafka_flush(rk: *mut rd_kafka_t, timeout_ms: c_int) -> c_int;
     fn rd_kafka_fatal_error(rk: *mut rd_kafka_t, errstr: *mut c_char, errstr_size: usize) -> c_int;
 }
 
-/// What became of a record.
+/// The result of sending a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// librdkafka has a copy.
@@ -35,13 +35,13 @@ pub(crate) enum Sent {
     Full,
 }
 
-/// Writes to one topic. What is queued when it is dropped is given up.
+/// Writes to one topic. Records that are queued when it is dropped are discarded.
 pub(crate) struct Producer {
     parts: Later<Parts>,
     handle: Arc<Handle>,
-    /// Memory that what is queued may take; one record is always taken.
+    /// Memory limit of the queue; one record is always accepted.
     room: usize,
-    /// What bounds what a partition has of it.
+    /// The limit per partition.
     batch: Batch,
 }
 
@@ -51,8 +51,8 @@ struct Parts {
 }
 
 impl Producer {
-    /// A producer whose queue holds at most `room` bytes, or a single record that is larger, and of a partition no more than is of use with batches
-    /// of this size.
+    /// A producer whose queue holds at most `room` bytes, or a single larger record, and per
+    /// partition no more than useful with batches of this size.
     pub(in crate::librdkafka) fn new(handle: Arc<Handle>, topic: &str, room: usize, batch: Batch) -> Result<Self, Failure> {
         Ok(Self { parts: Later::new(Parts { topic: Topic::new(&handle, topic)?, main: Queue::main(&handle) }), handle, room, batch })
     }
@@ -62,8 +62,8 @@ impl Producer {
         &self.handle
     }
 
-    /// Whether it is too early to go on after the queue was full for a partition: so much is left that requests are in flight, or go out
-    /// by themselves.
+    /// Whether it is too early to continue after the queue was full for a partition: enough is left
+    /// that requests are in flight, or are sent without a nudge.
     pub(crate) fn is_crowded(&self, partition: i32) -> bool {
         let backlog = self.handle.observer().backlog();
         self.batch.is_whole(backlog.of(partition)) || backlog.memory() > self.room / 2
@@ -74,7 +74,7 @@ impl Producer {
         let observer = self.handle.observer();
         let size = size(record);
         if !self.fits(partition, size) {
-            // Reports that wait make room, too.
+            // Waiting reports make room, too.
             self.handle.serve();
             if !self.fits(partition, size) {
                 return Ok(Sent::Full);
@@ -83,8 +83,9 @@ impl Producer {
         let headers = (!record.headers.is_empty()).then(|| Headers::new(record.headers));
         let timestamp = if record.timestamp == 0 { INSTEAD_OF_ZERO } else { record.timestamp };
         observer.backlog().add(partition, size);
-        // SAFETY: tags and arguments as rdkafka.h lists them, the last tag ends them. Key and value are copied (MSG_F_COPY), headers are
-        // taken over on success. The opaque pointer is a number that comes back in the delivery report.
+        // SAFETY: tags and arguments as rdkafka.h lists them, the last tag ends them. Key and value
+        // are copied (MSG_F_COPY), headers are taken over on success. The opaque pointer is a
+        // number that comes back in the delivery report.
         let answer = Code(unsafe {
             rd_kafka_producev(
                 self.handle.as_ptr(),
@@ -128,7 +129,8 @@ impl Producer {
     /// The error that made the instance useless, if one did.
     pub(crate) fn fatal(&self) -> Option<Failure> {
         let mut words = [0 as c_char; 512];
-        // SAFETY: a valid instance, and a buffer with its size, which was zeroed and is ended in NUL.
+        // SAFETY: a valid instance, and a buffer with its size, which was zeroed and is ended in
+        // NUL.
         unsafe {
             let code = Code(rd_kafka_fatal_error(self.handle.as_ptr(), words.as_mut_ptr(), words.len()));
             (code != Code::NO_ERROR).then(|| Failure { fatal: true, ..Failure::new(code, super::text(words.as_ptr())) })
@@ -141,14 +143,15 @@ impl Producer {
         self.handle.serve();
     }
 
-    /// Sends what is queued without lingering, and waits until all of it is reported, at most `wait`. Blocks. True when nothing is left. Not for long: while
-    /// it lasts, librdkafka's threads for the brokers spin.
+    /// Sends the queue without lingering, and waits at most `wait` until all of it is reported.
+    /// Blocks. True if nothing is left. Keep it short: meanwhile librdkafka's broker threads spin.
     pub(crate) fn flush(&self, wait: Duration) -> bool {
         // SAFETY: a valid instance.
         Code(unsafe { rd_kafka_flush(self.handle.as_ptr(), millis(wait)) }) == Code::NO_ERROR
     }
 
-    /// Fences older producers of the same name and settles what they left. Blocks; goes on where it was when repeated after a time-out.
+    /// Fences older producers of the same name and settles what they left. Blocks. Resumes when
+    /// repeated after a timeout.
     pub(crate) fn init_transactions(&self, wait: Duration) -> Result<(), Failure> {
         // SAFETY: a valid instance; the error, if any, is ours.
         unsafe { Failure::check(rd_kafka_init_transactions(self.handle.as_ptr(), millis(wait))) }
@@ -160,8 +163,9 @@ impl Producer {
         unsafe { Failure::check(rd_kafka_begin_transaction(self.handle.as_ptr())) }
     }
 
-    /// Makes a committed offset of `group`, which nobody joined, a part of the transaction. Blocks, also longer than `wait` while a request is on
-    /// its way. Begins anew when repeated; and a time-out can mean that the transaction has to be aborted: give it all the time there is.
+    /// Makes a committed offset of `group`, which has no members, part of the transaction. Blocks,
+    /// even longer than `wait` while a request is in progress. Starts over when repeated, and a
+    /// timeout can mean that the transaction has to be aborted: give it all the available time.
     pub(crate) fn send_offset(
         &self,
         group: &str,
@@ -170,7 +174,8 @@ impl Producer {
         wait: Duration,
     ) -> Result<(), Failure> {
         let (group, list) = (c_string(group)?, commit_list([(partition, offset)])?);
-        // SAFETY: a C string, a valid instance and list; the group metadata is ours and destroyed after use; the error, if any, is ours.
+        // SAFETY: a C string, a valid instance and list; the group metadata is ours and destroyed
+        // after use; the error, if any, is ours.
         unsafe {
             let metadata = rd_kafka_consumer_group_metadata_new(group.as_ptr());
             let error = rd_kafka_send_offsets_to_transaction(self.handle.as_ptr(), list.ptr(), metadata, millis(wait));
@@ -179,7 +184,7 @@ impl Producer {
         }
     }
 
-    /// Commits the transaction. Blocks; goes on where it was when repeated after a time-out.
+    /// Commits the transaction. Blocks. Resumes when repeated after a timeout.
     pub(crate) fn commit(&self, wait: Duration) -> Result<(), Failure> {
         // SAFETY: a valid instance; the error, if any, is ours.
         unsafe { Failure::check(rd_kafka_commit_transaction(self.handle.as_ptr(), millis(wait))) }
@@ -195,7 +200,7 @@ impl Producer {
 impl Drop for Parts {
     fn drop(&mut self) {
         let handle = self.main.handle();
-        // SAFETY: a valid instance. Nobody waits for these records any more.
+        // SAFETY: a valid instance. Nothing waits for these records any more.
         unsafe { rd_kafka_purge(handle.as_ptr(), (RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT) as c_int) };
         handle.serve();
     }
@@ -214,10 +219,11 @@ fn millis(wait: Duration) -> c_int {
     c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX)
 }
 
-// librdkafka takes a timestamp of 0 for 'now'. But it lets an interceptor see each record after it was given its timestamp and before it is
-// queued. So records with timestamp 0 are sent with a timestamp that no record has, and the interceptor puts 0 where it finds that.
+// librdkafka takes a timestamp of 0 for 'now'. But an interceptor sees each record after its
+// timestamp was set and before it is queued. So records with timestamp 0 are sent with a timestamp
+// that no record has, and the interceptor replaces it by 0.
 
-/// What a timestamp of 0 is sent as. No record may have it itself.
+/// The timestamp that is sent for 0. No record may have it.
 pub(crate) const INSTEAD_OF_ZERO: i64 = i64::MIN;
 
 /// Installs the interceptor.
@@ -241,8 +247,8 @@ unsafe extern "C" fn on_new(
 }
 
 unsafe extern "C" fn on_send(_: *mut rd_kafka_t, message: *mut rd_kafka_message_t, _: *mut c_void) -> rd_kafka_resp_err_t {
-    // SAFETY: librdkafka passes a new message of its own, not yet queued, so nobody else looks at it. It is a `Layout` of this version,
-    // without which no client starts.
+    // SAFETY: librdkafka passes a new message of its own, not yet queued, so nothing else reads it.
+    // It is a `Layout` of this version, without which no client starts.
     unsafe {
         let message = message.cast::<Layout>();
         if (*message).timestamp == INSTEAD_OF_ZERO {

@@ -1,4 +1,4 @@
-//! Requests that also tell what the user of this client may do (KIP-430).
+//! Requests that also return the permissions of this client's user (KIP-430).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
@@ -14,7 +14,7 @@ use super::text;
 use crate::Right;
 
 impl Options {
-    /// The answer also tells what this user may do.
+    /// The response also includes this user's permissions.
     pub(super) fn with_rights(self) -> Result<Self, Failure> {
         // SAFETY: valid options; the error, if any, is ours.
         unsafe { Failure::check(rd_kafka_AdminOptions_set_include_authorized_operations(self.as_ptr(), 1))? };
@@ -23,7 +23,8 @@ impl Options {
 }
 
 impl Handle {
-    /// DescribeTopics: of each topic that this user may see what it may do there; `None` where the broker does not tell. `topics` holds no name twice.
+    /// DescribeTopics: the permissions on each topic that this user may see; `None` if the broker
+    /// does not report them. `topics` has no duplicates.
     pub(crate) async fn rights_on_topics(
         self: &Arc<Self>,
         topics: &[String],
@@ -47,7 +48,7 @@ impl Handle {
         }
     }
 
-    /// DescribeGroups: what this user may do with a group; `None` where the broker does not tell.
+    /// DescribeGroups: the permissions on a group; `None` if the broker does not report them.
     pub(crate) async fn rights_on_group(self: &Arc<Self>, group: &str, timeout: Duration) -> Result<Option<BTreeSet<Right>>, Failure> {
         let pending = {
             let group = c_string(group)?;
@@ -76,13 +77,13 @@ impl Handle {
     }
 }
 
-/// What an answer says that this user may do; `None` where it does not say.
+/// The permissions in a response; `None` if it has none.
 ///
 /// # Safety
 /// `operations` is null or has `count` elements.
 pub(super) unsafe fn rights(operations: *const rd_kafka_AclOperation_t, count: usize) -> Option<BTreeSet<Right>> {
-    // As integers: a broker that is newer than librdkafka may know more operations than the enum of its bindings.
-    // SAFETY: the caller's promise; C has an int there.
+    // As integers: a broker that is newer than librdkafka may know more operations than the enum of
+    // its bindings. SAFETY: the caller's promise; C has an int there.
     let codes: &[c_int] = unsafe { array(operations.cast(), count) };
     (!operations.is_null()).then(|| codes.iter().filter_map(|code| Right::of(*code)).collect())
 }

@@ -12,17 +12,19 @@ use super::conf::Conf;
 use super::handle::{Handle, Kind};
 use super::{close, layout, login, producer};
 
-/// How many threads the process must still be able to start before a client is started. A client starts one, one for each bootstrap server and
-/// broker, and one or two more; librdkafka ends the process (SIGSEGV) when some of them cannot be started.
+/// How many more threads the process must be able to start before a client starts. A client starts
+/// one, one for each bootstrap server and broker, and one or two more. If some of them fail to
+/// start, librdkafka ends the process (SIGSEGV).
 const THREADS: usize = 24;
 
-/// Starts an instance. It connects when there is something to do. With `tokens` it asks the observer for them and waits until it has one.
+/// Starts an instance. It connects when there is something to do. With `tokens` it asks the
+/// observer for them and waits until it has one.
 ///
 /// # Errors
-/// librdkafka's words, when properties contradict each other or name files that cannot be read. Or it is another version of librdkafka. Or there
-/// are not enough threads ([`Code::CRIT_SYS_RESOURCE`]).
+/// librdkafka's text, if properties contradict each other or name files that cannot be read. Or
+/// another version of librdkafka. Or too few threads ([`Code::CRIT_SYS_RESOURCE`]).
 pub(crate) fn start(kind: Kind, mut conf: Conf, observer: Arc<Observer>, tokens: bool) -> Result<Arc<Handle>, Failure> {
-    // One client after the other, so that none takes the threads that were counted for another.
+    // One client after the other, so that none uses the threads that were counted for another.
     static STARTING: Mutex<()> = Mutex::new(());
     layout::check().map_err(|reason| Failure::new(Code::FAIL, reason))?;
     let _one = lock(&STARTING);

@@ -23,23 +23,27 @@ unsafe extern "C" {
 }
 
 impl Handle {
-    /// DescribeUserScramCredentials of all users: one request. Blocks, also when nobody waits for it any more: see below.
+    /// DescribeUserScramCredentials of all users: one request. Blocks, even if its caller has
+    /// stopped waiting: see below.
     ///
-    /// When a broker refuses the request, librdkafka 2.12.1 leaves a pointer to memory that is not its own in the answer, and whoever destroys that
-    /// answer, or its queue, frees it: the process crashes. So the answer is waited for by a thread that nothing ends, and one with an error is
-    /// never destroyed, nor is its text read.
+    /// When a broker refuses the request, librdkafka 2.12.1 leaves a pointer to foreign memory in
+    /// the response, and destroying that response, or its queue, frees it: the process crashes. So
+    /// a thread that nothing ends waits for the response. A response with an error is never
+    /// destroyed, and its text is never read.
     pub(crate) fn scram_users(self: &Arc<Self>, wait: Duration) -> Result<Vec<ScramUser>, Failure> {
         let queue = ManuallyDrop::new(Queue::new(self));
         let options = Options::new(self, rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS, wait);
-        // SAFETY: a valid instance, options and queue; no array for no names, which means all users. librdkafka answers at the time limit at the latest.
+        // SAFETY: a valid instance, options and queue; no array for no names, which means all
+        // users. librdkafka answers at the time limit at the latest.
         let event = unsafe {
             rd_kafka_DescribeUserScramCredentials(self.as_ptr(), ptr::null_mut(), 0, options.as_ptr(), queue.as_ptr());
             rd_kafka_queue_poll(queue.as_ptr(), -1)
         };
         let event = NonNull::new(event).ok_or(Code::TIMED_OUT)?.as_ptr();
-        // The answer is out of it.
+        // The response is out of it.
         drop(ManuallyDrop::into_inner(queue));
-        // SAFETY: an event of this request. Only one without an error is read and destroyed, once, after all was copied.
+        // SAFETY: an event of this request. Only one without an error is read and destroyed, once,
+        // after all was copied.
         unsafe {
             Code(rd_kafka_event_error(event)).check()?;
             self.observer().answered();
@@ -74,7 +78,7 @@ unsafe fn users(event: *mut rd_kafka_event_t) -> Result<Vec<ScramUser>, Failure>
     Ok(users)
 }
 
-/// As Kafka's tools write it.
+/// In the words of Kafka's tools.
 fn mechanism(number: c_int) -> String {
     match number {
         1 => "SCRAM-SHA-256".to_owned(),

@@ -1,4 +1,5 @@
-//! What there is in a cluster beside records, against a real Kafka; what needs an authorizer or Kafka's own tools is among the end-to-end tests.
+//! What a cluster has in addition to records, against a real Kafka. Tests that need an authorizer
+//! or Kafka's own tools are among the end-to-end tests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,7 +19,7 @@ use crate::{
 
 const A_MINUTE: Duration = Duration::from_secs(60);
 
-/// Offsets with metadata of partition 0 on, as a client commits that is no member.
+/// Offsets with metadata from partition 0, as a client commits that is no member.
 async fn commit(settings: &KafkaSettings, group: &str, topic: &str, offsets: &[(i64, &str)]) {
     let source = source(settings, group);
     for (partition, (offset, metadata)) in (0..).zip(offsets) {
@@ -34,7 +35,7 @@ async fn commit_for(source: &RdKafkaSource, group: &str, partition: &TopicPartit
     }
 }
 
-/// What a group committed, all of whose partitions are told.
+/// What a group committed, with all of its partitions reported.
 async fn offsets_of(source: &RdKafkaSource, group: &str) -> BTreeMap<TopicPartition, GroupOffset> {
     let answer = source.group_offsets(&[group.to_owned()]).await.unwrap().remove(group).unwrap().unwrap();
     answer.into_iter().map(|(partition, offset)| (partition, offset.unwrap())).collect()
@@ -110,7 +111,7 @@ async fn a_pending_transactional_commit_is_told_with_the_offset_before_it() {
     producer.send(BaseRecord::<(), str>::to(&topic).partition(0).payload("x")).map_err(|(error, _)| error).unwrap();
     let member: BaseConsumer = plain(&settings, &[("group.id", &group)]).create().unwrap();
     let mut list = TopicPartitionList::new();
-    // Partition 2 has no commit before it.
+    // Partition 2 has no earlier commit.
     for partition in [0, 2] {
         list.add_partition_offset(&topic, partition, Offset::Offset(9)).unwrap();
     }
@@ -124,7 +125,7 @@ async fn a_pending_transactional_commit_is_told_with_the_offset_before_it() {
     assert!(start.elapsed() >= Duration::from_secs(1), "it was waited for");
     producer.commit_transaction(A_MINUTE).unwrap();
     let after = [(at(0), settled_offset(9, "")), (at(1), settled_offset(6, "other")), (at(2), settled_offset(9, ""))];
-    // The markers follow the answer.
+    // The markers follow the response.
     while offsets_of(&source, &group).await != BTreeMap::from(after.clone()) {}
 }
 
@@ -152,7 +153,7 @@ async fn many_groups_are_told_at_once_and_those_that_are_not_there_have_nothing(
     assert!(offsets[&groups[200]].as_ref().unwrap().is_empty());
 }
 
-/// Not a test of time: run by hand, it prints how long many groups take.
+/// No test of time: run by hand, it prints how long many groups take.
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn a_thousand_groups_of_ten_partitions() {
@@ -196,7 +197,7 @@ async fn configs_of_many_topics_are_told_apart() {
     assert_eq!(Some(configs.own.clone()), source.configs(&with).await.unwrap());
 }
 
-/// Whoever frees what librdkafka says of that refusal crashes.
+/// Freeing the text of that refusal crashes librdkafka.
 #[tokio::test]
 async fn a_refusal_of_users_is_an_error_and_no_crash() {
     let (Some(settings), Ok(password)) = (super::real::sasl(), std::env::var("TEST_KAFKA_READER_PASSWORD")) else { return };
@@ -210,7 +211,7 @@ async fn a_refusal_of_users_is_an_error_and_no_crash() {
     }
 }
 
-/// What the embedded broker does not know, as other clusters do not.
+/// What the embedded broker does not support, like some other clusters.
 #[tokio::test]
 async fn a_cluster_that_lacks_the_requests_is_said_to() {
     let broker = EmbeddedBroker::start().unwrap();

@@ -1,4 +1,5 @@
-//! What is changed of a cluster beside its records, against a real Kafka; what needs an authorizer or Kafka's own tools is among the end-to-end tests.
+//! Changes of a cluster other than records, against a real Kafka. Tests that need an authorizer or
+//! Kafka's own tools are among the end-to-end tests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,14 +22,14 @@ fn offsets(topic: &str, all: &[(i32, i64, &str)]) -> Offsets {
     all.iter().map(|(partition, next, metadata)| (TopicPartition::new(topic, *partition), progress(*next, metadata))).collect()
 }
 
-/// What a group committed, as our own client reads it.
+/// A group's commits, as our own client reads them.
 async fn committed(target: &RdKafkaTarget, group: &str) -> Offsets {
     let answer = target.group_offsets(&[group.to_owned()]).await.unwrap().remove(group).unwrap().unwrap();
     let told = |offset: GroupOffset| CommittedOffset { next: offset.offset, metadata: offset.metadata };
     answer.into_iter().map(|(partition, offset)| (partition, told(offset.unwrap()))).collect()
 }
 
-/// The same as another client reads it, of these partitions.
+/// As another client reads them, for these partitions.
 fn committed_elsewhere(settings: &KafkaSettings, group: &str, partitions: impl IntoIterator<Item = TopicPartition>) -> Offsets {
     let client: BaseConsumer = plain(settings, &[("group.id", group)]).create().unwrap();
     let mut list = TopicPartitionList::new();
@@ -68,7 +69,7 @@ async fn a_group_is_made_with_offsets_and_metadata_as_they_were() {
     assert_eq!(committed_elsewhere(&settings, &group, wanted.keys().cloned()), wanted);
     assert!(target.groups().await.unwrap().groups[&group].is_simple);
 
-    // Back, and of one partition: the others stay.
+    // Back, and of one partition: the others do not change.
     target.commit_group(&group, &offsets(&topic, &[(0, 3, "")])).await.unwrap();
     assert_eq!(committed(&target, &group).await[&TopicPartition::new(&topic, 0)], progress(3, ""));
     assert_eq!(committed(&target, &group).await.len(), 3);
@@ -181,7 +182,7 @@ async fn many_groups_are_committed_for_at_the_same_time_on_one_client() {
     }
 }
 
-/// Not a test of time: run by hand, it prints how long many groups take.
+/// No test of time: run by hand, it prints how long many groups take.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn a_thousand_groups_of_a_thousand_partitions() {
@@ -211,7 +212,8 @@ fn changes(all: &[(&str, Option<&str>)]) -> BTreeMap<String, Option<String>> {
     all.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect()
 }
 
-/// The topic's configs, once they are as expected: brokers learn of them after the controller's answer.
+/// The topic's configs, once they are as expected: brokers learn of them after the controller's
+/// answer.
 async fn configs_once(target: &RdKafkaTarget, topic: &str, is_so: impl Fn(&TopicConfigs) -> bool) -> TopicConfigs {
     let until = async {
         loop {
@@ -234,7 +236,7 @@ async fn configs_are_set_and_deleted_all_or_none() {
     let configs = configs_once(&target, &topic, |configs| configs.own.contains_key("max.message.bytes")).await;
     let own: Vec<_> = configs.own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(own, [("cleanup.policy", "compact"), ("max.message.bytes", "5000"), ("retention.ms", "1234")]);
-    // Of a broker whose own max.message.bytes is not Kafka's.
+    // For a broker whose own max.message.bytes is not Kafka's default.
     let inherited: Vec<_> = configs.inherited.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(inherited, [("cleanup.policy", "delete"), ("max.message.bytes", "2097164"), ("retention.ms", "604800000")]);
 
@@ -248,7 +250,7 @@ async fn configs_are_set_and_deleted_all_or_none() {
         assert_eq!(error.kind, KafkaErrorKind::InvalidConfig, "{error}");
         assert!(error.subject == topic && error.what.contains(word), "{error}");
     }
-    // One that is not set, and one that nobody knows, can be deleted.
+    // One that is not set, and one that no broker knows, can be deleted.
     let deleted = changes(&[("retention.ms", None), ("max.message.bytes", None), ("segment.bytes", None)]);
     for _ in 0..2 {
         target.alter_configs(&topic, &deleted).await.unwrap();
@@ -292,7 +294,7 @@ async fn offsets_are_found_by_time_and_a_partition_that_is_not_there_is_named() 
     assert!(target.offsets_at(&[], 0).await.unwrap().is_empty());
 }
 
-/// What the embedded broker does not know, as other clusters do not.
+/// What the embedded broker does not support, like some other clusters.
 #[tokio::test]
 async fn a_cluster_that_cannot_be_changed_so_is_said_to() {
     let broker = EmbeddedBroker::start().unwrap();
@@ -313,7 +315,7 @@ async fn a_cluster_that_cannot_be_changed_so_is_said_to() {
     for error in refused {
         assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");
     }
-    // Nothing is sent of entries that cannot be sent: otherwise the whole call would fail.
+    // Nothing is sent for entries that cannot be sent: otherwise the whole call would fail.
     for outcomes in [target.create_acls(&[acl("USER"), acl("UNKNOWN")]).await, target.delete_acls(&[acl("DELEGATION_TOKEN")]).await] {
         for outcome in outcomes.unwrap() {
             let error = outcome.unwrap_err();
@@ -323,7 +325,7 @@ async fn a_cluster_that_cannot_be_changed_so_is_said_to() {
     }
     assert!(target.create_acls(&[]).await.unwrap().is_empty());
     target.commit_group("group", &BTreeMap::from([(at.clone(), progress(7, "m"))])).await.unwrap();
-    // That broker does not tell of partitions that it is not asked about.
+    // That broker does not report partitions that it is not asked about.
     let source = source(&broker.settings(), "group");
     assert_eq!(source.committed(std::slice::from_ref(&at)).await.unwrap(), BTreeMap::from([(at, progress(7, "m"))]));
 }

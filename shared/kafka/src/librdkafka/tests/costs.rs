@@ -1,4 +1,5 @@
-//! What writing costs: processor time while a broker lets it wait, threads and open files. Each test measures a process of its own.
+//! The costs of writing: processor time while a broker delays it, threads and open files. Each test
+//! measures its own process.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use crate::{Delivery, RdKafkaTarget};
 /// Set in the process that measures itself.
 const ALONE: &str = "KAFKA_TEST_ALONE";
 
-/// Runs a test of this file again, in a process of its own. False: this is that process.
+/// Runs a test of this file again, in its own process. False: this is that process.
 fn is_run_alone(test: &str) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return false;
@@ -45,7 +46,8 @@ fn processor_seconds() -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
-/// It answers half a second after each request, as one that throttles does, or one that is far away. More records than it takes are there all the time.
+/// It responds half a second after each request, like one that throttles, or a distant one. More
+/// records than it accepts are queued all the time.
 #[test]
 fn a_slow_broker_costs_no_processor_time() {
     if is_run_alone("a_slow_broker_costs_no_processor_time") {
@@ -77,8 +79,9 @@ fn a_slow_broker_costs_no_processor_time() {
     });
 }
 
-/// What `writers.rs` of restore counts on: a thread for each of the two brokers and three more, in all; and two files for each of those that may connect
-/// (a pipe to wake it up), besides connections, of which both ends are in this process here.
+/// What `writers.rs` of restore relies on: a thread for each of the two brokers and three more, in
+/// total; and two files for each of those that may connect (a pipe to wake it up), in addition to
+/// connections, of which both ends are in this process here.
 #[test]
 fn a_writer_has_few_threads_and_files() {
     const MORE: usize = 8;

@@ -1,4 +1,4 @@
-//! Against the embedded broker, made to fail.
+//! Against the embedded broker, with faults.
 
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
@@ -87,7 +87,8 @@ async fn a_partition_without_a_leader_is_absent() {
     assert!(source(&settings, "backup").offsets(&[partition()]).await.unwrap().is_empty());
 }
 
-/// librdkafka reports no error for the partitions of a broker that did not answer, and -1001 as their offset.
+/// librdkafka reports no error for the partitions of a broker that did not respond, and -1001 as
+/// their offset.
 #[tokio::test]
 async fn a_partition_whose_leader_is_away_is_absent_and_no_other() {
     let broker = EmbeddedBroker::start().unwrap();
@@ -109,7 +110,7 @@ async fn a_partition_whose_leader_is_away_is_absent_and_no_other() {
     assert!(error.what.contains("listing offsets failed") && error.what.contains(&settings.bootstrap_servers), "{error}");
 }
 
-/// Whichever broker is asked first answers so, for the partition that it leads.
+/// Whichever broker is asked first returns this, for the partition that it leads.
 #[tokio::test]
 async fn a_partition_that_is_refused_fails_and_no_other() {
     let broker = EmbeddedBroker::start().unwrap();
@@ -141,7 +142,7 @@ async fn a_target_of_which_a_part_is_away_does_not_pass_for_empty() {
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
 }
 
-/// A topic of many partitions that was just created has its leaders one after another.
+/// A new topic with many partitions gets its leaders one after another.
 #[tokio::test]
 async fn the_leaders_of_a_target_are_waited_for() {
     let (broker, settings) = broker();
@@ -156,7 +157,7 @@ async fn the_leaders_of_a_target_are_waited_for() {
     broker.broker().lead("topic", 0, -1);
     let error = target.extents("topic", 1).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
-    assert!(error.to_string().contains("topic/0: it has no leader now"), "{error}");
+    assert!(error.to_string().contains("topic/0: it has no leader, so its records are unknown"), "{error}");
 }
 
 /// A cluster that has just started takes longer than the pauses between tries.
@@ -282,7 +283,7 @@ async fn a_commit_that_times_out_is_tried_again_with_a_new_client() {
     source.commit(&partition(), &progress(2, "")).await.unwrap();
 }
 
-/// What a server that wants TLS makes of a client that does not speak it: an alert, and the end.
+/// How a server that requires TLS treats a client without it: an alert, and the end.
 #[tokio::test]
 async fn a_port_that_wants_tls_is_told_of() {
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -302,7 +303,8 @@ async fn a_port_that_wants_tls_is_told_of() {
     }
 }
 
-/// Without a deadline a request takes half a minute. Which limit ended it shows in what is left of the time: a deadline far away is not reached.
+/// Without a deadline a request takes half a minute. The remaining time shows which limit ended it:
+/// a distant deadline is not reached.
 #[tokio::test]
 async fn a_request_ends_before_the_deadline() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -335,7 +337,8 @@ async fn requests_do_not_grow_with_partitions() {
             source.committed(&all).await.unwrap();
             broker.broker().requests().len()
         };
-        // The first look connects, the second one is what an idle tick of a running process costs.
+        // The first check connects, the second one costs as much as an idle tick of a running
+        // process.
         counts.push([look().await, look().await]);
     }
     assert_eq!(counts[0][1], counts[1][1]);

@@ -71,7 +71,7 @@ impl fmt::Debug for Owned {
     }
 }
 
-/// Everything that a record can be.
+/// All kinds of records.
 pub(super) fn odd_records() -> Vec<Owned> {
     static NOW: OnceLock<i64> = OnceLock::new();
     let now = *NOW.get_or_init(now);
@@ -139,7 +139,7 @@ pub(super) fn plain(settings: &KafkaSettings, properties: &[(&str, &str)]) -> Cl
     config
 }
 
-/// Creates a topic; without configs one that takes any timestamp.
+/// Creates a topic; without configs one that accepts any timestamp.
 pub(super) async fn create(target: &RdKafkaTarget, name: &str, partitions: i32, configs: &[(&str, &str)]) {
     let any_timestamp = [("message.timestamp.after.max.ms", "9223372036854775807")];
     let configs = if configs.is_empty() { &any_timestamp } else { configs };
@@ -151,7 +151,7 @@ pub(super) async fn open(target: &RdKafkaTarget, topic: &str, id: &str, delivery
     target.open(&WriterName { topic: topic.to_owned(), id: id.to_owned() }, delivery).await.unwrap()
 }
 
-/// Queues records, waiting for room where there is none.
+/// Queues records, and waits for room if there is none.
 pub(super) async fn queue(writer: &mut dyn RecordWriter, partition: i32, records: &[Owned]) {
     for record in records {
         while record.lend(|record| writer.write(partition, record)).unwrap() == Queued::Full {
@@ -186,7 +186,8 @@ pub(super) async fn read_to(reader: &mut dyn PartitionReader, end: i64) -> Vec<O
     records
 }
 
-/// What a partition holds, once no transaction is open: a commit is answered before its markers are written.
+/// The content of a partition, once no transaction is open: a commit has its response before its
+/// markers are written.
 pub(super) async fn settled(source: &RdKafkaSource, partition: &TopicPartition) -> OffsetRange {
     loop {
         let range = source.offsets(std::slice::from_ref(partition)).await.unwrap().remove(partition).unwrap().unwrap();

@@ -13,7 +13,8 @@ use crate::{Delivery, KafkaErrorKind, KafkaSettings, TargetCluster, WriterName};
 /// Set in the process that runs under the limit.
 const UNDER_LIMIT: &str = "KAFKA_TEST_UNDER_LIMIT";
 
-/// Runs a test of this file again, in a process whose threads need 1 GiB of address space each, of which there are `gigabytes`.
+/// Runs a test of this file again, in a process whose threads need 1 GiB of address space each, of
+/// which there are `gigabytes`.
 fn under_limit(test: &str, gigabytes: u32) {
     let limits = format!("ulimit -S -s 1048576 && ulimit -v $(({gigabytes} * 1048576)) && exec \"$@\"");
     let child = Command::new("sh")
@@ -73,7 +74,8 @@ fn writers_without_threads_fail_and_the_others_write() {
     assert!(start.elapsed() < LONG, "took {:?}", start.elapsed());
 }
 
-/// A mounted secret that is replaced while a restore runs. librdkafka fails late, when it has taken the properties over.
+/// A mounted secret that is replaced during a restore. librdkafka fails late, after it has taken
+/// over the properties.
 #[test]
 fn a_client_whose_certificate_cannot_be_read_fails_each_time() {
     let file = std::env::temp_dir().join(unique("ca"));

@@ -23,7 +23,7 @@ use crate::librdkafka::tries::Asker;
 use crate::librdkafka::writer::Writer;
 use crate::{Delivery, EmbeddedBroker, KafkaErrorKind, KafkaSettings, Login, SecretLogin, SourceCluster, Token, TokenSource, WriterName};
 
-/// Unsigned tokens for the user admin, as Kafka's own handler for tests takes them.
+/// Unsigned tokens for the user admin, as Kafka's own handler for tests accepts them.
 #[derive(Debug)]
 struct Unsigned {
     lifetime_ms: i64,
@@ -57,8 +57,9 @@ fn logged_in(settings: &KafkaSettings, mechanism: &str, login: Login) -> KafkaSe
     KafkaSettings { login, ..settings }
 }
 
-/// The broker ends a connection whose token has expired, so all that is done here outlives a token of each client. A token is renewed when a fifth of
-/// its time is left, and a broker refuses to look at a second one of a connection within a second: on a busy machine, of short tokens, it does.
+/// The broker ends a connection whose token has expired, so everything here outlives a token of
+/// each client. A token is renewed when a fifth of its time is left. A broker refuses a second
+/// token of a connection within a second, which happens with short tokens on a busy machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_renewed_before_they_expire_also_while_nobody_polls() {
     let Some(settings) = sasl() else { return };
@@ -70,7 +71,8 @@ async fn tokens_are_renewed_before_they_expire_also_while_nobody_polls() {
     let mut writer = open(&target, &topic, &unique("restore"), Delivery::ExactlyOnce).await;
     queue(&mut *writer, 0, &odd_records()[..3]).await;
     writer.flush().await.unwrap();
-    // Four clients at most are alive: by now each has had two, and the first of one of them has expired.
+    // At most four clients are alive: by now each has had two, and the first one of one of them has
+    // expired.
     watched.wait_for(|made| *made > 8).await.unwrap();
     queue(&mut *writer, 0, &odd_records()[3..5]).await;
     writer.flush().await.unwrap();
@@ -90,7 +92,7 @@ async fn a_token_that_cannot_be_made_is_told_as_such() {
     assert!(error.what.contains("no AWS credentials to sign a token with") && error.what.contains("kafka-cluster:Connect"), "{error}");
 }
 
-/// The client that writes is another than the one that asks before.
+/// The client that writes is not the one that asked before.
 #[tokio::test]
 async fn a_writer_says_that_its_login_is_refused() {
     let broker = EmbeddedBroker::start().unwrap();
@@ -107,7 +109,7 @@ async fn a_writer_says_that_its_login_is_refused() {
     assert!(error.what.contains("no AWS credentials to sign a token with"), "{error}");
 }
 
-/// A Secrets Manager with one secret, whose password is another at each reading, the last one from then on.
+/// A Secrets Manager with one secret, whose password changes at each reading, up to the last one.
 async fn secrets_manager(passwords: Vec<String>) -> (Client, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,5 @@
-//! The adapter against the embedded broker, and against a real Kafka where `KAFKA_BOOTSTRAP_SERVERS` names one.
+//! The adapter against the embedded broker, and against a real Kafka where
+//! `KAFKA_BOOTSTRAP_SERVERS` names one.
 #![allow(clippy::unwrap_used)]
 
 /// The settings of the real Kafka; without one the test ends.

@@ -1,4 +1,4 @@
-//! All brokers of a client away.
+//! All brokers of a client unavailable.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext}
 use super::faults::broker;
 use super::help::*;
 
-/// What a client said: whether all brokers are down, and whether it goes back to the bootstrap servers.
+/// What a client logged: whether all brokers are down, and whether it returns to the bootstrap
+/// servers.
 #[derive(Default)]
 struct Said(Mutex<(bool, bool)>);
 
@@ -31,7 +32,7 @@ impl ProducerContext for Said {
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
-/// It takes two macros that librdkafka's CMake build leaves out: see `.cargo/config.toml`.
+/// It requires two macros that librdkafka's CMake build omits: see `.cargo/config.toml`.
 #[test]
 fn a_client_without_brokers_goes_back_to_the_bootstrap_servers() {
     let (broker, settings) = broker();

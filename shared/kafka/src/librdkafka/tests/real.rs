@@ -17,12 +17,12 @@ use crate::{
     TopicPartition, WriterName,
 };
 
-/// The real Kafka. Without one the test says that it did not run; under `CI=true` it fails.
+/// The real Kafka. Without one the test reports that it did not run; under `CI=true` it fails.
 pub(super) fn real() -> Option<KafkaSettings> {
     named_by("KAFKA_BOOTSTRAP_SERVERS")
 }
 
-/// Its listener that asks for a login.
+/// Its listener that requires a login.
 pub(super) fn sasl() -> Option<KafkaSettings> {
     named_by("TEST_KAFKA_SASL_SERVERS")
 }
@@ -32,7 +32,8 @@ fn named_by(variable: &str) -> Option<KafkaSettings> {
         return Some(KafkaSettings { bootstrap_servers, ..KafkaSettings::default() });
     }
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{variable} names no Kafka");
-    // The thread of a test has its name. Past the capturing of output, which hides that of tests that pass.
+    // The thread of a test has its name. Written past the capturing of output, which hides that of
+    // tests that pass.
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let _ = writeln!(std::io::stderr(), "NOT RUN: {test} needs a real Kafka ({variable})");
     None
@@ -88,7 +89,7 @@ async fn a_reader_stopped_anywhere_goes_on_there() {
     assert_eq!(read_to(&mut *again, 14).await, at(5, &odd_records()[5..]));
 }
 
-/// Brokers that end a transaction, and a newer writer that takes it over, answer with the same code.
+/// Brokers that abort a transaction, and a newer writer that takes it over, cause the same code.
 #[tokio::test]
 async fn a_transaction_that_lasted_too_long_is_told_from_one_that_a_newer_writer_took() {
     let settings = real!();
@@ -100,7 +101,7 @@ async fn a_transaction_that_lasted_too_long_is_told_from_one_that_a_newer_writer
     let mut late = open(&target, &topic, &id, Delivery::ExactlyOnce).await;
     queue(&mut *late, 0, &records[..1]).await;
     late.flush().await.unwrap();
-    // Brokers look every ten seconds for transactions that are open for too long.
+    // Brokers check every ten seconds for transactions that are open for too long.
     tokio::time::sleep(Duration::from_secs(13)).await;
     let error = late.commit(&progress(1, "")).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Aborted, "{error}");
@@ -130,7 +131,7 @@ async fn aborted_records_are_never_visited_and_the_end_lies_behind_control_recor
     killed.flush().await.unwrap();
     let hanging = range(&source, &partition).await;
     assert_eq!(hanging, OffsetRange { log_start: 0, end: 0, high_watermark: 3 });
-    // One that is killed says nothing more, unlike one that is dropped.
+    // A killed one sends nothing more, unlike a dropped one.
     std::mem::forget(killed);
     let mut writer = open(&target, &topic, &id, Delivery::ExactlyOnce).await;
     assert_eq!(writer.progress().await.unwrap(), None);
@@ -164,7 +165,7 @@ async fn progress_moves_with_the_records_or_not_at_all() {
     let (source, target) = (source(&settings, "progress"), target(&settings));
     create(&target, &topic, 2, &[]).await;
     let mut writer = open(&target, &topic, &id, Delivery::ExactlyOnce).await;
-    // Progress without records, too: a segment can hold none.
+    // Progress without records, too: a segment can have none.
     writer.commit(&progress(10, "empty")).await.unwrap();
     queue(&mut *writer, 1, &odd_records()).await;
     let written = writer.flush().await.unwrap();
@@ -191,7 +192,7 @@ async fn a_writer_that_is_dropped_does_not_keep_readers_waiting() {
     assert_eq!(settled, OffsetRange { log_start: 0, end: 4, high_watermark: 4 });
 }
 
-/// librdkafka keeps such records for ever, and says nothing.
+/// librdkafka keeps such records permanently, and reports nothing.
 #[tokio::test]
 async fn records_for_a_topic_that_was_deleted_before_the_first_of_them_are_not_waited_for() {
     let settings = real!();
@@ -371,7 +372,7 @@ async fn records_that_the_topic_refuses_are_refused() {
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.to_string().starts_with(&format!("{topic}/0: ")), "{error}");
     }
-    // Many that fit, each: no batch of them is too large.
+    // Many that fit individually: no batch of them is too large.
     write(&target, &topic, 0, &fits).await;
     let read = read_all(&source, &topic, 0).await;
     assert_eq!(read.iter().map(|record| &record.value).collect::<Vec<_>>(), fits.iter().map(|record| &record.value).collect::<Vec<_>>());
@@ -411,7 +412,7 @@ async fn a_full_queue_is_waited_for_and_a_larger_record_still_passes() {
     let mut writer = open(&target, &topic, &unique("restore"), Delivery::AtLeastOnce).await;
     let full =
         records.iter().take(200).map(|record| record.lend(|record| writer.write(0, record)).unwrap()).position(|q| q == Queued::Full);
-    // A quarter of it is a batch, and of a partition there may be one and three quarters.
+    // A quarter of it is a batch, and a partition may have one and three quarters.
     assert!(full.is_some_and(|taken| (40..50).contains(&taken)), "{full:?}");
     writer.flush().await.unwrap();
     drop(writer);

@@ -68,7 +68,7 @@ async fn no_topic_waits_for_the_answer_about_another() {
     [0, 1].iter().for_each(|number| broker.broker().delay(*number, ANSWER));
     let start = Instant::now();
     extents_of_each(&target, &topics, 2).await;
-    // Each asks twice, so one after another they take 3.2 s.
+    // Each sends two requests, so sequentially they take 3.2 s.
     let alone = 2 * ANSWER * u32::try_from(SOME).unwrap();
     assert!(start.elapsed() < alone / 2, "{:?}", start.elapsed());
 }

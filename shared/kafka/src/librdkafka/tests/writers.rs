@@ -1,4 +1,4 @@
-//! Writers against the embedded broker, made to fail.
+//! Writers against the embedded broker, with faults.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ async fn what_a_transaction_was_given_up_for_is_tried_again_by_the_next_invocati
     }
 }
 
-/// All that the record's own report says is that it was purged.
+/// The record's own report contains only that it was purged.
 #[tokio::test]
 async fn a_transaction_says_what_it_failed_for_and_is_not_committed_to_learn_it() {
     let (broker, settings) = broker();
@@ -110,7 +110,7 @@ async fn a_record_that_the_broker_has_already_is_counted_at_no_place() {
     assert_eq!(writer.flush().await.unwrap().iter().map(|run| run.count).sum::<i64>(), 1);
     broker.broker().fail(PRODUCE, &[RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER]);
     queue(&mut *writer, 0, &odd_records()[1..3]).await;
-    // Nobody pairs two sources with the one place that is told of.
+    // Two sources are never paired with the one reported position.
     assert_eq!(writer.flush().await.unwrap(), [Written { partition: 0, first: None, count: 2 }]);
     writer.commit(&progress(3, "")).await.unwrap();
 }
@@ -131,7 +131,7 @@ async fn a_writer_that_is_dropped_ends_its_transaction() {
     tokio::time::timeout(LONG, ended).await.expect("an end of the transaction");
 }
 
-/// Until then it is not the brokers' absence that ends the waiting: records are tried for minutes.
+/// Until then the brokers' absence does not end the wait: records are retried for minutes.
 #[tokio::test]
 async fn what_the_brokers_do_not_take_in_time_is_given_up_before_the_deadline() {
     let (broker, settings) = broker();
@@ -186,7 +186,7 @@ async fn what_is_queued_when_the_brokers_are_gone_does_not_keep_a_writer_alive()
     }
 }
 
-/// Brokers have a limit of their own, transaction.max.timeout.ms, which can be below what is asked for by default.
+/// Brokers have their own limit, transaction.max.timeout.ms, which can be below our default.
 #[tokio::test]
 async fn a_transaction_is_as_long_as_the_brokers_allow() {
     let (broker, settings) = broker();
@@ -209,10 +209,10 @@ async fn brokers_that_allow_no_transaction_are_told_of_with_their_config() {
     let name = WriterName { topic: "topic".to_owned(), id: "restore-0".to_owned() };
     let error = target.open(&name, Delivery::ExactlyOnce).await.unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Unsupported, "{error}");
-    assert!(error.what.contains("no transaction of 1000 ms: raise their transaction.max.timeout.ms"), "{error}");
+    assert!(error.what.contains("do not allow a transaction of 1000 ms: raise their transaction.max.timeout.ms"), "{error}");
 }
 
-/// Never is what is not known for certain told as no progress: records would be written twice.
+/// Uncertain progress is never reported as no progress: records would be written twice.
 #[tokio::test]
 async fn progress_that_a_transaction_may_change_is_waited_for_and_a_refusal_is_no_answer() {
     let (broker, settings) = broker();

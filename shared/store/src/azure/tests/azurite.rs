@@ -1,4 +1,5 @@
-//! Against a real Azurite (3.37 or newer): AZURE_TEST_CONNECTION_STRING and AZURE_TEST_CONTAINER say where.
+//! Against a real Azurite (3.37 or newer), named by AZURE_TEST_CONNECTION_STRING and
+//! AZURE_TEST_CONTAINER.
 
 use std::io::{Write, stderr};
 use std::process::Command;
@@ -23,8 +24,8 @@ use crate::azure::{AzureBlobStore, ConnectionString};
 use crate::testing::{Delete, conformance};
 use crate::{Body, ObjectStore, StoreErrorKind};
 
-/// The test container, made if it is not there, over a transport that can be meddled with, and a folder that is the test's own. Without the
-/// variables the tests cannot run, which CI does not accept.
+/// The test container, created if necessary, over a transport that can be manipulated, and the
+/// test's own folder. Without the variables the tests cannot run, which CI does not accept.
 async fn azurite() -> Option<(AzureBlobStore, Arc<Meddler>, String)> {
     let (text, container) = variables()?;
     let meddler = Meddler::new(&[]);
@@ -41,7 +42,7 @@ fn variables() -> Option<(String, String)> {
     if variables.is_none() {
         let what = "AZURE_TEST_CONNECTION_STRING and AZURE_TEST_CONTAINER are not set";
         assert!(env::var("CI").as_deref() != Ok("true"), "{what}, and in CI every test runs");
-        // Not by eprintln!, which the test harness would swallow.
+        // Not with eprintln!, which the test harness would capture.
         writeln!(stderr(), "NOT RUN: {}: {what}", thread::current().name().unwrap_or_default()).unwrap();
     }
     variables
@@ -51,7 +52,7 @@ fn open(container: &str, endpoint: &str, access: Access) -> AzureBlobStore {
     AzureBlobStore::open(container, endpoint, Login::Access(access), at_once(), None).unwrap()
 }
 
-/// An account signature for an hour that began five minutes ago, after
+/// An account signature for an hour that began five minutes ago, as documented in
 /// <https://learn.microsoft.com/rest/api/storageservices/create-account-sas>.
 fn signature(access: &Access, permissions: &str) -> Access {
     let Access::Key { account, key } = access else { panic!("a key is needed to make a signature") };
@@ -132,7 +133,7 @@ async fn a_damaged_upload_is_refused() {
     let Some((store, meddler, folder)) = azurite().await else { return };
     let name = format!("{folder}/object");
     for body in [Body::from(vec![7; 100]), Body::from(vec![7; 17 << 20])] {
-        // A block is tried three times, and the other blocks go in between.
+        // A block is tried three times, and the other blocks are uploaded in between.
         meddler.plan(&[Fault::Damage; 9]);
         let error = store.create(&name, body.clone()).await.expect_err("what was damaged on its way was accepted");
         assert_eq!(error.kind, StoreErrorKind::Damaged, "{error}");
@@ -192,7 +193,7 @@ async fn refusals_say_what_to_do() {
 
     let wrong = Access::Key { account: account.clone(), key: Secret::new("d3Jvbmc=") };
     let error = open(&container, &endpoint, wrong).get(&name).await.unwrap_err();
-    // Azurite does not say AuthenticationFailed, as Azure does, but AuthorizationFailure.
+    // Azurite returns AuthorizationFailure where Azure returns AuthenticationFailed.
     assert_eq!(error.kind, StoreErrorKind::Denied, "{error}");
 
     let nowhere = open("no-such-container", &endpoint, access.clone());
@@ -216,7 +217,7 @@ async fn refusals_say_what_to_do() {
     assert!(error.to_string().contains("sp=rcwl"), "{error}");
 }
 
-/// Everything that is logged, the least lines of every crate too.
+/// Everything that is logged, at all levels of every crate.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<String>>);
 
@@ -228,7 +229,7 @@ impl<S: Subscriber> Layer<S> for Log {
     }
 }
 
-/// In a process of its own: who listens to the log is a matter of the whole process, and other tests change it.
+/// In its own process: a subscriber is for the whole process, and other tests change it.
 #[test]
 fn no_secret_is_in_any_line_of_the_log() {
     if variables().is_none() {
@@ -259,7 +260,7 @@ async fn logged_without_secrets() {
         store.list("no-such-prefix", "", 1).await.unwrap();
         store.create("no-such-folder/x", Body::from(vec![1])).await.ok();
         store.delete("no-such-folder/x").await.ok();
-        // Nobody listens there.
+        // No server listens there.
         open(&container, "http://127.0.0.1:9/", access).get("x").await.unwrap_err();
     }
     drop(logging);

@@ -1,4 +1,4 @@
-//! The SDK's own transport with faults in it, and a count.
+//! The SDK's own transport with faults, and a count.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +15,11 @@ use futures::stream;
 pub(super) enum Fault {
     /// Nothing.
     None,
-    /// It takes place, and its answer is lost.
+    /// It takes effect, and its response is lost.
     LoseAnswer,
-    /// The answer's body breaks off in the middle.
+    /// The response's body ends in the middle.
     BreakAnswer,
-    /// One bit of the request's body turns over.
+    /// One bit of the request's body flips.
     Damage,
 }
 

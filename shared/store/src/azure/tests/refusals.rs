@@ -1,4 +1,4 @@
-//! What users are told.
+//! The errors that users see.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ async fn error(login: Login, reply: Reply) -> StoreError {
 #[tokio::test]
 async fn every_refusal_has_a_kind_and_says_what_to_do() {
     for (login, reply, kind, says) in [
-        (key(), refusal(404, "BlobNotFound"), Kind::NotFound, "no such object"),
+        (key(), refusal(404, "BlobNotFound"), Kind::NotFound, "object not found"),
         (key(), refusal(404, "ContainerNotFound"), Kind::NoBucket, "`az storage container create --name backups --account-name acme`"),
         (identity(), refusal(404, "ContainerNotFound"), Kind::NoBucket, "--account-name acme --auth-mode login`"),
         (key(), refusal(409, "ContainerBeingDeleted"), Kind::NoBucket, "in a minute"),
@@ -64,14 +64,14 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
         (sas(), refusal(403, "AuthorizationPermissionMismatch"), Kind::Denied, "sp=rcwl"),
         (key(), refusal(403, "AuthorizationFailure"), Kind::Denied, "network rules of the account acme"),
         (key(), refusal(409, "BlobImmutableDueToPolicy"), Kind::Denied, "immutability policy"),
-        (key(), refusal(503, "ServerBusy"), Kind::Throttled, "slow down"),
-        (key(), refusal(500, "OperationTimedOut"), Kind::Throttled, "slow down"),
-        (key(), refusal(500, "InternalError"), Kind::Unavailable, "Azure failed"),
-        (key(), refusal(400, "Crc64Mismatch"), Kind::Damaged, "damaged on its way"),
+        (key(), refusal(503, "ServerBusy"), Kind::Throttled, "Azure throttles requests"),
+        (key(), refusal(500, "OperationTimedOut"), Kind::Throttled, "Azure throttles requests"),
+        (key(), refusal(500, "InternalError"), Kind::Unavailable, "internal error of Azure"),
+        (key(), refusal(400, "Crc64Mismatch"), Kind::Damaged, "damaged in transit"),
         (key(), refusal(400, "InvalidResourceName"), Kind::BadName, "name"),
         (key(), refusal(409, "BlobArchived"), Kind::Other, "archived"),
         (key(), refusal(400, "SomethingNew"), Kind::Other, "SomethingNew"),
-        (key(), refusal(409, "FeatureVersionMismatch"), Kind::Other, "would refuse it again"),
+        (key(), refusal(409, "FeatureVersionMismatch"), Kind::Other, "refused the request permanently"),
         (key(), ok(501, &[], ""), Kind::Other, "HTTP 501"),
         (
             key(),
@@ -83,7 +83,7 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
         (key(), ok(404, &[], "<html>not found</html>"), Kind::WrongEndpoint, "is not Azure Blob Storage"),
         (key(), ok(301, &[("location", "https://example.com")], ""), Kind::WrongEndpoint, "is not Azure Blob Storage"),
         (sas(), Reply::NoConnection, Kind::WrongEndpoint, "cannot connect to https://acme.blob.core.windows.net"),
-        (sas(), Reply::Lost, Kind::Unavailable, "no complete answer"),
+        (sas(), Reply::Lost, Kind::Unavailable, "no complete response"),
     ] {
         let error = error(login, reply).await;
         assert_eq!(error.kind, kind, "{error}");
@@ -92,7 +92,7 @@ async fn every_refusal_has_a_kind_and_says_what_to_do() {
     }
 }
 
-/// A listing that was not even sent is no answer.
+/// A listing that was not sent is no response.
 #[tokio::test]
 async fn a_listing_tells_a_wrong_endpoint_as_a_read_does() {
     let error = Script::replies(vec![Reply::NoConnection]).store(sas()).list("orders/", "", 10).await.unwrap_err();
@@ -111,13 +111,13 @@ async fn an_endpoint_that_answered_before_is_not_wrong() {
 #[tokio::test]
 async fn a_refused_signature_is_blamed_on_the_clock_when_it_is_off() {
     for (minutes, kind) in [(-20, Kind::ClockSkew), (-5, Kind::Credentials), (0, Kind::Credentials), (300, Kind::ClockSkew)] {
-        // Half a minute more, because time goes on.
+        // Half a minute more, because time passes.
         let ahead = Duration::minutes(minutes) + Duration::seconds(if minutes < 0 { -30 } else { 30 });
         let date = to_rfc7231(&(OffsetDateTime::now_utc() - ahead));
         let reply = ok(403, &[("x-ms-error-code", "AuthenticationFailed"), ("date", &date)], "");
         let error = error(key(), reply).await;
         assert_eq!(error.kind, kind, "{minutes}: {error}");
-        assert!(kind != Kind::ClockSkew || error.to_string().contains(&format!("{minutes} minutes off")), "{error}");
+        assert!(kind != Kind::ClockSkew || error.to_string().contains(&format!("differs by {minutes} minutes")), "{error}");
     }
 }
 
@@ -146,7 +146,7 @@ fn settings_that_lead_nowhere_are_refused() {
     for (connection_string, account_url, kind, says) in [
         (None, None, Kind::Credentials, "AZURE_STORAGE_CONNECTION_STRING is missing"),
         (Some("AccountName=acme"), None, Kind::Credentials, "AZURE_STORAGE_CONNECTION_STRING: AccountKey is missing"),
-        (None, Some("acme"), Kind::WrongEndpoint, "AZURE_STORAGE_ACCOUNT_URL does not give a URL"),
+        (None, Some("acme"), Kind::WrongEndpoint, "AZURE_STORAGE_ACCOUNT_URL is not a URL"),
         (None, Some("http://acme.blob.core.windows.net"), Kind::WrongEndpoint, "https"),
     ] {
         let error = connect(connection_string, account_url).unwrap_err();

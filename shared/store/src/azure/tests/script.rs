@@ -1,4 +1,4 @@
-//! A transport that answers what a test says, and remembers what it was asked.
+//! A transport with scripted responses, which records its requests.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ use crate::azure::connect::Login;
 use crate::azure::connection_string::Access;
 use crate::retry::Retry;
 
-/// Tries as often as always, without pauses, and without patience with a server that throttles.
+/// As many tries as usual, without pauses, and without patience with a server that throttles.
 pub(super) fn at_once() -> Retry {
     let policy = RetryPolicy { first_pause: Duration::ZERO, patience: Duration::ZERO, ..RetryPolicy::default() };
     Retry::new(policy, &Deadline::unset())
 }
 
-/// One answer.
+/// One response.
 #[derive(Clone)]
 pub(super) enum Reply {
     Answer {
@@ -33,18 +33,18 @@ pub(super) enum Reply {
     },
     /// The connection breaks.
     Lost,
-    /// Nobody is there.
+    /// No server listens.
     NoConnection,
     /// Nothing happens, ever.
     Never,
 }
 
-/// An answer with a body.
+/// A response with a body.
 pub(super) fn ok(status: u16, headers: &[(&'static str, &str)], body: impl Into<Bytes>) -> Reply {
     Reply::Answer { status, headers: headers.iter().map(|&(name, value)| (name, value.to_owned())).collect(), body: body.into() }
 }
 
-/// A refusal as Azure writes it.
+/// A refusal in Azure's format.
 pub(super) fn refusal(status: u16, code: &str) -> Reply {
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>Text\nRequestId:1</Message></Error>");
     ok(status, &[("x-ms-error-code", code), ("x-ms-request-id", "request-1")], body)
@@ -63,7 +63,7 @@ impl Script {
         Arc::new(Self { answer: Box::new(answer), seen: Mutex::default() })
     }
 
-    /// Answers the replies in turn, and the last of them for ever.
+    /// Answers the replies in turn, and then repeats the last one.
     pub(super) fn replies(replies: Vec<Reply>) -> Arc<Self> {
         Self::new(move |at, _| replies[at.min(replies.len() - 1)].clone())
     }
@@ -77,12 +77,12 @@ impl Script {
         self.store(Login::Access(Access::Key { account: "acme".into(), key: Secret::new("a2V5") }))
     }
 
-    /// What was asked, as `METHOD URL`.
+    /// The requests, as `METHOD URL`.
     pub(super) fn requests(&self) -> Vec<String> {
         self.seen.lock().unwrap().iter().map(|request| format!("{} {}", request.method(), request.url())).collect()
     }
 
-    /// The values of a header in what was asked.
+    /// The values of a header in the requests.
     pub(super) fn headers(&self, name: &'static str) -> Vec<String> {
         let name = HeaderName::from_static(name);
         self.seen.lock().unwrap().iter().filter_map(|request| request.headers().get_optional_string(&name)).collect()
@@ -104,7 +104,7 @@ impl HttpClient for Script {
             seen.len() - 1
         };
         let fail = |kind| {
-            // As the SDK's transport does it: the URL is in the cause.
+            // Like the SDK's transport: the URL is in the cause.
             let cause = format!("error sending request for url ({})", request.url());
             Err(azure_core::Error::with_error(kind, std::io::Error::other(cause), "failed to execute request"))
         };

@@ -1,4 +1,5 @@
-//! What cannot be had from an Azurite at will: refusals, lost answers, old servers, tokens that run out.
+//! What an Azurite does not do on request: refusals, lost answers, old servers, tokens that run
+//! out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,8 @@ fn body(text: &'static str) -> Body {
     Bytes::from_static(text.as_bytes()).into()
 }
 
-/// A server on which the first write takes place or does not, its answer is lost, and any further one is refused as `refused`.
+/// A server on which the first write takes effect or not, its response is lost, and any further one
+/// is refused with `refused`.
 fn forgetful(took_place: bool, refused: Reply) -> Arc<Script> {
     let first = Mutex::new(None);
     Script::new(move |_, request| match request.method() {
@@ -142,7 +144,8 @@ async fn blocks_that_another_writer_swept_away_mean_that_the_name_is_taken() {
     assert_eq!(script.requests().len(), 4);
 }
 
-/// A server with the objects `00000` to `11999`, in pages of at most `page`, that does or does not know `startFrom`.
+/// A server with the objects `00000` to `11999`, in pages of at most `page`, that does or does not
+/// support `startFrom`.
 fn server(knows_start_from: bool, page: usize) -> Arc<Script> {
     let parameter =
         |request: &Request, name: &str| request.url().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
@@ -164,16 +167,16 @@ fn server(knows_start_from: bool, page: usize) -> Arc<Script> {
 #[tokio::test]
 async fn a_listing_begins_behind_a_name() {
     for (knows, page, after, limit, requests) in [
-        // One request, wherever it begins.
+        // One request, wherever it starts.
         (true, 5000, "", 3, 1),
         (true, 5000, "00001", 3, 1),
         (true, 5000, "11990", 1000, 1),
         (true, 5000, "11999", 3, 1),
         (true, 5000, "05000", 1000, 1),
         (true, 5000, "05000x", 1, 1),
-        // Short answers with a marker, as Azure may give them.
+        // Short responses with a marker, as Azure may send them.
         (true, 2, "05000", 3, 3),
-        // A server before `startFrom` is read through, but in full pages.
+        // A server without `startFrom` is read from its start, but in full pages.
         (false, 5000, "11990", 3, 4),
         (false, 5000, "11999", 3, 4),
         (false, 5000, "00001", 3, 2),
@@ -226,7 +229,7 @@ async fn a_range_behind_the_end_gives_nothing_and_the_size() {
     script.with_key().get_range("a", 5..20).await.unwrap_err();
 }
 
-/// Gives the tokens 1, 2, … that run out within a given time, until it has none left.
+/// Returns the tokens 1, 2, … that expire within a given time, until it has none left.
 #[derive(Debug)]
 struct Tokens {
     given: AtomicUsize,

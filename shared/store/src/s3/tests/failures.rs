@@ -7,7 +7,7 @@ use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use super::*;
 use crate::testing::server::{Reply, Server};
 
-/// What reading an object gives, asked once, when the server answers `reply`.
+/// The error of reading an object, requested once, when the server responds with `reply`.
 async fn read(reply: Reply) -> StoreError {
     let server = Server::start(move |_, _| reply.clone()).await;
     store(&server.url, 1).await.get("orders/topic.json").await.unwrap_err()
@@ -67,7 +67,8 @@ async fn an_error_says_what_to_do() {
     assert!(error.what.contains("set S3_REGION=eu-north-1"), "{error}");
 }
 
-/// A store that lacks something lacks it the next time too: it is asked once, and the message names the header and the setting.
+/// What a store lacks once it lacks in a retry too: it gets one request, and the message names the
+/// header and the setting.
 #[tokio::test]
 async fn what_a_store_lacks_is_asked_for_once_and_named() {
     let error = |header: &str, message: &str| {
@@ -84,12 +85,16 @@ async fn what_a_store_lacks_is_asked_for_once_and_named() {
             "lacks the header x-amz-checksum-crc32c",
             "conditional",
         ),
-        (error("If-None-Match", general), "lacks the header If-None-Match: conditional requests keep two runs apart", "checksum-crc32c"),
+        (
+            error("If-None-Match", general),
+            "lacks the header If-None-Match: conditional requests keep concurrent runs apart",
+            "checksum-crc32c",
+        ),
         (error("x-amz-server-side-encryption", general), "remove S3_SSE_KMS_KEY_ID", "conditional"),
         (error("x-amz-storage-class", general), "remove S3_STORAGE_CLASS", "conditional"),
         (error("x-amz-\u{1b}[31m", general), "lacks the header \"x-amz-\\u{1b}[31m\"", "\u{1b}"),
-        (error("", general), "If-None-Match (conditional requests keep two runs apart", "the header If"),
-        (Reply::Answer(501, vec![], String::new()), "x-amz-checksum-crc32c (a checksum", "its answer"),
+        (error("", general), "If-None-Match (conditional requests keep concurrent runs apart", "the header If"),
+        (Reply::Answer(501, vec![], String::new()), "x-amz-checksum-crc32c (a checksum", "its response"),
     ] {
         let server = Server::start(move |_, _| reply.clone()).await;
         let store = S3BucketStore::connect(&with_key(&server.url), policy(8), &Deadline::unset()).await.unwrap();
@@ -100,7 +105,7 @@ async fn what_a_store_lacks_is_asked_for_once_and_named() {
     let server = Server::start(|_, _| Reply::Answer(501, vec![], String::new())).await;
     let error = store(&server.url, 8).await.list("", "", 10).await.unwrap_err();
     assert_eq!(server.requests().len(), 1, "{error}");
-    assert!(error.what.contains("cannot do this s3:ListBucket request (HTTP 501): it lacks the request itself"), "{error}");
+    assert!(error.what.contains("does not support this s3:ListBucket request (HTTP 501): it lacks the request itself"), "{error}");
 }
 
 #[tokio::test]
@@ -163,7 +168,7 @@ async fn a_whole_object_that_is_not_what_was_stored_is_damaged() {
     let server = Server::start(script).await;
     let error = store(&server.url, 8).await.get("x").await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Damaged, "{error}");
-    assert_eq!(server.requests().len(), 3, "damage on the way would pass, so it is read again, but not for ever");
+    assert_eq!(server.requests().len(), 3, "damage on the way would pass, so it is read again, a limited number of times");
     assert_eq!(server.requests()[0].header("x-amz-checksum-mode"), "ENABLED");
 }
 
@@ -175,7 +180,7 @@ async fn throttling_that_does_not_end_is_told_as_such() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// The header, also next to the page of a proxy that does not speak S3.
+/// The header, even with the page of a proxy that does not speak S3.
 #[tokio::test]
 async fn a_server_says_how_long_to_wait() {
     let seconds = |value: &str| Reply::Answer(503, vec![("retry-after", value.into())], "<html>busy</html>".into());
@@ -195,7 +200,8 @@ async fn nothing_waits_beyond_the_deadline() {
     assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
 }
 
-/// What is read whole is small: a server that says nothing is given up on after `try_time`, not after the time of a large object.
+/// What is read as a whole is small: a silent server is given up after `try_time`, not after the
+/// time of a large object.
 #[tokio::test]
 async fn reading_a_small_object_waits_for_no_large_one() {
     let server = Server::start(|_, _| Reply::Hang).await;
@@ -203,10 +209,10 @@ async fn reading_a_small_object_waits_for_no_large_one() {
     let policy = RetryPolicy { try_time: Duration::from_millis(20), slowest_line: 64 << 20, ..policy(1) };
     let store = S3BucketStore::connect(&settings(&server.url), policy, &Deadline::unset()).await.unwrap();
     let error = store.get("x").await.unwrap_err();
-    assert!(error.what.contains("within 0.0 s"), "{error}");
+    assert!(error.what.contains("timeout after 0.0 s"), "{error}");
 }
 
-/// Credentials that are fetched for each request: good for the first so many, and then this failure.
+/// Credentials that are fetched for each request: valid the first times, then this failure.
 #[derive(Debug)]
 struct Failing(AtomicU32, fn() -> CredentialsError);
 
@@ -244,7 +250,7 @@ async fn missing_credentials_are_told() {
     }
 }
 
-/// A metadata service or STS that fails for a moment is no reason to call somebody: the next invocation can succeed.
+/// A metadata service or STS that fails for a moment is transient: the next invocation can succeed.
 #[tokio::test]
 async fn credentials_that_cannot_be_renewed_are_a_passing_trouble() {
     let server = Server::start(|_, _| Reply::ok("1")).await;

@@ -25,7 +25,7 @@ fn settings(endpoint: &str) -> S3Store {
     }
 }
 
-/// Tries `tries` times, without pauses, and without patience with a server that throttles.
+/// `tries` tries, without pauses, and without patience with a server that throttles.
 fn policy(tries: u32) -> RetryPolicy {
     RetryPolicy { tries, first_pause: Duration::ZERO, patience: Duration::ZERO, ..RetryPolicy::default() }
 }

@@ -18,7 +18,7 @@ fn step(request: &Request) -> &'static str {
     }
 }
 
-/// All goes well, but for what a test says of a step.
+/// All succeeds, except what a test changes.
 fn usual(request: &Request) -> Reply {
     match step(request) {
         "begin" => Reply::xml(BEGUN),
@@ -29,7 +29,7 @@ fn usual(request: &Request) -> Reply {
     }
 }
 
-/// The object is the one of the first upload.
+/// The object is that of the first upload.
 fn ours(before: &[Request]) -> Reply {
     let id = before.iter().find(|request| step(request) == "begin").unwrap().header("x-amz-meta-write-id");
     Reply::Answer(200, vec![("etag", "\"ours\"".into()), ("x-amz-meta-write-id", id.into())], String::new())
@@ -109,7 +109,8 @@ async fn a_completion_whose_answer_was_lost_is_recognised() {
     }
 }
 
-/// Ours was completed, its answer lost; the next try met a conflict, so all was sent anew and found the object there.
+/// Ours was completed, its response lost; the next try met a conflict, so all was sent again and
+/// found the object there.
 #[tokio::test]
 async fn what_an_earlier_upload_of_ours_created_is_recognised() {
     let server = Server::start(|request, before| match (step(request), count(before, "complete")) {

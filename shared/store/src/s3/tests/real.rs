@@ -1,5 +1,6 @@
-//! On a real server, when the environment names one: S3_TEST_ENDPOINT, S3_TEST_ACCESS_KEY, S3_TEST_SECRET_KEY, S3_TEST_BUCKET, and
-//! S3_TEST_LOCKED_BUCKET: versioned, with object lock and a default retention, as the Terraform module makes it.
+//! On a real server, if the environment names one: S3_TEST_ENDPOINT, S3_TEST_ACCESS_KEY,
+//! S3_TEST_SECRET_KEY, S3_TEST_BUCKET, and S3_TEST_LOCKED_BUCKET: versioned, with object lock and a
+//! default retention, as the Terraform module creates it.
 
 use std::env;
 use std::io::{Write, stderr};
@@ -14,12 +15,13 @@ use crate::testing::{Delete, conformance};
 const PLAIN: &str = "S3_TEST_BUCKET";
 const LOCKED: &str = "S3_TEST_LOCKED_BUCKET";
 
-/// The bucket to test on; `None`, said on stderr, when there is none, which in CI is a failure.
+/// The bucket to test on; `None`, with a message on stderr, if there is none, which is a failure in
+/// CI.
 fn settings(test: &str, bucket: &str) -> Option<S3Store> {
     let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let Some(endpoint) = variable("S3_TEST_ENDPOINT") else {
         assert!(variable("CI").is_none_or(|ci| ci != "true"), "S3_TEST_ENDPOINT is not set, and in CI every test runs");
-        // Not by eprintln!, which the test harness would swallow.
+        // Not with eprintln!, which the test harness would capture.
         writeln!(stderr(), "NOT RUN: {test}: S3_TEST_ENDPOINT names no server").unwrap();
         return None;
     };
@@ -55,8 +57,8 @@ async fn a_bucket_conforms() {
     conforms(connect(&settings).await).await;
 }
 
-/// All of it but one thing, which must fail as it does: in a versioned bucket MinIO still lists a folder when all of its objects are deleted. S3 does
-/// not.
+/// All of it except one thing, which must fail in a known way: in a versioned bucket MinIO still
+/// lists a folder when all of its objects are deleted. S3 does not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_bucket_conforms() {
     let Some(settings) = settings("s3::tests::real::a_locked_bucket_conforms", LOCKED) else { return };
@@ -82,7 +84,7 @@ async fn the_locked_bucket_keeps_every_version() {
     assert_eq!(store.get(&name).await.unwrap().body, Bytes::from_static(b"second"));
 }
 
-/// Uploads of `name` that were neither completed nor ended.
+/// Uploads of `name` that were neither completed nor aborted.
 async fn uploads(store: &S3BucketStore, name: &str) -> usize {
     let listed = store.client.list_multipart_uploads().bucket(&store.site.bucket).prefix(name).send().await.unwrap();
     listed.uploads().len()

@@ -6,7 +6,7 @@ fn body() -> Body {
     [&b"three"[..], b"pieces", b"here"].into_iter().map(Bytes::from_static).collect()
 }
 
-/// A HEAD answer about an object that was written as `id`.
+/// A HEAD response about an object that was written as `id`.
 fn head(id: &str) -> Reply {
     Reply::Answer(200, vec![("etag", "\"found\"".into()), ("x-amz-meta-write-id", id.into())], String::new())
 }

@@ -44,7 +44,7 @@ pub(super) async fn of_sixteen_creators_one_wins(room: &Room) -> Outcome {
             lost => expect(StoreErrorKind::AlreadyExists, lost, "losing")?,
         }
     }
-    ensure!(winners == 1, "{winners} creators were told that they created it");
+    ensure!(winners == 1, "{winners} creators got success");
     Ok(())
 }
 
@@ -61,14 +61,14 @@ pub(super) async fn an_empty_object(room: &Room) -> Outcome {
 pub(super) async fn a_large_object_in_many_pieces(room: &Room) -> Outcome {
     let name = room.name("large");
     let whole: Bytes = (0..LARGE).map(|index| (index ^ (index >> 8) ^ (index >> 16)) as u8).collect::<Vec<_>>().into();
-    // Pieces of sizes that fit no part boundary.
+    // Chunks of sizes that fit no part boundary.
     let body: Body = (0..LARGE).step_by(1_000_003).map(|start| whole.slice(start..LARGE.min(start + 1_000_003))).collect();
     room.store.create(&name, body).await.map_err(text)?;
     ensure!(room.store.get(&name).await.map_err(text)?.body == whole, "it is read as other bytes");
     let range = 7_999_999..16_000_001;
     let part = room.store.get_range(&name, range.clone()).await.map_err(text)?;
     ensure!(part.bytes == whole.slice(range.start as usize..range.end as usize), "the middle is read as other bytes");
-    ensure!(part.size == LARGE as u64, "its size is told as {}", part.size);
+    ensure!(part.size == LARGE as u64, "its size is reported as {}", part.size);
     expect(
         StoreErrorKind::AlreadyExists,
         room.store.create(&name, whole.slice(1..).into()).await,

@@ -2,7 +2,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Outcome, Room, ensure, small, text};
 
-/// In the order of their bytes, which is neither that of a folder's entries nor that of a language.
+/// In byte order, which is neither that of a folder's entries nor that of a language.
 const ORDERED: [&str; 12] = ["A", "a b/0", "a+", "a-1/0", "a.b", "a/0", "a/b/c", "a/b0", "a0", "a@2/topic.json", "aa/0", "z/ä"];
 
 pub(super) async fn names_come_in_byte_order(room: &Room) -> Outcome {
@@ -36,7 +36,7 @@ pub(super) async fn pages_follow_each_other(room: &Room) -> Outcome {
         }
         ensure!(seen == ORDERED, "in pages of {limit}: {seen:?}");
     }
-    // An `after` that is no object, among them ones that are folders or stand between two.
+    // An `after` that is no object, including folders and names between two objects.
     for (after, first) in
         [("a/", "a/0"), ("a/b/", "a/b/c"), ("a/b", "a/b/c"), ("a.", "a.b"), ("a/b/d", "a/b0"), ("aa", "aa/0"), ("B", "a b/0")]
     {
@@ -59,7 +59,8 @@ pub(super) async fn after_outside_the_prefix(room: &Room) -> Outcome {
     Ok(())
 }
 
-/// Names that sort between a folder's name and the objects in it must not be taken for what was listed before.
+/// Names that sort between a folder's name and the objects in it must not be taken as listed
+/// before.
 pub(super) async fn after_in_a_folder_with_many_neighbours(room: &Room) -> Outcome {
     let neighbours = |range: std::ops::Range<usize>| range.map(|index| format!("a-{index:02}/0"));
     let ordered: Vec<String> = neighbours(0..30).chain(["a/0", "a/1", "a0", "b/0"].map(str::to_owned)).collect();

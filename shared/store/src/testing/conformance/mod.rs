@@ -1,4 +1,5 @@
-//! What every store must do, as one suite that each adapter's tests run: the handlers rely on nothing else, and on all of this.
+//! What every store must do, as one suite that each adapter's tests run. The handlers rely on
+//! nothing else, and on all of this.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -27,11 +28,11 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::testing::Delete;
 use crate::{Body, ObjectStore, Result, StoreError, StoreErrorKind};
 
-/// What a check found: nothing, or what is wrong.
+/// The result of a check: nothing, or what is wrong.
 type Outcome = std::result::Result<(), String>;
 type Check = for<'a> fn(&'a Room) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-/// Fails a check with a message when a condition does not hold.
+/// Fails a check with a message if a condition does not hold.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         if !$condition {
@@ -77,11 +78,11 @@ checks![
     names::a_location_names_the_object,
 ];
 
-/// Runs all checks in `store` under the folder `folder`, which nothing else uses, and leaves nothing behind when they pass: `delete` takes away
-/// from the same store. Gives their number.
+/// Runs all checks in `store` under the folder `folder`, which nothing else uses, and leaves
+/// nothing if they pass: `delete` deletes from the same store. Returns their number.
 ///
 /// # Errors
-/// Every check that failed, by name, with what it found; one a line.
+/// Every check that failed, by name, with its result; one per line.
 pub async fn run(store: Arc<dyn ObjectStore>, delete: Arc<dyn Delete>, folder: &str) -> std::result::Result<usize, String> {
     let mut failures = Vec::new();
     for (name, check) in CHECKS {
@@ -97,7 +98,7 @@ pub async fn run(store: Arc<dyn ObjectStore>, delete: Arc<dyn Delete>, folder: &
     if failures.is_empty() { Ok(CHECKS.len()) } else { Err(failures.join("\n")) }
 }
 
-/// The store of one check, and the folder that is the check's own.
+/// The store of one check, and the check's own folder.
 struct Room {
     store: Arc<dyn ObjectStore>,
     delete: Arc<dyn Delete>,
@@ -147,7 +148,7 @@ fn small(text: &str) -> Body {
     Bytes::copy_from_slice(text.as_bytes()).into()
 }
 
-/// An error with its causes, which is what a failing check is about.
+/// An error with its causes: the subject of a failing check.
 fn text(error: StoreError) -> String {
     let mut text = format!("{:?}: {error}", error.kind);
     let mut source = std::error::Error::source(&error);

@@ -1,7 +1,7 @@
 use super::{Outcome, Room, ensure, expect, small, text};
 use crate::{MAX_NAME, StoreErrorKind};
 
-/// Ordinary names of topics and restores, and ones that need escaping somewhere.
+/// Ordinary names of topics and restores, and names that need escaping somewhere.
 const ODD: [&str; 15] = [
     "orders@2/0/00000000000000000000.tar.gz",
     "a b/c d",
@@ -62,12 +62,13 @@ pub(super) async fn bad_names_are_refused(room: &Room) -> Outcome {
     Ok(())
 }
 
-/// Azure advises against them, because they can be read as the name without the dot. A store holds them as they are, or refuses them.
+/// Azure advises against them, because they can be read as the name without the dot. A store keeps
+/// them unchanged, or refuses them.
 pub(super) async fn dots_at_the_end_are_kept_or_refused(room: &Room) -> Outcome {
     for (without, with) in [("object", "object."), ("folder/object", "folder./object")] {
         room.put(without).await?;
         if let Err(error) = room.store.create(&room.name(with), small(with)).await {
-            ensure!(error.kind == StoreErrorKind::BadName, "creating {with} beside {without}: {}", text(error));
+            ensure!(error.kind == StoreErrorKind::BadName, "creating {with} next to {without}: {}", text(error));
             continue;
         }
         let object = room.store.get(&room.name(with)).await.map_err(text)?;
@@ -76,12 +77,12 @@ pub(super) async fn dots_at_the_end_are_kept_or_refused(room: &Room) -> Outcome 
     Ok(())
 }
 
-/// Some stores can hold both; the others refuse the second. None may lose the first.
+/// Some stores can hold both; the others refuse the second one. None may lose the first one.
 pub(super) async fn an_object_and_a_folder_of_one_name(room: &Room) -> Outcome {
     for (first, second) in [("object", "object/below"), ("folder/object", "folder")] {
         room.put(first).await?;
         if let Err(error) = room.store.create(&room.name(second), small(second)).await {
-            ensure!(error.kind == StoreErrorKind::BadName, "creating {second} beside {first}: {}", text(error));
+            ensure!(error.kind == StoreErrorKind::BadName, "creating {second} next to {first}: {}", text(error));
         }
         let object = room.store.get(&room.name(first)).await.map_err(text)?;
         ensure!(object.body == first, "{first} became {:?}", object.body);

@@ -16,7 +16,7 @@ pub(super) async fn a_missing_object_is_not_found(room: &Room) -> Outcome {
     Ok(())
 }
 
-/// Ranges of ten bytes, and what they give.
+/// Ranges of ten bytes, and their results.
 const RANGES: [(Range<u64>, &str); 10] = [
     (0..10, "0123456789"),
     (0..1, "0"),

@@ -51,6 +51,6 @@ pub(super) async fn of_eight_replacers_one_wins(room: &Room) -> Outcome {
             lost => expect(StoreErrorKind::Changed, lost, "losing")?,
         }
     }
-    ensure!(winners == 1, "{winners} were told that they replaced it");
+    ensure!(winners == 1, "{winners} got success");
     Ok(())
 }

@@ -17,7 +17,8 @@ pub(super) const NEW: &str = "written after the restore";
 pub(super) fn produce_new(kafka: &Kafka, topics: &[&str], into: &str) {
     let targets: Vec<String> = topics.iter().map(|topic| target(into, topic)).collect();
     for_each(&targets, |target| {
-        let new = kafka.high_watermarks(target).into_keys().map(|partition| Record::new(partition, crate::kafka::LONG_AGO).key(NEW).value(NEW));
+        let new =
+            kafka.high_watermarks(target).into_keys().map(|partition| Record::new(partition, crate::kafka::LONG_AGO).key(NEW).value(NEW));
         kafka.produce(target, &new.collect::<Vec<_>>());
     });
 }
