@@ -10,6 +10,7 @@ use kafka::{KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, TopicParti
 use kernel::clock::{Millis, rfc3339};
 use kernel::lock;
 
+use crate::Progress;
 use crate::candidate::Candidate;
 use crate::resume::Resume;
 use crate::room::{HeldBefore, Room};
@@ -156,7 +157,7 @@ impl Run {
         let mut reader = self.reader(partition, from, turn).await?;
         let (mut moved, mut paced) = ((reader.position(), backup.clock.now()), backup.rate.thread());
         let ended = loop {
-            let mut failed = None;
+            let (mut failed, mut bytes) = (None, 0);
             let before = *room.before.borrow();
             if room.has_room(&writer, before) && paced.left().is_zero() {
                 reader.drain(&mut |record| {
@@ -165,6 +166,7 @@ impl Run {
                         return ControlFlow::Break(());
                     }
                     let stop = writer.records() >= limit || writer.is_busy() || !room.has_room(&writer, before);
+                    bytes += record.size() as u64;
                     if paced.add(record.size()) || stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
             }
@@ -177,7 +179,7 @@ impl Run {
             let position = reader.position();
             if position != moved.0 {
                 moved = (position, backup.clock.now());
-                self.tell_progress(partition, position, end);
+                self.tell_progress(&Progress { partition, position, end, bytes });
             }
             room.share.set(writer.expected_bytes());
             if writer.records() >= limit || room.is_full(&writer) {
@@ -292,9 +294,9 @@ impl Run {
         Ok(self.backup.source.offsets(std::slice::from_ref(partition)).await?.remove(partition).transpose()?)
     }
 
-    pub(crate) fn tell_progress(&self, partition: &TopicPartition, position: i64, end: i64) {
+    pub(crate) fn tell_progress(&self, step: &Progress<'_>) {
         if let Some(progress) = &self.invocation.progress {
-            progress(partition, position, end);
+            progress(step);
         }
     }
 }

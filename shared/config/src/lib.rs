@@ -47,7 +47,7 @@ pub use raw::Raw;
 pub use settings::{AsOf, BackupSettings, FinishPart, RestoreSettings, SnapshotSettings};
 pub use storage::store_settings;
 pub use target_name::TargetName;
-pub use validate::{bucket_settings, group, log_level, memory_limit};
+pub use validate::{bucket_settings, group, log_format, log_level, memory_limit};
 
 /// Everything that is wrong with a configuration, all at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

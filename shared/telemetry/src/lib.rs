@@ -7,7 +7,7 @@
 //! | [`redact`] | masks known secrets |
 //! | `metrics.rs` | an invocation in numbers |
 //!
-//! It promises that each line is one JSON object in one write, and that no secret which it was told of is in it.
+//! It promises that each event is one line in one write (a JSON object, or text for people), and that no secret which it was told of is in it.
 //!
 //! Everything logs through [`tracing`]; [`init`] decides once in a process what becomes of it.
 //!
@@ -41,7 +41,7 @@ pub mod redact;
 mod tests;
 
 pub use level::LogLevel;
-pub use logline::{LogLine, LogStyle, Sink};
+pub use logline::{LogFormat, LogLine, LogStyle, Sink};
 pub use metrics::{InvocationMetrics, RestoreLeft, TopicMetrics, WorkMetrics};
 
 use std::io::Write;
@@ -75,7 +75,7 @@ pub fn init_with(level: LogLevel, style: LogStyle, sink: Sink) {
 /// warning goes to stdout there.
 fn sink_of(style: LogStyle) -> Sink {
     match style {
-        LogStyle::PythonTool | LogStyle::Lambda => Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes())),
+        LogStyle::PythonTool | LogStyle::Lambda | LogStyle::Text { .. } => Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes())),
         LogStyle::AzureHost => Box::new(|level, line| {
             if level >= LogLevel::Warning {
                 _ = std::io::stderr().lock().write_all(line.as_bytes());

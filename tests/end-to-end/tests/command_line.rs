@@ -319,5 +319,5 @@ fn stop_after(runner: &Runner, command: &str, config: &Path, word: &str) {
     assert!(asked.success(), "{command} has ended already");
     let rest: Vec<String> = log.collect();
     assert_eq!(finish(child).status.code(), Some(1), "{command}: {rest:?}");
-    assert!(rest.iter().any(|line| line.contains("stopped with work left; the same command goes on")), "{command}: {rest:?}");
+    assert!(rest.iter().any(|line| line.contains("stopped with work left: run the same command again to resume")), "{command}: {rest:?}");
 }
