@@ -154,10 +154,11 @@ impl Run {
         let limit = backup.settings.records_per_segment;
         let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
         let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors.each, backup.lanes.clone());
+        let mut bytes = 0; // since the last step
         let mut reader = self.reader(partition, from, turn).await?;
         let (mut moved, mut paced) = ((reader.position(), backup.clock.now()), backup.rate.thread());
         let ended = loop {
-            let (mut failed, mut bytes) = (None, 0);
+            let mut failed = None;
             let before = *room.before.borrow();
             if room.has_room(&writer, before) && paced.left().is_zero() {
                 reader.drain(&mut |record| {
@@ -179,7 +180,7 @@ impl Run {
             let position = reader.position();
             if position != moved.0 {
                 moved = (position, backup.clock.now());
-                self.tell_progress(&Progress { partition, position, end, bytes });
+                self.tell_progress(&Progress { partition, position, end, bytes: std::mem::take(&mut bytes) });
             }
             room.share.set(writer.expected_bytes());
             if writer.records() >= limit || room.is_full(&writer) {

@@ -17,7 +17,13 @@ use crate::help;
 ///
 /// Without a command: a demo on an embedded broker. It needs no configuration and no server.
 #[derive(Debug, Parser)]
-#[command(name = "local-runner", version, max_term_width = 100, help_template = help::template(), after_help = help::AFTER)]
+#[command(
+    name = "local-runner",
+    version,
+    max_term_width = 100,
+    help_template = help::template(&Command::augment_subcommands(clap::Command::new("commands"))),
+    after_help = help::AFTER
+)]
 pub struct Cli {
     /// Print reports as JSON, one object per line, instead of tables
     #[arg(long, global = true)]

@@ -131,7 +131,12 @@ async fn back_up(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, to: &Stor
     let report = handler.invoke(&BackupInvocation { flush: true, ..BackupInvocation::new(Budget::unlimited(None)) }).await?;
     output.result(&report, backup::report_table);
     ensure!(report.succeeded, "the backup failed");
-    output.say(&format!("   {} of records stored as {} in {} segments", bytes(report.log_bytes), bytes(report.stored_bytes), report.segments));
+    output.say(&format!(
+        "   {} of records stored as {} in {} segments",
+        bytes(report.log_bytes),
+        bytes(report.stored_bytes),
+        report.segments
+    ));
     Ok(())
 }
 
@@ -204,7 +209,12 @@ async fn compare(broker: &EmbeddedBroker) -> Result<u64> {
         for (number, pair) in original.iter().zip(&copy).enumerate() {
             ensure!(pair.0 == pair.1, "partition {partition}: record {number} differs: {:?} and {:?}", pair.0, pair.1);
         }
-        ensure!(original.len() == copy.len(), "partition {partition}: {} records in the original, {} in the copy", original.len(), copy.len());
+        ensure!(
+            original.len() == copy.len(),
+            "partition {partition}: {} records in the original, {} in the copy",
+            original.len(),
+            copy.len()
+        );
         same += original.len() as u64;
     }
     Ok(same)

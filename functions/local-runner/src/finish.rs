@@ -51,7 +51,7 @@ fn summary(report: &FinishReport) -> String {
     let configs = |wanted: State| report.configs.iter().filter(|one| one.state == wanted).count();
     let acls = |wanted: State| if report.acls.state == wanted { report.acls.changed } else { 0 };
     let of = |state: State| {
-        let [count, configs, acls] = [count(state), configs(state), acls(state)];
+        let (count, configs, acls) = (count(state), configs(state), acls(state));
         let acls = if acls == 1 { "1 ACL entry".to_owned() } else { format!("{acls} ACL entries") };
         format!("{}, {}, {acls}", counted(count, "group offset"), counted(configs, "config"))
     };

@@ -17,8 +17,7 @@ use crate::places::{Places, inventory, older, places};
 use crate::setup::{self, Screen};
 
 /// A plain list reads only the last manifest of a partition.
-const NOT_CHECKED: &str =
-    "list does not check that each segment continues the previous one: use list --segments or verify";
+const NOT_CHECKED: &str = "list does not check that each segment continues the previous one: use list --segments or verify";
 
 /// A partition in the bucket.
 #[derive(Debug, Default, Serialize)]
@@ -68,7 +67,7 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
     if places.is_empty() {
         let there = what_is_there(store.as_ref()).await?;
         anyhow::ensure!(bucket.topic.is_none(), "no backup{}; {there}", bucket.place());
-        output.say(&format!("no backups{}; {there}", bucket.place()));
+        output.answer(&format!("no backups{}; {there}", bucket.place()));
     }
     let mut patience = Patience::default();
     if segments {
@@ -189,8 +188,9 @@ async fn list_segments_of(
             if let Ok(Some(manifest)) = &settled {
                 (row.next, row.records) = (Some(manifest.next), Some(manifest.records));
             }
-            let hole =
-                next.filter(|next| *next != entry.start).map(|next| format!("it does not start at {next}, where the previous segment ends"));
+            let hole = next
+                .filter(|next| *next != entry.start)
+                .map(|next| format!("it does not start at {next}, where the previous segment ends"));
             let settled =
                 settled.and_then(|_| patience.settle(hole.map_or(Ok(()), |hole| Err(Error::lost(hole))), |error| row.error = Some(error)));
             next = row.next;

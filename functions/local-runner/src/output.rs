@@ -87,9 +87,16 @@ impl Output {
         note(stdout.write_all(text).and_then(|()| stdout.flush()));
     }
 
-    /// A line for people. Not part of the JSON, and left out by --quiet.
+    /// A hint for people. Not part of the JSON, and hidden by --quiet.
     pub(crate) fn say(self, line: &str) {
-        if !self.json && !self.quiet {
+        if !self.quiet {
+            self.answer(line);
+        }
+    }
+
+    /// An answer for people, which JSON gives in another way.
+    pub(crate) fn answer(self, line: &str) {
+        if !self.json {
             print(&painted(&visible_lines(&redact::known().mask(line)), has_colors()));
         }
     }
@@ -124,7 +131,10 @@ fn painted(text: &str, has_colors: bool) -> String {
     }
     let painted = text.split('\n').map(|line| {
         let word = WORDS.iter().find_map(|(word, style)| Some((*word, style, line.strip_prefix(word)?.strip_prefix(':')?)));
-        word.map_or_else(|| line.to_owned(), |(word, style, rest)| format!("{}:{rest}", style(Style::new().force_styling(true)).apply_to(word)))
+        word.map_or_else(
+            || line.to_owned(),
+            |(word, style, rest)| format!("{}:{rest}", style(Style::new().force_styling(true)).apply_to(word)),
+        )
     });
     painted.collect::<Vec<_>>().join("\n")
 }

@@ -104,8 +104,7 @@ pub(crate) async fn older(store: &dyn ObjectStore, only: Option<&str>) -> Result
     let left_out =
         all.into_iter().filter(|one| names::parse_topic_folder(&one.0).is_some_and(|(of, _)| of == topic) && !wanted.contains(one));
     let left_out: Vec<String> = left_out.map(|(_, name)| name).collect();
-    let text =
-        || format!("only the newest generation of {topic:?} is shown; older ones: {}. Select one with --topic", left_out.join(", "));
+    let text = || format!("only the newest generation of {topic:?} is shown; older ones: {}. Select one with --topic", left_out.join(", "));
     Ok((!left_out.is_empty()).then(text))
 }
 

@@ -20,8 +20,7 @@ const BACKUP_TOTAL: &str = "{prefix:24} {msg}  {human_pos} offsets  {bytes_done}
 const FOLLOW: &str = "{prefix:24} {spinner} {human_pos} records  {bytes_done}  {bytes_rate}  {msg}";
 /// A restore with an end, all of it.
 const RESTORE: &str = "{prefix} {bar:30} {percent:>3}%  {human_pos}/{human_len} offsets  {bytes_done}  {bytes_rate}  {eta} left  {msg}";
-const VERIFY: &str =
-    "{prefix} {bar:30} {percent:>3}%  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}";
+const VERIFY: &str = "{prefix} {bar:30} {percent:>3}%  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}";
 
 /// A bar with a count of bytes.
 #[derive(Debug, Clone)]
@@ -41,7 +40,8 @@ impl Bar {
                 _ = write!(text, "{}", BinaryBytes(done.load(Ordering::Relaxed)));
             })
             .with_key("bytes_rate", move |state: &ProgressState, text: &mut dyn FmtWrite| {
-                let seconds = state.elapsed().as_secs_f64().max(0.001);
+                // A bar begins with its first step, which took time before.
+                let seconds = state.elapsed().as_secs_f64().max(1.0);
                 _ = write!(text, "{}/s", BinaryBytes((rate.load(Ordering::Relaxed) as f64 / seconds) as u64));
             });
         Self { bar: ProgressBar::no_length().with_style(style).with_prefix(visible(name).into_owned()), bytes }

@@ -70,7 +70,8 @@ const RATE: u64 = 20 << 20;
 /// Whether a report has nothing that an operator must see: no end of the restore, no note, no
 /// skipped segment, no gap, no command to run.
 fn is_plain_success(report: &RestoreReport) -> bool {
-    let is_plain = |topic: &TopicReport| topic.notes.is_empty() && topic.skipped.is_empty() && topic.commands.is_empty() && topic.gap_offsets == 0;
+    let is_plain =
+        |topic: &TopicReport| topic.notes.is_empty() && topic.skipped.is_empty() && topic.commands.is_empty() && topic.gap_offsets == 0;
     let has_news = |one: &PartitionReport| !one.skipped.is_empty() || one.gap_offsets > 0;
     report.succeeded
         && report.finished_at.is_none()
@@ -221,8 +222,11 @@ fn partitions_table(report: &RestoreReport) -> String {
             (None, true) => "complete".to_owned(),
             (None, false) => "in progress".to_owned(),
         };
-        let left_out =
-            if one.left_out > 0 { format!("; {} records outside of RESTORE_FROM and RESTORE_UNTIL in this invocation", one.left_out) } else { String::new() };
+        let left_out = if one.left_out > 0 {
+            format!("; {} records outside of RESTORE_FROM and RESTORE_UNTIL in this invocation", one.left_out)
+        } else {
+            String::new()
+        };
         let skipped = one.skipped.iter().map(|what| format!("; skipped {what}")).collect::<String>();
         [
             format!("{}/{}", topic.source, one.partition),

@@ -139,8 +139,8 @@ impl Rounds {
 
     fn stuck(&self) -> String {
         let advice = match self.time_budget {
-            Some(length) => format!("no progress within TIME_BUDGET_SECONDS ({}): raise it", length.as_secs()),
-            None => "the last invocation made no progress: run the same command again".to_owned(),
+            Some(length) => format!("no progress within TIME_BUDGET_SECONDS ({}). Raise it", length.as_secs()),
+            None => "the last invocation made no progress. Run the same command again".to_owned(),
         };
         format!("not caught up: {advice}")
     }

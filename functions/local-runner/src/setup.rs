@@ -76,9 +76,7 @@ fn style_of(format: Option<LogFormat>, is_for_people: bool) -> LogStyle {
     match format {
         Some(LogFormat::Json) => LogStyle::PythonTool,
         None if !is_for_people => LogStyle::PythonTool,
-        Some(LogFormat::Text) | None => {
-            LogStyle::Text { colors: std::io::stderr().is_terminal() && console::colors_enabled_stderr() }
-        }
+        Some(LogFormat::Text) | None => LogStyle::Text { colors: std::io::stderr().is_terminal() && console::colors_enabled_stderr() },
     }
 }
 

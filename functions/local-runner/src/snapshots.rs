@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &BucketArgs, all: bool, output: &Output) -> Result
     listed.end(rows_table);
     ended?;
     if listed.is_empty() {
-        output.say(&format!("no snapshots{}", bucket.place()));
+        output.answer(&format!("no snapshots{}", bucket.place()));
     }
     Ok(patience.is_untried())
 }

@@ -65,11 +65,7 @@ impl Raw {
     ///
     /// # Errors
     /// It is not a JSON object (with line and column).
-    pub fn load_text(
-        name: &str,
-        text: &[u8],
-        environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
+    pub fn load_text(name: &str, text: &[u8], environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let raw = Self::of_text(name, text).map_err(|problem| ConfigError { problems: vec![format!("{name}: {problem}")] })?;
         Ok(raw.with(environment))
     }

@@ -75,7 +75,9 @@ pub fn init_with(level: LogLevel, style: LogStyle, sink: Sink) {
 /// warning goes to stdout there.
 fn sink_of(style: LogStyle) -> Sink {
     match style {
-        LogStyle::PythonTool | LogStyle::Lambda | LogStyle::Text { .. } => Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes())),
+        LogStyle::PythonTool | LogStyle::Lambda | LogStyle::Text { .. } => {
+            Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes()))
+        }
         LogStyle::AzureHost => Box::new(|level, line| {
             if level >= LogLevel::Warning {
                 _ = std::io::stderr().lock().write_all(line.as_bytes());

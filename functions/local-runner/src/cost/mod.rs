@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::output::{Output, table};
+use crate::output::{Output, counted, table};
 use model::{Bill, Load};
 use objects::Objects;
 use prices::{Assumptions, Prices, Workload};
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &CostArgs, output: &Output) -> Result<bool> {
         estimates.iter().for_each(|estimate| output.result(estimate, |_| String::new()));
     } else {
         output.result(&estimates, |estimates| table(HEADINGS, estimates.iter().map(Estimate::row)));
-        output.say(&format!("\n{}", table(objects::HEADINGS, estimates.iter().flat_map(Estimate::object_rows))));
+        output.answer(&format!("\n{}", table(objects::HEADINGS, estimates.iter().flat_map(Estimate::object_rows))));
         output.say(&notes(args.platform, &prices, &assumed));
     }
     Ok(true)
@@ -127,9 +127,9 @@ fn estimates(args: &CostArgs, prices: &Prices) -> Result<Vec<Estimate>> {
         let shards = load.shards_needed(&workload, &assumed);
         if assumed.seconds_per_run >= assumed.interval_seconds || workload.shards < shards {
             bail!(
-                "{} GB per day is too much for {} shards and one invocation every {} seconds: use --shards {} or more, or a longer --interval",
+                "{} GB per day is too much for {} and one invocation every {} seconds: use --shards {} or more, or a longer --interval",
                 workload.gb_per_day,
-                workload.shards,
+                counted(workload.shards, "shard"),
                 assumed.interval_seconds,
                 shards.max(workload.shards + 1.0)
             );
@@ -249,10 +249,7 @@ fn notes(platform: PlatformArg, prices: &Prices, assumed: &Assumptions) -> Strin
          from another zone; {} bytes of records read per second.",
         assumed.bytes_per_second
     ));
-    lines.push(
-        "Not included: restores, listing and reading the bucket, snapshots, schedules, secrets, endpoints, NAT, traces."
-            .to_owned(),
-    );
+    lines.push("Not included: restores, listing and reading the bucket, snapshots, schedules, secrets, endpoints, NAT, traces.".to_owned());
     lines.join("\n")
 }
 

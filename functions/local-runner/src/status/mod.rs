@@ -111,7 +111,7 @@ pub(crate) async fn run(args: &StatusArgs, output: &Output) -> Result<Answer> {
     let oldest = all.iter().map(|status| status.recovery_point_seconds).max().unwrap_or(i64::MAX);
     let limit = args.max_age.map_or(i64::MAX, |limit| i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
     if oldest > limit {
-        output.say(&format!("too old: the oldest recovery point is {}, and --max-age is {}", age(oldest), age(limit)));
+        output.answer(&format!("too old: the oldest recovery point is {}, and --max-age is {}", age(oldest), age(limit)));
     }
     Ok(if oldest > limit { Answer::TooOld } else { Answer::Safe })
 }

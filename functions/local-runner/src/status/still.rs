@@ -7,8 +7,8 @@ use kafka::TopicPartition;
 use kernel::clock::Millis;
 
 use super::history::History;
-use crate::output::counted;
 use super::reached::Reached;
+use crate::output::counted;
 
 /// Part-filled segments are written after RETRY_UPLOAD_SECONDS, so a partition that is incomplete for
 /// this number of snapshots is late.

@@ -247,8 +247,8 @@ impl<'a> Verify<'a> {
         }
         bar.into_iter().for_each(VerifyBar::end_partition);
         let is_lost = verdict.segments == 0 && loss.is_some();
-        let told = if self.from_oldest { &mut verdict.warnings } else { &mut verdict.problems };
-        told.extend(loss.filter(|_| is_lost));
+        let losses = if self.from_oldest { &mut verdict.warnings } else { &mut verdict.problems };
+        losses.extend(loss.filter(|_| is_lost));
         if place.is_compacted && (is_lost || first.is_some_and(|first| first > 0)) {
             verdict.warnings.push(format!(
                 "{}/{partition}: the oldest segments of a compacted topic are missing: keys whose last value was in them are lost. Exclude \
