@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use config::ConfigError;
 use console::{Style, Term};
 use kernel::clock::{Millis, rfc3339};
@@ -24,6 +24,9 @@ static UNWRITABLE: AtomicBool = AtomicBool::new(false);
 
 /// Narrower than this, columns would have a few letters each.
 const NARROWEST: u16 = 60;
+
+/// Spaces around a cell.
+const PADDING: u16 = 2;
 
 /// Where results go.
 #[derive(Debug, Clone, Copy, Default)]
@@ -222,13 +225,19 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator
 fn table_within<const N: usize>(width: Option<u16>, headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headings);
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(NARROWEST));
-    }
     for row in rows {
         table.add_row(row.map(|cell| in_line(&cell)));
     }
-    table.to_string()
+    if let Some(width) = width.map(|width| width.max(NARROWEST)) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        // No heading is broken in the middle of a word, if there is room for all of them.
+        let words = headings.map(|heading| heading.split(' ').map(str::len).max().unwrap_or_default() as u16 + PADDING);
+        if words.iter().sum::<u16>() <= width {
+            let least = words.map(|word| ColumnConstraint::LowerBoundary(Width::Fixed(word)));
+            table.column_iter_mut().zip(least).for_each(|(column, least)| _ = column.set_constraint(least));
+        }
+    }
+    table.trim_fmt()
 }
 
 /// A table with its problems below it, one line each.
