@@ -151,10 +151,8 @@ impl Run {
         room: &mut Room,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
-        let limit = backup.settings.records_per_segment;
-        let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
+        let (limit, from, mut bytes) = (backup.settings.records_per_segment, gap.as_ref().map_or(resume.start, |gap| gap.to), 0);
         let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors.each, backup.lanes.clone());
-        let mut bytes = 0; // since the last step
         let mut reader = self.reader(partition, from, turn).await?;
         let (mut moved, mut paced) = ((reader.position(), backup.clock.now()), backup.rate.thread());
         let ended = loop {
