@@ -120,24 +120,19 @@ fn has_colors() -> bool {
 /// The same text. On a terminal, the words with which its lines begin are in colour: no line begins
 /// with text of others.
 fn painted(text: &str, has_colors: bool) -> String {
-    const WORDS: [(&str, fn(Style) -> Style); 7] = [
-        ("error", |style| style.red().bold()),
-        ("problem", |style| style.red().bold()),
-        ("not ready", |style| style.red().bold()),
-        ("too old", |style| style.red().bold()),
-        ("incomplete", |style| style.red().bold()),
-        ("warning", |style| style.yellow().bold()),
-        ("not verified", |style| style.yellow().bold()),
-    ];
+    const RED: [&str; 5] = ["error", "problem", "not ready", "too old", "incomplete"];
+    const YELLOW: [&str; 2] = ["warning", "not verified"];
     if !has_colors {
         return text.to_owned();
     }
-    let painted = text.split('\n').map(|line| {
-        let word = WORDS.iter().find_map(|(word, style)| Some((*word, style, line.strip_prefix(word)?.strip_prefix(':')?)));
-        word.map_or_else(
-            || line.to_owned(),
-            |(word, style, rest)| format!("{}:{rest}", style(Style::new().force_styling(true)).apply_to(word)),
-        )
+    let style = Style::new().force_styling(true).bold();
+    let begins = |line: &str, words: &[&'static str]| {
+        words.iter().copied().find(|word| line.strip_prefix(word).is_some_and(|rest| rest.starts_with(':')))
+    };
+    let painted = text.split('\n').map(|line| match (begins(line, &RED), begins(line, &YELLOW)) {
+        (Some(word), _) => format!("{}{}", style.clone().red().apply_to(word), &line[word.len()..]),
+        (None, Some(word)) => format!("{}{}", style.clone().yellow().apply_to(word), &line[word.len()..]),
+        (None, None) => line.to_owned(),
     });
     painted.collect::<Vec<_>>().join("\n")
 }

@@ -6,21 +6,21 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use indicatif::{BinaryBytes, HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{BinaryBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kernel::{lock, visible};
 use telemetry::Sink;
 
 use crate::output::Output;
 
 /// A partition of a backup. Offsets are no bytes, so bytes have a count of their own.
-const BACKUP: &str = "{prefix:24} {bar:30} {percent:>3}%  {human_pos}/{human_len} offsets  {bytes_done}  {bytes_rate}  {eta} left";
+const BACKUP: &str = "{prefix:24} {bar:30} {percent:>3}%  {human_pos}/{human_len} offsets  {bytes_done}  {bytes_rate}  {time_left}";
 /// All partitions of a backup.
 const BACKUP_TOTAL: &str = "{prefix:24} {msg}  {human_pos} offsets  {bytes_done}  {bytes_rate}  {elapsed}";
 /// A partition of a restore without an end.
 const FOLLOW: &str = "{prefix:24} {spinner} {human_pos} records  {bytes_done}  {bytes_rate}  {msg}";
 /// A restore with an end, all of it.
-const RESTORE: &str = "{prefix} {bar:30} {percent:>3}%  {human_pos}/{human_len} offsets  {bytes_done}  {bytes_rate}  {eta} left  {msg}";
-const VERIFY: &str = "{prefix} {bar:30} {percent:>3}%  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}";
+const RESTORE: &str = "{prefix} {bar:30} {percent:>3}%  {human_pos}/{human_len} offsets  {bytes_done}  {bytes_rate}  {time_left}  {msg}";
+const VERIFY: &str = "{prefix} {bar:30} {percent:>3}%  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {time_left}  {msg}";
 
 /// A bar with a count of bytes.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ struct Bar {
 }
 
 impl Bar {
-    /// `template` may use `bytes_done` and `bytes_rate`.
+    /// `template` may use `bytes_done`, `bytes_rate` and `time_left`.
     fn new(template: &str, name: &str) -> Self {
         let bytes = Arc::new(AtomicU64::new(0));
         let (done, rate) = (Arc::clone(&bytes), Arc::clone(&bytes));
@@ -43,6 +43,11 @@ impl Bar {
                 // A bar begins with its first step, which took time before.
                 let seconds = state.elapsed().as_secs_f64().max(1.0);
                 _ = write!(text, "{}/s", BinaryBytes((rate.load(Ordering::Relaxed) as f64 / seconds) as u64));
+            })
+            .with_key("time_left", |state: &ProgressState, text: &mut dyn FmtWrite| {
+                let left = state.eta();
+                // No step yet to estimate it from.
+                _ = if left.is_zero() { write!(text, "… left") } else { write!(text, "{:#} left", HumanDuration(left)) };
             });
         Self { bar: ProgressBar::no_length().with_style(style).with_prefix(visible(name).into_owned()), bytes }
     }
@@ -117,7 +122,10 @@ impl Bars {
             let [position, end] = [step.position, step.end].map(|offset| u64::try_from(offset).unwrap_or(0));
             let (name, position) = (step.partition.to_string(), position.min(end));
             let mut begun = lock(&begun);
-            let before = begun.partitions.insert(name.clone(), (position, end)).map_or(position, |(before, _)| before);
+            // A segment that is read again counts once.
+            let before = begun.partitions.get(&name).map_or(position, |(before, _)| *before);
+            let position = position.max(before);
+            begun.partitions.insert(name.clone(), (position, end));
             let ended = begun.partitions.values().filter(|(position, end)| position >= end).count();
             total.add_bytes(step.bytes);
             total.bar.inc(position.saturating_sub(before));
@@ -292,9 +300,10 @@ mod tests {
         assert!(text.contains("5.00 MiB  ") && text.contains("MiB/s") && text.contains(" left"), "{text}");
         assert!(text.contains("0/1 partitions  3,000,000 offsets"), "{text}");
         assert_is_short(&text);
+        step(3_000_000, 0);
         step(9_000_000, 0);
         assert!(!lock(&bars.by_name).contains_key("orders/3"), "only what is in progress is shown");
-        assert!(screen.take().contains("1/1 partitions"));
+        assert!(screen.take().contains("1/1 partitions  8,000,000 offsets"), "what is read again counts once");
     }
 
     #[test]
