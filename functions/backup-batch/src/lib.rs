@@ -120,8 +120,21 @@ pub struct Invocation {
     pub progress: Option<ProgressFn>,
 }
 
-/// Called with a partition, the offset reached, and the end of its work.
-pub type ProgressFn = Arc<dyn Fn(&TopicPartition, i64, i64) + Send + Sync>;
+/// Called for each step forward.
+pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
+
+/// A step forward.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// The partition that is read.
+    pub partition: &'a TopicPartition,
+    /// The offset that was reached.
+    pub position: i64,
+    /// The offset at which this invocation ends.
+    pub end: i64,
+    /// Bytes of the records that were read with this step.
+    pub bytes: u64,
+}
 
 impl Invocation {
     /// Everything that the settings name, within this budget.

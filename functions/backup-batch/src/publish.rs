@@ -9,6 +9,7 @@ use kafka::{KafkaError, KafkaErrorKind, TopicPartition};
 use kernel::failpoint;
 use store::{Body, StoreError, StoreErrorKind};
 
+use crate::Progress;
 use crate::read::Ready;
 use crate::resume::Resume;
 use crate::work::Run;
@@ -106,7 +107,7 @@ impl Run {
     async fn commit_up_to(&self, ready: &Ready, commit: BackupCommit) -> Result<Stored> {
         let partition = &ready.candidate.partition;
         let commit = self.commit(partition, commit).await?;
-        self.tell_progress(partition, commit.next, ready.candidate.range.end);
+        self.tell_progress(&Progress { partition, position: commit.next, end: ready.candidate.range.end, bytes: 0 });
         let is_as_read = (&commit.folder, commit.next) == (&ready.commit.folder, ready.commit.next);
         Ok(Stored { commit, records: 0, log_bytes: 0, stored_bytes: 0, gap: None, adopted: true, is_as_read })
     }

@@ -10,6 +10,7 @@ use kafka::{KafkaError, KafkaErrorKind, OffsetRange, PartitionReader, TopicParti
 use kernel::clock::{Millis, rfc3339};
 use kernel::lock;
 
+use crate::Progress;
 use crate::candidate::Candidate;
 use crate::resume::Resume;
 use crate::room::{HeldBefore, Room};
@@ -154,8 +155,7 @@ impl Run {
         room: &mut Room,
     ) -> Result<Option<(FinishedSegment, i64)>> {
         let (backup, partition, end) = (&self.backup, &candidate.partition, candidate.range.end);
-        let limit = backup.settings.records_per_segment;
-        let from = gap.as_ref().map_or(resume.start, |gap| gap.to);
+        let (limit, from, mut bytes) = (backup.settings.records_per_segment, gap.as_ref().map_or(resume.start, |gap| gap.to), 0);
         let mut writer = SegmentWriter::with_lanes(self.spec(partition, resume, gap), backup.compressors.each, backup.lanes.clone());
         let mut reader = self.reader(partition, from, turn).await?;
         let (mut moved, mut paced) = ((reader.position(), backup.clock.now()), backup.rate.thread());
@@ -169,6 +169,7 @@ impl Run {
                         return ControlFlow::Break(());
                     }
                     let stop = writer.records() >= limit || writer.is_busy() || !room.has_room(&writer, before);
+                    bytes += record.size() as u64;
                     if paced.add(record.size()) || stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
             }
@@ -181,7 +182,7 @@ impl Run {
             let position = reader.position();
             if position != moved.0 {
                 moved = (position, backup.clock.now());
-                self.tell_progress(partition, position, end);
+                self.tell_progress(&Progress { partition, position, end, bytes: std::mem::take(&mut bytes) });
             }
             room.share.set(writer.expected_bytes());
             if writer.records() >= limit || room.is_full(&writer) {
@@ -300,9 +301,9 @@ impl Run {
         Ok(self.backup.source.offsets(std::slice::from_ref(partition)).await?.remove(partition).transpose()?)
     }
 
-    pub(crate) fn tell_progress(&self, partition: &TopicPartition, position: i64, end: i64) {
+    pub(crate) fn tell_progress(&self, step: &Progress<'_>) {
         if let Some(progress) = &self.invocation.progress {
-            progress(partition, position, end);
+            progress(step);
         }
     }
 }

@@ -10,17 +10,17 @@ use kernel::Deadline;
 use kernel::clock::{self, Millis};
 
 use crate::cli::Mode;
-use crate::output::{Output, bytes, table, time, with_lines};
+use crate::output::{Output, bytes, counted, table, time, with_lines};
 use crate::progress::Bars;
 use crate::rounds::{Failure, Round, Rounds};
-use crate::setup;
+use crate::setup::{self, Screen};
 
-/// Runs the backup. Whether everything succeeded.
+/// Runs the backup. Returns whether everything succeeded.
 pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> Result<bool> {
-    let bars = Bars::new(output.is_json());
-    let mut settings = setup::backup_settings(config, bars.as_ref())?;
+    let bars = Bars::new(*output);
+    let mut settings = setup::backup_settings(config, Screen { output: *output, bars: bars.as_ref() })?;
     if mode != Mode::Once {
-        settings.max_segments = None; // Only TIME_BUDGET_SECONDS ends an invocation from outside: it goes on while there is something due.
+        settings.max_segments = None; // An invocation continues while something is due, or until TIME_BUDGET_SECONDS.
     }
     let (time_budget, pause) = (mode.time_budget(settings.time_budget), settings.retry_upload);
     let rounds = Rounds { mode, ends: false, pause, time_budget, stop: stop_on_signals(|| ())?, deadline: Deadline::unset() };
@@ -36,6 +36,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> R
     let tell = |report: BackupReport| {
         let round = Round { failure: Failure::of(report.succeeded, true), moved: report.has_moved(), caught_up: report.is_caught_up() };
         match (mode, round) {
+            (_, Round { failure: Failure::None, .. }) if output.hides_success() && !has_notes(&report) => {}
             (Mode::Loop, Round { moved: false, failure: Failure::None, .. }) => output.say(&idle_line(&report, clock::system().now())),
             (Mode::Loop, _) => output.result(&report, changes_table),
             _ => output.result(&report, report_table),
@@ -49,7 +50,12 @@ pub(crate) fn report_table(report: &BackupReport) -> String {
     table_of(report, &report.partitions.iter().collect::<Vec<_>>())
 }
 
-/// What an invocation of a loop did: the partitions that it wrote or that failed, and how many others there are.
+/// Whether a report of success has something that an operator must see.
+fn has_notes(report: &BackupReport) -> bool {
+    !report.notes.is_empty() || report.partitions.iter().any(|one| !one.gaps.is_empty())
+}
+
+/// The report of an invocation of a loop: partitions that were written or failed, and a count of the others.
 fn changes_table(report: &BackupReport) -> String {
     let has_news = |one: &&PartitionReport| one.has_moved() || one.error.is_some();
     let (news, others): (Vec<_>, Vec<_>) = report.partitions.iter().partition(has_news);
@@ -58,13 +64,13 @@ fn changes_table(report: &BackupReport) -> String {
         return text;
     }
     let lag: i64 = others.iter().map(|one| one.lag_records).sum();
-    format!("{text}\nand {} other partitions without a change, {lag} records behind", others.len())
+    format!("{text}\n{} unchanged, lag {}", counted(others.len(), "other partition"), counted(lag, "record"))
 }
 
-/// The line of an invocation that had nothing to do.
+/// The line of an invocation without work.
 fn idle_line(report: &BackupReport, now: Millis) -> String {
     let (partitions, lag) = (report.partitions.len(), report.lag_records);
-    format!("{}  nothing was due: {partitions} partitions, {lag} records behind", time(now))
+    format!("{}  nothing due: {}, lag {}", time(now), counted(partitions, "partition"), counted(lag, "record"))
 }
 
 fn table_of(report: &BackupReport, partitions: &[&PartitionReport]) -> String {
@@ -88,18 +94,20 @@ fn notes(one: &PartitionReport) -> String {
     if let Some(error) = &one.error {
         notes.push(format!("failed: {error}"));
     }
-    notes.extend(one.gaps.iter().map(|gap| format!("offsets {} to {} were gone before they could be read", gap.from, gap.to)));
+    notes.extend(one.gaps.iter().map(|gap| format!("offsets {} to {} were deleted before they could be read", gap.from, gap.to)));
     if one.adopted > 0 {
-        notes.push("another run had written it already".to_owned());
+        notes.push("already written by another invocation".to_owned());
     }
     if one.held_by_transactions > 0 {
-        notes.push(format!("{} offsets wait for an open transaction", one.held_by_transactions));
+        notes.push(format!("{} offsets held by an open transaction", one.held_by_transactions));
     }
     notes.join("; ")
 }
 
 #[cfg(test)]
 mod tests {
+    use archive::catalog::{Gap, GapReason};
+
     use super::*;
 
     fn report(moved: bool) -> BackupReport {
@@ -119,9 +127,19 @@ mod tests {
     fn a_loop_shows_what_changed_and_a_line_when_nothing_did() {
         let text = changes_table(&report(true));
         assert!(text.contains("orders/7") && text.contains("failed: no leader"), "{text}");
-        assert!(text.ends_with("and 120 other partitions without a change, 120 records behind"), "{text}");
+        assert!(text.ends_with("120 other partitions unchanged, lag 120 records"), "{text}");
         assert_eq!(text.lines().count(), 4, "{text}");
         let line = idle_line(&report(false), 1_700_000_000_000);
-        assert_eq!(line, "2023-11-14T22:13:20Z  nothing was due: 122 partitions, 122 records behind");
+        assert_eq!(line, "2023-11-14T22:13:20Z  nothing due: 122 partitions, lag 122 records");
+    }
+    #[test]
+    fn quiet_hides_no_gap_and_no_note() {
+        assert!(!has_notes(&report(true)));
+        let mut with_gap = report(true);
+        with_gap.partitions[0].gaps.push(Gap { from: 0, to: 7, reason: GapReason::LogStartMoved });
+        assert!(has_notes(&with_gap));
+        let mut with_note = report(true);
+        with_note.notes.push("a pattern matches no topic".to_owned());
+        assert!(has_notes(&with_note));
     }
 }

@@ -7,12 +7,12 @@ use backup_batch::{CheckReport, TopicCheck};
 use host::Budget;
 use kernel::Deadline;
 
-use crate::output::{Output, table, with_lines};
-use crate::setup;
+use crate::output::{Output, counted, table, with_lines};
+use crate::setup::{self, Screen};
 
-/// Looks whether a backup with this configuration would work. Whether nothing is missing.
+/// Checks whether a backup with this configuration would work. Returns whether it would.
 pub(crate) async fn run(config: Option<&Path>, output: &Output) -> Result<bool> {
-    let settings = setup::backup_settings(config, None)?;
+    let settings = setup::backup_settings(config, Screen::plain(output))?;
     let backup = setup::backup(settings.clone(), &Budget::unlimited(settings.memory_limit), &Deadline::unset()).await?;
     let report = backup.check().await?;
     output.result(&report, report_table);
@@ -26,14 +26,14 @@ fn report_table(report: &CheckReport) -> String {
         table(["TOPIC", "PARTITIONS", "STATE"], report.topics.iter().map(|topic| [topic.topic.clone(), partitions(topic), state(topic)]));
     if !report.excluded.is_empty() {
         let excluded: Vec<&str> = report.excluded.iter().map(String::as_str).collect();
-        text = with_lines(text, "left out by EXCLUDE_TOPIC_NAMES", &[excluded.join(", ")]);
+        text = with_lines(text, "excluded by EXCLUDE_TOPIC_NAMES", &[excluded.join(", ")]);
     }
     text = with_lines(with_lines(text, "note", &report.notes), "problem", &report.problems);
     let ready = report.topics.iter().filter(|topic| topic.error.is_none()).count();
-    let cluster = report.cluster_id.as_deref().unwrap_or("(without an id)");
+    let cluster = report.cluster_id.as_deref().unwrap_or("(no id)");
     let (all, bucket) = (report.topics.len(), &report.bucket);
     match report.succeeded {
-        true => with_lines(text, "ready", &[format!("{ready} topics of cluster {cluster} can be backed up to {bucket}")]),
-        false => with_lines(text, "not ready", &[format!("{ready} of {all} topics could be backed up to {bucket}")]),
+        true => with_lines(text, "ready", &[format!("{} of cluster {cluster} can be backed up to {bucket}", counted(ready, "topic"))]),
+        false => with_lines(text, "not ready", &[format!("{ready} of {} can be backed up to {bucket}", counted(all, "topic"))]),
     }
 }

@@ -1,4 +1,4 @@
-//! The demo: everything once, on a broker inside this process and a temporary folder. It needs no file and no server.
+//! The demo: backup, damage, restore and comparison, on an embedded broker and a temporary folder.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -24,7 +24,7 @@ use telemetry::LogLevel;
 
 use crate::output::{Output, bytes};
 use crate::verify::{Verdict, Verify, verdicts_table};
-use crate::{backup, restore};
+use crate::{backup, restore, setup};
 
 const TOPIC: &str = "orders";
 const RESTORED: &str = "orders-restored";
@@ -32,45 +32,45 @@ const PARTITIONS: i32 = 3;
 const RECORDS: i64 = 12_000;
 const QUEUE: usize = 16 << 20;
 
-/// Runs the demo. Whether the restored topic is the original, record for record.
+/// Runs the demo. Returns whether the restored topic is equal to the original.
 pub(crate) async fn run(output: &Output) -> Result<bool> {
-    telemetry::init(LogLevel::Warning, telemetry::LogStyle::PythonTool);
-    let folder = tempfile::tempdir().context("a temporary folder")?;
+    setup::start_log_alone(output)?;
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let broker = EmbeddedBroker::start()?;
     for topic in [TOPIC, RESTORED] {
         broker.create_topic(topic, PARTITIONS)?;
     }
-    output.say(&format!("1. A Kafka broker inside this process, at {}", broker.bootstrap_servers()));
+    output.say(&format!("1. Start an embedded Kafka broker at {}", broker.bootstrap_servers()));
     let written = fill(&broker).await?;
     output.say(&format!(
         "   {written} records in {PARTITIONS} partitions of topic {TOPIC:?}: keys, headers, tombstones, binary, old and out-of-order timestamps\n"
     ));
 
-    output.say(&format!("2. Backup into {}", folder.path().display()));
+    output.say(&format!("2. Back up to {}", folder.path().display()));
     let settings = StoreSettings { kind: StoreKind::Folder(folder.path().to_owned()), prefix: String::new() };
     let store = store::open(&settings, &Deadline::unset()).await?;
     back_up(&broker, store.clone(), &settings, output).await?;
 
-    output.say("\n3. Verify: every checksum, every record batch, every neighbour");
+    output.say("\n3. Verify: checksums, record batches, no missing segment");
     let verdicts = verdicts(&store).await?;
     output.result(&verdicts, |verdicts| verdicts_table(verdicts));
-    ensure!(verdicts.iter().all(|verdict| verdict.problems.is_empty()), "a segment that was just written is not sound");
+    ensure!(verdicts.iter().all(|verdict| verdict.problems.is_empty()), "verify found a problem in a segment that was just written");
 
-    output.say("\n4. Damage: one byte of one segment is flipped, verify has to find it, and the byte is put back");
+    output.say("\n4. Flip one byte of a segment; verify must find it");
     damage(&store, folder.path(), output).await?;
 
-    output.say(&format!("\n5. Restore into topic {RESTORED:?}, exactly once"));
+    output.say(&format!("\n5. Restore to topic {RESTORED:?}, exactly once"));
     replay(&broker, store, settings, output).await?;
 
-    output.say("\n6. Compare both topics, record for record");
+    output.say("\n6. Compare both topics, record by record");
     let compared = compare(&broker).await?;
     ensure!(compared == written, "{compared} records were compared, {written} were written");
-    output.say(&format!("   {compared} records are identical: offsets in order, keys, values, headers, timestamps\n"));
-    output.say("Next: write a configuration (README.md has one) and run  local-runner backup CONFIG --until-caught-up");
+    output.say(&format!("   {compared} records are identical: order, keys, values, headers, timestamps\n"));
+    output.say("Next: write a configuration (README.md has one), then run  local-runner backup CONFIG --until-caught-up");
     Ok(true)
 }
 
-/// Writes awkward records. Returns how many.
+/// Writes records with every edge case. Returns their number.
 async fn fill(broker: &EmbeddedBroker) -> Result<u64> {
     let target = RdKafkaTarget::connect(&broker.settings(), QUEUE)?;
     let name = WriterName { topic: TOPIC.to_owned(), id: "demo".to_owned() };
@@ -131,7 +131,12 @@ async fn back_up(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, to: &Stor
     let report = handler.invoke(&BackupInvocation { flush: true, ..BackupInvocation::new(Budget::unlimited(None)) }).await?;
     output.result(&report, backup::report_table);
     ensure!(report.succeeded, "the backup failed");
-    output.say(&format!("   {} of records became {} in {} segments", bytes(report.log_bytes), bytes(report.stored_bytes), report.segments));
+    output.say(&format!(
+        "   {} of records stored as {} in {} segments",
+        bytes(report.log_bytes),
+        bytes(report.stored_bytes),
+        report.segments
+    ));
     Ok(())
 }
 
@@ -152,7 +157,7 @@ async fn damage(store: &Arc<dyn ObjectStore>, folder: &Path, output: &Output) ->
     std::fs::write(&victim, &sound)?;
     match verdicts.iter().flat_map(|verdict| &verdict.problems).next() {
         Some(problem) => output.say(&format!("   found: {problem}")),
-        None => bail!("the damage was not found"),
+        None => bail!("verify did not find the damage"),
     }
     Ok(())
 }
@@ -191,10 +196,10 @@ async fn replay(broker: &EmbeddedBroker, store: Arc<dyn ObjectStore>, from: Stor
     Ok(())
 }
 
-/// A record without its offset, which a restore does not keep.
+/// A record without its offset: a restore changes it.
 type Content = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(Vec<u8>, Option<Vec<u8>>)>);
 
-/// Compares the topics partition by partition. Returns how many records were the same; the first difference is an error.
+/// Compares the topics. Returns the number of equal records; the first difference is an error.
 async fn compare(broker: &EmbeddedBroker) -> Result<u64> {
     let source = RdKafkaSource::connect(&broker.settings(), "kafka-backup-demo-compare", Isolation::ReadCommitted, QUEUE)?;
     let mut same = 0;
@@ -204,7 +209,12 @@ async fn compare(broker: &EmbeddedBroker) -> Result<u64> {
         for (number, pair) in original.iter().zip(&copy).enumerate() {
             ensure!(pair.0 == pair.1, "partition {partition}: record {number} differs: {:?} and {:?}", pair.0, pair.1);
         }
-        ensure!(original.len() == copy.len(), "partition {partition}: {} records became {}", original.len(), copy.len());
+        ensure!(
+            original.len() == copy.len(),
+            "partition {partition}: {} records in the original, {} in the copy",
+            original.len(),
+            copy.len()
+        );
         same += original.len() as u64;
     }
     Ok(same)

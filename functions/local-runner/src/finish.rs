@@ -1,4 +1,4 @@
-//! `local-runner finish`: what is left to do when all records are restored.
+//! `local-runner finish`: sets groups, configs and ACLs after all records are restored.
 
 use anyhow::{Context, Result};
 use config::FinishPart;
@@ -7,22 +7,22 @@ use kernel::Deadline;
 use restore_batch::{AclsReport, FinishReport, FinishRequest, GroupReport, OffsetReport, State};
 
 use crate::cli::FinishArgs;
-use crate::output::{Output, table, with_lines};
-use crate::setup;
+use crate::output::{Output, counted, table, with_lines};
+use crate::setup::{self, Screen};
 
-/// Shows it, or does it. Whether nothing is left.
+/// Shows the changes, or makes them. Returns whether nothing is left.
 pub(crate) async fn run(args: &FinishArgs, output: &Output) -> Result<bool> {
-    let settings = setup::restore_settings(args.config.as_deref(), None)?;
+    let settings = setup::restore_settings(args.config.path(), Screen::plain(output))?;
     let budget = Budget::unlimited(settings.memory_limit);
     let restore = setup::restore(settings, &budget, &Deadline::unset()).await?;
     let parts = if args.only.is_empty() { FinishPart::ALL.into() } else { args.only.iter().copied().collect() };
-    let finish = restore.finisher().context("a restore without a cluster to change")?;
+    let finish = restore.finisher().context("this restore has no cluster to change")?;
     let report = finish.run(&FinishRequest { parts, apply: args.apply, undo: args.undo }).await?;
-    output.result(&report, |report| told(report, args.by_partition));
+    output.result(&report, |report| report_text(report, args.by_partition));
     Ok(report.succeeded)
 }
 
-fn told(report: &FinishReport, by_partition: bool) -> String {
+fn report_text(report: &FinishReport, by_partition: bool) -> String {
     let mut parts = Vec::new();
     if !report.groups.is_empty() {
         parts.push(if by_partition { offsets_table(report) } else { groups_table(report) });
@@ -41,7 +41,7 @@ fn end(report: &FinishReport) -> &'static str {
     match (report.applied, report.succeeded) {
         (false, _) => "nothing was changed",
         (true, true) => "done",
-        (true, false) => "not all is done",
+        (true, false) => "incomplete",
     }
 }
 
@@ -51,16 +51,18 @@ fn summary(report: &FinishReport) -> String {
     let configs = |wanted: State| report.configs.iter().filter(|one| one.state == wanted).count();
     let acls = |wanted: State| if report.acls.state == wanted { report.acls.changed } else { 0 };
     let of = |state: State| {
-        format!("{} offsets of groups, {} configs, {} entries of access control lists", count(state), configs(state), acls(state))
+        let (count, configs, acls) = (count(state), configs(state), acls(state));
+        let acls = if acls == 1 { "1 ACL entry".to_owned() } else { format!("{acls} ACL entries") };
+        format!("{}, {}, {acls}", counted(count, "group offset"), counted(configs, "config"))
     };
-    let what = if report.undo { "to be taken back" } else { "to be set" };
-    let left = if report.left.is_empty() { String::new() } else { format!("; {} things are left, see above", report.left.len()) };
-    if report.applied { of(State::Done) + &left } else { format!("{what} are {}{left}. Add --apply to do it", of(State::ToDo)) }
+    let what = if report.undo { "would undo" } else { "would set" };
+    let left = if report.left.is_empty() { String::new() } else { format!("; {} left, see above", report.left.len()) };
+    if report.applied { of(State::Done) + &left } else { format!("{what} {}{left}. Add --apply to change them", of(State::ToDo)) }
 }
 
 fn state(state: State, why: Option<&str>) -> String {
     match (state, why) {
-        (State::AsItShouldBe, _) => "as it should be".to_owned(),
+        (State::AsItShouldBe, _) => "already correct".to_owned(),
         (State::ToDo, _) => "to do".to_owned(),
         (State::Done, _) => "done".to_owned(),
         (State::Left, why) => format!("left: {}", why.unwrap_or("see below")),
@@ -68,7 +70,7 @@ fn state(state: State, why: Option<&str>) -> String {
 }
 
 fn state_of(one: &OffsetReport) -> String {
-    let repeated = if one.may_repeat > 0 { format!("; up to {} records may come again", one.may_repeat) } else { String::new() };
+    let repeated = if one.may_repeat > 0 { format!("; up to {} records may repeat", one.may_repeat) } else { String::new() };
     state(one.state, one.why.as_deref()) + &repeated
 }
 
@@ -89,11 +91,11 @@ fn groups_table(report: &FinishReport) -> String {
 
 fn summed(all: &[OffsetReport]) -> String {
     let count = |state: State| all.iter().filter(|one| one.state == state).count();
-    let states = [(State::ToDo, "to do"), (State::Done, "done"), (State::AsItShouldBe, "as they should be"), (State::Left, "left")];
-    let told = states.into_iter().filter(|(state, _)| count(*state) > 0).map(|(state, words)| format!("{} {words}", count(state)));
+    let states = [(State::ToDo, "to do"), (State::Done, "done"), (State::AsItShouldBe, "already correct"), (State::Left, "left")];
+    let words = states.into_iter().filter(|(state, _)| count(*state) > 0).map(|(state, words)| format!("{} {words}", count(state)));
     let repeated: i64 = all.iter().map(|one| one.may_repeat).sum();
-    let repeated = if repeated > 0 { format!("; up to {repeated} records may come again") } else { String::new() };
-    told.collect::<Vec<_>>().join(", ") + &repeated
+    let repeated = if repeated > 0 { format!("; up to {repeated} records may repeat") } else { String::new() };
+    words.collect::<Vec<_>>().join(", ") + &repeated
 }
 
 fn offsets_table(report: &FinishReport) -> String {
@@ -103,7 +105,7 @@ fn offsets_table(report: &FinishReport) -> String {
     table(["GROUP", "FROM", "TO", "LAG", "STATE"], rows)
 }
 
-/// What is taken back was given in the target itself.
+/// An undo has no source: what it restores was in the target.
 fn source(group: &GroupReport) -> &str {
     if group.source.is_empty() { &group.target } else { &group.source }
 }
@@ -117,7 +119,7 @@ fn to(group: &GroupReport, one: &OffsetReport) -> String {
 }
 
 fn configs_table(report: &FinishReport) -> String {
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(the brokers')".to_owned());
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(broker default)".to_owned());
     let rows = report
         .configs
         .iter()
@@ -130,8 +132,8 @@ fn acls(acls: &AclsReport, undo: bool) -> Option<String> {
         return None;
     }
     let sign = if undo { '-' } else { '+' };
-    let rest = if acls.as_they_should_be > 0 { format!(", {} are as they should be", acls.as_they_should_be) } else { String::new() };
-    let text = format!("access control lists: {sign}{}{rest}: {}", acls.changed, state(acls.state, None));
+    let rest = if acls.as_they_should_be > 0 { format!(", {} already correct", acls.as_they_should_be) } else { String::new() };
+    let text = format!("ACL entries: {sign}{}{rest}: {}", acls.changed, state(acls.state, None));
     let rows = acls.principals.iter().map(|one| [one.principal.clone(), one.hosts.join(" "), format!("{sign}{}", one.entries)]);
     Some(if acls.principals.is_empty() { text } else { format!("{}\n{text}", table(["PRINCIPAL", "HOSTS", "ENTRIES"], rows)) })
 }

@@ -1,19 +1,19 @@
-//! The local adapter: runs the same handlers as the clouds do, for development and for people with no cloud.
+//! The command line: the same handlers as the cloud functions, and commands that read the bucket.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `cli.rs` | the command line |
+//! | `cli.rs`, `help.rs` | the command line, its groups and examples |
+//! | `generate.rs` | shell completions, manual pages |
+//! | `setup.rs` | configuration → handler; starts the log |
 //! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
-//! | `finish.rs` | what is left to do when a restore is at its end |
-//! | `list.rs`, `snapshots.rs`, `verify/`, `show.rs` | what is in the bucket; which snapshots; is it whole; what is in a segment |
-//! | `places.rs` | where something is, and where something should be, as topic.json and snapshots say |
-//! | `against.rs` | the bucket beside Kafka |
-//! | `status/` | how old what is safe is |
-//! | `patience.rs` | which errors of those are noted, and which end them |
-//! | `translate.rs` | where offsets of the source are in a restored topic |
-//! | `cost/` | what a month costs: prices, formula, command |
-//! | `demo.rs` | everything once, on an embedded broker and a temporary folder |
-//! | `output.rs`, `progress.rs` | reports on stdout, progress bars on a terminal |
+//! | `check.rs`, `finish.rs`, `translate.rs` | before a backup, after a restore, offsets of the source |
+//! | `list.rs`, `snapshots.rs`, `show.rs` | what is in the bucket |
+//! | `verify/`, `against.rs` | whether it is intact; compared with Kafka |
+//! | `status/` | recovery points |
+//! | `places.rs`, `patience.rs` | where objects should be; which errors end a command |
+//! | `cost/` | the monthly cost: prices, formula, command |
+//! | `demo.rs` | all of it on an embedded broker and a temporary folder |
+//! | `output.rs`, `progress.rs` | results on stdout, progress bars on a terminal |
 
 mod against;
 mod backup;
@@ -22,6 +22,8 @@ mod cli;
 mod cost;
 mod demo;
 mod finish;
+mod generate;
+mod help;
 mod list;
 mod output;
 mod patience;
@@ -44,57 +46,61 @@ use clap::Parser;
 use config::ConfigError;
 
 pub use cli::Cli;
-use cli::Command;
+use cli::{BucketArgs, Command};
 use output::Output;
 
 /// Exit code for bad usage or configuration; clap uses the same.
 const USAGE: u8 = 2;
 
-/// Exit code of a command that ran well, and whose answer is no.
-const NO: u8 = 3;
+/// Exit code of `status` if a recovery point is too old.
+const TOO_OLD: u8 = 3;
 
-/// Reads the command line, or returns the exit code that ends the program: after `--help`, `--version` and bad usage.
+/// Parses the command line.
 ///
 /// # Errors
-/// There is nothing to run.
+/// There is nothing to run: the exit code after `--help`, `--version` or bad usage.
 pub fn parse() -> Result<Cli, ExitCode> {
-    let told = match Cli::try_parse() {
+    let refused = match Cli::try_parse() {
         Ok(cli) => return Ok(cli),
-        Err(told) => told,
+        Err(refused) => refused,
     };
-    let printed = told.print();
-    if told.use_stderr() {
+    let printed = refused.print();
+    if refused.use_stderr() {
         return Err(ExitCode::from(USAGE)); // A closed stderr is no failure.
     }
     output::note(printed);
     Err(if Output::new(false).is_unwritable() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Runs a command. 0: done; 1: failed; 2: bad usage or configuration, and nothing was started; 3: the answer is no.
+/// Runs a command. Exit codes: 0 done; 1 failed, damaged or missing; 2 bad usage or configuration,
+/// nothing was started; 3 `status` found a recovery point that is too old.
 pub async fn run(cli: Cli) -> ExitCode {
-    let output = Output::new(cli.json);
+    let output = Output::new(cli.json).quiet(cli.quiet);
     let done = match cli.command {
         None => demo::run(&output).await,
-        Some(Command::Backup { config, mode }) => backup::run(config.as_deref(), mode.into(), &output).await,
-        Some(Command::Check { config }) => check::run(config.as_deref(), &output).await,
-        Some(Command::Plan { config, by_partition }) => restore::plan(config.as_deref(), by_partition, &output).await,
-        Some(Command::Restore { config, by_partition, mode }) => restore::run(config.as_deref(), mode.into(), by_partition, &output).await,
+        Some(Command::Backup { config, mode }) => backup::run(config.path(), mode.into(), &output).await,
+        Some(Command::Check(config)) => check::run(config.path(), &output).await,
+        Some(Command::Plan { config, by_partition }) => restore::plan(config.path(), by_partition, &output).await,
+        Some(Command::Restore { config, by_partition, mode }) => restore::run(config.path(), mode.into(), by_partition, &output).await,
         Some(Command::Finish(args)) => finish::run(&args, &output).await,
         Some(Command::List { bucket, snapshots: true, all, .. }) => snapshots::run(&bucket, all, &output).await,
         Some(Command::List { bucket, segments, .. }) => list::run(&bucket, segments, &output).await,
         Some(Command::Verify(args)) => verify::run(&args, &output).await,
         Some(Command::Status(args)) => match status::run(&args, &output).await {
-            Ok(status::Answer::TooOld) if !output.is_unwritable() => return ExitCode::from(NO),
+            Ok(status::Answer::TooOld) if !output.is_unwritable() => return ExitCode::from(TOO_OLD),
             other => other.map(|_| true),
         },
-        Some(Command::Show { bucket, object, records }) => show::run(bucket, &object, records, &output).await,
-        Some(Command::Translate { arguments }) => translate::run(&arguments, &output).await,
+        Some(Command::Show { bucket, object, records, config }) => {
+            show::run(&BucketArgs { bucket, config, topic: None }, &object, records, &output).await
+        }
+        Some(Command::Translate { arguments, config }) => translate::run(&arguments, config.as_deref(), &output).await,
         Some(Command::Cost(args)) => cost::run(&args, &output),
+        Some(Command::Completions { shell }) => generate::completions(shell, &output),
+        Some(Command::Man { out }) => generate::man(out.as_deref(), &output),
     };
     match done {
         Ok(true) if !output.is_unwritable() => ExitCode::SUCCESS,
-        Ok(true) => ExitCode::FAILURE,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             output.error(&error);
             match error.downcast_ref::<ConfigError>() {

@@ -14,50 +14,51 @@ use crate::cli::BucketArgs;
 use crate::output::{Output, Rows, bytes, table, with_problems};
 use crate::patience::Patience;
 use crate::places::{Places, inventory, older, places};
-use crate::setup;
+use crate::setup::{self, Screen};
 
-/// What a plain list does not look at: it reads the last manifest of a partition and no other.
-const NOT_LOOKED_AT: &str =
-    "the end of each segment is not compared with the start of the next one here: `list --segments` and `verify` do that";
+/// A plain list reads only the last manifest of a partition.
+const NOT_CHECKED: &str = "list does not check that each segment continues the previous one: use list --segments or verify";
 
-/// What a partition has in the bucket.
+/// A partition in the bucket.
 #[derive(Debug, Default, Serialize)]
 struct Row {
     folder: String,
-    /// The generation as `--topic` and BACKUP_TOPIC_NAME take it: `orders` where it is the only one, else `orders@1`.
+    /// The generation as in `--topic` and BACKUP_TOPIC_NAME: `orders` if it is the only one, otherwise
+    /// `orders@1`.
     name: String,
-    /// Absent where the partitions of a topic cannot be listed.
+    /// Absent if the partitions of a topic cannot be listed.
     partition: Option<i32>,
     segments: u64,
     stored_bytes: u64,
-    /// Covered offsets.
+    /// The covered offsets.
     from: Option<i64>,
     next: Option<i64>,
-    /// When the last segment was written.
+    /// The time at which the last segment was written.
     last_backup: Option<String>,
     python_archives: u64,
-    /// What could not be read.
+    /// Why something could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
-/// A segment. What stands in its manifest is absent when that cannot be read.
+/// A segment. Fields of its manifest are absent if that cannot be read.
 #[derive(Debug, Default, Serialize)]
 struct SegmentRow {
-    /// Its name in the bucket; that of a folder where its segments cannot be listed.
+    /// Its name in the bucket, or that of a folder whose segments cannot be listed.
     name: String,
     start: Option<i64>,
     next: Option<i64>,
     records: Option<u64>,
     bytes: u64,
-    /// What could not be read.
+    /// Why something could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
-/// Lists partitions, or segments. Whether all of it could be read: what cannot be is named in its row, and hides no other.
+/// Lists partitions or segments. Returns whether all of it could be read. An object that cannot be
+/// read is named in its row, and does not end the list.
 pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> Result<bool> {
-    let bucket = setup::bucket(args, None).await?;
+    let bucket = setup::bucket(args, Screen::plain(output)).await?;
     let store = &bucket.store;
     let (inventory, unreadable) = inventory(store.as_ref(), bucket.topic.as_deref()).await;
     let mut places = places(store.as_ref(), bucket.topic.as_deref(), inventory.as_ref()).await?;
@@ -66,7 +67,7 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
     if places.is_empty() {
         let there = what_is_there(store.as_ref()).await?;
         anyhow::ensure!(bucket.topic.is_none(), "no backup{}; {there}", bucket.place());
-        output.say(&format!("no backups{}; {there}", bucket.place()));
+        output.answer(&format!("no backups{}; {there}", bucket.place()));
     }
     let mut patience = Patience::default();
     if segments {
@@ -80,7 +81,7 @@ pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> R
         rows.end(rows_table);
         ended?;
         if rows.kept.iter().any(|row| row.segments > 1) {
-            output.say(NOT_LOOKED_AT);
+            output.say(NOT_CHECKED);
         }
     }
     if let Some(older) = older(store.as_ref(), bucket.topic.as_deref()).await? {
@@ -122,18 +123,18 @@ async fn list_partitions(
     Ok(())
 }
 
-/// The Python tool wrote none, and segments have one beside them.
+/// Segments always have a topic.json. The Python tool wrote none.
 fn no_topic_json(store: &dyn ObjectStore, folder: &str) -> Error {
     Error::lost(format!("{}: missing", store.location(&names::topic_json(folder))))
 }
 
-/// Compares the end of a chain with what was backed up, where there is a chain.
+/// Compares the end of a chain with the inventory.
 fn check_end(inventory: Option<&Inventory>, folder: &str, partition: Option<i32>, next: Option<i64>) -> Result<(), Error> {
     let (Some(inventory), Some(partition), Some(next)) = (inventory, partition, next) else { return Ok(()) };
     inventory.missing(folder, partition, Some(next)).map_or(Ok(()), |missing| Err(Error::lost(missing.what)))
 }
 
-/// Fills in the row, and says which segments are missing in front of the last one, or behind it, as far as names show it.
+/// Fills in the row. Returns which segments are missing, as far as names show it.
 async fn fill(store: &Arc<dyn ObjectStore>, partition: i32, row: &mut Row) -> Result<Option<String>, Error> {
     let all = AllSegments::of(store.as_ref(), &row.folder, partition).await?;
     row.segments = all.entries.len() as u64;
@@ -149,7 +150,7 @@ async fn fill(store: &Arc<dyn ObjectStore>, partition: i32, row: &mut Row) -> Re
     let first = missing.next().map(|(_, name)| sidecar_alone(store.as_ref(), name));
     Ok(first.map(|first| match missing.count() {
         0 => first,
-        more => format!("{first}; {more} more like it"),
+        more => format!("{first}; and {more} more"),
     }))
 }
 
@@ -187,8 +188,9 @@ async fn list_segments_of(
             if let Ok(Some(manifest)) = &settled {
                 (row.next, row.records) = (Some(manifest.next), Some(manifest.records));
             }
-            let hole =
-                next.filter(|next| *next != entry.start).map(|next| format!("it does not begin at {next}, where the one before ends"));
+            let hole = next
+                .filter(|next| *next != entry.start)
+                .map(|next| format!("it does not start at {next}, where the previous segment ends"));
             let settled =
                 settled.and_then(|_| patience.settle(hole.map_or(Ok(()), |hole| Err(Error::lost(hole))), |error| row.error = Some(error)));
             next = row.next;
@@ -209,12 +211,12 @@ async fn manifest(store: &Arc<dyn ObjectStore>, entry: &SegmentEntry) -> Result<
     Ok(SegmentReader::open(store.clone(), &entry.name, ReadOptions::default()).await?.manifest().clone())
 }
 
-/// What to say of a segment that is missing while its `.sha256` is there.
+/// The problem of a segment that is missing while its `.sha256` exists.
 pub(crate) fn sidecar_alone(store: &dyn ObjectStore, segment: &str) -> String {
-    format!("{}: missing, only its .sha256 is there", store.location(segment))
+    format!("{}: missing; only its .sha256 exists", store.location(segment))
 }
 
-/// The Python tool's archives of a partition, in order, `current.bin` last.
+/// The Python tool's archives of a partition, in their order. `current.bin` is the last.
 pub(crate) async fn python_archives(store: &dyn ObjectStore, folder: &str, partition: i32) -> Result<Vec<Listed>, Error> {
     let prefix = names::partition_prefix(folder, partition);
     let (mut found, mut after) = (Vec::new(), format!("{prefix}1"));
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn partitions_of_which_nothing_is_there_are_listed() {
+    async fn partitions_without_objects_are_listed() {
         let store = store().await;
         add_topic_with(&store, "a", |topic| (topic.partitions, topic.begun) = (4, [0, 3].into()));
         let (found, sound) = rows(Arc::new(store)).await;
@@ -312,15 +314,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_topic_that_is_not_there_is_an_error_with_those_that_are() {
+    async fn a_missing_topic_is_an_error_that_names_the_existing_ones() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("orders/0")).unwrap();
-        let args = BucketArgs { bucket: Some(dir.path().to_owned()), topic: Some("ordres".to_owned()) };
+        let args = BucketArgs { bucket: Some(dir.path().to_owned()), config: None, topic: Some("ordres".to_owned()) };
         let error = run(&args, false, &Output::new(true)).await.unwrap_err().to_string();
         assert!(error.contains("\"ordres\"") && error.contains("there are: \"orders\""), "{error}");
     }
 
-    /// A partition that was added when another one had lost its end: it begins in the first generation, and only the second one counts it.
+    /// A partition that was added after another one had lost its end: it begins in the first
+    /// generation, and only the second one counts it.
     #[tokio::test]
     async fn a_partition_is_missed_where_only_a_later_generation_knows_it() {
         let store = MemoryStore::new();
@@ -337,7 +340,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_snapshot_knows_and_is_not_there_is_in_its_row() {
+    async fn what_a_snapshot_knows_and_is_missing_is_in_its_row() {
         let store = store().await;
         ["a", "b"].iter().for_each(|topic| crate::testing::add_topic(&store, topic));
         let snapshot = add_snapshot(&store, [("a", 0, 30), ("a", 1, 10), ("b", 1, 10), ("c", 0, 10)]).await;
@@ -345,7 +348,7 @@ mod tests {
         let facts: Vec<_> = found.iter().map(|row| (row.folder.as_str(), row.partition, row.error.is_some())).collect();
         assert_eq!(facts, [("c", None, true), ("a", Some(0), true), ("a", Some(1), false), ("b", Some(0), false), ("b", Some(1), true)]);
         assert!(!sound && found.iter().filter_map(|row| row.error.as_ref()).all(|error| error.contains(&snapshot)), "{found:?}");
-        assert_eq!((found[1].next, found[1].segments), (Some(20), 2), "what is there is told as well");
+        assert_eq!((found[1].next, found[1].segments), (Some(20), 2), "what exists is listed as well");
     }
 
     #[tokio::test]
@@ -361,11 +364,11 @@ mod tests {
         let (found, sound) = rows(Arc::new(store)).await;
         let error = found[0].error.as_deref().unwrap_or_default();
         assert!(!sound && error.contains("a/0/00000000000000000010.tar.gz: missing") && error.contains("1 more"), "{error}");
-        assert_eq!((found[0].segments, found[0].next), (3, Some(50)), "what is there is told as well");
+        assert_eq!((found[0].segments, found[0].next), (3, Some(50)), "what exists is listed as well");
     }
 
     #[tokio::test]
-    async fn segments_without_a_topic_json_are_told_once() {
+    async fn segments_without_a_topic_json_are_reported_once() {
         let (found, sound) = rows(Arc::new(store().await)).await;
         let errors: Vec<_> = found.iter().map(|row| row.error.as_deref().unwrap_or_default()).collect();
         assert!(!sound && errors[0].contains("a/topic.json: missing") && errors[2].contains("b/topic.json: missing"), "{errors:?}");
@@ -373,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hole_between_segments_is_told_where_they_are_listed() {
+    async fn a_hole_between_segments_is_reported_by_the_list_of_segments() {
         let store = store().await;
         crate::testing::add_topic(&store, "a");
         add_segment(&store, "a", 0, 30..40).await;
@@ -384,12 +387,12 @@ mod tests {
         let places = places(store.as_ref(), Some("a"), inventory.as_ref()).await.unwrap();
         list_segments_of(&store, places, inventory.as_ref(), &mut patience, &mut rows).await.unwrap();
         let errors: Vec<_> = rows.kept.iter().filter_map(|row| Some((row.name.as_str(), row.error.as_ref()?))).collect();
-        assert!(errors.len() == 2 && errors[0].0.ends_with("30.tar.gz") && errors[0].1.contains("does not begin at 20"), "{errors:?}");
+        assert!(errors.len() == 2 && errors[0].0.ends_with("30.tar.gz") && errors[0].1.contains("does not start at 20"), "{errors:?}");
         assert!(errors[1].0 == "a/0/" && errors[1].1.contains("40 to 50"), "{errors:?}");
     }
 
     #[tokio::test]
-    async fn segments_are_listed_by_the_names_that_show_takes() {
+    async fn segments_are_listed_by_the_names_that_show_accepts() {
         let store = store().await;
         ["a", "b"].iter().for_each(|topic| crate::testing::add_topic(&store, topic));
         store.overwrite("a/1/00000000000000000000.tar.gz", "no segment");

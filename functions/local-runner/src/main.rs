@@ -1,4 +1,4 @@
-//! `local-runner`: the functions' handlers on this machine. See `local-runner --help`.
+//! `local-runner`: the command line. See `local-runner --help`.
 
 use std::process::ExitCode;
 

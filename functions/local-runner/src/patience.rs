@@ -1,13 +1,13 @@
-//! Which errors are of one object, and which of the bucket.
+//! Which errors concern one object, and which the whole bucket.
 
 use archive::Error;
 use kernel::in_full;
 use store::StoreErrorKind;
 
-/// So many objects one after another that the store does not give out, each tried often: the store is away.
+/// After this number of consecutive unavailable objects, each retried, the store counts as unavailable.
 const MOST: u32 = 3;
 
-/// Lets commands that look at many objects go on behind one that is bad, and end when the bucket itself is.
+/// Lets a command continue after a bad object, and ends it if the bucket itself is unavailable.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     unanswered: u32,
@@ -15,10 +15,10 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// What an object gave; `None` for one that could not be read, of which `note` gets the reason.
+    /// The result of an object, or `None` if it could not be read: then `note` gets the reason.
     ///
     /// # Errors
-    /// The error itself, noted too, when the next object will not fare better.
+    /// The error itself, which is noted too, if the next object would fail as well.
     pub(crate) fn settle<T>(&mut self, read: Result<T, Error>, note: impl FnOnce(String)) -> Result<Option<T>, Error> {
         use StoreErrorKind::{ClockSkew, Credentials, NoBucket, WrongEndpoint};
         let error = match read {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_gone_over_and_a_bucket_is_not() {
+    fn a_bad_object_is_skipped_and_a_bad_bucket_is_not() {
         let mut patience = Patience::default();
         assert!(patience.is_untried());
         let mut noted = Vec::new();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_is_away_ends_it() {
+    fn an_unavailable_store_ends_the_command() {
         let mut patience = Patience::default();
         let mut away = |times: u32| (0..times).any(|_| patience.settle(of_store(StoreErrorKind::Unavailable), drop).is_err());
         assert!(!away(2));

@@ -1,4 +1,4 @@
-//! The places that `list` and `verify` look at: where there is something, and where there should be.
+//! Where `list` and `verify` look: folders that exist, and folders that should exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,23 +9,24 @@ use kafka::TopicId;
 use kernel::clock::{Clock, SystemClock};
 use store::ObjectStore;
 
-/// Topics that are looked at at the same time.
-const AT_ONCE: usize = 16;
+/// Topics that are listed at the same time.
+const CONCURRENT: usize = 16;
 
-/// Where there is something, or should be.
+/// A partition that has objects, or should have some.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) folder: String,
-    /// The generation that the folder is of, as people name it: the first one with its number, too, once there are several.
+    /// The generation of the folder, as people name it. The first one has its number once there are
+    /// several.
     pub(crate) name: String,
-    /// Or why those of a topic cannot be listed.
+    /// The error if the partitions of a topic cannot be listed.
     pub(crate) partition: Result<i32, Error>,
-    /// The topic's `topic.json` says that there were segments.
+    /// `topic.json` records that there were segments.
     pub(crate) has_begun: bool,
     pub(crate) is_compacted: bool,
-    /// What `topic.json` says of the topic's id.
+    /// The topic's id in `topic.json`.
     pub(crate) topic_id: Option<TopicId>,
-    /// Whether there is a `topic.json`. Beside segments it is never missing.
+    /// Whether `topic.json` exists. Segments always have one.
     pub(crate) has_topic_json: bool,
 }
 
@@ -42,21 +43,21 @@ impl Place {
         }
     }
 
-    /// What to say when there is nothing.
+    /// The problem if there is no segment.
     pub(crate) fn loss(&self, inventory: Option<&Inventory>) -> Option<String> {
         let partition = *self.partition.as_ref().ok()?;
         if let Some(missing) = inventory.and_then(|inventory| inventory.missing(&self.folder, partition, None)) {
             return Some(missing.what);
         }
-        self.has_begun.then(|| format!("every segment of {}/{partition} is missing: topic.json says that there were some", self.folder))
+        self.has_begun.then(|| format!("every segment of {}/{partition} is missing: topic.json records that it had some", self.folder))
     }
 }
 
-/// The topics' folders, with each partition in order.
+/// The folders of topics, with each partition in order.
 pub(crate) type Places = Vec<Place>;
 
-/// What snapshots say was backed up, of all topics or of those that a name means, and what is wrong with snapshots. Read before anything else is looked
-/// at: what is backed up meanwhile is no loss. `None` where nobody knows which snapshots there are.
+/// The inventory of all topics or of one, and the snapshots that cannot be read. It is read first, so
+/// that a backup in the meantime does not look like a loss. `None` if the snapshots cannot be listed.
 pub(crate) async fn inventory(store: &dyn ObjectStore, only: Option<&str>) -> (Option<Inventory>, Places) {
     let topic = only.map(|only| names::parse_topic(only).map_or(only, |(topic, _)| topic));
     let of_snapshots = |name: &str, error| Place::unreadable(name.trim_end_matches('/'), name.trim_end_matches('/').to_owned(), error);
@@ -70,8 +71,8 @@ pub(crate) async fn inventory(store: &dyn ObjectStore, only: Option<&str>) -> (O
     }
 }
 
-/// The folders of all topics, or those that a topic's name means: of one with a number this generation, else the newest of each cluster. With the
-/// name that people give each of them.
+/// The folders of all topics or of one, each with its name for people. A name with a number selects
+/// that generation, another one the newest of each cluster.
 async fn folders(store: &dyn ObjectStore, only: Option<&str>) -> Result<Vec<(String, String)>, Error> {
     let mut folders = store.folders("").await?;
     let mut generations: BTreeMap<String, usize> = BTreeMap::new();
@@ -96,27 +97,27 @@ async fn folders(store: &dyn ObjectStore, only: Option<&str>) -> Result<Vec<(Str
     Ok(named.collect())
 }
 
-/// Which generations a topic's name without a number leaves out, in words.
+/// In words: the generations that a topic's name without a number does not select.
 pub(crate) async fn older(store: &dyn ObjectStore, only: Option<&str>) -> Result<Option<String>, Error> {
     let Some((topic, None)) = only.and_then(names::parse_topic) else { return Ok(None) };
     let (all, wanted) = (folders(store, None).await?, folders(store, only).await?);
     let left_out =
         all.into_iter().filter(|one| names::parse_topic_folder(&one.0).is_some_and(|(of, _)| of == topic) && !wanted.contains(one));
     let left_out: Vec<String> = left_out.map(|(_, name)| name).collect();
-    let text =
-        || format!("only the newest generation of {topic:?}; older ones: {}. --topic with such a name looks at it", left_out.join(", "));
+    let text = || format!("only the newest generation of {topic:?} is shown; older ones: {}. Select one with --topic", left_out.join(", "));
     Ok((!left_out.is_empty()).then(text))
 }
 
-/// All of them, or those that a topic's name means, each partition in the folder that it is in. Partitions that topic.json counts are among them,
-/// whether there is anything of them or not, and so are those that the inventory knows.
+/// The partitions of all topics or of one, each in its folder. Includes partitions without objects
+/// that topic.json or the inventory know.
 pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&Inventory>) -> Result<Places, Error> {
     let with_generation = async move |(folder, name): (String, String)| {
         let generation = generation(store, &folder).await;
         (folder, name, generation)
     };
-    let folders: Vec<_> = stream::iter(self::folders(store, only).await?).map(with_generation).buffered(AT_ONCE).collect().await;
-    // What a generation counts is in its own folder or in those that it continues, whose topic.json is not kept up to date any more.
+    let folders: Vec<_> = stream::iter(self::folders(store, only).await?).map(with_generation).buffered(CONCURRENT).collect().await;
+    // The partitions of a generation are in its own folder or in those that it continues. The topic.json of
+    // those is no longer updated.
     let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
     for (partition, folder, has_begun) in folders.iter().flat_map(|(_, _, generation)| counted_by(generation)) {
         *counted.entry(folder).or_default().entry(partition).or_default() |= has_begun;
@@ -136,14 +137,14 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
             }
         }
     });
-    let listings: Vec<_> = stream::iter(listings.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
+    let listings: Vec<_> = stream::iter(listings.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await;
     let mut places = gone(store, only, inventory).await?;
     let mut series: BTreeMap<String, Generation> = BTreeMap::new();
     for ((folder, name, generation), found) in folders.into_iter().zip(listings) {
         let has_topic_json = !matches!(generation, Ok(None));
         let (lineage, newest) = match generation {
             Ok(lineage) => (lineage.clone(), lineage.map(|lineage| lineage.newest().clone())),
-            // The one in which the others are is missing.
+            // A generation that this one continues is missing.
             Err((error, newest)) => {
                 places.push(Place::unreadable(&folder, name.clone(), error));
                 (None, newest)
@@ -182,7 +183,7 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
     Ok(places)
 }
 
-/// Folders that were backed up and of which nothing is there.
+/// Folders that were backed up and do not exist.
 async fn gone(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&Inventory>) -> Result<Places, Error> {
     let Some(inventory) = inventory else { return Ok(Vec::new()) };
     let there: BTreeSet<String> = store.folders("").await?.into_iter().collect();
@@ -199,7 +200,7 @@ async fn gone(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&In
     Ok(gone.filter_map(place).collect())
 }
 
-/// The partitions of one generation, each in the folder that it is in.
+/// The partitions of one generation, each in its folder.
 async fn partitions_of(
     store: &dyn ObjectStore,
     folder: &str,
@@ -219,7 +220,8 @@ async fn partitions_of(
     Ok(found.into_iter().map(|(partition, (folder, has_begun))| (partition, folder, has_begun)).collect())
 }
 
-/// What topic.json says, and the generations that it continues. Where one of those is missing: the error, and topic.json alone, if that can be read.
+/// topic.json and the generations that it continues. If one of those is missing: the error, and
+/// topic.json alone if it can be read.
 type Known = Result<Option<Lineage>, (Error, Option<Generation>)>;
 
 async fn generation(store: &dyn ObjectStore, folder: &str) -> Known {
@@ -231,7 +233,8 @@ async fn generation(store: &dyn ObjectStore, folder: &str) -> Known {
     }
 }
 
-/// The partitions that a generation counts, each with its folder, and whether a segment of it was known. Of topic.json alone, those that began in it.
+/// The partitions that a generation counts: folder, and whether it had a segment. For topic.json
+/// alone, those that began in it.
 fn counted_by(generation: &Known) -> Vec<(i32, String, bool)> {
     match generation {
         Ok(lineage) => lineage.iter().flat_map(Lineage::counted).collect(),
@@ -243,7 +246,7 @@ fn counted_by(generation: &Known) -> Vec<(i32, String, bool)> {
     }
 }
 
-/// The partitions in one folder, and those that are `expected` there.
+/// The partitions in one folder, and those that are expected in it.
 async fn partitions_in(
     store: &dyn ObjectStore,
     folder: &str,
@@ -277,7 +280,7 @@ mod tests {
         assert_eq!(places.into_iter().map(|place| place.partition.unwrap()).collect::<Vec<_>>(), [0, 1]);
     }
 
-    /// Of two partitions one lost its end.
+    /// One of two partitions lost its end.
     #[tokio::test]
     async fn a_generation_is_listed_with_the_partitions_that_stayed_in_the_one_before() {
         let store = MemoryStore::new();
@@ -300,8 +303,8 @@ mod tests {
         let named = places(&store, Some("a"), None).await.unwrap();
         assert_eq!(named.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(), ["a@1", "a@2"]);
         assert_eq!(listed(None).await, ["a/0", "a/1", "a@2/1"]);
-        let told = older(&store, Some("a")).await.unwrap().unwrap();
-        assert!(told.contains("older ones: a@1."), "{told}");
+        let note = older(&store, Some("a")).await.unwrap().unwrap();
+        assert!(note.contains("older ones: a@1."), "{note}");
         assert_eq!(older(&store, Some("a@2")).await.unwrap(), None);
         store.delete("a/topic.json").await.unwrap();
         let without = places(&store, Some("a@2"), None).await.unwrap();

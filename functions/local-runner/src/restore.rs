@@ -9,17 +9,17 @@ use kernel::clock::rfc3339;
 use restore_batch::{Invocation, PartitionReport, Plan, PlannedTopic, RestoreReport, TopicReport};
 
 use crate::cli::Mode;
-use crate::output::{Output, bytes, table, with_lines};
+use crate::output::{Output, bytes, counted, table, with_lines};
 use crate::progress::Bars;
 use crate::rounds::{Failure, Round, Rounds};
-use crate::setup;
+use crate::setup::{self, Screen};
 
-/// Runs the restore. Whether everything succeeded.
+/// Runs the restore. Returns whether everything succeeded.
 pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, output: &Output) -> Result<bool> {
-    let bars = Bars::new(output.is_json());
-    let mut settings = setup::restore_settings(config, bars.as_ref())?;
+    let bars = Bars::new(*output);
+    let mut settings = setup::restore_settings(config, Screen { output: *output, bars: bars.as_ref() })?;
     if mode != Mode::Once {
-        settings.max_segments = None; // Only TIME_BUDGET_SECONDS ends an invocation from outside: it goes on while there is something left.
+        settings.max_segments = None; // An invocation continues while work is left, or until TIME_BUDGET_SECONDS.
     }
     let (time_budget, pause) = (settings.time_budget, settings.retry);
     let deadline = Deadline::unset();
@@ -29,7 +29,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
     let rounds = Rounds { mode, ends: restore.ends_by_itself(), pause, time_budget, stop, deadline };
     let mut invocation = Invocation::new(budget.clone());
     if let Some(bars) = &bars {
-        // Only for the bar: what is wrong with it the first invocation tells.
+        // Only for the total of the bar: the first invocation reports its errors.
         let plan = if restore.ends_by_itself() { restore.plan().await.ok() } else { None };
         let offsets = plan.as_ref().map(offsets_left);
         invocation.progress = Some(bars.of_restore(offsets));
@@ -43,7 +43,8 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
         Ok(report)
     };
     let tell = |report: RestoreReport| {
-        if report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded || report.finished_at.is_some() {
+        let has_news = report.records > 0 || !report.caught_up || mode != Mode::Loop || !report.succeeded || report.finished_at.is_some();
+        if has_news && !(output.hides_success() && is_plain_success(&report)) {
             output.result(&report, |report| report_table(report, by_partition) + &next(report, config));
         }
         let before = std::mem::replace(&mut reached, report.all_partitions().map(progress_of).collect());
@@ -53,36 +54,50 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
     rounds.run(&budget, bars.as_ref(), invoke, tell).await
 }
 
-/// Shows what the restore would do. Whether nothing is in the way.
+/// Shows what the restore would do. Returns whether nothing is in the way.
 pub(crate) async fn plan(config: Option<&Path>, by_partition: bool, output: &Output) -> Result<bool> {
-    let settings = setup::restore_settings(config, None)?;
+    let settings = setup::restore_settings(config, Screen::plain(output))?;
     let restore = setup::restore(settings.clone(), &Budget::unlimited(settings.memory_limit), &Deadline::unset()).await?;
     let plan = restore.plan().await?;
     output.result(&plan, |plan| plan_table(plan, by_partition));
     Ok(plan.can_begin())
 }
 
-/// What a restore is told to take: stored bytes a second of one function with a few threads. Targets are slower or faster.
+/// For the estimate of plan: stored bytes per second of one function with a few threads. Clusters
+/// differ.
 const RATE: u64 = 20 << 20;
+
+/// Whether a report has nothing that an operator must see: no end of the restore, no note, no
+/// skipped segment, no gap, no command to run.
+fn is_plain_success(report: &RestoreReport) -> bool {
+    let is_plain =
+        |topic: &TopicReport| topic.notes.is_empty() && topic.skipped.is_empty() && topic.commands.is_empty() && topic.gap_offsets == 0;
+    let has_news = |one: &PartitionReport| !one.skipped.is_empty() || one.gap_offsets > 0;
+    report.succeeded
+        && report.finished_at.is_none()
+        && report.notes.is_empty()
+        && report.topics.iter().all(is_plain)
+        && !report.all_partitions().any(|(_, one)| has_news(one))
+}
 
 fn offsets_left(plan: &Plan) -> u64 {
     plan.topics.iter().map(|topic| u64::try_from(topic.offsets).unwrap_or(0)).sum()
 }
 
-/// What grows with every step of a partition.
+/// Changes with every step of a partition.
 fn progress_of((topic, partition): (&TopicReport, &PartitionReport)) -> (String, i32, i64, u64, u64, bool) {
     let PartitionReport { partition, next, records_in_all, python_archives, caught_up, .. } = *partition;
     (topic.source.clone(), partition, next, records_in_all, python_archives, caught_up)
 }
 
 fn plan_table(plan: &Plan, by_partition: bool) -> String {
-    let cluster = plan.cluster_id.as_deref().unwrap_or("without an id");
+    let cluster = plan.cluster_id.as_deref().unwrap_or("(no id)");
     let of = plan.snapshots.iter().map(|snapshot| {
         let until = snapshot.until.map_or_else(String::new, |until| format!("as of {}, ", rfc3339(until)));
         format!("{until}{}", snapshot.name)
     });
-    let begun = if plan.has_begun { ", which has begun" } else { "" };
-    let mut text = format!("restore {}{begun}, into cluster {cluster} ({} brokers)", plan.restore_id, plan.brokers);
+    let begun = if plan.has_begun { " (started)" } else { "" };
+    let mut text = format!("restore {}{begun}, into cluster {cluster} ({})", plan.restore_id, counted(plan.brokers, "broker"));
     text = with_lines(text, "snapshot", &of.collect::<Vec<_>>());
     text.push('\n');
     let cells = |topic: &PlannedTopic, target: String| {
@@ -91,7 +106,7 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
     };
     let mut rows: Vec<[String; 5]> = Vec::new();
     for topic in &plan.topics {
-        let state = if topic.target_exists { "there" } else { "new" };
+        let state = if topic.target_exists { "exists" } else { "new" };
         rows.push(cells(topic, format!("{}: {state}", topic.target)));
         if by_partition {
             let cut = |(number, cut): (&i32, &i64)| {
@@ -110,9 +125,9 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
     ]);
     text.push_str(&table(["TOPIC", "PARTITIONS", "OFFSETS", "STORED", "TARGET"], rows));
     let minutes = sum(|topic| topic.bytes).div_ceil(RATE * 60);
-    text = with_lines(text, "time", &[format!("about {minutes} min at {} of stored bytes a second", bytes(RATE))]);
+    text = with_lines(text, "time", &[format!("about {minutes} min at {}/s of stored bytes", bytes(RATE))]);
     if plan.is_endless {
-        text = with_lines(text, "note", &["it has no end: what is backed up later is restored, too".to_owned()]);
+        text = with_lines(text, "note", &["it has no end: it also restores what is backed up later".to_owned()]);
     }
     let in_the_way: Vec<String> =
         plan.topics.iter().filter_map(|topic| topic.problem.clone()).chain(plan.problems.iter().cloned()).collect();
@@ -129,18 +144,17 @@ pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String
     for topic in &report.topics {
         let what = if report.topics.len() > 1 { format!("note on {}", topic.target) } else { "note".to_owned() };
         text = with_lines(text, &what, &topic.notes);
-        text = with_lines(text, &format!("skipped of {}", topic.source), &topic.skipped);
+        text = with_lines(text, &format!("skipped in {}", topic.source), &topic.skipped);
     }
     text = with_lines(text, "note", &report.notes);
     // `finish` does the same for a restore that has an end.
     let has_no_end = |_: &&TopicReport| report.done.is_none();
     let commands: Vec<&String> = report.topics.iter().filter(has_no_end).flat_map(|topic| &topic.commands).collect();
     if !commands.is_empty() {
-        let what = if report.topics.len() > 1 { "these give the topics" } else { "this gives the topic" };
         text = format!(
-            "{text}\nOnce the restore is verified, {what} the configs of the original (add --command-config FILE where the cluster needs a login):"
+            "{text}\nAfter you verified the restore, set the original configs (add --command-config FILE if the cluster requires a login):"
         );
-        // As they are: a command in which something is escaped would be another one, and what cannot be seen is in none.
+        // Not escaped: that would change a command. None contains invisible characters.
         commands.into_iter().for_each(|command| text = format!("{text}\n  {command}"));
     }
     match report.done {
@@ -149,14 +163,14 @@ pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String
     }
 }
 
-/// What comes behind a restore that is at its end.
+/// The next step after a complete restore.
 fn next(report: &RestoreReport, config: Option<&Path>) -> String {
     let is_whole = report.finished_at.is_some() && report.succeeded;
     let config = config.map_or_else(String::new, |config| format!(" {}", config.display()));
     if is_whole { format!("\nnext: local-runner finish{config}") } else { String::new() }
 }
 
-/// What became of all of it, in a line.
+/// The result of the whole restore, in a line.
 fn total(report: &RestoreReport, done: restore_batch::DonePartitions) -> String {
     let records: u64 = report.topics.iter().map(|topic| topic.records_in_all).sum();
     let skipped: usize = report.topics.iter().map(|topic| topic.skipped.len()).sum();
@@ -164,12 +178,14 @@ fn total(report: &RestoreReport, done: restore_batch::DonePartitions) -> String 
     let failed = report.topics.iter().filter(has_failed).count();
     let topics = report.topics.len();
     if let Some(at) = report.finished_at {
-        let failed = if failed > 0 { format!(", {failed} of the topics are not there any more") } else { String::new() };
+        let failed = if failed > 0 { format!(", {failed} of the topics no longer exist") } else { String::new() };
         let of = report.as_of.as_ref().map_or_else(String::new, |as_of| format!(" as of {as_of}"));
-        return format!("{topics} topics{of}, {records} records, {skipped} skipped, at {}{failed}", rfc3339(at));
+        let topics = counted(topics, "topic");
+        return format!("{topics}{of}, {records} records, {skipped} skipped, at {}{failed}", rfc3339(at));
     }
     let (of, done) = (done.partitions_to_restore, done.partitions_done);
-    format!("{done} of {of} partitions of {topics} topics are restored; {} records by this run, {failed} topics failed", report.records)
+    let topics = counted(topics, "topic");
+    format!("{done} of {of} partitions of {topics} restored; {} records in this invocation, {failed} topics failed", report.records)
 }
 
 fn topics_table(report: &RestoreReport) -> String {
@@ -181,13 +197,13 @@ fn topics_table(report: &RestoreReport) -> String {
             (Some(error), _) => format!("failed: {error}"),
             (None, [_, ..]) => format!("failed: partition {}", failed.join("; partition ")),
             (None, []) if left > 0 => format!("{left} partitions left"),
-            (None, []) if !topic.skipped.is_empty() => "complete, less what was skipped".to_owned(),
+            (None, []) if !topic.skipped.is_empty() => "complete, except what was skipped".to_owned(),
             (None, []) => "complete".to_owned(),
         };
         let gaps = gaps(topic.gap_offsets);
         [topic.source.clone(), topic.target.clone(), topic.records.to_string(), topic.records_in_all.to_string(), state + &gaps]
     });
-    table(["FROM", "TO", "RECORDS", "IN ALL", "STATE"], rows)
+    table(["FROM", "TO", "RECORDS", "TOTAL", "STATE"], rows)
 }
 
 fn gaps(offsets: i64) -> String {
@@ -204,10 +220,13 @@ fn partitions_table(report: &RestoreReport) -> String {
         let state = match (&one.error, one.caught_up) {
             (Some(error), _) => format!("failed: {error}"),
             (None, true) => "complete".to_owned(),
-            (None, false) => "more to come".to_owned(),
+            (None, false) => "in progress".to_owned(),
         };
-        let left_out =
-            if one.left_out > 0 { format!("; {} records of other times left out in this run", one.left_out) } else { String::new() };
+        let left_out = if one.left_out > 0 {
+            format!("; {} records outside of RESTORE_FROM and RESTORE_UNTIL in this invocation", one.left_out)
+        } else {
+            String::new()
+        };
         let skipped = one.skipped.iter().map(|what| format!("; skipped {what}")).collect::<String>();
         [
             format!("{}/{}", topic.source, one.partition),
@@ -218,5 +237,5 @@ fn partitions_table(report: &RestoreReport) -> String {
             state + &gaps(one.gap_offsets) + &left_out + &skipped,
         ]
     });
-    table(["FROM", "TO", "RECORDS", "IN ALL", "NEXT OFFSET", "STATE"], of_topics.chain(rows))
+    table(["FROM", "TO", "RECORDS", "TOTAL", "NEXT OFFSET", "STATE"], of_topics.chain(rows))
 }

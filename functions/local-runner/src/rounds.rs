@@ -1,4 +1,4 @@
-//! Invocations one after another: one, until caught up, or for ever. A signal ends all of them in good order.
+//! Runs invocations: one, until caught up, or continuously. A signal ends each of them cleanly.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use kernel::{Deadline, clock, in_full};
 use crate::cli::Mode;
 use crate::progress::Bars;
 
-/// What decides whether another invocation follows.
+/// Decides whether another invocation follows.
 #[derive(Debug, Clone)]
 pub(crate) struct Rounds {
     pub(crate) mode: Mode,
-    /// Whether the work has an end: a loop ends there, too.
+    /// Whether the work has an end. A loop also ends there.
     pub(crate) ends: bool,
-    /// Before a loop looks for new work.
+    /// Time before a loop looks for new work.
     pub(crate) pause: Duration,
-    /// TIME_BUDGET_SECONDS: each invocation ends in good order before this.
+    /// TIME_BUDGET_SECONDS: the time limit of each invocation.
     pub(crate) time_budget: Option<Duration>,
     pub(crate) stop: StopSignal,
-    /// Bounds the requests of the invocation under way.
+    /// Bounds the requests of the current invocation.
     pub(crate) deadline: Deadline,
 }
 
-/// What an invocation came to.
+/// The result of an invocation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
     pub(crate) failure: Failure,
-    /// Whether it got further, so that another one at once can get further still.
+    /// Whether it made progress, so that another one immediately after can make more.
     pub(crate) moved: bool,
     /// Whether nothing is left.
     pub(crate) caught_up: bool,
@@ -39,9 +39,9 @@ pub(crate) struct Round {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     None,
-    /// What can succeed later without anybody doing something, or may.
+    /// It may succeed later without an operator.
     Passing,
-    /// What somebody has to do something about.
+    /// It needs an operator.
     Lasting,
 }
 
@@ -62,7 +62,8 @@ impl Round {
 }
 
 impl Rounds {
-    /// One invocation after another, each with a budget of its own, until there is to be none any more: whether all succeeded. `tell` prints a report.
+    /// Runs invocations, each with a budget of its own, until the mode is satisfied. Returns whether
+    /// all succeeded. `tell` prints a report.
     ///
     /// # Errors
     /// As [`Rounds::after`] and [`Rounds::failed`].
@@ -91,27 +92,28 @@ impl Rounds {
         }
     }
 
-    /// Begins an invocation: its time runs from now on.
+    /// Starts the time of an invocation.
     fn begin(&self, budget: &mut Budget) {
         budget.deadline = self.time_budget.map(|length| Budget::end(clock::system().now(), length));
         self.deadline.set_for_invocation(self.time_budget);
     }
 
-    /// What follows an invocation: `None` is another one, otherwise whether all succeeded. A loop pauses in here.
+    /// Decides what follows an invocation: `None` for another one, otherwise whether all succeeded.
+    /// The pause of a loop is in here.
     ///
     /// # Errors
-    /// `--until-caught-up` ends with something left: exit code 0 would say that there is nothing.
+    /// `--until-caught-up` ends with work left: exit code 0 would promise that nothing is.
     async fn after(&self, round: Round) -> Result<Option<bool>> {
         match self.mode {
             Mode::Once => return Ok(Some(round.succeeded())),
             Mode::UntilCaughtUp if !round.succeeded() => return Ok(Some(false)),
             Mode::UntilCaughtUp if self.stop.is_set() && !round.caught_up => {
-                bail!("stopped with work left; the same command goes on from here");
+                bail!("stopped with work left: run the same command again to resume");
             }
             Mode::UntilCaughtUp if !round.moved && !round.caught_up => bail!("{}", self.stuck()),
             Mode::UntilCaughtUp => return Ok((self.stop.is_set() || !round.moved).then_some(true)),
             Mode::Loop if self.ends && self.stop.is_set() && !round.caught_up => {
-                bail!("stopped with work left; the same command goes on from here");
+                bail!("stopped with work left: run the same command again to resume");
             }
             Mode::Loop if self.ends && round.succeeded() && round.caught_up => return Ok(Some(true)),
             Mode::Loop if self.ends && round.failure == Failure::Lasting && !round.moved => return Ok(Some(false)),
@@ -121,29 +123,30 @@ impl Rounds {
         Ok(self.stop.is_set().then_some(round.succeeded()))
     }
 
-    /// An invocation that could not do anything. A loop outlives a cluster or a bucket that is away for a while: it pauses in here, and another
-    /// one follows; once and until-caught-up say so and end.
+    /// Handles an invocation that failed as a whole. A loop survives an unavailable cluster or bucket:
+    /// it pauses in here and retries. Once and until-caught-up end.
     ///
     /// # Errors
-    /// The error, when nothing follows.
+    /// The error, if no invocation follows.
     async fn failed(&self, error: Error) -> Result<()> {
         if self.mode != Mode::Loop || !error.is_retryable() || self.stop.is_set() {
             return Err(error.into());
         }
-        tracing::error!("{}; trying again in {} s", in_full(&error), self.pause.as_secs());
+        tracing::error!("{}; retrying in {} s", in_full(&error), self.pause.as_secs());
         self.wait().await;
         if self.stop.is_set() { Err(error.into()) } else { Ok(()) }
     }
 
     fn stuck(&self) -> String {
         let advice = match self.time_budget {
-            Some(length) => format!("nothing of it could be done within TIME_BUDGET_SECONDS ({}): raise it", length.as_secs()),
-            None => "the last invocation did none of it: run the same command again".to_owned(),
+            Some(length) => format!("no progress within TIME_BUDGET_SECONDS ({}). Raise it", length.as_secs()),
+            None => "the last invocation made no progress. Run the same command again".to_owned(),
         };
-        format!("not caught up, and {advice}")
+        format!("not caught up: {advice}")
     }
 
-    /// Waits (a second at least: a loop never spins), but no longer than until a stop is asked for.
+    /// Waits until the pause is over (at least a second, so that a loop never spins) or a stop is
+    /// requested.
     async fn wait(&self) {
         let length = self.pause.max(Duration::from_secs(1));
         let until = tokio::time::Instant::now() + length;
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn until_caught_up_goes_on_while_something_moves() {
+    async fn until_caught_up_continues_while_something_moves() {
         let rounds = rounds(Mode::UntilCaughtUp);
         assert_eq!(rounds.after(MORE).await.unwrap(), None);
         assert_eq!(rounds.after(Round { caught_up: true, ..MORE }).await.unwrap(), None);
@@ -184,13 +187,13 @@ mod tests {
         assert_eq!(rounds.after(Round { failure: Failure::Passing, ..MORE }).await.unwrap(), Some(false));
     }
 
-    /// A script that runs `--until-caught-up` and then deletes the topic must not be told that all of it is safe.
+    /// A script may delete the topic after `--until-caught-up` succeeds.
     #[tokio::test]
     async fn until_caught_up_is_no_success_while_something_is_left() {
         let left = Round { moved: false, ..MORE };
         for round in [MORE, left] {
             let error = stopped(Mode::UntilCaughtUp).after(round).await.unwrap_err().to_string();
-            assert!(error.contains("stopped with work left") && error.contains("the same command goes on"), "{error}");
+            assert!(error.contains("stopped with work left") && error.contains("run the same command again to resume"), "{error}");
         }
         assert_eq!(stopped(Mode::UntilCaughtUp).after(Round { caught_up: true, ..MORE }).await.unwrap(), Some(true));
 
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stopped_loop_ends_with_what_its_last_invocation_came_to() {
+    async fn a_stopped_loop_ends_with_the_result_of_its_last_invocation() {
         assert_eq!(rounds(Mode::Loop).after(MORE).await.unwrap(), None);
         assert_eq!(stopped(Mode::Loop).after(MORE).await.unwrap(), Some(true));
         assert_eq!(stopped(Mode::Loop).after(Round { failure: Failure::Passing, ..DONE }).await.unwrap(), Some(false));

@@ -1,7 +1,6 @@
-//! `local-runner show`: what is in a segment.
+//! `local-runner show`: the manifest and the records of a segment.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use anyhow::Result;
 use archive::segment::{Manifest, ReadAhead, ReadBudget, ReadOptions, SegmentReader};
@@ -9,17 +8,17 @@ use kernel::record::Record;
 use serde_json::{Map, Value, json};
 
 use crate::cli::BucketArgs;
-use crate::output::{Output, bytes, table, time};
-use crate::setup;
+use crate::output::{Output, bytes, counted, table, time};
+use crate::setup::{self, Screen};
 
-/// From so many records on, what follows is fetched ahead: fewer are in what is fetched first.
+/// From this number of records on, the next bytes are fetched ahead. Fewer are in the first request.
 const MANY: u64 = 10_000;
-/// Bytes that are fetched ahead.
+/// Bytes to fetch ahead.
 const AHEAD: u64 = 64 << 20;
 
-/// Shows a segment's manifest, and its first records when asked.
-pub(crate) async fn run(bucket: Option<PathBuf>, object: &str, records: u64, output: &Output) -> Result<bool> {
-    let store = setup::bucket(&BucketArgs { bucket, topic: None }, None).await?.store;
+/// Shows a segment's manifest, and its first records.
+pub(crate) async fn run(args: &BucketArgs, object: &str, records: u64, output: &Output) -> Result<bool> {
+    let store = setup::bucket(args, Screen::plain(output)).await?.store;
     let mut reader = SegmentReader::open(store, &in_bucket(object), ReadOptions::default()).await?;
     output.result(&reader.manifest().clone(), manifest_table);
     if records > MANY {
@@ -39,7 +38,7 @@ pub(crate) async fn run(bucket: Option<PathBuf>, object: &str, records: u64, out
     Ok(true)
 }
 
-/// The name in the bucket: the folder of the first generation has no number.
+/// The name in the bucket. The folder of the first generation has no number.
 fn in_bucket(object: &str) -> Cow<'_, str> {
     match object.split_once("@1/") {
         Some((topic, rest)) if !topic.is_empty() && !topic.contains(['@', '/']) => Cow::Owned(format!("{topic}/{rest}")),
@@ -47,7 +46,7 @@ fn in_bucket(object: &str) -> Cow<'_, str> {
     }
 }
 
-/// A record for people and scripts. Bytes that are not UTF-8 stand in hexadecimal, under another name.
+/// A record as JSON. Bytes that are not UTF-8 are in hexadecimal, under another name.
 fn line(record: &Record<'_>) -> Value {
     let mut line = Map::new();
     line.insert("offset".into(), record.offset.into());
@@ -85,7 +84,7 @@ fn manifest_table(manifest: &Manifest) -> String {
             "timestamps".to_owned(),
             format!("{} to {}", manifest.min_timestamp.map_or("-".into(), time), manifest.max_timestamp.map_or("-".into(), time)),
         ],
-        ["log".to_owned(), format!("{} in {} members", bytes(manifest.log_bytes), manifest.members.len())],
+        ["log".to_owned(), format!("{} in {}", bytes(manifest.log_bytes), counted(manifest.members.len() as u64, "member"))],
         ["stored".to_owned(), bytes(manifest.members.iter().map(|member| member.stored).sum())],
         ["isolation level".to_owned(), format!("{:?}", manifest.isolation_level)],
         ["written".to_owned(), manifest.created_at.clone()],
@@ -94,7 +93,7 @@ fn manifest_table(manifest: &Manifest) -> String {
     if let Some(gap) = &manifest.gap {
         rows.push(["gap".to_owned(), format!("offsets {} to {}: {:?}", gap.from, gap.to, gap.reason)]);
     }
-    table(["WHAT", "VALUE"], rows)
+    table(["FIELD", "VALUE"], rows)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `local-runner list --snapshots`: which states of the cluster there are, and how much of each is in the bucket.
+//! `local-runner list --snapshots`: the states of the cluster, and how much of each is in the bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,38 +15,38 @@ use crate::cli::BucketArgs;
 use crate::output::{Output, Rows, bytes, table, time, with_problems};
 use crate::patience::Patience;
 use crate::places::places;
-use crate::setup;
+use crate::setup::{self, Screen};
 
-/// So far back every snapshot is listed, and before it the newest of each day.
+/// Every snapshot of this time is listed, and the newest of each earlier day.
 const ALL_OF: Millis = 24 * 3_600_000;
 
-/// A snapshot. What is in it is absent where it cannot be read.
+/// A snapshot. Its contents are absent if it cannot be read.
 #[derive(Debug, Default, Serialize)]
 struct Row {
     /// Its name in the bucket.
     name: String,
     time: String,
-    /// Of which cluster, by the backup with which GROUP_ID, as in the name.
+    /// The cluster, and the GROUP_ID of the backup, as in the name.
     series: String,
     topics: Option<usize>,
     partitions: Option<usize>,
-    /// Partitions of which all that the log held is in the bucket.
+    /// Partitions whose log at that time is completely in the bucket.
     complete: Option<usize>,
     groups: Option<usize>,
-    /// Why there can be more groups.
+    /// Why groups can be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     groups_note: Option<String>,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// What no later snapshot says was backed up: partitions by their number in `Listing::open`, and the ends of their logs.
+    /// Partitions that no later snapshot knows to be backed up: index into `Listing::open`, and log end.
     #[serde(skip)]
     open: Vec<(usize, i64)>,
 }
 
-/// Lists snapshots. Whether each of them could be read.
+/// Lists snapshots. Returns whether each of them could be read.
 pub(crate) async fn run(args: &BucketArgs, all: bool, output: &Output) -> Result<bool> {
-    let bucket = setup::bucket(args, None).await?;
+    let bucket = setup::bucket(args, Screen::plain(output)).await?;
     let topic = bucket.topic.as_deref().map(|only| names::parse_topic(only).map_or(only, |(topic, _)| topic));
     let mut patience = Patience::default();
     let mut listed = Rows::new(*output);
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &BucketArgs, all: bool, output: &Output) -> Result
     listed.end(rows_table);
     ended?;
     if listed.is_empty() {
-        output.say(&format!("no snapshots{}", bucket.place()));
+        output.answer(&format!("no snapshots{}", bucket.place()));
     }
     Ok(patience.is_untried())
 }
@@ -72,7 +72,7 @@ async fn list(
         entries.extend(of_series(store.as_ref(), &series, all, now).await?);
     }
     if entries.is_empty() {
-        // Where topic.json says that there were some, it is told.
+        // topic.json records that there were some: then their loss is reported.
         for place in places(store.as_ref(), topic, Some(&Inventory::default())).await? {
             if let Err(error) = place.partition {
                 let name = place.folder;
@@ -81,7 +81,7 @@ async fn list(
         }
         return Ok(());
     }
-    // Newest first: what a later one knows of makes an earlier one complete.
+    // Newest first: a later snapshot can complete an earlier one.
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     let (mut listing, mut found) = (Listing { topic, ..Listing::default() }, Vec::new());
     let show = |entry: SnapshotEntry, summary: Result<SnapshotSummary, Error>| {
@@ -105,7 +105,7 @@ async fn list(
 async fn of_series(store: &dyn ObjectStore, series: &str, all: bool, now: Millis) -> Result<Vec<SnapshotEntry>, Error> {
     let snapshots = Snapshots::of(store);
     let mut found = if all { Vec::new() } else { snapshots.newest_of_each_day(series, now).await? };
-    // Days are names, in order, so those of which all is wanted are the last ones.
+    // Days are sorted by name, so the wanted ones are the last.
     let since = now.saturating_sub(ALL_OF);
     let first = names::snapshot(series, since);
     for day in snapshots.days(series).await? {
@@ -119,14 +119,14 @@ async fn of_series(store: &dyn ObjectStore, series: &str, all: bool, now: Millis
     Ok(found)
 }
 
-/// What is known of later snapshots while earlier ones are looked at.
+/// What later snapshots say, while earlier ones are read.
 #[derive(Debug, Default)]
 struct Listing<'t> {
     /// Only this topic counts.
     topic: Option<&'t str>,
     backed_up: BackedUp,
     numbers: BTreeMap<(String, i32), usize>,
-    /// Partitions whose chains have to be looked at, by their numbers.
+    /// Partitions whose chains must be read, by index.
     open: Vec<(String, i32)>,
 }
 
@@ -204,7 +204,7 @@ mod tests {
     /// 2026-11-29T13:05:00Z
     const NOW: Millis = 1_795_957_500_000;
 
-    /// Taken then, of a partition that was backed up and ended so.
+    /// Adds a snapshot of one partition with this committed offset and log end.
     async fn add(store: &MemoryStore, at: Millis, backed_up: i64, end: i64, change: impl FnOnce(&mut Snapshot)) -> String {
         let mut snapshot = testing::snapshot(at, [("orders", "orders", 0, backed_up)]);
         let partition = snapshot.topics.get_mut("orders").unwrap().partitions.get_mut(&0).unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_in_a_snapshot_is_told_with_what_is_not() {
+    async fn missing_groups_of_a_snapshot_are_shown() {
         let store = MemoryStore::new();
         add(&store, NOW, 1, 1, |snapshot| snapshot.groups = Told::Absent("no right".to_owned())).await;
         let partial = |snapshot: &mut Snapshot| {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn snapshots_that_are_all_gone_are_told() {
+    async fn a_loss_of_all_snapshots_is_reported() {
         let store = MemoryStore::new();
         assert!(rows(&store, false).await.is_empty());
         add_topic_with(&store, "orders", |topic| topic.snapshots = Some("@cluster/kafka-1/backup/".to_owned()));

@@ -1,4 +1,4 @@
-//! Buckets for the tests of what looks into them.
+//! Buckets for the tests of commands that read them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use archive::testing;
 use store::ObjectStore;
 use store::testing::{Fault, FaultyStore, MemoryStore, Operation};
 
-/// A `topic.json` in its place.
+/// Adds a `topic.json`.
 pub(crate) fn add_topic(store: &MemoryStore, topic: &str) {
     add_topic_with(store, topic, |_| {});
 }
@@ -20,12 +20,12 @@ pub(crate) fn add_topic_with(store: &MemoryStore, topic: &str, change: impl FnOn
     testing::add_generation(store, &generation);
 }
 
-/// A segment with a record for each of these offsets, and its `.sha256`. Its name.
+/// Adds a segment with a record for each of these offsets, and its `.sha256`. Returns its name.
 pub(crate) async fn add_segment(store: &MemoryStore, topic: &str, partition: i32, offsets: Range<i64>) -> String {
     testing::add_segment(store, topic, partition, offsets, 1_700_000_000_000).await
 }
 
-/// A snapshot that knows this of each topic, partition and offset below which everything was backed up. Its name.
+/// Adds a snapshot of these topics, partitions and committed offsets. Returns its name.
 pub(crate) async fn add_snapshot<const N: usize>(store: &MemoryStore, backed_up: [(&str, i32, i64); N]) -> String {
     let of = backed_up.map(|(topic, partition, backed_up)| (topic, topic, partition, backed_up));
     testing::add_snapshot(store, &testing::snapshot(1_700_000_000_000, of)).await

@@ -1,4 +1,4 @@
-//! `local-runner translate`: where readers go on in a restored topic that keep their offsets outside of Kafka.
+//! `local-runner translate`: where readers that store offsets outside of Kafka continue in a restored topic.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,34 +11,35 @@ use restore_batch::{Place, SourceOffset, TranslatedOffset};
 use serde::Serialize;
 
 use crate::output::{Output, Rows, table};
-use crate::setup;
+use crate::setup::{self, STDIN, Screen, is_stdin};
 
-/// Stands for what comes from stdin.
-const STDIN: &str = "-";
-
-/// A line of the answer.
+/// A translated offset.
 #[derive(Debug, Serialize)]
 struct Row {
-    /// `orders/0:5120`, as it was asked.
+    /// `orders/0:5120`, as given.
     source: String,
-    /// `orders-restored/0:5131`; none where nothing can be said.
+    /// `orders-restored/0:5131`; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
     /// `exact`, `at-or-before` or `unknown`.
     certainty: &'static str,
-    /// Records at most that come again.
+    /// Upper bound of the records that may repeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     may_repeat: Option<i64>,
-    /// Why nothing can be said.
+    /// Why it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }
 
-/// Translates offsets. Whether something can be said of each of them.
-pub(crate) async fn run(arguments: &[String], output: &Output) -> Result<bool> {
-    let (config, offsets) = split(arguments);
+/// Translates offsets. Returns whether each of them is known.
+pub(crate) async fn run(arguments: &[String], config: Option<&Path>, output: &Output) -> Result<bool> {
+    let (config, offsets) = if config.is_some() { (config, arguments) } else { split(arguments) };
+    if is_stdin(config) && reads_stdin(offsets) {
+        let problem = "standard input is the configuration: give the offsets as arguments".to_owned();
+        return Err(ConfigError { problems: vec![problem] }.into());
+    }
     let offsets = read(offsets)?;
-    let settings = setup::restore_settings(config, None)?;
+    let settings = setup::restore_settings(config, Screen::plain(output))?;
     let restore = setup::restore(settings.clone(), &Budget::unlimited(settings.memory_limit), &Deadline::unset()).await?;
     let (mut rows, mut is_known) = (Rows::new(*output), true);
     for translated in restore.translate_offsets(&offsets).await? {
@@ -49,7 +50,7 @@ pub(crate) async fn run(arguments: &[String], output: &Output) -> Result<bool> {
     Ok(is_known)
 }
 
-/// CONFIG, which comes first where there is one, and the offsets.
+/// Separates CONFIG, which can only be the first argument, from the offsets.
 fn split(arguments: &[String]) -> (Option<&Path>, &[String]) {
     match arguments {
         [first, offsets @ ..] if first != STDIN && first.parse::<SourceOffset>().is_err() => (Some(Path::new(first)), offsets),
@@ -57,11 +58,15 @@ fn split(arguments: &[String]) -> (Option<&Path>, &[String]) {
     }
 }
 
-/// The offsets; without any, or for `-`, the lines of stdin.
+fn reads_stdin(offsets: &[String]) -> bool {
+    offsets.is_empty() || offsets.iter().any(|offset| offset == STDIN)
+}
+
+/// The offsets; without any, or for `-`, the lines of standard input.
 fn read(arguments: &[String]) -> Result<Vec<SourceOffset>> {
     let mut lines = String::new();
-    if arguments.is_empty() || arguments.iter().any(|argument| argument == STDIN) {
-        std::io::stdin().lock().read_to_string(&mut lines).context("read offsets from stdin")?;
+    if reads_stdin(arguments) {
+        std::io::stdin().lock().read_to_string(&mut lines).context("cannot read offsets from standard input")?;
     }
     let named = arguments.iter().map(String::as_str).filter(|argument| *argument != STDIN);
     let all = named.chain(lines.lines().map(str::trim).filter(|line| !line.is_empty()));
@@ -73,7 +78,7 @@ fn read(arguments: &[String]) -> Result<Vec<SourceOffset>> {
         }
     }
     if offsets.is_empty() && problems.is_empty() {
-        problems.push("no offset is named: topic/partition:offset, as in orders/0:5120".to_owned());
+        problems.push("no offsets given: write TOPIC/PARTITION:OFFSET, for example orders/0:5120".to_owned());
     }
     if problems.is_empty() { Ok(offsets) } else { Err(ConfigError { problems }.into()) }
 }
@@ -111,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_comes_first_and_can_be_left_out() {
+    fn the_configuration_comes_first_and_is_optional() {
         for (given, config, offsets) in [
             (arguments(&["dr.json", "orders/0:5"]), Some("dr.json"), 1),
             (arguments(&["orders/0:5", "orders@1/1:7"]), None, 2),
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_tells_how_sure_it_is() {
+    fn a_row_has_its_certainty() {
         let cells = |place| {
             let source = "orders/0:5120".parse().unwrap();
             Row::of(TranslatedOffset { source, target: Some("orders-restored".to_owned()), place }).cells()

@@ -187,6 +187,8 @@ const KEYS: &[Key] = &[
         "limit of record bytes (uncompressed) that a process reads from Kafka or writes to it per second, over all threads; 0: no limit"),
     key("LOG_LEVEL", Both, Section::Invocation, "20", "20",
         "10, 20, 30, 40, 50 or DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+    key("LOG_FORMAT", Both, Section::Invocation, "local-runner on a terminal: text; otherwise json", "json",
+        "text (time, level and message, for people) or json (one object a line); Lambda and Azure Functions always log json"),
     key("FILESYSTEM_TYPE", Both, Section::Storage, "required", "S3",
         "LINUX (a folder), S3, MINIO or AZURE"),
     key("FILESYSTEM_BACKUP_DIR", Both, Section::Storage, "required with LINUX", "/backup",

@@ -48,7 +48,7 @@ pub use raw::Raw;
 pub use settings::{AsOf, BackupSettings, FinishPart, RestoreSettings, SnapshotSettings};
 pub use storage::store_settings;
 pub use target_name::TargetName;
-pub use validate::{bucket_settings, group, log_level, memory_limit};
+pub use validate::{bucket_settings, group, log_format, log_level, memory_limit};
 
 /// All problems of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::{ConfigError, json, keys, variables};
 
+/// Not a key: editors find the JSON schema by it.
+const SCHEMA: &str = "$schema";
+
 /// A configuration before validation: what
 /// [`BackupSettings::from_raw`](super::BackupSettings::from_raw) and its like read.
 pub struct Raw {
@@ -52,14 +55,21 @@ impl Raw {
     /// The file cannot be read (with its path) or is not a JSON object (with line and column). Keys
     /// and values are validated later.
     pub fn load(file: Option<&Path>, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
-        let mut raw = Self { entries: BTreeMap::new(), replaced: BTreeMap::new(), bystanders: Vec::new(), problems: Vec::new() };
-        if let Some(path) = file {
-            raw.add_file(path).map_err(|problem| ConfigError { problems: vec![format!("{}: {problem}", path.display())] })?;
-        }
-        for (name, value) in environment {
-            raw.add_variable(name, value);
-        }
-        Ok(raw)
+        let of_file = |path: &Path| {
+            let read = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"));
+            let values = read.and_then(|bytes| Self::of_text(&path.to_string_lossy(), &bytes));
+            values.map_err(|problem| ConfigError { problems: vec![format!("{}: {problem}", path.display())] })
+        };
+        Ok(file.map(of_file).transpose()?.unwrap_or_else(Self::empty).with(environment))
+    }
+
+    /// The same with the text of a file that was read already, from standard input for example. Messages call it `name`.
+    ///
+    /// # Errors
+    /// It is not a JSON object (with line and column).
+    pub fn load_text(name: &str, text: &[u8], environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+        let raw = Self::of_text(name, text).map_err(|problem| ConfigError { problems: vec![format!("{name}: {problem}")] })?;
+        Ok(raw.with(environment))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
@@ -85,13 +95,23 @@ impl Raw {
         &self.problems
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), String> {
-        let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| format!("is not UTF-8 at byte {}", error.valid_up_to()))?;
-        let origin = Origin::File(path.to_string_lossy().into());
-        let values = json::parse_object(text)?;
-        self.entries.extend(values.into_iter().map(|(name, value)| (name, Entry { value, origin: origin.clone() })));
-        Ok(())
+    fn empty() -> Self {
+        Self { entries: BTreeMap::new(), replaced: BTreeMap::new(), bystanders: Vec::new(), problems: Vec::new() }
+    }
+
+    fn of_text(name: &str, bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| format!("is not UTF-8 at byte {}", error.valid_up_to()))?;
+        let origin = Origin::File(name.into());
+        let mut values = json::parse_object(text)?;
+        // With it, an editor finds docs/config.schema.json.
+        values.remove(SCHEMA);
+        let entries = values.into_iter().map(|(name, value)| (name, Entry { value, origin: origin.clone() })).collect();
+        Ok(Self { entries, ..Self::empty() })
+    }
+
+    fn with(mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        environment.into_iter().for_each(|(name, value)| self.add_variable(name, value));
+        self
     }
 
     fn add_variable(&mut self, name: OsString, value: OsString) {

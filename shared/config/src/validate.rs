@@ -7,7 +7,7 @@ use archive::catalog::PartitionStrategy;
 use archive::segment::Compression;
 use kafka::{Delivery, Isolation, Pattern, Selection};
 use store::StoreSettings;
-use telemetry::LogLevel;
+use telemetry::{LogFormat, LogLevel};
 
 use super::raw::Raw;
 use super::read::{Reader, choice, each, flag, number, patterns, patterns_if_any, seconds};
@@ -72,6 +72,16 @@ pub fn memory_limit(raw: &Raw) -> Result<Option<u64>, ConfigError> {
 /// Only LOG_LEVEL; [`LogLevel::Info`] if it is absent or bad, so that other problems can be logged.
 pub fn log_level(raw: &Raw) -> LogLevel {
     level(&mut Reader::new(raw)).unwrap_or(LogLevel::Info)
+}
+
+/// Only LOG_FORMAT; `None` if it is absent.
+///
+/// # Errors
+/// It is neither `text` nor `json`.
+pub fn log_format(raw: &Raw) -> Result<Option<LogFormat>, ConfigError> {
+    let mut read = Reader::new(raw);
+    let found = format(&mut read);
+    read.finish(found)
 }
 
 /// Reads every key before the first `?`, so that every problem is recorded.
@@ -250,7 +260,8 @@ fn limits(read: &mut Reader<'_>) -> Option<Limits> {
     let time_budget = read.optional("TIME_BUDGET_SECONDS", seconds(1));
     let bytes_per_second = read.or("BYTES_PER_SECOND", 0, number(0..=i64::MAX as u64));
     let memory_limit = memory(read);
-    let log_level = level(read);
+    let (log_level, log_format) = (level(read), format(read));
+    log_format?;
     Some(Limits {
         threads: threads? as usize,
         max_segments: max_segments.map(|most| (most > 0).then_some(most))?,
@@ -285,6 +296,11 @@ fn level(read: &mut Reader<'_>) -> Option<LogLevel> {
         "FATAL" => Ok(LogLevel::Critical),
         other => choice(&LEVELS)(other),
     })
+}
+
+/// LOG_FORMAT. The outer `None`: it is bad.
+fn format(read: &mut Reader<'_>) -> Option<Option<LogFormat>> {
+    read.optional("LOG_FORMAT", choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]))
 }
 
 fn compression(text: &str) -> Result<Compression, String> {

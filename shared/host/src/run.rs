@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::Raw;
 use kernel::{clock, visible_json};
-use telemetry::{LogLevel, LogStyle};
+use telemetry::{LogFormat, LogLevel, LogStyle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -56,7 +56,7 @@ pub fn run<F: Function>() -> ExitCode {
         Err(error) => return ends_with(2, &error.to_string()),
     };
     telemetry::redact::hide(&raw.secrets());
-    telemetry::init(config::log_level(&raw), platform.log_style());
+    telemetry::init(config::log_level(&raw), platform.log_style(config::log_format(&raw).ok().flatten()));
     telemetry::log_start(F::NAME);
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve::<F>(platform, &raw)),
@@ -123,10 +123,12 @@ impl Platform {
         }
     }
 
-    fn log_style(self) -> LogStyle {
+    /// Platforms that read the lines get the ones they know, whatever LOG_FORMAT is.
+    fn log_style(self, format: Option<LogFormat>) -> LogStyle {
         match self {
             Self::Lambda { .. } => LogStyle::Lambda,
             Self::AzureFunctions { .. } => LogStyle::AzureHost,
+            Self::Process if format == Some(LogFormat::Text) => LogStyle::Text { colors: false },
             Self::Process => LogStyle::PythonTool,
         }
     }

@@ -7,7 +7,8 @@
 //! | [`redact`] | masks known secrets |
 //! | `metrics.rs` | an invocation in numbers |
 //!
-//! Each line is one JSON object in one write, and contains no known secret.
+//! Each event is one line in one write (a JSON object, or text for people), and contains no known
+//! secret.
 //!
 //! Everything logs through [`tracing`]; [`init`] sets the output once per process.
 //!
@@ -43,7 +44,7 @@ pub mod redact;
 mod tests;
 
 pub use level::LogLevel;
-pub use logline::{LogLine, LogStyle, Sink};
+pub use logline::{LogFormat, LogLine, LogStyle, Sink};
 pub use metrics::{InvocationMetrics, RestoreLeft, TopicMetrics, WorkMetrics};
 
 use std::io::Write;
@@ -78,7 +79,9 @@ pub fn init_with(level: LogLevel, style: LogStyle, sink: Sink) {
 /// one on stdout. So everything below a warning goes to stdout there.
 fn sink_of(style: LogStyle) -> Sink {
     match style {
-        LogStyle::PythonTool | LogStyle::Lambda => Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes())),
+        LogStyle::PythonTool | LogStyle::Lambda | LogStyle::Text { .. } => {
+            Box::new(|_, line| _ = std::io::stderr().lock().write_all(line.as_bytes()))
+        }
         LogStyle::AzureHost => Box::new(|level, line| {
             if level >= LogLevel::Warning {
                 _ = std::io::stderr().lock().write_all(line.as_bytes());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kernel::clock::{Clock, Millis};
-use kernel::visible_json;
+use kernel::{visible, visible_json};
 use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
@@ -32,6 +32,20 @@ pub enum LogStyle {
     /// The Python tool's line for the Azure Functions host: warnings and errors on stderr, the rest
     /// on stdout.
     AzureHost,
+    /// Time, level and message for people, on stderr.
+    Text {
+        /// The level in colour, and fields dim: only for a terminal.
+        colors: bool,
+    },
+}
+
+/// LOG_FORMAT: how lines look where no platform decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// Receives a whole line with its newline.
@@ -40,7 +54,8 @@ pub type Sink = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 /// A [`Layer`] that writes `{ "@timestamp": "2020-06-08 10:56:34,557","level": "INFO","thread":
 /// "Kafka Consumer 0","name": "root","message": "…" }`.
 ///
-/// Every line is one JSON object, whatever the message contains, and controls no terminal. Times
+/// Every line is one JSON object, whatever the message contains, and controls no terminal
+/// ([`LogStyle::Text`] is for people: time, level, message). Times
 /// are UTC (the Python tool wrote local time). `name` is `root` for this project and the module's
 /// path for a library. Fields follow the message; none can replace one of the line's own.
 pub struct LogLine {
@@ -57,7 +72,35 @@ impl LogLine {
         Self { level, style, clock, redactor, sink }
     }
 
-    fn line(&self, level: LogLevel, target: &str, mut fields: Fields) -> String {
+    fn line(&self, level: LogLevel, target: &str, fields: Fields) -> String {
+        match self.style {
+            LogStyle::Text { colors } => self.text_line(level, target, fields, colors),
+            _ => self.json_line(level, target, fields),
+        }
+    }
+
+    /// `2020-06-08T10:56:34Z  WARNING  message  topic=orders`. The thread is left out: a person reads the message.
+    fn text_line(&self, level: LogLevel, target: &str, mut fields: Fields, colors: bool) -> String {
+        let paint = |style: &str, text: &str| if colors { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() };
+        let safe = |text: &str| visible(&self.redactor.mask(text)).into_owned();
+        let time = timestamp(self.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let name = format!("{:<8}", level_name(level, self.style));
+        let message = fields.take("message").map_or(String::new(), text_of);
+        _ = fields.take("thread");
+        let library = if filter::is_own(target) { String::new() } else { format!("{}: ", target.replace("::", ".")) };
+        let mut line = format!("{}  {} {library}{}", paint(DIM, &time), paint(color_of(level), &name), safe(&message));
+        for (name, value) in fields.iter() {
+            let value = match value {
+                Value::String(text) if is_one_word(text) => text.clone(),
+                other => other.to_string(),
+            };
+            line = format!("{line}  {}", paint(DIM, &format!("{name}={}", safe(&value))));
+        }
+        line.push('\n');
+        line
+    }
+
+    fn json_line(&self, level: LogLevel, target: &str, mut fields: Fields) -> String {
         let now = timestamp(self.clock.now());
         let message = fields.take("message").map_or(String::new(), text_of);
         let thread = fields.take("thread").map_or_else(thread_name, text_of);
@@ -179,6 +222,23 @@ fn level_name(level: LogLevel, style: LogStyle) -> &'static str {
         (LogLevel::Critical, LogStyle::Lambda) => "FATAL",
         (LogLevel::Critical, _) => "CRITICAL",
     }
+}
+
+/// Escape codes of a terminal's colours.
+const DIM: &str = "2";
+
+fn color_of(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Debug => DIM,
+        LogLevel::Info => "32",
+        LogLevel::Warning => "33",
+        LogLevel::Error | LogLevel::Critical => "31;1",
+    }
+}
+
+/// Whether a value needs no quotes.
+fn is_one_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '"' || c == '=')
 }
 
 fn timestamp(now: Millis) -> Timestamp {

@@ -36,8 +36,11 @@ fn lines_masked(level: LogLevel, style: LogStyle, secrets: &[&str], speak: impl 
     tracing::subscriber::with_default(tracing_subscriber::registry().with(log), speak);
     let written = written.lock().unwrap().clone();
     for line in &written {
-        assert!(line.ends_with(" }\n") && line.matches('\n').count() == 1, "{line:?}");
-        serde_json::from_str::<Value>(line).unwrap();
+        assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line:?}");
+        if !matches!(style, LogStyle::Text { .. }) {
+            assert!(line.ends_with(" }\n"), "{line:?}");
+            serde_json::from_str::<Value>(line).unwrap();
+        }
     }
     written
 }
@@ -303,6 +306,32 @@ fn no_secret_leaves_the_process_in_a_line() {
         assert!(!line.contains("hunter2"), "{line}");
         assert!(line.matches("***").count() >= 3, "{line}");
     }
+}
+
+#[test]
+fn a_line_for_people_is_time_level_and_message() {
+    let speak = || {
+        let _span = tracing::info_span!("consumer", thread = "Kafka Consumer 0", topic = "orders").entered();
+        tracing::info!("started polling on orders");
+        tracing::warn!(target: "aws_config::imds", wait = 2, why = "no answer", "slow");
+    };
+    let plain = [
+        "2020-06-08T10:56:34Z  INFO     started polling on orders  topic=orders\n",
+        "2020-06-08T10:56:34Z  WARNING  aws_config.imds: slow  wait=2  why=\"no answer\"  topic=orders\n",
+    ];
+    assert_eq!(lines(LogLevel::Info, LogStyle::Text { colors: false }, speak), plain);
+    let colored = &lines(LogLevel::Info, LogStyle::Text { colors: true }, speak)[1];
+    assert!(colored.contains("\u{1b}[33mWARNING \u{1b}[0m aws_config.imds: slow"), "{colored:?}");
+}
+
+#[test]
+fn a_line_for_people_holds_no_secret_and_moves_no_cursor() {
+    let hostile = "hunter2hunter2 \u{1b}[2J\nERROR forged \u{9b}8m";
+    let lines = lines_masked(LogLevel::Info, LogStyle::Text { colors: false }, &["hunter2hunter2"], || {
+        tracing::info!(topic = hostile, debug = ?hostile, "{hostile}");
+    });
+    assert!(!lines[0].contains("hunter2") && lines[0].matches("***").count() == 3, "{lines:?}");
+    assert!(!lines[0].trim_end_matches('\n').contains(char::is_control), "{lines:?}");
 }
 
 /// Lines of several threads reach the sink as a whole.

@@ -1,9 +1,9 @@
 //! What the programs do when they are used by hand. Only the last test needs a server.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use archive::catalog::Generation;
 use archive::testing::{add_generation, add_segment, add_snapshot, generation, snapshot};
@@ -263,6 +263,78 @@ fn what_was_backed_up_and_is_deleted_is_named_by_verify_and_list() {
     }
 }
 
+/// `local-runner` with this text on standard input.
+fn run_with_stdin(arguments: &[&str], text: &str) -> (Option<i32>, String, String) {
+    let mut command = local_runner();
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("local-runner starts");
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it is read");
+    let outcome = finish(child);
+    (outcome.status.code(), outcome.stdout, outcome.stderr)
+}
+
+#[test]
+fn a_configuration_is_read_from_standard_input() {
+    let dir = backed_up();
+    let keys = json!({"FILESYSTEM_TYPE": "LINUX", "FILESYSTEM_BACKUP_DIR": dir.path(), "$schema": "config.schema.json"}).to_string();
+    for arguments in [&["--json", "list", "-"][..], &["--json", "list", "--config", "-"], &["--json", "verify", "--config", "-"]] {
+        let (code, stdout, stderr) = run_with_stdin(arguments, &keys);
+        assert_eq!((code, stdout.lines().count()), (Some(0), 2), "{arguments:?}: {stdout}{stderr}");
+    }
+    let (code, _, stderr) = run_with_stdin(&["list", "-"], "{\"FILESYSTEM_TYPE\": \"LINUX\",}");
+    assert!(code == Some(2) && stderr.contains("standard input: is not valid JSON"), "{stderr}");
+    let (code, _, stderr) = run_with_stdin(&["translate", "--config", "-"], &keys);
+    assert!(code == Some(2) && stderr.contains("standard input is the configuration: give the offsets as arguments"), "{stderr}");
+    let (code, _, stderr) = run_with_stdin(&["list", "backup.json", "--config", "-"], &keys);
+    assert!(code == Some(2) && stderr.contains("cannot be used with"), "{stderr}");
+}
+
+/// No output of these is a terminal: JSON unless LOG_FORMAT decides otherwise, and never colours.
+#[test]
+fn log_format_decides_how_lines_look_and_another_value_is_refused() {
+    let dir = backed_up();
+    let config = dir.path().join("config.json");
+    let keys = json!({"FILESYSTEM_TYPE": "LINUX", "FILESYSTEM_BACKUP_DIR": dir.path(), "STORAGE_PREFIX": "a"});
+    fs::write(&config, keys.to_string()).expect("a file");
+    let list = |format: &[(&str, &str)]| {
+        let mut command = local_runner();
+        // Replacing a value of the file is a warning.
+        command.arg("list").arg(&config).env("STORAGE_PREFIX", "b").envs(format.iter().copied());
+        let output = command.output().expect("local-runner starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for format in [&[][..], &[("LOG_FORMAT", "json")]] {
+        let (code, stderr) = list(format);
+        let line: Value = serde_json::from_str(stderr.trim()).expect("a JSON line");
+        assert!(code == Some(0) && line["level"] == "WARNING", "{stderr}");
+    }
+    for colors in [&[("LOG_FORMAT", "text")][..], &[("LOG_FORMAT", "text"), ("CLICOLOR_FORCE", "1")]] {
+        let (_, stderr) = list(colors);
+        assert!(stderr.contains("Z  WARNING  environment variables take precedence") && !stderr.contains('\u{1b}'), "{stderr}");
+    }
+    let (code, stderr) = list(&[("LOG_FORMAT", "xml")]);
+    assert!(code == Some(2) && stderr.contains("LOG_FORMAT = \"xml\" (environment): must be one of text, json"), "{stderr}");
+    let output = local_runner().arg("list").arg(dir.path()).env("LOG_FORMAT", "xml").output().expect("local-runner starts");
+    assert_eq!(output.status.code(), Some(2), "of a folder, too");
+}
+
+#[test]
+fn help_is_in_groups_and_pages_and_completions_are_printed() {
+    let output = |arguments: &[&str]| {
+        let output = local_runner().args(arguments).output().expect("local-runner starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for arguments in [&["help"][..], &["--help"], &["-h"]] {
+        let help = output(arguments);
+        let places = ["Back up:", "Restore:", "Look:", "Operate:", "Options:", "Exit codes:"].map(|heading| help.find(heading));
+        assert!(places.iter().all(Option::is_some) && places.is_sorted() && !help.contains('\u{1b}'), "{help}");
+    }
+    assert!(output(&["backup", "--help"]).contains("local-runner backup backup.json --until-caught-up"));
+    assert!(output(&["completions", "bash"]).contains("complete -F _local-runner"));
+    assert!(output(&["man"]).contains(".TH local-runner 1"));
+}
+
 /// Of one topic, and of all by a pattern; by the plan and by the restore.
 #[test]
 fn what_was_backed_up_and_is_deleted_is_named_before_a_restore_writes_anything() {
@@ -319,5 +391,5 @@ fn stop_after(runner: &Runner, command: &str, config: &Path, word: &str) {
     assert!(asked.success(), "{command} has ended already");
     let rest: Vec<String> = log.collect();
     assert_eq!(finish(child).status.code(), Some(1), "{command}: {rest:?}");
-    assert!(rest.iter().any(|line| line.contains("stopped with work left; the same command goes on")), "{command}: {rest:?}");
+    assert!(rest.iter().any(|line| line.contains("stopped with work left: run the same command again to resume")), "{command}: {rest:?}");
 }

@@ -1,4 +1,4 @@
-//! The tables of the docs are what `local-runner cost` prints.
+//! The docs have the tables that `local-runner cost` prints.
 #![allow(clippy::unwrap_used)]
 
 use clap::Parser;
@@ -29,7 +29,7 @@ fn markdown<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = 
     [headings.map(str::to_owned), headings.map(|_| "---".to_owned())].into_iter().chain(rows).map(line).collect()
 }
 
-/// Compares the table of this name in a file with the one that is printed, or writes it there.
+/// Compares the table of this name in a file with the printed one. UPDATE_DOCS replaces it.
 fn check(file: &str, name: &str, table: &str) {
     let path = format!("{ROOT}/{file}");
     let written = std::fs::read_to_string(&path).unwrap();
@@ -40,32 +40,32 @@ fn check(file: &str, name: &str, table: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, generated).unwrap();
     } else {
-        assert!(written == generated, "{file} is behind the prices: UPDATE_DOCS=1 cargo test -p local-runner cost::docs");
+        assert!(written == generated, "{file} is older than the prices: UPDATE_DOCS=1 cargo test -p local-runner cost::docs");
     }
 }
 
 #[test]
-fn the_readmes_say_what_the_command_prints() {
+fn the_readmes_have_the_table_of_the_command() {
     for (file, platform) in FILES {
         check(file, "cost", &markdown(HEADINGS, printed(platform).iter().map(Estimate::row)));
     }
 }
 
 #[test]
-fn the_docs_say_what_objects_cost() {
+fn the_docs_have_the_cost_of_objects() {
     let estimates = printed("aws");
     check("docs/platforms.md", "objects", &markdown(objects::HEADINGS, estimates.iter().flat_map(Estimate::object_rows)));
 }
 
 #[test]
-fn the_examples_cost_what_a_calculation_by_hand_gave() {
+fn the_examples_cost_as_much_as_a_calculation_by_hand() {
     let totals: Vec<String> =
         estimates(&args(""), &Prices::read().unwrap()).unwrap().iter().map(|one| format!("{} {:.2}", one.platform, one.total)).collect();
     assert_eq!(totals, ["AWS 17.71", "Azure 6.06", "AWS 88.08", "Azure 32.74", "AWS 661.33", "Azure 260.78"]);
 }
 
 #[test]
-fn what_is_given_replaces_what_the_file_assumes() {
+fn options_replace_assumptions_of_the_file() {
     let prices = Prices::read().unwrap();
     let cost = |line: &str| estimates(&args(line), &prices).unwrap().remove(0);
     let usual = cost("--gb-per-day 50 --platform aws");
@@ -77,16 +77,16 @@ fn what_is_given_replaces_what_the_file_assumes() {
     assert!(cost("--gb-per-day 50 --platform aws --partitions 96").requests > usual.requests);
     assert!(cost("--gb-per-day 50 --platform aws --interval 3600").requests < usual.requests);
     assert!(cost("--gb-per-day 50 --platform aws --record-bytes 100 --records-per-segment 10000").requests > usual.requests);
-    assert!(cost("--gb-per-day 50 --platform aws --topics 6").watching > usual.watching);
-    let many = |topics: u32| cost(&format!("--gb-per-day 50 --platform aws --topics {topics}")).watching;
+    assert!(cost("--gb-per-day 50 --platform aws --topics 6").monitoring > usual.monitoring);
+    let many = |topics: u32| cost(&format!("--gb-per-day 50 --platform aws --topics {topics}")).monitoring;
     assert_eq!(many(50), many(500), "by topic only up to METRICS_MAX_TOPICS");
     assert_eq!(cost("--gb-per-day 50 --platform azure").platform, "Azure");
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_with_what_could() {
+fn an_impossible_workload_is_refused_with_a_possible_one() {
     let error = estimates(&args("--gb-per-day 20000"), &Prices::read().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("give --shards 8 or more"), "{error}");
+    assert!(error.contains("use --shards 8 or more"), "{error}");
     assert!(estimates(&args("--gb-per-day 20000 --shards 8"), &Prices::read().unwrap()).is_ok());
     assert!(estimates(&args("--interval 1"), &Prices::read().unwrap()).is_err());
     for bad in ["0", "-1", "NaN", "inf", "many"] {

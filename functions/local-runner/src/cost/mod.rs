@@ -1,11 +1,11 @@
-//! `local-runner cost`: what a month of backups costs on each platform.
+//! `local-runner cost`: the monthly cost of backups on each platform.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `prices.rs` | the dated file of prices and assumptions |
-//! | `model.rs` | from what is backed up to what is billed |
-//! | `objects.rs` | what the number of objects costs |
-//! | `docs.rs` | a test: the tables of the docs are what this command prints |
+//! | `prices.rs` | the file of prices and assumptions, with its date |
+//! | `model.rs` | workload → bill |
+//! | `objects.rs` | the cost of the number of objects |
+//! | `docs.rs` | a test: the docs have the tables that this command prints |
 
 #[cfg(test)]
 mod docs;
@@ -17,60 +17,61 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::output::{Output, table};
+use crate::output::{Output, counted, table};
 use model::{Bill, Load};
 use objects::Objects;
 use prices::{Assumptions, Prices, Workload};
 
 const HEADINGS: [&str; 9] = [
-    "a day",
-    "on",
+    "per day",
+    "platform",
     "compute",
     "requests",
     "storage",
-    "traffic between zones",
-    "watching (metrics, logs, alarms, dashboard, key)",
-    "a month",
-    "what dominates",
+    "cross-zone traffic",
+    "monitoring (metrics, logs, alarms, dashboard, key)",
+    "per month",
+    "largest part",
 ];
 
-/// What is backed up, and how. What is not given is as in the price list's assumptions, which the command prints.
+/// The workload. Absent options are as in the assumptions of the price list, which the command prints.
 #[derive(Debug, Args)]
 pub struct CostArgs {
-    /// Records a day, in GB of 10^9 bytes before compression.
+    /// Records per day, in GB (10^9 bytes) before compression
     #[arg(long, value_name = "GB", value_parser = positive)]
     gb_per_day: Option<f64>,
-    /// Which platform.
+    /// The platform
     #[arg(long, value_enum, default_value_t = PlatformArg::Both)]
     platform: PlatformArg,
-    /// Topics [default: those of the first example that is as large, or of the largest; so are partitions and shards].
+    /// Topics [default: those of the next larger example; the same for partitions and shards]
     #[arg(long, value_parser = positive)]
     topics: Option<f64>,
-    /// Partitions of all topics together.
+    /// Partitions of all topics together
     #[arg(long, value_parser = positive)]
     partitions: Option<f64>,
-    /// Invocations side by side, each with its part of the partitions.
+    /// Parallel invocations, each for a part of the partitions
     #[arg(long, value_parser = positive)]
     shards: Option<f64>,
-    /// Seconds from one run to the next.
+    /// Seconds from one invocation to the next
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     interval: Option<f64>,
-    /// Bytes of a record.
+    /// Size of a record, in bytes
     #[arg(long, value_name = "BYTES", value_parser = positive)]
     record_bytes: Option<f64>,
-    /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE.
+    /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE
     #[arg(long, value_name = "RECORDS", value_parser = positive)]
     records_per_segment: Option<f64>,
-    /// Size of a segment by that of its records: 0.25 is a quarter.
+    /// Size of a segment divided by that of its records: 0.25 is a quarter
     #[arg(long, value_name = "PART", value_parser = positive)]
     stored_part: Option<f64>,
-    /// Days until a segment is deleted.
+    /// Days until a segment is deleted
     #[arg(long, value_name = "DAYS", value_parser = positive)]
     keep_days: Option<f64>,
-    /// The part of the records that is read from a broker in another zone; 0 with rack-aware fetching (client.rack).
+    /// Part of the records that is read from a broker in another zone: 0 with rack-aware fetching
+    /// (client.rack)
     #[arg(long, value_name = "PART", value_parser = part)]
     other_zone_part: Option<f64>,
-    /// Memory of a function, in GB.
+    /// Memory of a function, in GB
     #[arg(long, value_name = "GB", value_parser = positive)]
     memory: Option<f64>,
 }
@@ -82,7 +83,7 @@ enum PlatformArg {
     Both,
 }
 
-/// What a month costs on one platform, in the price list's currency.
+/// The monthly cost on one platform, in the currency of the price list.
 #[derive(Debug, Serialize)]
 struct Estimate {
     platform: &'static str,
@@ -96,11 +97,11 @@ struct Estimate {
     requests: f64,
     storage: f64,
     traffic: f64,
-    watching: f64,
+    monitoring: f64,
     total: f64,
     dominates: &'static str,
     dominating_part: f64,
-    /// What NUMBER_OF_MESSAGE_PER_BACKUP_FILE makes, and what others would make.
+    /// The objects for this NUMBER_OF_MESSAGE_PER_BACKUP_FILE, and for others.
     objects: Vec<Objects>,
 }
 
@@ -112,7 +113,7 @@ pub(crate) fn run(args: &CostArgs, output: &Output) -> Result<bool> {
         estimates.iter().for_each(|estimate| output.result(estimate, |_| String::new()));
     } else {
         output.result(&estimates, |estimates| table(HEADINGS, estimates.iter().map(Estimate::row)));
-        output.say(&format!("\n{}", table(objects::HEADINGS, estimates.iter().flat_map(Estimate::object_rows))));
+        output.answer(&format!("\n{}", table(objects::HEADINGS, estimates.iter().flat_map(Estimate::object_rows))));
         output.say(&notes(args.platform, &prices, &assumed));
     }
     Ok(true)
@@ -126,9 +127,9 @@ fn estimates(args: &CostArgs, prices: &Prices) -> Result<Vec<Estimate>> {
         let shards = load.shards_needed(&workload, &assumed);
         if assumed.seconds_per_run >= assumed.interval_seconds || workload.shards < shards {
             bail!(
-                "{} GB a day cannot be read by {} shards in runs every {} seconds: give --shards {} or more, or a longer --interval",
+                "{} GB per day is too much for {} and one invocation every {} seconds: use --shards {} or more, or a longer --interval",
                 workload.gb_per_day,
-                workload.shards,
+                counted(workload.shards, "shard"),
                 assumed.interval_seconds,
                 shards.max(workload.shards + 1.0)
             );
@@ -162,7 +163,7 @@ impl CostArgs {
         }
     }
 
-    /// The examples, or the one workload that was given.
+    /// The examples, or the workload of the options.
     fn workloads(&self, file: &Assumptions) -> Vec<Workload> {
         let as_given = |example: &Workload| Workload {
             gb_per_day: self.gb_per_day.unwrap_or(example.gb_per_day),
@@ -195,7 +196,7 @@ impl Estimate {
             requests: bill.requests,
             storage: bill.storage,
             traffic: bill.traffic,
-            watching: bill.watching,
+            monitoring: bill.monitoring,
             total: bill.total(),
             dominates,
             dominating_part,
@@ -218,24 +219,24 @@ impl Estimate {
             money(self.requests),
             money(self.storage),
             money(self.traffic),
-            money(self.watching),
+            money(self.monitoring),
             money(self.total),
             format!("{}, {:.0} %", self.dominates, self.dominating_part * 100.0),
         ]
     }
 }
 
-/// What the numbers rest on.
+/// The assumptions, for people.
 fn notes(platform: PlatformArg, prices: &Prices, assumed: &Assumptions) -> String {
     let mut lines =
-        vec![String::new(), format!("List prices of {} in {}, without free tiers, discounts and taxes.", prices.date, prices.currency)];
+        vec![String::new(), format!("List prices of {} in {}, without free tiers, discounts or taxes.", prices.date, prices.currency)];
     for (name, one, list, memory) in [
         ("AWS", PlatformArg::Aws, &prices.aws, assumed.aws_memory_gb),
         ("Azure", PlatformArg::Azure, &prices.azure, assumed.azure_memory_gb),
     ] {
         if platform == one || platform == PlatformArg::Both {
             lines.push(format!(
-                "{name}: {}, {memory} GB of memory. Prices from memory, look them up: {}.",
+                "{name}: {}, {memory} GB of memory. Not checked against the price list: {}.",
                 list.region,
                 list.unchecked().join("; ")
             ));
@@ -243,24 +244,21 @@ fn notes(platform: PlatformArg, prices: &Prices, assumed: &Assumptions) -> Strin
     }
     let Assumptions { days, interval_seconds, record_bytes, records_per_segment, stored_part, kept_days, other_zone_part, .. } = assumed;
     lines.push(format!(
-        "Assumed: {days} days; a run every {interval_seconds} seconds, in which a partition's new records become segments of at most {records_per_segment} records; \
-         records of {record_bytes} bytes, stored in {stored_part} of their size and kept for {kept_days} days; {other_zone_part} of them read from another zone; \
-         {} bytes of records read a second.",
+        "Assumed: {days} days; one invocation every {interval_seconds} seconds; segments of at most {records_per_segment} records; \
+         records of {record_bytes} bytes, stored in {stored_part} of their size for {kept_days} days; {other_zone_part} of them read \
+         from another zone; {} bytes of records read per second.",
         assumed.bytes_per_second
     ));
-    lines.push(
-        "Left out: restores, lists and reads of the bucket, snapshots of the cluster, schedules, secrets, endpoints, NAT, traces."
-            .to_owned(),
-    );
+    lines.push("Not included: restores, listing and reading the bucket, snapshots, schedules, secrets, endpoints, NAT, traces.".to_owned());
     lines.join("\n")
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    number(text).filter(|number| *number > 0.0).ok_or_else(|| "not a number above 0".to_owned())
+    number(text).filter(|number| *number > 0.0).ok_or_else(|| "must be a number above 0".to_owned())
 }
 
 fn part(text: &str) -> Result<f64, String> {
-    number(text).filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| "not a number from 0 to 1".to_owned())
+    number(text).filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
 fn number(text: &str) -> Option<f64> {

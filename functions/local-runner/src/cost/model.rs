@@ -1,22 +1,22 @@
-//! What a month costs: a handful of multiplications.
+//! The monthly cost: a handful of multiplications.
 
 use super::prices::{Assumptions, PriceList, Uploads, Workload};
 
-/// The positions of a month's bill.
+/// The items of a monthly bill.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bill {
     /// The functions: time, memory and invocations.
     pub(super) compute: f64,
-    /// Writes into the bucket.
+    /// Writes to the bucket.
     pub(super) requests: f64,
     pub(super) storage: f64,
     /// Records read from a broker in another zone.
     pub(super) traffic: f64,
     /// Metrics, logs, alarms, dashboard and the key.
-    pub(super) watching: f64,
+    pub(super) monitoring: f64,
 }
 
-/// What the functions do in a month.
+/// The work of the functions in a month.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Load {
     /// Of records.
@@ -45,14 +45,14 @@ impl Load {
         }
     }
 
-    /// Requests that write. The last one of an upload in parts counts as the segment's write.
+    /// Write requests. The last one of a multipart upload counts as the write of the segment.
     pub(super) fn writes(&self, assumed: &Assumptions, uploads: &Uploads) -> f64 {
         let is_single = self.segment_bytes <= uploads.largest_single_bytes;
         let upload = if is_single { 0.0 } else { uploads.requests_to_begin + (self.segment_bytes / uploads.part_bytes).ceil() };
         self.segments * (assumed.writes_per_segment + upload)
     }
 
-    /// How many shards can do it: with fewer, runs leave more and more behind.
+    /// The number of shards that is enough: with fewer, the lag grows.
     pub(super) fn shards_needed(&self, workload: &Workload, assumed: &Assumptions) -> f64 {
         let starting = self.invocations * assumed.seconds_per_run;
         let runs = self.invocations / workload.shards;
@@ -62,7 +62,7 @@ impl Load {
 }
 
 impl Bill {
-    /// `memory_gb` is that of a function.
+    /// `memory_gb`: memory of a function.
     pub(super) fn of(load: &Load, workload: &Workload, memory_gb: f64, assumed: &Assumptions, prices: &PriceList) -> Self {
         let metrics = assumed.metrics_per_function
             + assumed.metrics_per_shard * workload.shards
@@ -72,7 +72,7 @@ impl Bill {
             requests: load.writes(assumed, &prices.uploads) / 1000.0 * prices.writes_thousand.price,
             storage: workload.gb_per_day * assumed.kept_days * assumed.stored_part * prices.storage_gb_month.price,
             traffic: load.bytes / 1e9 * assumed.other_zone_part * prices.traffic_gb.price,
-            watching: metrics * prices.metric_month.price
+            monitoring: metrics * prices.metric_month.price
                 + load.invocations * assumed.log_bytes_per_run / 1e9 * prices.log_gb.price
                 + (prices.alarms + prices.alarms_per_shard * workload.shards) * prices.alarm_month.price
                 + prices.metric_alarms * prices.metric_alarm_month.price
@@ -87,7 +87,7 @@ impl Bill {
             ("requests", self.requests),
             ("storage", self.storage),
             ("traffic", self.traffic),
-            ("watching", self.watching),
+            ("monitoring", self.monitoring),
         ]
     }
 
@@ -95,7 +95,7 @@ impl Bill {
         self.positions().iter().map(|(_, price)| price).sum()
     }
 
-    /// The largest position, and its part of the total.
+    /// The largest item, and its part of the total.
     pub(super) fn dominating(&self) -> (&'static str, f64) {
         let largest = self.positions().into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
         largest.map_or(("nothing", 0.0), |(name, price)| (name, price / self.total()))
@@ -107,7 +107,7 @@ mod tests {
     use super::super::prices::Prices;
     use super::*;
 
-    /// Round numbers, so that each expectation is a sum that one can do by hand: 30 runs a month, one a day.
+    /// Round numbers, to check expectations by hand: 30 invocations a month, one a day.
     fn round() -> (Workload, Assumptions) {
         let assumed = Prices::read().expect("prices").assumptions;
         let assumed = Assumptions {
@@ -157,11 +157,11 @@ mod tests {
         near(bill.requests, 0.005);
         near(bill.storage, 15.0 * 0.023);
         near(bill.traffic, 30.0 * 0.667 * 0.02);
-        near(bill.watching, (13.0 + 2.0 * 5.0 + 2.0 * 9.0) * 0.30 + 4.0 * 0.50 + (7.0 + 2.0 * 2.0) * 0.10 + 3.00 + 1.00);
-        near(bill.total(), bill.compute + bill.requests + bill.storage + bill.traffic + bill.watching);
+        near(bill.monitoring, (13.0 + 2.0 * 5.0 + 2.0 * 9.0) * 0.30 + 4.0 * 0.50 + (7.0 + 2.0 * 2.0) * 0.10 + 3.00 + 1.00);
+        near(bill.total(), bill.compute + bill.requests + bill.storage + bill.traffic + bill.monitoring);
         assert_eq!(bill.dominating().0, "compute");
         let azure = Bill::of(&load, &workload, 2.0, &assumed, &prices.azure);
-        near(azure.watching, 4.0 * 2.30 + 7.0 * 0.50 + 0.10);
+        near(azure.monitoring, 4.0 * 2.30 + 7.0 * 0.50 + 0.10);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What the number of objects costs, which NUMBER_OF_MESSAGE_PER_BACKUP_FILE decides: each is written once, and listed and read by each verify and restore.
+//! The cost of the number of objects, which depends on NUMBER_OF_MESSAGE_PER_BACKUP_FILE: each object
+//! is written once, and listed and read by each verify and restore.
 
 use serde::Serialize;
 
@@ -9,24 +10,24 @@ use super::prices::{Assumptions, PriceList, Workload};
 const LISTED: f64 = 1000.0;
 /// Bytes of a segment that one request reads.
 const READ_BYTES: f64 = 4_194_304.0;
-/// What a request takes on a good day, in seconds.
+/// Typical duration of a request, in seconds.
 const REQUEST_SECONDS: f64 = 0.04;
 
 pub(super) const HEADINGS: [&str; 8] = [
-    "a day",
-    "on",
+    "per day",
+    "platform",
     "NUMBER_OF_MESSAGE_PER_BACKUP_FILE",
-    "a segment",
-    "objects a year",
-    "writes, a month",
-    "one list of a year",
-    "one verify or restore of a year: requests, their price, hours one after another at 40 ms",
+    "segment",
+    "objects per year",
+    "writes per month",
+    "listing one year",
+    "verify or restore of one year: requests, price, hours if sequential at 40 ms",
 ];
 
-/// Numbers of records that are compared with the one that is meant: the Python tool's, and what lies between.
+/// Values to compare: that of the Python tool, and larger ones.
 const COMPARED: [f64; 3] = [1_000.0, 10_000.0, 100_000.0];
 
-/// What one number of records makes of a workload.
+/// The objects of a workload for one NUMBER_OF_MESSAGE_PER_BACKUP_FILE.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Objects {
     /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE.
@@ -35,13 +36,13 @@ pub(super) struct Objects {
     pub(super) segment_bytes: f64,
     /// Segments and their checksums.
     pub(super) objects_a_year: f64,
-    /// Price of the requests that write those of a month.
+    /// Price of the write requests of a month.
     pub(super) writes: f64,
-    /// Requests that list those of a year.
+    /// Requests that list the objects of a year.
     pub(super) list_requests: f64,
     /// Their price.
     pub(super) list: f64,
-    /// Requests of one verify or restore of a year.
+    /// Requests of one verify or restore of the objects of a year.
     pub(super) verify_requests: f64,
     /// Their price.
     pub(super) verify: f64,
@@ -53,7 +54,7 @@ impl Objects {
         let segments = load.segments / assumed.days * 365.0;
         let objects = segments * assumed.writes_per_segment;
         let lists = (objects / LISTED).ceil();
-        // Of a segment all stretches, and its checksum.
+        // The parts of a segment, and its checksum.
         let reads = segments * ((load.segment_bytes / READ_BYTES).ceil() + 1.0);
         // A list is billed as a write.
         let list = lists / 1000.0 * prices.writes_thousand.price;
@@ -69,7 +70,7 @@ impl Objects {
         }
     }
 
-    /// What fewer or more records in a segment would make, and what the number that is assumed makes.
+    /// The comparison: fewer and more records per segment, and the assumed number.
     pub(super) fn compared(workload: &Workload, assumed: &Assumptions, prices: &PriceList) -> Vec<Self> {
         let mut numbers = COMPARED.to_vec();
         numbers.push(assumed.records_per_segment);

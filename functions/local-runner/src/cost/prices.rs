@@ -1,11 +1,11 @@
-//! The prices and assumptions of the one dated file, `data/prices-2026-09.json`.
+//! The prices and assumptions of `data/prices-2026-09.json`.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
 const FILE: &str = include_str!("../../data/prices-2026-09.json");
 
-/// What the file says.
+/// The file.
 #[derive(Debug, Deserialize)]
 pub(super) struct Prices {
     /// The month of the prices: 2026-09.
@@ -17,7 +17,7 @@ pub(super) struct Prices {
     pub(super) assumptions: Assumptions,
 }
 
-/// The list prices of a platform. What it does not bill is not in the file, and costs nothing.
+/// The list prices of a platform. An absent price is not billed.
 #[derive(Debug, Deserialize)]
 pub(super) struct PriceList {
     pub(super) region: String,
@@ -28,14 +28,14 @@ pub(super) struct PriceList {
     pub(super) storage_gb_month: Price,
     pub(super) traffic_gb: Price,
     pub(super) alarm_month: Price,
-    /// How many the module makes for a backup.
+    /// Alarms that the module creates for a backup.
     pub(super) alarms: f64,
-    /// How many more for each shard.
+    /// Additional alarms for each shard.
     #[serde(default)]
     pub(super) alarms_per_shard: f64,
     #[serde(default)]
     pub(super) metric_alarm_month: Price,
-    /// How many of those it makes besides.
+    /// Additional metric alarms.
     #[serde(default)]
     pub(super) metric_alarms: f64,
     #[serde(default)]
@@ -49,14 +49,14 @@ pub(super) struct PriceList {
     pub(super) uploads: Uploads,
 }
 
-/// How the platform's store takes large objects.
+/// How large objects are uploaded to the platform's store.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Uploads {
-    /// Up to here one request is enough.
+    /// Up to this size, one request is enough.
     pub(super) largest_single_bytes: f64,
-    /// A larger object goes in parts of this size.
+    /// Size of the parts of a larger object.
     pub(super) part_bytes: f64,
-    /// Before its parts.
+    /// Requests before the parts.
     pub(super) requests_to_begin: f64,
 }
 
@@ -64,33 +64,33 @@ pub(super) struct Uploads {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Price {
     pub(super) price: f64,
-    /// What is billed.
+    /// The billed unit.
     pub(super) what: String,
-    /// Looked up in the platform's price list; otherwise from memory.
+    /// Whether it was checked against the platform's price list.
     pub(super) checked: bool,
 }
 
-/// What an estimate assumes. Bytes are decimal: a GB has 10^9.
+/// The assumptions of an estimate. Bytes are decimal: 1 GB is 10^9.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Assumptions {
-    /// In a month.
+    /// Days of a month.
     pub(super) days: f64,
-    /// From the start of a run to the start of the next.
+    /// From the start of an invocation to the start of the next.
     pub(super) interval_seconds: f64,
     pub(super) record_bytes: f64,
     /// NUMBER_OF_MESSAGE_PER_BACKUP_FILE.
     pub(super) records_per_segment: f64,
-    /// Size of a segment by that of its records: 0.25 is a quarter.
+    /// Size of a segment divided by that of its records: 0.25 is a quarter.
     pub(super) stored_part: f64,
     pub(super) kept_days: f64,
-    /// The part of the records that is read from a broker in another zone.
+    /// Part of the records that is read from a broker in another zone.
     pub(super) other_zone_part: f64,
-    /// A run ends by then, done or not: a function has 15 minutes.
+    /// Time limit of an invocation: a function has 15 minutes.
     pub(super) longest_run_seconds: f64,
-    /// Before its first record: start, connection, metadata.
+    /// Until the first record: start, connection, metadata.
     pub(super) seconds_per_run: f64,
     pub(super) seconds_per_segment: f64,
-    /// Of records, in one run.
+    /// Bytes of records read per second, in one invocation.
     pub(super) bytes_per_second: f64,
     /// The segment and its checksum.
     pub(super) writes_per_segment: f64,
@@ -106,24 +106,24 @@ pub(super) struct Assumptions {
     pub(super) examples: Vec<Workload>,
 }
 
-/// What is backed up.
+/// A workload.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Workload {
     pub(super) gb_per_day: f64,
     pub(super) topics: f64,
     pub(super) partitions: f64,
-    /// Runs side by side, each with its part of the partitions.
+    /// Parallel invocations, each for a part of the partitions.
     pub(super) shards: f64,
 }
 
 impl Prices {
     pub(super) fn read() -> Result<Self> {
-        serde_json::from_str(FILE).context("the price list that was compiled in is broken")
+        serde_json::from_str(FILE).context("the embedded price list is invalid")
     }
 }
 
 impl PriceList {
-    /// What is billed at a price from memory.
+    /// The units whose prices were not checked.
     pub(super) fn unchecked(&self) -> Vec<&str> {
         let all = [
             &self.compute_gb_second,
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// CloudWatch bills each name for each set of dimensions.
+    /// CloudWatch bills each metric for each set of dimensions.
     #[test]
     fn as_many_metrics_are_counted_as_a_backup_has() {
         let known = Some(0);

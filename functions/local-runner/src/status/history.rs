@@ -1,4 +1,4 @@
-//! The snapshots of a series, newest first. Days are listed, and snapshots read, when somebody asks for one of them.
+//! The snapshots of a series, newest first. Days are listed and snapshots are read on demand.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use store::ObjectStore;
 pub(super) struct History<'a> {
     store: &'a dyn ObjectStore,
     now: Millis,
-    /// Not listed yet, the newest last.
+    /// Days that are not listed yet, the newest last.
     days: Vec<String>,
     entries: Vec<SnapshotEntry>,
-    /// The one that was read last.
+    /// The snapshot that was read last.
     last: Option<(usize, Arc<Snapshot>)>,
     to_come: usize,
     notes: Vec<String>,
@@ -26,10 +26,10 @@ impl<'a> History<'a> {
         Ok(Self { store, now, days, entries: Vec::new(), last: None, to_come: 0, notes: Vec::new() })
     }
 
-    /// The snapshot with so many newer ones; `None` when there are not so many.
+    /// The snapshot at this index, 0 for the newest; `None` after the oldest.
     ///
     /// # Errors
-    /// What the store says; one that is damaged.
+    /// The store fails, or the snapshot is damaged.
     pub(super) async fn read(&mut self, at: usize) -> Result<Option<Arc<Snapshot>>> {
         if let Some((_, last)) = self.last.as_ref().filter(|(of, _)| *of == at) {
             return Ok(Some(Arc::clone(last)));
@@ -41,16 +41,16 @@ impl<'a> History<'a> {
         Ok(Some(snapshot))
     }
 
-    /// How many there are.
+    /// The number of snapshots.
     ///
     /// # Errors
-    /// What the store says.
+    /// The store fails.
     pub(super) async fn len(&mut self) -> Result<usize> {
         while self.list_another_day().await? {}
         Ok(self.entries.len())
     }
 
-    /// What was odd.
+    /// Anomalies, for people.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -62,7 +62,7 @@ impl<'a> History<'a> {
                 self.to_come += 1;
                 if self.to_come == 1 {
                     self.notes.push(format!(
-                        "{} is named by a time that is still to come, by a clock that was ahead of this one: it does not count here",
+                        "{} is ignored: its time is in the future, because the clock that wrote it was ahead",
                         self.store.location(&entry.name)
                     ));
                 }

@@ -1,13 +1,14 @@
-//! `local-runner status`: how old what is safe is, topic by topic. Reads the bucket alone, so it answers when the cluster is gone.
+//! `local-runner status`: the recovery point of each topic. Reads only the bucket, so it also works
+//! when the cluster is lost.
 //!
-//! The snapshots are the clock: the recovery point of a topic is the newest snapshot whose ends the chains in the bucket have reached.
+//! The recovery point of a topic is the time of the newest snapshot whose log ends are in the bucket.
 //!
-//! | file | what it knows |
+//! | file | what it does |
 //! |---|---|
 //! | `history.rs` | the snapshots of a series, newest first |
-//! | `reached.rs` | how far each chain is, and whether that is as far as a snapshot says |
-//! | `still.rs` | which partitions stand still while others go on |
-//! | `prometheus.rs` | the same as a file for node_exporter |
+//! | `reached.rs` | how far each chain reaches, compared with a snapshot |
+//! | `still.rs` | partitions that do not advance while others do |
+//! | `prometheus.rs` | the metrics as a file for node_exporter |
 
 mod history;
 mod prometheus;
@@ -27,37 +28,37 @@ use store::ObjectStore;
 use self::history::History;
 use self::reached::{Reached, Verdict};
 use crate::cli::StatusArgs;
-use crate::output::{Output, table, time, with_lines};
-use crate::setup;
+use crate::output::{Output, counted, table, time, with_lines};
+use crate::setup::{self, Screen};
 
-/// What a status came to.
+/// The answer to --max-age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Nothing is older than asked for.
+    /// No recovery point is older.
     Safe,
-    /// Something is.
+    /// At least one is.
     TooOld,
 }
 
 /// The backups of one cluster by one GROUP_ID.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
-    /// What the names of its snapshots begin with.
+    /// Prefix of the names of its snapshots.
     pub(crate) series: String,
     /// Id of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cluster_id: Option<String>,
     /// GROUP_ID of the backup.
     pub(crate) group_id: String,
-    /// When the newest snapshot was taken: the last time that this backup ran, as far as the bucket tells.
+    /// Time of the newest snapshot: the last known run of this backup.
     pub(crate) last_snapshot: String,
     /// Seconds since then.
     pub(crate) snapshot_age_seconds: i64,
-    /// The age of what is safe of every topic: of the oldest recovery point.
+    /// Age of the oldest recovery point of all topics.
     pub(crate) recovery_point_seconds: i64,
-    /// Offsets that are not in the bucket, as the newest snapshot and the chains say.
+    /// Offsets not in the bucket, by the newest snapshot and the chains.
     pub(crate) lag_records: i64,
-    /// Offsets that open transactions held back.
+    /// Offsets held by open transactions.
     pub(crate) held_by_transactions: i64,
     /// One for each topic.
     pub(crate) topics: Vec<TopicStatus>,
@@ -73,31 +74,31 @@ pub(crate) struct TopicStatus {
     pub(crate) topic: String,
     /// Its partitions.
     pub(crate) partitions: i32,
-    /// Everything that could be read at this time is in the bucket; absent when that is so of no snapshot.
+    /// Everything that could be read at this time is in the bucket. Absent if that is true for no snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) recovery_point: Option<String>,
-    /// Seconds since then; without a recovery point, since the first snapshot that knew of the topic.
+    /// Seconds since then; without a recovery point, since the first snapshot of the topic.
     pub(crate) recovery_point_seconds: i64,
-    /// Offsets that are not in the bucket.
+    /// Offsets not in the bucket.
     pub(crate) lag_records: i64,
-    /// Offsets that open transactions held back: no part of the lag.
+    /// Offsets held by open transactions. Not part of the lag.
     pub(crate) held_by_transactions: i64,
-    /// Offsets that the log has lost and the bucket has not.
+    /// Offsets deleted from the log before they were backed up.
     pub(crate) lost_records: i64,
     /// What the reader should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
 }
 
-/// Shows how old what is safe is.
+/// Shows the recovery points.
 pub(crate) async fn run(args: &StatusArgs, output: &Output) -> Result<Answer> {
-    let bucket = setup::bucket(&args.bucket_args(), None).await?;
+    let bucket = setup::bucket(&args.bucket_args(), Screen::plain(output)).await?;
     let now = clock::system().now();
     let all = look(&bucket.store, bucket.group.as_deref(), now).await?;
     if all.is_empty() {
         let of = bucket.group.as_ref().map_or_else(String::new, |group| format!(" by GROUP_ID {group:?}"));
         bail!(
-            "there is no snapshot of a cluster{of} at {}: status reads what backup stores every SNAPSHOT_SECONDS. Has it run here?",
+            "no snapshot of a cluster{of} at {}. backup stores one every SNAPSHOT_SECONDS: did it run with this bucket?",
             bucket.store.location("")
         );
     }
@@ -110,7 +111,7 @@ pub(crate) async fn run(args: &StatusArgs, output: &Output) -> Result<Answer> {
     let oldest = all.iter().map(|status| status.recovery_point_seconds).max().unwrap_or(i64::MAX);
     let limit = args.max_age.map_or(i64::MAX, |limit| i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
     if oldest > limit {
-        output.say(&format!("too old: the recovery point is {}, and at most {} was asked for", age(oldest), age(limit)));
+        output.answer(&format!("too old: the oldest recovery point is {}, and --max-age is {}", age(oldest), age(limit)));
     }
     Ok(if oldest > limit { Answer::TooOld } else { Answer::Safe })
 }
@@ -144,7 +145,7 @@ async fn status_of(
         let (lag, held, lost, mut notes) = reached.numbers(name);
         notes.extend(topic.why.clone());
         if point.reached.is_none() {
-            notes.push("not all of it that any snapshot knows is in the bucket yet".to_owned());
+            notes.push("no snapshot of it is complete in the bucket yet".to_owned());
         }
         topics.push(TopicStatus {
             topic: name.clone(),
@@ -161,7 +162,7 @@ async fn status_of(
     let (snapshot_age, every) = (seconds(newest.until), i64::try_from(newest.interval_seconds).unwrap_or(i64::MAX));
     if snapshot_age > every.saturating_mul(2).saturating_add(60) {
         notes.push(format!(
-            "the newest snapshot is {} old although one is due every {}: is the backup running?",
+            "the newest snapshot is {} old, and one is due every {}: is the backup running?",
             age(snapshot_age),
             age(every)
         ));
@@ -181,28 +182,29 @@ async fn status_of(
     })
 }
 
-/// How far back a topic is whole.
+/// The recovery point of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Point {
-    /// The time of the newest snapshot whose ends are reached.
+    /// The time of the newest snapshot whose log ends are reached.
     reached: Option<Millis>,
-    /// The time of the oldest one that knows of the topic, as far as was looked.
+    /// The time of the oldest snapshot of the topic that was read.
     known_since: Millis,
 }
 
-/// Ends only grow, so from a snapshot whose ends are reached on, all older ones are: each topic's is found by leaps that double, then by halving.
-/// A snapshot is read once for all topics.
+/// Log ends only grow: if those of a snapshot are reached, so are those of all older ones. So an
+/// exponential search, then a binary one. A snapshot is read once for all topics.
 async fn recovery_points(history: &mut History<'_>, reached: &Reached) -> Result<BTreeMap<String, Point>> {
     let mut verdicts: BTreeMap<usize, Verdicts> = BTreeMap::new();
     let mut points = BTreeMap::new();
     for topic in reached.topics() {
-        // The snapshots from `open` on are not known; that at `settled` ends the search: reached, or of another life of the topic, or not there.
+        // Snapshots from `open` on are unknown. The one at `settled` ends the search: reached, of another
+        // generation of the topic, or absent.
         let (mut open, mut leap, mut settled) = (0, 1, None);
         let mut known_since = None;
         while settled.is_none_or(|settled| open < settled) {
             let at = settled.map_or(open + leap - 1, |settled| usize::midpoint(open, settled));
             let Some(verdict) = verdict_at(history, reached, &mut verdicts, at, topic).await? else {
-                // The end of the series lies before it.
+                // The series ends before it.
                 settled = Some(history.len().await?);
                 continue;
             };
@@ -220,7 +222,7 @@ async fn recovery_points(history: &mut History<'_>, reached: &Reached) -> Result
     Ok(points)
 }
 
-/// What a snapshot says of each topic, and its time.
+/// The verdict of a snapshot on each topic, and its time.
 type Verdicts = (BTreeMap<String, Verdict>, Millis);
 
 async fn verdict_at(
@@ -244,7 +246,7 @@ fn text(status: &Status) -> String {
             topic.partitions.to_string(),
             match topic.recovery_point {
                 Some(_) => age(topic.recovery_point_seconds),
-                None => format!("none, for {}", age(topic.recovery_point_seconds)),
+                None => format!("none for {}", age(topic.recovery_point_seconds)),
             },
             topic.lag_records.to_string(),
             topic.held_by_transactions.to_string(),
@@ -256,10 +258,10 @@ fn text(status: &Status) -> String {
     let text = with_lines(text, "note", &status.notes);
     let safe = status.topics.iter().filter(|topic| topic.recovery_point.is_some()).count();
     let (all, point) = (status.topics.len(), age(status.recovery_point_seconds));
-    let cluster = status.cluster_id.as_deref().unwrap_or("without an id");
+    let cluster = status.cluster_id.as_deref().unwrap_or("(no id)");
     let line = match safe == all {
-        true => format!("{all} topics safe, recovery point {point}"),
-        false => format!("{safe} of {all} topics safe; the others are not whole in the bucket"),
+        true => format!("{} safe, recovery point {point}", counted(all as u64, "topic")),
+        false => format!("{safe} of {} safe; the others are incomplete in the bucket", counted(all as u64, "topic")),
     };
     let last = format!("cluster {cluster}, GROUP_ID {}: last snapshot {} ago", status.group_id, age(status.snapshot_age_seconds));
     format!("{}\n{last}", with_lines(text, "status", &[line]))

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::{Status, TopicStatus};
 
-/// Replaces the file as a whole: whoever reads it sees the old one or the new one.
+/// Replaces the file atomically: a reader sees the old one or the new one.
 pub(super) fn write(file: &Path, all: &[Status]) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = (|| {
@@ -21,10 +21,10 @@ pub(super) fn write(file: &Path, all: &[Status]) -> Result<()> {
         new.persist(file).map_err(|error| error.error)?;
         std::io::Result::Ok(())
     })();
-    written.with_context(|| format!("{}: cannot be written", file.display()))
+    written.with_context(|| format!("{}: cannot write the metrics", file.display()))
 }
 
-/// The collector runs as another user, and temporary files are for one alone.
+/// The collector runs as another user, and only the owner can read a temporary file.
 #[cfg(unix)]
 fn make_readable(file: &NamedTempFile) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -59,22 +59,22 @@ fn text(all: &[Status]) -> String {
     family("topics", "Topics in the newest snapshot.", None, |status| i64::try_from(status.topics.len()).unwrap_or(i64::MAX));
     let none: fn(&Status) -> i64 = |_| 0;
     let point: fn(&TopicStatus) -> i64 = |topic| topic.recovery_point_seconds;
-    family("recovery_point_seconds", "Age of what is safe of the topic.", Some(point), none);
+    family("recovery_point_seconds", "Age of the recovery point of the topic.", Some(point), none);
     family(
         "recovery_point_known",
-        "1 when some snapshot of the topic is whole in the bucket.",
+        "1 if a snapshot of the topic is complete in the bucket.",
         Some(|topic| topic.recovery_point.is_some().into()),
         none,
     );
-    family("lag_records", "Offsets that are not in the bucket.", Some(|topic| topic.lag_records), none);
-    family("held_by_transactions", "Offsets that open transactions hold back.", Some(|topic| topic.held_by_transactions), none);
-    family("lost_records", "Offsets that the log has lost and the bucket has not.", Some(|topic| topic.lost_records), none);
+    family("lag_records", "Offsets not in the bucket.", Some(|topic| topic.lag_records), none);
+    family("held_by_transactions", "Offsets held by open transactions.", Some(|topic| topic.held_by_transactions), none);
+    family("lost_records", "Offsets deleted from the log before they were backed up.", Some(|topic| topic.lost_records), none);
     let info = "# HELP kafka_backup_build_info The version of the program.\n# TYPE kafka_backup_build_info gauge\n";
     _ = writeln!(text, "{info}kafka_backup_build_info{{version=\"{}\"}} 1", telemetry::VERSION);
     text
 }
 
-/// Of a label's value.
+/// Escapes the value of a label.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_replaced_as_a_whole_and_is_readable() {
+    fn the_file_is_replaced_atomically_and_is_readable() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kafka.prom");
         for _ in 0..2 {
@@ -131,6 +131,6 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = format!("{:#}", write(&folder.path().join("no/such/folder.prom"), &[status()]).unwrap_err());
-        assert!(error.contains("folder.prom: cannot be written"), "{error}");
+        assert!(error.contains("folder.prom: cannot write the metrics"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! How far the chain of each partition is, and whether that is as far as a snapshot says.
+//! How far the chain of each partition reaches, compared with a snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use kafka::TopicId;
 use kernel::clock::Millis;
 use store::ObjectStore;
 
-/// Whether the chains hold all that a topic held when a snapshot was taken.
+/// Whether the chains contain everything that a topic contained at the time of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Reached,
     NotReached,
-    /// It is not in the snapshot, or was another topic then.
+    /// The topic is not in the snapshot, or had another id.
     Other,
 }
 
-/// What the bucket holds of what the newest snapshot names.
+/// The part of the newest snapshot that is in the bucket.
 #[derive(Debug)]
 pub(super) struct Reached {
-    /// When that snapshot was taken.
+    /// Time of that snapshot.
     pub(super) until: Millis,
     topics: BTreeMap<String, Topic>,
 }
@@ -36,18 +36,18 @@ struct Topic {
 /// One partition.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
-    /// `None`: nothing of it was ever backed up.
+    /// `None`: it was never backed up.
     folder: Option<String>,
-    /// Everything below is in the bucket.
+    /// All offsets below are in the bucket.
     pub(super) next: i64,
-    /// As the newest snapshot has it.
+    /// As in the newest snapshot.
     log: Option<LogSnapshot>,
     diverged: bool,
     why: Option<String>,
 }
 
 impl Reached {
-    /// Looks at the chains that the newest snapshot leaves open: a few requests for each of those.
+    /// Reads the ends of the chains that are incomplete in the newest snapshot: a few requests for each.
     pub(super) async fn of(store: &Arc<dyn ObjectStore>, newest: &Snapshot) -> Result<Self> {
         let mut topics = BTreeMap::new();
         for (name, topic) in &newest.topics {
@@ -76,7 +76,7 @@ impl Reached {
         self.topics.keys().map(String::as_str)
     }
 
-    /// What a snapshot of the same series says of each topic.
+    /// Compares each topic with a snapshot of the same series.
     pub(super) fn judge(&self, snapshot: &Snapshot) -> BTreeMap<String, Verdict> {
         let verdict = |(name, topic): (&String, &Topic)| {
             let then = snapshot.topics.get(name).filter(|then| then.id == topic.id);
@@ -85,7 +85,7 @@ impl Reached {
         self.topics.iter().map(verdict).collect()
     }
 
-    /// Each partition that a snapshot names as well: whether its end of then is reached.
+    /// The partitions that are also in a snapshot, and whether its log end is reached.
     pub(super) fn partitions<'a>(
         &'a self,
         then: &'a Snapshot,
@@ -101,7 +101,7 @@ impl Reached {
             })
     }
 
-    /// Of a topic: lag, what transactions hold, what is lost, and what to say of single partitions.
+    /// Of a topic: lag, offsets held by transactions, lost offsets, and notes on partitions.
     pub(super) fn numbers(&self, topic: &str) -> (i64, i64, i64, Vec<String>) {
         let (mut lag, mut held, mut lost, mut notes) = (0, 0, 0, Vec::new());
         for (number, chain) in self.topics.get(topic).into_iter().flat_map(|topic| &topic.partitions) {
@@ -114,12 +114,12 @@ impl Reached {
                 }
             }
             if chain.diverged {
-                notes.push(format!("partition {number} lost its end, and begins again in a new generation"));
+                notes.push(format!("partition {number}: the log lost its end; a new generation begins"));
             }
             notes.extend(chain.why.as_ref().map(|why| format!("partition {number}: {why}")));
         }
         if held > 0 {
-            notes.push(format!("an open transaction holds {held} offsets back"));
+            notes.push(format!("an open transaction holds {held} offsets"));
         }
         (lag, held, lost, notes)
     }
@@ -127,7 +127,7 @@ impl Reached {
 
 impl Topic {
     fn verdict(&self, then: &TopicSnapshot) -> Verdict {
-        // Where it has no numbers, nobody knows what there was.
+        // Without numbers, the contents at that time are unknown.
         let is_known = then.why.is_none() && then.partitions.len() >= usize::try_from(then.partition_count).unwrap_or(0);
         let all = then
             .partitions
@@ -138,7 +138,7 @@ impl Topic {
 }
 
 impl Chain {
-    /// As far as the snapshot tells; `folder` is the topic's.
+    /// From the snapshot alone. `folder` is the topic's.
     fn of(folder: Option<&str>, partition: &PartitionSnapshot) -> Self {
         Self {
             folder: partition.folder.as_deref().or(folder).map(str::to_owned),
@@ -149,14 +149,15 @@ impl Chain {
         }
     }
 
-    /// Where to look for what was backed up since, if there can be more.
+    /// Where to look for later segments, if there can be some.
     fn open_at(&self, number: i32) -> Option<(String, i32, i64)> {
         let is_open = self.log.is_none_or(|log| log.end > self.next && log.end > log.log_start);
         let folder = self.folder.as_ref().filter(|_| is_open && !self.diverged)?;
         Some((folder.clone(), number, self.next))
     }
 
-    /// Whether it holds all that the log held then. What a log that is another one since held is not in this chain.
+    /// Whether it contains everything that the log contained then. A log of another generation is not in
+    /// this chain.
     fn has_reached(&self, topic: &TopicSnapshot, then: &PartitionSnapshot) -> bool {
         let Some(log) = then.log else { return false };
         let folder = then.folder.as_ref().or(topic.folder.as_ref()).filter(|_| then.backed_up.is_some());
@@ -165,7 +166,7 @@ impl Chain {
     }
 }
 
-/// The folder of a topic that no commit tells of: that of the newest generation with its id.
+/// The folder of a topic without a commit: that of the newest generation with its id.
 async fn folder_of(store: &dyn ObjectStore, name: &str, topic: &TopicSnapshot) -> Result<Option<String>> {
     let generations = Generations::of(store, name);
     for number in generations.later().await?.into_iter().rev().chain([1]) {

@@ -1,4 +1,4 @@
-//! Which partitions stand still while others go on: a shard that does not run any more looks like that, and nothing else says so.
+//! Partitions that do not advance while others do: a shard whose schedule stopped shows nothing else.
 
 use anyhow::Result;
 use archive::catalog::Snapshot;
@@ -8,15 +8,17 @@ use kernel::clock::Millis;
 
 use super::history::History;
 use super::reached::Reached;
+use crate::output::counted;
 
-/// Segments that are not full are written only so often, so what is open for this many snapshots is late.
+/// Part-filled segments are written after RETRY_UPLOAD_SECONDS, so a partition that is incomplete for
+/// this number of snapshots is late.
 const SNAPSHOTS: usize = 3;
-/// At most so many shards are thought of.
+/// The largest number of shards to recognise.
 const SHARDS: u32 = 64;
-/// So many partitions are named.
+/// The number of partitions to name.
 const NAMED: usize = 5;
 
-/// What to say, if some stand still.
+/// A note if some partitions do not advance.
 pub(super) async fn note(history: &mut History<'_>, newest: &Snapshot, reached: &Reached) -> Result<Option<String>> {
     let Some(then) = history.read(SNAPSHOTS).await? else { return Ok(None) };
     let (mut still, mut moving) = (Vec::new(), Vec::new());
@@ -34,21 +36,21 @@ pub(super) async fn note(history: &mut History<'_>, newest: &Snapshot, reached: 
     let minutes = (newest.until - then.until).max(0) / Millis::from(60_000_i32);
     let named: Vec<String> = still.iter().take(NAMED).map(ToString::to_string).collect();
     let more = if still.len() > NAMED { format!(" and {} more", still.len() - NAMED) } else { String::new() };
-    let what = format!("what {}{more} held {minutes} minutes before the newest snapshot is not in the bucket yet", named.join(", "));
+    let what = format!("records of {}{more} from {minutes} minutes before the newest snapshot are not in the bucket yet", named.join(", "));
     let others = if moving.is_empty() {
-        "no other partition went on either: does the backup fail, or is it too slow?".to_owned()
+        "no other partition advanced: is the backup failing, or too slow?".to_owned()
     } else {
         match shard(&still, &moving) {
             Some((shard, of)) => {
-                format!("all partitions of shard {shard} of {of} stand still and others go on: does the schedule of that shard run?")
+                format!("they are all in shard {shard} of {of}, and other shards advanced: does the schedule of that shard run?")
             }
-            None => format!("{} others went on: do these fail, or does a shard not run?", moving.len()),
+            None => format!("{} advanced: do these fail, or is a shard not running?", counted(moving.len() as u64, "other partition")),
         }
     };
     Ok(Some(format!("{what}; {others}")))
 }
 
-/// The shard that all of `still` are in and none of `moving`, where there are two at least to tell it by.
+/// The shard that contains all of `still` and none of `moving`. One partition alone proves nothing.
 fn shard(still: &[TopicPartition], moving: &[TopicPartition]) -> Option<(u32, u32)> {
     let all = (2..=SHARDS).flat_map(|of| (0..of).map(move |shard| (shard, of)));
     let mut of_all = all.filter(|shard| {

@@ -15,10 +15,10 @@ use crate::testing::{add_segment, add_topic};
 const NOW: Millis = 1_795_957_200_000;
 const MINUTE: Millis = 60_000;
 
-/// What a partition is in a snapshot: topic, number, `backed_up`, end, high watermark.
+/// A partition in a snapshot: topic, number, `backed_up`, end, high watermark.
 type Row<'a> = (&'a str, i32, i64, i64, i64);
 
-/// Adds a snapshot of so many minutes ago.
+/// Adds a snapshot from this many minutes ago.
 async fn add(store: &MemoryStore, minutes: i64, rows: &[Row<'_>]) {
     let mut taken = snapshot(NOW - minutes * MINUTE, []);
     for (topic, number, backed_up, end, high_watermark) in rows.iter().copied() {
@@ -52,18 +52,18 @@ fn topic<'a>(status: &'a Status, name: &str) -> &'a TopicStatus {
     status.topics.iter().find(|topic| topic.topic == name).unwrap()
 }
 
-/// Whoever looks wants to know which of these it is: each is silent otherwise.
+/// An operator must be able to distinguish these.
 #[tokio::test]
-async fn five_things_that_look_alike_are_told_apart() {
+async fn five_similar_states_are_distinguished() {
     let store = with_segments(&[("busy", 0..20), ("busy", 20..30), ("idle", 0..10), ("held", 0..5), ("fresh", 0..1)]).await;
     add(&store, 12, &[("busy", 0, 5, 10, 10), ("idle", 0, 10, 10, 10), ("held", 0, 5, 5, 8)]).await;
     add(&store, 7, &[("busy", 0, 10, 20, 20), ("idle", 0, 10, 10, 10), ("held", 0, 5, 5, 9)]).await;
     add(&store, 2, &[("busy", 0, 20, 40, 40), ("idle", 0, 10, 10, 10), ("held", 0, 5, 5, 9), ("fresh", 0, 1, 3, 3)]).await;
     let found = status(&store).await;
     let seconds = |name| topic(&found, name).recovery_point_seconds;
-    // The chain went on behind the newest snapshot, up to 30: all of the one before.
+    // The chain continued after the newest snapshot, up to 30: the snapshot before is complete.
     assert_eq!((seconds("busy"), topic(&found, "busy").lag_records), (7 * 60, 10));
-    assert_eq!((seconds("idle"), topic(&found, "idle").lag_records), (2 * 60, 0), "nobody writes to it");
+    assert_eq!((seconds("idle"), topic(&found, "idle").lag_records), (2 * 60, 0), "no one writes to it");
     let held = topic(&found, "held");
     assert_eq!((held.recovery_point_seconds, held.held_by_transactions, held.lag_records), (2 * 60, 4, 0));
     assert!(held.notes[0].contains("open transaction holds 4"), "{held:?}");
@@ -74,17 +74,17 @@ async fn five_things_that_look_alike_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_backup_that_stopped_is_told_by_its_last_snapshot() {
+async fn a_backup_that_stopped_is_recognised_by_its_last_snapshot() {
     let store = with_segments(&[("orders", 0..10)]).await;
     add(&store, 180, &[("orders", 0, 10, 10, 10)]).await;
     let found = status(&store).await;
     assert_eq!(found.recovery_point_seconds, 180 * 60);
-    assert!(found.notes[0].contains("3 h 0 m old although one is due every 5 m"), "{found:?}");
+    assert!(found.notes[0].contains("3 h 0 m old, and one is due every 5 m"), "{found:?}");
     let table = text(&found);
-    assert!(table.contains("1 topics safe, recovery point 3 h 0 m"), "{table}");
+    assert!(table.contains("1 topic safe, recovery point 3 h 0 m"), "{table}");
 }
 
-/// Of four shards one does not run.
+/// One of four shards does not run.
 #[tokio::test]
 async fn a_shard_that_is_dead_is_named() {
     let store = MemoryStore::new();
@@ -101,8 +101,8 @@ async fn a_shard_that_is_dead_is_named() {
         add(&store, 27 - 5 * step, &rows).await;
     }
     let found = status(&store).await;
-    assert!(found.notes[0].contains("shard 1 of 4 stand still"), "{found:?}");
-    assert_eq!(found.recovery_point_seconds, 27 * 60, "the first one of all is whole");
+    assert!(found.notes[0].contains("they are all in shard 1 of 4"), "{found:?}");
+    assert_eq!(found.recovery_point_seconds, 27 * 60, "only the first one is complete");
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_topic_that_was_created_again_has_no_older_recovery_point() {
     assert_eq!(topic(&status(&store).await, "orders").recovery_point, None);
 }
 
-/// Days behind, and not one request for each snapshot.
+/// Days of snapshots, without a request for each of them.
 #[tokio::test]
 async fn the_recovery_point_is_found_among_many_with_few_requests() {
     let memory = with_segments(&[("orders", 0..50), ("orders", 50..100)]).await;
@@ -127,7 +127,7 @@ async fn the_recovery_point_is_found_among_many_with_few_requests() {
     let store = Arc::new(CountingStore::new(Arc::new(memory)));
     let shared: Arc<dyn ObjectStore> = store.clone();
     let found = look(&shared, None, NOW).await.unwrap().remove(0);
-    // The chain reaches 100: no snapshot does. Then one that does.
+    // The chain reaches 100, which completes no snapshot. Below, it completes one.
     assert_eq!((found.topics[0].recovery_point.as_ref(), found.recovery_point_seconds), (None, (2 + 5 * 599) * 60));
     assert!(store.counts().total() < 40, "{:?}", store.counts());
 

@@ -1,20 +1,20 @@
-//! How much memory verify may use.
+//! The memory budget of verify.
 
 use host::Budget;
 
-/// Where the system does not say what is free.
+/// If the system does not report its free memory.
 const DEFAULT: u64 = 512 << 20;
-/// More does not make it faster.
+/// More memory does not make it faster.
 const MOST: u64 = 2 << 30;
 
-/// Bytes for what is read: of MEMORY_LIMIT_MB, or else of half of what is free on this machine.
+/// Bytes for reading: of MEMORY_LIMIT_MB, or of half of the free memory of this machine.
 pub(super) fn for_reading(limit: Option<u64>) -> u64 {
     let of_machine = || free().map_or(DEFAULT, |free| (free / 2).clamp(Budget::DEFAULT_MEMORY, MOST));
-    // Never nothing: a limit that is too low for the program is no reason to do nothing.
+    // Never 0: with a very low limit, verify is slow and still works.
     Budget::unlimited(Some(limit.unwrap_or_else(of_machine))).for_records().max(8 << 20)
 }
 
-/// What this machine, or the container that this is in, has left. `None` where neither says.
+/// The free memory of this machine or container. `None` if unknown.
 fn free() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let of_machine = read("/proc/meminfo").and_then(|text| available(&text));

@@ -1,13 +1,13 @@
-//! `local-runner verify`: reads everything and checks it.
+//! `local-runner verify`: reads the backup and checks it.
 //!
-//! | file | what it knows |
+//! | file | what it does |
 //! |---|---|
-//! | `options.rs` | what is verified: the command line, and how much of each object that means |
-//! | `plan.rs` | what there is of a partition |
-//! | `read.rs` | reads objects, many at the same time, and gives what it found in the order of their names |
-//! | `verdict.rs` | what was found in a partition |
-//! | `resume.rs` | what an earlier run has found sound |
-//! | `memory.rs` | how much memory it may use |
+//! | `options.rs` | the selection: how much of each object is read |
+//! | `plan.rs` | the objects of a partition |
+//! | `read.rs` | reads objects concurrently; results are in the order of names |
+//! | `verdict.rs` | the result of a partition |
+//! | `resume.rs` | objects that an earlier run found intact |
+//! | `memory.rs` | the memory budget |
 
 mod memory;
 mod options;
@@ -35,7 +35,7 @@ use crate::output::{Output, Rows};
 use crate::patience::Patience;
 use crate::places::{Place, inventory, older, places};
 use crate::progress::{Bars, VerifyBar};
-use crate::setup;
+use crate::setup::{self, Screen};
 use options::{Choice, Depth};
 use plan::{Flaw, Objects, Plan, Scope, cost};
 use read::{Answer, Found, FoundArchive, FoundSegment, Reading};
@@ -43,12 +43,13 @@ use resume::Resume;
 use verdict::{LeftOut, left_out_lines};
 pub(crate) use verdict::{Verdict, verdicts_table};
 
-/// Verifies what is in the bucket. Whether all of it is sound.
+/// Verifies the bucket. Returns whether all of it is intact.
 pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<bool> {
-    let bars = Bars::new(output.is_json());
-    // First: what is wrong with its configuration is said before hours of reading.
-    let backup = if args.against_cluster { Some(against::connect(&args.bucket, bars.as_ref()).await?) } else { None };
-    let bucket = setup::bucket(&args.bucket, bars.as_ref()).await?;
+    let bars = Bars::new(*output);
+    let screen = Screen { output: *output, bars: bars.as_ref() };
+    // First: a bad configuration is reported before hours of reading.
+    let backup = if args.against_cluster { Some(against::connect(&args.bucket, screen).await?) } else { None };
+    let bucket = setup::bucket(&args.bucket, screen).await?;
     let memory = memory::for_reading(bucket.memory_limit.clone()?);
     let resume = args.resume.as_ref().map(|file| Resume::open(file, &bucket.store.identity())).transpose()?;
     let mut verify = Verify {
@@ -59,9 +60,9 @@ pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<bool> {
         bars: bars.clone(),
         ..Verify::new(&bucket.store)
     };
-    let (mut rows, mut found, mut sound) = (Rows::new(*output), false, true);
+    let (mut rows, mut found, mut is_intact) = (Rows::new(*output), false, true);
     let mut tell = |verdict: Verdict| {
-        (found, sound) = (true, sound && verdict.problems.is_empty());
+        (found, is_intact) = (true, is_intact && verdict.problems.is_empty());
         rows.add(verdict);
     };
     let ended = verify.each(bucket.topic.as_deref(), &mut tell).await;
@@ -74,43 +75,43 @@ pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<bool> {
     if !left_out.not_verified.is_empty() {
         output.result(&left_out, left_out_lines);
     }
-    // Where an option left out all that is there, that is what is said.
+    // If an option excluded everything, that was reported above.
     if !found && left_out.not_verified.is_empty() {
         let there = what_is_there(bucket.store.as_ref()).await?;
-        anyhow::bail!("there is no backup{}: nothing was verified; {there}", bucket.place());
+        anyhow::bail!("no backup{}: nothing was verified; {there}", bucket.place());
     }
     if let Some(older) = older(bucket.store.as_ref(), bucket.topic.as_deref()).await? {
         output.say(&older);
     }
     if let Some(unknown) = verify.unknown_partitions() {
-        anyhow::bail!("--partitions: no topic{} has {unknown}: nothing of it was verified", bucket.place());
+        anyhow::bail!("--partitions: no topic{} has {unknown}", bucket.place());
     }
     if let Some(backup) = backup {
-        sound &= against::run(&backup, output).await?;
+        is_intact &= against::run(&backup, output).await?;
     }
-    Ok(sound)
+    Ok(is_intact)
 }
 
-/// Reads every segment and archive, or those that were chosen.
+/// Reads every segment and archive, or a selection.
 #[derive(Debug)]
 pub(crate) struct Verify<'a> {
     store: &'a Arc<dyn ObjectStore>,
-    /// Whether a chain may begin behind offset 0.
+    /// Whether the oldest segments may be missing.
     from_oldest: bool,
     choice: Choice,
     resume: Option<Resume>,
-    /// Bytes of memory for what is read.
+    /// Memory budget for reading, in bytes.
     memory: u64,
     bars: Option<Bars>,
     patience: Patience,
-    /// What an option left out, in words.
+    /// What an option excluded, in words.
     left_out: Vec<String>,
     counts: Counts,
-    /// Partitions that are there.
+    /// Partitions that exist.
     seen: BTreeSet<i32>,
 }
 
-/// What was not read, by reason.
+/// Segments and archives, by reason for not reading them.
 #[derive(Debug, Default)]
 struct Counts {
     chosen: u64,
@@ -134,10 +135,11 @@ impl<'a> Verify<'a> {
         }
     }
 
-    /// Tells the verdict on each partition of every topic (or of one) as soon as there is one, in their order. Many objects are read at the same time.
+    /// Calls `tell` with the verdict on each partition of every topic (or of one), in their order, as soon
+    /// as it is known. Reads many objects at the same time.
     ///
     /// # Errors
-    /// What the bucket says when there is no point in going on; what was verified until then is told.
+    /// The bucket is unavailable. `tell` was called for everything that was verified until then.
     pub(crate) async fn each(&mut self, only: Option<&str>, tell: &mut impl FnMut(Verdict)) -> Result<(), Error> {
         let (inventory, unreadable) = inventory(self.store.as_ref(), only).await;
         let places = places(self.store.as_ref(), only, inventory.as_ref()).await?;
@@ -147,7 +149,7 @@ impl<'a> Verify<'a> {
         let scope = Scope { store: self.store.clone(), from_oldest: self.from_oldest, choice };
         let reading = Arc::new(Reading::new(scope, resume, self.memory));
         let mut found = pin!(reading.all(places));
-        // What is wrong with the topic.json of the folder under way, until it is told.
+        // The problem of the topic.json of the current folder, until it is reported.
         let mut of_topic: Option<Flaw> = None;
         while let Some(next) = found.next().await {
             let Found::Plan(mut plan) = next else { return Err(Error::bug("an object without its partition")) };
@@ -159,9 +161,9 @@ impl<'a> Verify<'a> {
             if let (Ok(_), Some(looked)) = (&settled, looked) {
                 of_topic = looked;
             }
-            // The Python tool wrote none, so where only its archives are, none is missing.
+            // The Python tool wrote no topic.json, so next to its archives alone none is missing.
             if let Some(flaw) = of_topic.take_if(|flaw| !flaw.is_missing || verdict.segments > 0) {
-                // It can be what the place says, too.
+                // The place can have the same problem.
                 if !verdict.problems.contains(&flaw.what) {
                     verdict.problems.push(flaw.what);
                 }
@@ -173,7 +175,7 @@ impl<'a> Verify<'a> {
         Ok(())
     }
 
-    /// The places of the partitions that were asked for, and those whose partitions cannot be listed.
+    /// The places of the partitions of --partitions, and those whose partitions cannot be listed.
     fn chosen(&mut self, mut places: Vec<Place>) -> Vec<Place> {
         let Some(partitions) = &self.choice.partitions else { return places };
         let all = places.len();
@@ -185,7 +187,7 @@ impl<'a> Verify<'a> {
         places
     }
 
-    /// Partitions that were asked for and that no topic has.
+    /// Partitions of --partitions that no topic has.
     fn unknown_partitions(&self) -> Option<String> {
         let asked = &self.choice.partitions.as_ref()?.0;
         let unknown: Vec<String> = asked.difference(&self.seen).map(|partition| format!("partition {partition}")).collect();
@@ -199,14 +201,14 @@ impl<'a> Verify<'a> {
         let all = chosen + not_read;
         if not_read > 0 {
             let how = if self.choice.quick {
-                "of their segments, names, sizes, manifests and the .sha256 were compared, of Python archives the names"
+                "checked only names, sizes, manifests and .sha256 objects; of Python archives, only names"
             } else {
-                "only their names, and whether each .sha256 is there. A segment that is missing between two of them is seen only where its .sha256 is left"
+                "checked only names and .sha256 objects. A segment missing between two of them is found only if its .sha256 still exists"
             };
-            self.left_out.push(format!("the records of {not_read} of {all} segments and archives ({}): {how}", self.choice.reasons()));
+            self.left_out.push(format!("records of {not_read} of {all} segments and archives ({}): {how}", self.choice.reasons()));
         }
         if let Some(resume) = resume.filter(|_| known > 0) {
-            self.left_out.push(format!("{known} of {all} segments and archives, which were found sound before ({})", resume.name()));
+            self.left_out.push(format!("{known} of {all} segments and archives: found intact before ({})", resume.name()));
         }
     }
 
@@ -236,7 +238,7 @@ impl<'a> Verify<'a> {
         let end = expected.filter(|_| verdict.segments > 0);
         let missing = end.and_then(|end| inventory?.missing(&verdict.folder, partition, Some(end)));
         verdict.problems.extend(
-            missing.map(|missing| format!("{}. Put the segments back; a restore without them: RESTORE_ANYWAY=missing", missing.what)),
+            missing.map(|missing| format!("{}. Put the segments back, or restore without them: RESTORE_ANYWAY=missing", missing.what)),
         );
         for _ in 0..archives? {
             let Some(Found::Archive(archive)) = found.next().await else { return Err(Error::bug("an archive that was not looked at")) };
@@ -245,19 +247,19 @@ impl<'a> Verify<'a> {
         }
         bar.into_iter().for_each(VerifyBar::end_partition);
         let is_lost = verdict.segments == 0 && loss.is_some();
-        let told = if self.from_oldest { &mut verdict.warnings } else { &mut verdict.problems };
-        told.extend(loss.filter(|_| is_lost));
+        let losses = if self.from_oldest { &mut verdict.warnings } else { &mut verdict.problems };
+        losses.extend(loss.filter(|_| is_lost));
         if place.is_compacted && (is_lost || first.is_some_and(|first| first > 0)) {
             verdict.warnings.push(format!(
-                "{}/{partition}: its oldest segments are missing, and the topic is compacted: keys whose last value was in them are lost. No expiry \
-                 by age should delete from the backup of such a topic",
+                "{}/{partition}: the oldest segments of a compacted topic are missing: keys whose last value was in them are lost. Exclude \
+                 compacted topics from lifecycle rules",
                 verdict.folder
             ));
         }
         Ok(())
     }
 
-    /// Where the next one is expected to start.
+    /// Returns where the next segment is expected to start.
     fn segment(&mut self, segment: FoundSegment, expected: Option<i64>, verdict: &mut Verdict) -> Result<Option<i64>, Error> {
         let FoundSegment { entry, depth, is_known, records, gap, problems, next } = segment;
         verdict.segments += 1;
@@ -292,16 +294,17 @@ impl<'a> Verify<'a> {
         verdict.not_read += u64::from(!is_read);
     }
 
-    /// A chain begins at offset 0, and each segment where the one before ended. Behind one that cannot be read nothing is known.
+    /// A chain starts at offset 0, and each segment where the previous one ends. After an unreadable segment,
+    /// the expected start is unknown.
     fn check_start(&self, entry: &SegmentEntry, expected: Option<i64>, verdict: &mut Verdict) {
         let start = entry.start;
         let what = match expected {
             Some(0) if start > 0 && verdict.segments == 1 => format!(
-                "offsets 0 to {start} are missing in front, and a restore refuses that. If an expiry rule of the bucket (bucket.expire_days) deleted \
-                 them, accept it: verify --from-oldest, and restore with RESTORE_ANYWAY=expired"
+                "offsets 0 to {start} are missing at the start, and a restore refuses that. If a lifecycle rule of the bucket (bucket.expire_days) \
+                 deleted them: verify --from-oldest, and restore with RESTORE_ANYWAY=expired"
             ),
-            Some(expected) if expected < start => format!("offsets {expected} to {start} are missing: a segment was taken away"),
-            Some(expected) if expected > start => format!("begins at {start}, but the one before ends at {expected}"),
+            Some(expected) if expected < start => format!("offsets {expected} to {start} are missing: a segment was deleted"),
+            Some(expected) if expected > start => format!("starts at {start}, but the previous segment ends at {expected}"),
             _ => return,
         };
         verdict.problems.push(format!("{}: {what}", self.store.location(&entry.name)));

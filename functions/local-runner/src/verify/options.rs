@@ -1,4 +1,4 @@
-//! What of a bucket is verified.
+//! The selection of what is verified.
 
 use archive::catalog::SegmentEntry;
 use kernel::clock::{Millis, rfc3339};
@@ -6,18 +6,18 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::{Partitions, VerifyArgs};
 
-/// How much of an object is looked at.
+/// How much of an object is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
     /// Its name and its `.sha256`.
     Name,
-    /// The manifest, too.
+    /// Also the manifest.
     Head,
     /// All of it.
     Whole,
 }
 
-/// What of each partition is verified; all of it unless an option says otherwise.
+/// The part of each partition that is verified. By default, all of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Choice {
     pub(super) partitions: Option<Partitions>,
@@ -26,7 +26,7 @@ pub(crate) struct Choice {
     pub(super) quick: bool,
 }
 
-/// A part of the segments, in percent, another one each day.
+/// A part of the segments, in percent. It changes every day.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     pub(super) percent: f64,
@@ -40,8 +40,9 @@ impl Choice {
         Self { partitions: args.partitions.clone(), since: args.since, sample, quick: args.quick }
     }
 
-    /// How much is looked at of each of a partition's segments, of which those from `since` on were written since the time that was asked for. Of the last
-    /// one it is at least the manifest: without the end of a chain, nothing could be compared with the inventory.
+    /// How much of each segment of a partition is read. `since`: the first one that --since selects. Of the
+    /// last segment, at least the manifest: without the end of a chain, nothing could be compared with the
+    /// inventory.
     pub(super) fn depths(&self, entries: &[SegmentEntry], since: usize) -> Vec<Depth> {
         let read = if self.quick { Depth::Head } else { Depth::Whole };
         let mut depths = vec![Depth::Name; entries.len()];
@@ -55,7 +56,7 @@ impl Choice {
         depths
     }
 
-    /// The places of those that are read.
+    /// The indexes of the names that are read.
     pub(super) fn sampled<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<usize> {
         let Some(Sample { percent, day }) = self.sample else { return (0..names.count()).collect() };
         let mut places: Vec<([u8; 32], usize)> = names.enumerate().map(|(place, name)| (lot(name, day), place)).collect();
@@ -64,16 +65,16 @@ impl Choice {
         places.into_iter().take(count).map(|(_, place)| place).collect()
     }
 
-    /// Why something is left out, in words.
+    /// The options that exclude something, in words.
     pub(super) fn reasons(&self) -> String {
         let since = self.since.map(|since| format!("--since {}", rfc3339(since)));
-        let sample = self.sample.map(|sample| format!("--sample {}%, that of {}", sample.percent, &rfc3339(sample.day * 86_400_000)[..10]));
+        let sample = self.sample.map(|sample| format!("--sample {}%, of {}", sample.percent, &rfc3339(sample.day * 86_400_000)[..10]));
         let quick = self.quick.then(|| "--quick".to_owned());
         [since, sample, quick].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 
-/// What is the same for a name and a day, and as good as random.
+/// Pseudo-random, and the same for the same name and day.
 fn lot(name: &str, day: i64) -> [u8; 32] {
     Sha256::new().chain_update(day.to_be_bytes()).chain_update(name).finalize().into()
 }
@@ -94,7 +95,7 @@ mod tests {
             let choice = Choice { sample: Some(Sample { percent, day }), ..Choice::default() };
             let depths = choice.depths(&entries[..count], 0);
             let read: Vec<usize> = (0..count).filter(|place| depths[*place] == Depth::Whole).collect();
-            assert!(depths[count - 1] != Depth::Name, "the end is always known");
+            assert!(depths[count - 1] != Depth::Name, "the end is always read");
             read
         };
         assert_eq!((of(5.0, 1, 1_000).len(), of(5.0, 1, 3).len(), of(100.0, 1, 7).len()), (50, 1, 7));

@@ -1,4 +1,4 @@
-//! What there is of a partition, and how much of it is read.
+//! The objects of a partition, and how much of each is read.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use super::options::{Choice, Depth};
 use crate::list::python_archives;
 use crate::places::Place;
 
-/// Clocks of those that write segments differ by less.
+/// Clocks of writers differ by less.
 const HOUR: Millis = 3_600_000;
-/// The Python tool names archives by the time where it runs.
+/// The Python tool names archives by its local time.
 const DAY: Millis = 24 * HOUR;
 
-/// What is verified of which bucket.
+/// The bucket, and the selection.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) store: Arc<dyn ObjectStore>,
@@ -28,7 +28,7 @@ pub(super) struct Scope {
     pub(super) choice: Choice,
 }
 
-/// What a segment is expected to be.
+/// The expected identity of a segment.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
     pub(super) folder: Arc<str>,
@@ -36,36 +36,36 @@ pub(super) struct Expected {
     pub(super) topic_id: Option<TopicId>,
 }
 
-/// A partition, as its place and its listing show it.
+/// A partition: its place, and its listing.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) place: Place,
-    /// The first of its folder has looked at `topic.json`: what is wrong with it.
+    /// Only for the first partition of a folder: the problem of `topic.json`, if any.
     pub(super) topic_json: Option<Option<Flaw>>,
-    /// `None` where the place has no partition.
+    /// `None` if the place has no partition.
     pub(super) objects: Option<Result<Objects, Error>>,
 }
 
 /// The objects of a partition.
 #[derive(Debug)]
 pub(super) struct Objects {
-    /// Segments of which only the `.sha256` is there.
+    /// Segments of which only the `.sha256` exists.
     pub(super) missing: Vec<String>,
-    /// Where the first segment starts.
+    /// The first offset of the first segment.
     pub(super) first: Option<i64>,
     pub(super) segments: usize,
-    /// Bytes of what is read.
+    /// Bytes to read.
     pub(super) bytes: u64,
-    /// How many archives of the Python tool there are.
+    /// Number of archives of the Python tool.
     pub(super) archives: Result<usize, Error>,
     segments_to_read: Vec<(SegmentEntry, Depth)>,
     archives_to_read: Vec<(Listed, Depth)>,
 }
 
-/// Segments and archives, and how much is looked at of each.
+/// Segments and archives, and how much of each is read.
 pub(super) type ToRead = (Vec<(SegmentEntry, Depth)>, Vec<(Listed, Depth)>);
 
-/// What is wrong with a topic.json.
+/// The problem of a topic.json.
 #[derive(Debug)]
 pub(super) struct Flaw {
     pub(super) what: String,
@@ -84,13 +84,13 @@ impl Plan {
         Self { place, topic_json, objects }
     }
 
-    /// The objects themselves, once.
+    /// The objects. Empty at the second call.
     pub(super) fn take_objects(&mut self) -> ToRead {
         let Some(Ok(objects)) = &mut self.objects else { return Default::default() };
         (std::mem::take(&mut objects.segments_to_read), std::mem::take(&mut objects.archives_to_read))
     }
 
-    /// What segments of this partition are.
+    /// The expected identity of the segments of this partition.
     pub(super) fn expected(&self) -> Expected {
         let Place { folder, partition, topic_id, .. } = &self.place;
         Expected { folder: folder.as_str().into(), partition: *partition.as_ref().unwrap_or(&-1), topic_id: topic_id.clone() }
@@ -121,7 +121,7 @@ impl Objects {
     }
 }
 
-/// Bytes of an object that are read, about.
+/// Approximate number of bytes to read of an object.
 pub(super) fn cost(size: u64, depth: Depth) -> u64 {
     match depth {
         Depth::Name => 0,
@@ -141,14 +141,15 @@ fn depths_of(scope: &Scope, archives: &[Listed]) -> Vec<(Listed, Depth)> {
     archives.iter().map(|archive| (archive.clone(), depth(archive))).collect()
 }
 
-/// When the Python tool packed an archive, as its name says.
+/// The time at which the Python tool packed an archive, from its name.
 fn packed_at(name: &str) -> Option<Millis> {
     let time = names::file_name(name).strip_suffix(".tar.gz")?;
     let at = DateTime::strptime("%Y%m%d-%H%M%S", time).ok()?;
     format!("{at}Z").parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
-/// The first of these that was written at this time or later, as their manifests say. One that cannot be read counts as later, so it is read.
+/// The first segment that was written at this time or later, by the manifests. An unreadable one counts
+/// as later, so it is read.
 async fn first_since(scope: &Scope, entries: &[SegmentEntry], since: Millis) -> usize {
     let (mut low, mut high) = (0, entries.len());
     while low < high {

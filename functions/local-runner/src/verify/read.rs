@@ -1,4 +1,4 @@
-//! Reads the objects of partitions, many at the same time, and says what it found in the order of their names.
+//! Reads the objects of partitions concurrently. Results are in the order of names.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -17,14 +17,15 @@ use super::plan::{Expected, Plan, Scope};
 use super::resume::{Resume, Sound};
 use crate::places::Place;
 
-/// Objects that are read at the same time, as far as memory allows: enough for a store that takes a third of a second to answer.
+/// Objects that are read at the same time, within the memory budget: enough for a store with a latency
+/// of 300 ms.
 const OBJECTS: usize = 64;
-/// Partitions that are listed ahead.
+/// Partitions to list ahead.
 const PARTITIONS: usize = 16;
-/// What is read of an object in one go is at most this part of the memory, so that several are read at the same time.
+/// One request reads at most this part of the memory, so that several objects are read at the same time.
 const PARTS: u64 = 16;
 
-/// What all that reads shares.
+/// Shared by all readers.
 #[derive(Debug)]
 pub(super) struct Reading {
     scope: Arc<Scope>,
@@ -35,7 +36,7 @@ pub(super) struct Reading {
     ahead: ReadAhead,
 }
 
-/// What comes of a partition: its plan, then what was found in each of its segments, then in each of its archives.
+/// The results of a partition: its plan, then each of its segments, then each of its archives.
 #[derive(Debug)]
 pub(super) enum Found {
     Plan(Box<Plan>),
@@ -43,7 +44,7 @@ pub(super) enum Found {
     Archive(FoundArchive),
 }
 
-/// What was found in a segment.
+/// The result of a segment.
 #[derive(Debug)]
 pub(super) struct FoundSegment {
     pub(super) entry: SegmentEntry,
@@ -52,11 +53,11 @@ pub(super) struct FoundSegment {
     pub(super) records: u64,
     pub(super) gap: Option<String>,
     pub(super) problems: Vec<String>,
-    /// Where it ends.
+    /// The next offset.
     pub(super) next: Answer<i64>,
 }
 
-/// What was found in an archive of the Python tool.
+/// The result of an archive of the Python tool.
 #[derive(Debug)]
 pub(super) struct FoundArchive {
     pub(super) size: u64,
@@ -65,7 +66,7 @@ pub(super) struct FoundArchive {
     pub(super) records: Answer<u64>,
 }
 
-/// What an object gave, as far as it was asked.
+/// The answer of an object, if it was read.
 #[derive(Debug)]
 pub(super) enum Answer<T> {
     NotAsked(Option<T>),
@@ -87,7 +88,7 @@ impl Reading {
         Self { store: scope.store.clone(), scope: Arc::new(scope), resume, options, budget, ahead }
     }
 
-    /// What is found in all of these places, in their order.
+    /// The results of all of these places, in their order.
     pub(super) fn all(self: &Arc<Self>, places: Vec<Place>) -> impl Stream<Item = Found> + Send + use<> {
         let mut folder = String::new();
         let mut places_with_turn = Vec::with_capacity(places.len());
@@ -134,7 +135,7 @@ impl Reading {
         found
     }
 
-    /// Where it ends.
+    /// Returns the next offset.
     async fn read(&self, expected: &Expected, found: &mut FoundSegment) -> Result<i64, Error> {
         let mut reader = SegmentReader::open(self.store.clone(), &found.entry.name, self.options).await?;
         let Expected { folder, partition, topic_id } = expected;
@@ -165,10 +166,10 @@ impl Reading {
 
     fn sidecar_missing(&self, entry: &SegmentEntry) -> String {
         let location = self.store.location(&entry.name);
-        format!("{location}: its .sha256 is missing; the next backup writes it when this is the last segment")
+        format!("{location}: its .sha256 is missing; the next backup writes it if this is the last segment")
     }
 
-    /// A listing shows it, unless a page ends between the two.
+    /// The listing shows it, unless a page ends between the two.
     async fn has_sidecar(&self, entry: &SegmentEntry) -> Result<bool, Error> {
         if entry.sidecar {
             return Ok(true);
@@ -184,13 +185,13 @@ impl Reading {
         if depth != Depth::Whole {
             return FoundArchive { size: 0, depth, is_known: false, records: Answer::NotAsked(None) };
         }
-        // What the tool still writes to has no name of its own.
+        // The tool still appends to current.bin: its size alone does not identify it.
         let resume = self.resume.as_ref().filter(|_| !name.ends_with(".bin"));
         if let Some(known) = resume.and_then(|resume| resume.known(&name, size)) {
             return FoundArchive { size, depth, is_known: true, records: Answer::NotAsked(Some(known.records)) };
         }
         let _memory = self.budget.take(size).await;
-        // Unpacking one takes long: it is done on a thread of its own.
+        // Unpacking is slow: it has a thread of its own.
         let options = ReadOptions { workers: 2, ..self.options };
         let opened = PythonArchive::open(self.store.as_ref(), &name, options).await;
         if let (Some(resume), Ok(archive)) = (resume, &opened) {
@@ -208,7 +209,7 @@ fn steps(mut plan: Plan) -> impl Iterator<Item = Step> {
     std::iter::once(Step::Plan(Box::new(plan))).chain(segments).chain(archives)
 }
 
-/// Works on another thread; it ends when nothing waits for it any more.
+/// Runs on another thread. Ends when nothing waits for it.
 fn spawned<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> impl Future<Output = T> + Send {
     let mut task = JoinSet::new();
     task.spawn(work);

@@ -1,4 +1,4 @@
-//! What an earlier run of verify has found sound, in a file: what it was killed in the middle of, another run continues.
+//! The file of --resume: objects that an earlier run of verify found intact. Another run continues there.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use kernel::clock::{Clock, SystemClock, rfc3339};
 use serde::{Deserialize, Serialize};
 
-/// The version of the file's lines.
+/// Version of the format.
 const VERSION: u32 = 1;
 
 /// The first line.
@@ -21,12 +21,12 @@ struct Header {
     since: String,
 }
 
-/// What was found in an object that is sound.
+/// The result of an intact object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sound {
     pub(super) size: u64,
     pub(super) records: u64,
-    /// Where the segment ends.
+    /// The next offset after the segment.
     pub(super) next: i64,
     pub(super) gap: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Sound {
 /// A line: name, size, records, next, gap.
 type Line = (String, u64, u64, i64, Option<String>);
 
-/// The file. Only ever appended to, a line at a time, so runs can share it, and a kill leaves at most one line that is cut.
+/// The file. Lines are only appended, so runs can share it, and a kill leaves at most one incomplete line.
 #[derive(Debug)]
 pub(super) struct Resume {
     path: PathBuf,
@@ -45,10 +45,10 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    /// Reads what is there, or begins the file.
+    /// Reads the file, or creates it.
     ///
     /// # Errors
-    /// It cannot be read or written, is of another bucket, or is something else.
+    /// It cannot be read or written, or belongs to another bucket or program.
     pub(super) fn open(path: &Path, bucket: &str) -> Result<Self> {
         let of = |what: &str| format!("--resume {}: {what}", path.display());
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).with_context(|| of("cannot be opened"))?;
@@ -78,7 +78,7 @@ impl Resume {
         Ok(resume)
     }
 
-    /// A kill can leave a line without its end. What is appended must not be part of it.
+    /// Ends an incomplete line that a kill left, so that the next line is not part of it.
     fn end_cut_line(&self) -> Result<()> {
         let mut last = [0];
         let mut file = &self.file;
@@ -95,37 +95,37 @@ impl Resume {
         Ok((&self.file).write_all(line.as_bytes())?)
     }
 
-    /// What is known of an object of this name and size.
+    /// The earlier result of an object of this name and size.
     pub(super) fn known(&self, name: &str, size: u64) -> Option<&Sound> {
         self.known.get(name).filter(|sound| sound.size == size)
     }
 
-    /// Notes that an object is sound. A failure is a warning: only a later run reads it again.
+    /// Records that an object is intact. A failure is only a warning: a later run reads it again.
     pub(super) fn note(&self, name: &str, sound: &Sound) {
         let Sound { size, records, next, gap } = sound;
         if let Err(error) = self.write(&(name, size, records, next, gap))
             && !self.has_failed.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!("--resume {}: cannot be written, so a later run reads more again: {error}", self.path.display());
+            tracing::warn!("--resume {}: cannot be written: {error}. A later run will read these objects again", self.path.display());
         }
     }
 
-    /// Which file, and since when, for people.
+    /// The file and its start time, for people.
     pub(super) fn name(&self) -> String {
-        format!("--resume {}, begun {}", self.path.display(), self.since)
+        format!("--resume {}, started {}", self.path.display(), self.since)
     }
 }
 
-/// When a file with this first line was begun.
+/// The start time in the first line of the file.
 fn header(line: &[u8], bucket: &str) -> Result<String> {
     let Ok(header) = serde_json::from_slice::<Header>(line) else {
-        bail!("it was not written by verify: name another file");
+        bail!("it was not written by verify: use another file");
     };
     if header.verified_with_version != VERSION {
-        bail!("it was written by another version of verify: name another file");
+        bail!("it was written by another version of verify: use another file");
     }
     if header.bucket != bucket {
-        bail!("it is of another bucket, {}, and not of {bucket}: name another file", header.bucket);
+        bail!("it belongs to bucket {}, not to {bucket}: use another file", header.bucket);
     }
     Ok(header.since)
 }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_a_kill_has_cut_is_lost_and_no_other() {
+    fn only_an_incomplete_line_of_a_killed_run_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let resume = Resume::open(&path, BUCKET).unwrap();
@@ -159,12 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_bucket_and_one_of_something_else_are_refused_and_stay() {
+    fn a_file_of_another_bucket_or_program_is_refused_and_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         drop(Resume::open(&path, "s3://others/"));
         let error = format!("{:#}", Resume::open(&path, BUCKET).unwrap_err());
-        assert!(error.contains("s3://others/") && error.contains("name another file"), "{error}");
+        assert!(error.contains("s3://others/") && error.contains("use another file"), "{error}");
         let other = folder.path().join("config.json");
         std::fs::write(&other, "{\"TOPIC_NAMES\": \"*\"}\n").unwrap();
         assert!(format!("{:#}", Resume::open(&other, BUCKET).unwrap_err()).contains("not written by verify"));

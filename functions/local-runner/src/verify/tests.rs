@@ -1,4 +1,4 @@
-//! What verify finds, and what it leaves out.
+//! What verify finds, and what options exclude.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,14 +36,14 @@ async fn backups() -> MemoryStore {
 }
 
 #[tokio::test]
-async fn a_sound_bucket_is_sound() {
+async fn an_intact_bucket_is_intact() {
     let (verdicts, ended) = verify(Arc::new(backups().await), false).await;
     ended.unwrap();
     assert_eq!(problems(&verdicts), [""; 0]);
     assert_eq!(verdicts.iter().map(|one| (one.segments, one.records)).collect::<Vec<_>>(), [(3, 30), (3, 30)]);
 }
 
-/// The oldest segments are as much a part of a backup as those in the middle, unless somebody says that they may be gone.
+/// Missing oldest segments are a problem, unless the operator allows them.
 #[tokio::test]
 async fn offsets_that_are_missing_in_front_are_a_problem() {
     let store = MemoryStore::new();
@@ -53,14 +53,14 @@ async fn offsets_that_are_missing_in_front_are_a_problem() {
     }
     let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
     let found = problems(&verdicts);
-    assert!(found.len() == 1 && found[0].contains("offsets 0 to 10 are missing in front"), "{found:?}");
+    assert!(found.len() == 1 && found[0].contains("offsets 0 to 10 are missing at the start"), "{found:?}");
     assert!(found[0].contains("--from-oldest") && found[0].contains("expire_days"), "{found:?}");
     assert_eq!(problems(&verify(Arc::new(store), true).await.0), [""; 0]);
 }
 
-/// Partition 0 lost its folder, 1 its last segment, 2 never had one; of 3 nobody has seen one yet.
+/// Partition 0 lost its folder, 1 its last segment; 2 never had one.
 #[tokio::test]
-async fn what_is_gone_is_told_from_what_never_was() {
+async fn a_loss_is_distinguished_from_an_empty_partition() {
     let store = MemoryStore::new();
     add_topic_with(&store, "a", |topic| (topic.partitions, topic.begun) = (3, [0, 1].into()));
     let mut names = Vec::new();
@@ -71,16 +71,16 @@ async fn what_is_gone_is_told_from_what_never_was() {
     let (verdicts, _) = verify(Arc::new(store.clone()), false).await;
     let found = problems(&verdicts);
     assert!(found.len() == 2 && found[0].contains("every segment of a/0 is missing") && found[1].contains(&names[1]), "{found:?}");
-    let told: Vec<_> = verdicts.iter().map(|one| (one.partition, one.problems.len(), verdict_of(one))).collect();
-    assert_eq!((told[2].0, told[2].1, told[2].2.as_str()), (Some(2), 0, "nothing stored"));
-    // Expiry takes all of a quiet partition; what it leaves is in the middle of no chain.
+    let rows: Vec<_> = verdicts.iter().map(|one| (one.partition, one.problems.len(), verdict_of(one))).collect();
+    assert_eq!((rows[2].0, rows[2].1, rows[2].2.as_str()), (Some(2), 0, "nothing stored"));
+    // A lifecycle rule can delete all segments of a quiet partition, but never one in the middle.
     let (verdicts, _) = verify(Arc::new(store), true).await;
     let found = problems(&verdicts);
     assert!(found.len() == 1 && found[0].contains(&names[1]) && verdicts[0].warnings.len() == 1, "{verdicts:?}");
 }
 
 #[tokio::test]
-async fn the_expired_beginning_of_a_compacted_topic_is_no_old_news() {
+async fn expired_segments_of_a_compacted_topic_are_a_warning() {
     let store = MemoryStore::new();
     for (topic, policy) in [("a", "compact,delete"), ("b", "delete")] {
         add_topic_with(&store, topic, |topic| _ = topic.configs.insert("cleanup.policy".to_owned(), policy.to_owned()));
@@ -105,7 +105,7 @@ async fn one_bad_object_hides_no_other() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_goes_away_ends_it_and_what_was_found_is_told() {
+async fn an_unavailable_bucket_ends_it_and_keeps_the_results() {
     let faults = |_, name: &str| if name.starts_with("b/") { Fault::Before(StoreErrorKind::Credentials) } else { Fault::None };
     let (verdicts, ended) = verify(failing(backups().await, faults), false).await;
     assert!(ended.is_err());
@@ -135,7 +135,7 @@ async fn what_a_snapshot_knows_and_is_not_there_is_a_problem() {
 }
 
 #[tokio::test]
-async fn snapshots_that_are_damaged_or_all_gone_are_told_once() {
+async fn damaged_or_missing_snapshots_are_reported_once() {
     let store = backups().await;
     for topic in ["a", "b"] {
         add_topic_with(&store, topic, |topic| topic.snapshots = Some("@cluster/kafka-1/backup/".to_owned()));
@@ -148,15 +148,15 @@ async fn snapshots_that_are_damaged_or_all_gone_are_told_once() {
     store.delete(&snapshot).await.unwrap();
     let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
     assert!(problems(&verdicts).len() == 1 && problems(&verdicts)[0].contains("all snapshots of @cluster/kafka-1/backup/"), "{verdicts:?}");
-    // Whoever may not list them knows nothing of them.
+    // Without the right to list them, their loss is unknown.
     let faults = |_, name: &str| if name.starts_with("@cluster/") { Fault::Before(StoreErrorKind::Denied) } else { Fault::None };
     let (verdicts, _) = verify(failing(store, faults), false).await;
     assert!(problems(&verdicts).len() == 1 && !problems(&verdicts)[0].contains("all snapshots"), "{verdicts:?}");
 }
 
-/// A topic.json is named whichever partition has segments; the Python tool wrote none.
+/// A missing topic.json is reported next to segments, not next to archives of the Python tool.
 #[tokio::test]
-async fn a_missing_topic_json_is_told_beside_segments() {
+async fn a_missing_topic_json_is_reported_next_to_segments() {
     let store = MemoryStore::new();
     for name in ["a/0/20261123-072346.tar.gz", "python/0/20261123-072346.tar.gz"] {
         store.overwrite(name, "no archive");
@@ -173,14 +173,14 @@ async fn a_missing_topic_json_is_told_beside_segments() {
 
 const LATENCY: Duration = Duration::from_millis(300);
 
-/// The same store, which answers after 300 ms.
+/// The same store with a latency of 300 ms.
 fn distant(store: MemoryStore) -> DistantStore {
     DistantStore::new(Arc::new(store), LATENCY)
 }
 
-/// Eight partitions of 25 segments, each of which takes two requests, and the listings: not 400 requests one after another.
+/// Eight partitions of 25 segments, two requests each, and the listings: not 400 sequential requests.
 #[tokio::test]
-async fn what_a_slow_store_takes_is_waited_for_together_and_each_object_is_read_once() {
+async fn a_slow_store_is_read_concurrently_and_each_object_once() {
     let store = MemoryStore::new();
     add_topic_with(&store, "a", |topic| topic.partitions = 8);
     for partition in 0..8 {
@@ -198,9 +198,9 @@ async fn what_a_slow_store_takes_is_waited_for_together_and_each_object_is_read_
     assert_eq!(of_segments, [1; 400], "each segment and each .sha256");
 }
 
-/// Segments that take all of the memory are read one after another.
+/// Segments that fill the memory budget are read one after another.
 #[tokio::test]
-async fn no_more_is_read_at_the_same_time_than_fits_in_the_memory() {
+async fn concurrent_reads_stay_within_the_memory_budget() {
     let store = MemoryStore::new();
     add_topic(&store, "a");
     for start in 0..8 {
@@ -258,7 +258,7 @@ async fn quick_reads_no_records_and_checks_the_chain() {
 }
 
 #[tokio::test]
-async fn a_sample_names_what_it_leaves_out_and_still_sees_a_missing_end() {
+async fn a_sample_reports_what_it_excludes_and_finds_a_missing_end() {
     let (store, _) = damaged().await;
     add_snapshot(&store, [("a", 0, 110)]).await;
     let store: Arc<dyn ObjectStore> = Arc::new(store);
@@ -268,7 +268,7 @@ async fn a_sample_names_what_it_leaves_out_and_still_sees_a_missing_end() {
     assert_eq!((one.segments, one.not_read), (10, 8));
     assert!(problems(&verdicts).iter().any(|problem| problem.contains("offsets 100 to 110")), "{verdicts:?}");
     assert!(problems(&verdicts).iter().any(|problem| problem.contains(".sha256 is missing")), "{verdicts:?}");
-    assert!(left_out[0].contains("8 of 10") && left_out[0].contains("--sample 20%, that of 2024-10-04"), "{left_out:?}");
+    assert!(left_out[0].contains("8 of 10") && left_out[0].contains("--sample 20%, of 2024-10-04"), "{left_out:?}");
     assert_eq!(verify_some(&store, sample(100.0)).await.0[0].not_read, 0);
 }
 
@@ -296,7 +296,7 @@ async fn since_a_time_only_what_was_written_then_is_read() {
 }
 
 #[tokio::test]
-async fn partitions_are_chosen_and_those_that_no_topic_has_are_named() {
+async fn partitions_are_selected_and_unknown_ones_are_named() {
     let store = MemoryStore::new();
     add_topic_with(&store, "a", |topic| topic.partitions = 3);
     for partition in 0..3 {
@@ -312,9 +312,10 @@ async fn partitions_are_chosen_and_those_that_no_topic_has_are_named() {
     assert_eq!(verify.unknown_partitions().as_deref(), Some("partition 7"));
 }
 
-/// Ended after some segments; then what was found sound is not read again, what is damaged is, and the verdicts are those of one run.
+/// After an interruption, intact objects are not read again, damaged ones are, and the verdicts are those
+/// of a single run.
 #[tokio::test]
-async fn what_was_found_sound_is_not_read_again() {
+async fn intact_objects_are_not_read_again() {
     let (store, [first, _]) = damaged().await;
     let whole = verify(Arc::new(store.clone()), false).await.0;
     let folder = tempfile::tempdir().unwrap();
@@ -336,7 +337,7 @@ async fn what_was_found_sound_is_not_read_again() {
     let ((verdicts, ended, left_out), _) = distant.time(run(&again)).await;
     ended.unwrap();
     assert_eq!(serde_json::to_value(&verdicts).unwrap(), serde_json::to_value(&whole).unwrap());
-    assert!(left_out.len() == 1 && left_out[0].contains("found sound before"), "{left_out:?}");
+    assert!(left_out.len() == 1 && left_out[0].contains("found intact before"), "{left_out:?}");
     let read = distant.reads();
     let again = noted.iter().filter(|line| read.keys().any(|name| name.ends_with(".gz") && line.contains(&format!("\"{name}\"")))).count();
     assert!(again == 0 && read.contains_key(&first), "{read:?}");

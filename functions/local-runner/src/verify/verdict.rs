@@ -1,38 +1,39 @@
-//! What was found in one partition, and how it is shown.
+//! The result of one partition, and its row.
 
 use serde::Serialize;
 
-use crate::output::{table, with_lines, with_problems};
+use crate::output::{counted, table, with_lines, with_problems};
 
-/// What was found in one partition.
+/// The result of one partition.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) folder: String,
-    /// The generation as `--topic` and BACKUP_TOPIC_NAME take it.
+    /// The generation as in `--topic` and BACKUP_TOPIC_NAME.
     pub(crate) name: String,
-    /// Absent where the partitions of a topic cannot be listed.
+    /// Absent if the partitions of a topic cannot be listed.
     pub(crate) partition: Option<i32>,
     pub(crate) segments: u64,
     pub(crate) records: u64,
     pub(crate) python_archives: u64,
-    /// Segments and archives whose records were not read, because an option says so.
+    /// Segments and archives whose records an option excluded.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) not_read: u64,
-    /// Offsets that a backup could not read any more when it came to them: recorded, and no fault of the bucket.
+    /// Offsets that were deleted from Kafka before a backup could read them. Recorded in the manifests; the
+    /// bucket is not damaged.
     pub(crate) recorded_gaps: Vec<String>,
-    /// What is no fault of the bucket, and what a restore will not have.
+    /// What a restore will not have, although the bucket is not damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<String>,
-    /// What is damaged or missing.
+    /// Damaged or missing objects.
     pub(crate) problems: Vec<String>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde requires it
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// What an option left out.
+/// What an option excluded.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct LeftOut {
     /// In words, with the option.
@@ -64,9 +65,9 @@ pub(crate) fn verdicts_table(verdicts: &[Verdict]) -> String {
 pub(super) fn verdict_of(one: &Verdict) -> String {
     match one.problems.len() {
         0 if one.partition.is_some() && one.segments == 0 && one.python_archives == 0 => "nothing stored".to_owned(),
-        0 if !one.warnings.is_empty() => format!("{} WARNINGS", one.warnings.len()),
-        0 if one.not_read > 0 => format!("sound, {} not read", one.not_read),
-        0 => "sound".to_owned(),
-        problems => format!("{problems} PROBLEMS"),
+        0 if !one.warnings.is_empty() => counted(one.warnings.len() as u64, "WARNING").to_uppercase(),
+        0 if one.not_read > 0 => format!("intact, {} not read", one.not_read),
+        0 => "intact".to_owned(),
+        problems => counted(problems as u64, "PROBLEM").to_uppercase(),
     }
 }

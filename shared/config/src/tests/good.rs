@@ -12,6 +12,7 @@ use telemetry::LogLevel;
 
 use super::*;
 use crate::{Section, bucket_settings, known_keys, store_settings};
+use telemetry::LogFormat;
 
 /// What every command finds in its environment, for tables about something else.
 const SECRETS: [(&str, &str); 2] = [("MINIO_ACCESS_KEY", "minio"), ("MINIO_SECRET_KEY", "hunter2hunter2")];
@@ -400,4 +401,33 @@ fn the_defaults_of_the_table_are_the_defaults() {
     let values = known_keys().iter().filter(|key| !key.default.contains(' ') && !in_words.contains(&key.default));
     let checked = values.map(|key| assert_eq!(read(&[(key.name, key.default)]), read(&[]), "{}", key.name)).count();
     assert!(checked >= 10, "{checked}");
+}
+
+#[test]
+fn a_text_that_was_read_already_is_a_file_under_its_name() {
+    let of = |text: &str| Raw::load_text("standard input", text.as_bytes(), [("GROUP_ID".into(), "mine".into())]);
+    assert_eq!(BackupSettings::from_raw(&of(BACKUP).unwrap()).unwrap().group, "mine");
+    let bad = changed(BACKUP, &json!({"LOG_LEVEL": "loud"}), &[]);
+    let refused = BackupSettings::from_raw(&of(&bad).unwrap()).unwrap_err().to_string();
+    assert!(refused.starts_with("LOG_LEVEL = \"loud\" (standard input): "), "{refused}");
+    let broken = of("{").unwrap_err().to_string();
+    assert!(broken.starts_with("standard input: is not valid JSON"), "{broken}");
+}
+
+#[test]
+fn the_name_of_a_schema_is_for_editors() {
+    let text = changed(BACKUP, &json!({"$schema": "../docs/config.schema.json"}), &[]);
+    assert_eq!(format!("{:?}", backup(&text, &[]).unwrap()), format!("{:?}", backup(BACKUP, &[]).unwrap()));
+}
+
+#[test]
+fn log_format_is_text_or_json() {
+    let of = |value: &str| config_log_format(&changed(BACKUP, &json!({"LOG_FORMAT": value}), &[]));
+    assert_eq!((of("text").unwrap(), of("JSON").unwrap()), (Some(LogFormat::Text), Some(LogFormat::Json)));
+    assert_eq!(config_log_format(BACKUP).unwrap(), None);
+    assert!(of("xml").is_err());
+}
+
+fn config_log_format(text: &str) -> Result<Option<LogFormat>, ConfigError> {
+    crate::log_format(&load(text, &[])?)
 }

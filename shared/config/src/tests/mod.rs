@@ -7,6 +7,7 @@ mod good;
 mod login;
 mod precedence;
 mod properties;
+mod schema;
 mod scope;
 
 use std::ffi::OsString;
