@@ -137,6 +137,15 @@ def check_lists(root, module, problems):
             problems.append(f"{module.name}: {name} is not what {constant} in shared/{file} is")
 
 
+def check_writers(root, module, problems):
+    """The largest number of threads of a restore is what the program opens."""
+    code = (root / "functions/restore-batch/src/writers.rs").read_text()
+    threads, files, own_threads, own_files = (one(rf"^const {name}: usize = (\d+);", code) for name in ("THREADS", "FILES", "OWN_THREADS", "OWN_FILES"))
+    wanted = f"min(floor({threads} / (brokers + {own_threads})), floor({files} / (2 * brokers + {own_files})))"
+    if not any(wanted in path.read_text().replace("local.fewest_brokers", "brokers") for path in module.glob("*.tf")):
+        problems.append(f"{module.name}: the limit of restore.threads is not {wanted}, which is what restore-batch/src/writers.rs does")
+
+
 def finish(problems):
     """Prints them and ends the program."""
     for problem in problems:

@@ -15,7 +15,11 @@ locals {
   restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress", "group-offsets", "configs"]
 
   restore_kafka = var.restore_kafka == null ? var.kafka : var.restore_kafka
-  restore_id    = var.restore == null ? null : coalesce(var.restore.id, local.default_restore_id, "@")
+  # Each partition that is written has a client of its own. The limits are those of the program, which lowers a larger number with a warning.
+  fewest_brokers = length(distinct([for server in split(",", local.restore_kafka.bootstrap_servers) : split(":", server)[0]]))
+  most_writers   = min(floor(600 / (local.fewest_brokers + 3)), floor(900 / (2 * local.fewest_brokers + 8)))
+
+  restore_id = var.restore == null ? null : coalesce(var.restore.id, local.default_restore_id, "@")
 
   # By cluster: that of the backup, that of the restore.
   kafka_environment = {
@@ -62,6 +66,7 @@ locals {
     EXCLUDE_CONSUMER_GROUPS           = length(var.backup.exclude_consumer_groups) == 0 ? null : local.group_lists.excluded
     KAFKA_CLIENT_RACK                 = try(var.network.zone_id, null) != null ? var.network.zone_id : lookup(var.kafka.properties, "client.rack", null)
     METRICS_MAX_TOPICS                = tostring(var.backup.metrics_max_topics)
+    BYTES_PER_SECOND                  = var.backup.bytes_per_second == 0 ? null : tostring(var.backup.bytes_per_second)
   }) : key => value if value != null }
 
   restore_environment = var.restore == null ? {} : { for key, value in merge(local.store_environment, local.kafka_environment.restore, {
@@ -84,5 +89,6 @@ locals {
     RESTORE_FROM                = var.restore.from
     RESTORE_UNTIL               = var.restore.until
     SKIP_DAMAGED                = var.restore.skip_damaged ? "true" : null
+    BYTES_PER_SECOND            = var.restore.bytes_per_second == 0 ? null : tostring(var.restore.bytes_per_second)
   }) : key => value if value != null }
 }

@@ -99,6 +99,7 @@ variable "backup" {
     - records_per_segment: records of a full segment (NUMBER_OF_MESSAGE_PER_BACKUP_FILE).
     - retry_upload_seconds: a part-filled segment waits at least so long (RETRY_UPLOAD_SECONDS).
     - threads: partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
+    - bytes_per_second: limit of record bytes (uncompressed) that one invocation reads from Kafka each second; each shard has its own. 0: no limit (BYTES_PER_SECOND).
     - max_segments: segments of one invocation; 0 is until caught up or out of time (MAX_SEGMENTS_PER_INVOCATION).
     - isolation_level: read_committed or read_uncommitted (ISOLATION_LEVEL).
     - compression: gzip:1 to gzip:12, or zstd:1 to zstd:19 (COMPRESSION).
@@ -116,6 +117,7 @@ variable "backup" {
     records_per_segment     = optional(number, 100000)
     retry_upload_seconds    = optional(number, 300)
     threads                 = optional(number, 4)
+    bytes_per_second        = optional(number, 0)
     max_segments            = optional(number, 0)
     isolation_level         = optional(string, "read_committed")
     compression             = optional(string, "gzip:3")
@@ -157,6 +159,10 @@ variable "backup" {
   validation {
     condition     = var.backup.threads >= 1 && var.backup.threads <= 64 && floor(var.backup.threads) == var.backup.threads
     error_message = "backup.threads must be a whole number from 1 to 64."
+  }
+  validation {
+    condition     = var.backup.bytes_per_second >= 0 && floor(var.backup.bytes_per_second) == var.backup.bytes_per_second
+    error_message = "backup.bytes_per_second must be a whole number, 0 (no limit) or more."
   }
   validation {
     condition     = var.backup.max_segments >= 0 && floor(var.backup.max_segments) == var.backup.max_segments
@@ -259,7 +265,8 @@ variable "restore" {
     - timeout_seconds: 30 to 900, and no longer than the time between two starts.
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
-    - threads: source partitions worked on at once, 1 to 64 (NUMBER_OF_KAFKA_THREADS).
+    - threads: source partitions restored at the same time, 1 to 64, and no more than fit into Lambda's 1,024 threads and files: 64 with 3 brokers, 28 with 12 (NUMBER_OF_KAFKA_THREADS). The number of bootstrap servers is taken as the fewest brokers there can be.
+    - bytes_per_second: limit of record bytes (uncompressed) that one invocation writes to Kafka each second; each shard has its own. 0: no limit (BYTES_PER_SECOND).
     - max_segments: segments of one invocation; 0 is until done or out of time (MAX_SEGMENTS_PER_INVOCATION).
     - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR). Default: the original's, as far as there are brokers.
     - groups: consumer groups that get their offsets when `finish` has groups: names, globs and regular expressions (RESTORE_GROUPS).
@@ -289,6 +296,7 @@ variable "restore" {
     partition_strategy = optional(string, "same")
     delivery           = optional(string, "exactly-once")
     threads            = optional(number, 4)
+    bytes_per_second   = optional(number, 0)
     max_segments       = optional(number, 0)
     replication_factor = optional(number)
     groups             = optional(list(string), ["*"])
@@ -401,6 +409,14 @@ variable "restore" {
   validation {
     condition     = var.restore == null ? true : var.restore.threads >= 1 && var.restore.threads <= 64 && floor(var.restore.threads) == var.restore.threads
     error_message = "restore.threads must be a whole number from 1 to 64."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.threads <= local.most_writers
+    error_message = "restore.threads is ${try(var.restore.threads, 0)}, and with ${local.fewest_brokers} brokers or more (bootstrap_servers names that many) at most ${local.most_writers} partitions can be restored at the same time: each has a client with threads and files for each broker. Set restore.threads to ${local.most_writers} or less."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.bytes_per_second >= 0 && floor(var.restore.bytes_per_second) == var.restore.bytes_per_second
+    error_message = "restore.bytes_per_second must be a whole number, 0 (no limit) or more."
   }
   validation {
     condition     = var.restore == null ? true : var.restore.max_segments >= 0 && floor(var.restore.max_segments) == var.restore.max_segments

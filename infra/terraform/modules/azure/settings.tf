@@ -38,6 +38,7 @@ locals {
       CONSUMER_GROUPS                   = local.all_groups ? null : local.group_lists.included
       EXCLUDE_CONSUMER_GROUPS           = length(var.backup.exclude_consumer_groups) == 0 ? null : local.group_lists.excluded
       METRICS_MAX_TOPICS                = tostring(var.backup.metrics_max_topics)
+      BYTES_PER_SECOND                  = var.backup.bytes_per_second == 0 ? null : tostring(var.backup.bytes_per_second)
     }
     restore = var.restore == null ? null : {
       BACKUP_TOPIC_NAME           = local.restored_list
@@ -57,6 +58,7 @@ locals {
       RESTORE_FROM                = var.restore.from
       RESTORE_UNTIL               = var.restore.until
       SKIP_DAMAGED                = tostring(var.restore.skip_damaged)
+      BYTES_PER_SECOND            = var.restore.bytes_per_second == 0 ? null : tostring(var.restore.bytes_per_second)
       STORAGE_PREFIX              = var.storage.prefix == "" ? null : var.storage.prefix
     }
   }

@@ -10,6 +10,7 @@ variable "backup" {
     - records_per_segment: records of a full segment (NUMBER_OF_MESSAGE_PER_BACKUP_FILE).
     - retry_upload_seconds: a part-filled segment waits at least so long (RETRY_UPLOAD_SECONDS).
     - threads: partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
+    - bytes_per_second: limit of record bytes (uncompressed) that the function reads from Kafka each second. 0: no limit (BYTES_PER_SECOND).
     - isolation_level: read_committed or read_uncommitted (ISOLATION_LEVEL).
     - compression: gzip:1 to gzip:12, or zstd:1 to zstd:19 (COMPRESSION).
     - snapshot_seconds: a snapshot of the cluster (topics, offsets, groups, configs, ACLs, users) each so many seconds; 0 takes none (SNAPSHOT_SECONDS).
@@ -27,6 +28,7 @@ variable "backup" {
     records_per_segment     = optional(number, 100000)
     retry_upload_seconds    = optional(number, 300)
     threads                 = optional(number, 4)
+    bytes_per_second        = optional(number, 0)
     isolation_level         = optional(string, "read_committed")
     compression             = optional(string, "gzip:3")
     snapshot_seconds        = optional(number, 300)
@@ -64,6 +66,10 @@ variable "backup" {
   validation {
     condition     = var.backup.threads >= 1 && var.backup.threads <= 1000 && floor(var.backup.threads) == var.backup.threads
     error_message = "backup.threads must be a whole number from 1 to 1000."
+  }
+  validation {
+    condition     = var.backup.bytes_per_second >= 0 && floor(var.backup.bytes_per_second) == var.backup.bytes_per_second
+    error_message = "backup.bytes_per_second must be a whole number, 0 (no limit) or more."
   }
   validation {
     condition     = var.backup.retry_upload_seconds >= 0 && floor(var.backup.retry_upload_seconds) == var.backup.retry_upload_seconds
@@ -128,7 +134,8 @@ variable "restore" {
     - until: only records of before this time, written the same way (RESTORE_UNTIL).
     - partition_strategy: same, random or key (RESTORE_PARTITION_STRATEGY).
     - delivery: exactly-once or at-least-once (DELIVERY).
-    - threads: source partitions worked on at once (NUMBER_OF_KAFKA_THREADS).
+    - threads: source partitions restored at the same time: 64 at most with 3 brokers, 28 with 12 (NUMBER_OF_KAFKA_THREADS). The number of bootstrap servers is taken as the fewest brokers there can be.
+    - bytes_per_second: limit of record bytes (uncompressed) that the function writes to Kafka each second. 0: no limit (BYTES_PER_SECOND).
     - replication_factor: of a topic that restore creates (RESTORE_REPLICATION_FACTOR); null is the original's, as far as there are brokers.
     - groups: consumer groups that get their offsets when `finish` has groups: names, globs and regular expressions (RESTORE_GROUPS).
     - exclude_groups: groups that do not, written in the same way (RESTORE_EXCLUDE_GROUPS).
@@ -159,6 +166,7 @@ variable "restore" {
     partition_strategy = optional(string, "same")
     delivery           = optional(string, "exactly-once")
     threads            = optional(number, 4)
+    bytes_per_second   = optional(number, 0)
     replication_factor = optional(number)
     groups             = optional(list(string), ["*"])
     exclude_groups     = optional(list(string), [])
@@ -241,6 +249,18 @@ variable "restore" {
   validation {
     condition     = var.restore == null ? true : var.restore.threads >= 1 && var.restore.threads <= 1000 && floor(var.restore.threads) == var.restore.threads
     error_message = "restore.threads must be a whole number from 1 to 1000."
+  }
+  validation {
+    # Each partition that is written has a client of its own. The limits are those of the program, which lowers a larger number with a warning.
+    condition = var.restore == null ? true : var.restore.threads <= min([
+      for brokers in [length(distinct([for server in split(",", coalesce(var.restore.kafka, var.kafka).bootstrap_servers) : split(":", trimspace(server))[0]]))] :
+      min(floor(600 / (brokers + 3)), floor(900 / (2 * brokers + 8)))
+    ]...)
+    error_message = "restore.threads is more than the brokers that bootstrap_servers names, which are the fewest there can be, allow: each partition that is restored at the same time has a client with threads and files for each broker. Set it to 64 or less with 3 brokers, 28 or less with 12."
+  }
+  validation {
+    condition     = var.restore == null ? true : var.restore.bytes_per_second >= 0 && floor(var.restore.bytes_per_second) == var.restore.bytes_per_second
+    error_message = "restore.bytes_per_second must be a whole number, 0 (no limit) or more."
   }
   validation {
     condition     = try(var.restore.replication_factor, null) == null ? true : var.restore.replication_factor >= 1 && floor(var.restore.replication_factor) == var.restore.replication_factor

@@ -4,6 +4,7 @@
 mod azure;
 mod budget;
 mod cold_start;
+mod fifty;
 mod lambda;
 
 use end_to_end::kafka::{Kafka, unique};

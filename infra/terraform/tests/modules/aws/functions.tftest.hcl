@@ -437,3 +437,21 @@ run "an_image_that_is_signed" {
   }
   expect_failures = [aws_lambda_function.this]
 }
+
+run "limits" {
+  command = plan
+  variables {
+    backup        = { package_path = "tests/package.zip", bytes_per_second = 10000000 }
+    restore       = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "restored", bytes_per_second = 20000000, threads = 28 }
+    restore_kafka = { bootstrap_servers = join(",", [for number in range(12) : "b-${number}.example.com:9094"]), auth = "TLS" }
+  }
+
+  assert {
+    condition     = output.environment["backup"].BYTES_PER_SECOND == "10000000" && output.environment["restore"].BYTES_PER_SECOND == "20000000"
+    error_message = "each function has its own limit"
+  }
+  assert {
+    condition     = output.environment["restore"].NUMBER_OF_KAFKA_THREADS == "28"
+    error_message = "28 partitions at the same time fit with 12 brokers"
+  }
+}

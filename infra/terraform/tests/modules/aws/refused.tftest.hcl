@@ -1544,3 +1544,28 @@ run "runbook_with_an_anchor" {
   }
   expect_failures = [var.alarms]
 }
+
+run "restore_with_more_threads_than_twelve_brokers_allow" {
+  command = plan
+  variables {
+    restore       = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", threads = 29 }
+    restore_kafka = { bootstrap_servers = join(",", [for number in range(12) : "b-${number}.example.com:9094"]), auth = "TLS" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "a_negative_rate" {
+  command = plan
+  variables {
+    backup = { package_path = "tests/package.zip", bytes_per_second = -1 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "restore_with_half_a_byte" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "copy", bytes_per_second = 0.5 }
+  }
+  expect_failures = [var.restore]
+}

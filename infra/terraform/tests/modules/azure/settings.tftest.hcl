@@ -468,3 +468,21 @@ run "network" {
     error_message = "The vault is open to the subnet and the named addresses only."
   }
 }
+
+run "limits" {
+  command = plan
+
+  variables {
+    backup  = { bytes_per_second = 10000000 }
+    restore = { backup_topics = ["orders"], restore_topic = "restored", bytes_per_second = 20000000, threads = 28, kafka = { bootstrap_servers = join(",", [for number in range(12) : "other${number}:9092"]) } }
+  }
+
+  assert {
+    condition     = { for name in ["backup", "restore"] : name => one([for setting in azapi_resource.function[name].body.properties.siteConfig.appSettings : setting.value if setting.name == "BYTES_PER_SECOND"]) } == { backup = "10000000", restore = "20000000" }
+    error_message = "each function has its own limit"
+  }
+  assert {
+    condition     = one([for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.value if setting.name == "NUMBER_OF_KAFKA_THREADS"]) == "28"
+    error_message = "28 partitions at the same time fit with 12 brokers"
+  }
+}

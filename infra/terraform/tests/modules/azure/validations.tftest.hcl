@@ -1232,3 +1232,27 @@ run "a_zone_by_its_name" {
   }
   expect_failures = [var.network]
 }
+
+run "restore_with_more_threads_than_twelve_brokers_allow" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "restored", threads = 29, kafka = { bootstrap_servers = join(",", [for number in range(12) : "other${number}:9092"]) } }
+  }
+  expect_failures = [var.restore]
+}
+
+run "a_negative_rate" {
+  command = plan
+  variables {
+    backup = { bytes_per_second = -1 }
+  }
+  expect_failures = [var.backup]
+}
+
+run "restore_with_half_a_byte" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders"], restore_topic = "restored", bytes_per_second = 0.5 }
+  }
+  expect_failures = [var.restore]
+}
