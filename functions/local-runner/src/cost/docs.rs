@@ -61,7 +61,7 @@ fn the_docs_have_the_cost_of_objects() {
 fn the_examples_cost_as_much_as_a_calculation_by_hand() {
     let totals: Vec<String> =
         estimates(&args(""), &Prices::read().unwrap()).unwrap().iter().map(|one| format!("{} {:.2}", one.platform, one.total)).collect();
-    assert_eq!(totals, ["AWS 17.71", "Azure 6.06", "AWS 88.08", "Azure 32.74", "AWS 661.33", "Azure 260.78"]);
+    assert_eq!(totals, ["AWS 9.31", "Azure 6.06", "AWS 71.58", "Azure 32.74", "AWS 631.63", "Azure 260.78"]);
 }
 
 #[test]
@@ -77,9 +77,11 @@ fn options_replace_assumptions_of_the_file() {
     assert!(cost("--gb-per-day 50 --platform aws --partitions 96").requests > usual.requests);
     assert!(cost("--gb-per-day 50 --platform aws --interval 3600").requests < usual.requests);
     assert!(cost("--gb-per-day 50 --platform aws --record-bytes 100 --records-per-segment 10000").requests > usual.requests);
-    assert!(cost("--gb-per-day 50 --platform aws --topics 6").monitoring > usual.monitoring);
-    let many = |topics: u32| cost(&format!("--gb-per-day 50 --platform aws --topics {topics}")).monitoring;
-    assert_eq!(many(50), many(500), "by topic only up to METRICS_MAX_TOPICS");
+    let many =
+        |topics: u32, most: u32| cost(&format!("--gb-per-day 50 --platform aws --topics {topics} --metrics-max-topics {most}")).monitoring;
+    assert!(many(6, 50) > many(5, 50) && many(5, 50) > usual.monitoring);
+    assert_eq!(many(50, 50), many(500, 50), "by topic only up to METRICS_MAX_TOPICS");
+    assert!((cost("--gb-per-day 50 --platform aws --dashboard").monitoring - usual.monitoring - 3.0).abs() < 1e-9);
     assert_eq!(cost("--gb-per-day 50 --platform azure").platform, "Azure");
 }
 

@@ -22,16 +22,17 @@ use model::{Bill, Load};
 use objects::Objects;
 use prices::{Assumptions, Prices, Workload};
 
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 10] = [
     "per day",
     "platform",
     "compute",
     "requests",
     "storage",
     "cross-zone traffic",
-    "monitoring (metrics, logs, alarms, dashboard, key)",
+    "monitoring (metrics, logs, alarms, key)",
     "per month",
     "largest part",
+    "monitoring with the free tier",
 ];
 
 /// The workload. Absent options are as in the assumptions of the price list, which the command prints.
@@ -71,6 +72,12 @@ pub struct CostArgs {
     /// (client.rack)
     #[arg(long, value_name = "PART", value_parser = part)]
     other_zone_part: Option<f64>,
+    /// Topics with CloudWatch metrics of their own (METRICS_MAX_TOPICS) [default: 0, as in the Terraform module]
+    #[arg(long, value_name = "TOPICS", value_parser = not_negative)]
+    metrics_max_topics: Option<f64>,
+    /// Include a CloudWatch dashboard
+    #[arg(long)]
+    dashboard: bool,
     /// Memory of a function, in GB
     #[arg(long, value_name = "GB", value_parser = positive)]
     memory: Option<f64>,
@@ -98,6 +105,7 @@ struct Estimate {
     storage: f64,
     traffic: f64,
     monitoring: f64,
+    monitoring_with_free_tier: f64,
     total: f64,
     dominates: &'static str,
     dominating_part: f64,
@@ -157,6 +165,8 @@ impl CostArgs {
             stored_part: self.stored_part.unwrap_or(file.stored_part),
             kept_days: self.keep_days.unwrap_or(file.kept_days),
             other_zone_part: self.other_zone_part.unwrap_or(file.other_zone_part),
+            metrics_max_topics: self.metrics_max_topics.unwrap_or(file.metrics_max_topics),
+            dashboards: if self.dashboard { 1.0 } else { file.dashboards },
             aws_memory_gb: self.memory.unwrap_or(file.aws_memory_gb),
             azure_memory_gb: self.memory.unwrap_or(file.azure_memory_gb),
             ..file
@@ -197,6 +207,7 @@ impl Estimate {
             storage: bill.storage,
             traffic: bill.traffic,
             monitoring: bill.monitoring,
+            monitoring_with_free_tier: bill.monitoring_with_free_tier,
             total: bill.total(),
             dominates,
             dominating_part,
@@ -222,14 +233,20 @@ impl Estimate {
             money(self.monitoring),
             money(self.total),
             format!("{}, {:.0} %", self.dominates, self.dominating_part * 100.0),
+            money(self.monitoring_with_free_tier),
         ]
     }
 }
 
 /// The assumptions, for people.
 fn notes(platform: PlatformArg, prices: &Prices, assumed: &Assumptions) -> String {
-    let mut lines =
-        vec![String::new(), format!("List prices of {} in {}, without free tiers, discounts or taxes.", prices.date, prices.currency)];
+    let mut lines = vec![
+        String::new(),
+        format!(
+            "List prices of {} in {}, without free tiers (except in the last column), discounts or taxes.",
+            prices.date, prices.currency
+        ),
+    ];
     for (name, one, list, memory) in [
         ("AWS", PlatformArg::Aws, &prices.aws, assumed.aws_memory_gb),
         ("Azure", PlatformArg::Azure, &prices.azure, assumed.azure_memory_gb),
@@ -250,7 +267,21 @@ fn notes(platform: PlatformArg, prices: &Prices, assumed: &Assumptions) -> Strin
         assumed.bytes_per_second
     ));
     lines.push("Not included: restores, listing and reading the bucket, snapshots, schedules, secrets, endpoints, NAT, traces.".to_owned());
+    lines.push(format!(
+        "Monitoring as in the Terraform modules: {} topics with metrics of their own, {} dashboards. The last column applies if nothing else in \
+         the account uses its free tier: {} metrics, {} alarms and {} GB of logs on AWS, {} GB of logs on Azure.",
+        assumed.metrics_max_topics,
+        assumed.dashboards,
+        prices.aws.free.metrics,
+        prices.aws.free.alarms,
+        prices.aws.free.log_gb,
+        prices.azure.free.log_gb
+    ));
     lines.join("\n")
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text).filter(|number| *number >= 0.0).ok_or_else(|| "must be a number, 0 or more".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

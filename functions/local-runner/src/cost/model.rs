@@ -1,6 +1,6 @@
 //! The monthly cost: a handful of multiplications.
 
-use super::prices::{Assumptions, PriceList, Uploads, Workload};
+use super::prices::{Assumptions, FreeMonitoring, Price, PriceList, Uploads, Workload};
 
 /// The items of a monthly bill.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +14,8 @@ pub(super) struct Bill {
     pub(super) traffic: f64,
     /// Metrics, logs, alarms, dashboard and the key.
     pub(super) monitoring: f64,
+    /// The same where nothing else uses the platform's free tier. Not a position: what is billed beyond it is part of `monitoring`.
+    pub(super) monitoring_with_free_tier: f64,
 }
 
 /// The work of the functions in a month.
@@ -64,20 +66,13 @@ impl Load {
 impl Bill {
     /// `memory_gb`: memory of a function.
     pub(super) fn of(load: &Load, workload: &Workload, memory_gb: f64, assumed: &Assumptions, prices: &PriceList) -> Self {
-        let metrics = assumed.metrics_per_function
-            + assumed.metrics_per_shard * workload.shards
-            + assumed.metrics_per_topic * workload.topics.min(assumed.metrics_max_topics);
         Self {
             compute: load.seconds * memory_gb * prices.compute_gb_second.price + load.invocations / 1e6 * prices.invocations_million.price,
             requests: load.writes(assumed, &prices.uploads) / 1000.0 * prices.writes_thousand.price,
             storage: workload.gb_per_day * assumed.kept_days * assumed.stored_part * prices.storage_gb_month.price,
             traffic: load.bytes / 1e9 * assumed.other_zone_part * prices.traffic_gb.price,
-            monitoring: metrics * prices.metric_month.price
-                + load.invocations * assumed.log_bytes_per_run / 1e9 * prices.log_gb.price
-                + (prices.alarms + prices.alarms_per_shard * workload.shards) * prices.alarm_month.price
-                + prices.metric_alarms * prices.metric_alarm_month.price
-                + prices.dashboard_month.price
-                + prices.key_month.price,
+            monitoring: monitoring(load, workload, assumed, prices, &FreeMonitoring::default()),
+            monitoring_with_free_tier: monitoring(load, workload, assumed, prices, &prices.free),
         }
     }
 
@@ -102,6 +97,22 @@ impl Bill {
     }
 }
 
+/// What monitoring costs after so much of it is free.
+fn monitoring(load: &Load, workload: &Workload, assumed: &Assumptions, prices: &PriceList, free: &FreeMonitoring) -> f64 {
+    let metrics = assumed.metrics_per_function
+        + assumed.metrics_per_shard * workload.shards
+        + assumed.metrics_per_topic * workload.topics.min(assumed.metrics_max_topics);
+    let alarms = prices.alarms + prices.alarms_per_shard * workload.shards;
+    let log_gb = load.invocations * assumed.log_bytes_per_run / 1e9;
+    let billed = |used: f64, free: f64, price: &Price| (used - free).max(0.0) * price.price;
+    billed(metrics, free.metrics, &prices.metric_month)
+        + billed(log_gb, free.log_gb, &prices.log_gb)
+        + billed(alarms, free.alarms, &prices.alarm_month)
+        + billed(assumed.dashboards, free.dashboards, &prices.dashboard_month)
+        + prices.metric_alarms * prices.metric_alarm_month.price
+        + prices.key_month.price
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::prices::Prices;
@@ -119,6 +130,8 @@ mod tests {
             seconds_per_segment: 0.1,
             bytes_per_second: 1e8,
             writes_per_segment: 2.0,
+            metrics_max_topics: 50.0,
+            dashboards: 1.0,
             ..assumed
         };
         (Workload { gb_per_day: 1.0, topics: 2.0, partitions: 4.0, shards: 2.0 }, assumed)
@@ -157,11 +170,14 @@ mod tests {
         near(bill.requests, 0.005);
         near(bill.storage, 15.0 * 0.023);
         near(bill.traffic, 30.0 * 0.667 * 0.02);
-        near(bill.monitoring, (13.0 + 2.0 * 5.0 + 2.0 * 9.0) * 0.30 + 4.0 * 0.50 + (7.0 + 2.0 * 2.0) * 0.10 + 3.00 + 1.00);
+        near(bill.monitoring, (13.0 + 2.0 * 5.0 + 2.0 * 9.0) * 0.30 + 4.0 * 0.50 + (6.0 + 2.0 * 3.0) * 0.10 + 3.00 + 1.00);
+        // 10 metrics, 10 alarms, all of the logs and the dashboard are free.
+        near(bill.monitoring_with_free_tier, (13.0 + 2.0 * 5.0 + 2.0 * 9.0 - 10.0) * 0.30 + 2.0 * 0.10 + 1.00);
         near(bill.total(), bill.compute + bill.requests + bill.storage + bill.traffic + bill.monitoring);
         assert_eq!(bill.dominating().0, "compute");
         let azure = Bill::of(&load, &workload, 2.0, &assumed, &prices.azure);
         near(azure.monitoring, 4.0 * 2.30 + 7.0 * 0.50 + 0.10);
+        near(azure.monitoring_with_free_tier, 7.0 * 0.50 + 0.10);
     }
 
     #[test]

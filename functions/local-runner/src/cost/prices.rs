@@ -46,7 +46,22 @@ pub(super) struct PriceList {
     pub(super) key_month: Price,
     #[serde(default)]
     pub(super) log_gb: Price,
+    /// What of monitoring the platform does not bill.
+    pub(super) free: FreeMonitoring,
     pub(super) uploads: Uploads,
+}
+
+/// What an account has without cost in a month, as long as nothing else in it uses that.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct FreeMonitoring {
+    #[serde(default)]
+    pub(super) metrics: f64,
+    #[serde(default)]
+    pub(super) alarms: f64,
+    #[serde(default)]
+    pub(super) dashboards: f64,
+    #[serde(default)]
+    pub(super) log_gb: f64,
 }
 
 /// How large objects are uploaded to the platform's store.
@@ -97,8 +112,10 @@ pub(super) struct Assumptions {
     pub(super) metrics_per_function: f64,
     pub(super) metrics_per_shard: f64,
     pub(super) metrics_per_topic: f64,
-    /// METRICS_MAX_TOPICS.
+    /// METRICS_MAX_TOPICS; 0 is the default of the Terraform module.
     pub(super) metrics_max_topics: f64,
+    /// 0 is the default of the Terraform module.
+    pub(super) dashboards: f64,
     pub(super) log_bytes_per_run: f64,
     pub(super) aws_memory_gb: f64,
     pub(super) azure_memory_gb: f64,
@@ -179,9 +196,17 @@ mod tests {
     }
 
     #[test]
-    fn as_many_topics_have_metrics_as_the_configuration_says() {
-        let key = config::known_keys().iter().find(|key| key.name == "METRICS_MAX_TOPICS").expect("a key");
-        assert_eq!(key.default, Prices::read().expect("prices").assumptions.metrics_max_topics.to_string());
+    fn topics_and_dashboard_are_watched_as_the_module_does_by_default() {
+        let module = |file: &str| {
+            std::fs::read_to_string(format!("{}/../../infra/terraform/modules/aws/{file}", env!("CARGO_MANIFEST_DIR"))).expect(file)
+        };
+        let assumed = Prices::read().expect("prices").assumptions;
+        let variables = module("variables.tf");
+        let topics = format!("metrics_max_topics      = optional(number, {})", assumed.metrics_max_topics);
+        assert!(variables.contains(&topics), "{topics}");
+        let alarms = module("variables-alarms.tf");
+        let (_, dashboard) = alarms.split_once("variable \"dashboard\"").expect("a variable");
+        assert_eq!(dashboard.contains("default     = false"), assumed.dashboards == 0.0, "{dashboard}");
     }
 
     #[test]

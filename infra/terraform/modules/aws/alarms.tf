@@ -30,16 +30,16 @@ locals {
       period      = local.run_period.backup, periods = min(2, local.most_runs.backup), missing = "notBreaching" # backup-stale rings for silence
       actions     = true
     }
-  }]...)
-
-  backup_alarms = {
-    backup-held = {
-      description = "Open transactions have held back more than ${var.alarms.held_records} records of a shard for ${var.alarms.lag_growing_minutes} minutes: no reader of committed records gets them, and no backup. The function's log names the partitions. If it stays: kafka-transactions.sh find-hanging, then abort."
-      namespace   = local.metrics, metric = "HeldByTransactions", dimensions = { Function = local.function_names.backup }
+    "backup-held-${shard}" = {
+      description = "Open transactions have held back more than ${var.alarms.held_records} records of shard ${shard} of ${var.schedule.shards} for ${var.alarms.lag_growing_minutes} minutes: no reader of committed records gets them, and no backup. The function's log names the partitions. If it stays: kafka-transactions.sh find-hanging, then abort."
+      namespace   = local.metrics, metric = "HeldByTransactions", dimensions = { Function = local.function_names.backup, Shard = "${shard}/${var.schedule.shards}" }
       statistic   = "Maximum", comparison = "GreaterThanThreshold", threshold = var.alarms.held_records
       period      = local.lag_period, periods = 6, missing = "notBreaching"
       actions     = true
     }
+  }]...)
+
+  backup_alarms = {
     backup-gap = {
       description = "Records are missing from the backup: Kafka's retention or DeleteRecords removed them before they were read. The segment behind the gap names its offsets and its reason. Raise the retention, or run the backup more often or on more shards."
       namespace   = local.metrics, metric = "Gaps", dimensions = { Function = local.function_names.backup }

@@ -17,7 +17,7 @@ variables {
 run "alarms" {
   assert {
     condition = jsonencode(sort(concat([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name], aws_cloudwatch_metric_alarm.lag_growing[*].alarm_name))) == jsonencode([
-      "kb-backup-errors", "kb-backup-gap", "kb-backup-held", "kb-backup-lag", "kb-backup-lag-growing", "kb-backup-recovery-point-0", "kb-backup-snapshot-age",
+      "kb-backup-errors", "kb-backup-gap", "kb-backup-held-0", "kb-backup-lag", "kb-backup-lag-growing", "kb-backup-recovery-point-0", "kb-backup-snapshot-age",
       "kb-backup-stale-0", "kb-backup-throttles", "kb-failures",
       "kb-restore-errors", "kb-restore-throttles",
     ])
@@ -34,7 +34,7 @@ run "alarms" {
       backup-stale-0          = ["KafkaBackup", "Succeeded", "{\"Function\":\"kb-backup\",\"Shard\":\"0/1\"}", "Sum", "LessThanThreshold", 1]
       backup-recovery-point-0 = ["KafkaBackup", "RecoveryPointSeconds", "{\"Function\":\"kb-backup\",\"Shard\":\"0/1\"}", "Maximum", "GreaterThanThreshold", 3600]
       backup-snapshot-age     = ["KafkaBackup", "SnapshotAgeSeconds", "{\"Function\":\"kb-backup\"}", "Minimum", "GreaterThanThreshold", 3600]
-      backup-held             = ["KafkaBackup", "HeldByTransactions", "{\"Function\":\"kb-backup\"}", "Maximum", "GreaterThanThreshold", 10000]
+      backup-held-0           = ["KafkaBackup", "HeldByTransactions", "{\"Function\":\"kb-backup\",\"Shard\":\"0/1\"}", "Maximum", "GreaterThanThreshold", 10000]
       backup-gap              = ["KafkaBackup", "Gaps", "{\"Function\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
       backup-lag              = ["KafkaBackup", "LagRecords", "{\"Function\":\"kb-backup\"}", "Maximum", "GreaterThanThreshold", 500000]
       backup-errors           = ["AWS/Lambda", "Errors", "{\"FunctionName\":\"kb-backup\"}", "Sum", "GreaterThanThreshold", 0]
@@ -107,6 +107,7 @@ run "each_shard_has_its_own_alarms" {
 
   assert {
     condition = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.dimensions.Shard, alarm.threshold] if can(alarm.dimensions.Shard) }) == jsonencode({
+      backup-held-0           = ["0/3", 5], backup-held-1 = ["1/3", 5], backup-held-2 = ["2/3", 5]
       backup-recovery-point-0 = ["0/3", 900], backup-recovery-point-1 = ["1/3", 900], backup-recovery-point-2 = ["2/3", 900]
       backup-stale-0          = ["0/3", 1], backup-stale-1 = ["1/3", 1], backup-stale-2 = ["2/3", 1]
     })
@@ -117,7 +118,7 @@ run "each_shard_has_its_own_alarms" {
     error_message = "a shard that says nothing has stopped"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["backup-snapshot-age"].threshold == 1200 && aws_cloudwatch_metric_alarm.this["backup-held"].threshold == 5 && aws_cloudwatch_metric_alarm.this["backup-held"].period * aws_cloudwatch_metric_alarm.this["backup-held"].evaluation_periods == 3600
+    condition     = aws_cloudwatch_metric_alarm.this["backup-snapshot-age"].threshold == 1200 && aws_cloudwatch_metric_alarm.this["backup-held-2"].period * aws_cloudwatch_metric_alarm.this["backup-held-2"].evaluation_periods == 3600
     error_message = "thresholds"
   }
 }
@@ -315,7 +316,8 @@ run "each_alarm_links_to_its_paragraph" {
     condition = jsonencode({ for key, alarm in merge(aws_cloudwatch_metric_alarm.this, { lag-growing = aws_cloudwatch_metric_alarm.lag_growing[0], still = aws_cloudwatch_metric_alarm.restore_stands_still[0] }) : key => regex("https:.*$", alarm.alarm_description) }) == jsonencode({
       backup-errors           = "https://wiki.example.com/runbook#backup-errors"
       backup-gap              = "https://wiki.example.com/runbook#backup-gap"
-      backup-held             = "https://wiki.example.com/runbook#backup-held"
+      backup-held-0           = "https://wiki.example.com/runbook#backup-held"
+      backup-held-1           = "https://wiki.example.com/runbook#backup-held"
       backup-lag              = "https://wiki.example.com/runbook#backup-lag"
       backup-recovery-point-0 = "https://wiki.example.com/runbook#backup-recovery-point"
       backup-recovery-point-1 = "https://wiki.example.com/runbook#backup-recovery-point"
