@@ -73,7 +73,7 @@ variable "kms_key_arns" {
 
   validation {
     condition     = length(var.kms_key_arns) > 0 && alltrue([for arn in var.kms_key_arns : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", arn))])
-    error_message = "kms_key_arns must hold ARNs of keys."
+    error_message = "kms_key_arns must contain ARNs of keys."
   }
 }
 
@@ -120,7 +120,7 @@ variable "break_glass_role_arns" {
 
   validation {
     condition     = alltrue([for arn in var.break_glass_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
-    error_message = "break_glass_role_arns must hold ARNs of roles."
+    error_message = "break_glass_role_arns must contain ARNs of roles."
   }
 }
 
@@ -144,7 +144,7 @@ variable "restore" {
 
   validation {
     condition     = var.restore == null ? true : length(var.restore.topics) > 0
-    error_message = "restore.topics must name at least one topic; [\"*\"] is all of them."
+    error_message = "restore.topics must contain at least one topic; [\"*\"] is all of them."
   }
 }
 
@@ -155,7 +155,7 @@ variable "emails" {
 
   validation {
     condition     = length(var.emails) > 0 && alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))])
-    error_message = "emails must hold at least one e-mail address."
+    error_message = "emails must contain at least one e-mail address."
   }
 }
 

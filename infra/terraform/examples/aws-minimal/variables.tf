@@ -40,7 +40,7 @@ variable "topics" {
 
   validation {
     condition     = length(var.topics) > 0
-    error_message = "topics must name at least one topic."
+    error_message = "topics must contain at least one topic."
   }
   validation {
     condition     = !can(regex("^\\^|[*?]", try(var.topics[0], "")))

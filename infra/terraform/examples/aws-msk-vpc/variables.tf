@@ -90,7 +90,7 @@ variable "topics" {
 
   validation {
     condition     = length(var.topics) > 0
-    error_message = "topics must name at least one topic."
+    error_message = "topics must contain at least one topic."
   }
 }
 
@@ -113,7 +113,7 @@ variable "msk_topic_patterns" {
 
   validation {
     condition     = var.msk_topic_patterns == null ? true : length(var.msk_topic_patterns) > 0
-    error_message = "msk_topic_patterns must hold a pattern, or be null."
+    error_message = "msk_topic_patterns must contain a pattern, or be null."
   }
 }
 

@@ -40,7 +40,7 @@ variable "break_glass_role_arns" {
 
   validation {
     condition     = alltrue([for arn in var.break_glass_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
-    error_message = "break_glass_role_arns must hold ARNs of roles."
+    error_message = "break_glass_role_arns must contain ARNs of roles."
   }
 }
 
@@ -105,7 +105,7 @@ variable "emails" {
 
   validation {
     condition     = length(var.emails) > 0 && alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))])
-    error_message = "emails must hold at least one e-mail address."
+    error_message = "emails must contain at least one e-mail address."
   }
 }
 

@@ -1,27 +1,27 @@
-# The functions' environment: keys of the configuration and nothing else. A key whose value is null is not set, and has its default.
+# The environment of the functions contains configuration keys only. A key with the value null is not set and has its default.
 
 locals {
-  # What must come from the secret: anyone who may look at a function can read its environment.
+  # These must come from a secret: everyone who can view a function can read its environment.
   secret_property = "password|passphrase|secret|key[.]pem|oauthbearer[.]config|jaas"
 
-  # Properties that the program sets itself, with the values that say the same as it does; it refuses to start with others.
+  # Properties that the program sets itself, with the values that it accepts. It refuses to start with other values.
   fixed_properties = jsondecode(file("${path.module}/fixed-properties.json"))
 
   auth_properties = ["security.protocol", "sasl.mechanism", "sasl.mechanisms"]
   sasl_mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
 
-  # As the program has them; tests compare them with it.
+  # Same as in the program. check-aws compares them.
   internal_topics = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
   restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress", "group-offsets", "configs"]
 
   restore_kafka = var.restore_kafka == null ? var.kafka : var.restore_kafka
-  # Each partition that is written has a client of its own. The limits are those of the program, which lowers a larger number with a warning.
+  # Each partition that is written has its own client. The program has the same limits, and lowers a larger number with a warning.
   fewest_brokers = length(distinct([for server in split(",", local.restore_kafka.bootstrap_servers) : split(":", server)[0]]))
   most_writers   = min(floor(600 / (local.fewest_brokers + 3)), floor(900 / (2 * local.fewest_brokers + 8)))
 
   restore_id = var.restore == null ? null : coalesce(var.restore.id, local.default_restore_id, "@")
 
-  # By cluster: that of the backup, that of the restore.
+  # By cluster: the source of the backup, and the target of the restore.
   kafka_environment = {
     for role, kafka in { backup = var.kafka, restore = local.restore_kafka } : role => merge(
       # KAFKA_FETCH_MAX_BYTES is librdkafka's fetch.max.bytes.

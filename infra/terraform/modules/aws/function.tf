@@ -8,9 +8,9 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_116:the on-failure destination below gets each failed event with its reason; a dead-letter queue would get it a second time
-  #checkov:skip=CKV_AWS_117:brokers on the internet are reached without a VPC; var.network puts the functions into one
-  #checkov:skip=CKV_AWS_272:a signing profile belongs to the account; var.code_signing_config_arn takes one
+  #checkov:skip=CKV_AWS_116:the on-failure destination below receives each failed event with its reason; a dead-letter queue would receive it a second time
+  #checkov:skip=CKV_AWS_117:brokers on the internet need no VPC; var.network puts the functions into one
+  #checkov:skip=CKV_AWS_272:a signing profile belongs to the account; var.code_signing_config_arn sets it
   for_each = local.functions
 
   function_name                  = local.function_names[each.key]
@@ -60,22 +60,22 @@ resource "aws_lambda_function" "this" {
   lifecycle {
     precondition {
       condition     = each.value.package_path == null || try(fileexists(each.value.package_path), false)
-      error_message = "${each.key}.package_path: there is no such file. Build the package first, or correct the path (it is relative to where terraform runs)."
+      error_message = "${each.key}.package_path: the file does not exist. Build the package first, or correct the path, which is relative to the directory where terraform runs."
     }
     precondition {
       condition     = each.value.image_uri == null || var.code_signing_config_arn == null
-      error_message = "code_signing_config_arn is for packages: Lambda does not sign images. Leave out one of the two."
+      error_message = "code_signing_config_arn cannot be used with image_uri: Lambda verifies signatures of packages only. Remove one of the two."
     }
     precondition {
       condition     = length(join("", [for key, value in each.value.environment : "${key}${value}"])) <= 4096
-      error_message = "The environment of ${local.function_names[each.key]} is longer than the 4096 bytes that Lambda allows. Take topics by patterns, or spread them over several deployments of this module (each with its own name and group_id), or leave out ca_pem."
+      error_message = "The environment of ${local.function_names[each.key]} exceeds 4096 bytes, the limit of Lambda. Use patterns for topics, or several deployments of this module (each with its own name and group_id), or remove ca_pem."
     }
   }
 
   depends_on = [aws_iam_role_policy.function]
 }
 
-# The schedule comes back soon enough: a failed run is not repeated, it is reported.
+# No retries by Lambda: a failed run is reported, and the next tick of the schedule does the work.
 resource "aws_lambda_function_event_invoke_config" "this" {
   for_each = local.functions
 

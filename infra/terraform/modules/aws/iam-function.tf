@@ -1,4 +1,4 @@
-# The policy of a function: its part of the bucket, its part of the cluster, and what Lambda does in its name.
+# The policy of a function: its part of the bucket, its part of the cluster, and what Lambda does with its role.
 
 data "aws_iam_policy_document" "function" {
   for_each = local.functions
@@ -31,7 +31,7 @@ data "aws_iam_policy_document" "store" {
     }
   }
 
-  # No condition on s3:prefix: a request for one object has no prefix, and S3 would answer 403 where it has to answer 404.
+  # No condition on s3:prefix: a GetObject has no prefix, so S3 would return 403 instead of 404 for a missing object.
   statement {
     sid       = "Bucket"
     actions   = local.actions[each.key].bucket
@@ -39,7 +39,7 @@ data "aws_iam_policy_document" "store" {
   }
 }
 
-# Apart from the store: the ARN of a key that is made in the same run is not known when it is planned.
+# Separate from the store: the ARN of a key that is created in the same run is not known in the plan.
 data "aws_iam_policy_document" "keys" {
   for_each = local.functions
 
@@ -55,7 +55,7 @@ data "aws_iam_policy_document" "keys" {
     }
   }
 
-  # S3 names in the context what it decrypts: the bucket, or the object where it has a data key of its own. So this is a right to read this bucket.
+  # The encryption context of S3 contains the bucket, or the object if it has its own data key. So this allows decrypting this bucket only.
   statement {
     sid       = "EarlierKeys"
     actions   = local.actions[each.key].earlier_keys
@@ -123,7 +123,7 @@ data "aws_iam_policy_document" "msk" {
     }
   }
 
-  # What snapshots hold beside topics; without snapshots none of it.
+  # Content of snapshots in addition to topics. Nothing without snapshots.
   dynamic "statement" {
     for_each = length(local.grants[each.key].described_groups) == 0 ? [] : [local.grants[each.key].described_groups]
     content {
@@ -141,7 +141,7 @@ data "aws_iam_policy_document" "msk" {
     }
   }
 
-  # What a restore does once all is there; where it is not asked to, none of it.
+  # RESTORE_FINISH. Nothing if it is not set.
   dynamic "statement" {
     for_each = contains(local.grants[each.key].finish, "groups") ? [local.grants[each.key].finished_groups] : []
     content {
@@ -180,8 +180,8 @@ data "aws_iam_policy_document" "msk" {
 }
 
 data "aws_iam_policy_document" "platform" {
-  #checkov:skip=CKV_AWS_111:X-Ray knows no resources
-  #checkov:skip=CKV_AWS_356:X-Ray knows no resources
+  #checkov:skip=CKV_AWS_111:X-Ray supports no resources
+  #checkov:skip=CKV_AWS_356:X-Ray supports no resources
   for_each = local.functions
 
   statement {
@@ -204,18 +204,18 @@ data "aws_iam_policy_document" "platform" {
 }
 
 data "aws_iam_policy_document" "network" {
-  #checkov:skip=CKV_AWS_111:Lambda asks for these on all resources; the second statement takes them away from the code
-  #checkov:skip=CKV_AWS_356:Lambda asks for these on all resources; the second statement takes them away from the code
+  #checkov:skip=CKV_AWS_111:Lambda requires these on all resources; the second statement denies them to the code
+  #checkov:skip=CKV_AWS_356:Lambda requires these on all resources; the second statement denies them to the code
   for_each = var.network == null ? {} : local.functions
 
-  # Lambda makes the network interfaces in the function's name.
+  # Lambda creates the network interfaces with the function's role.
   statement {
     sid       = "Network"
     actions   = local.actions.platform.network
     resources = ["*"]
   }
 
-  # The code itself gets none of it.
+  # Denied to the code of the function.
   statement {
     sid       = "NotTheCode"
     effect    = "Deny"

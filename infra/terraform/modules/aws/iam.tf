@@ -1,4 +1,4 @@
-# Roles and policies. Actions stand in actions.json, each beside the call that needs it; here is what they are allowed on.
+# Roles and policies. actions.json has the actions and the call that needs each. The resources are here.
 
 locals {
   actions = {
@@ -14,7 +14,7 @@ locals {
     for role, name in local.function_names : role => "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${name}"
   }
 
-  # Everything that the policies of the two functions name, by role. `*` and `?` of a glob are wildcards of IAM, too.
+  # Resources in the policies of the functions, by role. `*` and `?` of a glob are also wildcards of IAM.
   grants = {
     backup = {
       objects      = ["${local.bucket_arn}/${local.prefix}*"]
@@ -22,7 +22,7 @@ locals {
       topics       = var.msk_topic_patterns == null ? var.topics : var.msk_topic_patterns
       groups       = [var.group_id]
       transactions = []
-      # Of these a snapshot holds the offsets. IAM knows no regular expressions.
+      # Groups whose offsets are in snapshots. IAM does not support regular expressions.
       described_groups = (
         var.backup.snapshot_seconds == 0 ? []
         : anytrue([for group in var.backup.consumer_groups : startswith(group, "^")]) ? ["*"] : var.backup.consumer_groups
@@ -31,8 +31,8 @@ locals {
       finished_groups = []
     }
     restore = var.restore == null ? null : {
-      # The generations of the topics, to find the newest, and because one can continue another. Snapshots, which say what was backed up. Then its own
-      # objects, which restore a topic belongs to, and whether that one is finished.
+      # All generations of the topics, to find the newest, and because one can continue another. Snapshots. Then the objects of the restore itself,
+      # the claims of target topics, and whether their restores have finished.
       objects = concat(
         distinct(flatten([for entry in local.granted : startswith(entry, "^") ? ["${local.bucket_arn}/${local.prefix}*"] : concat(
           ["${local.bucket_arn}/${local.prefix}${split("@", entry)[0]}/*"],
@@ -44,13 +44,13 @@ locals {
         "${local.bucket_arn}/${local.prefix}@restore/${local.restore_id}/*",
         "${local.bucket_arn}/${local.prefix}@restore/@target/*",
       ]
-      # IAM knows no regular expressions.
+      # IAM does not support regular expressions.
       topics = distinct([for entry in local.granted : replace(var.restore.restore_topic, "{topic}", startswith(entry, "^") ? "*" : split("@", entry)[0])])
       # One group and one transactional id for each source partition.
       described_groups = []
       groups           = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
       transactions     = var.restore.delivery == "exactly-once" ? ["kafka-backup-restore.${local.restore_id}.*"] : []
-      # What is done once all is restored.
+      # RESTORE_FINISH.
       finish          = contains(var.restore.finish, "all") ? ["groups", "configs", "acls"] : var.restore.finish
       finished_groups = anytrue([for group in var.restore.groups : startswith(group, "^")]) ? ["*"] : var.restore.groups
     }
@@ -63,8 +63,8 @@ locals {
     } if function.kafka.auth == "MSK_IAM"
   }
 
-  # Without white space, as IAM counts it: at most. What a first apply makes, the ARN of a key or of a secret, is not known when it is planned. The
-  # statements with those are counted as long as they can be, so that a policy that is too long is refused before anything is made.
+  # Upper limit of the size without white space, as IAM counts it. The ARN of a key or secret is not known before the first apply. Statements with
+  # them count with their maximum length, so that a policy that is too long is refused in the plan.
   policy_sizes = { for role in local.roles : role => 1300 + 100 * length(var.old_kms_key_arns) + sum([
     for document in [
       data.aws_iam_policy_document.store[role].json, data.aws_iam_policy_document.platform[role].json,
@@ -84,7 +84,7 @@ data "aws_iam_policy_document" "trust" {
       identifiers = ["${each.key}.amazonaws.com"]
     }
 
-    # Scheduler says for which group of schedules it asks; Lambda says nothing of the kind.
+    # Scheduler sends the group of schedules as aws:SourceArn. Lambda sends no source.
     dynamic "condition" {
       for_each = each.key == "scheduler" ? {
         "aws:SourceAccount" = local.account
@@ -103,14 +103,14 @@ resource "aws_iam_role" "function" {
   for_each = local.functions
 
   name                 = local.function_names[each.key]
-  description          = "Of the function ${local.function_names[each.key]}"
+  description          = "Role of the function ${local.function_names[each.key]}"
   assume_role_policy   = data.aws_iam_policy_document.trust["lambda"].json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = local.tags
 }
 
 resource "aws_iam_role_policy" "function" {
-  #checkov:skip=CKV_AWS_290:only X-Ray and, denied to the code, network interfaces have no resource to name; the check sees it where policies are rendered
+  #checkov:skip=CKV_AWS_290:only X-Ray and network interfaces have no resource, and the code is denied the latter; the check sees rendered policies
   for_each = local.functions
 
   name   = "function"
@@ -120,14 +120,14 @@ resource "aws_iam_role_policy" "function" {
   lifecycle {
     precondition {
       condition     = local.policy_sizes[each.key] <= 10240
-      error_message = "The policy of ${local.function_names[each.key]} has up to ${local.policy_sizes[each.key]} characters, IAM allows 10240: name the topics by their beginnings in msk_topic_patterns, or by patterns."
+      error_message = "The policy of ${local.function_names[each.key]} has up to ${local.policy_sizes[each.key]} characters, and IAM allows 10240. Set msk_topic_patterns to patterns such as orders-*, or use patterns in topics."
     }
   }
 }
 
 resource "aws_iam_role" "scheduler" {
   name                 = "${var.name}-scheduler"
-  description          = "Of the schedules of ${var.name}"
+  description          = "Role of the schedules of ${var.name}"
   assume_role_policy   = data.aws_iam_policy_document.trust["scheduler"].json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = local.tags

@@ -12,7 +12,7 @@ locals {
 
   roles = var.restore == null ? ["backup"] : ["backup", "restore"]
 
-  # The functions, by role. Everything that each of them has (role, log group, schedule, alarms) is made for these.
+  # The functions, by role. Each has its own IAM role, log group, schedules and alarms.
   functions = merge(
     {
       backup = {
@@ -24,7 +24,7 @@ locals {
         concurrency     = var.schedule.shards
         kafka           = var.kafka
         environment     = local.backup_environment
-        description     = "Moves Kafka topics into s3://${local.bucket_name}"
+        description     = "Backs up Kafka topics to s3://${local.bucket_name}"
       }
     },
     var.restore == null ? {} : {
@@ -37,7 +37,7 @@ locals {
         concurrency     = var.restore.shards
         kafka           = local.restore_kafka
         environment     = local.restore_environment
-        description     = substr("Replays ${join(", ", local.restored)} into ${var.restore.restore_topic}", 0, 256)
+        description     = substr("Restores ${join(", ", local.restored)} to ${var.restore.restore_topic}", 0, 256)
       }
     },
   )

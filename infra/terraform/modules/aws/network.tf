@@ -1,12 +1,12 @@
-# The way of the functions to the brokers, to S3 and to the secret. They accept nothing. Of S3 they reach every bucket in the region: which ones
-# they may use is up to their roles. The gateway endpoint has no policy of its own, because everybody in those route tables goes through it.
+# Network access of the functions to the brokers, S3 and Secrets Manager. They accept no connections. The network allows every bucket in the region;
+# the roles restrict access to one. The gateway endpoint has no policy, because all clients of those route tables use it.
 
 locals {
   networks = var.network == null ? 0 : 1
 
-  # Only a list that is null says that there is a group: the id of a group made in the same run is not known yet.
+  # The test is on broker_cidrs, because the id of a group that is created in the same run is not known yet.
   by_group = var.network != null && try(var.network.broker_cidrs, null) == null
-  # The brokers of another cluster to restore into, while there is a restore.
+  # The brokers of the target cluster, while there is a restore.
   restores_by_group = var.restore != null && try(var.network.restore_brokers != null, false)
 
   bootstrap_servers = join(",", [for function in values(local.functions) : function.kafka.bootstrap_servers])
@@ -15,7 +15,7 @@ locals {
     var.network.broker_ports != null ? [for port in var.network.broker_ports : tostring(port)] :
     [for port in regexall(":([0-9]+)", local.bootstrap_servers) : port[0]]
   )
-  # A port and a range each.
+  # One rule for each port and CIDR block.
   broker_ranges = {
     for pair in setproduct(local.broker_ports, local.by_group ? [] : try(var.network.broker_cidrs, [])) : "${pair[0]}-${pair[1]}" => { port = pair[0], cidr = pair[1] }
   }
@@ -25,7 +25,7 @@ locals {
   makes_secrets_access = var.network != null && local.uses_secret
   makes_secrets        = local.makes_secrets_access && try(var.network.secrets_endpoint, false)
 
-  # All ranges of the VPC, the first one and those that were added. The state is that of the range in the VPC.
+  # All CIDR blocks of the VPC: the first one and those that were added.
   vpc_cidrs = !local.makes_secrets_access ? [] : distinct(concat(
     [data.aws_vpc.this[0].cidr_block],
     [for range in data.aws_vpc.this[0].cidr_block_associations : range.cidr_block if range.state == "associated"],
@@ -43,7 +43,7 @@ resource "aws_security_group" "function" {
   count = local.networks
 
   name        = "${var.name}-function"
-  description = "Functions of ${var.name}: nothing comes in"
+  description = "Functions of ${var.name}: no ingress"
   vpc_id      = var.network.vpc_id
   tags        = local.tags
 }
@@ -72,7 +72,7 @@ resource "aws_vpc_security_group_egress_rule" "broker_group" {
   tags                         = local.tags
 }
 
-# The other side of the same door, in the brokers' group.
+# The matching rule in the group of the brokers.
 resource "aws_vpc_security_group_ingress_rule" "broker_group" {
   for_each = local.by_group ? local.broker_ports : toset([])
 
@@ -85,7 +85,7 @@ resource "aws_vpc_security_group_ingress_rule" "broker_group" {
   tags                         = local.tags
 }
 
-# The same two for the cluster to restore into.
+# The same two rules for the target cluster of the restore.
 resource "aws_vpc_security_group_egress_rule" "restore_brokers" {
   for_each = local.restores_by_group ? local.broker_ports : toset([])
 
@@ -144,7 +144,7 @@ resource "aws_vpc_security_group_egress_rule" "secrets" {
   tags                         = local.tags
 }
 
-# An endpoint that exists can be anywhere in the VPC.
+# An existing endpoint can be anywhere in the VPC.
 resource "aws_vpc_security_group_egress_rule" "secrets_range" {
   for_each = local.makes_secrets ? toset([]) : toset(local.vpc_cidrs)
 
@@ -169,8 +169,8 @@ resource "aws_vpc_endpoint" "secrets" {
   tags                = merge(local.tags, { Name = "${var.name}-secretsmanager" })
 }
 
-# From the whole VPC: its private name now leads here for everyone in the VPC, not only for the functions. The rule stands in the group because
-# the ranges of a VPC that is made in the same run are not known yet, and a rule for each of them could not be planned.
+# Allows the whole VPC, because the private DNS name now resolves to this endpoint for all of its clients. The rule is inline because the CIDR
+# blocks of a VPC that is created in the same run are not known yet, so separate rules could not be planned.
 resource "aws_security_group" "secrets" {
   #checkov:skip=CKV2_AWS_5:attached to the endpoint above
   count = local.makes_secrets ? 1 : 0

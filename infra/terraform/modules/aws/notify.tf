@@ -66,6 +66,6 @@ resource "aws_sns_topic_subscription" "email" {
 check "alarms_are_heard" {
   assert {
     condition     = local.made_topic == 0 || length(var.alarms.emails) > 0
-    error_message = "No one hears the alarms: alarms.emails is empty, and the SNS topic that is made has no other subscriber. Name an address, or a topic of your own in alarms.topic, or set alarms.enabled = false."
+    error_message = "The alarms have no recipient: alarms.emails is empty, and the created SNS topic has no other subscriber. Set alarms.emails or alarms.topic, or set alarms.enabled = false."
   }
 }

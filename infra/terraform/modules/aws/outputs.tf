@@ -9,17 +9,17 @@ output "bucket_arn" {
 }
 
 output "kms_key_arn" {
-  description = "ARN of the key of logs, alarms, schedules and, unless bucket.kms_key_arn says otherwise, of the objects."
+  description = "ARN of the key of logs, alarms and schedules, and of the objects unless bucket.kms_key_arn is set."
   value       = local.key_arn
 }
 
 output "readable_key_arns" {
-  description = "Keys that the functions may read objects of the bucket with: the one in use, the one that was made, the old ones, and any of this account."
+  description = "Keys with which the functions can decrypt objects of the bucket: the current key, the created key, old_kms_key_arns, and all keys of this account."
   value       = local.readable_key_arns
 }
 
 output "made_kms_key_arn" {
-  description = "ARN of the key that was made, also where kms_key names another; null with make_kms_key = false."
+  description = "ARN of the created key, even if kms_key is another one. null with make_kms_key = false."
   value       = module.storage.kms_key_arn
 }
 
@@ -34,12 +34,12 @@ output "functions" {
 }
 
 output "environment" {
-  description = "Environment of the functions by role. It holds no secrets."
+  description = "Environment of the functions by role. It contains no secrets."
   value       = { for role, function in local.functions : role => function.environment }
 }
 
 output "policies" {
-  description = "The policies as rendered, by role (backup, restore, scheduler), for reviewers and for tests."
+  description = "The rendered policies by role (backup, restore, scheduler), for reviews and tests."
   value = merge(
     { for role, document in data.aws_iam_policy_document.function : role => document.json },
     { scheduler = data.aws_iam_policy_document.scheduler.json },
@@ -47,7 +47,7 @@ output "policies" {
 }
 
 output "schedules" {
-  description = "Names of the schedules: one for each shard, and that of the restore."
+  description = "Names of the schedules: one for each shard of backup and restore."
   value       = concat(aws_scheduler_schedule.backup[*].name, aws_scheduler_schedule.restore[*].name)
 }
 
@@ -57,21 +57,21 @@ output "failures_queue_url" {
 }
 
 output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that gets the alarms; null without alarms."
+  description = "ARN of the SNS topic of the alarms. null without alarms."
   value       = one(local.alarm_topic)
 }
 
 output "dashboard_name" {
-  description = "Name of the CloudWatch dashboard; null without one."
+  description = "Name of the CloudWatch dashboard. null without a dashboard."
   value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
 }
 
 output "s3_endpoint_id" {
-  description = "The S3 gateway endpoint that was made, for a policy of your own; null without."
+  description = "ID of the created S3 gateway endpoint, for an endpoint policy of your own. null if none was created."
   value       = one(aws_vpc_endpoint.s3[*].id)
 }
 
 output "security_group_id" {
-  description = "Security group of the functions; null outside a VPC."
+  description = "Security group of the functions. null outside a VPC."
   value       = one(aws_security_group.function[*].id)
 }

@@ -1,9 +1,9 @@
 locals {
-  # By name: policies that name it are known when they are planned.
+  # Built from the name, so that policies with it are known in the plan.
   failures_arn = "arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-failures"
 }
 
-# Events that could not be delivered, and events whose invocation failed, each with its reason. Nothing reads it but a person.
+# Events that could not be delivered, and events whose invocation failed, each with its reason. For the operator; no program reads it.
 resource "aws_sqs_queue" "failures" {
   name                      = "${var.name}-failures"
   message_retention_seconds = 14 * 24 * 3600

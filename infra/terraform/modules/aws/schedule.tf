@@ -4,7 +4,7 @@ resource "aws_scheduler_schedule_group" "this" {
 }
 
 locals {
-  # Duplicates and overlaps are safe, so delivery is tried again; but never so long that it meets the next tick.
+  # Delivery is retried, because duplicates and overlaps are safe, but not until the next tick.
   delivery = { attempts = 3, age_seconds = 60 }
 }
 
@@ -45,7 +45,7 @@ resource "aws_scheduler_schedule" "restore" {
   count = var.restore == null ? 0 : var.restore.shards
 
   name                = var.restore.shards == 1 ? local.function_names.restore : "${local.function_names.restore}-${count.index}"
-  description         = "Runs shard ${count.index} of ${var.restore.shards} of ${local.function_names.restore} until all of it is restored"
+  description         = "Runs shard ${count.index} of ${var.restore.shards} of ${local.function_names.restore} until the restore has finished"
   group_name          = aws_scheduler_schedule_group.this.name
   schedule_expression = var.restore.expression
   state               = var.restore.enabled ? "ENABLED" : "DISABLED"

@@ -1,4 +1,4 @@
-# The bucket and the key are in a module of their own: nothing that changes here may destroy them or end the right to read what is stored.
+# Bucket and key are in a separate module. No change here destroys them or revokes the right to read stored objects.
 
 module "storage" {
   source = "./modules/storage"
@@ -30,12 +30,12 @@ locals {
   bucket_arn  = module.storage.bucket_arn
   prefix      = var.bucket.prefix == "" ? "" : "${var.bucket.prefix}/"
 
-  # Of logs, alarms and schedules, and of the objects unless the bucket has its own.
+  # Key of logs, alarms and schedules, and of the objects unless the bucket has its own key.
   key_arn        = var.kms_key == null ? module.storage.kms_key_arn : var.kms_key.arn
   bucket_key_arn = var.bucket.kms_key_arn == null ? local.key_arn : var.bucket.kms_key_arn
 
-  # Objects stay encrypted with the key of their time. So the roles may read with every key that this deployment knows of, and with any key of
-  # this account that an object of this bucket is encrypted with: a key that is forgotten in old_kms_key_arns would otherwise make it unreadable.
+  # Objects stay encrypted with the key that was current at their upload. So the roles can decrypt objects of this bucket with every known key and
+  # with all keys of this account. Otherwise a key that is missing in old_kms_key_arns would make them unreadable.
   readable_key_arns = distinct(concat(
     [local.bucket_key_arn, local.key_arn], var.make_kms_key ? [module.storage.kms_key_arn] : [], var.old_kms_key_arns,
     ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"],

@@ -1,8 +1,8 @@
-# The entries of topics and exclude_topics, told apart as the program does: names, globs (`*`, `?`), and regular expressions, which begin with `^`.
+# Kinds of entries in topics and exclude_topics, as in the program: names, globs (`*`, `?`), and regular expressions, which begin with `^`.
 
 locals {
   legal_entry = "^([a-zA-Z0-9._-]{1,249}|[a-zA-Z0-9._-]*[*?][a-zA-Z0-9._*?-]*|\\^[!-~]+)$"
-  # What Terraform's regular expressions have and the program's do not.
+  # Supported by Terraform's regular expressions and not by the program's.
   unknown_class = "\\\\[pPQEC]"
 
   topic_names   = [for entry in var.topics : entry if !can(regex("^\\^|[*?]", entry))]
@@ -10,33 +10,33 @@ locals {
   topic_regexes = [for entry in var.topics : entry if startswith(entry, "^")]
   has_patterns  = length(local.topic_names) < length(var.topics)
 
-  # Joined with commas; as JSON where a regular expression holds a comma itself.
+  # Joined with commas, or JSON if a regular expression contains a comma.
   topic_lists = {
     for list, entries in { topics = var.topics, excluded = var.exclude_topics } :
     list => anytrue([for entry in entries : strcontains(entry, ",")]) ? jsonencode(entries) : join(",", entries)
   }
 
-  # CONSUMER_GROUPS and EXCLUDE_CONSUMER_GROUPS, in the same way; names of groups hold any character.
+  # CONSUMER_GROUPS and EXCLUDE_CONSUMER_GROUPS. Names of groups can contain any character.
   all_groups = jsonencode(var.backup.consumer_groups) == "[\"*\"]"
   group_lists = {
     for list, entries in { included = var.backup.consumer_groups, excluded = var.backup.exclude_consumer_groups } :
     list => anytrue([for entry in entries : strcontains(entry, ",") || startswith(entry, "[")]) ? jsonencode(entries) : join(",", entries)
   }
 
-  # Each entry as a regular expression of whole names. Names that begin with __ are taken only by themselves.
+  # Each entry as a regular expression for whole names. Patterns do not match names that begin with __.
   whole_names = {
     for list, entries in { topics = var.topics, excluded = var.exclude_topics } : list => [
       for entry in entries : startswith(entry, "^") ? "^(?:${entry})$" : "^${replace(replace(replace(entry, ".", "[.]"), "?", "."), "*", ".*")}$"
     ]
   }
 
-  # What a restore is of, in the same form; an entry that is a name can be of one generation.
+  # The topics of a restore, in the same form. A name can have a generation.
   restored          = try(var.restore.backup_topics, [])
   restored_list     = anytrue([for entry in local.restored : strcontains(entry, ",")]) ? jsonencode(local.restored) : join(",", local.restored)
   not_restored      = try(var.restore.exclude_topics, [])
   not_restored_list = anytrue([for entry in local.not_restored : strcontains(entry, ",")]) ? jsonencode(local.not_restored) : join(",", local.not_restored)
 
-  # As the policy names them. It would be too long with many names: then it is what a regular expression gives, everything that fits restore_topic.
+  # Topics in the policy. With many names it would be too long, so it then allows everything that matches restore_topic.
   granted = length(local.restored) > 20 ? ["^.*"] : local.restored
 
   # A restore of one topic without as_of follows its backup, and has no end.
@@ -49,7 +49,7 @@ locals {
     list => anytrue([for entry in entries : strcontains(entry, ",") || startswith(entry, "[")]) ? jsonencode(entries) : join(",", entries)
   }
 
-  # Of the whole of one topic, as the program makes it. Another choice of the same topic has another one.
+  # Default for one whole topic, as in the program.
   default_restore_id = try(
     length(local.restored) == 1 && var.restore.as_of == null && var.restore.partitions == null
     ? "${local.restored[0]}-to-${replace(var.restore.restore_topic, "{topic}", split("@", local.restored[0])[0])}" : null, null

@@ -1,18 +1,18 @@
 variable "alarms" {
   description = <<-EOT
-    Whom to tell, and of what.
-    - enabled: false makes no alarms.
-    - topic: SNS topic that gets the alarms. Default: one is made.
-    - emails: addresses subscribed to the topic that is made. Each has to confirm once.
-    - runbook_url: where docs/runbook.md is to be read, for example your own copy of it: each alarm's description ends with its paragraph there.
-    - stale_minutes: no run of a shard of the backup ended without an error for so long: 6 to 10080, a multiple of 6, at least twice the time between two backups.
-    - recovery_minutes: in one shard, records waited for their backup for so long: 1 to 10080, more than backup.retry_upload_seconds.
-    - snapshot_minutes: the newest snapshot of the cluster is older than this: 1 to 10080, at least twice backup.snapshot_seconds.
-    - held_records: open transactions held back more records of a shard than this, for lag_growing_minutes.
-    - lag_records: records that wait in one shard. Default: no alarm on it.
-    - lag_growing_minutes: the largest lag of a shard grew for so long: 30 to 10080, a multiple of 6, at least six times the time between two backups.
-    - restore_minutes: a restore that has an end and is enabled made no progress, or reported nothing, for this time: 30 to 10080, a multiple of 6, at least six times the time between two of its runs.
-    - errors_in_a_row: failed runs in a row, 1 to 12, and no more than fit into a week; with a cron expression each failed run rings.
+    Alarms, their thresholds and their recipients.
+    - enabled: false: no alarms.
+    - topic: SNS topic for the alarms. Default: the module creates one.
+    - emails: subscribers of the created topic. Each must confirm the subscription once.
+    - runbook_url: address of docs/runbook.md, for example of your copy. The description of each alarm links to its section.
+    - stale_minutes: time without a successful run of a backup shard: 6 to 10080, a multiple of 6, at least twice the interval of the backup.
+    - recovery_minutes: maximum recovery point of a shard, which is the age of its oldest record that is not backed up: 1 to 10080, more than backup.retry_upload_seconds.
+    - snapshot_minutes: maximum age of the newest snapshot of the cluster: 1 to 10080, at least twice backup.snapshot_seconds.
+    - held_records: maximum number of records of a shard that open transactions hold back for lag_growing_minutes.
+    - lag_records: maximum lag of a shard, in records. Default: no alarm on the lag itself.
+    - lag_growing_minutes: time for which the largest lag of a shard grows: 30 to 10080, a multiple of 6, at least six times the interval of the backup.
+    - restore_minutes: time without progress, or without a report, of an enabled restore that has an end: 30 to 10080, a multiple of 6, at least six times its interval.
+    - errors_in_a_row: consecutive failed runs, 1 to 12, limited to those within a week. With a cron expression every failed run raises the alarm.
   EOT
   type = object({
     enabled             = optional(bool, true)
@@ -37,11 +37,11 @@ variable "alarms" {
   }
   validation {
     condition     = alltrue([for email in var.alarms.emails : can(regex("^[^@\\s]+@[^@\\s]+$", email))])
-    error_message = "alarms.emails must hold e-mail addresses."
+    error_message = "alarms.emails must contain e-mail addresses."
   }
   validation {
     condition     = length(var.alarms.emails) == 0 || var.alarms.topic == null
-    error_message = "alarms.emails are subscribed only to a topic that is made here: leave out alarms.topic."
+    error_message = "alarms.emails can only subscribe to the topic that the module creates. Remove alarms.topic or alarms.emails."
   }
   validation {
     condition     = can(regex("^https?://[^ #]+$", var.alarms.runbook_url)) && length(var.alarms.runbook_url) <= 300
@@ -53,7 +53,7 @@ variable "alarms" {
   }
   validation {
     condition     = try(var.alarms.stale_minutes * 60 >= 2 * local.schedule_seconds, true)
-    error_message = "alarms.stale_minutes must be at least twice the time between two backups, or the alarm rings although all is well."
+    error_message = "alarms.stale_minutes must be at least twice the interval of the backup. Otherwise the alarm is raised without a problem."
   }
   validation {
     condition     = var.alarms.recovery_minutes >= 1 && var.alarms.recovery_minutes <= 10080
@@ -61,7 +61,7 @@ variable "alarms" {
   }
   validation {
     condition     = var.alarms.recovery_minutes * 60 > var.backup.retry_upload_seconds
-    error_message = "alarms.recovery_minutes must be more than backup.retry_upload_seconds: a part-filled segment waits so long although all is well."
+    error_message = "alarms.recovery_minutes must be more than backup.retry_upload_seconds, because a partly filled segment waits that long."
   }
   validation {
     condition     = var.alarms.snapshot_minutes >= 1 && var.alarms.snapshot_minutes <= 10080
@@ -69,7 +69,7 @@ variable "alarms" {
   }
   validation {
     condition     = var.alarms.snapshot_minutes * 60 >= 2 * var.backup.snapshot_seconds
-    error_message = "alarms.snapshot_minutes must be at least twice backup.snapshot_seconds, or the alarm rings although all is well."
+    error_message = "alarms.snapshot_minutes must be at least twice backup.snapshot_seconds. Otherwise the alarm is raised without a problem."
   }
   validation {
     condition     = var.alarms.held_records >= 0
@@ -85,7 +85,7 @@ variable "alarms" {
   }
   validation {
     condition     = try(var.alarms.lag_growing_minutes * 60 >= 6 * local.schedule_seconds, true)
-    error_message = "alarms.lag_growing_minutes must be at least six times the time between two backups: the lag is looked at six times in it."
+    error_message = "alarms.lag_growing_minutes must be at least six times the interval of the backup, because the alarm compares six values of the lag."
   }
   validation {
     condition     = var.alarms.restore_minutes >= 30 && var.alarms.restore_minutes <= 10080 && var.alarms.restore_minutes % 6 == 0
@@ -93,7 +93,7 @@ variable "alarms" {
   }
   validation {
     condition     = !local.restore_ends || try(var.alarms.restore_minutes * 60 >= 6 * local.restore_seconds, true)
-    error_message = "alarms.restore_minutes must be at least six times the time between two runs of the restore: what is left is looked at six times in it."
+    error_message = "alarms.restore_minutes must be at least six times the interval of the restore, because the alarm compares six values."
   }
   validation {
     condition     = var.alarms.errors_in_a_row >= 1 && var.alarms.errors_in_a_row <= 12
@@ -102,7 +102,7 @@ variable "alarms" {
 }
 
 variable "dashboard" {
-  description = "Whether there is a dashboard: $3 a month, of which an account's first three are free."
+  description = "Create a CloudWatch dashboard. $3 a month; the first three of an account are free."
   type        = bool
   default     = false
   nullable    = false

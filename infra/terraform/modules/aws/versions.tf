@@ -1,5 +1,5 @@
 terraform {
-  # 1.9: a validation may look at another variable.
+  # 1.9: a validation can refer to another variable.
   required_version = ">= 1.9"
 
   required_providers {

@@ -1,4 +1,4 @@
-# Alarms of a restore that ends by itself (several topics, or as_of): its summaries say what is left.
+# Alarms of a restore with an end (several topics, or as_of). Its summaries have what is left.
 locals {
   summaries_of_restore = <<-KQL
     traces
@@ -14,7 +14,7 @@ locals {
 
   alarms_of_a_restore = {
     restore-stands-still = {
-      description = "The restore has not come nearer to its end for half an hour, or has said nothing for an hour. The function's log says what stops it."
+      description = "The restore has made no progress for half an hour, or has reported nothing for an hour. The function's log has the reason."
       severity    = 2
       window      = "PT1H"
       measure     = null
@@ -22,7 +22,7 @@ locals {
       threshold   = 0
       by_topic    = false
       resolves    = true
-      # One row always, also when nothing was logged at all.
+      # Always one row, even if nothing was logged.
       query = <<-KQL
         ${local.summaries_of_restore}| extend left = tolong(summary.offsets_left)
         | where isnotnull(left)
@@ -30,9 +30,9 @@ locals {
         | where runs == 0 or (finished == 0 and late > 0 and late >= early)
       KQL
     }
-    # No fault: it tells when the applications can be started.
+    # Not a failure: the applications can be started.
     restore-finished = {
-      description = "The restore is complete: every partition is at its cut."
+      description = "No failure: the restore has finished. Every partition is at its cut."
       severity    = 4
       window      = "PT30M"
       measure     = null

@@ -1,7 +1,7 @@
-# Alarms read the lines of JSON that each invocation logs: one for each topic, and a summary. Their contract stands in the README, and what to do
-# in docs/runbook-azure.md: each alarm has a paragraph of its name there.
+# Alarms query the JSON lines that each invocation logs: one for each topic, and a summary. Their fields are in the README. What to do is in
+# docs/runbook-azure.md, which has a section with the name of each alarm.
 locals {
-  # The line may arrive inside of another one (the host's console category) or twice (console and the answer's Logs): no rule minds.
+  # A line can be inside of another one (the host's console category), or occur twice (console and the answer's Logs). The rules allow both.
   reports = <<-KQL
     traces
     | where message has 'backup report' or message has 'restore report'
@@ -13,7 +13,7 @@ locals {
   backup_app = "${var.name}-backup-${local.suffix}"
   of_backup  = "${local.reports}| where cloud_RoleName =~ '${local.backup_app}'\n"
 
-  # Runs of everything: one that is asked for a topic or partition has no shard.
+  # Runs of all topics. A run of one topic or partition has no shard.
   summaries_of_backup = <<-KQL
     traces
     | where message has 'backup summary'
@@ -22,10 +22,10 @@ locals {
     | where tostring(summary.message) == 'backup summary' and isnotempty(tostring(summary.shard))
   KQL
 
-  # Of the backup; a deployment that only restores has none of them.
+  # Alarms of the backup. A deployment that only restores has none of them.
   snapshot_alarms = var.backup.snapshot_seconds == 0 ? {} : {
     snapshot-age = {
-      description = "The newest snapshot of the cluster is older than ${var.alarms.snapshot_minutes} minutes, or none is known: what was there since then (topics, groups, configs) is in no inventory. The function's log says why none was stored."
+      description = "The newest snapshot of the cluster is older than ${var.alarms.snapshot_minutes} minutes, or there is none. Topics, groups and configs that were created since then are in no inventory. The function's log has the reason."
       severity    = 2
       window      = var.alarms.no_backup_for
       measure     = null
@@ -33,14 +33,14 @@ locals {
       threshold   = 0
       by_topic    = false
       resolves    = true
-      # Where nothing ran at all, no-backup rings.
+      # Without any run, no-backup is raised.
       query = "${local.summaries_of_backup}| summarize runs = count(), age = min(tolong(summary.snapshot_age_seconds))\n| where runs > 0 and (isnull(age) or age > ${var.alarms.snapshot_minutes * 60})\n"
     }
   }
 
   backup_alarms = {
     recovery-point = {
-      description = "A partition holds records that were not backed up for ${var.alarms.recovery_minutes} minutes. If the cluster were lost now, they would be. Look at the reports for topics with errors or lag: threads, memory or a shorter schedule."
+      description = "A partition has records that have not been backed up for ${var.alarms.recovery_minutes} minutes. If the cluster is lost now, these records are lost. Look in the reports for topics with errors or lag. More threads, more memory or a shorter schedule help."
       severity    = 1
       window      = var.alarms.no_backup_for
       measure     = null
@@ -56,7 +56,7 @@ locals {
       KQL
     }
     held = {
-      description = "Open transactions have held back more than ${var.alarms.held_records} records of a topic in each run of an hour: no reader of committed records gets them, and no backup. The function's log names the partitions. If it stays: kafka-transactions.sh find-hanging, then abort."
+      description = "Open transactions have held back more than ${var.alarms.held_records} records of a topic for an hour. Neither consumers with read_committed nor the backup can read them. The function's log has the partitions. If this continues, run kafka-transactions.sh find-hanging, then abort."
       severity    = 2
       window      = "PT1H"
       measure     = null
@@ -72,7 +72,7 @@ locals {
       KQL
     }
     no-backup = {
-      description = "No run of the backup has ended without an error for ${var.alarms.no_backup_for}: nothing is backed up, or some partition fails in every run. The function's log says which, and why. What Kafka's retention removes meanwhile is lost."
+      description = "No run of the backup has succeeded for ${var.alarms.no_backup_for}. Nothing is backed up, or a partition fails in every run. The function's log has the reason. Records that Kafka's retention deletes in the meantime are lost."
       severity    = 1
       window      = var.alarms.no_backup_for
       measure     = "successes"
@@ -80,11 +80,11 @@ locals {
       threshold   = 1
       by_topic    = false
       resolves    = true
-      # One row always, also when nothing was logged at all. A run by hand of one topic is no backup of all.
+      # Always one row, even if nothing was logged. A run of a single topic by hand does not count.
       query = "${local.summaries_of_backup}| summarize successes = countif(tobool(summary.succeeded))\n"
     }
     lag = {
-      description = "The backup falls behind: lag of at least ${var.alarms.lag_records} records, and more than half an hour before. Give it threads, memory or a shorter schedule before retention deletes what is not backed up."
+      description = "The lag of a topic is at least ${var.alarms.lag_records} records, and more than half an hour ago. Use more threads, more memory or a shorter schedule before retention deletes records that are not backed up."
       severity    = 2
       window      = "PT1H"
       measure     = null
@@ -100,7 +100,7 @@ locals {
       KQL
     }
     gap = {
-      description = "Kafka deleted records before they were backed up. They are lost to the backup; the segment's manifest and the report say which. Lengthen the topic's retention, then find out why the backup was late."
+      description = "Kafka deleted records before they were backed up. The manifest of the segment and the report have their offsets. Increase the retention of the topic, then find out why the backup was late."
       severity    = 1
       window      = "PT30M"
       measure     = null
@@ -114,7 +114,7 @@ locals {
 
   run_alarms = {
     errors = {
-      description = "A run of backup or restore reported an error. One partition that fails is enough, and the others are still done. The next run tries again: look whether it goes on, and in the function's log why."
+      description = "A run of backup or restore reported an error. One failed partition is enough; the others are still processed. The next run retries. If the error continues, the function's log has the reason."
       severity    = 2
       window      = "PT30M"
       measure     = null
@@ -195,12 +195,12 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "this" {
   }
 }
 
-# What ends without a report: killed by the platform, or never begun because the program does not start.
+# Invocations without a report: killed by the platform, or the program did not start.
 resource "azurerm_monitor_metric_alert" "failed_invocations" {
   name                = "${var.name}-failed-invocations"
   resource_group_name = var.resource_group_name
   tags                = var.tags
-  description         = "The platform counts a failed invocation of backup or restore: it timed out, was killed, or the program did not start. What to do: docs/runbook-azure.md, failed-invocations."
+  description         = "An invocation of backup or restore failed: it timed out, was killed, or the program did not start. What to do: docs/runbook-azure.md, failed-invocations."
   severity            = 2
   scopes              = [azurerm_application_insights.this.id]
   frequency           = "PT5M"

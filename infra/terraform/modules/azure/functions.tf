@@ -1,6 +1,6 @@
 resource "azurerm_service_plan" "function" {
-  #checkov:skip=CKV_AZURE_212:Flex Consumption starts instances as they are needed; a plan of it has no instances.
-  #checkov:skip=CKV_AZURE_225:A timer runs on one instance; the next tick starts another one where there is room.
+  #checkov:skip=CKV_AZURE_212:Flex Consumption starts instances on demand; its plan has no instances.
+  #checkov:skip=CKV_AZURE_225:A timer runs on one instance; the next tick can start another one.
   for_each = local.functions
 
   name                = "${var.name}-${each.key}"
@@ -12,14 +12,14 @@ resource "azurerm_service_plan" "function" {
 }
 
 locals {
-  # azurerm says serverFarms, the service says serverfarms. Only the type is replaced: a plan can have that name, too.
+  # azurerm writes serverFarms, the service serverfarms. Only the type is replaced, because a plan can also have that name.
   plan_ids = { for name, plan in azurerm_service_plan.function : name => replace(plan.id, "/(?i)/providers/Microsoft[.]Web/serverfarms//", "/providers/Microsoft.Web/serverfarms/") }
 }
 
-# The plain resource of Azure, because azurerm_function_app_flex_consumption does two things wrong here: it always adds a connection string
-# AzureWebJobsStorage, which goes before the identity's settings, and it cannot say which identity resolves Key Vault references.
+# azapi, because azurerm_function_app_flex_consumption always adds a connection string AzureWebJobsStorage, which takes precedence over the settings
+# of the identity, and cannot set the identity for Key Vault references.
 #
-# IDs and types are written as the service returns them. azapi compares the two: each difference would be a change in every plan, and each apply
+# IDs and types are written as the service returns them. azapi compares the two: a difference would be a change in every plan, and every apply
 # would write all settings again, which restarts the app.
 resource "azapi_resource" "function" {
   for_each = local.functions
@@ -58,7 +58,7 @@ resource "azapi_resource" "function" {
             name    = "custom"
             version = "1.0"
           }
-          # A timer runs on one instance; 40 is the least that every version of the service takes.
+          # A timer runs on one instance. 40 is the minimum that every version of the service accepts.
           scaleAndConcurrency = {
             instanceMemoryMB     = each.value.instance_memory_mb
             maximumInstanceCount = 40
@@ -76,11 +76,11 @@ resource "azapi_resource" "function" {
     )
   }
 
-  # An ID that only differs in its letters' case is the same: the caller's subnet, say.
+  # IDs that differ only in case are the same, for example the subnet of the caller.
   ignore_casing = true
   retry         = local.retry
 
-  # The first start must find its storage, its secrets and its logs.
+  # The first start needs storage, secrets and logs.
   depends_on = [
     azapi_resource.backups_role_assignment,
     azurerm_role_assignment.host,
@@ -89,7 +89,7 @@ resource "azapi_resource" "function" {
   ]
 }
 
-# No passwords for publishing: packages are deployed with an Entra ID token.
+# No passwords for publishing. Packages are deployed with an Entra ID token.
 resource "azapi_update_resource" "no_publishing_passwords" {
   for_each = { for pair in setproduct(keys(local.functions), ["ftp", "scm"]) : join("/", pair) => { function = pair[0], name = pair[1] } }
 
@@ -102,8 +102,8 @@ resource "azapi_update_resource" "no_publishing_passwords" {
   retry         = local.retry
 }
 
-# The service fetches the package itself, and keeps it in the app's own account. It does so again when the address changes, and after the app was
-# made again.
+# The service downloads the package and keeps it in the app's account. It downloads again when the address changes, and after the app was created
+# again.
 resource "azapi_resource_action" "package" {
   for_each = { for name, function in local.functions : name => function.package_uri if function.package_uri != null }
 
@@ -119,7 +119,7 @@ resource "azapi_resource_action" "package" {
     }
   }
 
-  # The identity's role on the app's account can take minutes to be known everywhere.
+  # The role of the identity on the app's account can take minutes until it is effective.
   retry = {
     error_message_regex  = ["BlobUploadFailedException", "AuthorizationFailure", "AuthorizationPermissionMismatch"]
     interval_seconds     = 30

@@ -1,13 +1,13 @@
-# What the Functions host needs for itself, an account for each app: its package, the lock and status of its timer, its keys. It holds no backup,
-# so the wide role that the host asks for (identity.tf) reaches no backup.
+# The storage account of the Functions host, one for each app: package, lock and status of the timer, keys. It contains no backups, so the wide
+# role that the host requires (identity.tf) gives no access to backups.
 resource "azurerm_storage_account" "host" {
-  #checkov:skip=CKV_AZURE_33:There is no queue in it: timers need none.
-  #checkov:skip=CKV_AZURE_35:Packages are uploaded by the platform from outside of the subnet: a closed account refuses them (BlobUploadFailedException).
-  #checkov:skip=CKV_AZURE_59:The same. Identities alone get in: no keys, no anonymous access.
-  #checkov:skip=CKV_AZURE_206:Everything in it is made again by the next deployment.
-  #checkov:skip=CKV2_AZURE_1:It holds a public program and a lock: nothing to protect with a key of one's own.
-  #checkov:skip=CKV2_AZURE_33:Packages are uploaded by the platform from outside of the subnet.
-  #checkov:skip=CKV2_AZURE_38:Everything in it is made again by the next deployment.
+  #checkov:skip=CKV_AZURE_33:It contains no queue: timers need none.
+  #checkov:skip=CKV_AZURE_35:The platform uploads packages from outside of the subnet: a closed account refuses them (BlobUploadFailedException).
+  #checkov:skip=CKV_AZURE_59:The same. Access only by identity: no keys, no anonymous access.
+  #checkov:skip=CKV_AZURE_206:The next deployment creates its content again.
+  #checkov:skip=CKV2_AZURE_1:It contains a public program and a lock: no need for a customer key.
+  #checkov:skip=CKV2_AZURE_33:The platform uploads packages from outside of the subnet.
+  #checkov:skip=CKV2_AZURE_38:The next deployment creates its content again.
   for_each = local.functions
 
   name                = "${local.compact}h${substr(each.key, 0, 3)}${local.suffix}"
@@ -35,7 +35,7 @@ resource "azurerm_storage_account" "host" {
 }
 
 resource "azurerm_storage_container" "package" {
-  #checkov:skip=CKV2_AZURE_21:It holds the package, which the platform reads at each start.
+  #checkov:skip=CKV2_AZURE_21:It contains the package, which the platform reads at each start.
   for_each = local.functions
 
   name                  = "package"

@@ -8,11 +8,11 @@ resource "azurerm_user_assigned_identity" "function" {
 }
 
 locals {
-  # Its scope is the subscription of the account, wherever the definition was made: Azure answers with this ID, and another one would replace the
+  # The scope is the subscription of the account, wherever the definition was created. Azure returns this ID; another one would replace the
   # assignments.
   blobs_role_id = "/subscriptions/${split("/", local.account_group_id)[2]}/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}"
 
-  # Restore writes its checkpoints, and reads everything else. A condition says "not this action, or only where".
+  # Restore writes its checkpoints, and reads everything else. A condition means "not this action, or only where".
   # https://learn.microsoft.com/azure/role-based-access-control/conditions-format
   conditions = {
     backup  = null
@@ -30,9 +30,8 @@ locals {
   }
 }
 
-# A role of its own, because Azure's Storage Blob Data Contributor also deletes: blobs, and the container as a whole, which no condition can
-# take away (conditions are about data actions only). It is made first, while the storage account takes its minute, so it is mostly known
-# everywhere when it is assigned.
+# A custom role, because Azure's Storage Blob Data Contributor also deletes blobs and the whole container. A condition cannot prevent the latter
+# (conditions apply to data actions only). It is created first, in parallel with the storage account, so it is mostly effective when it is assigned.
 resource "azapi_resource" "blobs_role" {
   type      = "Microsoft.Authorization/roleDefinitions@2022-04-01"
   name      = uuidv5("url", "${local.resource_group_id}/${var.name}/blobs")
@@ -51,12 +50,12 @@ resource "azapi_resource" "blobs_role" {
     }
   }
 
-  # The service may return the scope as another call wrote it.
+  # The service can return the scope in the case of another call.
   ignore_casing = true
   retry         = local.retry
 }
 
-# By azapi, because azurerm gives up where a role was made a moment ago and is not known everywhere (RoleDefinitionDoesNotExist).
+# azapi, because azurerm does not retry if a new role is not effective everywhere yet (RoleDefinitionDoesNotExist).
 resource "azapi_resource" "backups_role_assignment" {
   for_each = local.functions
 
@@ -81,7 +80,7 @@ resource "azapi_resource" "backups_role_assignment" {
   retry         = local.retry
 }
 
-# The role that the Functions host documents for its own account (it makes containers there), and that reading the package needs.
+# The role that the Functions host requires for its own account, where it creates containers, and for reading the package.
 resource "azurerm_role_assignment" "host" {
   for_each = local.functions
 

@@ -3,11 +3,11 @@ data "azurerm_client_config" "current" {}
 locals {
   resource_group_id = "/subscriptions/${data.azurerm_client_config.current.subscription_id}/resourceGroups/${var.resource_group_name}"
 
-  # Names of storage accounts, function apps and vaults are unique in all of Azure. The same place gives the same suffix, so a plan is stable.
+  # Names of storage accounts, function apps and vaults are globally unique. The suffix depends on the resource group and name, so plans are stable.
   suffix  = substr(sha256("${local.resource_group_id}/${var.name}"), 0, 6)
   compact = replace(var.name, "-", "")
 
-  # One app for each program: a custom handler is one executable, and Flex Consumption takes one app a plan.
+  # One app for each program: a custom handler is one executable, and Flex Consumption allows one app in a plan.
   functions = merge(
     { for backup in [var.backup] : "backup" => merge(backup, { kafka = var.kafka }) if backup.enabled },
     var.restore == null ? {} : {
@@ -15,17 +15,17 @@ locals {
     },
   )
 
-  # Properties whose values the program, too, never shows.
+  # Properties with secret values, as in the program.
   secret_property = "password|passphrase|secret|key\\.pem|oauthbearer\\.config|jaas"
 
-  # Properties that the program sets itself, with the values that say the same as it does; it refuses to start with others.
+  # Properties that the program sets itself, with the values that it accepts. It refuses to start with other values.
   fixed_properties = jsondecode(file("${path.module}/fixed-properties.json"))
 
-  # As the program has them; tests compare them with it.
+  # Same as in the program. check-azure compares them.
   internal_topics = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
   restore_checks  = ["retention", "timestamps", "compaction", "not-empty", "expired", "missing", "behind", "lost-progress", "group-offsets", "configs"]
 
-  # NCRONTAB: second, minute, hour, day, month, day of week; each of them values, ranges (1-5) and steps (*/5), with commas between.
+  # NCRONTAB: second, minute, hour, day, month, day of week; each with values, ranges (1-5) and steps (*/5), separated by commas.
   # https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
   ncrontab_values = [
     "[0-5]?[0-9]",
@@ -38,14 +38,14 @@ locals {
   ncrontab_items = [for value in local.ncrontab_values : "([*]|${value}(-${value})?)(/[1-9][0-9]?)?"]
   ncrontab       = "(?i)^${join(" ", [for item in local.ncrontab_items : "${item}(,${item})*"])}$"
 
-  # What a repeated request gets past: identities and roles that were made a moment ago and are not known everywhere. Never a 404: azapi repeats
-  # reads, too, and what someone deleted would not be noticed.
+  # Transient errors: new identities and roles are not effective everywhere yet. Never a 404: azapi also retries reads, so a deleted resource would
+  # not be noticed.
   retry = {
     error_message_regex  = ["RoleDefinitionDoesNotExist", "PrincipalNotFound", "RetryableError", "AnotherOperationInProgress"]
     interval_seconds     = 10
     max_interval_seconds = 60
   }
 
-  # A path inside the container, as the program makes it from STORAGE_PREFIX.
+  # Path inside the container, as the program builds it from STORAGE_PREFIX.
   prefix = var.storage.prefix == "" ? "" : "${var.storage.prefix}/"
 }

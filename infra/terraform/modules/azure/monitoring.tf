@@ -8,14 +8,14 @@ resource "azurerm_log_analytics_workspace" "this" {
   sku                 = "PerGB2018"
   retention_in_days   = var.log_retention_days
 
-  # Everything here sends by identity or from inside of Azure.
+  # All senders use an identity or are inside of Azure.
   local_authentication_enabled = false
 }
 
 locals {
   workspace_id = var.log_analytics_workspace != null ? var.log_analytics_workspace.id : azurerm_log_analytics_workspace.this[0].id
 
-  # Says where to send, and is no credential: sending needs a role (local_authentication_enabled = false).
+  # An address and no credential: sending requires a role (local_authentication_enabled = false).
   insights_connection_string = nonsensitive(azurerm_application_insights.this.connection_string)
 }
 
@@ -28,11 +28,11 @@ resource "azurerm_application_insights" "this" {
   application_type    = "web"
 
   local_authentication_enabled = false
-  # The alarms count reports: none may be sampled away (host.json says the same to the host).
+  # The alarms count reports, so there is no sampling (as in host.json).
   sampling_percentage = 100
 }
 
-# Who wrote and who deleted a backup. Reads are not logged: a restore reads everything.
+# Audit log of writes and deletes of backups. Reads are not logged, because a restore reads everything.
 resource "azurerm_monitor_diagnostic_setting" "backup" {
   count = var.storage.create ? 1 : 0
 

@@ -4,7 +4,7 @@ output "storage_account_name" {
 }
 
 output "storage_account_id" {
-  description = "Resource ID of the storage account of the backups: for locks, private endpoints, replication, and `storage.account_id` of another deployment."
+  description = "Resource ID of the storage account of the backups: for locks, private endpoints, replication, and `storage.account_id` of other deployments."
   value       = local.account_id
 }
 
@@ -19,7 +19,7 @@ output "container_id" {
 }
 
 output "function_app_names" {
-  description = "The function apps by function (backup, restore): what packages are deployed to."
+  description = "Names of the function apps by function (backup, restore), for the deployment of packages."
   value       = { for name, app in azapi_resource.function : name => app.name }
 }
 
@@ -34,12 +34,12 @@ output "identity_principal_ids" {
 }
 
 output "key_vault_name" {
-  description = "The Key Vault that holds the secrets named in kafka.secrets, or null without any."
+  description = "The Key Vault with the secrets of kafka.secrets. null without secrets."
   value       = local.key_vault_name
 }
 
 output "key_vault_id" {
-  description = "Resource ID of that Key Vault, or null."
+  description = "Resource ID of that Key Vault. null without secrets."
   value       = local.key_vault_id
 }
 
@@ -49,21 +49,21 @@ output "application_insights_id" {
 }
 
 output "log_analytics_workspace_id" {
-  description = "Resource ID of the Log Analytics workspace behind it."
+  description = "Resource ID of the Log Analytics workspace of that component."
   value       = local.workspace_id
 }
 
 output "workbook_id" {
-  description = "Resource ID of the workbook that draws the reports: in the portal under Application Insights, Workbooks."
+  description = "Resource ID of the workbook with charts of the reports. In the portal: Application Insights, Workbooks."
   value       = azapi_resource.workbook.id
 }
 
 output "action_group_id" {
-  description = "Resource ID of the action group for alarms.emails, or null without any."
+  description = "Resource ID of the action group for alarms.emails. null without emails."
   value       = one(azurerm_monitor_action_group.this[*].id)
 }
 
 output "configuration_keys" {
-  description = "The configuration keys that each function is given, without those of the platform."
+  description = "Configuration keys of each function, without those of the platform."
   value       = { for name in keys(local.functions) : name => sort(setsubtract(keys(local.app_settings[name]), keys(local.platform_settings[name]))) }
 }

@@ -1,4 +1,4 @@
-# What keeps the backups from being deleted or read by others: by choice, because each of it has a price.
+# Optional protection of the backups against deletion and access by others. Each option has a cost.
 
 resource "azapi_resource" "lock" {
   count = var.management_lock && var.storage.create ? 1 : 0
@@ -21,25 +21,25 @@ resource "azapi_resource" "lock" {
 check "backups_can_be_deleted" {
   assert {
     condition     = !var.storage.create || var.management_lock || var.immutability != null
-    error_message = "Whoever may delete a storage account in this resource group can delete all backups with it, and nothing brings them back for sure. Set management_lock = true, or immutability, which must be chosen before the first apply."
+    error_message = "Everyone with the right to delete storage accounts in this resource group can delete all backups, and recovery is not guaranteed. Set management_lock = true, or immutability, which must be set before the first apply."
   }
 }
 
 check "immutability_ends_before_the_backups" {
   assert {
     condition     = try(var.immutability.days >= var.storage.delete_after_days, true)
-    error_message = "immutability.days counts from the writing of each object. Segments are kept for ${coalesce(var.storage.delete_after_days, 0)} days and protected for ${try(var.immutability.days, 0)}: older ones can be deleted. Set immutability.days to storage.delete_after_days."
+    error_message = "Segments are kept for ${coalesce(var.storage.delete_after_days, 0)} days but protected only for ${try(var.immutability.days, 0)} days after their upload, so older ones can be deleted. Set immutability.days to storage.delete_after_days."
   }
 }
 
 check "nobody_hears_the_alarms" {
   assert {
     condition     = length(var.alarms.emails) + length(var.alarms.action_group_ids) > 0
-    error_message = "The alarms ring, and nobody is told: set alarms.emails or alarms.action_group_ids."
+    error_message = "The alarms have no recipient. Set alarms.emails or alarms.action_group_ids."
   }
 }
 
-# A key of the caller's.
+# Customer key.
 resource "azurerm_user_assigned_identity" "key" {
   count = var.storage.customer_key == null ? 0 : 1
 
@@ -52,7 +52,7 @@ resource "azurerm_user_assigned_identity" "key" {
 resource "azurerm_role_assignment" "key" {
   count = var.storage.customer_key == null ? 0 : 1
 
-  description          = "Kafka: the account of the backups encrypts with this key."
+  description          = "Kafka: the storage account of the backups uses this key."
   scope                = "${var.storage.customer_key.key_vault_id}/keys/${var.storage.customer_key.key_name}"
   role_definition_name = "Key Vault Crypto Service Encryption User"
   principal_id         = azurerm_user_assigned_identity.key[0].principal_id
@@ -62,7 +62,7 @@ resource "azurerm_role_assignment" "key" {
 locals {
   public_access = try(var.network.public_access, true)
 
-  # What this module makes, and can be reached by private endpoints.
+  # Created resources that support private endpoints.
   private_endpoints = try(var.network.private_endpoints, null) == null ? {} : merge(
     { for id in local.made_accounts : "blob" => { id = id, subresource = "blob", zones = var.network.private_endpoints.blob_dns_zone_ids } },
     { for id in azurerm_key_vault.this[*].id : "vault" => { id = id, subresource = "vault", zones = var.network.private_endpoints.vault_dns_zone_ids } },

@@ -6,7 +6,7 @@ locals {
   key_vault_id   = local.make_vault ? azurerm_key_vault.this[0].id : one(var.key_vault[*].id)
   key_vault_name = local.make_vault ? azurerm_key_vault.this[0].name : try(reverse(split("/", var.key_vault.id))[0], null)
 
-  # The vault that this module makes holds only these secrets, which are put there afterwards. Of someone else's vault, each secret by name.
+  # The created vault contains only these secrets, which are added later. In an existing vault, access to each secret by name.
   readable_secrets = merge([
     for function, secrets in local.secrets : {
       for secret in(local.make_vault ? (length(secrets) > 0 ? ["*"] : []) : distinct(values(secrets))) : "${function}/${secret}" => {
@@ -19,8 +19,8 @@ locals {
 
 resource "azurerm_key_vault" "this" {
   #checkov:skip=CKV_AZURE_109:Outside of a virtual network a function has no fixed address. With var.network everything but the subnet is denied.
-  #checkov:skip=CKV_AZURE_189:By choice (network.public_access): it needs a private endpoint; the subnet's service endpoint costs nothing.
-  #checkov:skip=CKV2_AZURE_32:A service endpoint (var.network) keeps the traffic inside; a private endpoint is by choice (network.private_endpoints).
+  #checkov:skip=CKV_AZURE_189:Optional (network.public_access): it requires a private endpoint; the service endpoint of the subnet is free.
+  #checkov:skip=CKV2_AZURE_32:A service endpoint (var.network) keeps the traffic inside; a private endpoint is optional (network.private_endpoints).
   count = local.make_vault ? 1 : 0
 
   name                = "${var.name}-kv-${local.suffix}"
@@ -46,7 +46,7 @@ resource "azurerm_key_vault" "this" {
 resource "azurerm_role_assignment" "secrets" {
   for_each = local.readable_secrets
 
-  description          = "Kafka ${each.value.function}: reads the secrets of its Kafka client."
+  description          = "Kafka ${each.value.function}: can read the secrets of its Kafka client."
   scope                = each.value.scope
   role_definition_name = "Key Vault Secrets User"
   principal_id         = azurerm_user_assigned_identity.function[each.value.function].principal_id

@@ -1,5 +1,5 @@
-# App settings: the program's configuration keys, then what the platform itself reads. Everything that is null is left to the program's own default;
-# those stand apart, because a filter over values that are not known before the apply would hide all of them from the plan.
+# App settings: the program's configuration keys, then the settings of the platform. A key that is null has the program's default. Keys that can be
+# null are separate, because a filter over values that are not known before the apply would hide all of them from the plan.
 locals {
   property_settings = {
     for name, function in local.functions : name => merge(
@@ -19,7 +19,7 @@ locals {
       MAX_SEGMENTS_PER_INVOCATION = tostring(function.max_segments)
       NUMBER_OF_KAFKA_THREADS     = tostring(function.threads)
       LOG_LEVEL                   = var.log_level
-      # The host shares the instance with the program: a quarter is its, and at least 256 MB.
+      # The host shares the instance with the program: a quarter of the memory, and at least 256 MB, is for the host.
       MEMORY_LIMIT_MB = tostring(min(function.instance_memory_mb - 256, floor(function.instance_memory_mb * 3 / 4)))
     }
   }
@@ -68,7 +68,7 @@ locals {
       # Read by function.json: "schedule": "%BACKUP_SCHEDULE%".
       "${upper(name)}_SCHEDULE" = function.schedule
 
-      # The host's own storage, by identity. Never AzureWebJobsStorage itself: even an empty connection string there goes before these three.
+      # The host's own storage, by identity. Never AzureWebJobsStorage itself: even an empty connection string takes precedence over these three.
       AzureWebJobsStorage__accountName = azurerm_storage_account.host[name].name
       AzureWebJobsStorage__credential  = "managedidentity"
       AzureWebJobsStorage__clientId    = azurerm_user_assigned_identity.function[name].client_id

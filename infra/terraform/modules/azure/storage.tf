@@ -1,4 +1,4 @@
-# Where the backups are: in the account that is made here, or in one that exists.
+# The storage account of the backups: created here, or an existing one.
 locals {
   account_id     = var.storage.create ? azurerm_storage_account.backup[0].id : var.storage.account_id
   account_name   = var.storage.create ? azurerm_storage_account.backup[0].name : reverse(split("/", var.storage.account_id))[0]
@@ -9,15 +9,15 @@ locals {
   account_group_id = var.storage.create ? local.resource_group_id : join("/", slice(split("/", var.storage.account_id), 0, 5))
 }
 
-# The storage account that holds the backups, and nothing else.
+# It contains the backups and nothing else.
 resource "azurerm_storage_account" "backup" {
-  #checkov:skip=CKV_AZURE_33:There is no queue in it.
+  #checkov:skip=CKV_AZURE_33:It contains no queue.
   #checkov:skip=CKV_AZURE_35:Outside of a virtual network a function has no fixed address. With var.network everything but the subnet is denied.
-  #checkov:skip=CKV_AZURE_43:The name is computed, which the check cannot follow; a test holds it to 24 letters and digits.
-  #checkov:skip=CKV_AZURE_59:By choice (network.public_access): it needs private endpoints. Identities alone get in: no keys, no anonymous access.
-  #checkov:skip=CKV_AZURE_206:storage.replication is ZRS unless the caller says otherwise.
-  #checkov:skip=CKV2_AZURE_1:By choice (storage.customer_key): Microsoft's keys encrypt it twice, and a customer's key is one more thing whose loss loses the backups.
-  #checkov:skip=CKV2_AZURE_33:A service endpoint (var.network) keeps the traffic inside; a private endpoint costs 7 dollars a month, and is by choice (network.private_endpoints).
+  #checkov:skip=CKV_AZURE_43:The name is computed, which the check cannot evaluate; a test checks its 24 letters and digits.
+  #checkov:skip=CKV_AZURE_59:Optional (network.public_access): it requires private endpoints. Access only by identity: no keys, no anonymous access.
+  #checkov:skip=CKV_AZURE_206:storage.replication is ZRS by default.
+  #checkov:skip=CKV2_AZURE_1:Optional (storage.customer_key): Microsoft's keys encrypt twice, and the loss of a customer key loses the backups.
+  #checkov:skip=CKV2_AZURE_33:A service endpoint (var.network) keeps the traffic inside; a private endpoint costs 7 dollars a month, and is optional (network.private_endpoints).
   count = var.storage.create ? 1 : 0
 
   name                = "${local.compact}data${local.suffix}"
@@ -59,7 +59,7 @@ resource "azurerm_storage_account" "backup" {
     for_each = azurerm_user_assigned_identity.key[*].id
 
     content {
-      # Without a version: Azure takes each new one.
+      # Without a version: Azure uses the newest one.
       key_vault_key_id          = "https://${reverse(split("/", var.storage.customer_key.key_vault_id))[0]}.vault.azure.net/keys/${var.storage.customer_key.key_name}"
       user_assigned_identity_id = customer_managed_key.value
     }
@@ -76,7 +76,7 @@ resource "azurerm_storage_account" "backup" {
     }
   }
 
-  # Of versions, not of the container: a container's policy forbids overwriting, and the restore's checkpoints are overwritten.
+  # For versions, not for the container: a policy of the container forbids overwriting, and restores overwrite their checkpoints.
   dynamic "immutability_policy" {
     for_each = var.immutability[*]
 
@@ -94,17 +94,17 @@ resource "azurerm_storage_account" "backup" {
     virtual_network_subnet_ids = var.network[*].subnet_id
   }
 
-  # The account cannot be made before it may use the key.
+  # The account needs the right to use the key before it is created.
   depends_on = [azurerm_role_assignment.key]
 
-  # Deleting the account deletes every backup. The README says how to destroy everything else, and how to let go of this.
+  # Deleting the account deletes all backups. The README has how to destroy everything else, and how to remove the account from the state.
   lifecycle {
     prevent_destroy = true
   }
 }
 
 resource "azurerm_storage_container" "backup" {
-  #checkov:skip=CKV2_AZURE_21:Writes and deletes are logged (monitoring.tf); a log of every read would cost more than the reads.
+  #checkov:skip=CKV2_AZURE_21:Writes and deletes are logged (monitoring.tf); logging every read would cost more than the reads.
   count = var.storage.create ? 1 : 0
 
   name                  = var.storage.container_name
@@ -119,7 +119,7 @@ resource "azurerm_storage_container" "backup" {
 locals {
   container_path = "${local.container_name}/${local.prefix}"
 
-  # A rule takes ten prefixes: a topic's partition folders begin with a digit, and its topic.json does not.
+  # Ten prefixes in a rule: the folders of partitions begin with a digit, and topic.json does not.
   expiring_topics = var.storage.delete_after_days == null ? toset([]) : toset(local.topic_names)
 }
 
@@ -162,7 +162,7 @@ resource "azurerm_storage_management_policy" "backup" {
     }
   }
 
-  # By age alone: no rule can keep one a day (docs/decisions/0006-snapshots-expire-by-age-or-not-at-all.md).
+  # By age only: no rule can keep one snapshot a day (docs/decisions/0006-snapshots-expire-by-age-or-not-at-all.md).
   dynamic "rule" {
     for_each = var.storage.snapshot_delete_after_days == null ? [] : [var.storage.snapshot_delete_after_days]
 
@@ -186,7 +186,7 @@ resource "azurerm_storage_management_policy" "backup" {
     for_each = local.expiring_topics
 
     content {
-      # Names of rules take letters and digits only.
+      # Names of rules can contain only letters and digits.
       name    = "expire${substr(sha256(rule.value), 0, 16)}"
       enabled = true
 

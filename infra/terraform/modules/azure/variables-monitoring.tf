@@ -1,13 +1,13 @@
 variable "alarms" {
   description = <<-EOT
-    What tells the person on call, and whom.
-    - emails: addresses of an action group that this module makes, when there are any.
+    Alarms, their thresholds and their recipients.
+    - emails: addresses of an action group that the module creates.
     - action_group_ids: existing action groups.
-    - no_backup_for: alarm when no run of the backup ended without an error for so long: PT15M, PT30M, PT45M, PT1H to PT6H, P1D or P2D. At least two runs of the schedule.
-    - recovery_minutes: alarm when records wait for their backup for so long: 1 to 10080, more than backup.retry_upload_seconds.
-    - snapshot_minutes: alarm when the newest snapshot of the cluster is older than this: 1 to 10080, at least twice backup.snapshot_seconds.
-    - held_records: alarm when open transactions hold back more records of a topic than this for an hour.
-    - lag_records: alarm when a topic's lag is at least so many records and larger than it was half an hour before.
+    - no_backup_for: time without a successful run of the backup: PT15M, PT30M, PT45M, PT1H to PT6H, P1D or P2D. At least two runs of the schedule.
+    - recovery_minutes: maximum recovery point, which is the age of the oldest record that is not backed up: 1 to 10080, more than backup.retry_upload_seconds.
+    - snapshot_minutes: maximum age of the newest snapshot of the cluster: 1 to 10080, at least twice backup.snapshot_seconds.
+    - held_records: maximum number of records of a topic that open transactions hold back for an hour.
+    - lag_records: lag of a topic, in records, from which on an increase within half an hour raises the alarm.
   EOT
   type = object({
     emails           = optional(set(string), [])
@@ -31,7 +31,7 @@ variable "alarms" {
   }
   validation {
     condition     = contains(["PT15M", "PT30M", "PT45M", "PT1H", "PT2H", "PT3H", "PT4H", "PT5H", "PT6H", "P1D", "P2D"], var.alarms.no_backup_for)
-    error_message = "alarms.no_backup_for must be one of the windows of Azure Monitor: PT15M, PT30M, PT45M, PT1H to PT6H, P1D, P2D."
+    error_message = "alarms.no_backup_for must be a window of Azure Monitor: PT15M, PT30M, PT45M, PT1H to PT6H, P1D, P2D."
   }
   validation {
     condition     = var.alarms.recovery_minutes >= 1 && var.alarms.recovery_minutes <= 10080
@@ -39,7 +39,7 @@ variable "alarms" {
   }
   validation {
     condition     = var.alarms.recovery_minutes * 60 > var.backup.retry_upload_seconds
-    error_message = "alarms.recovery_minutes must be more than backup.retry_upload_seconds: a part-filled segment waits so long although all is well."
+    error_message = "alarms.recovery_minutes must be more than backup.retry_upload_seconds, because a partly filled segment waits that long."
   }
   validation {
     condition     = var.alarms.snapshot_minutes >= 1 && var.alarms.snapshot_minutes <= 10080
@@ -47,7 +47,7 @@ variable "alarms" {
   }
   validation {
     condition     = var.alarms.snapshot_minutes * 60 >= 2 * var.backup.snapshot_seconds
-    error_message = "alarms.snapshot_minutes must be at least twice backup.snapshot_seconds, or the alarm rings although all is well."
+    error_message = "alarms.snapshot_minutes must be at least twice backup.snapshot_seconds. Otherwise the alarm is raised without a problem."
   }
   validation {
     condition     = var.alarms.held_records >= 0 && floor(var.alarms.held_records) == var.alarms.held_records
@@ -60,7 +60,7 @@ variable "alarms" {
 }
 
 variable "log_analytics_workspace" {
-  description = "An existing Log Analytics workspace for logs and reports. Null makes one."
+  description = "An existing Log Analytics workspace for logs and reports. null: the module creates one."
   type        = object({ id = string })
   default     = null
 
@@ -71,7 +71,7 @@ variable "log_analytics_workspace" {
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept in the workspace that this module makes: 30 to 730 days."
+  description = "Retention of logs in the created workspace: 30 to 730 days."
   type        = number
   default     = 90
   nullable    = false

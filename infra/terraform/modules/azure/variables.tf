@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Begins the name of everything. 3 to 14 lowercase letters, digits and hyphens: the shortest names in Azure have 24 characters."
+  description = "Prefix of the names of all resources. 3 to 14 lowercase letters, digits and hyphens, because some names in Azure are limited to 24 characters."
   type        = string
   nullable    = false
 
@@ -10,7 +10,7 @@ variable "name" {
 }
 
 variable "resource_group_name" {
-  description = "The resource group, which must exist, for everything."
+  description = "The resource group of all resources. It must exist."
   type        = string
   nullable    = false
 
@@ -32,7 +32,7 @@ variable "location" {
 }
 
 variable "tags" {
-  description = "Tags on everything that takes tags."
+  description = "Tags of all resources that support tags."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -40,11 +40,11 @@ variable "tags" {
 
 variable "network" {
   description = <<-EOT
-    Puts the functions into a virtual network; null leaves them outside of one.
-    - subnet_id: a subnet delegated to Microsoft.App/environments, with the service endpoints Microsoft.Storage and Microsoft.KeyVault. One app at most uses all of a /27.
-    - allowed_ip_ranges: public addresses (203.0.113.7 or 203.0.113.0/29) of people who read the backups or set the secrets. All other public access is then refused.
-    - private_endpoints: private endpoints for the backups and the vault that this module makes: subnet_id, a subnet for them, not the delegated one; blob_dns_zone_ids and vault_dns_zone_ids, private DNS zones (privatelink.blob.core.windows.net, privatelink.vaultcore.azure.net) that the network is linked to.
-    - public_access: false refuses all public access to the backups, the vault and the function apps; only private endpoints are left. Packages then need package_uri.
+    The virtual network of the functions. null: none.
+    - subnet_id: a subnet delegated to Microsoft.App/environments, with the service endpoints Microsoft.Storage and Microsoft.KeyVault. One app can use all addresses of a /27.
+    - allowed_ip_ranges: public addresses (203.0.113.7 or 203.0.113.0/29) of people who read the backups or set the secrets. Other public access is refused.
+    - private_endpoints: private endpoints of the backups and of the created vault. subnet_id: their subnet, which is not the delegated one. blob_dns_zone_ids, vault_dns_zone_ids: private DNS zones that are linked to the network (privatelink.blob.core.windows.net, privatelink.vaultcore.azure.net).
+    - public_access: false refuses all public access to the backups, the vault and the function apps. Only private endpoints remain. Packages then require package_uri.
   EOT
   type = object({
     subnet_id         = string
@@ -66,11 +66,11 @@ variable "network" {
     condition = var.network == null ? true : alltrue([
       for range in var.network.allowed_ip_ranges : can(cidrhost(strcontains(range, "/") ? range : "${range}/32", 0)) && !endswith(range, "/31") && !endswith(range, "/32")
     ])
-    error_message = "network.allowed_ip_ranges must be IPv4 addresses, or ranges of /30 or larger: storage accounts take a /31 or /32 only as single addresses."
+    error_message = "network.allowed_ip_ranges must be IPv4 addresses, or ranges of /30 or larger: storage accounts accept a /31 or /32 only as single addresses."
   }
   validation {
     condition     = try(var.network.private_endpoints, null) == null ? true : can(regex("^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Network/virtualNetworks/[^/]+/subnets/[^/]+$", var.network.private_endpoints.subnet_id)) && lower(var.network.private_endpoints.subnet_id) != lower(var.network.subnet_id)
-    error_message = "network.private_endpoints.subnet_id must be the resource ID of a subnet, in the letter case of az network vnet subnet show, and another one than network.subnet_id, which is delegated to the functions."
+    error_message = "network.private_endpoints.subnet_id must be the resource ID of a subnet, in the letter case of az network vnet subnet show, and must differ from network.subnet_id, which is delegated to the functions."
   }
   validation {
     condition     = try(var.network.private_endpoints, null) == null ? true : alltrue([for id in concat(var.network.private_endpoints.blob_dns_zone_ids, var.network.private_endpoints.vault_dns_zone_ids) : can(regex("(?i)^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Network/privateDnsZones/[^/]+$", id))])
@@ -78,6 +78,6 @@ variable "network" {
   }
   validation {
     condition     = try(var.network.public_access, true) || try(var.network.private_endpoints, null) != null && length(try(var.network.allowed_ip_ranges, [])) == 0
-    error_message = "network.public_access = false leaves private endpoints only: set network.private_endpoints, and leave out network.allowed_ip_ranges."
+    error_message = "network.public_access = false requires network.private_endpoints, and cannot be combined with network.allowed_ip_ranges."
   }
 }

@@ -1,6 +1,6 @@
-# What the alarms read, drawn. A workbook costs nothing but its queries.
+# Charts of the data of the alarms. A workbook has no cost except its queries.
 locals {
-  # Title, query, how it is drawn. Of the backup, then of each function.
+  # Title, query, visualisation. First the backup, then each function.
   charts = concat(
     [for chart in [
       { title = "Age of what is safe, by shard, seconds", visualization = "linechart", query = "${local.summaries_of_backup}| summarize max(tolong(summary.recovery_point_seconds)) by tostring(summary.shard), bin(timestamp, 5m)" },

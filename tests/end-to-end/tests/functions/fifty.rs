@@ -104,12 +104,11 @@ fn fill(kafka: &Kafka, names: &[&str]) {
 #[test]
 fn fifty_topics_come_back_with_the_environment_of_the_aws_module() {
     let (Some(kafka), Some(minio), Some(cargo_lambda)) = (require_kafka(), require_minio(), require_cargo_lambda()) else { return };
-    let module: Module = serde_json::from_str(include_str!("fifty-topics.json")).expect("the file is current");
-    let names: Vec<&str> = module.backup.environment["TOPIC_NAMES"].split(',').collect();
-    assert_eq!((names.len(), module.backup.events.len(), module.restore.events.len()), (50, 4, 4));
+    let Module { resources, backup, restore } = serde_json::from_str(include_str!("fifty-topics.json")).expect("the file is current");
+    let names: Vec<&str> = backup.environment["TOPIC_NAMES"].split(',').collect();
+    assert_eq!((names.len(), backup.events.len(), restore.events.len()), (50, 4, 4));
     fill(&kafka, &names);
 
-    let Module { resources, backup, restore } = module;
     let variables = backup.variables(&kafka, &minio);
     let lambda = Lambda::start(Emulator::start(&cargo_lambda), Function::Backup, &variables, backup.concurrency, backup.memory_mb);
     let backed_up = backup.rounds(&lambda, |reports| reports.iter().all(|report| report["lag_records"] == 0));

@@ -9,11 +9,11 @@ locals {
   prefix      = var.prefix == "" ? "" : "${var.prefix}/"
   made_bucket = var.make_bucket ? 1 : 0
 
-  # From the writing of an object. What is kept permanently is locked for ten years.
+  # Counted from the upload of an object. Objects that never expire are locked for ten years.
   kept_days = coalesce(var.expire_days, 3650)
   lock_days = coalesce(var.lock_days, local.kept_days)
 
-  # A partition's folder begins with a digit, topic.json next to the folders does not: it must outlive the segments.
+  # The folder of a partition begins with a digit. topic.json, next to the folders, does not: it must not expire before the segments.
   expiring_prefixes = var.expire_days == null ? [] : [
     for pair in setproduct(var.topics, range(10)) : "${local.prefix}${pair[0]}/${pair[1]}"
   ]
@@ -22,7 +22,7 @@ locals {
 check "lock_lasts_as_long_as_the_backup" {
   assert {
     condition     = !var.make_bucket || var.lock_mode == "NONE" || local.lock_days >= local.kept_days
-    error_message = "lock_days = ${local.lock_days} counts from the writing of a segment, which is kept ${var.expire_days == null ? "permanently" : "for ${local.kept_days} days"}: older segments can be deleted by anyone who may delete versions. Leave lock_days out, or raise it."
+    error_message = "lock_days = ${local.lock_days} is counted from the upload of a segment, and segments are kept ${var.expire_days == null ? "permanently" : "for ${local.kept_days} days"}. Everyone with the right to delete versions can delete older segments. Remove lock_days, or increase it."
   }
 }
 
@@ -30,11 +30,11 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
-# Destroying it, or replacing it by one of another name, loses every backup: Terraform refuses both.
+# Destroying or replacing it would lose all backups. Terraform refuses both.
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:the access log needs a bucket of its own, var.access_log_bucket; CloudTrail data events say the same and more
-  #checkov:skip=CKV_AWS_144:a copy in another region doubles the bill: the owner decides, and adds a replication configuration to the bucket of the output
-  #checkov:skip=CKV2_AWS_62:nothing waits for new segments
+  #checkov:skip=CKV_AWS_18:the access log needs a separate bucket, var.access_log_bucket; CloudTrail data events contain more
+  #checkov:skip=CKV_AWS_144:a copy in another region doubles the cost, so it is a separate decision: examples/aws-copy
+  #checkov:skip=CKV2_AWS_62:no program waits for new segments
   count = local.made_bucket
 
   bucket              = local.bucket_name
@@ -62,7 +62,7 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this[0].id
   policy = data.aws_iam_policy_document.bucket.json
 
-  # S3 takes one change of a bucket's access at a time.
+  # S3 accepts only one change of a bucket's access at the same time.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
@@ -103,7 +103,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 
   bucket = aws_s3_bucket.this[0].id
   rule {
-    # Without it every request would be a request to KMS too.
+    # Without it every request to S3 would also be a request to KMS.
     bucket_key_enabled = true
     apply_server_side_encryption_by_default {
       sse_algorithm     = "aws:kms"
@@ -121,12 +121,12 @@ resource "aws_s3_bucket_logging" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  #checkov:skip=CKV_AWS_300:the first rule does, for the whole bucket; the check stops at the rules behind it
+  #checkov:skip=CKV_AWS_300:the first rule does this for the whole bucket; the check does not find it
   count = local.made_bucket
 
   bucket = aws_s3_bucket.this[0].id
 
-  # The whole bucket: what a killed upload and an overwritten checkpoint leave behind, and cheaper storage for what is old.
+  # For the whole bucket: parts of killed uploads, overwritten checkpoints, and cheaper storage for old objects.
   rule {
     id     = "all"
     status = "Enabled"
@@ -164,7 +164,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  # By age alone: S3 cannot keep one a day (docs/decisions/0006-snapshots-expire-by-age-or-not-at-all.md).
+  # By age only: S3 has no rule that keeps one snapshot a day (docs/decisions/0006-snapshots-expire-by-age-or-not-at-all.md).
   dynamic "rule" {
     for_each = var.snapshot_expire_days == null ? [] : [var.snapshot_expire_days]
     content {
@@ -179,7 +179,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  # Its rules for versions need versioning.
+  # The rules for versions require versioning.
   depends_on = [aws_s3_bucket_versioning.this]
 }
 

@@ -3,7 +3,7 @@ locals {
   object_key_arn = var.object_kms_key_arn != null ? var.object_kms_key_arn : one(aws_kms_key.this[*].arn)
 }
 
-# It stays also where another key is used now: objects that were written with it can be read with no other.
+# It is kept even if another key is used now: objects that are encrypted with it need it.
 resource "aws_kms_key" "this" {
   count = local.made_key
 
@@ -32,13 +32,13 @@ resource "aws_kms_key_policy" "this" {
 }
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:in a key's policy the resource * is this key
-  #checkov:skip=CKV_AWS_111:in a key's policy the resource * is this key
-  #checkov:skip=CKV_AWS_356:in a key's policy the resource * is this key
+  #checkov:skip=CKV_AWS_109:in a key policy the resource * is this key
+  #checkov:skip=CKV_AWS_111:in a key policy the resource * is this key
+  #checkov:skip=CKV_AWS_356:in a key policy the resource * is this key
 
   source_policy_documents = length(local.others) == 0 ? [] : [data.aws_iam_policy_document.others_key.json]
 
-  # Policies of IAM decide who in the account may use and manage the key.
+  # IAM policies decide who in the account can use and manage the key.
   statement {
     sid       = "Account"
     actions   = ["kms:*"]
@@ -50,7 +50,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Without the key all backups are lost. Who may replace this policy may lift this, so that takes two steps, and leaves two traces in CloudTrail.
+  # Without the key all backups are lost. A principal with kms:PutKeyPolicy can remove this statement: two steps, with two events in CloudTrail.
   statement {
     sid       = "KeepTheKey"
     effect    = "Deny"
@@ -90,7 +90,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Whose alarms may publish is decided by the policy of the SNS topic.
+  # The policy of the SNS topic decides which alarms can publish.
   statement {
     sid       = "Alarms"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]

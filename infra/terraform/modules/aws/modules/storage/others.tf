@@ -1,5 +1,5 @@
-# Roles of other accounts: clients that read and write, and S3 with a role that replicates. No one of them may delete.
-# The principal is their account, and a condition names the role: so the role need not exist yet, and may be made again.
+# Access of other accounts: clients that read and write, and the replication role of S3. None of them can delete.
+# The principal is the account, and a condition contains the role. So the role need not exist yet, and can be created again.
 
 locals {
   other_roles = {

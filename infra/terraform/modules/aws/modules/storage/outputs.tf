@@ -9,10 +9,10 @@ output "bucket_arn" {
 }
 
 output "kms_key_arn" {
-  description = "ARN of the key that was made, in use or not; null without make_key."
+  description = "ARN of the created key, in use or not. null without make_key."
   value       = one(aws_kms_key.this[*].arn)
 
-  # The key's policy must know CloudWatch Logs before the first use.
+  # The key policy must allow CloudWatch Logs before the first use.
   depends_on = [aws_kms_key_policy.this]
 }
 

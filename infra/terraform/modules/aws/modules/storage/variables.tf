@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the deployment: of the key's alias, and stands before the default name of the bucket."
+  description = "Name of the deployment: alias of the key, and prefix of the default name of the bucket."
   type        = string
   nullable    = false
 
@@ -10,7 +10,7 @@ variable "name" {
 }
 
 variable "tags" {
-  description = "Tags of everything that is made."
+  description = "Tags of all resources."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -28,14 +28,14 @@ variable "bucket_name" {
 }
 
 variable "make_bucket" {
-  description = "false: the bucket is there already, and stays its owner's."
+  description = "Create the bucket. false: use an existing bucket, which its owner manages."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "prefix" {
-  description = "Path before all names, without a slash at either end."
+  description = "Prefix of all object names, without a slash at either end."
   type        = string
   default     = ""
   nullable    = false
@@ -54,12 +54,12 @@ variable "topics" {
 
   validation {
     condition     = var.expire_days == null || length(var.topics) > 0 && length(var.topics) <= 90
-    error_message = "expire_days takes ten of a bucket's 1000 lifecycle rules for each topic: name 1 to 90 topics."
+    error_message = "expire_days requires 1 to 90 topics: each needs ten of the 1000 lifecycle rules of a bucket."
   }
 }
 
 variable "object_kms_key_arn" {
-  description = "Key of new objects. Default: the key that is made."
+  description = "Key that encrypts new objects. Default: the created key."
   type        = string
   default     = null
 
@@ -70,26 +70,26 @@ variable "object_kms_key_arn" {
 }
 
 variable "make_key" {
-  description = "Whether a key is made. It stays when object_kms_key_arn names another: objects may be encrypted with it."
+  description = "Create a key. It is kept when object_kms_key_arn is another key, because objects may be encrypted with it."
   type        = bool
   default     = true
   nullable    = false
 
   validation {
     condition     = var.make_key || var.object_kms_key_arn != null
-    error_message = "make_key = false needs object_kms_key_arn."
+    error_message = "make_key = false requires object_kms_key_arn."
   }
 }
 
 variable "break_glass_role_arns" {
-  description = "Roles that alone may disable the key or schedule its deletion. Default: no one."
+  description = "Only these roles can disable the key or schedule its deletion. Default: no one."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for arn in var.break_glass_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
-    error_message = "break_glass_role_arns must hold ARNs of roles, without * and ?."
+    error_message = "break_glass_role_arns must contain ARNs of roles, without * and ?."
   }
 }
 
@@ -101,12 +101,12 @@ variable "log_group_arns" {
 
   validation {
     condition     = alltrue([for arn in var.log_group_arns : can(regex("^arn:[^:]+:logs:", arn))])
-    error_message = "log_group_arns must hold ARNs of log groups."
+    error_message = "log_group_arns must contain ARNs of log groups."
   }
 }
 
 variable "lock_mode" {
-  description = "GOVERNANCE; COMPLIANCE, which no one can lift, not even the root user; or NONE. It cannot be changed from or to NONE: Terraform refuses to replace the bucket."
+  description = "GOVERNANCE, COMPLIANCE or NONE. No one can lift COMPLIANCE, not even the root user. It cannot be changed from or to NONE: Terraform refuses to replace the bucket."
   type        = string
   default     = "GOVERNANCE"
   nullable    = false
@@ -118,7 +118,7 @@ variable "lock_mode" {
 }
 
 variable "lock_days" {
-  description = "For how many days from its writing no version of an object can be deleted. Default: expire_days, and ten years where segments never expire. A segment is written once, so with fewer days older segments are unprotected."
+  description = "Days after its upload for which no version of an object can be deleted. Default: expire_days, or ten years if segments never expire. A segment is uploaded once, so with a smaller value older segments are not protected."
   type        = number
   default     = null
 
@@ -128,7 +128,7 @@ variable "lock_days" {
   }
   validation {
     condition     = var.lock_days != null || var.expire_days != null || var.lock_mode != "COMPLIANCE" || !var.make_bucket
-    error_message = "lock_days is needed with lock_mode COMPLIANCE where segments never expire: no one can take it back, so it has no default."
+    error_message = "lock_mode COMPLIANCE requires lock_days if segments never expire. No one can shorten this lock later, so it has no default."
   }
 }
 
@@ -151,7 +151,7 @@ variable "transition_class" {
 
   validation {
     condition     = contains(["GLACIER_IR", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"], var.transition_class)
-    error_message = "transition_class must be GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING: a restore cannot wait for others."
+    error_message = "transition_class must be GLACIER_IR, STANDARD_IA, ONEZONE_IA or INTELLIGENT_TIERING. A restore cannot read from other classes."
   }
 }
 
@@ -178,7 +178,7 @@ variable "snapshot_expire_days" {
 }
 
 variable "noncurrent_expire_days" {
-  description = "Days that overwritten and deleted versions stay."
+  description = "Days until overwritten and deleted versions are removed."
   type        = number
   default     = 30
   nullable    = false
@@ -190,7 +190,7 @@ variable "noncurrent_expire_days" {
 }
 
 variable "access_log_bucket" {
-  description = "Bucket that gets the access log. Default: no log."
+  description = "Target bucket of the access log. Default: no access log."
   type        = string
   default     = null
 
@@ -201,19 +201,19 @@ variable "access_log_bucket" {
 }
 
 variable "client_role_arns" {
-  description = "Roles of other accounts that may read and write the bucket: those of a backup and a restore. They need not exist yet."
+  description = "Roles of backup and restore in other accounts, which can read and write the bucket. They need not exist yet."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for arn in var.client_role_arns : can(regex("^arn:[^:]+:iam::[0-9]{12}:role/[^*?]+$", arn))])
-    error_message = "client_role_arns must hold ARNs of roles, without * and ?."
+    error_message = "client_role_arns must contain ARNs of roles, without * and ?."
   }
 }
 
 variable "replication_role_arn" {
-  description = "Role of another account with which S3 replicates objects into the bucket. It may add objects, and delete none. Default: none may."
+  description = "Role in another account with which S3 replicates objects to the bucket. It can add objects and delete none. Default: no replication."
   type        = string
   default     = null
 
