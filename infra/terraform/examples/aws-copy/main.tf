@@ -1,5 +1,5 @@
-# A copy of the bucket in another account and region, with a key and a lock of its own, and a restore from there.
-# The backup itself is deployed elsewhere, for example by ../aws-msk-vpc: here are only its bucket's name and its keys.
+# A copy of the bucket in another account and region, with its own key and lock, and a restore from it.
+# Another deployment, for example ../aws-msk-vpc, makes the backup. Here are only the name of its bucket and its keys.
 
 provider "aws" {
   region = var.region
@@ -26,13 +26,13 @@ module "copy" {
   replication_role_arn  = aws_iam_role.replication.arn
   break_glass_role_arns = var.break_glass_role_arns
 
-  # The restore's logs are encrypted with the same key.
+  # The logs of the restore are encrypted with the same key.
   log_group_arns = [
     for role in ["backup", "restore"] : "arn:${local.partition}:logs:${var.copy_region}:${local.copy_owner}:log-group:/aws/lambda/${var.name}-copy-${role}"
   ]
 }
 
-# Only while there is something to restore. It backs up nothing: its schedule is disabled.
+# Only while there is a restore. The schedule of its backup is disabled.
 module "restore" {
   source = "../../modules/aws"
   count  = var.restore == null ? 0 : 1

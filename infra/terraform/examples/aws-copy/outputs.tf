@@ -9,6 +9,6 @@ output "kms_key_arn" {
 }
 
 output "restore_function" {
-  description = "Name of the function that restores from the copy; null without a restore."
+  description = "Name of the restore function. null without a restore."
   value       = one(module.restore[*].functions["restore"].name)
 }

@@ -1,4 +1,4 @@
-# S3 replicates with this role: it reads versions of the backup's bucket and adds them to the copy. It deletes nothing, here or there.
+# The role with which S3 replicates: it reads versions in the bucket of the backup and adds them to the copy. It cannot delete.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -33,7 +33,7 @@ data "aws_iam_policy_document" "trust" {
 
 resource "aws_iam_role" "replication" {
   name               = "${var.name}-replication"
-  description        = "With which S3 copies ${var.bucket}"
+  description        = "Replication of ${var.bucket} by S3"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
@@ -100,7 +100,7 @@ resource "aws_s3_bucket_replication_configuration" "this" {
     priority = 0
     filter {}
 
-    # A deletion stays where it was made.
+    # Deletions are not replicated.
     delete_marker_replication {
       status = "Disabled"
     }
@@ -120,7 +120,7 @@ resource "aws_s3_bucket_replication_configuration" "this" {
       encryption_configuration {
         replica_kms_key_id = module.copy.kms_key_arn
       }
-      # How far the copy is behind, as metrics of S3, and events about what was not copied.
+      # Metrics of the lag of the copy, and events for objects that were not copied.
       metrics {
         status = "Enabled"
         event_threshold {

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Stands before the name of everything that is made."
+  description = "Prefix of the names of all resources."
   type        = string
   default     = "kafka-backup"
   nullable    = false
@@ -22,7 +22,7 @@ variable "region" {
 }
 
 variable "copy_region" {
-  description = "Region of the copy: another one."
+  description = "Region of the copy."
   type        = string
   nullable    = false
 
@@ -33,7 +33,7 @@ variable "copy_region" {
 }
 
 variable "copy_role_arn" {
-  description = "Role in the copy's account with which Terraform makes everything there."
+  description = "Role in the account of the copy, with which Terraform creates the resources there."
   type        = string
   nullable    = false
 
@@ -44,7 +44,7 @@ variable "copy_role_arn" {
 }
 
 variable "bucket" {
-  description = "Name of the bucket of the backup: bucket_name of the module's outputs."
+  description = "Name of the bucket of the backup: output bucket_name of the module."
   type        = string
   nullable    = false
 
@@ -55,7 +55,7 @@ variable "bucket" {
 }
 
 variable "prefix" {
-  description = "The prefix of the backup in its bucket."
+  description = "Prefix of the backup in its bucket."
   type        = string
   default     = ""
   nullable    = false
@@ -67,7 +67,7 @@ variable "prefix" {
 }
 
 variable "kms_key_arns" {
-  description = "Keys that objects of the bucket are encrypted with, old ones included: readable_key_arns of the module's outputs. What S3 cannot decrypt it does not copy."
+  description = "Keys with which objects of the bucket are encrypted, including old ones: output readable_key_arns of the module. S3 does not copy objects that it cannot decrypt."
   type        = list(string)
   nullable    = false
 
@@ -90,7 +90,7 @@ variable "lock_mode" {
 }
 
 variable "lock_days" {
-  description = "For how many days from its writing no version of an object of the copy can be deleted. The copy has no lifecycle rules: it keeps what the backup expires. Fewer than 3650 bring a warning."
+  description = "Days after its upload for which no version of an object in the copy can be deleted. The copy has no lifecycle rules, so it keeps objects that expire in the backup. Less than 3650 gives a warning."
   type        = number
   nullable    = false
 
@@ -101,19 +101,19 @@ variable "lock_days" {
 }
 
 variable "copy_storage_class" {
-  description = "Storage class of the copy: one that answers immediately, for a restore."
+  description = "Storage class of the copy. Only classes with immediate access, for a restore."
   type        = string
   default     = "GLACIER_IR"
   nullable    = false
 
   validation {
     condition     = contains(["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"], var.copy_storage_class)
-    error_message = "copy_storage_class must be STANDARD, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING or GLACIER_IR: a restore cannot wait for others."
+    error_message = "copy_storage_class must be STANDARD, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING or GLACIER_IR. A restore cannot read from other classes."
   }
 }
 
 variable "break_glass_role_arns" {
-  description = "Roles of the copy's account that alone may disable its key or schedule its deletion. Default: no one."
+  description = "Only these roles in the account of the copy can disable its key or schedule its deletion. Default: no one."
   type        = list(string)
   default     = []
   nullable    = false
@@ -125,7 +125,7 @@ variable "break_glass_role_arns" {
 }
 
 variable "restore" {
-  description = "What to restore from the copy, into which cluster; null: nothing. id names the restore, as_of is latest or a time."
+  description = "Restore from the copy: its id, the target cluster in kafka, topics, as_of (latest or a time), finish. null: no restore."
   type = object({
     id             = string
     topics         = optional(list(string), ["*"])
@@ -144,12 +144,12 @@ variable "restore" {
 
   validation {
     condition     = var.restore == null ? true : length(var.restore.topics) > 0
-    error_message = "restore.topics must contain at least one topic; [\"*\"] is all of them."
+    error_message = "restore.topics must contain at least one topic; use [\"*\"] for all topics."
   }
 }
 
 variable "emails" {
-  description = "Who gets the alarms; each address has to confirm once."
+  description = "Recipients of the alarms. Each must confirm the subscription once."
   type        = list(string)
   nullable    = false
 

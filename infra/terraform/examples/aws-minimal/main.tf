@@ -1,15 +1,15 @@
-# The smallest deployment: brokers on the internet, user name and password, one topic or a few.
+# The smallest deployment: brokers on the internet, user name and password, a few topics.
 
 provider "aws" {
   region = var.region
 }
 
-# Its value is set by hand (see README.md), so it is neither in this folder nor in the state.
+# Set its value by hand (see README.md), so that it is neither in this folder nor in the state.
 resource "aws_secretsmanager_secret" "kafka" {
-  #checkov:skip=CKV_AWS_149:the account's own key is enough for an example; kafka.secret_kms_key_arn takes another
-  #checkov:skip=CKV2_AWS_57:the password belongs to the Kafka provider: nothing here can rotate it
+  #checkov:skip=CKV_AWS_149:the default key of the account is enough for an example; kafka.secret_kms_key_arn sets another
+  #checkov:skip=CKV2_AWS_57:the Kafka provider manages the password, so Terraform cannot rotate it
   name        = "kafka-backup/login"
-  description = "{\"username\": …, \"password\": …} of the Kafka user that kafka-backup logs in as"
+  description = "{\"username\": …, \"password\": …} of the Kafka user of kafka-backup"
 }
 
 locals {
@@ -21,7 +21,7 @@ module "kafka_backup" {
   source = "../../modules/aws"
 
   topics = var.topics
-  # What the drill restores would be backed up again where a pattern takes it.
+  # Otherwise a pattern could match the target of the drill, and back it up again.
   exclude_topics = distinct(concat(var.exclude_topics, local.has_patterns ? [local.drill_topic] : []))
   kafka = {
     bootstrap_servers = var.bootstrap_servers
@@ -33,7 +33,7 @@ module "kafka_backup" {
     package_path = "${var.packages}/backup-batch-arm64.zip"
   }
 
-  # For the drill: it runs only when it is invoked.
+  # For the drill. It runs only when you invoke it.
   restore = {
     package_path  = "${var.packages}/restore-batch-arm64.zip"
     backup_topics = [var.topics[0]]
@@ -44,7 +44,7 @@ module "kafka_backup" {
     lock_days = var.lock_days
   }
 
-  # An account's first three are free.
+  # The first three of an account are free.
   dashboard = true
 
   alarms = {

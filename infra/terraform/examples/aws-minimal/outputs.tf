@@ -1,10 +1,10 @@
 output "bucket" {
-  description = "The bucket that holds the backups."
+  description = "The bucket of the backups."
   value       = module.kafka_backup.bucket_name
 }
 
 output "secret_id" {
-  description = "The secret that waits for the Kafka user and password."
+  description = "The secret for the Kafka user and password."
   value       = aws_secretsmanager_secret.kafka.name
 }
 

@@ -1,5 +1,5 @@
 variable "region" {
-  description = "Region of everything that is made: that of the brokers, or traffic between regions is paid for."
+  description = "Region of all resources. Use the region of the brokers; traffic between regions has a cost."
   type        = string
   default     = "us-east-1"
   nullable    = false
@@ -11,18 +11,18 @@ variable "region" {
 }
 
 variable "bootstrap_servers" {
-  description = "Brokers that can be reached through the internet: host:port, several with commas between."
+  description = "Brokers on the internet: host:port, comma-separated."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[^,:\\s]+:[0-9]{1,5}(,[^,:\\s]+:[0-9]{1,5})*$", var.bootstrap_servers))
-    error_message = "bootstrap_servers must be host:port, or several of them with commas and no spaces between."
+    error_message = "bootstrap_servers must be host:port, or several of them, separated by commas without spaces."
   }
 }
 
 variable "sasl_mechanism" {
-  description = "How to log in: PLAIN (Confluent Cloud), SCRAM-SHA-256 or SCRAM-SHA-512."
+  description = "SASL mechanism: PLAIN (Confluent Cloud), SCRAM-SHA-256 or SCRAM-SHA-512."
   type        = string
   default     = "PLAIN"
   nullable    = false
@@ -34,7 +34,7 @@ variable "sasl_mechanism" {
 }
 
 variable "topics" {
-  description = "Topics to back up: names, and patterns such as payments-*. The first one is a name: the restore drill restores it."
+  description = "Topics to back up: names, and patterns such as payments-*. The first entry must be a name; the restore drill restores it."
   type        = list(string)
   nullable    = false
 
@@ -44,24 +44,24 @@ variable "topics" {
   }
   validation {
     condition     = !can(regex("^\\^|[*?]", try(var.topics[0], "")))
-    error_message = "topics must begin with the name of a topic, which the restore drill restores. Write it before the patterns: [\"orders\", \"*\"]."
+    error_message = "The first entry of topics must be the name of a topic, which the restore drill restores. Write it before the patterns: [\"orders\", \"*\"]."
   }
 }
 
 variable "exclude_topics" {
-  description = "Topics that patterns of topics do not take."
+  description = "Topics that are skipped although a pattern of topics matches them."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for entry in var.exclude_topics : entry != ""])
-    error_message = "exclude_topics must not hold an empty entry."
+    error_message = "exclude_topics must not contain an empty entry."
   }
 }
 
 variable "email" {
-  description = "Who gets the alarms; the address has to confirm once. Null: no alarms are made."
+  description = "Recipient of the alarms. It must confirm the subscription once. null: no alarms."
   type        = string
   default     = null
 
@@ -72,7 +72,7 @@ variable "email" {
 }
 
 variable "lock_days" {
-  description = "For how many days from its writing no version of an object can be deleted. Null: ten years, which a role with s3:BypassGovernanceRetention can lift. 1 for a first try, which can then be deleted tomorrow: a warning says that older segments are unprotected."
+  description = "Days after its upload for which no version of an object can be deleted. null: ten years; a role with s3:BypassGovernanceRetention can lift it. Use 1 for a first try, which you can delete the next day. A warning then reports that older segments are not protected."
   type        = number
   default     = null
 
@@ -90,6 +90,6 @@ variable "packages" {
 
   validation {
     condition     = length(var.packages) > 0 && !endswith(var.packages, ".zip")
-    error_message = "packages must be the folder of the two packages, which docs/walkthrough-aws.md builds in step 1."
+    error_message = "packages must be the folder of the two packages. Step 1 of docs/walkthrough-aws.md builds them."
   }
 }

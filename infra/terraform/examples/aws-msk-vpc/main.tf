@@ -1,4 +1,4 @@
-# An MSK cluster with IAM access control, reached through its VPC; no password anywhere, nothing through the internet.
+# An MSK cluster with IAM access control, in its VPC. No password, and no traffic through the internet.
 
 provider "aws" {
   region = var.region

@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "The bucket that holds the backups."
+  description = "The bucket of the backups."
   value       = module.kafka_backup.bucket_name
 }
 
@@ -19,7 +19,7 @@ output "failures_queue_url" {
 }
 
 output "alarm_topic_arn" {
-  description = "SNS topic that gets the alarms."
+  description = "SNS topic of the alarms."
   value       = module.kafka_backup.alarm_topic_arn
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Stands before the name of everything that is made."
+  description = "Prefix of the names of all resources."
   type        = string
   default     = "kafka-backup"
   nullable    = false
@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Region of the MSK cluster and of everything that is made."
+  description = "Region of the MSK cluster and of all resources."
   type        = string
   nullable    = false
 
@@ -22,7 +22,7 @@ variable "region" {
 }
 
 variable "cluster_name" {
-  description = "Name of the MSK cluster, with IAM access control switched on."
+  description = "Name of the MSK cluster, which has IAM access control."
   type        = string
   nullable    = false
 
@@ -44,14 +44,14 @@ variable "vpc_id" {
 }
 
 variable "subnet_tags" {
-  description = "Tags of the private subnets for the functions: those of the brokers, in the same zones."
+  description = "Tags of the private subnets of the functions, in the zones of the brokers."
   type        = map(string)
   default     = { Tier = "private" }
   nullable    = false
 }
 
 variable "zone_id" {
-  description = "Pin the functions to the subnets of one zone, such as use1-az1: reading from its brokers is free, and while that zone is out nothing runs. Null: all zones."
+  description = "Pin the functions to the subnets of one zone, such as use1-az1. Reading from its brokers is free. During an outage of the zone no function runs. null: all zones."
   type        = string
   default     = null
 
@@ -62,7 +62,7 @@ variable "zone_id" {
 }
 
 variable "broker_security_group_id" {
-  description = "Security group of the brokers. A rule that lets the functions in is added to it."
+  description = "Security group of the brokers. The module adds a rule that allows the functions."
   type        = string
   nullable    = false
 
@@ -73,7 +73,7 @@ variable "broker_security_group_id" {
 }
 
 variable "s3_prefix_list_id" {
-  description = "Prefix list of S3 in the region, where the VPC has an S3 gateway endpoint in the subnets' route tables already. Null: one is made."
+  description = "Prefix list of S3 in the region, if the route tables of the subnets have an S3 gateway endpoint. null: the module creates one."
   type        = string
   default     = null
 
@@ -95,19 +95,19 @@ variable "topics" {
 }
 
 variable "exclude_topics" {
-  description = "Topics that patterns of topics do not take."
+  description = "Topics that are skipped although a pattern of topics matches them."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for entry in var.exclude_topics : entry != ""])
-    error_message = "exclude_topics must not hold an empty entry."
+    error_message = "exclude_topics must not contain an empty entry."
   }
 }
 
 variable "msk_topic_patterns" {
-  description = "Topics that the backup may read, with * and ? as in ARNs, where topics holds a regular expression. Null: exactly topics."
+  description = "Topics that the backup can read, with * and ? as in ARNs. Required if topics contains a regular expression. null: topics."
   type        = list(string)
   default     = null
 
@@ -118,18 +118,18 @@ variable "msk_topic_patterns" {
 }
 
 variable "expire_days" {
-  description = "Days until segments are deleted. Null: never, which patterns in topics need."
+  description = "Days until segments are deleted. null: never, which is required for patterns in topics."
   type        = number
   default     = 400
 
   validation {
     condition     = var.expire_days == null || !anytrue([for entry in var.topics : can(regex("^\\^|[*?]", entry))])
-    error_message = "expire_days works by the names of topics: with a pattern in topics set expire_days = null, or name the topics."
+    error_message = "expire_days requires names in topics. Replace the patterns by names, or set expire_days = null."
   }
 }
 
 variable "shards" {
-  description = "Invocations that work at the same time, each on its share of the partitions."
+  description = "Shards: invocations at the same time, each with its share of the partitions."
   type        = number
   default     = 4
   nullable    = false
@@ -141,7 +141,7 @@ variable "shards" {
 }
 
 variable "drill" {
-  description = "Restore drill: the topic to restore, the name it gets, and whether the restore's schedule runs. Null: nothing that could write to Kafka is deployed."
+  description = "Restore drill: the topic to restore, its target, and whether the schedule of the restore is enabled. null: nothing in this deployment can write to Kafka."
   type = object({
     backup_topic  = string
     restore_topic = string
@@ -152,12 +152,12 @@ variable "drill" {
 
   validation {
     condition     = var.drill == null || try(var.drill.backup_topic != var.drill.restore_topic, false)
-    error_message = "drill.restore_topic must be another name than drill.backup_topic."
+    error_message = "drill.restore_topic must differ from drill.backup_topic."
   }
 }
 
 variable "emails" {
-  description = "Who gets the alarms; each address has to confirm once. Empty, and without alarm_topic_arn: nobody."
+  description = "Recipients of the alarms. Each must confirm the subscription once. Empty, and without alarm_topic_arn: no recipient."
   type        = list(string)
   default     = []
   nullable    = false
@@ -168,12 +168,12 @@ variable "emails" {
   }
   validation {
     condition     = length(var.emails) == 0 || var.alarm_topic_arn == null
-    error_message = "emails are subscribed only to a topic that is made here: leave out alarm_topic_arn."
+    error_message = "emails can only subscribe to the topic that the module creates. Remove emails or alarm_topic_arn."
   }
 }
 
 variable "alarm_topic_arn" {
-  description = "SNS topic of the people on call, instead of emails. Null: one is made."
+  description = "SNS topic of the operators, instead of emails. null: the module creates one."
   type        = string
   default     = null
 
@@ -191,6 +191,6 @@ variable "packages" {
 
   validation {
     condition     = length(var.packages) > 0 && !endswith(var.packages, ".zip")
-    error_message = "packages must be the folder of the two packages, which docs/walkthrough-aws.md builds in step 1."
+    error_message = "packages must be the folder of the two packages. Step 1 of docs/walkthrough-aws.md builds them."
   }
 }

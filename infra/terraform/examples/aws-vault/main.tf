@@ -1,10 +1,10 @@
-# The bucket and its key in an account of their own, under a COMPLIANCE lock: who owns the account of the cluster cannot delete a backup.
+# The bucket and its key in a separate account, with a COMPLIANCE lock: the owner of the cluster's account cannot delete a backup.
 
 provider "aws" {
   region = var.region
 }
 
-# The account of the bucket. Its own people should be few, and others than those of the cluster.
+# The account of the bucket. It should have few administrators, who are not those of the cluster.
 provider "aws" {
   alias  = "vault"
   region = var.region
@@ -18,7 +18,7 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  # By name: the vault knows them before they are made.
+  # Built from names, so that the vault can allow the roles before they are created.
   client_role_arns = [
     for role in ["backup", "restore"] : "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/${var.name}-${role}"
   ]

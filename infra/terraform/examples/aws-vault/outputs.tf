@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "The bucket that holds the backups, in the vault's account."
+  description = "The bucket of the backups, in the account of the vault."
   value       = module.vault.bucket_name
 }
 

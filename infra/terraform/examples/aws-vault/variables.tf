@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Stands before the name of everything that is made."
+  description = "Prefix of the names of all resources."
   type        = string
   default     = "kafka-backup"
   nullable    = false
@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Region of the brokers and of everything that is made."
+  description = "Region of the brokers and of all resources."
   type        = string
   nullable    = false
 
@@ -22,7 +22,7 @@ variable "region" {
 }
 
 variable "vault_role_arn" {
-  description = "Role in the vault's account with which Terraform makes the bucket and the key."
+  description = "Role in the account of the vault, with which Terraform creates the bucket and the key."
   type        = string
   nullable    = false
 
@@ -33,7 +33,7 @@ variable "vault_role_arn" {
 }
 
 variable "break_glass_role_arns" {
-  description = "Roles of the vault's account that alone may disable the key or schedule its deletion. Default: no one."
+  description = "Only these roles in the account of the vault can disable the key or schedule its deletion. Default: no one."
   type        = list(string)
   default     = []
   nullable    = false
@@ -45,18 +45,18 @@ variable "break_glass_role_arns" {
 }
 
 variable "topics" {
-  description = "Topics to back up, by their names: only segments of named topics expire."
+  description = "Names of the topics to back up. Patterns are not supported, because only segments of named topics expire."
   type        = list(string)
   nullable    = false
 
   validation {
     condition     = length(var.topics) > 0 && !anytrue([for entry in var.topics : can(regex("^\\^|[*?]", entry))])
-    error_message = "topics must be names: lifecycle rules know no patterns."
+    error_message = "topics must be names, because lifecycle rules do not support patterns."
   }
 }
 
 variable "expire_days" {
-  description = "Days until segments are deleted, and for which nothing can delete them: think before you raise it, no one can take it back."
+  description = "Days until segments are deleted, and for which no one can delete them. No one can shorten it for uploaded segments."
   type        = number
   default     = 90
   nullable    = false
@@ -68,7 +68,7 @@ variable "expire_days" {
 }
 
 variable "kafka" {
-  description = "The cluster, as in the module."
+  description = "The source cluster, as in the module."
   type = object({
     bootstrap_servers  = string
     auth               = optional(string, "MSK_IAM")
@@ -80,12 +80,12 @@ variable "kafka" {
 
   validation {
     condition     = can(regex("^[^,:\\s]+:[0-9]{1,5}(,[^,:\\s]+:[0-9]{1,5})*$", var.kafka.bootstrap_servers))
-    error_message = "kafka.bootstrap_servers must be host:port, or several of them with commas and no spaces between."
+    error_message = "kafka.bootstrap_servers must be host:port, or several of them, separated by commas without spaces."
   }
 }
 
 variable "drill" {
-  description = "Restore drill: the topic to restore, and the name it gets. Null: nothing that could write to Kafka is deployed."
+  description = "Restore drill: the topic to restore, and its target. null: nothing in this deployment can write to Kafka."
   type = object({
     backup_topic  = string
     restore_topic = string
@@ -94,12 +94,12 @@ variable "drill" {
 
   validation {
     condition     = var.drill == null || try(var.drill.backup_topic != var.drill.restore_topic, false)
-    error_message = "drill.restore_topic must be another name than drill.backup_topic."
+    error_message = "drill.restore_topic must differ from drill.backup_topic."
   }
 }
 
 variable "emails" {
-  description = "Who gets the alarms; each address has to confirm once."
+  description = "Recipients of the alarms. Each must confirm the subscription once."
   type        = list(string)
   nullable    = false
 

@@ -1,4 +1,4 @@
-# Backs up the topics of one cluster that the functions reach over the internet, and restores when `restore` is set.
+# Backs up the topics of a cluster on the internet, and restores if `restore` is set.
 
 resource "azurerm_resource_group" "this" {
   name     = "rg-${var.name}"

@@ -1,5 +1,5 @@
 output "resource_group_name" {
-  description = "The resource group of everything."
+  description = "The resource group of all resources."
   value       = azurerm_resource_group.this.name
 }
 
@@ -19,7 +19,7 @@ output "container_id" {
 }
 
 output "function_app_names" {
-  description = "The function apps by function (backup, restore): what packages are deployed to."
+  description = "Names of the function apps by function (backup, restore), for the deployment of packages."
   value       = module.kafka_backup.function_app_names
 }
 
@@ -29,16 +29,16 @@ output "function_app_ids" {
 }
 
 output "key_vault_name" {
-  description = "The Key Vault to put the Kafka secrets into, or null without any."
+  description = "The Key Vault for the Kafka secrets. null without secrets."
   value       = module.kafka_backup.key_vault_name
 }
 
 output "key_vault_id" {
-  description = "Resource ID of that Key Vault, or null."
+  description = "Resource ID of that Key Vault. null without secrets."
   value       = module.kafka_backup.key_vault_id
 }
 
 output "application_insights_id" {
-  description = "Resource ID of the Application Insights component: where to query the logs."
+  description = "Resource ID of the Application Insights component with the logs."
   value       = module.kafka_backup.application_insights_id
 }

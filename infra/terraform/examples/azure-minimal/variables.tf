@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Begins the name of everything: 3 to 14 lowercase letters, digits and hyphens."
+  description = "Prefix of the names of all resources: 3 to 14 lowercase letters, digits and hyphens."
   type        = string
   default     = "kafka"
   nullable    = false
@@ -23,7 +23,7 @@ variable "location" {
 }
 
 variable "kafka" {
-  description = "The cluster: bootstrap_servers, librdkafka properties by their own names, and secrets: the properties whose values stand in Key Vault, with the secrets' names."
+  description = "The source cluster: bootstrap_servers, librdkafka properties, and secrets, which maps properties to names of Key Vault secrets."
   type = object({
     bootstrap_servers = string
     properties        = optional(map(string), {})
@@ -49,19 +49,19 @@ variable "topics" {
 }
 
 variable "exclude_topics" {
-  description = "Topics that patterns of topics do not take."
+  description = "Topics that are skipped although a pattern of topics matches them."
   type        = set(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for entry in var.exclude_topics : entry != ""])
-    error_message = "exclude_topics must not hold an empty entry."
+    error_message = "exclude_topics must not contain an empty entry."
   }
 }
 
 variable "emails" {
-  description = "Who is told when no backup succeeds, when it falls behind, when records were lost, and of errors."
+  description = "Recipients of the alarms."
   type        = set(string)
   default     = []
   nullable    = false
@@ -73,7 +73,7 @@ variable "emails" {
 }
 
 variable "management_lock" {
-  description = "Whether to lock the account of the backups, so that it cannot be deleted. For a restore drill set it false before restore is taken out again."
+  description = "Lock the account of the backups, so that it cannot be deleted. After a restore drill set it false before you remove restore."
   type        = bool
   default     = false
   nullable    = false
@@ -81,14 +81,14 @@ variable "management_lock" {
 
 variable "restore" {
   description = <<-EOT
-    What to restore; null restores nothing. The module's README has more of it.
-    - backup_topics: the topics in the backup: names and patterns.
-    - restore_topic: the topic to write to. {topic} stands for the name of the original, and several topics need it.
-    - id: names the restore; a new one starts from the beginning.
-    - as_of: latest, or a time: as of the newest snapshot of the cluster that is not later. Such a restore ends by itself.
-    - finish: what is done once all is restored: groups, configs, acls, or all.
-    - package_uri: where the service fetches restore-batch-azure.zip from; null: it is deployed by hand.
-    - kafka: another cluster to restore into, in the form of the variable kafka.
+    What to restore. null: no restore. The README of the module has details.
+    - backup_topics: topics in the backup: names and patterns.
+    - restore_topic: target topic. {topic} is replaced by the name of the original, and is required for several topics.
+    - id: name of the restore. A new id starts from the beginning.
+    - as_of: latest, or a time. The restore uses the newest snapshot that is not later, and has an end.
+    - finish: steps after the last record: groups, configs, acls, or all.
+    - package_uri: address from which the service downloads restore-batch-azure.zip. null: you deploy it by hand.
+    - kafka: target cluster, in the form of the variable kafka. null: the source cluster.
   EOT
   type = object({
     backup_topics = list(string)
@@ -107,6 +107,6 @@ variable "restore" {
 
   validation {
     condition     = var.restore == null ? true : var.restore.kafka != null || !contains(concat(var.restore.backup_topics, ["{topic}"]), var.restore.restore_topic)
-    error_message = "restore.restore_topic must be another name than the original's, or restore.kafka another cluster."
+    error_message = "restore.restore_topic must differ from the name of the original, unless restore.kafka is another cluster."
   }
 }
