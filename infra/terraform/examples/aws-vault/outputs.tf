@@ -4,7 +4,7 @@ output "bucket" {
 }
 
 output "kms_key_arn" {
-  description = "The key of the backups, in the vault's account."
+  description = "The key of the backups, in the account of the vault."
   value       = module.vault.kms_key_arn
 }
 
