@@ -1,4 +1,4 @@
-"""What the checks of the modules share: blocks of Terraform's code, the README's tables made of them, and the Rust code."""
+"""Shared parts of the checks: blocks of Terraform code, the tables of the READMEs, and the Rust code."""
 
 import json
 import pathlib
@@ -19,7 +19,7 @@ def blocks(kind, folder):
 
 
 def described(body):
-    """The description, and what its list says of each attribute; a line may name several: `- a, b: what they are`."""
+    """The description, and the text for each attribute in its list. A line can have several: `- a, b: what they are`."""
     text = one(r"description = <<-EOT\n(.*?)\n  EOT", body) or one(r'description = "(.*?)"$', body) or ""
     lines = [line.strip().replace('\\"', '"').replace("|", "\\|") for line in text.split("\n")]
     attributes = {}
@@ -78,7 +78,7 @@ def outputs(folder, problems):
 
 
 def check_tables(folder, problems):
-    """The tables between the README's markers are what the code says; with --write they are made so first."""
+    """Compares the tables between the markers of the README with the code. With --write they are written first."""
     readme = folder / "README.md"
     text = readme.read_text()
     for name, rows in (("inputs", inputs(folder, problems)), ("outputs", outputs(folder, problems))):
@@ -87,7 +87,7 @@ def check_tables(folder, problems):
             text = re.sub(rf"<!-- {name} -->.*?<!-- end of {name} -->", lambda _: table, text, flags=re.S)
             readme.write_text(text)
         if table not in text:
-            problems.append(f"{folder.name}/README.md: the table of {name} is not what the code says; run {pathlib.Path(sys.argv[0]).name} --write")
+            problems.append(f"{folder.name}/README.md: the table of {name} differs from the code; run {pathlib.Path(sys.argv[0]).name} --write")
 
 
 def sources(root, *folders):
@@ -105,7 +105,7 @@ def check_validations(folder, problems):
 
 
 def check_fixed_properties(root, module, problems):
-    """The module refuses the properties that the program sets itself, but for the values that say the same; with --write its list is made first."""
+    """The module refuses the properties that the program sets itself, except for the accepted values. With --write its list is written first."""
     code = (root / "shared/config/src/properties.rs").read_text()
     fixed = {name: re.findall(r'"([^"]*)"', allowed) for name, allowed in re.findall(r'^    fixed\("([a-z.]+)", &\[(.*?)\],', code, re.M)}
     if len(fixed) != len(re.findall(r"^    fixed\(", code, re.M)) or not fixed:
@@ -119,7 +119,7 @@ def check_fixed_properties(root, module, problems):
 
 
 def check_counted(root, platform, counts, problems):
-    """The model of costs counts as many alarms as the module makes for a backup."""
+    """The model of costs counts as many alarms as the module creates for a backup."""
     [path] = (root / "functions/local-runner/data").glob("prices-*.json")
     prices = json.loads(path.read_text())[platform]
     for name, count in counts.items():

@@ -1,4 +1,4 @@
-# The example as somebody copies it.
+# The example as a user copies it.
 
 variables {
   region        = "eu-central-1"
@@ -28,11 +28,11 @@ run "apply" {
       Add          = ["s3:ObjectOwnerOverrideToBucketOwner", "s3:ReplicateObject", "s3:ReplicateTags"]
       Encrypt      = ["kms:Encrypt", "kms:GenerateDataKey"]
     })
-    error_message = "the role reads here, adds there, and deletes nothing: ${aws_iam_role_policy.replication.policy}"
+    error_message = "the role reads the source, adds to the copy, and cannot delete: ${aws_iam_role_policy.replication.policy}"
   }
   assert {
     condition     = output.bucket != var.bucket && length(module.restore) == 0
-    error_message = "no restore unless it is asked for"
+    error_message = "no restore by default"
   }
 }
 

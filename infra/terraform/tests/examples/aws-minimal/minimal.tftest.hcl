@@ -1,4 +1,4 @@
-# The example as somebody copies it.
+# The example as a user copies it.
 
 variables {
   region            = "eu-central-1"
@@ -27,11 +27,11 @@ run "apply" {
   }
   assert {
     condition     = module.kafka_backup.environment["restore"].BACKUP_TOPIC_NAME == "orders" && module.kafka_backup.environment["restore"].RESTORE_TOPIC_NAME == "orders.restored"
-    error_message = "the drill restores the first topic beside itself"
+    error_message = "the drill restores the first topic to another name"
   }
   assert {
     condition     = strcontains(module.kafka_backup.policies["backup"], aws_secretsmanager_secret.kafka.arn)
-    error_message = "may read the secret"
+    error_message = "can read the secret"
   }
 }
 
@@ -70,7 +70,7 @@ run "nobody_to_tell" {
 
   assert {
     condition     = output.bucket != "" && module.kafka_backup.alarm_topic_arn == null
-    error_message = "an address is not needed, and without one no alarm is made that no one would hear"
+    error_message = "an address is optional, and without one there are no alarms"
   }
 }
 

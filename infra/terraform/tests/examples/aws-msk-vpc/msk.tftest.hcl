@@ -1,4 +1,4 @@
-# The example as somebody copies it.
+# The example as a user copies it.
 
 variables {
   region                   = "eu-central-1"
@@ -13,7 +13,7 @@ variables {
 run "apply" {
   assert {
     condition     = length(output.schedules) == 4 && keys(output.functions) == ["backup"]
-    error_message = "four shards and nothing that writes to Kafka"
+    error_message = "four shards, and no resource that can write to Kafka"
   }
   assert {
     condition     = module.kafka_backup.environment["backup"].KAFKA_AUTH == "MSK_IAM" && strcontains(module.kafka_backup.environment["backup"].BOOTSTRAP_SERVERS, ":9098")
@@ -21,7 +21,7 @@ run "apply" {
   }
   assert {
     condition     = strcontains(module.kafka_backup.policies["backup"], ":topic/production/") && !strcontains(module.kafka_backup.policies["backup"], "secretsmanager")
-    error_message = "may read topics of this cluster, and no secret"
+    error_message = "can read topics of this cluster, and no secret"
   }
   assert {
     condition     = output.security_group_id != null
@@ -54,7 +54,7 @@ run "topics_by_pattern" {
   }
   assert {
     condition     = strcontains(module.kafka_backup.policies["backup"], "/orders-*") && !strcontains(module.kafka_backup.policies["backup"], "/^orders")
-    error_message = "may read what the patterns say"
+    error_message = "can read what the patterns match"
   }
 }
 

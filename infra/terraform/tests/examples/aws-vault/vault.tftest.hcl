@@ -1,4 +1,4 @@
-# The example as somebody copies it.
+# The example as a user copies it.
 
 variables {
   region         = "eu-central-1"
@@ -20,7 +20,7 @@ run "apply" {
   }
   assert {
     condition     = jsonencode(sort(local.client_role_arns)) == jsonencode(sort([for function in output.functions : replace(function.role_arn, "/:iam::[0-9]*:/", ":iam::123456789012:")]))
-    error_message = "the vault lets in the roles that there are: ${jsonencode(local.client_role_arns)}"
+    error_message = "the vault allows the roles of the functions: ${jsonencode(local.client_role_arns)}"
   }
   assert {
     condition     = output.kms_key_arn != module.kafka_backup.kms_key_arn

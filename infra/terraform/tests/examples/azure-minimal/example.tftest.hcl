@@ -1,4 +1,4 @@
-# The example as somebody copies it.
+# The example as a user copies it.
 
 mock_provider "azurerm" {
   override_during = plan
@@ -43,7 +43,7 @@ run "backup_only" {
   }
   assert {
     condition     = module.kafka_backup.action_group_id != null
-    error_message = "somebody is told"
+    error_message = "the alarms have a recipient"
   }
 }
 

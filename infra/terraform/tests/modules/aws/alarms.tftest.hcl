@@ -1,4 +1,4 @@
-# What wakes somebody up, and what must not.
+# Which states raise an alarm, and which do not.
 
 provider "aws" {
   region = "eu-central-1"
@@ -27,7 +27,7 @@ run "alarms" {
     condition = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), aws_cloudwatch_metric_alarm.lag_growing) :
       alarm.alarm_actions == toset([output.alarm_topic_arn]) && alarm.ok_actions == toset([output.alarm_topic_arn]) && alarm.actions_enabled
     ])
-    error_message = "every alarm tells the topic when it begins and when it ends"
+    error_message = "every alarm sends its begin and its end to the topic"
   }
   assert {
     condition = jsonencode({ for key, alarm in aws_cloudwatch_metric_alarm.this : key => [alarm.namespace, alarm.metric_name, jsonencode(alarm.dimensions), alarm.statistic, alarm.comparison_operator, alarm.threshold] }) == jsonencode({
@@ -98,7 +98,7 @@ run "dashboard" {
   }
 }
 
-# One shard that stops must ring although the others go on.
+# A shard that stops must raise an alarm although the others continue.
 run "each_shard_has_its_own_alarms" {
   variables {
     schedule = { shards = 3 }
@@ -115,7 +115,7 @@ run "each_shard_has_its_own_alarms" {
   }
   assert {
     condition     = alltrue([for shard in range(3) : aws_cloudwatch_metric_alarm.this["backup-stale-${shard}"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["backup-stale-${shard}"].period == 600])
-    error_message = "a shard that says nothing has stopped"
+    error_message = "a shard without data has stopped"
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["backup-snapshot-age"].threshold == 1200 && aws_cloudwatch_metric_alarm.this["backup-held-2"].period * aws_cloudwatch_metric_alarm.this["backup-held-2"].evaluation_periods == 3600
@@ -161,7 +161,7 @@ run "daily_backup" {
   }
 }
 
-# With periods shorter than the time between two runs, or longer than CloudWatch looks back, these could never ring.
+# With periods shorter than the interval, or longer than CloudWatch evaluates, these alarms could never be raised.
 run "hourly_backup_and_weekly_restore" {
   variables {
     schedule = { expression = "rate(1 hour)" }
@@ -230,11 +230,11 @@ run "a_restore_that_stands_still" {
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.restore_stands_still[0].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.restore_stands_still[0].actions_enabled && aws_cloudwatch_metric_alarm.restore_stands_still[0].datapoints_to_alarm == 5
-    error_message = "a restore that says nothing stands still, too"
+    error_message = "missing data of a restore counts as no progress"
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["restore-finished"].metric_name == "Finished" && aws_cloudwatch_metric_alarm.this["restore-finished"].alarm_actions == toset([output.alarm_topic_arn]) && length(aws_cloudwatch_metric_alarm.this["restore-finished"].ok_actions) == 0
-    error_message = "its end is told once"
+    error_message = "its end is sent once"
   }
   assert {
     condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "OffsetsLeft")
@@ -250,7 +250,7 @@ run "a_restore_that_is_invoked_by_hand" {
 
   assert {
     condition     = !aws_cloudwatch_metric_alarm.restore_stands_still[0].actions_enabled
-    error_message = "nothing rings between two runs by hand"
+    error_message = "no alarm between two runs by hand"
   }
 }
 
@@ -262,7 +262,7 @@ run "a_restore_without_an_end" {
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.restore_stands_still) == 0 && !contains(keys(aws_cloudwatch_metric_alarm.this), "restore-finished")
-    error_message = "it follows its backup, and reports nothing that is left"
+    error_message = "it follows its backup, and never reports what is left"
   }
 }
 
@@ -300,7 +300,7 @@ run "a_dashboard_without_topics" {
 
   assert {
     condition     = !strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "by topic")
-    error_message = "no widget for metrics that there are not"
+    error_message = "no widget for metrics that do not exist"
   }
 }
 
@@ -336,6 +336,6 @@ run "each_alarm_links_to_its_paragraph" {
   }
   assert {
     condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.this), aws_cloudwatch_metric_alarm.lag_growing, aws_cloudwatch_metric_alarm.restore_stands_still) : length(alarm.alarm_description) <= 1024])
-    error_message = "CloudWatch takes 1024 characters"
+    error_message = "CloudWatch allows 1024 characters"
   }
 }

@@ -1,4 +1,4 @@
-# What the functions know of the bucket and its keys, and what they may do with both over time.
+# The settings of the functions for bucket and keys, and their rights after a key was changed.
 
 provider "aws" {
   region = "eu-central-1"

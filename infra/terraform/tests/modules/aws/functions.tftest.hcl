@@ -1,4 +1,4 @@
-# Functions, logs, schedules and what happens to a failed event.
+# Functions, logs, schedules and failed events.
 
 provider "aws" {
   region = "eu-central-1"
@@ -18,7 +18,7 @@ variables {
 run "backup_alone" {
   assert {
     condition     = jsonencode(keys(aws_lambda_function.this)) == jsonencode(["backup"]) && length(aws_scheduler_schedule.restore) == 0
-    error_message = "without var.restore nothing that can write to Kafka may exist"
+    error_message = "without var.restore no resource can write to Kafka"
   }
   assert {
     condition = alltrue([
@@ -154,7 +154,7 @@ run "sharded" {
   }
   assert {
     condition     = aws_lambda_function.this["backup"].logging_config[0].application_log_level == "DEBUG" && aws_cloudwatch_log_group.this["backup"].retention_in_days == 30
-    error_message = "a debug log must not be filtered away"
+    error_message = "a debug log must not be filtered"
   }
   assert {
     condition     = alltrue([for key, alarm in aws_cloudwatch_metric_alarm.this : !alarm.actions_enabled if can(regex("stale|snapshot", key))]) && length([for key, alarm in aws_cloudwatch_metric_alarm.this : key if can(regex("stale", key))]) == 4
@@ -184,7 +184,7 @@ run "with_restore" {
   }
   assert {
     condition     = alltrue([for function in aws_lambda_function.this : function.reserved_concurrent_executions == -1])
-    error_message = "nothing is reserved where nothing can be"
+    error_message = "no concurrency is reserved if none is available"
   }
   assert {
     condition = jsonencode(output.environment["restore"]) == jsonencode({
@@ -373,7 +373,7 @@ run "a_restore_on_four_shards" {
   }
 }
 
-# One deployment restores a cluster: what is made does not grow with its topics.
+# One deployment restores a cluster. The number of resources does not grow with its topics.
 run "fifty_topics_are_tens_of_resources" {
   variables {
     restore = {

@@ -1,4 +1,4 @@
-# A key that is changed later: everything that was written before stays readable, and the key that was made stays.
+# A key that is changed later: older objects stay readable, and the created key is kept.
 
 provider "aws" {
   region = "eu-central-1"
@@ -16,7 +16,7 @@ variables {
 run "made" {
   assert {
     condition     = output.kms_key_arn == output.made_kms_key_arn && output.environment["backup"].S3_SSE_KMS_KEY_ID == output.made_kms_key_arn
-    error_message = "the key that is made is used"
+    error_message = "the created key is used"
   }
 }
 
@@ -32,7 +32,7 @@ run "another_key_takes_over" {
   }
   assert {
     condition     = output.made_kms_key_arn == run.made.made_kms_key_arn && output.bucket_name == run.made.bucket_name
-    error_message = "nothing that holds data is destroyed"
+    error_message = "no resource with data is destroyed"
   }
   assert {
     condition = alltrue([for role in ["backup", "restore"] : anytrue([
@@ -49,13 +49,13 @@ run "a_third_key_takes_over" {
     kms_key = { arn = "arn:aws:kms:eu-central-1:123456789012:key/33333333-2222-3333-4444-555555555555" }
   }
 
-  # The second key is in no variable any more. Whatever this account's keys have encrypted of this bucket stays readable.
+  # The second key is in no variable now. Objects that keys of this account have encrypted stay readable.
   assert {
     condition = alltrue([for role in ["backup", "restore"] : anytrue([
       for statement in jsondecode(aws_iam_role_policy.function[role].policy).Statement :
       statement.Effect == "Allow" && contains(flatten([statement.Action]), "kms:Decrypt") && contains(flatten([statement.Resource]), "arn:aws:kms:eu-central-1:123456789012:key/*")
       && jsonencode(sort(try(statement.Condition.StringLike["kms:EncryptionContext:aws:s3:arn"], []))) == jsonencode([output.bucket_arn, "${output.bucket_arn}/*"])
     ])])
-    error_message = "a key that is named nowhere takes no right away: ${aws_iam_role_policy.function["backup"].policy}"
+    error_message = "a key that is in no variable revokes no right: ${aws_iam_role_policy.function["backup"].policy}"
   }
 }

@@ -1,10 +1,10 @@
-# In a VPC: out to the brokers, the bucket and the secret, and nothing in.
+# In a VPC: egress to the brokers, the bucket and the secret, and no ingress.
 
 provider "aws" {
   region = "eu-central-1"
 }
 
-# A VPC whose addresses ran out, and one range that is no longer its own.
+# A VPC with an additional CIDR block, and one that was removed.
 override_data {
   target = data.aws_vpc.this[0]
   values = {
@@ -82,7 +82,7 @@ run "broker_group" {
         "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
       ], "*", rest[1]]
     })
-    error_message = "Lambda may make interfaces, the code may not: ${output.policies["backup"]}"
+    error_message = "Lambda can create network interfaces, and the code cannot: ${output.policies["backup"]}"
   }
 }
 
@@ -104,7 +104,7 @@ run "broker_ranges_and_endpoints_that_exist" {
   }
   assert {
     condition     = length(aws_vpc_security_group_ingress_rule.broker_group) == 0 && length(aws_vpc_endpoint.s3) == 0 && output.s3_endpoint_id == null && length(aws_vpc_endpoint.secrets) == 0 && length(aws_security_group.secrets) == 0
-    error_message = "nothing of somebody else's is touched"
+    error_message = "no resource of others is changed"
   }
   assert {
     condition     = aws_vpc_security_group_egress_rule.s3[0].prefix_list_id == "pl-0a" && jsonencode({ for range, rule in aws_vpc_security_group_egress_rule.secrets_range : range => [rule.cidr_ipv4, rule.from_port, rule.to_port] }) == jsonencode({ for range in ["10.0.0.0/16", "100.64.0.0/16"] : range => [range, 443, 443] })
@@ -122,7 +122,7 @@ run "no_secret" {
 
   assert {
     condition     = length(aws_vpc_endpoint.secrets) == 0 && length(aws_vpc_security_group_egress_rule.secrets) == 0 && length(aws_vpc_security_group_egress_rule.secrets_range) == 0
-    error_message = "no way to a secret that nobody reads"
+    error_message = "no access to an unused secret"
   }
 }
 
@@ -167,7 +167,7 @@ run "no_way_to_another_cluster_without_a_restore" {
 
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.restore_brokers) == 0 && length(aws_vpc_security_group_ingress_rule.restore_brokers) == 0
-    error_message = "nothing leads to a cluster that nothing is restored into"
+    error_message = "no access to a target cluster without a restore"
   }
 }
 

@@ -1,4 +1,4 @@
-# The rendered policies: exactly these actions on exactly these resources. A statement more, a statement less, a wider resource fails.
+# The rendered policies: exactly these actions on exactly these resources. An additional or missing statement or a wider resource fails.
 
 provider "aws" {
   region = "eu-central-1"
@@ -191,7 +191,7 @@ run "trust_and_scheduler" {
   }
   assert {
     condition     = alltrue([for role in aws_iam_role.function : jsondecode(role.assume_role_policy).Statement == [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }]])
-    error_message = "only Lambda may take on the functions' roles"
+    error_message = "only Lambda can assume the roles of the functions"
   }
   assert {
     condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.scheduler.policy).Statement : flatten([statement.Action])[0] => sort(flatten([statement.Resource])) }) == jsonencode({
@@ -203,7 +203,7 @@ run "trust_and_scheduler" {
   }
   assert {
     condition     = output.made_kms_key_arn == null && output.kms_key_arn == var.kms_key.arn
-    error_message = "a key of one's own is used, none is made"
+    error_message = "your own key is used, and none is created"
   }
 }
 
@@ -335,7 +335,7 @@ run "topics_by_pattern" {
       "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/audit",
       "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/shop.*",
     ]])
-    error_message = "patterns stand for the topics"
+    error_message = "patterns replace the topics"
   }
 }
 
@@ -351,7 +351,7 @@ run "globs_are_wildcards_of_arns" {
       "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/eu-??",
       "arn:aws:kafka:eu-central-1:123456789012:topic/events/1d3a-7/shop.*",
     ]])
-    error_message = "names and globs stand for themselves"
+    error_message = "names and globs are used as they are"
   }
 }
 
@@ -387,7 +387,7 @@ run "glob_that_the_role_does_not_cover" {
   expect_failures = [var.msk_topic_patterns]
 }
 
-# Before anything is made: neither the queue nor the key is there yet.
+# Before the first apply: neither the queue nor the key exists.
 run "ninety_topics_are_refused_by_the_plan" {
   command = plan
   variables {

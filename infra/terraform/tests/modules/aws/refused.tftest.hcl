@@ -1,4 +1,4 @@
-# Input that is refused, each with the variable that says so. Needs no cloud and no credentials.
+# Refused input, and the variable whose validation fails. Needs no cloud and no credentials.
 
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {

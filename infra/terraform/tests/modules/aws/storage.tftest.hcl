@@ -1,4 +1,4 @@
-# The bucket and the key: what cannot be undone with them, and what keeps the bucket from growing.
+# The bucket and the key: protection, and limits of the growth of the bucket.
 
 provider "aws" {
   region = "eu-central-1"
@@ -40,7 +40,7 @@ run "default" {
       aws_s3_bucket_public_access_block.this[0].restrict_public_buckets,
       aws_s3_bucket_ownership_controls.this[0].rule[0].object_ownership == "BucketOwnerEnforced",
     ])
-    error_message = "nothing public"
+    error_message = "no public access"
   }
   assert {
     condition = jsonencode({ for statement in jsondecode(aws_s3_bucket_policy.this[0].policy).Statement : statement.Sid => [statement.Effect, statement.Principal, statement.Action, sort(statement.Resource), jsonencode(statement.Condition)] }) == jsonencode({
@@ -51,7 +51,7 @@ run "default" {
   }
   assert {
     condition     = jsonencode([for rule in aws_s3_bucket_lifecycle_configuration.this[0].rule : rule.id]) == jsonencode(["all"]) && length(aws_s3_bucket_lifecycle_configuration.this[0].rule[0].transition) == 0
-    error_message = "no segment moves or goes unless asked for"
+    error_message = "no transition and no expiry by default"
   }
   assert {
     condition = alltrue([
@@ -62,7 +62,7 @@ run "default" {
   }
   assert {
     condition     = length(aws_s3_bucket_logging.this) == 0
-    error_message = "no access log unless asked for"
+    error_message = "no access log by default"
   }
 }
 
@@ -86,7 +86,7 @@ run "everything_asked_for" {
     condition = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.this[0].rule :
       rule.apply_server_side_encryption_by_default[0].kms_master_key_id == var.object_kms_key_arn
     ]) && aws_kms_key.this[0].arn == output.kms_key_arn
-    error_message = "new objects have another key, and the one that was made stays"
+    error_message = "new objects use another key, and the created key is kept"
   }
 
   assert {
@@ -184,20 +184,20 @@ run "key_that_is_made" {
       Logs       = { Service = "logs.eu-central-1.amazonaws.com" }
       Alarms     = { Service = "cloudwatch.amazonaws.com" }
     })
-    error_message = "who may use the key: ${aws_kms_key_policy.this[0].policy}"
+    error_message = "who can use the key: ${aws_kms_key_policy.this[0].policy}"
   }
   assert {
     condition = jsonencode(one([for statement in jsondecode(aws_kms_key_policy.this[0].policy).Statement : sort(statement.Condition.ArnEquals["kms:EncryptionContext:aws:logs:arn"]) if statement.Sid == "Logs"])) == jsonencode([
       "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/kb-backup",
       "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/kb-restore",
     ])
-    error_message = "CloudWatch Logs may use the key for these log groups only"
+    error_message = "CloudWatch Logs can use the key for these log groups only"
   }
   assert {
     condition = jsonencode(one([for statement in jsondecode(aws_kms_key_policy.this[0].policy).Statement : [statement.Effect, sort(statement.Action), statement.Condition] if statement.Sid == "KeepTheKey"])) == jsonencode(
       ["Deny", ["kms:DisableKey", "kms:ScheduleKeyDeletion"], { ArnNotEquals = { "aws:PrincipalArn" = "arn:aws:iam::123456789012:role/break-glass" } }]
     )
-    error_message = "only the break-glass role can take the key away: ${aws_kms_key_policy.this[0].policy}"
+    error_message = "only the break-glass role can delete the key: ${aws_kms_key_policy.this[0].policy}"
   }
 }
 
@@ -282,7 +282,7 @@ run "roles_of_other_accounts" {
       ReplicationObjects = [["s3:ObjectOwnerOverrideToBucketOwner", "s3:ReplicateObject", "s3:ReplicateTags"], { AWS = "arn:aws:iam::333333333333:root" }, [var.replication_role_arn]]
       ReplicationBucket  = [["s3:GetBucketVersioning"], { AWS = "arn:aws:iam::333333333333:root" }, [var.replication_role_arn]]
     })
-    error_message = "who may what, and no one may delete: ${aws_s3_bucket_policy.this[0].policy}"
+    error_message = "rights of each role, and none can delete: ${aws_s3_bucket_policy.this[0].policy}"
   }
   assert {
     condition = jsonencode({ for statement in jsondecode(aws_kms_key_policy.this[0].policy).Statement : statement.Sid => [sort(statement.Action), sort(flatten([statement.Condition.ArnEquals["aws:PrincipalArn"]]))] if contains(["Clients", "Replication"], statement.Sid) }) == jsonencode({

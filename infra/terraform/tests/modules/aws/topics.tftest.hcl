@@ -1,4 +1,4 @@
-# Topics by pattern: what is taken, what is made of it, and what is refused. Needs no cloud and no credentials.
+# Topics by pattern: what matches, the resources for it, and what is refused. Needs no cloud and no credentials.
 
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
@@ -26,7 +26,7 @@ run "names_are_as_they_were" {
   }
   assert {
     condition     = local.grants.backup.topics == tolist(["payments", "__mine", "orders"])
-    error_message = "names are what the role may read"
+    error_message = "the role can read the topics by name"
   }
   assert {
     condition     = module.storage.expiring_prefixes == tolist([for pair in setproduct(["payments", "__mine", "orders"], range(10)) : "${pair[0]}/${pair[1]}"])
@@ -72,7 +72,7 @@ run "all_topics" {
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["backup-stale-0"].treat_missing_data == "breaching"
-    error_message = "patterns that take nothing at all make no run succeed, which rings"
+    error_message = "if patterns match no topic, no run succeeds, and an alarm is raised"
   }
 }
 

@@ -1,4 +1,4 @@
-# What wakes the person on call.
+# Which states raise an alarm.
 
 mock_provider "azurerm" {
   override_during = plan
@@ -46,7 +46,7 @@ run "rules" {
   }
   assert {
     condition     = alltrue([for rule in azurerm_monitor_scheduled_query_rules_alert_v2.this : contains(rule.action[0].action_groups, azurerm_monitor_action_group.this[0].id) && length(rule.action[0].action_groups) == 2])
-    error_message = "Every rule tells both action groups."
+    error_message = "Every rule uses both action groups."
   }
   assert {
     condition     = [for receiver in azurerm_monitor_action_group.this[0].email_receiver : receiver.email_address] == ["oncall@example.org"]
@@ -69,11 +69,11 @@ run "no_backup" {
     condition = [for criteria in azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria : [criteria.operator, tostring(criteria.threshold), criteria.time_aggregation_method, criteria.metric_measure_column]] == [
       ["LessThan", "1", "Total", "successes"]
     ]
-    error_message = "It rings also when there is no log at all: the query gives a row with 0, and 0 is less than 1."
+    error_message = "Missing logs raise the alarm: the query returns a row with 0, and 0 is less than 1."
   }
   assert {
     condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].query, "== 'backup summary' and isnotempty(tostring(summary.shard))\n| summarize successes = countif(tobool(summary.succeeded))\n")
-    error_message = "The query gives one row always, and counts runs of everything in which nothing failed."
+    error_message = "The query always returns one row, and counts successful runs of all topics."
   }
   assert {
     condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].query, "cloud_RoleName =~ '${azapi_resource.function["backup"].name}'")
@@ -108,7 +108,7 @@ run "recovery_point" {
 
   assert {
     condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["recovery-point"].criteria[0].query, "| summarize arg_max(timestamp, age) by shard") && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["recovery-point"].criteria[0].query, "| where age > 3600")
-    error_message = "The last run says how old what is safe is."
+    error_message = "The recovery point is that of the last run."
   }
   assert {
     condition     = azurerm_monitor_scheduled_query_rules_alert_v2.this["recovery-point"].window_duration == "PT2H" && azurerm_monitor_scheduled_query_rules_alert_v2.this["snapshot-age"].window_duration == "PT2H"
@@ -121,7 +121,7 @@ run "snapshot_age" {
 
   assert {
     condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["snapshot-age"].criteria[0].query, "| where runs > 0 and (isnull(age) or age > 3600)\n")
-    error_message = "No known snapshot is as bad as an old one."
+    error_message = "A missing snapshot counts as an old one."
   }
 }
 
@@ -169,11 +169,11 @@ run "restore" {
 
   assert {
     condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-stands-still"].criteria[0].query, "| where runs == 0 or (finished == 0 and late > 0 and late >= early)") && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-stands-still"].criteria[0].query, "cloud_RoleName =~ '${azapi_resource.function["restore"].name}'")
-    error_message = "A restore that comes no nearer to its end rings, one that says nothing, too, and one that is complete does not."
+    error_message = "No progress or missing data of a restore raises the alarm, and a finished restore does not."
   }
   assert {
     condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-finished"].criteria[0].query, "| where tobool(summary.finished)\n") && azurerm_monitor_scheduled_query_rules_alert_v2.this["restore-finished"].severity == 4
-    error_message = "The end of a restore is told once, and is no fault."
+    error_message = "The end of a restore is sent once, and is no failure."
   }
 }
 
@@ -186,7 +186,7 @@ run "a_restore_without_an_end" {
 
   assert {
     condition     = length([for name in keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) : name if startswith(name, "restore-")]) == 0
-    error_message = "What follows its backup never says what is left."
+    error_message = "A restore that follows its backup never reports what is left."
   }
 }
 
@@ -212,7 +212,7 @@ run "failed_invocations" {
 
   assert {
     condition     = azurerm_monitor_metric_alert.failed_invocations.criteria[0].metric_name == "requests/failed" && length(azurerm_monitor_metric_alert.failed_invocations.action) == 2
-    error_message = "What ends without a report rings too."
+    error_message = "An invocation without a report raises an alarm."
   }
 }
 
@@ -235,7 +235,7 @@ run "nobody_to_tell" {
 
   assert {
     condition     = length(azurerm_monitor_action_group.this) == 0 && length(azurerm_monitor_scheduled_query_rules_alert_v2.this) == 7
-    error_message = "Alarms are there also without an address."
+    error_message = "Alarms exist even without an address."
   }
 }
 

@@ -1,4 +1,4 @@
-# A restore from an account that exists: in another region, or after the state was lost.
+# A restore from an existing account: in another region, or after the state was lost.
 
 mock_provider "azurerm" {
   override_during = plan
@@ -36,7 +36,7 @@ run "only_a_restore" {
   }
   assert {
     condition     = length(azurerm_storage_account.backup) + length(azurerm_storage_container.backup) + length(azurerm_storage_management_policy.backup) + length(azurerm_monitor_diagnostic_setting.backup) == 0
-    error_message = "Nothing of the account is made or changed: it is its owner's."
+    error_message = "The existing account is not changed."
   }
   assert {
     condition = { for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.name => setting.value if can(regex("^(AZURE_STORAGE|CONTAINER)", setting.name)) } == {
@@ -47,7 +47,7 @@ run "only_a_restore" {
   }
   assert {
     condition     = keys(azurerm_monitor_scheduled_query_rules_alert_v2.this) == ["errors", "restore-finished", "restore-stands-still"]
-    error_message = "No backup is missed where none is made."
+    error_message = "Without a backup there is no alarm about it."
   }
   assert {
     condition     = output.storage_account_id == var.storage.account_id && output.container_id == "${var.storage.account_id}/blobServices/default/containers/old-backup"

@@ -1,4 +1,4 @@
-# What keeps the backups from being deleted or read, by choice.
+# Optional protection of the backups against deletion and access.
 
 mock_provider "azurerm" {
   override_during = plan
@@ -68,7 +68,7 @@ run "immutable_objects_are_enough" {
 
   assert {
     condition     = length(azapi_resource.lock) == 0
-    error_message = "no lock unless asked for"
+    error_message = "no lock by default"
   }
 }
 
@@ -138,10 +138,10 @@ run "a_key_of_ones_own" {
   }
   assert {
     condition     = azurerm_storage_account.backup[0].identity[0].type == "UserAssigned" && azurerm_storage_account.backup[0].identity[0].identity_ids == toset([azurerm_user_assigned_identity.key[0].id])
-    error_message = "The account has the identity that may use the key."
+    error_message = "The account has the identity that can use the key."
   }
   assert {
     condition     = "${azurerm_role_assignment.key[0].principal_id} ${azurerm_role_assignment.key[0].role_definition_name} ${azurerm_role_assignment.key[0].scope}" == "33333333-0000-0000-0000-000000000003 Key Vault Crypto Service Encryption User ${var.storage.customer_key.key_vault_id}/keys/kafka-backup"
-    error_message = "It may use that key, and no other."
+    error_message = "It can use that key, and no other."
   }
 }

@@ -1,4 +1,4 @@
-# Who may do what, and where.
+# Roles, and their scopes.
 
 mock_provider "azurerm" {
   override_during = plan
@@ -82,7 +82,7 @@ run "exactly_these_roles" {
       azurerm_storage_container.backup[0].id,
       "/subscriptions/00000000-0000-0000-0000-000000000001/providers/Microsoft.Authorization/roleDefinitions/${azapi_resource.blobs_role.name}",
     ] }
-    error_message = "Each has the role that is made here on the container, under the ID that Azure answers with."
+    error_message = "Each has the custom role on the container, with the ID that Azure returns."
   }
 }
 
@@ -91,11 +91,11 @@ run "a_role_that_is_not_known_yet_is_tried_again" {
 
   assert {
     condition     = alltrue([for role in values(azapi_resource.backups_role_assignment) : contains(role.retry.error_message_regex, "RoleDefinitionDoesNotExist") && contains(role.retry.error_message_regex, "PrincipalNotFound")])
-    error_message = "A role and an identity are known everywhere only after a while."
+    error_message = "A new role or identity is retried until it is effective."
   }
   assert {
     condition     = !anytrue([for expression in azapi_resource.function["backup"].retry.error_message_regex : can(regex("NotFound", replace(expression, "PrincipalNotFound", "")))])
-    error_message = "What someone deleted is noticed, and not asked for again and again."
+    error_message = "A deleted resource is noticed, and not retried."
   }
 }
 
@@ -110,7 +110,7 @@ run "the_role_reads_and_writes_blobs" {
         "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
       ]
     }]
-    error_message = "It deletes nothing, and does nothing to containers."
+    error_message = "It cannot delete, and cannot change containers."
   }
   assert {
     condition = alltrue([
@@ -136,7 +136,7 @@ run "restore_writes_checkpoints_only" {
       "( (", "!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})", ")", "OR", "(",
       "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'kafka/production/@restore/*'", ") )",
     ])
-    error_message = "Writing is allowed below @restore, behind the prefix."
+    error_message = "Writing is allowed under @restore, after the prefix."
   }
   assert {
     condition     = azapi_resource.backups_role_assignment["restore"].body.properties.conditionVersion == "2.0" && !contains(keys(azapi_resource.backups_role_assignment["backup"].body.properties), "condition")
@@ -149,7 +149,7 @@ run "without_a_prefix" {
 
   assert {
     condition     = strcontains(azapi_resource.backups_role_assignment["restore"].body.properties.condition, "StringLike '@restore/*'")
-    error_message = "Checkpoints stand at the top without a prefix."
+    error_message = "Without a prefix, checkpoints are at the top."
   }
 }
 
@@ -163,7 +163,7 @@ run "someone_elses_vault" {
 
   assert {
     condition     = length(azurerm_key_vault.this) == 0
-    error_message = "No vault is made beside an existing one."
+    error_message = "No vault is created in addition to an existing one."
   }
   assert {
     condition = { for key, role in azurerm_role_assignment.secrets : key => role.scope } == {

@@ -66,7 +66,7 @@ run "names" {
 
   assert {
     condition     = keys(azapi_resource.function) == ["backup"]
-    error_message = "Restore is made only when it is asked for."
+    error_message = "Restore is created only if it is set."
   }
   assert {
     condition     = can(regex("^orders-backup-[0-9a-f]{6}$", azapi_resource.function["backup"].name))
@@ -93,7 +93,7 @@ run "longest_name" {
 
   assert {
     condition     = alltrue([for app in azapi_resource.function : length(app.name) <= 32])
-    error_message = "The host takes the first 32 characters of an app's name for its own."
+    error_message = "The host uses the first 32 characters of an app's name as its id."
   }
   assert {
     condition     = alltrue([for account in concat([azurerm_storage_account.backup[0]], values(azurerm_storage_account.host)) : can(regex("^[a-z0-9]{3,24}$", account.name))])
@@ -149,7 +149,7 @@ run "plan_and_app" {
   }
   assert {
     condition     = !contains(keys(azapi_resource.function["backup"].body.properties), "virtualNetworkSubnetId")
-    error_message = "No network unless asked for."
+    error_message = "No network by default."
   }
 }
 
@@ -408,13 +408,13 @@ run "keys_of_all" {
     condition = setsubtract(output.configuration_keys["backup"], output.configuration_keys["restore"]) == toset([
       "COMPRESSION", "GROUP_ID", "ISOLATION_LEVEL", "METRICS_MAX_TOPICS", "NUMBER_OF_MESSAGE_PER_BACKUP_FILE", "RETRY_UPLOAD_SECONDS", "SNAPSHOT_SECONDS", "TOPIC_NAMES",
     ])
-    error_message = "keys of backup alone"
+    error_message = "keys of backup only"
   }
   assert {
     condition = setsubtract(output.configuration_keys["restore"], output.configuration_keys["backup"]) == toset([
       "BACKUP_TOPIC_NAME", "DELIVERY", "RESTORE_ANYWAY", "RESTORE_FROM", "RESTORE_ID", "RESTORE_PARTITION_STRATEGY", "RESTORE_REPLICATION_FACTOR", "RESTORE_TOPIC_NAME", "RESTORE_UNTIL", "SKIP_DAMAGED",
     ])
-    error_message = "keys of restore alone"
+    error_message = "keys of restore only"
   }
 }
 

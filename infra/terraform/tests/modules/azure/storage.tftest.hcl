@@ -1,4 +1,4 @@
-# What protects the backups, and what removes them.
+# Protection and expiry of the backups.
 
 mock_provider "azurerm" {
   override_during = plan
@@ -55,15 +55,15 @@ run "recoverable" {
   }
   assert {
     condition     = [for rule in azurerm_storage_management_policy.backup[0].rule : rule.name] == ["old-versions"] && azurerm_storage_management_policy.backup[0].rule[0].actions[0].version[0].delete_after_days_since_creation == 45
-    error_message = "Old versions go; nothing else does by default."
+    error_message = "By default only old versions are deleted."
   }
   assert {
     condition     = length(azurerm_storage_management_policy.backup[0].rule[0].actions[0].base_blob) == 0
-    error_message = "The rule for versions leaves the current ones alone."
+    error_message = "The rule for versions does not delete current ones."
   }
   assert {
     condition     = length(azurerm_storage_account.backup[0].immutability_policy) == 0
-    error_message = "Not immutable unless asked for."
+    error_message = "Not immutable by default."
   }
 }
 
@@ -106,7 +106,7 @@ run "lifecycle_rules" {
   }
   assert {
     condition     = azurerm_storage_management_policy.backup[0].rule[1].filters[0].prefix_match == toset(["kafka-backup/kafka/"]) && azurerm_storage_management_policy.backup[0].rule[1].actions[0].base_blob[0].tier_to_cool_after_days_since_modification_greater_than == 30 && azurerm_storage_management_policy.backup[0].rule[1].actions[0].base_blob[0].tier_to_cold_after_days_since_modification_greater_than == 90
-    error_message = "Everything behind the prefix gets cheaper tiers."
+    error_message = "All objects with the prefix move to cheaper tiers."
   }
   assert {
     condition     = toset(flatten([for rule in slice(azurerm_storage_management_policy.backup[0].rule, 2, 4) : tolist(rule.filters[0].prefix_match)])) == toset(flatten([for topic in ["orders", "payments"] : [for digit in range(10) : "kafka-backup/kafka/${topic}/${digit}"]]))
@@ -114,7 +114,7 @@ run "lifecycle_rules" {
   }
   assert {
     condition     = alltrue([for rule in slice(azurerm_storage_management_policy.backup[0].rule, 2, 4) : rule.actions[0].base_blob[0].delete_after_days_since_modification_greater_than == 400 && length(rule.filters[0].prefix_match) <= 10])
-    error_message = "after so many days; a rule takes ten prefixes"
+    error_message = "after this number of days; ten prefixes in a rule"
   }
 }
 

@@ -1,4 +1,4 @@
-# Topics by pattern: what is taken and what is refused.
+# Topics by pattern: what matches and what is refused.
 
 mock_provider "azurerm" {
   override_during = plan
