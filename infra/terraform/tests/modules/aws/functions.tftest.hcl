@@ -439,7 +439,6 @@ run "an_image_that_is_signed" {
 }
 
 run "limits" {
-  command = plan
   variables {
     backup        = { package_path = "tests/package.zip", bytes_per_second = 10000000 }
     restore       = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "restored", bytes_per_second = 20000000, threads = 28 }
