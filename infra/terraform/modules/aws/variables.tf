@@ -259,7 +259,7 @@ variable "restore" {
     - from: start of the time range, inclusive, by record timestamp: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00 (RESTORE_FROM).
     - until: end of the time range, exclusive, in the same format (RESTORE_UNTIL).
     - enabled: true runs it on its schedule. false: it runs only when you invoke it.
-    - shards: 1 to 100. Each is a schedule and one invocation at a time; Source partitions are distributed over the shards.
+    - shards: 1 to 100. Each shard has a schedule and one invocation at a time. Source partitions are distributed over the shards.
     - expression: rate(…) of its schedule. After the restore has finished, a run does nothing.
     - memory_mb: 256 to 10240.
     - timeout_seconds: 30 to 900. Must fit between two starts.
