@@ -21,7 +21,9 @@ module "kafka_backup" {
   topics = local.topics
   kafka  = { bootstrap_servers = "broker.example.com:9092", auth = "PLAINTEXT" }
   bucket = { name = "kafka-backups" }
-  alarms = { emails = ["oncall@example.com"] }
+
+  group_id = "backup-of-fifty" # the end-to-end tests share a cluster
+  alarms   = { emails = ["oncall@example.com"] }
 
   # Small segments, and none of them waits to be filled, so that a test restores several of each partition.
   backup   = { package_path = "../modules/aws/tests/package.zip", records_per_segment = 40, retry_upload_seconds = 0, consumer_groups = ["fifty-*"] }
