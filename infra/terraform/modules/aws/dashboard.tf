@@ -3,20 +3,20 @@ locals {
 
   by_shard = "SEARCH('{${local.metrics},Function,Shard} MetricName=\"%s\" Function=\"${local.function_names.backup}\"', 'Maximum', 300)"
 
-  # Title, what is drawn, statistic. Two to a row.
+  # Title, metrics, statistic. Two in a row.
   widgets = concat(
     [
-      { title = "Age of what is safe, by shard, seconds", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "RecoveryPointSeconds"), label = "" }]] },
+      { title = "Recovery point, by shard, seconds", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "RecoveryPointSeconds"), label = "" }]] },
       { title = "Age of the newest snapshot, seconds", statistic = "Minimum", metrics = [[local.metrics, "SnapshotAgeSeconds", "Function", local.function_names.backup]] },
-      { title = "Held back by open transactions, by shard", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "HeldByTransactions"), label = "" }]] },
+      { title = "Records held back by open transactions, by shard", statistic = "Maximum", metrics = [[{ expression = format(local.by_shard, "HeldByTransactions"), label = "" }]] },
     ],
     var.backup.metrics_max_topics == 0 ? [] : [
       { title = "Records backed up, by topic", statistic = "Sum", metrics = [[{ expression = format(local.search.Records, "Sum"), label = "" }]] },
       { title = "Bytes backed up, by topic", statistic = "Sum", metrics = [[{ expression = format(local.search.Bytes, "Sum"), label = "" }]] },
-      { title = "Records waiting, by topic, in its largest shard", statistic = "Maximum", metrics = [[{ expression = format(local.search.LagRecords, "Maximum"), label = "" }]] },
+      { title = "Lag by topic in its largest shard, records", statistic = "Maximum", metrics = [[{ expression = format(local.search.LagRecords, "Maximum"), label = "" }]] },
     ],
     [
-      { title = "Partitions behind", statistic = "Maximum", metrics = [[local.metrics, "PartitionsBehind", "Function", local.function_names.backup]] },
+      { title = "Partitions with lag", statistic = "Maximum", metrics = [[local.metrics, "PartitionsBehind", "Function", local.function_names.backup]] },
       { title = "Gaps", statistic = "Sum", metrics = [
         [local.metrics, "Gaps", "Function", local.function_names.backup],
         [local.metrics, "GapRecords", "Function", local.function_names.backup],
@@ -36,7 +36,7 @@ locals {
       ] },
     ]]),
     !local.restore_ends ? [] : [
-      { title = "Left of the restore", statistic = "Minimum", metrics = [
+      { title = "Partitions and offsets left of the restore", statistic = "Minimum", metrics = [
         [local.metrics, "OffsetsLeft", "Function", local.function_names.restore],
         [local.metrics, "PartitionsLeft", "Function", local.function_names.restore],
       ] },

@@ -3,17 +3,17 @@ locals {
   # Title, query, visualisation. First the backup, then each function.
   charts = concat(
     [for chart in [
-      { title = "Age of what is safe, by shard, seconds", visualization = "linechart", query = "${local.summaries_of_backup}| summarize max(tolong(summary.recovery_point_seconds)) by tostring(summary.shard), bin(timestamp, 5m)" },
+      { title = "Recovery point, by shard, seconds", visualization = "linechart", query = "${local.summaries_of_backup}| summarize max(tolong(summary.recovery_point_seconds)) by tostring(summary.shard), bin(timestamp, 5m)" },
       { title = "Age of the newest snapshot, seconds", visualization = "linechart", query = "${local.summaries_of_backup}| summarize min(tolong(summary.snapshot_age_seconds)) by bin(timestamp, 5m)" },
-      { title = "Held back by open transactions, by topic", visualization = "linechart", query = "${local.of_backup}| summarize max(tolong(report.held_by_transactions)) by topic, bin(timestamp, 5m)" },
-      { title = "Records waiting, by topic", visualization = "linechart", query = "${local.of_backup}| summarize max(tolong(report.lag_records)) by topic, bin(timestamp, 5m)" },
-      { title = "Partitions behind", visualization = "linechart", query = "${local.summaries_of_backup}| summarize max(tolong(summary.partitions_behind)) by bin(timestamp, 5m)" },
-      { title = "Gaps, and the records in them", visualization = "barchart", query = "${local.summaries_of_backup}| summarize gaps = sum(tolong(summary.gaps)), records = sum(tolong(summary.gap_records)) by bin(timestamp, 5m)" },
+      { title = "Records held back by open transactions, by topic", visualization = "linechart", query = "${local.of_backup}| summarize max(tolong(report.held_by_transactions)) by topic, bin(timestamp, 5m)" },
+      { title = "Lag by topic, records", visualization = "linechart", query = "${local.of_backup}| summarize max(tolong(report.lag_records)) by topic, bin(timestamp, 5m)" },
+      { title = "Partitions with lag", visualization = "linechart", query = "${local.summaries_of_backup}| summarize max(tolong(summary.partitions_behind)) by bin(timestamp, 5m)" },
+      { title = "Gaps, and their records", visualization = "barchart", query = "${local.summaries_of_backup}| summarize gaps = sum(tolong(summary.gaps)), records = sum(tolong(summary.gap_records)) by bin(timestamp, 5m)" },
       { title = "Records backed up, by topic", visualization = "barchart", query = "${local.of_backup}| summarize sum(tolong(report.records)) by topic, bin(timestamp, 5m)" },
       { title = "Bytes backed up, by topic", visualization = "barchart", query = "${local.of_backup}| summarize sum(tolong(report.bytes)) by topic, bin(timestamp, 5m)" },
     ] : chart if var.backup.enabled],
     [for chart in [
-      { title = "What is left of the restore, offsets", visualization = "linechart", query = "${local.summaries_of_restore}| summarize min(tolong(summary.offsets_left)) by bin(timestamp, 5m)" },
+      { title = "Offsets left of the restore", visualization = "linechart", query = "${local.summaries_of_restore}| summarize min(tolong(summary.offsets_left)) by bin(timestamp, 5m)" },
     ] : chart if var.restore != null],
     flatten([for name in keys(local.functions) : [
       { title = "Runs of ${name}", visualization = "barchart", query = "${local.summaries[name]}| summarize succeeded = countif(tobool(summary.succeeded)), failed = countif(tobool(summary.succeeded) == false) by bin(timestamp, 5m)" },

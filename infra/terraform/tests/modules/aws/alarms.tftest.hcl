@@ -87,8 +87,8 @@ run "topic" {
 run "dashboard" {
   assert {
     condition = jsonencode(sort([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget.properties.title])) == jsonencode([
-      "Age of the newest snapshot, seconds", "Age of what is safe, by shard, seconds", "Bytes backed up, by topic", "Duration of backup, milliseconds", "Duration of restore, milliseconds", "Failed events", "Gaps", "Held back by open transactions, by shard", "Partitions behind",
-      "Records backed up, by topic", "Records waiting, by topic, in its largest shard", "Runs of backup", "Runs of restore", "Segments written",
+      "Age of the newest snapshot, seconds", "Bytes backed up, by topic", "Duration of backup, milliseconds", "Duration of restore, milliseconds", "Failed events", "Gaps", "Lag by topic in its largest shard, records", "Partitions with lag",
+      "Records backed up, by topic", "Records held back by open transactions, by shard", "Recovery point, by shard, seconds", "Runs of backup", "Runs of restore", "Segments written",
     ])
     error_message = "widgets of the dashboard"
   }

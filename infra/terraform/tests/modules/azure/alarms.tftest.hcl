@@ -199,7 +199,7 @@ run "workbook" {
 
   assert {
     condition     = length(local.charts) == 13 && alltrue([for chart in local.charts : strcontains(chart.query, "cloud_RoleName =~ 'orders-") && can(regex("(backup|restore) (report|summary)", chart.query))])
-    error_message = "It draws what the alarms read, of each function."
+    error_message = "It has the data of the alarms, for each function."
   }
   assert {
     condition     = azapi_resource.workbook.body.kind == "shared" && azapi_resource.workbook.body.properties.category == "workbook"
