@@ -150,7 +150,7 @@ fn assert_finished(kafka: &Kafka, names: &[&str]) {
     }
     // Each description is a program of its own.
     for copy in [names[0], names[names.len() - 1]].map(|name| format!("{name}.restored")) {
-        let configs = kafka.admin("ConfigCommand", ["--describe", "--entity-type", "topics", "--entity-name", &copy]);
+        let configs = kafka.admin("ConfigCommand", ["--describe", "--entity-type", "topics", "--entity-name", copy.as_str()]);
         assert!(configs.contains("max.message.bytes=2000000") && configs.contains("retention.ms=-1"), "{configs}");
     }
 }
