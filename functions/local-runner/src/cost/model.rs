@@ -14,7 +14,8 @@ pub(super) struct Bill {
     pub(super) traffic: f64,
     /// Metrics, logs, alarms, dashboard and the key.
     pub(super) monitoring: f64,
-    /// The same where nothing else uses the platform's free tier. Not a position: what is billed beyond it is part of `monitoring`.
+    /// The same if nothing else in the account uses the platform's free tier. Not an item of the
+    /// bill: it is the part of `monitoring` that is left then.
     pub(super) monitoring_with_free_tier: f64,
 }
 
@@ -97,7 +98,7 @@ impl Bill {
     }
 }
 
-/// What monitoring costs after so much of it is free.
+/// Price of monitoring beyond the free part.
 fn monitoring(load: &Load, workload: &Workload, assumed: &Assumptions, prices: &PriceList, free: &FreeMonitoring) -> f64 {
     let metrics = assumed.metrics_per_function
         + assumed.metrics_per_shard * workload.shards

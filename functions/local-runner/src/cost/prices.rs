@@ -46,12 +46,12 @@ pub(super) struct PriceList {
     pub(super) key_month: Price,
     #[serde(default)]
     pub(super) log_gb: Price,
-    /// What of monitoring the platform does not bill.
+    /// Monitoring that the platform does not bill.
     pub(super) free: FreeMonitoring,
     pub(super) uploads: Uploads,
 }
 
-/// What an account has without cost in a month, as long as nothing else in it uses that.
+/// Free monitoring of an account in a month. Other programs in the account share it.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct FreeMonitoring {
     #[serde(default)]
