@@ -101,7 +101,8 @@ fn way(read: &mut Reader<'_>, msk_iam: bool, arn: Option<String>, brokers: &[Str
     }
 }
 
-/// Whether the properties leave the login to a secret, as far as can be said without reading it. False when a problem was noted.
+/// Whether the properties leave the login to a secret, as far as can be said without reading it.
+/// False when a problem was noted.
 fn fits_secret(read: &mut Reader<'_>, key: &str, properties: &Properties) -> bool {
     const MECHANISMS: [&str; 4] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "OAUTHBEARER"];
     let mut contradictions = Vec::new();
@@ -125,7 +126,8 @@ fn both_log_in(properties: &Properties, is_login: impl Fn(&str) -> bool) -> Vec<
     login.map(|name| format!("sets the login, and so does the property {name}: keep one")).collect()
 }
 
-/// Makes the properties those of MSK's tokens, over TLS unless told otherwise. False when a problem was noted.
+/// Makes the properties those of MSK's tokens, over TLS unless told otherwise. False when a problem
+/// was noted.
 fn sasl(read: &mut Reader<'_>, properties: &mut Properties) -> bool {
     const KEY: &str = "KAFKA_AUTH";
     const MECHANISM: &str = "OAUTHBEARER";

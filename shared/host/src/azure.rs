@@ -54,8 +54,8 @@ async fn answer<F: Function>(hosted: Arc<Hosted<F>>, request: Request) -> Answer
     answer_of(F::NAME, &done)
 }
 
-/// The shard that a function's name names: `backup-batch-0-of-4`. The function without one is `Some(None)`; any other name is `None`. Names of functions
-/// have no case on Azure.
+/// The shard that a function's name names: `backup-batch-0-of-4`. The function without one is
+/// `Some(None)`; any other name is `None`. Names of functions have no case on Azure.
 fn shard_of(path: &str, name: &str) -> Option<Option<(u32, u32)>> {
     let called = path.trim_matches('/').to_ascii_lowercase();
     let rest = called.strip_prefix(name)?;

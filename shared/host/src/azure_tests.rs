@@ -107,7 +107,8 @@ async fn an_event_by_hand_is_one_too() {
     assert!(answer["Logs"][0].as_str().unwrap().contains("payments"), "{answer}");
 }
 
-/// Four functions of one app, each with a timer of its own; an event by hand does what it names, whichever function gets it.
+/// Four functions of one app, each with a timer of its own; an event by hand does what it names,
+/// whichever function gets it.
 #[tokio::test]
 async fn a_function_that_is_called_for_a_shard_does_that_shard() {
     let served = Served::start(&[]).await;

@@ -17,7 +17,8 @@ pub struct KafkaSettings {
     pub properties: BTreeMap<String, Secret>,
     /// KAFKA_AUTH, KAFKA_SECRET_ARN and KAFKA_SECRET: a login that properties alone do not say.
     pub login: Login,
-    /// How long a request waits while no broker can be reached. `None`: as long as any request may take, because a cluster can be restarting.
+    /// How long a request waits while no broker can be reached. `None`: as long as any request may
+    /// take, because a cluster can be restarting.
     pub patience: Option<Duration>,
 }
 

@@ -55,8 +55,9 @@ async fn renew_token(source: &dyn TokenSource, handle: &Weak<Handle>) {
     }
 }
 
-/// The cluster refused the login that the client has: it was changed, perhaps. A client can take another password. For a certificate, or a client of a
-/// token endpoint, another client takes its place.
+/// The cluster refused the login that the client has: it was changed, perhaps. A client can take
+/// another password. For a certificate, or a client of a token endpoint, another client takes its
+/// place.
 async fn renew_secret(secret: &SecretLogin, held: &mut Option<Credentials>, handle: &Weak<Handle>, observer: &Observer) {
     match secret.renew().await {
         Ok(now) if Some(&now) != held.as_ref() => {

@@ -55,7 +55,8 @@ pub(crate) struct Reports {
 }
 
 impl Observer {
-    /// An observer that keeps `secrets` out of the log. `login_changes`: a refused login is worth a look.
+    /// An observer that keeps `secrets` out of the log. `login_changes`: a refused login is worth a
+    /// look.
     pub(crate) fn new(secrets: Vec<Secret>, login_changes: bool) -> Self {
         Self { secrets, login_changes, ..Self::default() }
     }
@@ -91,7 +92,8 @@ impl Observer {
     /// A problem of the cluster as a whole, mostly an unreachable broker. librdkafka retries.
     pub(crate) fn problem(&self, code: Code, reason: &str) {
         let reason = self.redact(reason);
-        // A broker that refuses a certificate says so after the handshake (TLS 1.3), where librdkafka takes it for a lost connection.
+        // A broker that refuses a certificate reports it after the handshake (TLS 1.3), where
+        // librdkafka takes it for a lost connection.
         let code = if code == Code::TRANSPORT && reason.contains("SSL alert number") { Code::SSL } else { code };
         if self.login_changes && [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED, Code::SSL].contains(&code) {
             self.want_login();
@@ -118,7 +120,8 @@ impl Observer {
         self.login.notified().await;
     }
 
-    /// From now on another client should be asked: the secret has a login that this one cannot take.
+    /// From now on another client should be asked: the secret has a login that this one cannot
+    /// take.
     pub(super) fn outdate(&self) {
         self.is_outdated.store(true, Ordering::Relaxed);
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Secret;
 use serde_json::Value;
 
-/// The fields of a secret, and the properties of librdkafka that they become. Other fields are ignored.
+/// The fields of a secret, and the properties of librdkafka that they become. Other fields are
+/// ignored.
 const FIELDS: [(&str, &str); 11] = [
     ("username", "sasl.username"),
     ("password", "sasl.password"),
@@ -19,7 +20,8 @@ const FIELDS: [(&str, &str); 11] = [
     ("scope", "sasl.oauthbearer.scope"),
     ("extensions", "sasl.oauthbearer.extensions"),
 ];
-/// Fields whose values are masked in the log. The others are public, or so short that their text is in many harmless lines.
+/// Fields whose values are masked in the log. The others are public, or so short that their text is
+/// in many harmless lines.
 const MASKED: [&str; 6] = ["password", "certificate", "privateKey", "privateKeyPassword", "clientId", "clientSecret"];
 
 const PASSWORD: [&str; 2] = ["username", "password"];
@@ -48,11 +50,12 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Chooses from the text of a secret what `security.protocol` and `sasl.mechanism` of `properties` need. Where those are absent, the secret decides,
-    /// with TLS and SCRAM-SHA-512.
+    /// Chooses from the text of a secret what `security.protocol` and `sasl.mechanism` of
+    /// `properties` need. Where those are absent, the secret decides, with TLS and SCRAM-SHA-512.
     ///
     /// # Errors
-    /// What is missing or contradicts: names of fields and properties, and never a value of the secret.
+    /// What is missing or contradicts: names of fields and properties, and never a value of the
+    /// secret.
     pub(super) fn choose(text: &str, properties: &BTreeMap<String, Secret>) -> Result<Self, String> {
         let held = parse(text)?;
         let chosen = Choice::new(&held, properties)?;
@@ -86,7 +89,8 @@ impl Credentials {
         masked.filter_map(|(_, property)| self.properties.get(property))
     }
 
-    /// User and password, if `before` differs from these in nothing else: a client that lives can take them.
+    /// User and password, if `before` differs from these in nothing else: a client that lives can
+    /// take them.
     pub(crate) fn password_instead_of(&self, before: &Self) -> Option<(&str, &Secret)> {
         let without = |of: &Self| {
             let others = of.properties.iter().filter(|(name, _)| !["sasl.username", "sasl.password"].contains(name));

@@ -1,4 +1,5 @@
-//! Who this program is to Kafka, where properties alone do not say it: tokens that expire, a secret that rotates.
+//! Who this program is to Kafka, where properties alone do not say it: tokens that expire, a secret
+//! that rotates.
 //!
 //! Nothing is looked up before [`Login::prepare`] or a client's request, so what is not configured
 //! costs nothing.
@@ -30,7 +31,8 @@ pub enum Login {
     Properties,
     /// OAUTHBEARER, with tokens that are renewed before they expire.
     Tokens(Arc<dyn TokenSource>),
-    /// What a secret contains, which is read again when the cluster refuses it: user and password, a client certificate, or a client of a token endpoint.
+    /// What a secret contains, which is read again when the cluster refuses it: user and password,
+    /// a client certificate, or a client of a token endpoint.
     Secret(Arc<SecretLogin>),
 }
 
@@ -59,7 +61,8 @@ impl Login {
         Self::Tokens(Arc::new(MskIam::new(region)))
     }
 
-    /// KAFKA_SECRET_ARN: a secret of AWS Secrets Manager. Which of its fields log in is a matter of `properties`, too.
+    /// KAFKA_SECRET_ARN: a secret of AWS Secrets Manager. Which of its fields log in is a matter of
+    /// `properties`, too.
     pub fn secret(arn: &str, properties: &BTreeMap<String, Secret>) -> Self {
         Self::Secret(Arc::new(SecretLogin::new(arn, properties)))
     }

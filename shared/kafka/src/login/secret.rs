@@ -23,7 +23,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The name of a secret that the platform gives.
 const GIVEN: &str = "KAFKA_SECRET";
 
-/// The login in a secret: read when it is first needed, kept, and read again when the cluster refuses it.
+/// The login in a secret: read when it is first needed, kept, and read again when the cluster
+/// refuses it.
 pub struct SecretLogin {
     /// Its ARN, or the variable that it is in.
     name: String,

@@ -171,7 +171,8 @@ fn pem(name: &str) -> String {
     std::fs::read_to_string(std::path::Path::new(&std::env::var("TEST_KAFKA_TLS_DIR").unwrap()).join(name)).unwrap()
 }
 
-/// All that a client certificate is used for: requests, a writer's transaction, a reader. No property says anything of TLS.
+/// All that a client certificate is used for: requests, a writer's transaction, a reader. No
+/// property says anything of TLS.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_a_secret_logs_in_and_a_new_one_takes_its_place() {
     let Some(settings) = tls() else { return };
