@@ -272,7 +272,7 @@ async fn servers_that_do_not_answer_are_named() {
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
 }
 
-/// A port that refuses, a name that does not exist, and an address that says nothing at all: nobody
+/// A port that refuses, a name that does not exist, and an address that says nothing at all: no one
 /// waits half a minute for them who asked not to.
 #[tokio::test]
 async fn who_asks_for_it_learns_soon_that_no_broker_can_be_reached() {
