@@ -2,9 +2,9 @@ variable "kafka" {
   description = <<-EOT
     The source cluster, and the login to it.
     - bootstrap_servers: host:port, comma-separated (BOOTSTRAP_SERVERS).
-    - auth: MSK_IAM with the role of the function; SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN with a secret, over TLS; TLS; or PLAINTEXT.
+    - auth: MSK_IAM with the role of the function; SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER with a secret, over TLS; MTLS with a client certificate in a secret; TLS; or PLAINTEXT.
     - msk_cluster_arn: with MSK_IAM: the cluster that the roles can access.
-    - secret_arn: with SCRAM and PLAIN: secret in Secrets Manager with {"username": …, "password": …} (KAFKA_SECRET_ARN).
+    - secret_arn: secret in Secrets Manager (KAFKA_SECRET_ARN; docs/platforms.md). SCRAM and PLAIN: {"username": …, "password": …}. OAUTHBEARER: {"clientId": …, "clientSecret": …, "tokenEndpoint": …}. In a VPC, add a rule for the token endpoint to the output security_group_id. MTLS: {"certificate": …, "privateKey": …}.
     - secret_kms_key_arn: key of that secret, if it is not the default key of the account. MSK requires one.
     - ca_pem: certificates of a private certificate authority (KAFKA_CA_PEM).
     - properties: librdkafka properties, such as { "client.rack" = "use1-az1" }. They become KAFKA_* variables. Properties that the program sets itself are refused.
@@ -25,16 +25,16 @@ variable "kafka" {
     error_message = "kafka.bootstrap_servers must be host:port, or several of them, separated by commas without spaces."
   }
   validation {
-    condition     = contains(["MSK_IAM", "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS", "PLAINTEXT"], var.kafka.auth)
-    error_message = "kafka.auth must be MSK_IAM, SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, TLS or PLAINTEXT."
+    condition     = contains(concat(["MSK_IAM", "TLS", "PLAINTEXT"], local.secret_auths), var.kafka.auth)
+    error_message = "kafka.auth must be MSK_IAM, TLS, PLAINTEXT or one of ${join(", ", local.secret_auths)}."
   }
   validation {
     condition     = (var.kafka.auth == "MSK_IAM") == can(regex("^arn:[^:]+:kafka:[^:]+:[0-9]{12}:cluster/[^/]+/[^/]+$", var.kafka.msk_cluster_arn))
     error_message = "kafka.msk_cluster_arn must be the ARN of a cluster with auth MSK_IAM, and null with any other."
   }
   validation {
-    condition     = contains(["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], var.kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.kafka.secret_arn))
-    error_message = "kafka.secret_arn must be the ARN of a secret with auth SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, and null with any other."
+    condition     = contains(local.secret_auths, var.kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.kafka.secret_arn))
+    error_message = "kafka.secret_arn must be the ARN of a secret with auth ${join(", ", local.secret_auths)}, and null with any other."
   }
   validation {
     condition     = var.kafka.ca_pem == null || can(regex("^\\s*-----BEGIN CERTIFICATE-----", var.kafka.ca_pem))
@@ -42,7 +42,7 @@ variable "kafka" {
   }
   validation {
     condition     = var.kafka.ca_pem == null || var.kafka.auth != "PLAINTEXT"
-    error_message = "kafka.ca_pem has no effect with auth PLAINTEXT, which is not encrypted. Remove it, or set auth to TLS, SCRAM or PLAIN."
+    error_message = "kafka.ca_pem has no effect with auth PLAINTEXT, which is not encrypted. Remove it, or set auth to another one."
   }
   validation {
     condition     = alltrue([for name in keys(var.kafka.properties) : can(regex("^[a-z0-9]+(\\.[a-z0-9]+)*$", name))])
@@ -80,16 +80,16 @@ variable "restore_kafka" {
     error_message = "restore_kafka.bootstrap_servers must be host:port, or several of them, separated by commas without spaces."
   }
   validation {
-    condition     = var.restore_kafka == null ? true : contains(["MSK_IAM", "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS", "PLAINTEXT"], var.restore_kafka.auth)
-    error_message = "restore_kafka.auth must be MSK_IAM, SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, TLS or PLAINTEXT."
+    condition     = var.restore_kafka == null ? true : contains(concat(["MSK_IAM", "TLS", "PLAINTEXT"], local.secret_auths), var.restore_kafka.auth)
+    error_message = "restore_kafka.auth must be MSK_IAM, TLS, PLAINTEXT or one of ${join(", ", local.secret_auths)}."
   }
   validation {
     condition     = var.restore_kafka == null ? true : (var.restore_kafka.auth == "MSK_IAM") == can(regex("^arn:[^:]+:kafka:[^:]+:[0-9]{12}:cluster/[^/]+/[^/]+$", var.restore_kafka.msk_cluster_arn))
     error_message = "restore_kafka.msk_cluster_arn must be the ARN of a cluster with auth MSK_IAM, and null with any other."
   }
   validation {
-    condition     = var.restore_kafka == null ? true : contains(["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], var.restore_kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.restore_kafka.secret_arn))
-    error_message = "restore_kafka.secret_arn must be the ARN of a secret with auth SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, and null with any other."
+    condition     = var.restore_kafka == null ? true : contains(local.secret_auths, var.restore_kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.restore_kafka.secret_arn))
+    error_message = "restore_kafka.secret_arn must be the ARN of a secret with auth ${join(", ", local.secret_auths)}, and null with any other."
   }
   validation {
     condition     = var.restore_kafka == null ? true : var.restore_kafka.ca_pem == null || can(regex("^\\s*-----BEGIN CERTIFICATE-----", var.restore_kafka.ca_pem))
@@ -97,7 +97,7 @@ variable "restore_kafka" {
   }
   validation {
     condition     = var.restore_kafka == null ? true : var.restore_kafka.ca_pem == null || var.restore_kafka.auth != "PLAINTEXT"
-    error_message = "restore_kafka.ca_pem has no effect with auth PLAINTEXT, which is not encrypted. Remove it, or set auth to TLS, SCRAM or PLAIN."
+    error_message = "restore_kafka.ca_pem has no effect with auth PLAINTEXT, which is not encrypted. Remove it, or set auth to another one."
   }
   validation {
     condition     = var.restore_kafka == null ? true : alltrue([for name in keys(var.restore_kafka.properties) : can(regex("^[a-z0-9]+(\\.[a-z0-9]+)*$", name))])

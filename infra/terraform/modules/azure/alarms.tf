@@ -72,16 +72,16 @@ locals {
       KQL
     }
     no-backup = {
-      description = "No run of the backup has succeeded for ${var.alarms.no_backup_for}. Nothing is backed up, or a partition fails in every run. The function's log has the reason. Records that Kafka's retention deletes in the meantime are lost."
+      description = "No run of the backup, or of one of its shards, has succeeded for ${var.alarms.no_backup_for}. It has stopped, or a partition fails in every run. The function's log has the reason. Records that Kafka's retention deletes in the meantime are lost."
       severity    = 1
       window      = var.alarms.no_backup_for
       measure     = "successes"
       operator    = "LessThan"
-      threshold   = 1
+      threshold   = var.backup.shards
       by_topic    = false
       resolves    = true
-      # Always one row, even if nothing was logged. A run of a single topic by hand does not count.
-      query = "${local.summaries_of_backup}| summarize successes = countif(tobool(summary.succeeded))\n"
+      # Shards with a success. Always one row, even if nothing was logged. A run of a single topic by hand does not count.
+      query = "${local.summaries_of_backup}| summarize successes = array_length(make_set_if(tostring(summary.shard), tobool(summary.succeeded)))\n"
     }
     lag = {
       description = "The lag of a topic is at least ${var.alarms.lag_records} records, and more than half an hour ago. Use more threads, more memory or a shorter schedule before retention deletes records that are not backed up."

@@ -4,6 +4,7 @@ variable "backup" {
     - enabled: false: no backup function. For a deployment that only restores, from storage.account_id. `topics` is then not required.
     - package_uri: https address from which the service downloads backup-batch-azure.zip, without a signature, and different for each version. null: you deploy the package by hand.
     - schedule: NCRONTAB with six fields, in UTC: {second} {minute} {hour} {day} {month} {day of week}.
+    - shards: number of functions in the package, 1 to 100: 4 for a package of `infra/packages/zips shards 4`. Each runs a shard on the schedule. The alarm no-backup requires a successful run of each.
     - time_budget_seconds: time limit per invocation. The platform ends an invocation after 10 minutes (host.json).
     - instance_memory_mb: 512, 2048 or 4096. CPU scales with memory: 0.25, 1 or 2 cores.
     - max_segments: segments per invocation. 0: until caught up or out of time.
@@ -22,6 +23,7 @@ variable "backup" {
     enabled                 = optional(bool, true)
     package_uri             = optional(string)
     schedule                = optional(string, "0 */5 * * * *")
+    shards                  = optional(number, 1)
     time_budget_seconds     = optional(number, 480)
     instance_memory_mb      = optional(number, 2048)
     max_segments            = optional(number, 0)
@@ -46,6 +48,10 @@ variable "backup" {
   validation {
     condition     = can(regex(local.ncrontab, var.backup.schedule))
     error_message = "backup.schedule must be an NCRONTAB expression with six fields, the first for seconds and Sunday as 0: \"0 */5 * * * *\"."
+  }
+  validation {
+    condition     = var.backup.shards >= 1 && var.backup.shards <= 100 && floor(var.backup.shards) == var.backup.shards
+    error_message = "backup.shards must be a whole number from 1 to 100."
   }
   validation {
     condition     = var.backup.time_budget_seconds >= 30 && var.backup.time_budget_seconds <= 540 && floor(var.backup.time_budget_seconds) == var.backup.time_budget_seconds

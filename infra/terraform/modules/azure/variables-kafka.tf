@@ -3,7 +3,7 @@ variable "kafka" {
     The source cluster, and the login to it.
     - bootstrap_servers: host:port, comma-separated.
     - properties: librdkafka properties, such as { "security.protocol" = "SASL_SSL" }. They become KAFKA_* settings. Properties that the program sets itself are refused.
-    - secrets: properties whose values are secrets in Key Vault: { "sasl.password" = "name-of-the-secret" }. Also for mTLS ("ssl.key.pem", "ssl.certificate.pem") and OAUTHBEARER ("sasl.oauthbearer.client.secret"). Terraform does not read the values.
+    - secrets: properties whose values are secrets in Key Vault: { "sasl.password" = "name-of-the-secret" }. { "secret" = "name-of-the-secret" } is one secret with the whole login, such as a client certificate and its key (KAFKA_SECRET; docs/platforms.md). Terraform does not read the values.
   EOT
   type = object({
     bootstrap_servers = string

@@ -72,12 +72,24 @@ run "no_backup" {
     error_message = "Missing logs raise the alarm: the query returns a row with 0, and 0 is less than 1."
   }
   assert {
-    condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].query, "== 'backup summary' and isnotempty(tostring(summary.shard))\n| summarize successes = countif(tobool(summary.succeeded))\n")
-    error_message = "The query always returns one row, and counts successful runs of all topics."
+    condition     = endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].query, "== 'backup summary' and isnotempty(tostring(summary.shard))\n| summarize successes = array_length(make_set_if(tostring(summary.shard), tobool(summary.succeeded)))\n")
+    error_message = "The query always returns one row, and counts shards with a successful run of all topics."
   }
   assert {
     condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].query, "cloud_RoleName =~ '${azapi_resource.function["backup"].name}'")
     error_message = "A restore that succeeds is no backup."
+  }
+}
+
+run "each_shard_must_succeed" {
+  command = plan
+  variables {
+    backup = { shards = 4 }
+  }
+
+  assert {
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.this["no-backup"].criteria[0].threshold == 4
+    error_message = "Fewer than four shards with a success raise the alarm."
   }
 }
 

@@ -269,6 +269,14 @@ run "empty_segments" {
   expect_failures = [var.backup]
 }
 
+run "no_shards" {
+  command = plan
+  variables {
+    backup = { shards = 0 }
+  }
+  expect_failures = [var.backup]
+}
+
 run "no_threads" {
   command = plan
   variables {
