@@ -1,6 +1,7 @@
 //! `local-runner check`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use backup_batch::{CheckReport, TopicCheck};
@@ -10,9 +11,13 @@ use kernel::Deadline;
 use crate::output::{Output, counted, table, with_lines};
 use crate::setup::{self, Screen};
 
+/// Somebody waits for the answer. A cluster that can be reached has connections after less.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 /// Checks whether a backup with this configuration would work. Returns whether it would.
 pub(crate) async fn run(config: Option<&Path>, output: &Output) -> Result<bool> {
-    let settings = setup::backup_settings(config, Screen::plain(output))?;
+    let mut settings = setup::backup_settings(config, Screen::plain(output))?;
+    settings.kafka.patience = Some(PATIENCE);
     let backup = setup::backup(settings.clone(), &Budget::unlimited(settings.memory_limit), &Deadline::unset()).await?;
     let report = backup.check().await?;
     output.result(&report, report_table);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use kafka::{KafkaSettings, Login};
+use kafka::{KafkaSettings, Login, is_certificates, lines_of_pem};
 use kernel::Secret;
 
 use super::raw::Origin;
 use super::read::{Reader, each};
-use super::{names, properties};
+use super::{json, names, properties};
 
 type Properties = BTreeMap<String, Secret>;
 
@@ -20,13 +20,14 @@ pub(super) fn cluster(read: &mut Reader<'_>) -> Option<KafkaSettings> {
     let brokers = each(read, "BOOTSTRAP_SERVERS", names::broker);
     let properties = properties::read(read);
     let msk_iam = read.optional("KAFKA_AUTH", auth);
-    let secret = read.optional("KAFKA_SECRET_ARN", secret_arn);
+    let arn = read.optional("KAFKA_SECRET_ARN", secret_arn);
     let ca = ca(read);
     let (brokers, mut properties) = (brokers?, properties?);
-    let login = login(read, msk_iam?.is_some(), secret?, &brokers, &mut properties);
-    let trusted = trust(read, ca?, &mut properties);
+    let way = way(read, msk_iam?.is_some(), arn?, &brokers, &mut properties);
+    let trusted = trust(read, ca?, way.as_ref().is_some_and(Way::is_tls_by_default), &mut properties);
     trusted?;
-    Some(KafkaSettings { bootstrap_servers: brokers.join(","), properties, login: login? })
+    let login = way?.login(read, &properties)?;
+    Some(KafkaSettings { bootstrap_servers: brokers.join(","), properties, login, patience: None })
 }
 
 fn auth(text: &str) -> Result<(), String> {
@@ -46,44 +47,103 @@ fn secret_arn(text: &str) -> Result<String, String> {
     }
 }
 
-/// How clients log in. Adds the properties that the login requires, and refuses those that
-/// contradict it.
-fn login(read: &mut Reader<'_>, msk_iam: bool, secret: Option<String>, brokers: &[String], properties: &mut Properties) -> Option<Login> {
-    match (msk_iam, secret) {
-        (false, None) => Some(Login::Properties),
-        (true, Some(_)) => {
-            read.refuse("KAFKA_SECRET_ARN", "contradicts KAFKA_AUTH=MSK_IAM, which uses no password: keep one");
-            None
-        }
-        (true, None) => {
-            let fits = sasl(read, "KAFKA_AUTH", properties, "OAUTHBEARER", &["OAUTHBEARER"], "sasl.oauthbearer.");
-            let region = region(read, brokers);
-            fits.then_some(Login::msk_iam(&region?))
-        }
-        (false, Some(arn)) => {
-            let mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
-            let fits = sasl(read, "KAFKA_SECRET_ARN", properties, "SCRAM-SHA-512", &mechanisms, "sasl.oauthbearer.");
-            fits.then(|| Login::secret(&arn))
+/// The key that contains a secret.
+const SECRET: &str = "KAFKA_SECRET";
+
+/// How clients log in.
+enum Way {
+    Properties,
+    MskIam { region: String },
+    SecretsManager { arn: String },
+    Secret { text: String, origin: Origin },
+}
+
+impl Way {
+    fn is_tls_by_default(&self) -> bool {
+        matches!(self, Self::SecretsManager { .. } | Self::Secret { .. })
+    }
+
+    fn login(self, read: &mut Reader<'_>, properties: &Properties) -> Option<Login> {
+        match self {
+            Self::Properties => Some(Login::Properties),
+            Self::MskIam { region } => Some(Login::msk_iam(&region)),
+            Self::SecretsManager { arn } => Some(Login::secret(&arn, properties)),
+            Self::Secret { text, origin } => {
+                let login = Login::given_secret(&text, properties);
+                login.map_err(|what| read.problem(format!("{SECRET} ({origin}): {what}"))).ok()
+            }
         }
     }
 }
 
-/// Sets the properties for SASL, over TLS unless they set otherwise. False if a problem was
-/// recorded.
-fn sasl(read: &mut Reader<'_>, key: &str, properties: &mut Properties, default: &str, mechanisms: &[&str], others: &str) -> bool {
+/// How clients log in; adds the properties that it takes and refuses those that contradict it.
+fn way(read: &mut Reader<'_>, msk_iam: bool, arn: Option<String>, brokers: &[String], properties: &mut Properties) -> Option<Way> {
+    let given =
+        read.raw().get(SECRET).map(|entry| (json::scalar(&entry.value).unwrap_or_else(|| entry.value.to_string()), entry.origin.clone()));
+    let secret = if arn.is_some() { "KAFKA_SECRET_ARN" } else { SECRET };
+    match (msk_iam, arn, given) {
+        (false, None, None) => Some(Way::Properties),
+        (true, None, None) => {
+            let fits = sasl(read, properties);
+            let region = region(read, brokers);
+            fits.then_some(Way::MskIam { region: region? })
+        }
+        (true, ..) => {
+            read.refuse(secret, "contradicts KAFKA_AUTH=MSK_IAM, which uses no password: keep one");
+            None
+        }
+        (false, Some(_), Some(_)) => {
+            read.refuse(SECRET, "contradicts KAFKA_SECRET_ARN: keep one");
+            None
+        }
+        (false, Some(arn), None) => fits_secret(read, secret, properties).then_some(Way::SecretsManager { arn }),
+        (false, None, Some((text, origin))) => fits_secret(read, secret, properties).then_some(Way::Secret { text, origin }),
+    }
+}
+
+/// Whether the properties leave the login to a secret, as far as can be said without reading it.
+/// False when a problem was noted.
+fn fits_secret(read: &mut Reader<'_>, key: &str, properties: &Properties) -> bool {
+    const MECHANISMS: [&str; 4] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "OAUTHBEARER"];
+    let mut contradictions = Vec::new();
+    let of = |name: &str| properties.get(name).map(|value| value.reveal().to_uppercase());
+    if of("security.protocol").is_some_and(|protocol| protocol == "PLAINTEXT") {
+        contradictions.push("contradicts security.protocol=PLAINTEXT: remove that, or set it to SASL_SSL or SSL".to_owned());
+    }
+    for alias in ["sasl.mechanism", "sasl.mechanisms"] {
+        let other = of(alias).filter(|mechanism| !MECHANISMS.contains(&mechanism.as_str()));
+        contradictions.extend(
+            other.map(|mechanism| format!("contradicts {alias}={mechanism}: remove that, or set it to {}", MECHANISMS.join(" or "))),
+        );
+    }
+    contradictions.extend(both_log_in(properties, |name| ["sasl.username", "sasl.password"].contains(&name)));
+    contradictions.iter().for_each(|what| read.refuse(key, what));
+    contradictions.is_empty()
+}
+
+fn both_log_in(properties: &Properties, is_login: impl Fn(&str) -> bool) -> Vec<String> {
+    let login = properties.keys().filter(|name| is_login(name));
+    login.map(|name| format!("sets the login, and so does the property {name}: keep one")).collect()
+}
+
+/// Makes the properties those of MSK's tokens, over TLS unless told otherwise. False when a problem
+/// was noted.
+fn sasl(read: &mut Reader<'_>, properties: &mut Properties) -> bool {
+    const KEY: &str = "KAFKA_AUTH";
+    const MECHANISM: &str = "OAUTHBEARER";
     let protocol = properties.entry("security.protocol".to_owned()).or_insert_with(|| Secret::new("SASL_SSL")).reveal().to_uppercase();
     let alias = if properties.contains_key("sasl.mechanisms") { "sasl.mechanisms" } else { "sasl.mechanism" };
-    let mechanism = properties.entry(alias.to_owned()).or_insert_with(|| Secret::new(default)).reveal().to_uppercase();
+    let mechanism = properties.entry(alias.to_owned()).or_insert_with(|| Secret::new(MECHANISM)).reveal().to_uppercase();
     let mut contradictions = Vec::new();
     if !protocol.starts_with("SASL_") {
         contradictions.push(format!("contradicts security.protocol={protocol}: remove that, or set it to SASL_SSL"));
     }
-    if !mechanisms.contains(&mechanism.as_str()) {
-        contradictions.push(format!("contradicts {alias}={mechanism}: remove that, or set it to {}", mechanisms.join(" or ")));
+    if mechanism != MECHANISM {
+        contradictions.push(format!("contradicts {alias}={mechanism}: remove that, or set it to {MECHANISM}"));
     }
-    let login = properties.keys().filter(|name| ["sasl.username", "sasl.password"].contains(&name.as_str()) || name.starts_with(others));
-    contradictions.extend(login.map(|name| format!("sets the login, and so does the property {name}: keep one")));
-    contradictions.iter().for_each(|what| read.refuse(key, what));
+    let is_login = |name: &str| ["sasl.username", "sasl.password"].contains(&name) || name.starts_with("sasl.oauthbearer.");
+    contradictions.extend(both_log_in(properties, is_login));
+    contradictions.iter().for_each(|what| read.refuse(KEY, what));
     contradictions.is_empty()
 }
 
@@ -109,22 +169,20 @@ fn region(read: &mut Reader<'_>, brokers: &[String]) -> Option<String> {
 fn ca(read: &mut Reader<'_>) -> Option<Option<String>> {
     const SHAPE: &str = "must contain certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----";
     let Some(entry) = read.raw().get("KAFKA_CA_PEM") else { return Some(None) };
-    let text = entry.value.as_str().unwrap_or_default().replace("\\r", "").replace("\\n", "\n").replace('\r', "");
+    let text = lines_of_pem(entry.value.as_str().unwrap_or_default());
     let from: Origin = entry.origin.clone();
-    let begins = text.matches("-----BEGIN ").count();
-    let certificates = text.matches("-----BEGIN CERTIFICATE-----\n").count();
-    if certificates == 0 || begins != certificates || text.matches("\n-----END CERTIFICATE-----").count() != certificates {
-        // Without the value: it can be a key that was put there by mistake.
+    if !is_certificates(&text) {
+        // Without the value: what was put there by mistake can be a key.
         read.problem(format!("KAFKA_CA_PEM ({from}): {SHAPE}"));
         return None;
     }
     Some(Some(text))
 }
 
-/// Trusts these authorities. `None` if a problem was recorded.
-fn trust(read: &mut Reader<'_>, ca: Option<String>, properties: &mut Properties) -> Option<()> {
+/// Trusts these authorities. `None` when a problem was noted.
+fn trust(read: &mut Reader<'_>, ca: Option<String>, is_tls_by_default: bool, properties: &mut Properties) -> Option<()> {
     let Some(ca) = ca else { return Some(()) };
-    let tls = properties.get("security.protocol").is_some_and(|protocol| protocol.reveal().to_uppercase().ends_with("SSL"));
+    let tls = properties.get("security.protocol").map_or(is_tls_by_default, |protocol| protocol.reveal().to_uppercase().ends_with("SSL"));
     let other = ["ssl.ca.pem", "ssl.ca.location"].into_iter().find(|name| properties.contains_key(*name));
     match other {
         Some(name) => read.problem(format!("KAFKA_CA_PEM: the property {name} has the same meaning: keep one")),

@@ -11,8 +11,10 @@ impl Raw {
     pub fn secrets(&self) -> Vec<Secret> {
         let keys = self.entries().filter(|(name, _)| keys::find(name).is_some_and(|key| key.secret && *name != variables::KEY));
         let values = keys.filter_map(|(_, entry)| json::scalar(&entry.value)).flat_map(|value| parts_of_secret(&value));
+        let secret = self.get("KAFKA_SECRET").map(|entry| json::scalar(&entry.value).unwrap_or_else(|| entry.value.to_string()));
+        let of_secret = secret.iter().flat_map(|text| kafka::values_of_secret(text));
         let properties = properties::written(self).into_iter().filter(|property| is_sensitive(&property.name));
-        values.map(Secret::new).chain(properties.filter_map(|property| property.text().map(Secret::new))).collect()
+        values.map(Secret::new).chain(of_secret).chain(properties.filter_map(|property| property.text().map(Secret::new))).collect()
     }
 }
 

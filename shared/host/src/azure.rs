@@ -4,6 +4,9 @@
 //! The Functions host starts this program with a port, polls `/` until it gets any response, and
 //! sends `POST /{FunctionName}` at each tick of the timer. It passes no deadline, so
 //! TIME_BUDGET_SECONDS must be below `functionTimeout` of host.json.
+//!
+//! A timer's payload cannot name a shard, so the function's name does: `backup-batch-0-of-4` to
+//! `backup-batch-3-of-4` are four functions of one app.
 
 use std::sync::Arc;
 
@@ -34,21 +37,42 @@ async fn answer<F: Function>(hosted: Arc<Hosted<F>>, request: Request) -> Answer
     if path == "/" {
         return Answer::new(200, full_object(vec![]));
     }
-    // Function names are case-insensitive on Azure.
-    if !path.trim_matches('/').eq_ignore_ascii_case(F::NAME) {
+    let Some(shard) = shard_of(path, F::NAME) else {
+        let (name, what) = (F::NAME, "rename the function's folder to one of those");
         return Answer::new(
             404,
-            full_object(vec![format!("{path} is not served here, only /{}: rename the function's folder to that", F::NAME)]),
+            full_object(vec![format!("{path} is not served here, only /{name}, and /{name}-0-of-4 for a shard: {what}")]),
         );
-    }
+    };
     if request.method != "POST" {
         return Answer::new(405, full_object(vec![format!("an invocation is a POST, not a {}", request.method)]));
     }
     let payload = serde_json::from_slice(&request.body).map_err(|error| BadEvent(format!("the body is not JSON: {error}")));
     let span = tracing::info_span!("invocation", request_id = request_id(&request, payload.as_ref().ok()));
-    let event = payload.and_then(|payload: Value| event(&payload));
+    let event = payload.and_then(|payload: Value| event(&payload)).and_then(|event| of_function(event, shard));
     let done = hosted.invoke(event, None).instrument(span).await;
     answer_of(F::NAME, &done)
+}
+
+/// The shard that a function's name names: `backup-batch-0-of-4`. The function without one is
+/// `Some(None)`; any other name is `None`. Names of functions have no case on Azure.
+fn shard_of(path: &str, name: &str) -> Option<Option<(u32, u32)>> {
+    let called = path.trim_matches('/').to_ascii_lowercase();
+    let rest = called.strip_prefix(name)?;
+    if rest.is_empty() {
+        return Some(None);
+    }
+    let (shard, of) = rest.strip_prefix('-')?.split_once("-of-")?;
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    Some(Some((number(shard)?, number(of)?)))
+}
+
+/// What a function does: its shard, unless the event names something itself.
+fn of_function(event: Event, shard: Option<(u32, u32)>) -> Result<Event, BadEvent> {
+    match shard {
+        Some((shard, of)) if event == Event::default() => Event::parse(&json!({"shard": shard, "of": of})),
+        _ => Ok(event),
+    }
 }
 
 /// The id of this invocation in the host's log.
@@ -71,9 +95,13 @@ fn answer_of(function: &str, done: &Done) -> Answer {
 
 /// One line per topic, for the function's page in the portal. (The alarms read the log.)
 fn summary(function: &str, metrics: &InvocationMetrics) -> Vec<String> {
+    let shard = metrics.shard.as_deref().filter(|shard| *shard != "all").map_or_else(String::new, |shard| format!(" (shard {shard})"));
     let of_topic = |one: &TopicMetrics| {
         let lag = one.lag_records.map_or("an unknown number".to_owned(), |lag| lag.to_string());
-        format!("{function}: {}: {} records done, {lag} left to do, {} gaps, {} errors", one.topic, one.records, one.gaps, one.errors)
+        format!(
+            "{function}{shard}: {}: {} records done, {lag} left to do, {} gaps, {} errors",
+            one.topic, one.records, one.gaps, one.errors
+        )
     };
     metrics.work.topics.iter().map(of_topic).collect()
 }

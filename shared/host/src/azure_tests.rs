@@ -43,8 +43,12 @@ impl Served {
 }
 
 fn request(body: &str) -> String {
+    request_to("backup-batch", body)
+}
+
+fn request_to(function: &str, body: &str) -> String {
     let id = "X-Azure-Functions-InvocationId: 7a5f1b\r\nContent-Type: application/json";
-    format!("POST /backup-batch HTTP/1.1\r\nHost: 127.0.0.1\r\n{id}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!("POST /{function} HTTP/1.1\r\nHost: 127.0.0.1\r\n{id}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 async fn read_answer(stream: &mut TcpStream) -> (u16, Value) {
@@ -101,6 +105,42 @@ async fn an_event_by_hand_is_one_too() {
     let (status, answer) = served.post(&tick(&json!({"topic": "payments", "partition": 3}))).await;
     assert_eq!(status, 200);
     assert!(answer["Logs"][0].as_str().unwrap().contains("payments"), "{answer}");
+}
+
+/// Four functions of one app, each with a timer of its own; an event by hand does what it names,
+/// whichever function gets it.
+#[tokio::test]
+async fn a_function_that_is_called_for_a_shard_does_that_shard() {
+    let served = Served::start(&[]).await;
+    let served = &served;
+    let shard = |function: &'static str, event: Value| async move {
+        let (status, answer) = served.raw(&request_to(function, &tick(&event))).await;
+        assert_eq!(status, 200, "{function}: {answer}");
+        answer["Logs"][0].as_str().unwrap().to_owned()
+    };
+    for (function, event, worked_on) in [
+        ("backup-batch", timer(), "backup-batch: orders"),
+        ("backup-batch-0-of-4", timer(), "backup-batch (shard 0/4): orders"),
+        ("BACKUP-BATCH-3-OF-4", json!({}), "(shard 3/4)"),
+        ("backup-batch-3-of-4", json!({"shard": 1, "of": 2}), "(shard 1/2)"),
+    ] {
+        let line = shard(function, event).await;
+        assert!(line.contains(worked_on), "{function}: {line}");
+    }
+    assert!(shard("backup-batch-3-of-4", json!({"topic": "payments"})).await.contains("payments"));
+    let (status, answer) = served.raw(&request_to("backup-batch-4-of-4", &tick(&timer()))).await;
+    assert!(status == 400 && answer["Logs"].to_string().contains("from 0 to 3"), "{status}: {answer}");
+    for other in [
+        "backup-batch-4",
+        "backup-batch-of-4",
+        "backup-batch-1-of-",
+        "backup-batch-+1-of-4",
+        "backup-batch-1-of-4-x",
+        "restore-batch-0-of-4",
+    ] {
+        let (status, answer) = served.raw(&request_to(other, &tick(&timer()))).await;
+        assert!(status == 404 && answer["Logs"].to_string().contains("/backup-batch-0-of-4 for a shard"), "{other}: {answer}");
+    }
 }
 
 #[tokio::test]

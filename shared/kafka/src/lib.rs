@@ -36,7 +36,7 @@ pub use librdkafka::{
     COMMON_PROPERTIES, EmbeddedBroker, PropertyError, RdKafkaSource, RdKafkaTarget, check_property, default_properties, own_properties,
     wait_until_closed,
 };
-pub use login::{Login, SecretLogin, Token, TokenSource};
+pub use login::{Login, SecretLogin, Token, TokenSource, is_certificates, lines_of_pem, values_of_secret};
 pub use rights::{Right, Rights};
 pub use selection::{Pattern, Selected, Selection, is_internal};
 pub use settings::{KafkaSettings, is_sensitive};

@@ -15,8 +15,11 @@ pub struct KafkaSettings {
     /// KAFKA_PROPERTIES and KAFKA_* variables: any librdkafka property that contradicts no promise
     /// of this project.
     pub properties: BTreeMap<String, Secret>,
-    /// KAFKA_AUTH and KAFKA_SECRET_ARN: a login that properties alone do not define.
+    /// KAFKA_AUTH, KAFKA_SECRET_ARN and KAFKA_SECRET: a login that properties alone do not say.
     pub login: Login,
+    /// How long a request waits while no broker can be reached. `None`: as long as any request may
+    /// take, because a cluster can be restarting.
+    pub patience: Option<Duration>,
 }
 
 impl KafkaSettings {
@@ -24,7 +27,15 @@ impl KafkaSettings {
     /// the target no longer than this.
     pub const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "300000");
 
-    /// How long brokers allow a transaction to be open.
+    /// `security.protocol` in capitals, also where a secret decides it.
+    pub(crate) fn security_protocol(&self) -> String {
+        let of_secret = self.login.credentials().ok().flatten();
+        let of_secret = of_secret.as_ref().and_then(|login| login.properties().find(|(name, _)| *name == "security.protocol"));
+        let set = self.properties.get("security.protocol").or_else(|| of_secret.map(|(_, value)| value));
+        set.map_or("PLAINTEXT", Secret::reveal).to_uppercase()
+    }
+
+    /// How long brokers let a transaction be open.
     pub fn transaction_timeout(&self) -> Duration {
         let (name, default) = Self::TRANSACTION_TIMEOUT;
         let millis = self.properties.get(name).map_or(default, Secret::reveal).parse();

@@ -2,7 +2,7 @@
 //!
 //! It knows as much of HTTP/1.1 as it takes to tell one request from the next. The `Host` header goes on unchanged, because it is signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -127,14 +127,18 @@ impl fmt::Display for Tally {
 struct State {
     upstream: SocketAddr,
     dialect: Dialect,
-    /// For writes and for reads; `None` lets everything pass.
+    /// For writes and for reads.
     decks: Option<[Mutex<Deck>; 2]>,
+    /// Without decks, what becomes of each request.
+    always: Fate,
     tally: Mutex<Tally>,
+    /// Paths of objects that were read.
+    read: Mutex<BTreeSet<String>>,
 }
 
 impl State {
     fn fate(&self, is_read: bool) -> Fate {
-        let fate = self.decks.as_ref().map_or(Fate::Passed, |decks| lock(&decks[usize::from(is_read)]).deal());
+        let fate = self.decks.as_ref().map_or(self.always, |decks| lock(&decks[usize::from(is_read)]).deal());
         let tally = &mut *lock(&self.tally);
         *(if is_read { &mut tally.reads } else { &mut tally.writes }).entry(fate).or_default() += 1;
         fate
@@ -155,12 +159,22 @@ impl Proxy {
     /// In front of the server at `upstream`, making requests fail by this seed.
     pub fn hostile(upstream: SocketAddr, dialect: Dialect, seed: u64) -> Self {
         let decks = [seed, seed ^ u64::MAX].map(|seed| Mutex::new(Deck::new(seed)));
-        Self::start(State { upstream, dialect, decks: Some(decks), tally: Mutex::default() })
+        Self::start(upstream, dialect, Some(decks), Fate::Passed)
     }
 
     /// In front of the server at `upstream`, only counting requests.
     pub fn counting(upstream: SocketAddr, dialect: Dialect) -> Self {
-        Self::start(State { upstream, dialect, decks: None, tally: Mutex::default() })
+        Self::start(upstream, dialect, None, Fate::Passed)
+    }
+
+    /// In front of the server at `upstream`, answering each request late.
+    pub fn slow(upstream: SocketAddr, dialect: Dialect) -> Self {
+        Self::start(upstream, dialect, None, Fate::Delayed)
+    }
+
+    /// Takes the paths of the objects that were asked for, without their query.
+    pub fn take_read(&self) -> BTreeSet<String> {
+        std::mem::take(&mut lock(&self.state.read))
     }
 
     /// What became of the requests so far.
@@ -168,8 +182,8 @@ impl Proxy {
         lock(&self.state.tally).clone()
     }
 
-    fn start(state: State) -> Self {
-        let state = Arc::new(state);
+    fn start(upstream: SocketAddr, dialect: Dialect, decks: Option<[Mutex<Deck>; 2]>, always: Fate) -> Self {
+        let state = Arc::new(State { upstream, dialect, decks, always, tally: Mutex::default(), read: Mutex::default() });
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a listener");
         let address = listener.local_addr().expect("it is bound");
@@ -206,6 +220,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 async fn serve(mut client: BufStream<TcpStream>, state: Arc<State>) -> io::Result<()> {
     while let Some(head) = Head::read(&mut client).await? {
         let fate = state.fate(head.is_read());
+        lock(&state.read).extend(head.object());
         if head.field("expect").is_some() {
             send(&mut client, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
@@ -296,6 +311,12 @@ impl Head {
 
     fn is_head(&self) -> bool {
         self.0.starts_with("HEAD ")
+    }
+
+    /// The path of an object that is read.
+    fn object(&self) -> Option<String> {
+        let path = self.0.strip_prefix("GET ")?.split(' ').next()?;
+        Some(path.split('?').next().unwrap_or(path).to_owned())
     }
 
     fn is_read(&self) -> bool {

@@ -38,6 +38,30 @@ impl Sasl {
     }
 }
 
+/// A listener of Kafka for clients with a certificate.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// BOOTSTRAP_SERVERS.
+    pub bootstrap: String,
+    /// The folder with the certificates, see `services/kafka`.
+    pub dir: PathBuf,
+    /// The password of `client-encrypted.key`.
+    pub key_password: String,
+}
+
+impl Tls {
+    /// The text of a secret (KAFKA_SECRET) with the certificate of this name, and this key.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn secret(&self, certificate: &str, key: &str) -> serde_json::Value {
+        let pem = |name: &str| std::fs::read_to_string(self.dir.join(name)).expect("services/kafka made it");
+        serde_json::json!({
+            "certificate": pem(certificate), "privateKey": pem(key), "privateKeyPassword": self.key_password, "ca": pem("ca.pem"),
+        })
+    }
+}
+
 /// MinIO, with its bucket.
 #[derive(Debug, Clone)]
 pub struct Minio {
@@ -79,6 +103,16 @@ pub fn require_sasl() -> Option<Sasl> {
     let [bootstrap, password, reader_password] =
         required("Kafka with SASL", ["TEST_KAFKA_SASL_SERVERS", "TEST_KAFKA_ADMIN_PASSWORD", "TEST_KAFKA_READER_PASSWORD"])?;
     Some(Sasl { bootstrap, password, reader_password })
+}
+
+/// The same cluster's listener for clients with a certificate, or `None` when there is none and tests may be left out.
+///
+/// # Panics
+/// Without one under `CI=true`.
+pub fn require_tls() -> Option<Tls> {
+    let [bootstrap, dir, key_password] =
+        required("Kafka with TLS", ["TEST_KAFKA_TLS_SERVERS", "TEST_KAFKA_TLS_DIR", "TEST_KAFKA_KEY_PASSWORD"])?;
+    Some(Tls { bootstrap, dir: PathBuf::from(dir), key_password })
 }
 
 /// MinIO, or `None` when there is none and tests may be left out.

@@ -8,7 +8,9 @@ locals {
   fixed_properties = jsondecode(file("${path.module}/fixed-properties.json"))
 
   auth_properties = ["security.protocol", "sasl.mechanism", "sasl.mechanisms"]
-  sasl_mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
+  sasl_mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "OAUTHBEARER"]
+  # The secret contains the login.
+  secret_auths = concat(local.sasl_mechanisms, ["MTLS"])
 
   # As the program has them; tests compare them with it.
   internal_topics = ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"]
@@ -30,7 +32,7 @@ locals {
         KAFKA_SECURITY_PROTOCOL = (
           kafka.auth == "MSK_IAM" ? null
           : contains(local.sasl_mechanisms, kafka.auth) ? "SASL_SSL"
-          : kafka.auth == "TLS" ? "SSL" : "PLAINTEXT"
+          : contains(["TLS", "MTLS"], kafka.auth) ? "SSL" : "PLAINTEXT"
         )
         KAFKA_SASL_MECHANISM = contains(local.sasl_mechanisms, kafka.auth) ? kafka.auth : null
       },

@@ -75,7 +75,7 @@ data "aws_iam_policy_document" "keys" {
 }
 
 data "aws_iam_policy_document" "secret" {
-  for_each = { for role, function in local.functions : role => function.kafka if contains(local.sasl_mechanisms, function.kafka.auth) }
+  for_each = { for role, function in local.functions : role => function.kafka if contains(local.secret_auths, function.kafka.auth) }
 
   statement {
     sid       = "Secret"

@@ -20,7 +20,7 @@ locals {
     for pair in setproduct(local.broker_ports, local.by_group ? [] : try(var.network.broker_cidrs, [])) : "${pair[0]}-${pair[1]}" => { port = pair[0], cidr = pair[1] }
   }
 
-  uses_secret          = length([for function in values(local.functions) : true if contains(local.sasl_mechanisms, function.kafka.auth)]) > 0
+  uses_secret          = length([for function in values(local.functions) : true if contains(local.secret_auths, function.kafka.auth)]) > 0
   makes_s3_endpoint    = try(var.network.route_table_ids != null, false)
   makes_secrets_access = var.network != null && local.uses_secret
   makes_secrets        = local.makes_secrets_access && try(var.network.secrets_endpoint, false)

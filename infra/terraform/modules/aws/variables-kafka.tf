@@ -2,9 +2,9 @@ variable "kafka" {
   description = <<-EOT
     The cluster that is backed up, and how to log in.
     - bootstrap_servers: host:port, comma-separated (BOOTSTRAP_SERVERS).
-    - auth: MSK_IAM, with the role of the function; SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, with a secret, over TLS; TLS; or PLAINTEXT.
+    - auth: MSK_IAM, with the role of the function; SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER, with a secret, over TLS; MTLS, with a client certificate in a secret; TLS; or PLAINTEXT.
     - msk_cluster_arn: with MSK_IAM: the cluster that the roles are let into.
-    - secret_arn: with SCRAM and PLAIN: secret of Secrets Manager that holds {"username": …, "password": …} (KAFKA_SECRET_ARN).
+    - secret_arn: with SCRAM, PLAIN, OAUTHBEARER and MTLS: secret of Secrets Manager that holds {"username": …, "password": …}, {"clientId": …, "clientSecret": …, "tokenEndpoint": …} or {"certificate": …, "privateKey": …} (KAFKA_SECRET_ARN; docs/platforms.md). In a network, the way to the token endpoint of OAUTHBEARER is yours to open: a rule of the output security_group_id.
     - secret_kms_key_arn: key of that secret, where it is not the account's default. MSK asks for one.
     - ca_pem: certificates of a private authority (KAFKA_CA_PEM).
     - properties: librdkafka properties by their own names, such as { "client.rack" = "use1-az1" }. They become KAFKA_* variables; what the program sets itself is refused.
@@ -25,16 +25,16 @@ variable "kafka" {
     error_message = "kafka.bootstrap_servers must be host:port, or several of them with commas and no spaces between."
   }
   validation {
-    condition     = contains(["MSK_IAM", "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS", "PLAINTEXT"], var.kafka.auth)
-    error_message = "kafka.auth must be MSK_IAM, SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, TLS or PLAINTEXT."
+    condition     = contains(concat(["MSK_IAM", "TLS", "PLAINTEXT"], local.secret_auths), var.kafka.auth)
+    error_message = "kafka.auth must be MSK_IAM, TLS, PLAINTEXT or one of ${join(", ", local.secret_auths)}."
   }
   validation {
     condition     = (var.kafka.auth == "MSK_IAM") == can(regex("^arn:[^:]+:kafka:[^:]+:[0-9]{12}:cluster/[^/]+/[^/]+$", var.kafka.msk_cluster_arn))
     error_message = "kafka.msk_cluster_arn must be a cluster's ARN with auth MSK_IAM, and absent with any other: it is what the roles are let into."
   }
   validation {
-    condition     = contains(["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], var.kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.kafka.secret_arn))
-    error_message = "kafka.secret_arn must be a secret's ARN with auth SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, and absent with any other."
+    condition     = contains(local.secret_auths, var.kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.kafka.secret_arn))
+    error_message = "kafka.secret_arn must be a secret's ARN with auth ${join(", ", local.secret_auths)}, and absent with any other."
   }
   validation {
     condition     = var.kafka.ca_pem == null || can(regex("^\\s*-----BEGIN CERTIFICATE-----", var.kafka.ca_pem))
@@ -80,16 +80,16 @@ variable "restore_kafka" {
     error_message = "restore_kafka.bootstrap_servers must be host:port, or several of them with commas and no spaces between."
   }
   validation {
-    condition     = var.restore_kafka == null ? true : contains(["MSK_IAM", "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS", "PLAINTEXT"], var.restore_kafka.auth)
-    error_message = "restore_kafka.auth must be MSK_IAM, SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, TLS or PLAINTEXT."
+    condition     = var.restore_kafka == null ? true : contains(concat(["MSK_IAM", "TLS", "PLAINTEXT"], local.secret_auths), var.restore_kafka.auth)
+    error_message = "restore_kafka.auth must be MSK_IAM, TLS, PLAINTEXT or one of ${join(", ", local.secret_auths)}."
   }
   validation {
     condition     = var.restore_kafka == null ? true : (var.restore_kafka.auth == "MSK_IAM") == can(regex("^arn:[^:]+:kafka:[^:]+:[0-9]{12}:cluster/[^/]+/[^/]+$", var.restore_kafka.msk_cluster_arn))
     error_message = "restore_kafka.msk_cluster_arn must be a cluster's ARN with auth MSK_IAM, and absent with any other: it is what the roles are let into."
   }
   validation {
-    condition     = var.restore_kafka == null ? true : contains(["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], var.restore_kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.restore_kafka.secret_arn))
-    error_message = "restore_kafka.secret_arn must be a secret's ARN with auth SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, and absent with any other."
+    condition     = var.restore_kafka == null ? true : contains(local.secret_auths, var.restore_kafka.auth) == can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+$", var.restore_kafka.secret_arn))
+    error_message = "restore_kafka.secret_arn must be a secret's ARN with auth ${join(", ", local.secret_auths)}, and absent with any other."
   }
   validation {
     condition     = var.restore_kafka == null ? true : var.restore_kafka.ca_pem == null || can(regex("^\\s*-----BEGIN CERTIFICATE-----", var.restore_kafka.ca_pem))

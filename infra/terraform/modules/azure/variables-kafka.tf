@@ -3,7 +3,7 @@ variable "kafka" {
     The cluster to back up.
     - bootstrap_servers: host:port, comma-separated.
     - properties: librdkafka properties by their own names, such as { "security.protocol" = "SASL_SSL" }. They become KAFKA_* settings; what the program sets itself is refused.
-    - secrets: properties whose values stand in Key Vault: { "sasl.password" = "name-of-the-secret" }. The value never reaches Terraform's state.
+    - secrets: properties whose values stand in Key Vault: { "sasl.password" = "name-of-the-secret" }. { "secret" = "name-of-the-secret" } is one secret with the whole login, such as a client certificate and its key (KAFKA_SECRET; docs/platforms.md). No value reaches Terraform's state.
   EOT
   type = object({
     bootstrap_servers = string

@@ -28,13 +28,29 @@ fn msk_iam_brings_its_properties_and_finds_its_region() {
     }
 }
 
+/// What it contains decides the rest; see the tests of [`kafka::Login`].
 #[test]
-fn a_secret_is_scram_over_tls_unless_told_otherwise() {
+fn a_secret_leaves_the_properties_as_they_are() {
     let (login, properties) = kafka(&[("KAFKA_SECRET_ARN", ARN)]);
     assert!(matches!(login, Login::Secret(_)) && format!("{login:?}").contains(ARN), "{login:?}");
-    assert_eq!(properties, owned(&[("sasl.mechanism", "SCRAM-SHA-512"), ("security.protocol", "SASL_SSL")]));
+    assert_eq!(properties, []);
     let told = [("KAFKA_SECRET_ARN", ARN), ("KAFKA_SASL_MECHANISM", "PLAIN"), ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")];
     assert_eq!(kafka(&told).1, owned(&[("sasl.mechanism", "PLAIN"), ("security.protocol", "SASL_PLAINTEXT")]));
+    assert_eq!(kafka(&[("KAFKA_SECRET_ARN", ARN), ("KAFKA_CA_PEM", CA)]).1, owned(&[("ssl.ca.pem", CA)]), "TLS is the default of a secret");
+}
+
+/// As a reference to Key Vault gives it, and as an object in a file.
+#[test]
+fn the_text_of_a_secret_can_be_given() {
+    const TEXT: &str = r#"{"clientId": "backup", "clientSecret": "hunter2", "tokenEndpoint": "https://login.example.com/token"}"#;
+    let (login, _) = kafka(&[("KAFKA_SECRET", TEXT)]);
+    assert!(matches!(login, Login::Secret(_)) && format!("{login:?}").contains("KAFKA_SECRET"), "{login:?}");
+    let in_file = changed(BACKUP, &serde_json::json!({"KAFKA_SECRET": serde_json::from_str::<Value>(TEXT).unwrap()}), &[]);
+    let settings = backup(&in_file, &[]).unwrap();
+    assert!(matches!(settings.kafka.login, Login::Secret(_)));
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let raw = load(&in_file, &[]).unwrap();
+    assert!(raw.secrets().iter().any(|secret| secret.reveal() == "hunter2"), "it is masked in the log");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn kind_of(name: &str) -> Kind {
         | "RESTORE_EXCLUDE_GROUPS"
         | "RESTORE_FINISH"
         | "RESTORE_ANYWAY" => Kind::List,
-        "KAFKA_PROPERTIES" => Kind::Object,
+        "KAFKA_PROPERTIES" | "KAFKA_SECRET" => Kind::Object,
         "KAFKA_AUTH" => Kind::Choice(&["MSK_IAM"]),
         "ISOLATION_LEVEL" => Kind::Choice(&["read_committed", "read_uncommitted"]),
         "RESTORE_PARTITION_STRATEGY" => Kind::Choice(&["same", "random", "key"]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::native::Handle;
 use super::observer::Observer;
-use crate::login::{Login, Password, SecretLogin, TokenSource};
+use crate::login::{Credentials, Login, SecretLogin, TokenSource};
 use crate::{KafkaError, KafkaErrorKind, Result};
 
 /// Timeout of creating a token.
@@ -24,7 +24,7 @@ pub(super) fn attend(login: &Login, handle: &Arc<Handle>) -> Result<()> {
     let no_runtime = |error| KafkaError::new(KafkaErrorKind::Config, "Kafka login", "requires a running tokio runtime").caused_by(error);
     let runtime = tokio::runtime::Handle::try_current().map_err(no_runtime)?;
     let (login, observer, handle) = (login.clone(), Arc::clone(handle.observer()), Arc::downgrade(handle));
-    let mut held = login.password()?;
+    let mut held = login.credentials()?;
     runtime.spawn(async move {
         loop {
             observer.login_wanted().await;
@@ -34,7 +34,7 @@ pub(super) fn attend(login: &Login, handle: &Arc<Handle>) -> Result<()> {
             match &login {
                 Login::Properties => return,
                 Login::Tokens(source) => renew_token(&**source, &handle).await,
-                Login::Secret(secret) => renew_password(secret, &mut held, &handle, &observer).await,
+                Login::Secret(secret) => renew_secret(secret, &mut held, &handle, &observer).await,
             }
         }
     });
@@ -55,21 +55,29 @@ async fn renew_token(source: &dyn TokenSource, handle: &Weak<Handle>) {
     }
 }
 
-/// The cluster refused the client's password: perhaps it was changed.
-async fn renew_password(secret: &SecretLogin, held: &mut Option<Password>, handle: &Weak<Handle>, observer: &Observer) {
+/// The cluster refused the login that the client has: it was changed, perhaps. A client can take
+/// another password. For a certificate, or a client of a token endpoint, another client takes its
+/// place.
+async fn renew_secret(secret: &SecretLogin, held: &mut Option<Credentials>, handle: &Weak<Handle>, observer: &Observer) {
     match secret.renew().await {
         Ok(now) if Some(&now) != held.as_ref() => {
             let Some(handle) = handle.upgrade() else { return };
-            match handle.set_password(&now.user, &now.password) {
-                Ok(()) => {
-                    tracing::info!(secret = secret.arn(), "the secret has another login now: trying it");
-                    *held = Some(now);
+            let password = held.as_ref().and_then(|held| now.password_instead_of(held));
+            let set = password.map(|(user, password)| handle.set_password(user, password));
+            *held = Some(now.clone());
+            match set {
+                Some(Err(failure)) => tracing::warn!(secret = secret.name(), "the new login cannot be used: {failure}"),
+                Some(Ok(())) => {
+                    tracing::info!(secret = secret.name(), "the secret has another login now; trying that");
                     return observer.answered();
                 }
-                Err(failure) => tracing::warn!(secret = secret.arn(), "the new login cannot be used: {failure}"),
+                None => {
+                    tracing::info!(secret = secret.name(), "the secret has another login now; trying that with a new client");
+                    observer.outdate();
+                }
             }
         }
-        Ok(_) => tracing::debug!(secret = secret.arn(), "the cluster refuses the login, and the secret has no other: update the secret"),
+        Ok(_) => tracing::debug!(secret = secret.name(), "the cluster refuses the login, and the secret contains no other"),
         Err(error) => tracing::warn!("{error}"),
     }
     tokio::time::sleep(PAUSE).await;

@@ -15,7 +15,7 @@ use super::errors::THREADS_ADVICE;
 use super::native::{self, Code, Conf, Failure, Handle, Kind};
 use super::observer::Observer;
 use crate::is_sensitive;
-use crate::login::Login;
+use crate::login::{Credentials, Login};
 use crate::{Delivery, Isolation, KafkaError, KafkaErrorKind, KafkaSettings, Result};
 
 /// Fewer requests and a quieter log. A lost connection is restored soon: invocations are short.
@@ -35,6 +35,9 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("reconnect.backoff.max.ms", "2000"),
     ("socket.keepalive.enable", "true"),
 ];
+
+/// How long a connection may take, TLS and login included.
+const CONNECTING: &str = "socket.connection.setup.timeout.ms";
 
 const READING_DEFAULTS: &[(&str, &str)] = &[
     // How long a broker waits before it returns an empty response. The end of a partition is known
@@ -225,20 +228,23 @@ fn start(
     for (name, value) in [DEFAULTS, defaults, sized].into_iter().flatten() {
         conf.set(name, value).map_err(|reason| refused(name, reason))?;
     }
+    if let Some(patience) = settings.patience {
+        let millis = patience.as_millis().to_string();
+        conf.set(CONNECTING, &millis).map_err(|reason| refused(CONNECTING, reason))?;
+    }
     for (name, value) in &settings.properties {
         conf.set(name, value.reveal()).map_err(|reason| refused(name, hide(name, reason)))?;
     }
-    let password = settings.login.password()?;
-    if let Some(login) = &password {
-        for (name, value) in [("sasl.username", login.user.as_str()), ("sasl.password", login.password.reveal())] {
-            conf.set(name, value).map_err(|_| refused(name, "librdkafka refused the value".to_owned()))?;
-        }
+    let login = settings.login.credentials()?;
+    for (name, value) in login.iter().flat_map(Credentials::properties) {
+        conf.set(name, value.reveal()).map_err(|_| refused(name, "librdkafka refused its value".to_owned()))?;
     }
     for (name, value) in fixed.iter().chain(&servers) {
         conf.set(name, value).map_err(|reason| refused(name, reason))?;
     }
-    let hidden = secrets(settings).into_iter().chain(password.map(|login| login.password)).collect();
-    let observer = Arc::new(Observer::new(hidden, matches!(settings.login, Login::Secret(_))));
+    let hidden = secrets(settings).into_iter().chain(login.iter().flat_map(Credentials::masked).cloned()).collect();
+    let observer = Observer::new(hidden, matches!(settings.login, Login::Secret(_)));
+    let observer = Arc::new(observer.giving_up_after(settings.patience));
     let handle = native::start(kind, conf, observer, matches!(settings.login, Login::Tokens(_)))
         .map_err(|failure| not_started(settings, failure))?;
     attend(&settings.login, &handle)?;

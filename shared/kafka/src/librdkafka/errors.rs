@@ -1,7 +1,5 @@
 //! From librdkafka's codes to errors that say what to do.
 
-use kernel::Secret;
-
 use super::native::{Code, Failure};
 use crate::{KafkaError, KafkaErrorKind, KafkaSettings};
 
@@ -96,8 +94,7 @@ pub(super) struct Errors {
 impl Errors {
     /// Errors that name the brokers if none of them responds.
     pub(super) fn new(settings: &KafkaSettings) -> Self {
-        let protocol = settings.properties.get("security.protocol").map_or("PLAINTEXT", Secret::reveal).to_uppercase();
-        Self { servers: settings.bootstrap_servers.clone(), protocol, login: settings.login.advice() }
+        Self { servers: settings.bootstrap_servers.clone(), protocol: settings.security_protocol(), login: settings.login.advice() }
     }
 
     /// The error for `failure`. `problem` is the last one with a broker: it explains why none

@@ -29,9 +29,15 @@ pub(crate) struct Observer {
     reports: Mutex<Reports>,
     /// The client's login needs attention.
     login: Notify,
-    /// Whether a refused login needs attention too: the password may have been changed.
-    password_changes: bool,
-    /// Queued records without a report yet.
+    /// A refused login is such a case too: the secret may have been changed.
+    login_changes: bool,
+    /// The secret has a login that this client cannot take.
+    is_outdated: AtomicBool,
+    /// No broker could be reached since the cluster last answered.
+    is_unreachable: AtomicBool,
+    /// How long that is waited for to end, if not as long as a request may take.
+    patience: Option<Duration>,
+    /// What was queued and has no report yet.
     backlog: Backlog,
     /// What debug lines showed about reading.
     signs: Mutex<Signs>,
@@ -49,10 +55,15 @@ pub(crate) struct Reports {
 }
 
 impl Observer {
-    /// An observer that keeps `secrets` out of the log. `password_changes`: a refused login needs
-    /// attention.
-    pub(crate) fn new(secrets: Vec<Secret>, password_changes: bool) -> Self {
-        Self { secrets, password_changes, ..Self::default() }
+    /// An observer that keeps `secrets` out of the log. `login_changes`: a refused login is worth a
+    /// look.
+    pub(crate) fn new(secrets: Vec<Secret>, login_changes: bool) -> Self {
+        Self { secrets, login_changes, ..Self::default() }
+    }
+
+    /// The same; who waits for a cluster of which no broker can be reached gives up after so long.
+    pub(crate) fn giving_up_after(self, patience: Option<Duration>) -> Self {
+        Self { patience, ..self }
     }
 
     /// A log line, with syslog's levels.
@@ -81,12 +92,18 @@ impl Observer {
     /// A problem of the cluster as a whole, mostly an unreachable broker. librdkafka retries.
     pub(crate) fn problem(&self, code: Code, reason: &str) {
         let reason = self.redact(reason);
-        if self.password_changes && [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED].contains(&code) {
+        // A broker that refuses a certificate reports it after the handshake (TLS 1.3), where
+        // librdkafka takes it for a lost connection.
+        let code = if code == Code::TRANSPORT && reason.contains("SSL alert number") { Code::SSL } else { code };
+        if self.login_changes && [Code::AUTHENTICATION, Code::SASL_AUTHENTICATION_FAILED, Code::SSL].contains(&code) {
             self.want_login();
         }
         tracing::debug!(target: "librdkafka", ?code, "{reason}");
         let mut problem = lock(&self.problem);
-        // "All brokers are down" comes last and is the least specific.
+        if code == Code::ALL_BROKERS_DOWN {
+            self.is_unreachable.store(true, Ordering::Relaxed);
+        }
+        // "All brokers are down" comes last and says least.
         if code != Code::ALL_BROKERS_DOWN || problem.is_none() {
             *problem = Some((Failure::new(code, reason), Instant::now()));
             self.has_problem.store(true, Ordering::Relaxed);
@@ -103,7 +120,18 @@ impl Observer {
         self.login.notified().await;
     }
 
-    /// The last problem since the cluster last responded.
+    /// From now on another client should be asked: the secret has a login that this one cannot
+    /// take.
+    pub(super) fn outdate(&self) {
+        self.is_outdated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether another client should be asked.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Relaxed)
+    }
+
+    /// The last problem since the cluster last answered.
     pub(crate) fn last_problem(&self) -> Option<Failure> {
         lock(&self.problem).as_ref().map(|(problem, _)| problem.clone())
     }
@@ -112,6 +140,7 @@ impl Observer {
     pub(crate) fn answered(&self) {
         if self.has_problem.load(Ordering::Relaxed) {
             self.has_problem.store(false, Ordering::Relaxed);
+            self.is_unreachable.store(false, Ordering::Relaxed);
             *lock(&self.problem) = None;
         }
     }
@@ -119,6 +148,10 @@ impl Observer {
     /// A permanent problem, for a caller that waits since `start`. A connection that is lost during
     /// the login looks like a refused login; then a new one follows soon, and the cluster responds.
     pub(crate) fn hopeless(&self, start: Instant) -> Option<Failure> {
+        if self.is_unreachable.load(Ordering::Relaxed) && self.patience.is_some_and(|patience| start.elapsed() >= patience) {
+            // Why none can be reached, the last problem says.
+            return Some(Code::TIMED_OUT.into());
+        }
         let last = lock(&self.problem).clone();
         let hopeless = [
             Code::AUTHENTICATION,
@@ -128,8 +161,8 @@ impl Observer {
             Code::SSL,
             Code::UNSUPPORTED_SASL_MECHANISM,
         ];
-        last.filter(|(problem, at)| hopeless.contains(&problem.code) && start.max(*at).elapsed() >= CREDENTIALS_GRACE)
-            .map(|(problem, _)| problem)
+        let is_hopeless = |problem: &Failure, at: Instant| hopeless.contains(&problem.code) && start.max(at).elapsed() >= CREDENTIALS_GRACE;
+        last.filter(|(problem, at)| self.is_outdated() || is_hopeless(problem, *at)).map(|(problem, _)| problem)
     }
 
     /// What debug lines showed about reading.
@@ -282,6 +315,33 @@ mod tests {
         observer.backlog().add(0, SIZE);
         observer.delivered(0, 5, SIZE, Ok(()));
         assert!(observer.hopeless(long_ago).is_none() && observer.last_problem().is_none());
+    }
+
+    #[test]
+    fn a_cluster_of_which_no_broker_can_be_reached_is_waited_for_as_long_as_asked() {
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(9)).unwrap();
+        let of = |patience: Option<u64>| Observer::default().giving_up_after(patience.map(Duration::from_secs));
+        let (patient, impatient) = (of(None), of(Some(8)));
+        for observer in [&patient, &impatient] {
+            observer.problem(Code::TRANSPORT, "kafka-1:9092: connection refused");
+            assert!(observer.hopeless(long_ago).is_none(), "another broker may answer");
+            observer.problem(Code::ALL_BROKERS_DOWN, "3/3 brokers are down");
+            assert!(observer.hopeless(Instant::now()).is_none());
+        }
+        assert!(patient.hopeless(long_ago).is_none());
+        assert_eq!(impatient.hopeless(long_ago).unwrap().code, Code::TIMED_OUT);
+        impatient.answered();
+        assert!(impatient.hopeless(long_ago).is_none());
+    }
+
+    #[test]
+    fn a_login_that_has_changed_is_waited_for_no_longer() {
+        let observer = Observer::new(Vec::new(), true);
+        observer
+            .problem(Code::TRANSPORT, "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42");
+        assert!(observer.hopeless(Instant::now()).is_none());
+        observer.outdate();
+        assert!(observer.hopeless(Instant::now()).is_some());
     }
 
     #[test]

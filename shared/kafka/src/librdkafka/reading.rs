@@ -79,7 +79,7 @@ impl ReadingClient {
 
     fn current(&self) -> Result<(Arc<Handle>, Partitions)> {
         let mut state = lock(&self.state);
-        let current = match state.current.take() {
+        let current = match state.current.take().filter(|(handle, _)| !handle.observer().is_outdated()) {
             Some(current) => current,
             None => (client::reading(&self.settings, self.isolation, self.prefetch, self.unpacked)?, Partitions::default()),
         };

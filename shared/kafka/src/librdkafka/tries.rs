@@ -122,9 +122,13 @@ impl Asker {
         self.handle().cluster_id()
     }
 
-    /// The client.
+    /// The client. One with a login that has changed is replaced, if another one can be started.
     pub(super) fn handle(&self) -> Arc<Handle> {
-        Arc::clone(&lock(&self.handle))
+        let handle = Arc::clone(&lock(&self.handle));
+        if handle.observer().is_outdated() && self.renew_from(&handle).is_ok() {
+            return Arc::clone(&lock(&self.handle));
+        }
+        handle
     }
 
     /// A new client without old state: librdkafka's requests stay with a coordinator or leader that
@@ -200,6 +204,9 @@ impl Tries<'_> {
     /// # Errors
     /// The failure, if another try does not help or there were enough of them.
     pub(super) async fn again(&mut self, failure: Failure) -> Result<()> {
+        if lock(&self.used).observer().is_outdated() {
+            return self.renew();
+        }
         if self.is_first_of_two && failure.code == Code::TIMED_OUT {
             tracing::debug!(subject = self.subject, doing = ?self.doing, %failure, "retrying with a new client");
             self.is_first_of_two = false;

@@ -1,12 +1,14 @@
-//! The identity of this program for Kafka, if properties alone do not define it: tokens that
-//! expire, a password that rotates.
+//! Who this program is to Kafka, where properties alone do not say it: tokens that expire, a secret
+//! that rotates.
 //!
 //! Nothing is looked up before [`Login::prepare`] or a client's request, so what is not configured
 //! costs nothing.
 
+mod credentials;
 mod msk;
 mod secret;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -15,8 +17,10 @@ use kernel::Secret;
 use kernel::clock::Millis;
 
 use super::{KafkaError, KafkaErrorKind, Result};
+pub use credentials::{is_certificates, lines_of_pem, values_of_secret};
 pub use secret::SecretLogin;
 
+pub(super) use credentials::Credentials;
 use msk::MskIam;
 
 /// How clients log in.
@@ -27,7 +31,8 @@ pub enum Login {
     Properties,
     /// OAUTHBEARER, with tokens that are renewed before they expire.
     Tokens(Arc<dyn TokenSource>),
-    /// The user and password in a secret, which is read again when the cluster refuses them.
+    /// What a secret contains, which is read again when the cluster refuses it: user and password,
+    /// a client certificate, or a client of a token endpoint.
     Secret(Arc<SecretLogin>),
 }
 
@@ -56,9 +61,18 @@ impl Login {
         Self::Tokens(Arc::new(MskIam::new(region)))
     }
 
-    /// KAFKA_SECRET_ARN: a secret of AWS Secrets Manager with `{"username": …, "password": …}`.
-    pub fn secret(arn: &str) -> Self {
-        Self::Secret(Arc::new(SecretLogin::new(arn)))
+    /// KAFKA_SECRET_ARN: a secret of AWS Secrets Manager. Which of its fields log in is a matter of
+    /// `properties`, too.
+    pub fn secret(arn: &str, properties: &BTreeMap<String, Secret>) -> Self {
+        Self::Secret(Arc::new(SecretLogin::new(arn, properties)))
+    }
+
+    /// KAFKA_SECRET: the same text, from the platform.
+    ///
+    /// # Errors
+    /// What is missing in it, or contradicts `properties`: names, and never a value.
+    pub fn given_secret(text: &str, properties: &BTreeMap<String, Secret>) -> std::result::Result<Self, String> {
+        Ok(Self::Secret(Arc::new(SecretLogin::given(text, properties)?)))
     }
 
     /// Fetches what clients need to start. Call it before creating the first client.
@@ -72,10 +86,10 @@ impl Login {
         }
     }
 
-    /// The user and password that are not in the properties.
-    pub(super) fn password(&self) -> Result<Option<Password>> {
+    /// What a secret adds to the properties.
+    pub(super) fn credentials(&self) -> Result<Option<Credentials>> {
         let Self::Secret(secret) = self else { return Ok(None) };
-        let unread = || KafkaError::new(KafkaErrorKind::Config, secret.arn(), "was not read before the first client was created");
+        let unread = || KafkaError::new(KafkaErrorKind::Config, secret.name(), "was not read before the first client was made");
         secret.current().ok_or_else(unread).map(Some)
     }
 
@@ -88,16 +102,9 @@ impl Login {
                  BOOTSTRAP_SERVERS has the cluster's IAM port (9098)"
             }
             Self::Secret(_) => {
-                "compare the secret of KAFKA_SECRET_ARN with the user's password, and KAFKA_SASL_MECHANISM with the \
-                 mechanisms of the cluster. A changed secret is read again automatically"
+                "compare the secret of KAFKA_SECRET_ARN or KAFKA_SECRET with what the cluster knows of this user, and KAFKA_SASL_MECHANISM with what it \
+                 offers. A secret in Secrets Manager that was changed is read again by itself"
             }
         }
     }
-}
-
-/// A user and a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Password {
-    pub(super) user: String,
-    pub(super) password: Secret,
 }

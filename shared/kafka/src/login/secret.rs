@@ -1,5 +1,6 @@
-//! A user and password in a secret of AWS Secrets Manager.
+//! A login that is in a secret: of AWS Secrets Manager, or given by the platform.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,48 +11,57 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_types::error::display::DisplayErrorContext;
 use kernel::{Secret, lock};
-use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::Password;
+use super::credentials::Credentials;
 use crate::{KafkaError, KafkaErrorKind, Result};
 use telemetry::redact;
 
 /// Timeout of reading the secret, all tries together.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The login in a secret: read when first needed, cached, and read again when the cluster refuses
-/// it.
-pub struct SecretLogin {
-    arn: String,
-    client: OnceCell<Client>,
-    current: Mutex<Option<Password>>,
-}
+/// The name of a secret that the platform gives.
+const GIVEN: &str = "KAFKA_SECRET";
 
-/// The format of such a secret for MSK; other members are ignored.
-#[derive(Deserialize)]
-struct Content {
-    username: String,
-    password: String,
+/// The login in a secret: read when it is first needed, kept, and read again when the cluster
+/// refuses it.
+pub struct SecretLogin {
+    /// Its ARN, or the variable that it is in.
+    name: String,
+    /// Reads it again; none for one that the platform gives.
+    client: OnceCell<Client>,
+    /// What the configuration says of the login.
+    properties: BTreeMap<String, Secret>,
+    current: Mutex<Option<Credentials>>,
 }
 
 impl SecretLogin {
-    pub(super) fn new(arn: &str) -> Self {
-        Self { arn: arn.to_owned(), client: OnceCell::new(), current: Mutex::default() }
+    pub(super) fn new(arn: &str, properties: &BTreeMap<String, Secret>) -> Self {
+        Self { name: arn.to_owned(), client: OnceCell::new(), properties: properties.clone(), current: Mutex::default() }
     }
 
-    /// With an existing client.
+    /// One whose text the platform gives.
+    ///
+    /// # Errors
+    /// What is missing in it, or contradicts `properties`.
+    pub(super) fn given(text: &str, properties: &BTreeMap<String, Secret>) -> std::result::Result<Self, String> {
+        let login = Credentials::choose(text, properties)?;
+        Ok(Self { current: Mutex::new(Some(login)), ..Self::new(GIVEN, properties) })
+    }
+
+    /// The same as [`SecretLogin::new`] with a client that is there already.
     #[cfg(test)]
-    pub(crate) fn over(arn: &str, client: Client) -> Self {
-        Self { client: OnceCell::new_with(Some(client)), ..Self::new(arn) }
+    pub(crate) fn over(arn: &str, properties: &BTreeMap<String, Secret>, client: Client) -> Self {
+        Self { client: OnceCell::new_with(Some(client)), ..Self::new(arn, properties) }
     }
 
-    pub(crate) fn arn(&self) -> &str {
-        &self.arn
+    /// Its ARN, or the variable that it is in.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// The last value read.
-    pub(super) fn current(&self) -> Option<Password> {
+    /// What was read last.
+    pub(super) fn current(&self) -> Option<Credentials> {
         lock(&self.current).clone()
     }
 
@@ -63,18 +73,22 @@ impl SecretLogin {
         Ok(())
     }
 
-    /// Reads the secret again.
-    pub(crate) async fn renew(&self) -> Result<Password> {
-        let password = self.read().await?;
-        redact::known().hide(&password.password);
-        *lock(&self.current) = Some(password.clone());
-        Ok(password)
+    /// Reads the secret again. One that the platform gives stays as it is.
+    pub(crate) async fn renew(&self) -> Result<Credentials> {
+        if let Some(given) = self.current().filter(|_| self.name == GIVEN) {
+            return Ok(given);
+        }
+        let login = self.read().await?;
+        login.masked().for_each(|value| redact::known().hide(value));
+        *lock(&self.current) = Some(login.clone());
+        Ok(login)
     }
 
-    async fn read(&self) -> Result<Password> {
-        let client = self.client.get_or_init(|| connect(&self.arn)).await;
-        let answer = client.get_secret_value().secret_id(&self.arn).send().await.map_err(|error| self.unread(error))?;
-        parse(answer.secret_string().unwrap_or_default()).map_err(|what| KafkaError::new(KafkaErrorKind::Credentials, &self.arn, what))
+    async fn read(&self) -> Result<Credentials> {
+        let client = self.client.get_or_init(|| connect(&self.name)).await;
+        let answer = client.get_secret_value().secret_id(&self.name).send().await.map_err(|error| self.unread(error))?;
+        let login = Credentials::choose(answer.secret_string().unwrap_or_default(), &self.properties);
+        login.map_err(|what| KafkaError::new(KafkaErrorKind::Credentials, &self.name, what))
     }
 
     fn unread<E: ProvideErrorMetadata + std::error::Error + 'static, R: fmt::Debug + 'static>(&self, error: SdkError<E, R>) -> KafkaError {
@@ -94,7 +108,7 @@ impl SecretLogin {
                  with HTTPS_PROXY or ALL_PROXY, the request uses that proxy unless NO_PROXY contains the host",
             ),
         };
-        KafkaError::new(kind, &self.arn, format!("the secret {what}: {}", DisplayErrorContext(&error)))
+        KafkaError::new(kind, &self.name, format!("the secret {what}: {}", DisplayErrorContext(&error)))
     }
 }
 
@@ -106,21 +120,9 @@ async fn connect(arn: &str) -> Client {
     Client::new(&config)
 }
 
-/// Without the content: that is the secret.
-fn parse(content: &str) -> std::result::Result<Password, String> {
-    let shape = r#"the secret must hold the text {"username": "…", "password": "…"}"#;
-    let Content { username, password } = serde_json::from_str(content).map_err(|_| format!("{shape}, and it does not"))?;
-    // A trailing newline comes from the file that the secret was created from.
-    let [username, password] = [username, password].map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
-    if username.is_empty() || password.is_empty() || username.contains('\0') || password.contains('\0') {
-        return Err(format!("{shape}; one of them is empty or contains a NUL"));
-    }
-    Ok(Password { user: username, password: Secret::new(password) })
-}
-
 impl fmt::Debug for SecretLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretLogin").field("arn", &self.arn).finish_non_exhaustive()
+        f.debug_struct("SecretLogin").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -135,18 +137,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_holds_user_and_password_and_is_never_shown() {
-        let login = parse(r#"{"username": "backup", "password": "hunter22", "engine": "kafka"}"#).unwrap();
-        assert_eq!((login.user.as_str(), login.password.reveal()), ("backup", "hunter22"));
-        let login = parse("{\"username\": \"backup\\n\", \"password\": \" hunter22 \\r\\n\"}").unwrap();
-        assert_eq!((login.user.as_str(), login.password.reveal()), ("backup", " hunter22 "), "spaces can be part of it");
-        for bad in ["", "hunter22", r#"{"user": "backup", "password": "hunter22"}"#, r#"{"username": "", "password": "hunter22"}"#] {
-            let what = parse(bad).unwrap_err();
-            assert!(what.contains(r#"{"username": "…", "password": "…"}"#) && !what.contains("hunter22"), "{what}");
-        }
-    }
-
-    #[test]
     fn what_is_missing_is_told_with_the_arn() {
         let arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:AmazonMSK_backup-AbCdEf";
         for (code, kind, advice) in [
@@ -156,11 +146,11 @@ mod tests {
         ] {
             let refusal = GetSecretValueError::generic(ErrorMetadata::builder().code(code).build());
             let response = HttpResponse::new(400.try_into().unwrap(), SdkBody::empty());
-            let error = SecretLogin::new(arn).unread(SdkError::service_error(refusal, response));
+            let error = SecretLogin::new(arn, &BTreeMap::new()).unread(SdkError::service_error(refusal, response));
             assert_eq!(error.kind, kind, "{error}");
             assert!(error.to_string().starts_with(arn) && error.what.contains(advice), "{error}");
         }
-        let error = SecretLogin::new(arn).unread(SdkError::<GetSecretValueError, HttpResponse>::timeout_error("slow"));
+        let error = SecretLogin::new(arn, &BTreeMap::new()).unread(SdkError::<GetSecretValueError, HttpResponse>::timeout_error("slow"));
         assert!(error.is_retryable() && error.what.contains("endpoint"), "{error}");
     }
 }

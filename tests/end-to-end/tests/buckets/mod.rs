@@ -6,6 +6,7 @@ mod counts;
 mod files;
 mod policies;
 mod races;
+mod resume;
 mod secrets;
 
 use std::sync::OnceLock;

@@ -4,7 +4,7 @@ use end_to_end::awkward;
 use end_to_end::kafka::{Kafka, unique};
 use end_to_end::proxy::Proxy;
 use end_to_end::runner::{Runner, Store};
-use end_to_end::services::{Sasl, require_kafka, require_sasl};
+use end_to_end::services::{Sasl, require_kafka, require_sasl, require_tls};
 use serde_json::{Value, json};
 
 #[test]
@@ -43,6 +43,41 @@ fn no_secret_in_a_log(kafka: &Kafka, sasl: &Sasl, store: &Store) {
         assert!(!outcome.status.success(), "{}", outcome.stdout);
         unseen(&(outcome.stdout + &outcome.stderr), &[sasl.password.clone(), password.to_owned(), wrong.secret()]);
     }
+}
+
+/// A login with a client certificate: backup and restore with all that librdkafka can log, then with a certificate that the cluster does not know.
+#[test]
+fn no_certificate_in_a_log() {
+    let (Some(kafka), Some(tls)) = (require_kafka(), require_tls()) else { return };
+    let topic = kafka.create_topic("certificate", 1, &[]);
+    kafka.produce(&topic, &awkward::records(46, 1, 100));
+    let runner = Runner::on_folder(&kafka);
+    let with = |secret: &Value| json!({"LOG_LEVEL": 10, "BOOTSTRAP_SERVERS": tls.bootstrap, "KAFKA_SECRET": secret, "KAFKA_PROPERTIES": {"debug": "all"}});
+    let secret = tls.secret("client.pem", "client-encrypted.key");
+    let copy = unique("copy");
+    let mut log = String::new();
+    for (command, config) in
+        [("backup", runner.backup_config(&[&topic], with(&secret))), ("restore", runner.restore_config(&topic, &copy, with(&secret)))]
+    {
+        let outcome = runner.run([command.as_ref(), config.as_path(), "--until-caught-up".as_ref()]).succeeded();
+        log += &(outcome.stdout + &outcome.stderr);
+    }
+    assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
+    assert!(log.contains("Loading private key from string"), "librdkafka says what it does");
+    unseen(&log, &lines_of(&secret));
+
+    let stranger = tls.secret("stranger.pem", "stranger.key");
+    let refused = runner.backup_config(&[&topic], with(&stranger));
+    let outcome = runner.run(["check".as_ref(), refused.as_path()]);
+    assert!(!outcome.status.success(), "{}", outcome.stdout);
+    unseen(&(outcome.stdout + &outcome.stderr), &lines_of(&stranger));
+}
+
+/// Values of a secret; of PEM, its lines, without the last one, which can be so short that it is in other texts.
+fn lines_of(secret: &Value) -> Vec<String> {
+    let values = ["certificate", "privateKey", "privateKeyPassword"].map(|field| secret[field].as_str().unwrap_or_default());
+    let is_telling = |line: &&str| !line.starts_with("-----") && (line.len() >= 20 || *line == values[2]);
+    values.iter().flat_map(|value| value.lines()).filter(is_telling).map(str::to_owned).collect()
 }
 
 fn level_10(sasl: &Sasl, password: &str) -> Value {

@@ -326,6 +326,36 @@ run "restore_runs_when_asked" {
   }
 }
 
+run "client_certificate_and_token_endpoint" {
+  variables {
+    kafka = {
+      bootstrap_servers = "broker.example.com:9093"
+      auth              = "MTLS"
+      secret_arn        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:certificate-a1b2c3"
+    }
+    restore_kafka = {
+      bootstrap_servers = "other.example.com:9093"
+      auth              = "OAUTHBEARER"
+      secret_arn        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:client-a1b2c3"
+    }
+    restore = { backup_topics = ["orders"], restore_topic = "orders-restored" }
+  }
+
+  assert {
+    condition = alltrue([
+      output.environment["backup"].KAFKA_SECRET_ARN == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:certificate-a1b2c3",
+      output.environment["backup"].KAFKA_SECURITY_PROTOCOL == "SSL",
+      !contains(keys(output.environment["backup"]), "KAFKA_SASL_MECHANISM"),
+      output.environment["restore"].KAFKA_SECRET_ARN == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:client-a1b2c3",
+      output.environment["restore"].KAFKA_SECURITY_PROTOCOL == "SASL_SSL",
+      output.environment["restore"].KAFKA_SASL_MECHANISM == "OAUTHBEARER",
+      strcontains(output.policies["backup"], "secret:certificate-a1b2c3"),
+      strcontains(output.policies["restore"], "secret:client-a1b2c3"),
+    ])
+    error_message = "environment: ${jsonencode(output.environment)}"
+  }
+}
+
 run "user_name_and_password" {
   variables {
     kafka = {

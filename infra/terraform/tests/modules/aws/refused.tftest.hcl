@@ -113,6 +113,14 @@ run "scram_without_secret" {
   expect_failures = [var.kafka]
 }
 
+run "client_certificate_without_secret" {
+  command = plan
+  variables {
+    kafka = { bootstrap_servers = "b:1", auth = "MTLS" }
+  }
+  expect_failures = [var.kafka]
+}
+
 run "secret_without_scram" {
   command = plan
   variables {

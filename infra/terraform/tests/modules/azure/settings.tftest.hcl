@@ -418,6 +418,21 @@ run "keys_of_all" {
   }
 }
 
+run "login_in_one_secret" {
+  command = plan
+
+  variables {
+    kafka = { bootstrap_servers = "kafka01:9092", secrets = { "secret" = "kafka-login" } }
+  }
+
+  assert {
+    condition = { for setting in azapi_resource.function["backup"].body.properties.siteConfig.appSettings : setting.name => setting.value if startswith(setting.name, "KAFKA_") } == {
+      KAFKA_SECRET = "@Microsoft.KeyVault(VaultName=${azurerm_key_vault.this[0].name};SecretName=kafka-login)"
+    }
+    error_message = "The whole login can be one secret."
+  }
+}
+
 run "kafka_secrets" {
   command = plan
 

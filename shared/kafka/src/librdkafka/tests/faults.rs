@@ -272,6 +272,30 @@ async fn servers_that_do_not_answer_are_named() {
     assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
 }
 
+/// A port that refuses, a name that does not exist, and an address that says nothing at all: no one
+/// waits half a minute for them who asked not to.
+#[tokio::test]
+async fn who_asks_for_it_learns_soon_that_no_broker_can_be_reached() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Once so many connections wait, the kernel drops what comes.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = socket.listen(1).unwrap();
+    let address = silent.local_addr().unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300));
+    let waiting: Vec<_> = std::iter::from_fn(|| connect().ok()).take(100).collect();
+    assert!(waiting.len() < 100);
+    for servers in [format!("127.0.0.1:{port}"), "kafka.invalid:9092".to_owned(), address.to_string()] {
+        let patience = Some(Duration::from_secs(2));
+        let settings = KafkaSettings { bootstrap_servers: servers.clone(), patience, ..KafkaSettings::default() };
+        let start = std::time::Instant::now();
+        let error = source(&settings, "backup").describe(&["topic".to_owned()]).await.unwrap_err();
+        assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}");
+        assert!(error.what.contains(&servers), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(15), "{servers}: {:?}", start.elapsed());
+    }
+}
+
 /// Whatever a connection is stuck in: a new client has others.
 #[tokio::test]
 async fn a_commit_that_times_out_is_tried_again_with_a_new_client() {

@@ -1,5 +1,6 @@
 //! Logins that change while clients live: tokens that expire, passwords that rotate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::help::*;
-use super::real::sasl;
+use super::real::{sasl, tls};
 use crate::librdkafka::backlog::Batch;
 use crate::librdkafka::client;
 use crate::librdkafka::native::Producer;
@@ -109,8 +110,8 @@ async fn a_writer_says_that_its_login_is_refused() {
     assert!(error.what.contains("no AWS credentials to sign a token with"), "{error}");
 }
 
-/// A Secrets Manager with one secret, whose password changes at each reading, up to the last one.
-async fn secrets_manager(passwords: Vec<String>) -> (Client, Arc<AtomicUsize>) {
+/// A Secrets Manager with one secret, which is another at each reading, the last one from then on.
+async fn secrets_manager(secrets: Vec<serde_json::Value>) -> (Client, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let reads = Arc::new(AtomicUsize::new(0));
@@ -121,7 +122,7 @@ async fn secrets_manager(passwords: Vec<String>) -> (Client, Arc<AtomicUsize>) {
             let size = stream.read(&mut request).await.unwrap();
             assert!(String::from_utf8_lossy(&request[..size]).contains("secretsmanager.GetSecretValue"));
             let read = counted.fetch_add(1, Ordering::SeqCst);
-            let secret = serde_json::json!({"username": "admin", "password": passwords[read.min(passwords.len() - 1)]}).to_string();
+            let secret = secrets[read.min(secrets.len() - 1)].to_string();
             let body = serde_json::json!({"ARN": "arn", "SecretString": secret}).to_string();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             stream.write_all((head + &body).as_bytes()).await.unwrap();
@@ -135,16 +136,23 @@ async fn secrets_manager(passwords: Vec<String>) -> (Client, Arc<AtomicUsize>) {
     (Client::from_conf(config.build()), reads)
 }
 
+const ARN: &str = "arn:aws:secretsmanager:eu-central-1:1:secret:kafka";
+
+fn with_secret(settings: &KafkaSettings, client: Client) -> KafkaSettings {
+    let login = Login::Secret(Arc::new(SecretLogin::over(ARN, &settings.properties, client)));
+    KafkaSettings { login, ..settings.clone() }
+}
+
 #[tokio::test]
 async fn a_secret_is_read_once_until_the_cluster_refuses_it_and_then_again() {
     let Some(settings) = sasl() else { return };
     let password = std::env::var("TEST_KAFKA_ADMIN_PASSWORD").unwrap();
-    let (client, reads) = secrets_manager(vec!["rotated-away".to_owned(), password]).await;
-    let login = Login::Secret(Arc::new(SecretLogin::over("arn:aws:secretsmanager:eu-central-1:1:secret:kafka", client)));
-    login.prepare().await.unwrap();
-    login.prepare().await.unwrap();
+    let of = |password: &str| serde_json::json!({"username": "admin", "password": password});
+    let (client, reads) = secrets_manager(vec![of("rotated-away"), of(&password)]).await;
+    let settings = with_secret(&with(&settings, &[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN")]), client);
+    settings.login.prepare().await.unwrap();
+    settings.login.prepare().await.unwrap();
     assert_eq!(reads.load(Ordering::SeqCst), 1);
-    let settings = logged_in(&settings, "PLAIN", login);
     let source = source(&settings, "rotation");
     assert!(source.describe(&["absent".to_owned()]).await.unwrap().is_empty());
     assert_eq!(reads.load(Ordering::SeqCst), 2);
@@ -152,8 +160,96 @@ async fn a_secret_is_read_once_until_the_cluster_refuses_it_and_then_again() {
 
 #[tokio::test]
 async fn a_client_made_before_the_secret_was_read_is_refused() {
-    let login = Login::secret("arn:aws:secretsmanager:eu-central-1:1:secret:kafka");
+    let login = Login::secret(ARN, &BTreeMap::new());
     let settings = logged_in(&KafkaSettings { bootstrap_servers: "127.0.0.1:9".to_owned(), ..KafkaSettings::default() }, "PLAIN", login);
     let error = crate::RdKafkaTarget::connect(&settings, 1).unwrap_err();
     assert_eq!(error.kind, KafkaErrorKind::Config, "{error}");
+}
+
+/// What the certificates of [`tls`] are called.
+fn pem(name: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(&std::env::var("TEST_KAFKA_TLS_DIR").unwrap()).join(name)).unwrap()
+}
+
+/// All that a client certificate is used for: requests, a writer's transaction, a reader. No
+/// property says anything of TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_a_secret_logs_in_and_a_new_one_takes_its_place() {
+    let Some(settings) = tls() else { return };
+    let stranger = serde_json::json!({"certificate": pem("stranger.pem"), "privateKey": pem("stranger.key"), "ca": pem("ca.pem")});
+    let password = std::env::var("TEST_KAFKA_KEY_PASSWORD").unwrap();
+    let client = serde_json::json!({
+        "certificate": pem("client.pem"), "privateKey": pem("client-encrypted.key"), "privateKeyPassword": password, "ca": pem("ca.pem"),
+    });
+    let (client, reads) = secrets_manager(vec![stranger, client]).await;
+    let settings = with_secret(&settings, client);
+    settings.login.prepare().await.unwrap();
+    let (source, target) = (source(&settings, &unique("tls")), target(&settings));
+    assert!(source.describe(&["absent".to_owned()]).await.unwrap().is_empty());
+    assert_eq!(reads.load(Ordering::SeqCst), 2, "refused once");
+    let topic = unique("tls");
+    create(&target, &topic, 1, &[]).await;
+    write(&target, &topic, 0, &odd_records()[..3]).await;
+    assert_eq!(read_all(&source, &topic, 0).await, at(0, &odd_records()[..3]));
+    for value in [pem("client-encrypted.key"), pem("client.pem"), password] {
+        assert!(!telemetry::redact::known().mask(&value).contains(&value));
+    }
+}
+
+/// The cluster refuses it, and Secrets Manager has no other.
+#[tokio::test]
+async fn a_certificate_that_is_refused_is_told_as_such() {
+    let Some(settings) = tls() else { return };
+    let stranger = serde_json::json!({"certificate": pem("stranger.pem"), "privateKey": pem("stranger.key"), "ca": pem("ca.pem")});
+    let (client, _) = secrets_manager(vec![stranger]).await;
+    let settings = with_secret(&with(&settings, &[("socket.timeout.ms", "6000")]), client);
+    settings.login.prepare().await.unwrap();
+    let error = source(&settings, "tls").describe(&["absent".to_owned()]).await.unwrap_err();
+    assert_eq!(error.kind, KafkaErrorKind::Credentials, "{error}");
+    assert!(error.what.contains("KAFKA_SECRET_ARN"), "{error}");
+}
+
+/// A token endpoint that knows one client secret, and counts who asks.
+async fn token_endpoint(client_secret: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        let (made, _) = watch::channel(0);
+        let tokens = Unsigned { lifetime_ms: 3_600_000, made };
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 64 << 10];
+            let size = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..size]).into_owned();
+            counted.fetch_add(1, Ordering::SeqCst);
+            let basic = base64::prelude::BASE64_STANDARD.encode(format!("backup:{client_secret}"));
+            let (status, body) = if request.contains(&basic) {
+                let token = tokens.token().await.unwrap();
+                ("200 OK", serde_json::json!({"access_token": token.value.reveal(), "token_type": "Bearer", "expires_in": 3600}))
+            } else {
+                ("401 Unauthorized", serde_json::json!({"error": "invalid_client", "error_description": "unknown client"}))
+            };
+            let body = body.to_string();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            stream.write_all((head + &body).as_bytes()).await.unwrap();
+        }
+    });
+    (endpoint, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_secret_of_a_secret_gets_tokens_and_a_new_one_takes_its_place() {
+    let Some(settings) = sasl() else { return };
+    let (endpoint, asked) = token_endpoint("client-secret-2").await;
+    let of = |secret: &str| serde_json::json!({"clientId": "backup", "clientSecret": secret, "tokenEndpoint": endpoint, "scope": "kafka"});
+    let (client, reads) = secrets_manager(vec![of("client-secret-1"), of("client-secret-2")]).await;
+    let settings = with_secret(&with(&settings, &[("security.protocol", "SASL_PLAINTEXT")]), client);
+    settings.login.prepare().await.unwrap();
+    let source = source(&settings, "tokens");
+    assert!(source.describe(&["absent".to_owned()]).await.unwrap().is_empty());
+    assert_eq!((reads.load(Ordering::SeqCst), asked.load(Ordering::SeqCst) >= 2), (2, true));
 }

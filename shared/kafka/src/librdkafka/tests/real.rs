@@ -27,6 +27,11 @@ pub(super) fn sasl() -> Option<KafkaSettings> {
     named_by("TEST_KAFKA_SASL_SERVERS")
 }
 
+/// Its listener for clients with a certificate.
+pub(super) fn tls() -> Option<KafkaSettings> {
+    named_by("TEST_KAFKA_TLS_SERVERS")
+}
+
 fn named_by(variable: &str) -> Option<KafkaSettings> {
     if let Ok(bootstrap_servers) = std::env::var(variable) {
         return Some(KafkaSettings { bootstrap_servers, ..KafkaSettings::default() });
