@@ -142,8 +142,8 @@ impl Coming {
         async move { find_following(store.as_ref(), &folder, partition, from, page).await }
     }
 
-    /// Takes a listing from `start` that was prefetched. A failure is ignored: it is listed again when
-    /// needed.
+    /// Takes a listing from `start` that was prefetched. A failure is ignored: it is listed again
+    /// when needed.
     fn add_listed(&mut self, start: i64, listed: Listed) {
         self.listing = None;
         let Some(Ok(Ok(Following { entries, is_all }))) = listed else { return };
@@ -153,7 +153,8 @@ impl Coming {
         self.listed.extend(entries.into_iter().filter(|entry| entry.start > last));
     }
 
-    /// Begins to open a segment from its start, before its partition's turn, if there is room; the first of it is fetched too.
+    /// Begins to open a segment from its start, before its partition's turn, if there is room; the
+    /// first of it is fetched too.
     pub(crate) fn begin(&mut self, entry: &SegmentEntry) {
         if let Some(ahead) = &self.ahead
             && let Some(permit) = ahead.permit(entry.size.min(HEAD))
@@ -162,7 +163,8 @@ impl Coming {
         }
     }
 
-    /// Keeps a segment that was opened and not read, and fetches the beginning of it meanwhile if that is wanted: `from` this offset on.
+    /// Keeps a segment that was opened and not read, and fetches the beginning of it meanwhile if
+    /// that is wanted: `from` this offset on.
     pub(crate) fn keep(&mut self, entry: &SegmentEntry, mut reader: SegmentReader, from: i64) {
         if from <= entry.start && !reader.manifest().is_out_of(self.times) {
             reader.request_ahead();
@@ -271,8 +273,8 @@ impl Coming {
         self.opening.push_back(Opening { start, task, opened: None });
     }
 
-    /// Lists the following ones if too few are left to open ahead; after the last one, when its replay
-    /// begins.
+    /// Lists the following ones if too few are left to open ahead; after the last one, when its
+    /// replay begins.
     fn list_ahead(&mut self, behind: i64, depth: usize) {
         if let Some((start, listing)) = &mut self.listing
             && let Some(done) = listing.try_join_next()

@@ -1,4 +1,5 @@
-//! What is known of a partition before anything is written: looked up while the one before is still restored, so that a slow store is waited for once.
+//! What is known of a partition before anything is written: looked up while the one before is still
+//! restored, so that a slow store is waited for once.
 
 use archive::catalog::{Checkpoint, RestoreProgress};
 use archive::segment::ReadAhead;
@@ -20,8 +21,8 @@ pub(crate) struct Ready {
 }
 
 impl TopicRestore {
-    /// Looks up what comes next of a partition: checkpoint, archives and segments. Writes nothing. The requests depend on each other only where the
-    /// restore has begun before.
+    /// Looks up what comes next of a partition: checkpoint, archives and segments. Writes nothing.
+    /// The requests depend on each other only where the restore has begun before.
     ///
     /// # Errors
     /// What the bucket says; a checkpoint of another restore.

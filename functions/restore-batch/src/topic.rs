@@ -50,8 +50,8 @@ impl TopicRestore {
         Ok(Self { shared, restore, source, target, found, begun, report: Mutex::new(report), refusal: OnceLock::new() })
     }
 
-    /// Restores the next segments of a partition, up to `left`. Its result must be settled. Errors are
-    /// in the report. `nearly_done` is called when it will end soon.
+    /// Restores the next segments of a partition, up to `left`. Its result must be settled. Errors
+    /// are in the report. `nearly_done` is called when it will end soon.
     pub(crate) async fn restore<'r>(
         &'r self,
         partition: i32,

@@ -27,7 +27,8 @@ use crate::{Invocation, Restore, writers};
 
 /// So many of the next partitions are looked up ahead.
 const LOOKED_UP: usize = 4;
-/// What was looked up longer ago is looked up again, in milliseconds: other invocations may be further.
+/// What was looked up longer ago is looked up again, in milliseconds: other invocations may be
+/// further.
 const STALE: Millis = 60_000;
 
 /// The topic of a schema registry, which readers of other topics need.
@@ -166,7 +167,8 @@ impl Work {
         Self { shared, slots, queue, coming: Mutex::default() }
     }
 
-    /// Begins to look up the first partitions in the queue, each once. Nothing is written for that; what fails is tried again at its turn.
+    /// Begins to look up the first partitions in the queue, each once. Nothing is written for that;
+    /// what fails is tried again at its turn.
     fn look_ahead(self: &Arc<Self>) {
         if self.shared.ahead.is_none() || self.shared.is_spent() {
             return;

@@ -1,4 +1,5 @@
-//! How often a restore waits for a slow store: what it asks for at the same time is waited for once.
+//! How often a restore waits for a slow store: what it asks for at the same time is waited for
+//! once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +39,10 @@ async fn orders(partitions: i32, segments: i64) -> Targets {
     targets
 }
 
-/// At the beginning: restore.json, snapshots, the topic's folder, restore.json again, the first partition's listing, its first segment, the binding
-/// and the claim (two each); at the end a checkpoint. In between each partition waits for its checkpoint, and for its other segments, which are small.
-/// One request after another there were 9 of each partition.
+/// At the beginning: restore.json, snapshots, the topic's folder, restore.json again, the first
+/// partition's listing, its first segment, the binding and the claim (two each); at the end a
+/// checkpoint. In between each partition waits for its checkpoint, and for its other segments,
+/// which are small. One request after another there were 9 of each partition.
 #[tokio::test]
 async fn the_next_partitions_are_looked_up_while_one_is_restored() {
     for (partitions, most_begun, most_again) in [(1, 14, 6), (4, 23, 8), (8, 35, 10)] {

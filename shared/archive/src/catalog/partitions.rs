@@ -30,8 +30,8 @@ pub async fn places_of(store: &dyn ObjectStore, folder: &str, lineage: Option<&L
 }
 
 impl Generations<'_> {
-    /// A generation, with the older ones that partitions of it are in, and where each partition is. What does not depend on each other is asked for at the
-    /// same time.
+    /// A generation, with the older ones that partitions of it are in, and where each partition is.
+    /// What does not depend on each other is asked for at the same time.
     ///
     /// # Errors
     /// As [`lineage`](Self::lineage).
