@@ -13,7 +13,7 @@ use store::{Listed, ObjectStore};
 use crate::cli::BucketArgs;
 use crate::output::{Output, Rows, bytes, table, with_problems};
 use crate::patience::Patience;
-use crate::places::{Places, inventory, older, places};
+use crate::places::{Places, Topics, inventory, older, places_among};
 use crate::setup::{self, Screen};
 
 /// A plain list reads only the last manifest of a partition.
@@ -60,8 +60,9 @@ struct SegmentRow {
 pub(crate) async fn run(args: &BucketArgs, segments: bool, output: &Output) -> Result<bool> {
     let bucket = setup::bucket(args, Screen::plain(output)).await?;
     let store = &bucket.store;
-    let (inventory, unreadable) = inventory(store.as_ref(), bucket.topic.as_deref()).await;
-    let mut places = places(store.as_ref(), bucket.topic.as_deref(), inventory.as_ref()).await?;
+    let only = bucket.topic.as_deref();
+    let ((inventory, unreadable), topics) = futures::join!(inventory(store.as_ref(), only), Topics::look(store.as_ref(), only));
+    let mut places = places_among(store.as_ref(), topics?, only, inventory.as_ref()).await?;
     places.extend(unreadable);
     let known = inventory.as_ref();
     if places.is_empty() {
@@ -269,6 +270,7 @@ mod tests {
     use store::testing::{Delete, Fault, MemoryStore};
 
     use super::*;
+    use crate::places::places;
     use crate::testing::{add_segment, add_snapshot, add_topic_with, failing};
 
     async fn store() -> MemoryStore {

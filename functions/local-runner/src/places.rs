@@ -56,8 +56,9 @@ impl Place {
 /// The folders of topics, with each partition in order.
 pub(crate) type Places = Vec<Place>;
 
-/// The inventory of all topics or of one, and the snapshots that cannot be read. It is read first, so
-/// that a backup in the meantime does not look like a loss. `None` if the snapshots cannot be listed.
+/// The inventory of all topics or of one, and the snapshots that cannot be read. It is read before any
+/// partition is listed, so that a backup in the meantime does not look like a loss. `None` if the
+/// snapshots cannot be listed.
 pub(crate) async fn inventory(store: &dyn ObjectStore, only: Option<&str>) -> (Option<Inventory>, Places) {
     let topic = only.map(|only| names::parse_topic(only).map_or(only, |(topic, _)| topic));
     let of_snapshots = |name: &str, error| Place::unreadable(name.trim_end_matches('/'), name.trim_end_matches('/').to_owned(), error);
@@ -74,7 +75,10 @@ pub(crate) async fn inventory(store: &dyn ObjectStore, only: Option<&str>) -> (O
 /// The folders of all topics or of one, each with its name for people. A name with a number selects
 /// that generation, another one the newest of each cluster.
 async fn folders(store: &dyn ObjectStore, only: Option<&str>) -> Result<Vec<(String, String)>, Error> {
-    let mut folders = store.folders("").await?;
+    folders_among(store, store.folders("").await?, only).await
+}
+
+async fn folders_among(store: &dyn ObjectStore, mut folders: Vec<String>, only: Option<&str>) -> Result<Vec<(String, String)>, Error> {
     let mut generations: BTreeMap<String, usize> = BTreeMap::new();
     for (topic, _) in folders.iter().filter_map(|folder| names::parse_topic_folder(folder)) {
         *generations.entry(topic.to_owned()).or_default() += 1;
@@ -108,39 +112,78 @@ pub(crate) async fn older(store: &dyn ObjectStore, only: Option<&str>) -> Result
     Ok((!left_out.is_empty()).then(text))
 }
 
+/// The topics in the bucket, before the comparison with the inventory.
+pub(crate) struct Topics {
+    /// All folders.
+    there: BTreeSet<String>,
+    of: Vec<Topic>,
+}
+
+/// A folder of a topic.
+struct Topic {
+    folder: String,
+    name: String,
+    generation: Known,
+    /// The partitions that have a folder in it. `None` if they are listed later, with those of older
+    /// generations.
+    partitions: Option<Result<Vec<i32>, Error>>,
+}
+
+impl Topics {
+    /// Looks at all topics or at one. Independent requests are concurrent. An error of one topic is kept
+    /// with it.
+    pub(crate) async fn look(store: &dyn ObjectStore, only: Option<&str>) -> Result<Self, Error> {
+        let there = store.folders("").await?;
+        let folders = folders_among(store, there.clone(), only).await?;
+        let look = |(folder, name): (String, String)| async move {
+            let listed = async { if only.is_none() { Some(partition_folders(store, &folder).await) } else { None } };
+            let (generation, partitions) = futures::join!(generation(store, &folder), listed);
+            Topic { folder, name, generation, partitions }
+        };
+        let of = stream::iter(folders).map(look).buffered(CONCURRENT).collect().await;
+        Ok(Self { there: there.into_iter().collect(), of })
+    }
+}
+
 /// The partitions of all topics or of one, each in its folder. Includes partitions without objects
 /// that topic.json or the inventory know.
 pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&Inventory>) -> Result<Places, Error> {
-    let with_generation = async move |(folder, name): (String, String)| {
-        let generation = generation(store, &folder).await;
-        (folder, name, generation)
-    };
-    let folders: Vec<_> = stream::iter(self::folders(store, only).await?).map(with_generation).buffered(CONCURRENT).collect().await;
+    places_among(store, Topics::look(store, only).await?, only, inventory).await
+}
+
+/// The partitions of these topics.
+pub(crate) async fn places_among(
+    store: &dyn ObjectStore,
+    topics: Topics,
+    only: Option<&str>,
+    inventory: Option<&Inventory>,
+) -> Result<Places, Error> {
     // The partitions of a generation are in its own folder or in those that it continues. The topic.json of
     // those is no longer updated.
     let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
-    for (partition, folder, has_begun) in folders.iter().flat_map(|(_, _, generation)| counted_by(generation)) {
+    for (partition, folder, has_begun) in topics.of.iter().flat_map(|topic| counted_by(&topic.generation)) {
         *counted.entry(folder).or_default().entry(partition).or_default() |= has_begun;
     }
-    for (folder, _, _) in &folders {
+    for Topic { folder, .. } in &topics.of {
         for partition in inventory.into_iter().flat_map(|inventory| inventory.partitions(folder)) {
             counted.entry(folder.clone()).or_default().entry(partition).or_default();
         }
     }
-    let listings = folders.iter().map(|(folder, _, generation)| {
-        let expected = counted.remove(folder).unwrap_or_default();
-        let lineage = generation.as_ref().ok().and_then(Option::as_ref);
+    let listings = topics.of.into_iter().map(|Topic { folder, name, generation, partitions }| {
+        let expected = counted.remove(&folder).unwrap_or_default();
         async move {
-            match lineage {
-                Some(lineage) if only.is_some() => partitions_of(store, folder, lineage, inventory).await,
-                _ => partitions_in(store, folder, expected).await,
-            }
+            let found = match (generation.as_ref().ok().and_then(Option::as_ref), partitions) {
+                (Some(lineage), None) => partitions_of(store, &folder, lineage, inventory).await,
+                (None, None) => partition_folders(store, &folder).await.map(|found| partitions_in(&folder, found, expected)),
+                (_, Some(listed)) => listed.map(|found| partitions_in(&folder, found, expected)),
+            };
+            (folder, name, generation, found)
         }
     });
     let listings: Vec<_> = stream::iter(listings.collect::<Vec<_>>()).buffered(CONCURRENT).collect().await;
-    let mut places = gone(store, only, inventory).await?;
+    let mut places = gone(store, topics.there, only, inventory).await?;
     let mut series: BTreeMap<String, Generation> = BTreeMap::new();
-    for ((folder, name, generation), found) in folders.into_iter().zip(listings) {
+    for (folder, name, generation, found) in listings {
         let has_topic_json = !matches!(generation, Ok(None));
         let (lineage, newest) = match generation {
             Ok(lineage) => (lineage.clone(), lineage.map(|lineage| lineage.newest().clone())),
@@ -183,15 +226,23 @@ pub(crate) async fn places(store: &dyn ObjectStore, only: Option<&str>, inventor
     Ok(places)
 }
 
-/// Folders that were backed up and do not exist.
-async fn gone(store: &dyn ObjectStore, only: Option<&str>, inventory: Option<&Inventory>) -> Result<Places, Error> {
+/// Folders that were backed up and do not exist. Those that were not `there` are listed again: their
+/// first backup may have ended between the listing of the folders and the reading of the snapshots.
+async fn gone(
+    store: &dyn ObjectStore,
+    mut there: BTreeSet<String>,
+    only: Option<&str>,
+    inventory: Option<&Inventory>,
+) -> Result<Places, Error> {
     let Some(inventory) = inventory else { return Ok(Vec::new()) };
-    let there: BTreeSet<String> = store.folders("").await?.into_iter().collect();
     let is_meant = |folder: &str| match (only.map(names::parse_topic), names::parse_topic_folder(folder)) {
         (None, _) => true,
         (Some(Some((topic, wanted))), Some((of, number))) => topic == of && wanted.is_none_or(|wanted| wanted == number),
         _ => false,
     };
+    if inventory.folders.keys().any(|folder| !there.contains(folder) && is_meant(folder)) {
+        there.extend(store.folders("").await?);
+    }
     let gone = inventory.folders.keys().filter(|folder| !there.contains(*folder) && is_meant(folder));
     let place = |folder: &String| {
         let what = inventory.missing_folder(folder)?;
@@ -246,16 +297,12 @@ fn counted_by(generation: &Known) -> Vec<(i32, String, bool)> {
     }
 }
 
-/// The partitions in one folder, and those that are expected in it.
-async fn partitions_in(
-    store: &dyn ObjectStore,
-    folder: &str,
-    mut expected: BTreeMap<i32, bool>,
-) -> Result<Vec<(i32, String, bool)>, Error> {
-    for partition in partition_folders(store, folder).await? {
+/// The partitions that were found in one folder, and those that are expected in it.
+fn partitions_in(folder: &str, found: Vec<i32>, mut expected: BTreeMap<i32, bool>) -> Vec<(i32, String, bool)> {
+    for partition in found {
         expected.entry(partition).or_default();
     }
-    Ok(expected.into_iter().map(|(partition, has_begun)| (partition, folder.to_owned(), has_begun)).collect())
+    expected.into_iter().map(|(partition, has_begun)| (partition, folder.to_owned(), has_begun)).collect()
 }
 
 #[cfg(test)]

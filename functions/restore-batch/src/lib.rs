@@ -15,7 +15,8 @@
 //!    one topic of it. `target.rs`: the target topic, created if it does not exist, checked before
 //!    the first record.
 //! 3. `partition.rs`: for each partition the checkpoint (`progress.rs`), then the next segment or
-//!    archive, which `coming.rs` finds and opens ahead. Opening the writer settles what a killed
+//!    archive, which `coming.rs` finds and opens ahead. `ready.rs` does this for the next
+//!    partitions while one is restored. Opening the writer settles what a killed
 //!    invocation left, fences an older one that still runs, and returns the progress of the last
 //!    transaction. The larger of that and the checkpoint counts.
 //! 4. `replay.rs`: writes verified records. Each transaction includes its progress, and `rate.rs`
@@ -41,6 +42,7 @@ mod partition;
 mod plan;
 mod progress;
 mod rate;
+mod ready;
 mod replay;
 mod report;
 mod scope;

@@ -1,7 +1,6 @@
 //! One source partition: its next segment or archive, and its writer.
 
 use archive::catalog::{Done, PartitionStrategy, RestoreCommit, RestoreProgress, SegmentEntry, Spans, names, pair};
-use archive::segment::ReadAhead;
 use archive::{Error, Result};
 use host::Paced;
 use kafka::{Delivery, KafkaErrorKind, RecordWriter, WriterName};
@@ -13,12 +12,16 @@ use crate::archives::Archive;
 use crate::coming::Coming;
 use crate::pace::Pace;
 use crate::progress::Committed;
+use crate::ready::Ready;
 use crate::replay::Open;
 use crate::topic::TopicRestore;
 
 /// With transactions, which include the progress, a checkpoint is for observers, and in case Kafka
 /// forgets the progress. (One per transaction in builds with failpoints.)
 const BETWEEN_CHECKPOINTS: Millis = if cfg!(feature = "failpoints") { 0 } else { 10_000 };
+
+/// With so few segments left, the next partitions are looked up.
+const NEARLY_DONE: usize = 8;
 
 /// What is next for a partition.
 #[derive(Debug)]
@@ -29,12 +32,24 @@ pub(crate) enum Next {
     Segment(SegmentEntry),
 }
 
+/// The Python tool's archives. They are older than our segments: none follows the last one.
+#[derive(Debug)]
+pub(crate) enum Archives {
+    /// The next one was found, as far as the checkpoint goes.
+    Found(Archive),
+    /// There may be more.
+    ToFind,
+    Done,
+}
+
 /// The state of the writer. Records can be written only while it is open.
 #[derive(Debug)]
 pub(crate) enum WriterState {
     /// This invocation has not opened it: the checkpoint in the bucket does not depend on it.
     Unopened,
     Open(Box<dyn RecordWriter>),
+    /// All that was written is committed.
+    Closed,
     /// It was dropped with what was not committed. `leaves_records`: without transactions some of
     /// that can be in the target.
     GivenUp {
@@ -61,8 +76,7 @@ pub(crate) struct PartitionRestore<'r> {
     pub(crate) largest: u64,
     pub(crate) writer: WriterState,
     pub(crate) coming: Coming,
-    /// The Python tool's archives are older than our segments: none follows the last one.
-    archives_are_done: bool,
+    archives: Archives,
     /// Another invocation is ahead: what is being replayed is behind.
     pub(crate) is_overtaken: bool,
     /// The last segment does not count as replayed: it was outside the time range, or has to be
@@ -72,24 +86,44 @@ pub(crate) struct PartitionRestore<'r> {
     pub(crate) doubted: Option<i64>,
     /// The share of BYTES_PER_SECOND.
     pub(crate) paced: Paced,
+    /// Called when it will end soon.
+    nearly_done: &'r NearlyDone<'r>,
+    /// Nothing was left to restore.
+    is_at_end: bool,
 }
 
+/// Called when the restore of a partition will end soon; it may be called many times.
+pub(crate) type NearlyDone<'r> = dyn Fn() + Send + Sync + 'r;
+
 impl TopicRestore {
-    /// Restores the next segments of a partition, up to `left`.
-    pub(crate) async fn restore_partition(&self, partition: i32, left: &mut u64) -> Result<()> {
-        let mut restore = PartitionRestore::load(self, partition).await?;
+    /// Restores the next segments of a partition, up to `left`. Its result must be settled.
+    /// `nearly_done` is called when it will end soon.
+    pub(crate) async fn restore_partition<'r>(
+        &'r self,
+        partition: i32,
+        ready: Option<Ready>,
+        left: &mut u64,
+        nearly_done: &'r NearlyDone<'r>,
+    ) -> Result<PartitionRestore<'r>> {
+        let ready = match ready {
+            Some(ready) => ready,
+            None => self.make_ready(partition).await?,
+        };
+        let mut restore = PartitionRestore::new(self, partition, ready, nearly_done);
         lock(&self.report).see(&restore.committed.checkpoint);
-        let ended = restore.go_on(left).await;
-        if let Err(error) = &ended {
-            restore.give_up(error).await;
+        match restore.go_on(left).await {
+            Ok(()) => Ok(restore),
+            Err(error) => Err(restore.failed(error).await),
+        }
+    }
+
+    /// Notes how far the restore of a partition is, of which all that was written is committed.
+    pub(crate) async fn settle_partition(&self, mut restore: PartitionRestore<'_>) -> Result<()> {
+        if let Err(error) = restore.settle().await {
+            return Err(restore.failed(error).await);
         }
         lock(&self.report).see(&restore.committed.checkpoint);
-        ended.map_err(|error| match error {
-            Error::Kafka(refused) if refused.kind == KafkaErrorKind::RecordTooLarge => {
-                self.restore.too_large(&self.source, &self.target, restore.largest, refused).into()
-            }
-            error => error,
-        })
+        Ok(())
     }
 
     /// It includes the run: a new writer fences the previous one, and another restore with the same
@@ -101,10 +135,10 @@ impl TopicRestore {
 }
 
 impl<'r> PartitionRestore<'r> {
-    async fn load(topic: &'r TopicRestore, partition: i32) -> Result<Self> {
-        let committed = Committed::load(topic, partition).await?;
-        let store = &topic.restore.store;
-        Ok(Self {
+    fn new(topic: &'r TopicRestore, partition: i32, ready: Ready, nearly_done: &'r NearlyDone<'r>) -> Self {
+        let Ready { checkpoint, version, archives, coming } = ready;
+        let committed = Committed::new(topic, partition, checkpoint, version);
+        Self {
             topic,
             partition,
             cut: topic.source.cut_of(partition),
@@ -114,27 +148,36 @@ impl<'r> PartitionRestore<'r> {
             pace: Pace::new(topic.restore.settings.kafka.transaction_timeout()),
             largest: 0,
             writer: WriterState::Unopened,
-            coming: Coming::new(
-                store.clone(),
-                &topic.source.folder_of(partition),
-                partition,
-                topic.restore.read_options(&topic.shared.invocation.budget),
-                topic.shared.ahead.as_ref().map(ReadAhead::for_another),
-                topic.restore.settings.times,
-                topic.source.cut_of(partition),
-            ),
-            archives_are_done: false,
+            coming,
+            archives,
             is_overtaken: false,
             is_uncounted: false,
             doubted: None,
             paced: topic.restore.rate.thread(),
-        })
+            nearly_done,
+            is_at_end: false,
+        }
     }
 
+    /// Keeps what can be kept, and gives the error for the report.
+    async fn failed(&mut self, error: Error) -> Error {
+        self.give_up(&error).await;
+        let topic = self.topic;
+        lock(&topic.report).see(&self.committed.checkpoint);
+        match error {
+            Error::Kafka(refused) if refused.kind == KafkaErrorKind::RecordTooLarge => {
+                topic.restore.too_large(&topic.source, &topic.target, self.largest, refused).into()
+            }
+            error => error,
+        }
+    }
+
+    /// Restores up to `left` segments, and commits them.
     async fn go_on(&mut self, left: &mut u64) -> Result<()> {
         while let Some(next) = self.next().await? {
+            self.tell_if_nearly_done(*left);
             if !self.is_open() {
-                self.topic.check(&next).await?;
+                self.check(&next).await?;
                 // Opening settles and fences; only now is the progress final, and it can be ahead
                 // of the checkpoint.
                 self.open_writer().await?;
@@ -148,12 +191,37 @@ impl<'r> PartitionRestore<'r> {
             }
             *left -= u64::from(!self.is_uncounted);
             if *left == 0 || self.topic.shared.is_spent() {
-                return self.close().await;
+                return self.end_writing().await;
             }
         }
+        self.tell_if_nearly_done(*left);
         self.check_lost()?;
+        self.end_writing().await?;
+        self.is_at_end = true;
+        Ok(())
+    }
+
+    /// Commits what is open. Nothing is written or read any more.
+    async fn end_writing(&mut self) -> Result<()> {
+        self.commit_open().await?;
+        if self.is_open() {
+            self.writer = WriterState::Closed;
+        }
+        self.coming.give_up();
+        Ok(())
+    }
+
+    /// Notes how far it is. The next partition may be restored meanwhile.
+    async fn settle(&mut self) -> Result<()> {
         self.close().await?;
-        self.tell_end().await
+        if self.is_at_end { self.tell_end().await } else { Ok(()) }
+    }
+
+    fn tell_if_nearly_done(&self, left: u64) {
+        let is_last = |segments: usize| segments <= NEARLY_DONE && (segments as u64) < left;
+        if self.is_at_cut() || self.coming.left().is_some_and(is_last) {
+            (self.nearly_done)();
+        }
     }
 
     /// Nothing is left to restore: permanently if there is a cut, otherwise for now.
@@ -230,11 +298,14 @@ impl<'r> PartitionRestore<'r> {
         if self.is_at_cut() {
             return Ok(None);
         }
-        if self.reached.inside.is_none() && !self.archives_are_done {
+        if self.reached.inside.is_none() && !matches!(self.archives, Archives::Done) {
+            if let Archives::Found(archive) = std::mem::replace(&mut self.archives, Archives::ToFind) {
+                return Ok(Some(Next::Archive(archive)));
+            }
             if let Some(archive) = Archive::find_next(store, folder, self.partition, self.reached.archives.as_ref()).await? {
                 return Ok(Some(Next::Archive(archive)));
             }
-            self.archives_are_done = true;
+            self.archives = Archives::Done;
         }
         let from = self.reached.inside.unwrap_or(self.reached.next);
         match self.coming.segment(from).await? {
@@ -358,7 +429,7 @@ impl<'r> PartitionRestore<'r> {
             WriterState::Open(_) if self.reached != self.committed.checkpoint.progress => return self.commit().await,
             // What was written was dropped with it; what was skipped was not.
             WriterState::GivenUp { leaves_records } => self.committed.go_past(&self.reached, !leaves_records),
-            WriterState::Open(_) | WriterState::Unopened | WriterState::InDoubt => {}
+            WriterState::Open(_) | WriterState::Closed | WriterState::Unopened | WriterState::InDoubt => {}
         }
         Ok(())
     }

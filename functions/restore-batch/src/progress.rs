@@ -25,16 +25,8 @@ pub(crate) struct Committed<'r> {
 
 impl<'r> Committed<'r> {
     /// The state in the bucket.
-    pub(crate) async fn load(topic: &'r TopicRestore, partition: i32) -> Result<Self> {
-        let (store, id, folder) = (topic.restore.store.as_ref(), topic.restore.id(), &topic.source.folder);
-        let (checkpoint, version) = match Checkpoint::load(store, id, folder, partition).await? {
-            Some((found, version)) => {
-                topic.check_checkpoint(&found).await?;
-                (found, Some(version))
-            }
-            None => (Checkpoint::new(partition), None),
-        };
-        Ok(Self { topic, partition, checkpoint, version, pending: Spans::default(), is_untold: false })
+    pub(crate) fn new(topic: &'r TopicRestore, partition: i32, checkpoint: Checkpoint, version: Option<Version>) -> Self {
+        Self { topic, partition, checkpoint, version, pending: Spans::default(), is_untold: false }
     }
 
     /// Records what was skipped, for the report and permanently.
@@ -137,6 +129,16 @@ impl<'r> Committed<'r> {
 }
 
 impl TopicRestore {
+    /// The checkpoint of a partition, with the version to replace.
+    pub(crate) async fn checkpoint_of(&self, partition: i32) -> Result<(Checkpoint, Option<Version>)> {
+        let (store, id, folder) = (self.restore.store.as_ref(), self.restore.id(), &self.source.folder);
+        let Some((found, version)) = Checkpoint::load(store, id, folder, partition).await? else {
+            return Ok((Checkpoint::new(partition), None));
+        };
+        self.check_checkpoint(&found).await?;
+        Ok((found, Some(version)))
+    }
+
     /// A checkpoint of another restore with the same id says nothing about this one.
     async fn check_checkpoint(&self, found: &Checkpoint) -> Result<()> {
         if found.run == self.known().await?.identity.run {

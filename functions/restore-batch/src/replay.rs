@@ -59,20 +59,6 @@ impl Open {
 }
 
 impl TopicRestore {
-    /// Refuses what the target cannot accept, before anything is written. Damage is found when the
-    /// segment is read.
-    pub(crate) async fn check(&self, next: &Next) -> Result<()> {
-        self.check_target()?;
-        let options = self.restore.read_options(&self.shared.invocation.budget);
-        match next {
-            Next::Archive(archive) => self.restore.refuse_without_times(archive),
-            Next::Segment(entry) => match SegmentReader::open(self.restore.store.clone(), &entry.name, options).await {
-                Ok(reader) => self.check_segment(reader.manifest()),
-                Err(_) => Ok(()),
-            },
-        }
-    }
-
     /// Whether SKIP_DAMAGED covers it: what is damaged stays unreadable, but what is only too new
     /// or too large for this program does not.
     pub(crate) fn may_skip(&self, damage: &SegmentError) -> bool {
@@ -98,6 +84,22 @@ impl TopicRestore {
 }
 
 impl PartitionRestore<'_> {
+    /// Refuses what the target cannot accept, before anything is written. Damage is found when the
+    /// segment is read.
+    pub(crate) async fn check(&mut self, next: &Next) -> Result<()> {
+        let topic = self.topic;
+        topic.check_target()?;
+        match next {
+            Next::Archive(archive) => topic.restore.refuse_without_times(archive),
+            Next::Segment(entry) => {
+                let Ok(reader) = self.coming.open(entry).await else { return Ok(()) };
+                topic.check_segment(reader.manifest())?;
+                self.coming.keep(entry, reader, self.reached.next);
+                Ok(())
+            }
+        }
+    }
+
     /// Replays a segment from the progress. A damaged one is refused, or skipped and recorded if
     /// the user asked for that: permanently, so one bad read is not enough.
     pub(crate) async fn replay_segment(&mut self, entry: &SegmentEntry) -> Result<()> {

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use archive::catalog::{
-    Generation, Generations, Lineage, MOST_PARTITIONS, RestoreIdentity, RestoredTopic, TopicThen, find_next, names, places_of,
-    what_is_there,
+    Generation, Generations, Lineage, MOST_PARTITIONS, RestoreIdentity, RestoredTopic, TopicThen, find_next, names, what_is_there,
 };
 use archive::{Error, Result};
 use config::RestoreSettings;
@@ -189,7 +188,9 @@ impl Restore {
         let (topic, asked) =
             names::parse_topic(wanted).ok_or_else(|| Error::request(format!("BACKUP_TOPIC_NAME {wanted:?} is not the name of a topic")))?;
         let generations = Generations::of(self.store.as_ref(), topic);
-        let later = generations.later().await?;
+        let looked_at = asked.or(began_with.and_then(names::parse_topic_folder).map(|(_, number)| number)).unwrap_or(1);
+        let (later, first) = futures::join!(generations.later(), generations.with_places(looked_at));
+        let later = later?;
         let began_with = began_with.and_then(names::parse_topic_folder).filter(|(of, _)| *of == topic);
         let is_open = asked.is_none() && began_with.is_none();
         let number = match asked.or(began_with.map(|(_, number)| number)) {
@@ -207,12 +208,11 @@ impl Restore {
         let (older, newer): (Vec<u32>, Vec<u32>) = others.into_iter().partition(|other| *other < number);
         let name = if number == 1 && newer.is_empty() { topic.to_owned() } else { name };
         let named = |numbers: Vec<u32>| numbers.into_iter().map(|other| names::generation(topic, other)).collect::<Vec<_>>();
-        let mut lineage = generations.lineage(number).await?;
-        let mut places = places_of(self.store.as_ref(), &folder, lineage.as_ref()).await?;
+        // As a rule there is one generation, and it was looked at meanwhile.
+        let (mut lineage, mut places) = if number == looked_at { first? } else { generations.with_places(number).await? };
         if lineage.is_none() && !places.is_empty() {
             // A backup may have just begun.
-            lineage = generations.lineage(number).await?;
-            places = places_of(self.store.as_ref(), &folder, lineage.as_ref()).await?;
+            (lineage, places) = generations.with_places(number).await?;
         }
         let generation = lineage.as_ref().map(|lineage| lineage.newest().clone());
         let accepted = if generation.is_none() { self.accepted_without_topic_json(&folder, places.keys()).await? } else { None };

@@ -8,6 +8,8 @@ use tokio::sync::OnceCell;
 
 use crate::Restore;
 use crate::identity::Begun;
+use crate::partition::{NearlyDone, PartitionRestore};
+use crate::ready::Ready;
 use crate::report::TopicReport;
 use crate::source::Source;
 use crate::target::TargetTopic;
@@ -48,15 +50,39 @@ impl TopicRestore {
         Ok(Self { shared, restore, source, target, found, begun, report: Mutex::new(report), refusal: OnceLock::new() })
     }
 
-    /// Restores the next segments of a partition, up to `left`. Errors are in the report.
-    pub(crate) async fn restore(&self, partition: i32, left: &mut u64) {
-        if let Err(error) = self.restore_partition(partition, left).await
-            && self.refusal().is_none()
-        {
-            let error = self.cause(error).await;
-            tracing::error!(topic = self.source.folder, partition, "{}", in_full(&error));
-            lock(&self.report).fail(partition, &error);
+    /// Restores the next segments of a partition, up to `left`. Its result must be settled. Errors
+    /// are in the report. `nearly_done` is called when it will end soon.
+    pub(crate) async fn restore<'r>(
+        &'r self,
+        partition: i32,
+        ready: Option<Ready>,
+        left: &mut u64,
+        nearly_done: &'r NearlyDone<'r>,
+    ) -> Option<PartitionRestore<'r>> {
+        match self.restore_partition(partition, ready, left, nearly_done).await {
+            Ok(restored) => Some(restored),
+            Err(error) => {
+                self.fail(partition, error).await;
+                None
+            }
         }
+    }
+
+    /// Records the progress of a partition. Errors are in the report.
+    pub(crate) async fn settle(&self, restored: PartitionRestore<'_>) {
+        let partition = restored.partition;
+        if let Err(error) = self.settle_partition(restored).await {
+            self.fail(partition, error).await;
+        }
+    }
+
+    async fn fail(&self, partition: i32, error: Error) {
+        if self.refusal().is_some() {
+            return;
+        }
+        let error = self.cause(error).await;
+        tracing::error!(topic = self.source.folder, partition, "{}", in_full(&error));
+        lock(&self.report).fail(partition, &error);
     }
 
     /// Refuses a target that cannot take the restore; checked once.

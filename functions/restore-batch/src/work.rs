@@ -1,6 +1,7 @@
 //! A running invocation: its workers take partitions of all topics off one queue.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,17 +10,26 @@ use archive::segment::ReadAhead;
 use archive::{Error, Result};
 use host::{Event, work_together};
 use kafka::{ClusterFacts, TopicFacts};
-use kernel::clock::Millis;
+use kernel::clock::{Millis, age};
 use kernel::{in_full, lock};
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::identity::Bound;
+use crate::partition::PartitionRestore;
+use crate::ready::Ready;
 use crate::report::{DonePartitions, RestoreReport, TopicReport};
 use crate::source::{is_for, is_name_of};
 use crate::together::at_once;
 use crate::topic::TopicRestore;
 use crate::{Invocation, Restore, writers};
+
+/// So many of the next partitions are looked up ahead.
+const LOOKED_UP: usize = 4;
+/// What was looked up longer ago is looked up again, in milliseconds: other invocations may be
+/// further.
+const STALE: Millis = 60_000;
 
 /// The topic of a schema registry, which readers of other topics need.
 const SCHEMAS: &str = "_schemas";
@@ -33,6 +43,8 @@ pub(crate) struct Shared {
     /// What all partitions share for prefetching.
     pub(crate) ahead: Option<ReadAhead>,
     pub(crate) cluster: ClusterFacts,
+    /// Nothing of the restore was in the bucket when the invocation began.
+    pub(crate) is_new: bool,
     /// The choice of the restore id, once recorded.
     pub(crate) identity: OnceCell<Arc<RestoreIdentity>>,
     /// Partitions that are restored up to their cuts.
@@ -84,6 +96,15 @@ pub(crate) struct Work {
     shared: Arc<Shared>,
     slots: Vec<Slot>,
     queue: Mutex<VecDeque<(usize, i32)>>,
+    /// Being looked up: what is first in the queue.
+    coming: Mutex<BTreeMap<(usize, i32), LookedUp>>,
+}
+
+/// What is being looked up of a partition, and since when.
+#[derive(Debug)]
+struct LookedUp {
+    since: Millis,
+    task: JoinSet<Result<Ready>>,
 }
 
 impl Work {
@@ -143,7 +164,39 @@ impl Work {
         // What others need to read theirs comes first.
         let (first, others): (Vec<_>, Vec<_>) = pending.partition(|(index, _)| is_name_of(SCHEMAS, &slots[*index].topic.folder));
         let queue = Mutex::new(first.into_iter().chain(turns(others, shared.started)).collect());
-        Self { shared, slots, queue }
+        Self { shared, slots, queue, coming: Mutex::default() }
+    }
+
+    /// Begins to look up the first partitions in the queue, each once. Nothing is written for that;
+    /// what fails is tried again at its turn.
+    fn look_ahead(self: &Arc<Self>) {
+        if self.shared.ahead.is_none() || self.shared.is_spent() {
+            return;
+        }
+        let first: Vec<(usize, i32)> = lock(&self.queue).iter().take(LOOKED_UP).copied().collect();
+        let mut coming = lock(&self.coming);
+        for (index, partition) in first {
+            if self.slots[index].has_failed() || coming.contains_key(&(index, partition)) {
+                continue;
+            }
+            let work = Arc::clone(self);
+            let look = async move { work.prepared(&work.slots[index]).await?.make_ready(partition).await };
+            let mut task = JoinSet::new();
+            task.spawn(look.in_current_span());
+            coming.insert((index, partition), LookedUp { since: self.shared.restore.clock.now(), task });
+        }
+    }
+
+    /// What was looked up of a partition, unless that failed or is long ago.
+    async fn looked_up(&self, one: (usize, i32)) -> Option<Ready> {
+        let LookedUp { since, mut task } = lock(&self.coming).remove(&one)?;
+        if age(since, self.shared.restore.clock.now()) > STALE {
+            return None;
+        }
+        match task.join_next().await? {
+            Ok(ready) => ready.ok(),
+            Err(ended) => resume_unwind(ended.into_panic()),
+        }
     }
 
     /// Creates missing targets, including those of topics without records. An error concerns only
@@ -179,6 +232,8 @@ impl Work {
         };
         let writers = writers::at_once(work.shared.restore.settings.threads, work.shared.cluster.brokers);
         work_together((0..writers).map(worker)).await;
+        // Of those that are left nothing is asked any more.
+        lock(&work.coming).clear();
         work.confirm_all().await?;
         work.report().await
     }
@@ -187,17 +242,28 @@ impl Work {
     /// MAX_SEGMENTS_PER_INVOCATION segments are replayed.
     async fn work(self: Arc<Self>) {
         let mut left = self.shared.restore.settings.max_segments.unwrap_or(u64::MAX);
+        let nearly_done = || self.look_ahead();
+        // The last one is settled while the next one is restored.
+        let mut unsettled: Option<PartitionRestore<'_>> = None;
         while left > 0 && !self.shared.is_spent() {
-            let Some((index, partition)) = lock(&self.queue).pop_front() else { return };
+            let Some((index, partition)) = lock(&self.queue).pop_front() else { break };
             let slot = &self.slots[index];
+            let ready = self.looked_up((index, partition)).await;
             if slot.has_failed() {
                 continue;
             }
-            match self.prepared(slot).await {
-                Ok(topic) => topic.restore(partition, &mut left).await,
-                Err(error) => slot.fail(error),
-            }
+            let restore = async {
+                match self.prepared(slot).await {
+                    Ok(topic) => topic.restore(partition, ready, &mut left, &nearly_done).await,
+                    Err(error) => {
+                        slot.fail(error);
+                        None
+                    }
+                }
+            };
+            unsettled = futures::join!(restore, settle(unsettled.take())).0;
         }
+        settle(unsettled).await;
     }
 
     /// Before the report calls anything complete.
@@ -239,6 +305,12 @@ impl Work {
     }
 }
 
+async fn settle(restored: Option<PartitionRestore<'_>>) {
+    if let Some(restored) = restored {
+        restored.topic.settle(restored).await;
+    }
+}
+
 impl Slot {
     fn has_failed(&self) -> bool {
         lock(&self.error).is_some() || self.restore.get().is_some_and(|topic| topic.refusal().is_some())
@@ -274,6 +346,7 @@ impl Shared {
             started,
             ahead: restore.read_ahead(&invocation.budget),
             cluster,
+            is_new: noted.is_none(),
             identity: noted.map_or_else(OnceCell::new, |noted| OnceCell::from(Arc::new(noted))),
             done: AtomicU64::new(counts.map_or(0, |counts| counts.done)),
             counts,

@@ -63,7 +63,8 @@ impl Raw {
         Ok(file.map(of_file).transpose()?.unwrap_or_else(Self::empty).with(environment))
     }
 
-    /// The same with the text of a file that was read already, from standard input for example. Messages call it `name`.
+    /// The same with the text of a file that was read already, from standard input for example.
+    /// Messages call it `name`.
     ///
     /// # Errors
     /// It is not a JSON object (with line and column).

@@ -79,7 +79,8 @@ impl LogLine {
         }
     }
 
-    /// `2020-06-08T10:56:34Z  WARNING  message  topic=orders`. The thread is left out: a person reads the message.
+    /// `2020-06-08T10:56:34Z  WARNING  message  topic=orders`. The thread is left out: a person
+    /// reads the message.
     fn text_line(&self, level: LogLevel, target: &str, mut fields: Fields, colors: bool) -> String {
         let paint = |style: &str, text: &str| if colors { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() };
         let safe = |text: &str| visible(&self.redactor.mask(text)).into_owned();

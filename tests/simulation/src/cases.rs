@@ -42,7 +42,7 @@ pub fn overtaken() -> Result<(), String> {
         invocation.flush = true;
         // It commits whenever the older one has read something.
         invocation.progress =
-            Some(Arc::new(move |partition, _, _| world.lock().commit((GROUP.to_owned(), partition.clone()), newer.to_committed())));
+            Some(Arc::new(move |step| world.lock().commit((GROUP.to_owned(), step.partition.clone()), newer.to_committed())));
         let older = tokio::spawn(async move { backup.invoke(&invocation).await });
         for _ in 0..TURNS {
             if older.is_finished() {

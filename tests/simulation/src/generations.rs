@@ -202,7 +202,7 @@ pub fn cut_while_read() -> Result<(), String> {
             let backup = simulation.backup(Chaos::new(1, simulation.clock.clone(), None, 0));
             let mut invocation = Invocation { flush: true, ..Invocation::new(Budget::unlimited(None)) };
             let is_done = std::sync::atomic::AtomicBool::new(false);
-            invocation.progress = Some(std::sync::Arc::new(move |_, _, _| {
+            invocation.progress = Some(std::sync::Arc::new(move |_| {
                 if !is_done.swap(true, std::sync::atomic::Ordering::Relaxed) {
                     let mut state = world.lock();
                     cut(&mut state, to);

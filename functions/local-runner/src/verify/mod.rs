@@ -33,7 +33,7 @@ use crate::against;
 use crate::cli::VerifyArgs;
 use crate::output::{Output, Rows};
 use crate::patience::Patience;
-use crate::places::{Place, inventory, older, places};
+use crate::places::{Place, Topics, inventory, older, places_among};
 use crate::progress::{Bars, VerifyBar};
 use crate::setup::{self, Screen};
 use options::{Choice, Depth};
@@ -141,8 +141,9 @@ impl<'a> Verify<'a> {
     /// # Errors
     /// The bucket is unavailable. `tell` was called for everything that was verified until then.
     pub(crate) async fn each(&mut self, only: Option<&str>, tell: &mut impl FnMut(Verdict)) -> Result<(), Error> {
-        let (inventory, unreadable) = inventory(self.store.as_ref(), only).await;
-        let places = places(self.store.as_ref(), only, inventory.as_ref()).await?;
+        let store = self.store.as_ref();
+        let ((inventory, unreadable), topics) = futures::join!(inventory(store, only), Topics::look(store, only));
+        let places = places_among(store, topics?, only, inventory.as_ref()).await?;
         let places = self.chosen(places.into_iter().chain(unreadable).collect());
         let bar = self.bars.as_ref().map(|bars| bars.of_verify(places.len() as u64));
         let (choice, resume) = (self.choice.clone(), self.resume.take());

@@ -76,11 +76,14 @@ impl Plan {
     /// Lists a place.
     pub(super) async fn make(scope: Arc<Scope>, place: Place, is_first: bool) -> Self {
         let store = scope.store.as_ref();
-        let objects = match &place.partition {
-            Ok(partition) => Some(Objects::list(&scope, &place.folder, *partition).await),
-            Err(_) => None,
+        let objects = async {
+            match &place.partition {
+                Ok(partition) => Some(Objects::list(&scope, &place.folder, *partition).await),
+                Err(_) => None,
+            }
         };
-        let topic_json = if is_first { Some(topic_json(store, &place.folder).await) } else { None };
+        let topic_json = async { if is_first { Some(topic_json(store, &place.folder).await) } else { None } };
+        let (objects, topic_json) = futures::join!(objects, topic_json);
         Self { place, topic_json, objects }
     }
 
@@ -100,7 +103,8 @@ impl Plan {
 impl Objects {
     async fn list(scope: &Scope, folder: &str, partition: i32) -> Result<Self, Error> {
         let (store, choice) = (scope.store.as_ref(), &scope.choice);
-        let all = AllSegments::of(store, folder, partition).await?;
+        let (all, archives) = futures::join!(AllSegments::of(store, folder, partition), python_archives(store, folder, partition));
+        let all = all?;
         let missing = |(_, name): &(i64, String)| crate::list::sidecar_alone(store, name);
         let missing =
             if scope.from_oldest { all.missing_in_chain().map(missing).collect() } else { all.missing.iter().map(missing).collect() };
@@ -109,7 +113,6 @@ impl Objects {
             None => 0,
         };
         let depths = choice.depths(&all.entries, since);
-        let archives = python_archives(store, folder, partition).await;
         let archives_to_read = archives.as_ref().map_or_else(|_| Vec::new(), |archives| depths_of(scope, archives));
         let first = all.entries.first().map(|entry| entry.start);
         let segments_to_read: Vec<_> = all.entries.into_iter().zip(depths).collect();

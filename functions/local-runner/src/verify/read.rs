@@ -144,7 +144,7 @@ impl Reading {
         }
         let has_sidecar = if found.depth == Depth::Whole {
             let _memory = self.budget.take(reader.memory()).await;
-            reader.read_ahead(self.ahead.for_another());
+            reader.read_ahead(self.ahead.for_whole());
             while let Some(group) = reader.next_group().await? {
                 let mut records = group.records();
                 while records.next()?.is_some() {

@@ -198,6 +198,39 @@ async fn a_slow_store_is_read_concurrently_and_each_object_once() {
     assert_eq!(of_segments, [1; 400], "each segment and each .sha256");
 }
 
+/// Folders and snapshots, then topic.json and partitions, then segments and archives, then what is in the segments, then each `.sha256`.
+#[tokio::test]
+async fn what_does_not_depend_on_each_other_is_asked_for_at_the_same_time() {
+    let store = MemoryStore::new();
+    add_topic_with(&store, "a", |topic| topic.partitions = 4);
+    for (partition, start) in (0..4).flat_map(|partition| (0..5).map(move |start| (partition, start * 10))) {
+        add_segment(&store, "a", partition, start..start + 10).await;
+    }
+    let store = distant(store);
+    let ((verdicts, ended), took) = store.time(verify(Arc::new(store.clone()), false)).await;
+    ended.unwrap();
+    assert_eq!((verdicts.len(), problems(&verdicts)), (4, vec![]));
+    assert_eq!(took, LATENCY * 5);
+}
+
+/// A topic whose first backup ends between the listing of the folders and the reading of snapshots is not missing.
+#[tokio::test]
+async fn a_topic_that_appears_meanwhile_is_not_missing() {
+    let store = backups().await;
+    add_snapshot(&store, [("a", 0, 30), ("b", 0, 30), ("c", 0, 10)]).await;
+    let late = store.clone();
+    let faults = move |_, name: &str| {
+        if name.starts_with("@cluster/") && name.ends_with(".json.gz") {
+            add_topic(&late, "c");
+        }
+        Fault::None
+    };
+    let store = DistantStore::new(failing(store, faults), LATENCY);
+    let ((verdicts, ended), _) = store.time(verify(Arc::new(store.clone()), false)).await;
+    ended.unwrap();
+    assert_eq!(problems(&verdicts), [""; 0], "{verdicts:?}");
+}
+
 /// Segments that fill the memory budget are read one after another.
 #[tokio::test]
 async fn concurrent_reads_stay_within_the_memory_budget() {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod finish;
+mod latency;
 mod requests;
 mod targets;
 

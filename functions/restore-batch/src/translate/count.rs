@@ -71,7 +71,7 @@ impl Restore {
                 found.extend(find_at(store, folder, partition, span.from).await?.map(|entry| (entry.start, entry)));
                 let mut from = span.from + 1;
                 while from < span.to {
-                    let following = find_following(store, folder, partition, from, PAGE).await?;
+                    let following = find_following(store, folder, partition, from, PAGE).await?.entries;
                     let Some(last) = following.last() else { break };
                     from = last.start + 1;
                     found.extend(following.into_iter().map(|entry| (entry.start, entry)));

@@ -34,7 +34,7 @@ pub struct SegmentEntry {
 /// # Errors
 /// An error of the store.
 pub async fn find_next(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64) -> Result<Option<SegmentEntry>> {
-    Ok(find_following(store, folder, partition, from, FEW).await?.into_iter().next())
+    Ok(find_following(store, folder, partition, from, FEW).await?.entries.into_iter().next())
 }
 
 /// The first segments that start at `from` or above: those among about `objects` objects (at most
@@ -42,18 +42,27 @@ pub async fn find_next(store: &dyn ObjectStore, folder: &str, partition: i32, fr
 ///
 /// # Errors
 /// An error of the store.
-pub async fn find_following(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64, objects: usize) -> Result<Vec<SegmentEntry>> {
+pub async fn find_following(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64, objects: usize) -> Result<Following> {
     let mut after = names::before_segment(folder, partition, from);
     loop {
         // A sidecar can be first if `from` is just above its segment; the next segment follows
         // immediately.
         let page = store.list(&names::segment_prefix(folder, partition), &after, objects.clamp(FEW, PAGE)).await?;
-        let found = entries(&page.objects);
+        let entries = entries(&page.objects);
         match page.objects.last() {
-            Some(last) if found.is_empty() && page.more => after = last.name.clone(),
-            _ => return Ok(found),
+            Some(last) if entries.is_empty() && page.more => after = last.name.clone(),
+            _ => return Ok(Following { entries, is_all: !page.more }),
         }
     }
+}
+
+/// Segments that follow each other.
+#[derive(Debug, Default)]
+pub struct Following {
+    /// In order.
+    pub entries: Vec<SegmentEntry>,
+    /// Whether these were all that there were.
+    pub is_all: bool,
 }
 
 /// The last segment that starts at `offset` or below. It searches backwards in growing strides: a

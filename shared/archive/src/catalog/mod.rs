@@ -59,7 +59,7 @@ mod strategy;
 mod summary;
 
 pub use binding::Binding;
-pub use chain::{AllSegments, SegmentEntry, find_at, find_following, find_last, find_next, list_segments};
+pub use chain::{AllSegments, Following, SegmentEntry, find_at, find_following, find_last, find_next, list_segments};
 pub use checkpoint::{ArchiveCursor, Checkpoint, RESTORE_FORMAT, RestoreCommit, RestoreProgress};
 pub use claim::Claim;
 pub use commit::{BackupCommit, Doubt, bucket_id};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use store::ObjectStore;
 
 use crate::Result;
-use crate::catalog::{Generation, Lineage, names};
+use crate::catalog::{Generation, Generations, Lineage, names};
 
 /// Where a partition is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +25,38 @@ pub struct Place {
 /// # Errors
 /// An error of the store.
 pub async fn places_of(store: &dyn ObjectStore, folder: &str, lineage: Option<&Lineage>) -> Result<BTreeMap<i32, Place>> {
+    let found = partition_folders(store, folder).await?;
+    places_beside(store, folder, found, lineage).await
+}
+
+impl Generations<'_> {
+    /// A generation, with the older ones that partitions of it are in, and where each partition is.
+    /// What does not depend on each other is asked for at the same time.
+    ///
+    /// # Errors
+    /// As [`lineage`](Self::lineage).
+    pub async fn with_places(&self, generation: u32) -> Result<(Option<Lineage>, BTreeMap<i32, Place>)> {
+        let folder = names::topic_folder(self.topic, generation);
+        let (lineage, found) = futures::join!(self.lineage(generation), partition_folders(self.store, &folder));
+        let lineage = lineage?;
+        let places = places_beside(self.store, &folder, found?, lineage.as_ref()).await?;
+        Ok((lineage, places))
+    }
+}
+
+/// The same where these partitions were found in the folder.
+async fn places_beside(store: &dyn ObjectStore, folder: &str, found: Vec<i32>, lineage: Option<&Lineage>) -> Result<BTreeMap<i32, Place>> {
     let mut places: BTreeMap<i32, Place> = BTreeMap::new();
     for (partition, folder, has_begun) in lineage.into_iter().flat_map(Lineage::counted) {
         places.insert(partition, Place { folder, is_there: false, has_begun });
     }
-    for folder in lineage.map_or_else(|| vec![folder.to_owned()], |lineage| lineage.all().map(Generation::folder).collect()) {
-        for partition in partition_folders(store, &folder).await? {
+    let mut all = vec![(folder.to_owned(), found)];
+    for older in lineage.into_iter().flat_map(Lineage::all).map(Generation::folder).filter(|older| older != folder) {
+        let found = partition_folders(store, &older).await?;
+        all.push((older, found));
+    }
+    for (folder, found) in all {
+        for partition in found {
             if lineage.is_some_and(|lineage| lineage.of(partition).folder() != folder) {
                 continue;
             }

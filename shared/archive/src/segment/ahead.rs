@@ -14,6 +14,8 @@ use super::stretch::Stretch;
 
 /// Requests ahead, at first: enough for a nearby store.
 const FIRST: usize = 4;
+/// Requests ahead of an object of which all is read: most segments are so many stretches, or fewer.
+const WHOLE: usize = 8;
 /// The most requests ahead, of all readers that share a budget.
 const MOST: usize = 64;
 
@@ -44,6 +46,12 @@ impl ReadAhead {
     #[must_use]
     pub fn for_another(&self) -> Self {
         Self { depth: Arc::new(AtomicUsize::new(FIRST)), ..self.clone() }
+    }
+
+    /// The same memory and requests for one more object, of which all is read.
+    #[must_use]
+    pub fn for_whole(&self) -> Self {
+        Self { depth: Arc::new(AtomicUsize::new(WHOLE)), ..self.clone() }
     }
 
     /// How many requests should be ahead.

@@ -222,6 +222,21 @@ impl SegmentReader {
         self.to_fetch.is_none()
     }
 
+    /// Asks for the first of it if that takes no more than so many bytes, and there is room.
+    pub fn request_first(&mut self, most: u64) {
+        let Some(ahead) = self.ahead.as_ref().filter(|_| self.segment.check_limits().is_ok()) else { return };
+        let is_whole = self.next.as_ref().is_some_and(Window::is_of_whole);
+        let Some(stretch) = self.to_fetch.clone().filter(|_| self.fetching.is_empty()) else { return };
+        let range = stretch.range(&self.segment);
+        let following = stretch.following(&self.segment);
+        if range.end - range.start <= most
+            && let Some(fetch) = Fetch::begin(&self.segment, stretch, is_whole, ahead)
+        {
+            self.fetching.push_back(fetch);
+            self.to_fetch = following;
+        }
+    }
+
     /// The prefetch request for a stretch that is needed, if there was one.
     fn take_fetch(&mut self, stretch: &Stretch) -> Option<Fetch> {
         let fetch = self.fetching.pop_front_if(|fetch| fetch.stretch == *stretch);

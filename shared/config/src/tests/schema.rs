@@ -7,7 +7,8 @@ use crate::{Commands, Key, known_keys};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.schema.json");
 
-/// What a key's value is, for an editor. The parser is lenient: numbers and flags can be text, and a list can be text with commas.
+/// What a key's value is, for an editor. The parser is lenient: numbers and flags can be text, and
+/// a list can be text with commas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,

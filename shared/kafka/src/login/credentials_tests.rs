@@ -92,10 +92,13 @@ fn librdkafka_has_the_properties() {
     }
 }
 
+/// A secret, the configured properties, and a part of the refusal.
+type Refused<'a> = (Value, &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn what_is_missing_or_contradicts_is_named_and_no_value_is_shown() {
     let (certificate, key) = (CERTIFICATE_PEM, KEY_PEM);
-    let table: &[(Value, &[(&str, &str)], &str)] = &[
+    let table: &[Refused<'_>] = &[
         (
             json!({"user": "hunter2", "password": "hunter2"}),
             &[],
