@@ -25,7 +25,11 @@ const ALL_OF: Millis = 24 * 3_600_000;
 struct Row {
     /// Its name in the bucket.
     name: String,
+    /// The time in its name: the end of its interval.
     time: String,
+    /// Its moment, rounded up to a second: RESTORE_AS_OF at this time or later finds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
     /// The cluster, and the GROUP_ID of the backup, as in the name.
     series: String,
     topics: Option<usize>,
@@ -136,6 +140,7 @@ impl Listing<'_> {
         let series = series.trim_start_matches(names::SNAPSHOTS).trim_end_matches('/').to_owned();
         let mut row = Row { name: entry.name.clone(), time: time(entry.at), series, bytes: entry.size, ..Row::default() };
         let Some(summary) = summary else { return row };
+        row.as_of = Some(time(summary.until.saturating_add(999).div_euclid(1000).saturating_mul(1000)));
         let (groups, why) = summary.groups();
         row.groups = groups;
         row.groups_note = why.map(|why| format!("{}: {why}", if groups.is_some() { "partial" } else { "absent" }));
@@ -181,11 +186,12 @@ fn rows_table(rows: &[Row]) -> String {
         (None, groups) => count(groups),
     };
     let cells = |row: &Row| {
-        let name = if row.time.is_empty() { row.name.clone() } else { row.time.clone() };
-        let name = if several { format!("{name}  {}", row.series) } else { name };
+        let named = if row.time.is_empty() { &row.name } else { &row.time };
+        let name = row.as_of.as_ref().unwrap_or(named);
+        let name = if several { format!("{name}  {}", row.series) } else { name.clone() };
         [name, count(row.topics), count(row.partitions), complete(row), groups(row), bytes(row.bytes)]
     };
-    let text = table(["SNAPSHOT", "TOPICS", "PARTITIONS", "COMPLETE", "GROUPS", "STORED"], rows.iter().map(cells));
+    let text = table(["AS OF", "TOPICS", "PARTITIONS", "COMPLETE", "GROUPS", "STORED"], rows.iter().map(cells));
     with_problems(text, rows.iter().filter_map(|row| row.error.as_ref()))
 }
 

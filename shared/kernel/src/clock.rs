@@ -13,7 +13,7 @@ pub fn rfc3339(at: Millis) -> String {
 }
 
 /// How much clocks of different machines may differ.
-const SKEW: Millis = 5 * 60_000;
+pub const SKEW: Millis = 5 * 60_000;
 
 /// How long ago a stored time was. A time in the future was written by a clock that was ahead. Its
 /// age is unknown, and waiting for it could take years, so it counts as very old.

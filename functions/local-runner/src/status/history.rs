@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use archive::Result;
 use archive::catalog::{Snapshot, SnapshotEntry, Snapshots};
-use kernel::clock::Millis;
+use kernel::clock::{self, Millis};
 use store::ObjectStore;
 
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct History<'a> {
     /// Days that are not listed yet, the newest last.
     days: Vec<String>,
     entries: Vec<SnapshotEntry>,
+    /// Those with a name in the future and a moment in the past, the oldest moment first.
+    early: Vec<(Millis, SnapshotEntry)>,
     /// The snapshot that was read last.
     last: Option<(usize, Arc<Snapshot>)>,
     to_come: usize,
@@ -23,7 +25,7 @@ pub(super) struct History<'a> {
 impl<'a> History<'a> {
     pub(super) async fn of(store: &'a dyn ObjectStore, series: &str, now: Millis) -> Result<Self> {
         let days = Snapshots::of(store).days(series).await?;
-        Ok(Self { store, now, days, entries: Vec::new(), last: None, to_come: 0, notes: Vec::new() })
+        Ok(Self { store, now, days, entries: Vec::new(), early: Vec::new(), last: None, to_come: 0, notes: Vec::new() })
     }
 
     /// The snapshot at this index, 0 for the newest; `None` after the oldest.
@@ -56,20 +58,41 @@ impl<'a> History<'a> {
     }
 
     async fn list_another_day(&mut self) -> Result<bool> {
-        let Some(day) = self.days.pop() else { return Ok(false) };
+        let Some(day) = self.days.pop() else {
+            let rest = !self.early.is_empty();
+            self.entries.extend(self.early.drain(..).rev().map(|(_, entry)| entry));
+            return Ok(rest);
+        };
         for entry in Snapshots::of(self.store).of_day(&day).await?.into_iter().rev() {
             if entry.is_to_come(self.now) {
-                self.to_come += 1;
-                if self.to_come == 1 {
-                    self.notes.push(format!(
-                        "{} is ignored: its time is in the future, because the clock that wrote it was ahead",
-                        self.store.location(&entry.name)
-                    ));
-                }
-            } else {
-                self.entries.push(entry);
+                self.place_early(entry).await?;
+                continue;
             }
+            while let Some((_, early)) = self.early.pop_if(|(until, _)| *until > entry.at) {
+                self.entries.push(early);
+            }
+            self.entries.push(entry);
         }
         Ok(true)
+    }
+
+    /// A name is rounded up to SNAPSHOT_SECONDS, so the moment of one in the future must be read.
+    async fn place_early(&mut self, entry: SnapshotEntry) -> Result<()> {
+        if !entry.is_of_the_future(self.now) {
+            let until = Snapshot::read(self.store, &entry.name).await?.until;
+            if clock::age(until, self.now) != Millis::MAX {
+                self.early.push((until, entry));
+                self.early.sort_by_key(|(until, _)| *until);
+                return Ok(());
+            }
+        }
+        self.to_come += 1;
+        if self.to_come == 1 {
+            self.notes.push(format!(
+                "{} is ignored: its time is in the future, because the clock that wrote it was ahead",
+                self.store.location(&entry.name)
+            ));
+        }
+        Ok(())
     }
 }

@@ -84,6 +84,24 @@ async fn a_backup_that_stopped_is_recognised_by_its_last_snapshot() {
     assert!(table.contains("1 topic safe, recovery point 3 h 0 m"), "{table}");
 }
 
+/// The name of a daily snapshot is the end of its day.
+#[tokio::test]
+async fn a_snapshot_of_a_long_interval_counts_long_before_the_time_in_its_name() {
+    let store = with_segments(&[("orders", 0..10)]).await;
+    let mut daily = snapshot(NOW - 700 * MINUTE, [("orders", "orders", 0, 10)]);
+    daily.topics.get_mut("orders").unwrap().partitions.get_mut(&0).unwrap().log =
+        Some(LogSnapshot { log_start: 0, end: 10, high_watermark: 10 });
+    daily.interval_seconds = 86_400;
+    add_snapshot(&store, &daily).await;
+    let found = status(&store).await;
+    assert_eq!((found.recovery_point_seconds, &found.notes), (700 * 60, &vec![]));
+
+    // The interval becomes five minutes: the newest snapshot has an earlier name.
+    add(&store, 12, &[("orders", 0, 10, 10, 10)]).await;
+    add(&store, 7, &[("orders", 0, 10, 10, 10)]).await;
+    assert_eq!(status(&store).await.recovery_point_seconds, 7 * 60);
+}
+
 /// One of four shards does not run.
 #[tokio::test]
 async fn a_shard_that_is_dead_is_named() {

@@ -9,6 +9,8 @@ use crate::catalog::names;
 
 /// Parallel requests: a year has 365 folders of a day.
 pub(super) const AT_ONCE: usize = 16;
+/// The largest SNAPSHOT_SECONDS: a snapshot can be so much older than its name.
+pub(super) const LONGEST: Millis = 86_400_000;
 
 /// A snapshot in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +24,15 @@ pub struct SnapshotEntry {
 }
 
 impl SnapshotEntry {
-    /// Whether its time is in the future, according to its name. The name is rounded up, so it may
-    /// be by an interval.
+    /// Whether the time in its name is in the future. Its moment can still be past: the name is
+    /// rounded up to SNAPSHOT_SECONDS, which is a day at most.
     pub fn is_to_come(&self, now: Millis) -> bool {
         age(self.at, now) == Millis::MAX
+    }
+
+    /// Whether its moment is in the future, too: the clock that wrote it was ahead.
+    pub fn is_of_the_future(&self, now: Millis) -> bool {
+        age(self.at.saturating_sub(LONGEST), now) == Millis::MAX
     }
 }
 
