@@ -55,7 +55,8 @@ fn has_notes(report: &BackupReport) -> bool {
     !report.notes.is_empty() || report.partitions.iter().any(|one| !one.gaps.is_empty())
 }
 
-/// The report of an invocation of a loop: partitions that were written or failed, and a count of the others.
+/// The report of an invocation of a loop: partitions that were written or failed, and a count of
+/// the others.
 fn changes_table(report: &BackupReport) -> String {
     let has_news = |one: &&PartitionReport| one.has_moved() || one.error.is_some();
     let (news, others): (Vec<_>, Vec<_>) = report.partitions.iter().partition(has_news);

@@ -11,7 +11,7 @@ use kernel::Deadline;
 use crate::output::{Output, counted, table, with_lines};
 use crate::setup::{self, Screen};
 
-/// Somebody waits for the answer. A cluster that can be reached has connections after less.
+/// Someone waits for the answer. A cluster that can be reached has connections after less.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Checks whether a backup with this configuration would work. Returns whether it would.

@@ -41,8 +41,8 @@ pub struct Cli {
 pub enum Command {
     /// Check topics, rights and bucket before a backup
     ///
-    /// Shows which topics CONFIG selects, which rights are missing, and whether the bucket refuses to
-    /// overwrite objects. Reads no records. Exit code 1: something is missing.
+    /// Shows which topics CONFIG selects, which rights are missing, and whether the bucket refuses
+    /// to overwrite objects. Reads no records. Exit code 1: something is missing.
     #[command(after_help = help::CHECK)]
     Check(ConfigArgs),
     /// Back up topics to object storage
@@ -73,8 +73,9 @@ pub enum Command {
     /// Restore a backup into Kafka, exactly once
     ///
     /// Several topics, or RESTORE_AS_OF: runs until all of it is restored. One topic without
-    /// RESTORE_AS_OF: follows the backup, every RETRY_SECONDS, unless --once or --until-caught-up is
-    /// given. Killed? Run the same command again: it resumes after the last committed transaction.
+    /// RESTORE_AS_OF: follows the backup, every RETRY_SECONDS, unless --once or --until-caught-up
+    /// is given. Killed? Run the same command again: it resumes after the last committed
+    /// transaction.
     #[command(after_help = help::RESTORE)]
     Restore {
         /// The configuration.
@@ -94,9 +95,9 @@ pub enum Command {
     Finish(FinishArgs),
     /// Translate source offsets into offsets of the restored topics
     ///
-    /// For readers that store their offsets outside of Kafka: Flink, Spark, Connect sinks. An offset
-    /// is the next one that the reader would have read. Exit code 1: an offset cannot be translated;
-    /// 2: an offset is malformed.
+    /// For readers that store their offsets outside of Kafka: Flink, Spark, Connect sinks. An
+    /// offset is the next one that the reader would have read. Exit code 1: an offset cannot be
+    /// translated; 2: an offset is malformed.
     #[command(override_usage = "local-runner translate [OPTIONS] [CONFIG] [TOPIC/PARTITION:OFFSET]...", after_help = help::TRANSLATE)]
     Translate {
         /// Configuration of the restore, then offsets: orders/0:5120, orders@1/0:5120. Without
@@ -120,7 +121,8 @@ pub enum Command {
         /// missing in the middle of a partition
         #[arg(long)]
         segments: bool,
-        /// List snapshots of the cluster: those of the last 24 hours, and the newest of each earlier day
+        /// List snapshots of the cluster: those of the last 24 hours, and the newest of each
+        /// earlier day
         #[arg(long, conflicts_with = "segments")]
         snapshots: bool,
         /// With --snapshots: list all snapshots. Reads each of them
@@ -144,8 +146,8 @@ pub enum Command {
     },
     /// Show the recovery point of each topic
     ///
-    /// Reads only the bucket, so it also works when the cluster is lost. Exit code 3: a recovery point
-    /// is older than --max-age.
+    /// Reads only the bucket, so it also works when the cluster is lost. Exit code 3: a recovery
+    /// point is older than --max-age.
     #[command(after_help = help::STATUS)]
     Status(StatusArgs),
     /// Read the backup and check it for damage and missing segments
@@ -245,8 +247,8 @@ pub struct VerifyArgs {
     /// Where.
     #[command(flatten)]
     pub bucket: BucketArgs,
-    /// Allow missing oldest segments (for example expired by a lifecycle rule): check from the oldest
-    /// segment that exists
+    /// Allow missing oldest segments (for example expired by a lifecycle rule): check from the
+    /// oldest segment that exists
     #[arg(long)]
     pub from_oldest: bool,
     /// Also compare with Kafka: topics, ids, partitions, configs, ends. CONFIG is that of a backup.
@@ -260,8 +262,8 @@ pub struct VerifyArgs {
     /// those of the hour before, because clocks differ. Ignores timestamps of records
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<Millis>,
-    /// Read only this part of the segments of each partition, at least one. The sample changes every
-    /// day (UTC)
+    /// Read only this part of the segments of each partition, at least one. The sample changes
+    /// every day (UTC)
     #[arg(long, value_name = "5%", value_parser = percent)]
     pub sample: Option<f64>,
     /// Read no records: check names, sizes, manifests, .sha256 objects, and that nothing is missing
@@ -276,8 +278,8 @@ pub struct VerifyArgs {
 /// What status looks at.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Configuration of backup (a JSON file, or - for standard input), whose GROUP_ID is shown, or a
-    /// local folder with backups. Without it, environment variables are the configuration
+    /// Configuration of backup (a JSON file, or - for standard input), whose GROUP_ID is shown, or
+    /// a local folder with backups. Without it, environment variables are the configuration
     #[arg(value_name = "CONFIG | FOLDER")]
     pub bucket: Option<PathBuf>,
     /// Configuration of backup
@@ -343,7 +345,8 @@ pub struct ModeArgs {
     /// Run one invocation, then exit
     #[arg(long)]
     once: bool,
-    /// Process everything present at start, then exit. A backup also writes segments that are not full
+    /// Process everything present at start, then exit. A backup also writes segments that are not
+    /// full
     #[arg(long)]
     until_caught_up: bool,
 }
@@ -357,8 +360,8 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// Limit of an invocation of the loop without TIME_BUDGET_SECONDS: a silent partition blocks its
-    /// worker no longer.
+    /// Limit of an invocation of the loop without TIME_BUDGET_SECONDS: a silent partition blocks
+    /// its worker no longer.
     const OF_A_LOOP: Duration = Duration::from_secs(300);
 
     /// Time limit of one invocation of a backup.

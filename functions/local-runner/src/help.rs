@@ -1,4 +1,5 @@
-//! Texts of `--help` that are not at a command or an option: the groups of commands, and the examples.
+//! Texts of `--help` that are not at a command or an option: the groups of commands, and the
+//! examples.
 
 use std::fmt::Write as _;
 

@@ -23,8 +23,8 @@ const NOT_CHECKED: &str = "list does not check that each segment continues the p
 #[derive(Debug, Default, Serialize)]
 struct Row {
     folder: String,
-    /// The generation as in `--topic` and BACKUP_TOPIC_NAME: `orders` if it is the only one, otherwise
-    /// `orders@1`.
+    /// The generation as in `--topic` and BACKUP_TOPIC_NAME: `orders` if it is the only one,
+    /// otherwise `orders@1`.
     name: String,
     /// Absent if the partitions of a topic cannot be listed.
     partition: Option<i32>,

@@ -1,6 +1,6 @@
 //! Results on stdout: a table for people, or one JSON object per line with `--json`. Errors on
-//! stderr. Everything that is printed goes through here, so that no known secret is in it, and names
-//! and messages of others cannot act on a terminal.
+//! stderr. Everything that is printed goes through here, so that no known secret is in it, and
+//! names and messages of others cannot act on a terminal.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -14,8 +14,8 @@ use kernel::{visible, visible_json, visible_lines};
 use serde::Serialize;
 use telemetry::redact;
 
-/// Set when the reader of stdout has gone (`… | head`). The command then completes without printing.
-/// That is no failure.
+/// Set when the reader of stdout has gone (`… | head`). The command then completes without
+/// printing. That is no failure.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Set when a result could not be written, for example because a disk is full. That is a failure of
@@ -137,8 +137,8 @@ fn painted(text: &str, has_colors: bool) -> String {
     painted.collect::<Vec<_>>().join("\n")
 }
 
-/// Results that come one by one: with `--json` each is printed immediately, otherwise all of them in
-/// one table at the end.
+/// Results that come one by one: with `--json` each is printed immediately, otherwise all of them
+/// in one table at the end.
 #[derive(Debug)]
 pub(crate) struct Rows<T> {
     output: Output,

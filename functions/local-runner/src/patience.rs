@@ -4,7 +4,8 @@ use archive::Error;
 use kernel::in_full;
 use store::StoreErrorKind;
 
-/// After this number of consecutive unavailable objects, each retried, the store counts as unavailable.
+/// After this number of consecutive unavailable objects, each retried, the store counts as
+/// unavailable.
 const MOST: u32 = 3;
 
 /// Lets a command continue after a bad object, and ends it if the bucket itself is unavailable.

@@ -56,9 +56,9 @@ impl Place {
 /// The folders of topics, with each partition in order.
 pub(crate) type Places = Vec<Place>;
 
-/// The inventory of all topics or of one, and the snapshots that cannot be read. It is read before any
-/// partition is listed, so that a backup in the meantime does not look like a loss. `None` if the
-/// snapshots cannot be listed.
+/// The inventory of all topics or of one, and the snapshots that cannot be read. It is read before
+/// any partition is listed, so that a backup in the meantime does not look like a loss. `None` if
+/// the snapshots cannot be listed.
 pub(crate) async fn inventory(store: &dyn ObjectStore, only: Option<&str>) -> (Option<Inventory>, Places) {
     let topic = only.map(|only| names::parse_topic(only).map_or(only, |(topic, _)| topic));
     let of_snapshots = |name: &str, error| Place::unreadable(name.trim_end_matches('/'), name.trim_end_matches('/').to_owned(), error);
@@ -124,14 +124,14 @@ struct Topic {
     folder: String,
     name: String,
     generation: Known,
-    /// The partitions that have a folder in it. `None` if they are listed later, with those of older
-    /// generations.
+    /// The partitions that have a folder in it. `None` if they are listed later, with those of
+    /// older generations.
     partitions: Option<Result<Vec<i32>, Error>>,
 }
 
 impl Topics {
-    /// Looks at all topics or at one. Independent requests are concurrent. An error of one topic is kept
-    /// with it.
+    /// Looks at all topics or at one. Independent requests are concurrent. An error of one topic is
+    /// kept with it.
     pub(crate) async fn look(store: &dyn ObjectStore, only: Option<&str>) -> Result<Self, Error> {
         let there = store.folders("").await?;
         let folders = folders_among(store, there.clone(), only).await?;
@@ -158,8 +158,8 @@ pub(crate) async fn places_among(
     only: Option<&str>,
     inventory: Option<&Inventory>,
 ) -> Result<Places, Error> {
-    // The partitions of a generation are in its own folder or in those that it continues. The topic.json of
-    // those is no longer updated.
+    // The partitions of a generation are in its own folder or in those that it continues. The
+    // topic.json of those is no longer updated.
     let mut counted: BTreeMap<String, BTreeMap<i32, bool>> = BTreeMap::new();
     for (partition, folder, has_begun) in topics.of.iter().flat_map(|topic| counted_by(&topic.generation)) {
         *counted.entry(folder).or_default().entry(partition).or_default() |= has_begun;
@@ -226,8 +226,9 @@ pub(crate) async fn places_among(
     Ok(places)
 }
 
-/// Folders that were backed up and do not exist. Those that were not `there` are listed again: their
-/// first backup may have ended between the listing of the folders and the reading of the snapshots.
+/// Folders that were backed up and do not exist. Those that were not `there` are listed again:
+/// their first backup may have ended between the listing of the folders and the reading of the
+/// snapshots.
 async fn gone(
     store: &dyn ObjectStore,
     mut there: BTreeSet<String>,

@@ -57,7 +57,8 @@ impl Bar {
     }
 }
 
-/// One bar for all that is verified, in bytes. The total is extrapolated until all partitions are listed.
+/// One bar for all that is verified, in bytes. The total is extrapolated until all partitions are
+/// listed.
 #[derive(Debug)]
 pub(crate) struct VerifyBar {
     bar: ProgressBar,
@@ -114,7 +115,8 @@ impl Bars {
         Self { all: MultiProgress::with_draw_target(target), by_name: Arc::default() }
     }
 
-    /// A bar for each partition in progress, and a line for all of them. The backup handler calls it.
+    /// A bar for each partition in progress, and a line for all of them. The backup handler calls
+    /// it.
     pub(crate) fn of_backup(&self) -> backup_batch::ProgressFn {
         let (bars, begun) = (self.clone(), Mutex::new(Begun::default()));
         let total = self.bar("total", BACKUP_TOTAL);

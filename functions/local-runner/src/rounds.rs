@@ -62,8 +62,8 @@ impl Round {
 }
 
 impl Rounds {
-    /// Runs invocations, each with a budget of its own, until the mode is satisfied. Returns whether
-    /// all succeeded. `tell` prints a report.
+    /// Runs invocations, each with a budget of its own, until the mode is satisfied. Returns
+    /// whether all succeeded. `tell` prints a report.
     ///
     /// # Errors
     /// As [`Rounds::after`] and [`Rounds::failed`].
@@ -123,8 +123,8 @@ impl Rounds {
         Ok(self.stop.is_set().then_some(round.succeeded()))
     }
 
-    /// Handles an invocation that failed as a whole. A loop survives an unavailable cluster or bucket:
-    /// it pauses in here and retries. Once and until-caught-up end.
+    /// Handles an invocation that failed as a whole. A loop survives an unavailable cluster or
+    /// bucket: it pauses in here and retries. Once and until-caught-up end.
     ///
     /// # Errors
     /// The error, if no invocation follows.

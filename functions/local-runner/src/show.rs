@@ -11,7 +11,8 @@ use crate::cli::BucketArgs;
 use crate::output::{Output, bytes, counted, table, time};
 use crate::setup::{self, Screen};
 
-/// From this number of records on, the next bytes are fetched ahead. Fewer are in the first request.
+/// From this number of records on, the next bytes are fetched ahead. Fewer are in the first
+/// request.
 const MANY: u64 = 10_000;
 /// Bytes to fetch ahead.
 const AHEAD: u64 = 64 << 20;

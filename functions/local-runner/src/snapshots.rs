@@ -1,4 +1,5 @@
-//! `local-runner list --snapshots`: the states of the cluster, and how much of each is in the bucket.
+//! `local-runner list --snapshots`: the states of the cluster, and how much of each is in the
+//! bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,7 +44,8 @@ struct Row {
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Partitions that no later snapshot knows to be backed up: index into `Listing::open`, and log end.
+    /// Partitions that no later snapshot knows to be backed up: index into `Listing::open`, and log
+    /// end.
     #[serde(skip)]
     open: Vec<(usize, i64)>,
 }

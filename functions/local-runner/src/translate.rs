@@ -1,4 +1,5 @@
-//! `local-runner translate`: where readers that store offsets outside of Kafka continue in a restored topic.
+//! `local-runner translate`: where readers that store offsets outside of Kafka continue in a
+//! restored topic.
 
 use std::io::Read;
 use std::path::Path;

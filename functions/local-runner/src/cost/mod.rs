@@ -35,7 +35,8 @@ const HEADINGS: [&str; 10] = [
     "monitoring with the free tier",
 ];
 
-/// The workload. Absent options are as in the assumptions of the price list, which the command prints.
+/// The workload. Absent options are as in the assumptions of the price list, which the command
+/// prints.
 #[derive(Debug, Args)]
 pub struct CostArgs {
     /// Records per day, in GB (10^9 bytes) before compression
@@ -72,7 +73,8 @@ pub struct CostArgs {
     /// (client.rack)
     #[arg(long, value_name = "PART", value_parser = part)]
     other_zone_part: Option<f64>,
-    /// Topics with CloudWatch metrics of their own (METRICS_MAX_TOPICS) [default: 0, as in the Terraform module]
+    /// Topics with CloudWatch metrics of their own (METRICS_MAX_TOPICS) [default: 0, as in the
+    /// Terraform module]
     #[arg(long, value_name = "TOPICS", value_parser = not_negative)]
     metrics_max_topics: Option<f64>,
     /// Include a CloudWatch dashboard

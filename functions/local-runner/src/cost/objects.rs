@@ -1,5 +1,5 @@
-//! The cost of the number of objects, which depends on NUMBER_OF_MESSAGE_PER_BACKUP_FILE: each object
-//! is written once, and listed and read by each verify and restore.
+//! The cost of the number of objects, which depends on NUMBER_OF_MESSAGE_PER_BACKUP_FILE: each
+//! object is written once, and listed and read by each verify and restore.
 
 use serde::Serialize;
 
@@ -112,7 +112,8 @@ mod tests {
     use super::super::prices::Prices;
     use super::*;
 
-    /// 100 GB a day of 1 KB records in 10 partitions, a run a day: 10 million records of a partition and run.
+    /// 100 GB a day of 1 KB records in 10 partitions, a run a day: 10 million records of a
+    /// partition and run.
     fn compared() -> Vec<Objects> {
         let prices = Prices::read().unwrap();
         let assumed = Assumptions {

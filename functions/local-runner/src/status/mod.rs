@@ -1,7 +1,8 @@
 //! `local-runner status`: the recovery point of each topic. Reads only the bucket, so it also works
 //! when the cluster is lost.
 //!
-//! The recovery point of a topic is the time of the newest snapshot whose log ends are in the bucket.
+//! The recovery point of a topic is the time of the newest snapshot whose log ends are in the
+//! bucket.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -74,7 +75,8 @@ pub(crate) struct TopicStatus {
     pub(crate) topic: String,
     /// Its partitions.
     pub(crate) partitions: i32,
-    /// Everything that could be read at this time is in the bucket. Absent if that is true for no snapshot.
+    /// Everything that could be read at this time is in the bucket. Absent if that is true for no
+    /// snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) recovery_point: Option<String>,
     /// Seconds since then; without a recovery point, since the first snapshot of the topic.
@@ -197,8 +199,8 @@ async fn recovery_points(history: &mut History<'_>, reached: &Reached) -> Result
     let mut verdicts: BTreeMap<usize, Verdicts> = BTreeMap::new();
     let mut points = BTreeMap::new();
     for topic in reached.topics() {
-        // Snapshots from `open` on are unknown. The one at `settled` ends the search: reached, of another
-        // generation of the topic, or absent.
+        // Snapshots from `open` on are unknown. The one at `settled` ends the search: reached, of
+        // another generation of the topic, or absent.
         let (mut open, mut leap, mut settled) = (0, 1, None);
         let mut known_since = None;
         while settled.is_none_or(|settled| open < settled) {

@@ -47,7 +47,8 @@ pub(super) struct Chain {
 }
 
 impl Reached {
-    /// Reads the ends of the chains that are incomplete in the newest snapshot: a few requests for each.
+    /// Reads the ends of the chains that are incomplete in the newest snapshot: a few requests for
+    /// each.
     pub(super) async fn of(store: &Arc<dyn ObjectStore>, newest: &Snapshot) -> Result<Self> {
         let mut topics = BTreeMap::new();
         for (name, topic) in &newest.topics {
@@ -156,8 +157,8 @@ impl Chain {
         Some((folder.clone(), number, self.next))
     }
 
-    /// Whether it contains everything that the log contained then. A log of another generation is not in
-    /// this chain.
+    /// Whether it contains everything that the log contained then. A log of another generation is
+    /// not in this chain.
     fn has_reached(&self, topic: &TopicSnapshot, then: &PartitionSnapshot) -> bool {
         let Some(log) = then.log else { return false };
         let folder = then.folder.as_ref().or(topic.folder.as_ref()).filter(|_| then.backed_up.is_some());

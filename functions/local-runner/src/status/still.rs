@@ -1,4 +1,5 @@
-//! Partitions that do not advance while others do: a shard whose schedule stopped shows nothing else.
+//! Partitions that do not advance while others do: a shard whose schedule stopped shows nothing
+//! else.
 
 use anyhow::Result;
 use archive::catalog::Snapshot;
@@ -10,8 +11,8 @@ use super::history::History;
 use super::reached::Reached;
 use crate::output::counted;
 
-/// Part-filled segments are written after RETRY_UPLOAD_SECONDS, so a partition that is incomplete for
-/// this number of snapshots is late.
+/// Part-filled segments are written after RETRY_UPLOAD_SECONDS, so a partition that is incomplete
+/// for this number of snapshots is late.
 const SNAPSHOTS: usize = 3;
 /// The largest number of shards to recognise.
 const SHARDS: u32 = 64;

@@ -135,8 +135,8 @@ impl<'a> Verify<'a> {
         }
     }
 
-    /// Calls `tell` with the verdict on each partition of every topic (or of one), in their order, as soon
-    /// as it is known. Reads many objects at the same time.
+    /// Calls `tell` with the verdict on each partition of every topic (or of one), in their order,
+    /// as soon as it is known. Reads many objects at the same time.
     ///
     /// # Errors
     /// The bucket is unavailable. `tell` was called for everything that was verified until then.
@@ -295,8 +295,8 @@ impl<'a> Verify<'a> {
         verdict.not_read += u64::from(!is_read);
     }
 
-    /// A chain starts at offset 0, and each segment where the previous one ends. After an unreadable segment,
-    /// the expected start is unknown.
+    /// A chain starts at offset 0, and each segment where the previous one ends. After an
+    /// unreadable segment, the expected start is unknown.
     fn check_start(&self, entry: &SegmentEntry, expected: Option<i64>, verdict: &mut Verdict) {
         let start = entry.start;
         let what = match expected {

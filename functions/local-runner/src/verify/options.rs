@@ -40,9 +40,9 @@ impl Choice {
         Self { partitions: args.partitions.clone(), since: args.since, sample, quick: args.quick }
     }
 
-    /// How much of each segment of a partition is read. `since`: the first one that --since selects. Of the
-    /// last segment, at least the manifest: without the end of a chain, nothing could be compared with the
-    /// inventory.
+    /// How much of each segment of a partition is read. `since`: the first one that --since
+    /// selects. Of the last segment, at least the manifest: without the end of a chain, nothing
+    /// could be compared with the inventory.
     pub(super) fn depths(&self, entries: &[SegmentEntry], since: usize) -> Vec<Depth> {
         let read = if self.quick { Depth::Head } else { Depth::Whole };
         let mut depths = vec![Depth::Name; entries.len()];

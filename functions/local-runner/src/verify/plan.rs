@@ -151,8 +151,8 @@ fn packed_at(name: &str) -> Option<Millis> {
     format!("{at}Z").parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
-/// The first segment that was written at this time or later, by the manifests. An unreadable one counts
-/// as later, so it is read.
+/// The first segment that was written at this time or later, by the manifests. An unreadable one
+/// counts as later, so it is read.
 async fn first_since(scope: &Scope, entries: &[SegmentEntry], since: Millis) -> usize {
     let (mut low, mut high) = (0, entries.len());
     while low < high {

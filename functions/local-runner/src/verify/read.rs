@@ -17,12 +17,13 @@ use super::plan::{Expected, Plan, Scope};
 use super::resume::{Resume, Sound};
 use crate::places::Place;
 
-/// Objects that are read at the same time, within the memory budget: enough for a store with a latency
-/// of 300 ms.
+/// Objects that are read at the same time, within the memory budget: enough for a store with a
+/// latency of 300 ms.
 const OBJECTS: usize = 64;
 /// Partitions to list ahead.
 const PARTITIONS: usize = 16;
-/// One request reads at most this part of the memory, so that several objects are read at the same time.
+/// One request reads at most this part of the memory, so that several objects are read at the same
+/// time.
 const PARTS: u64 = 16;
 
 /// Shared by all readers.

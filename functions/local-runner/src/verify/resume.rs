@@ -1,4 +1,5 @@
-//! The file of --resume: objects that an earlier run of verify found intact. Another run continues there.
+//! The file of --resume: objects that an earlier run of verify found intact. Another run continues
+//! there.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -34,7 +35,8 @@ pub(super) struct Sound {
 /// A line: name, size, records, next, gap.
 type Line = (String, u64, u64, i64, Option<String>);
 
-/// The file. Lines are only appended, so runs can share it, and a kill leaves at most one incomplete line.
+/// The file. Lines are only appended, so runs can share it, and a kill leaves at most one
+/// incomplete line.
 #[derive(Debug)]
 pub(super) struct Resume {
     path: PathBuf,

@@ -122,7 +122,8 @@ async fn what_a_snapshot_knows_and_is_not_there_is_a_problem() {
     let says = ["c/ is missing with everything in it", "every segment of a/1 is missing", "offsets 30 to 40 of b/0 are missing at its end"];
     assert!(found.len() == 3 && found.iter().zip(says).all(|(found, says)| found.contains(says) && found.contains(&snapshot)), "{found:?}");
     assert!(found[2].contains("RESTORE_ANYWAY=missing"), "{found:?}");
-    // All segments of a partition can expire; an end alone cannot, and no rule for segments deletes topic.json.
+    // All segments of a partition can expire; an end alone cannot, and no rule for segments deletes
+    // topic.json.
     let (verdicts, _) = verify(Arc::new(store.clone()), true).await;
     let found = problems(&verdicts);
     assert!(found.len() == 2 && found[0].contains("c/ is missing") && found[1].contains("b/0"), "{found:?}");
@@ -178,7 +179,8 @@ fn distant(store: MemoryStore) -> DistantStore {
     DistantStore::new(Arc::new(store), LATENCY)
 }
 
-/// Eight partitions of 25 segments, two requests each, and the listings: not 400 sequential requests.
+/// Eight partitions of 25 segments, two requests each, and the listings: not 400 sequential
+/// requests.
 #[tokio::test]
 async fn a_slow_store_is_read_concurrently_and_each_object_once() {
     let store = MemoryStore::new();
@@ -198,7 +200,8 @@ async fn a_slow_store_is_read_concurrently_and_each_object_once() {
     assert_eq!(of_segments, [1; 400], "each segment and each .sha256");
 }
 
-/// Folders and snapshots, then topic.json and partitions, then segments and archives, then what is in the segments, then each `.sha256`.
+/// Folders and snapshots, then topic.json and partitions, then segments and archives, then what is
+/// in the segments, then each `.sha256`.
 #[tokio::test]
 async fn what_does_not_depend_on_each_other_is_asked_for_at_the_same_time() {
     let store = MemoryStore::new();
@@ -213,7 +216,8 @@ async fn what_does_not_depend_on_each_other_is_asked_for_at_the_same_time() {
     assert_eq!(took, LATENCY * 5);
 }
 
-/// A topic whose first backup ends between the listing of the folders and the reading of snapshots is not missing.
+/// A topic whose first backup ends between the listing of the folders and the reading of snapshots
+/// is not missing.
 #[tokio::test]
 async fn a_topic_that_appears_meanwhile_is_not_missing() {
     let store = backups().await;
@@ -345,8 +349,8 @@ async fn partitions_are_selected_and_unknown_ones_are_named() {
     assert_eq!(verify.unknown_partitions().as_deref(), Some("partition 7"));
 }
 
-/// After an interruption, intact objects are not read again, damaged ones are, and the verdicts are those
-/// of a single run.
+/// After an interruption, intact objects are not read again, damaged ones are, and the verdicts are
+/// those of a single run.
 #[tokio::test]
 async fn intact_objects_are_not_read_again() {
     let (store, [first, _]) = damaged().await;

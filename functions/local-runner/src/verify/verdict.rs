@@ -18,8 +18,8 @@ pub(crate) struct Verdict {
     /// Segments and archives whose records an option excluded.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) not_read: u64,
-    /// Offsets that were deleted from Kafka before a backup could read them. Recorded in the manifests; the
-    /// bucket is not damaged.
+    /// Offsets that were deleted from Kafka before a backup could read them. Recorded in the
+    /// manifests; the bucket is not damaged.
     pub(crate) recorded_gaps: Vec<String>,
     /// What a restore will not have, although the bucket is not damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
