@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use archive::catalog::check_create_only;
 use archive::{Error, Result};
-use kafka::{Right, Rights, Selected};
+use kafka::{NO_AUTHORIZER, Right, Rights, Selected};
 use kernel::in_full;
 use serde::Serialize;
 
 use crate::Backup;
-use crate::snapshot::{may_see_all, why_groups_are_hidden};
+use crate::snapshot::{NO_ACLS, may_see_all, why_groups_are_hidden};
 use crate::topics::{is_a_glob, takes_nothing};
 
 /// What [`Backup::check`] found.
@@ -107,12 +107,15 @@ impl Backup {
             Ok(_) => why_groups_are_hidden(may_see_all(&cluster)).map(str::to_owned),
             Err(error) => Some(in_full(error)),
         };
-        let parts = [
-            ("consumer groups", groups),
-            ("access control lists", acls.err().map(|error| in_full(&error))),
-            ("SCRAM users", users.err().map(|error| in_full(&error))),
-        ];
-        parts.into_iter().filter_map(|(part, why)| Some(format!("snapshots will lack some of the {part}: {}", why?))).collect()
+        let acls = acls.err().map(|error| in_full(&error));
+        let (no_acls, acls): (Option<String>, Option<String>) = match acls {
+            Some(why) if why.contains(NO_AUTHORIZER) => (Some(NO_ACLS.to_owned()), None),
+            acls => (None, acls),
+        };
+        let parts =
+            [("consumer groups", groups), ("access control lists", acls), ("SCRAM users", users.err().map(|error| in_full(&error)))];
+        let missing = parts.into_iter().filter_map(|(part, why)| Some(format!("snapshots will lack some of the {part}: {}", why?)));
+        no_acls.into_iter().chain(missing).collect()
     }
 
     fn tell_selection(&self, selected: &Selected, rights: &Rights, report: &mut CheckReport) {

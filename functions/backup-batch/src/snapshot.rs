@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archive::Result;
 use archive::catalog::{Snapshot, names};
-use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, TopicFacts};
+use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, NO_AUTHORIZER, TopicFacts};
 use kernel::clock::Millis;
 use kernel::{failpoint, in_full, lock};
 
@@ -18,6 +18,9 @@ pub(crate) use self::read::{may_see_all, why_groups_are_hidden};
 use crate::recovery_point::seconds_since;
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
+
+/// The note on a cluster whose brokers have [no authorizer](NO_AUTHORIZER).
+pub(crate) const NO_ACLS: &str = "this cluster has no access control lists to back up: the brokers have no authorizer";
 
 /// What this process knows of existing snapshots.
 #[derive(Debug, Default)]
@@ -114,12 +117,18 @@ impl Backup {
         lock(&self.taken).last.as_ref().map(|(last, _)| seconds_since(*last, now))
     }
 
-    /// Logs once per process what could not be read.
+    /// Logs once per process what could not be read. A cluster without an authorizer has no access
+    /// control lists: nothing is absent then.
     fn tell_what_is_absent(&self, snapshot: &Snapshot, report: &mut BackupReport) {
+        let has_no_acls = snapshot.acls.why().is_some_and(|why| why.contains(NO_AUTHORIZER));
+        if has_no_acls && lock(&self.seen).is_news(NO_ACLS) {
+            tracing::info!("{NO_ACLS}");
+            report.notes.push(NO_ACLS.to_owned());
+        }
         let parts = [
             ("consumer groups", snapshot.groups.why()),
             ("brokers", snapshot.brokers.why()),
-            ("access control lists", snapshot.acls.why()),
+            ("access control lists", snapshot.acls.why().filter(|_| !has_no_acls)),
             ("SCRAM users", snapshot.users.why()),
         ];
         let absent: Vec<String> = parts.iter().filter_map(|(part, why)| Some(format!("{part}: {}", (*why)?))).collect();

@@ -13,8 +13,8 @@ use config::BackupSettings;
 use host::Budget;
 use kafka::{
     Acl, ClusterAdministration, ClusterDescription, CommittedOffset, GroupListing, GroupOffset, GroupOffsets, Groups, Isolation,
-    KafkaSettings, OffsetRange, PartitionReader, Result, Right, Rights, ScramUser, Selection, SourceCluster, TopicConfigs, TopicFacts,
-    TopicPartition,
+    KafkaError, KafkaErrorKind, KafkaSettings, OffsetRange, PartitionReader, Result, Right, Rights, ScramUser, Selection, SourceCluster,
+    TopicConfigs, TopicFacts, TopicPartition,
 };
 use kernel::clock::{Clock, Millis};
 use kernel::record::{Record, TimestampType};
@@ -51,6 +51,8 @@ pub(crate) struct Log {
     pub(crate) rights: Option<BTreeSet<Right>>,
     /// This user may not read lists and users.
     pub(crate) refuses: bool,
+    /// Why the cluster has no access control lists.
+    pub(crate) has_no_acls: Option<&'static str>,
     /// Requests for a snapshot.
     pub(crate) asked: usize,
     /// Milliseconds of each of them.
@@ -248,7 +250,12 @@ impl ClusterAdministration for Fake {
     }
 
     async fn acls(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<Acl>> {
-        if self.answer().refuses { Err(denied("access control lists")) } else { Ok(Vec::new()) }
+        let log = self.answer();
+        match log.has_no_acls {
+            Some(why) => Err(KafkaError::new(KafkaErrorKind::Unsupported, "access control lists", why)),
+            None if log.refuses => Err(denied("access control lists")),
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn users(&self, _cluster: Option<&ClusterDescription>) -> Result<Vec<ScramUser>> {

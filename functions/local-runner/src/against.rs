@@ -27,14 +27,14 @@ fn comparison_table(comparison: &Comparison) -> String {
     let verdict = |topic: &TopicComparison| match (topic.problems.len(), topic.notes.len()) {
         (0, 0) => "same".to_owned(),
         (0, notes) => counted(notes as u64, "note"),
-        (problems, _) => counted(problems as u64, "PROBLEM").to_uppercase(),
+        (problems, _) => counted(problems as u64, "problem"),
     };
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let row = |topic: &TopicComparison| {
         let partitions = topic.partitions.map(|count| count.to_string());
         [topic.topic.clone(), or_dash(topic.folder.clone()), or_dash(partitions), topic.lag.to_string(), verdict(topic)]
     };
-    let text = table(["TOPIC", "FOLDER", "PARTITIONS", "LAG", "COMPARED"], comparison.topics.iter().map(row));
+    let text = table(["TOPIC", "FOLDER", "PARTITIONS", "LAG", "COMPARED WITH KAFKA"], comparison.topics.iter().map(row));
     let named = |lines: fn(&TopicComparison) -> &Vec<String>| -> Vec<String> {
         let of = |topic| lines(topic).iter().map(move |line| format!("{}: {line}", topic.topic));
         comparison.topics.iter().flat_map(of).collect()
@@ -58,7 +58,7 @@ mod tests {
         };
         let comparison = Comparison { topics: vec![of("orders", &[]), of("bills", &["no backup"])], ..Comparison::default() };
         let text = comparison_table(&comparison);
-        let says = ["note: orders: retention.ms differs", "problem: bills: no backup", "1 note", "1 PROBLEM"];
+        let says = ["note: orders: retention.ms differs", "problem: bills: no backup", "1 note", "1 problem"];
         assert!(says.iter().all(|says| text.contains(says)) && !comparison.is_sound(), "{text}");
     }
 }

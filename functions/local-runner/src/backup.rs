@@ -33,17 +33,53 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, output: &Output) -> R
         invocation.up_to = Some(Arc::new(backup.ends().await?));
     }
     let invoke = async |budget| backup.invoke(&Invocation { budget, ..invocation.clone() }).await;
+    let mut total = Total::default();
     let tell = |report: BackupReport| {
+        total.add(&report);
         let round = Round { failure: Failure::of(report.succeeded, true), moved: report.has_moved(), caught_up: report.is_caught_up() };
         match (mode, round) {
             (_, Round { failure: Failure::None, .. }) if output.hides_success() && !has_notes(&report) => {}
             (Mode::Loop, Round { moved: false, failure: Failure::None, .. }) => output.say(&idle_line(&report, clock::system().now())),
             (Mode::Loop, _) => output.result(&report, changes_table),
+            // The line at the end says the same.
+            (Mode::UntilCaughtUp, Round { moved: false, caught_up: true, failure: Failure::None })
+                if total.invocations > 1 && !has_notes(&report) && !output.is_json() => {}
             _ => output.result(&report, report_table),
         }
         round
     };
-    rounds.run(&budget, bars.as_ref(), invoke, tell).await
+    let succeeded = rounds.run(&budget, bars.as_ref(), invoke, tell).await?;
+    if succeeded && mode == Mode::UntilCaughtUp {
+        output.say(&total.line());
+    }
+    Ok(succeeded)
+}
+
+/// What all invocations did together.
+#[derive(Debug, Default)]
+struct Total {
+    invocations: u64,
+    partitions: usize,
+    segments: u64,
+    records: u64,
+    held: i64,
+}
+
+impl Total {
+    fn add(&mut self, report: &BackupReport) {
+        self.invocations += 1;
+        self.partitions = report.partitions.len();
+        self.segments += report.segments;
+        self.records += report.records;
+        self.held = report.partitions.iter().map(|one| one.held_by_transactions).sum();
+    }
+
+    /// The last line of a run that caught up.
+    fn line(&self) -> String {
+        let (partitions, records) = (counted(self.partitions, "partition"), counted(self.records, "record"));
+        let held = if self.held > 0 { format!("; {} held by open transactions", counted(self.held, "offset")) } else { String::new() };
+        format!("done: {partitions} caught up, {records} in {} stored{held}", counted(self.segments, "segment"))
+    }
 }
 
 pub(crate) fn report_table(report: &BackupReport) -> String {
@@ -133,6 +169,17 @@ mod tests {
         let line = idle_line(&report(false), 1_700_000_000_000);
         assert_eq!(line, "2023-11-14T22:13:20Z  nothing due: 122 partitions, lag 122 records");
     }
+    #[test]
+    fn the_last_line_counts_all_invocations() {
+        let mut first = report(true);
+        (first.segments, first.records, first.partitions[0].held_by_transactions) = (1, 9, 7);
+        let mut total = Total::default();
+        total.add(&first);
+        assert_eq!(total.line(), "done: 122 partitions caught up, 9 records in 1 segment stored; 7 offsets held by open transactions");
+        total.add(&report(false));
+        assert_eq!(total.line(), "done: 122 partitions caught up, 9 records in 1 segment stored");
+    }
+
     #[test]
     fn quiet_hides_no_gap_and_no_note() {
         assert!(!has_notes(&report(true)));

@@ -28,7 +28,7 @@ fn report_text(report: &FinishReport, by_partition: bool) -> String {
         parts.push(if by_partition { offsets_table(report) } else { groups_table(report) });
     }
     if !report.configs.is_empty() {
-        parts.push(configs_table(report));
+        parts.push(configs_table(report, by_partition));
     }
     parts.extend(acls(&report.acls, report.undo));
     let text = with_lines(parts.join("\n"), "note", &report.notes);
@@ -118,12 +118,24 @@ fn to(group: &GroupReport, one: &OffsetReport) -> String {
     one.to.map_or_else(|| "-".to_owned(), |to| format!("{}/{} {to}", group.target, one.partition))
 }
 
-fn configs_table(report: &FinishReport) -> String {
+/// A row for each change. Without `each`, the same change of several topics is one row: mostly restore's own configs,
+/// which all topics lose. What is left is never summed.
+fn configs_table(report: &FinishReport, each: bool) -> String {
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(broker default)".to_owned());
-    let rows = report
-        .configs
-        .iter()
-        .map(|one| [one.topic.clone(), one.name.clone(), value(&one.from), value(&one.to), state(one.state, one.why.as_deref())]);
+    let mut rows: Vec<(Vec<&str>, [String; 4])> = Vec::new();
+    for one in &report.configs {
+        let change = [one.name.clone(), value(&one.from), value(&one.to), state(one.state, one.why.as_deref())];
+        let is_summed = !each && one.state != State::Left;
+        match rows.iter_mut().find(|(_, same)| is_summed && *same == change) {
+            Some((topics, _)) => topics.push(&one.topic),
+            None => rows.push((vec![&one.topic], change)),
+        }
+    }
+    let topics = |topics: &[&str]| match topics {
+        [one] => (*one).to_owned(),
+        several => counted(several.len(), "topic"),
+    };
+    let rows = rows.into_iter().map(|(of, [name, from, to, state])| [topics(&of), name, from, to, state]);
     table(["TOPIC", "CONFIG", "FROM", "TO", "STATE"], rows)
 }
 
@@ -136,4 +148,33 @@ fn acls(acls: &AclsReport, undo: bool) -> Option<String> {
     let text = format!("ACL entries: {sign}{}{rest}: {}", acls.changed, state(acls.state, None));
     let rows = acls.principals.iter().map(|one| [one.principal.clone(), one.hosts.join(" "), format!("{sign}{}", one.entries)]);
     Some(if acls.principals.is_empty() { text } else { format!("{}\n{text}", table(["PRINCIPAL", "HOSTS", "ENTRIES"], rows)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use restore_batch::ConfigReport;
+
+    use super::*;
+
+    #[test]
+    fn the_same_change_of_several_topics_is_one_row_unless_it_is_left() {
+        let of = |topic: &str, name: &str, state: State| ConfigReport {
+            topic: topic.to_owned(),
+            name: name.to_owned(),
+            from: Some("-1".to_owned()),
+            state,
+            ..ConfigReport::default()
+        };
+        let configs = vec![
+            of("orders", "retention.ms", State::ToDo),
+            of("bills", "retention.ms", State::ToDo),
+            of("orders", "retention.bytes", State::Left),
+            of("bills", "retention.bytes", State::Left),
+        ];
+        let report = FinishReport { configs, ..FinishReport::default() };
+        let text = configs_table(&report, false);
+        assert_eq!((text.lines().count(), text.matches("2 topics").count()), (4, 1), "{text}");
+        let each = configs_table(&report, true);
+        assert_eq!((each.lines().count(), each.matches("2 topics").count()), (5, 0), "{each}");
+    }
 }

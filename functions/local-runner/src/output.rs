@@ -120,7 +120,7 @@ fn has_colors() -> bool {
 /// The same text. On a terminal, the words with which its lines begin are in colour: no line begins
 /// with text of others.
 fn painted(text: &str, has_colors: bool) -> String {
-    const RED: [&str; 5] = ["error", "problem", "not ready", "too old", "incomplete"];
+    const RED: [&str; 6] = ["error", "problem", "not ready", "too old", "incomplete", "not intact"];
     const YELLOW: [&str; 2] = ["warning", "not verified"];
     if !has_colors {
         return text.to_owned();

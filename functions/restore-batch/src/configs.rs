@@ -55,7 +55,8 @@ impl Restore {
         if !change.delete.is_empty() && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
             change.notes.push(format!(
                 "the backup has no configs of the original topic: it had the cluster's defaults, or they could not be \
-                 read. The command sets the defaults for {name:?}"
+                 read. {name:?} gets the brokers' defaults when finish, or the kafka-configs.sh command if one is printed, \
+                 removes the configs that restore set"
             ));
         }
         let command = change.command(&self.settings.kafka.bootstrap_servers, name);

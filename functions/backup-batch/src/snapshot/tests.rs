@@ -204,6 +204,22 @@ async fn what_this_user_may_not_read_is_absent_with_its_reason_and_said_once() {
     assert!(backup.invoke(&all()).await.unwrap().notes.is_empty());
 }
 
+#[tokio::test]
+async fn a_cluster_without_an_authorizer_lacks_nothing() {
+    let fake = Fake::default();
+    fake.log().has_no_acls = Some(NO_AUTHORIZER);
+    let backup = orders(&fake);
+    assert_eq!(
+        backup.check().await.unwrap().notes.iter().filter(|note| note.contains("access control lists")).collect::<Vec<_>>(),
+        [NO_ACLS]
+    );
+    assert_eq!(backup.invoke(&all()).await.unwrap().notes, [NO_ACLS]);
+    let snapshot = read(&fake, &names_of(&fake)[0]).await;
+    assert!(snapshot.acls.why().is_some_and(|why| why.contains(NO_AUTHORIZER)), "{snapshot:?}");
+    fake.log().refuses = true;
+    assert!(backup.check().await.unwrap().notes.iter().any(|note| note.contains("SCRAM users")), "other refusals are still named");
+}
+
 /// The records take precedence.
 #[tokio::test]
 async fn a_snapshot_that_takes_half_of_the_time_is_given_up_and_the_backup_goes_on() {

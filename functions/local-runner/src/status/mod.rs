@@ -147,7 +147,7 @@ async fn status_of(
         let (lag, held, lost, mut notes) = reached.numbers(name);
         notes.extend(topic.why.clone());
         if point.reached.is_none() {
-            notes.push("no snapshot of it is complete in the bucket yet".to_owned());
+            notes.push("no snapshot of it is complete in the bucket: a new topic, or segments are missing (verify names them)".to_owned());
         }
         topics.push(TopicStatus {
             topic: name.clone(),

@@ -40,7 +40,7 @@ use options::{Choice, Depth};
 use plan::{Flaw, Objects, Plan, Scope, cost};
 use read::{Answer, Found, FoundArchive, FoundSegment, Reading};
 use resume::Resume;
-use verdict::{LeftOut, left_out_lines};
+use verdict::{LeftOut, Total, left_out_lines};
 pub(crate) use verdict::{Verdict, verdicts_table};
 
 /// Verifies the bucket. Returns whether all of it is intact.
@@ -60,9 +60,9 @@ pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<bool> {
         bars: bars.clone(),
         ..Verify::new(&bucket.store)
     };
-    let (mut rows, mut found, mut is_intact) = (Rows::new(*output), false, true);
+    let (mut rows, mut total) = (Rows::new(*output), Total::default());
     let mut tell = |verdict: Verdict| {
-        (found, is_intact) = (true, is_intact && verdict.problems.is_empty());
+        total.add(&verdict);
         rows.add(verdict);
     };
     let ended = verify.each(bucket.topic.as_deref(), &mut tell).await;
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<bool> {
         output.result(&left_out, left_out_lines);
     }
     // If an option excluded everything, that was reported above.
-    if !found && left_out.not_verified.is_empty() {
+    if total.is_empty() && left_out.not_verified.is_empty() {
         let there = what_is_there(bucket.store.as_ref()).await?;
         anyhow::bail!("no backup{}: nothing was verified; {there}", bucket.place());
     }
@@ -86,10 +86,12 @@ pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<bool> {
     if let Some(unknown) = verify.unknown_partitions() {
         anyhow::bail!("--partitions: no topic{} has {unknown}", bucket.place());
     }
-    if let Some(backup) = backup {
-        is_intact &= against::run(&backup, output).await?;
-    }
-    Ok(is_intact)
+    output.answer(&total.line(!left_out.not_verified.is_empty()));
+    let is_like_kafka = match backup {
+        Some(backup) => against::run(&backup, output).await?,
+        None => true,
+    };
+    Ok(total.is_intact() && is_like_kafka)
 }
 
 /// Reads every segment and archive, or a selection.

@@ -23,6 +23,12 @@ fn problems(verdicts: &[Verdict]) -> Vec<&str> {
     verdicts.iter().flat_map(|one| &one.problems).map(String::as_str).collect()
 }
 
+fn line(verdicts: &[Verdict], is_selection: bool) -> String {
+    let mut total = verdict::Total::default();
+    verdicts.iter().for_each(|one| total.add(one));
+    total.line(is_selection)
+}
+
 /// Two topics of three segments of ten records.
 async fn backups() -> MemoryStore {
     let store = MemoryStore::new();
@@ -41,6 +47,14 @@ async fn an_intact_bucket_is_intact() {
     ended.unwrap();
     assert_eq!(problems(&verdicts), [""; 0]);
     assert_eq!(verdicts.iter().map(|one| (one.segments, one.records)).collect::<Vec<_>>(), [(3, 30), (3, 30)]);
+    assert_eq!(line(&verdicts, false), "intact: 2 partitions, 60 records");
+    assert_eq!(line(&verdicts, true), "intact as far as it was read: 2 partitions, 60 records");
+    let (empty, gap, warning) = (
+        Verdict { partition: Some(1), ..Verdict::default() },
+        Verdict { partition: Some(2), segments: 1, records: 1, recorded_gaps: vec!["0 to 5".to_owned()], ..Verdict::default() },
+        Verdict { partition: Some(3), segments: 1, warnings: vec!["a warning".to_owned()], ..Verdict::default() },
+    );
+    assert_eq!(line(&[empty, gap, warning], false), "intact: 3 partitions, 1 record; 1 empty; 1 recorded gap; 1 warning, see above");
 }
 
 /// Missing oldest segments are a problem, unless the operator allows them.
@@ -72,7 +86,8 @@ async fn a_loss_is_distinguished_from_an_empty_partition() {
     let found = problems(&verdicts);
     assert!(found.len() == 2 && found[0].contains("every segment of a/0 is missing") && found[1].contains(&names[1]), "{found:?}");
     let rows: Vec<_> = verdicts.iter().map(|one| (one.partition, one.problems.len(), verdict_of(one))).collect();
-    assert_eq!((rows[2].0, rows[2].1, rows[2].2.as_str()), (Some(2), 0, "nothing stored"));
+    assert_eq!((rows[2].0, rows[2].1, rows[2].2.as_str()), (Some(2), 0, "empty"));
+    assert_eq!(line(&verdicts, false), "not intact: 2 problems, see above; 3 partitions looked at");
     // A lifecycle rule can delete all segments of a quiet partition, but never one in the middle.
     let (verdicts, _) = verify(Arc::new(store), true).await;
     let found = problems(&verdicts);

@@ -59,8 +59,11 @@ impl Finish {
         let (mut wanted, mut elsewhere, mut unknown, mut prefixes) = (BTreeSet::new(), 0_u64, 0_u64, BTreeSet::new());
         for (name, snapshot) in snapshots {
             if let Some(why) = snapshot.acls.why() {
-                let what = format!("the snapshot {name} has no access control lists, or not all: {why}");
-                if why.contains(NO_AUTHORIZER) { report.notes.push(what) } else { report.leave(what) }
+                if why.contains(NO_AUTHORIZER) {
+                    report.notes.push(format!("the original cluster had no access control lists: {why}"));
+                } else {
+                    report.leave(format!("the snapshot {name} has no access control lists, or not all: {why}"));
+                }
             }
             for acl in snapshot.acls.known().into_iter().flatten() {
                 if acl.unknown_word().is_some() {

@@ -244,6 +244,7 @@ async fn access_control_lists_that_the_snapshot_could_not_read_are_left_and_thos
         let report = run(&targets, &admin, true, false).await;
         assert_eq!((report.left.len(), report.succeeded), (usize::from(is_left), !is_left), "{report:?}");
         assert!(report.left.iter().chain(&report.notes).any(|told| told.contains(why)), "{report:?}");
+        assert_eq!(report.notes.iter().any(|note| note.starts_with("the original cluster had no access control lists")), !is_left);
     }
 }
 
