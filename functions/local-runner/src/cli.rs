@@ -210,7 +210,7 @@ pub struct FinishArgs {
     /// they are only shown
     #[arg(long)]
     pub undo: bool,
-    /// Show a row for each partition of each group
+    /// Show a row for each partition of each group, and for each config of each topic
     #[arg(long)]
     pub by_partition: bool,
 }

@@ -72,7 +72,7 @@ pub(crate) const LIST: &str = "\
 Examples:
   local-runner list backup.json
   local-runner list /backup --topic orders --segments
-  local-runner list restore.json --snapshots            # the times that RESTORE_AS_OF can name";
+  local-runner list restore.json --snapshots            # snapshots; RESTORE_AS_OF takes any time";
 
 pub(crate) const SHOW: &str = "\
 Examples:
