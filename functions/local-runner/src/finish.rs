@@ -128,7 +128,7 @@ fn configs_table(report: &FinishReport, each: bool) -> String {
         let is_summed = !each && one.state != State::Left;
         match rows.iter_mut().find(|(_, same)| is_summed && *same == change) {
             Some((topics, _)) => topics.push(&one.topic),
-            None => rows.push((vec![&one.topic], change)),
+            None => rows.push((vec![one.topic.as_str()], change)),
         }
     }
     let topics = |topics: &[&str]| match topics {
