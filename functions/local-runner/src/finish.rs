@@ -118,8 +118,8 @@ fn to(group: &GroupReport, one: &OffsetReport) -> String {
     one.to.map_or_else(|| "-".to_owned(), |to| format!("{}/{} {to}", group.target, one.partition))
 }
 
-/// A row for each change. Without `each`, the same change of several topics is one row: mostly restore's own configs,
-/// which all topics lose. What is left is never summed.
+/// A row for each change. Without `each`, the same change of several topics is one row: mostly
+/// restore's own configs, which all topics lose. What is left is never summed.
 fn configs_table(report: &FinishReport, each: bool) -> String {
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(broker default)".to_owned());
     let mut rows: Vec<(Vec<&str>, [String; 4])> = Vec::new();
