@@ -52,9 +52,9 @@ impl Moment {
         'days: for day in snapshots.days(series).await?.iter().rev() {
             let (before, after): (Vec<_>, Vec<_>) = snapshots.of_day(day).await?.into_iter().partition(|entry| entry.at <= search.limit);
             later.splice(0..0, after.into_iter().filter(|entry| entry.at <= search.limit.saturating_add(LONGEST)));
-            if let (Some(first), None, false) = (later.first(), &search.best, before.is_empty()) {
+            if !before.is_empty() && !later.is_empty() && search.best.is_none() {
                 // A name is its moment rounded up to the interval.
-                search.look_at(first.clone()).await?;
+                search.look_at(later.remove(0)).await?;
             }
             for entry in before.into_iter().rev() {
                 if !search.may_be_better(&entry) {

@@ -18,7 +18,7 @@ pub(super) fn length(partitions: usize) -> Duration {
     LONGEST_NUDGE.min(NUDGE * u32::try_from(partitions.max(1)).unwrap_or(u32::MAX))
 }
 
-/// Tells a caller that waits for reports when to nudge.
+/// Decides when a caller that waits for reports has to nudge.
 ///
 /// While a request is in flight nothing else can be sent. When it is reported, the waiting records
 /// can.
