@@ -13,7 +13,7 @@ use super::source::RdKafkaSource;
 use super::target::RdKafkaTarget;
 use super::tries::Asker;
 use super::waiting::watched;
-use super::{configs, group_offsets};
+use super::{configs, group_offsets, loaded};
 use crate::{
     Acl, Broker, ClusterAdministration, ClusterDescription, GroupListing, GroupOffsets, Groups, KafkaError, KafkaErrorKind, NO_AUTHORIZER,
     Result, Right, ScramUser, TopicConfigs,
@@ -29,7 +29,12 @@ const AUTHORIZER: &str = "authorizer.class.name";
 /// finds them. Those that are not classic have the state and kind `Unknown`, as do states of new
 /// kinds that librdkafka does not know.
 ///
-/// [`group_offsets`](ClusterAdministration::group_offsets) requires an asker with a group.
+/// All of these leave out the groups of a coordinator that moves, without an error. So all
+/// coordinators are asked between two lists ([`loaded`]): a group that the first list lacks is in
+/// the second one.
+///
+/// [`groups`](ClusterAdministration::groups) and
+/// [`group_offsets`](ClusterAdministration::group_offsets) require an asker with a group.
 ///
 /// Entries for resources and operations that librdkafka does not know (users and delegation tokens)
 /// have the words `UNKNOWN`.
@@ -40,13 +45,16 @@ impl ClusterAdministration for Asker {
     }
 
     async fn groups(&self) -> Result<Groups> {
+        let mut before = list_consumer_groups(self).await?.groups;
+        let moving = loaded::why_groups_may_be_missing(self).await;
         let mut is_last = false;
         loop {
-            let Listed { mut groups, failures } = list_consumer_groups(self).await?;
-            let mut missing: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
+            let Listed { groups, failures } = list_consumer_groups(self).await?;
+            let mut groups: BTreeMap<_, _> = std::mem::take(&mut before).into_iter().chain(groups).collect();
+            let mut missing: Vec<String> = failures.into_iter().map(|failure| failure.text).chain(moving.clone()).collect();
             match all_groups(self, &groups).await {
                 Ok(others) => groups.extend(others),
-                // A group may have been deleted between the two lists.
+                // A group may have been deleted between the lists.
                 Err(_) if missing.is_empty() && !is_last => {
                     is_last = true;
                     continue;
@@ -140,7 +148,7 @@ impl ClusterAdministration for RdKafkaTarget {
     }
 
     async fn groups(&self) -> Result<Groups> {
-        self.asker.groups().await
+        self.about_groups()?.groups().await
     }
 
     async fn group_offsets(&self, groups: &[String]) -> Result<BTreeMap<String, Result<GroupOffsets>>> {

@@ -14,6 +14,7 @@
 //! | `backlog.rs`, `nudges.rs` | what waits for the brokers, its limit, and when it is sent |
 //! | `tries.rs` | when a request is retried |
 //! | `waiting.rs` | calls that block |
+//! | `loaded.rs` | whether all coordinators of groups respond |
 //! | `coordinator.rs` | why a coordinator is not available |
 //! | `errors.rs` | from librdkafka's codes to errors that say what to do |
 //! | `observer.rs` | what librdkafka reports by itself |
@@ -30,6 +31,7 @@ mod coordinator;
 mod embedded;
 mod errors;
 mod group_offsets;
+mod loaded;
 mod native;
 mod nudges;
 mod observer;

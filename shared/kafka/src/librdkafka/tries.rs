@@ -79,6 +79,11 @@ impl Asker {
         Self { deadline: deadline.clone(), ..self }
     }
 
+    /// The group of the client.
+    pub(super) fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
     /// Tries for one request.
     pub(super) fn tries(&self, subject: impl ToString, doing: Doing) -> Tries<'_> {
         let used = Mutex::new(self.handle());

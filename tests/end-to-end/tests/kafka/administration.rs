@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use end_to_end::cluster::Cluster;
 use end_to_end::kafka::{Kafka, unique};
 use end_to_end::services::{Sasl, require_kafka, require_sasl};
-use kafka::{Acl, ClusterAdministration, Isolation, KafkaErrorKind, KafkaSettings, RdKafkaSource, Right, TopicPartition};
+use kafka::{Acl, ClusterAdministration, Groups, Isolation, KafkaErrorKind, KafkaSettings, RdKafkaSource, Right, TopicPartition};
 
 use crate::kafka::acls::READER;
 
@@ -206,4 +206,31 @@ async fn a_cluster_without_an_authorizer_with_racks_and_a_share_group() {
     assert_eq!((groups["sharing"].kind.as_str(), groups["sharing"].is_simple), ("Unknown", false));
     let offsets = source.group_offsets(&["sharing".to_owned()]).await.expect("the offsets");
     assert!(offsets["sharing"].as_ref().expect("an answer").is_empty());
+}
+
+/// A broker that starts again loads its groups after it begins to respond.
+#[tokio::test]
+async fn a_list_of_groups_is_whole_or_says_that_it_is_not_while_their_coordinators_start() {
+    let Some(shared) = require_kafka() else { return };
+    let cluster = Cluster::start(&shared, 1);
+    let topic = cluster.kafka.create_topic("loading", 1, &[]);
+    let groups: BTreeSet<String> = (0..20).map(|number| format!("loading-{number}")).collect();
+    for group in &groups {
+        commit(&cluster.kafka, group, &topic);
+    }
+    let source = as_anybody(&cluster.kafka);
+    let lacks = |found: &Groups| groups.iter().any(|group| !found.groups.contains_key(group));
+    assert!(!lacks(&source.groups().await.expect("the groups")));
+    cluster.kill(1);
+    let resumed = tokio::task::spawn_blocking(move || {
+        cluster.resume(1);
+        cluster
+    });
+    while !resumed.is_finished() {
+        match source.groups().await {
+            Ok(found) => assert!(!lacks(&found) || !found.missing.is_empty(), "{} groups, and nothing missing", found.groups.len()),
+            Err(error) => assert_eq!(error.kind, KafkaErrorKind::Unavailable, "{error}"),
+        }
+    }
+    assert!(!lacks(&source.groups().await.expect("the groups")));
 }

@@ -70,7 +70,8 @@ async fn a_group_is_made_with_offsets_and_metadata_as_they_were() {
     assert!(target.groups().await.unwrap().groups[&group].is_simple);
 
     // Back, and of one partition: the others do not change.
-    target.commit_group(&group, &offsets(&topic, &[(0, 3, "")])).await.unwrap();
+    let each = target.commit_group(&group, &offsets(&topic, &[(0, 3, "")])).await.unwrap();
+    assert!(each.len() == 1 && each.values().all(Result::is_ok), "{each:?}");
     assert_eq!(committed(&target, &group).await[&TopicPartition::new(&topic, 0)], progress(3, ""));
     assert_eq!(committed(&target, &group).await.len(), 3);
 }
@@ -132,7 +133,8 @@ async fn offsets_are_forgotten_one_by_one_and_twice_is_no_error() {
     let (topic, group) = (unique("forgotten"), unique("forgotten"));
     let target = target(&settings);
     create(&target, &topic, 3, &[]).await;
-    target.commit_group(&group, &offsets(&topic, &[(0, 1, ""), (1, 2, "m"), (2, 3, "")])).await.unwrap();
+    let each = target.commit_group(&group, &offsets(&topic, &[(0, 1, ""), (1, 2, "m"), (2, 3, "")])).await.unwrap();
+    assert!(each.len() == 3 && each.values().all(Result::is_ok), "{each:?}");
     let [zero, two] = [0, 2].map(|partition| TopicPartition::new(&topic, partition));
     let gone = TopicPartition::new(unique("absent"), 0);
     for _ in 0..2 {
@@ -267,7 +269,8 @@ async fn offsets_are_found_by_time_and_a_partition_that_is_not_there_is_named() 
     let settings = real!();
     let topic = unique("times");
     let target = target(&settings);
-    create(&target, &topic, 2, &[]).await;
+    // Of the year 1970: a broker would delete them.
+    create(&target, &topic, 2, &[("retention.ms", "-1")]).await;
     let records: Vec<Owned> = [100, 300, 200, 500].map(|timestamp| Owned::new(timestamp, None, Some(b"x"))).into();
     // Without transactions: their markers have timestamps, too.
     let mut writer = open(&target, &topic, &unique("writer"), Delivery::AtLeastOnce).await;

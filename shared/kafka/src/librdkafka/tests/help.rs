@@ -145,6 +145,8 @@ pub(super) async fn create(target: &RdKafkaTarget, name: &str, partitions: i32, 
     let configs = if configs.is_empty() { &any_timestamp } else { configs };
     let configs: BTreeMap<_, _> = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     target.create(&NewTopic { name: name.to_owned(), partitions, replication_factor: None, configs }).await.unwrap();
+    // A broker that is slow learns of it later.
+    target.extents(name, partitions).await.unwrap();
 }
 
 pub(super) async fn open(target: &RdKafkaTarget, topic: &str, id: &str, delivery: Delivery) -> Box<dyn RecordWriter> {
