@@ -19,7 +19,8 @@
 //!    (`host::RateLimit`).
 //! 5. `publish.rs`: creates the segment (never replacing one), then its `.sha256`, then commits
 //!    `next`. A kill between any two steps leaves work that the next invocation adopts.
-//! 6. `recovery_point.rs`: the age of what is safe. `report.rs`: the result of each partition.
+//! 6. `snapshot.rs` again: how far this run came, which the next snapshot will show.
+//!    `recovery_point.rs`: the age of what is safe. `report.rs`: the result of each partition.
 //!    `hints.rs`: which settings could be better.
 
 mod candidate;
@@ -216,7 +217,7 @@ impl Backup {
     async fn work(&self, invocation: &Invocation) -> Result<BackupReport> {
         let started = self.clock.now();
         let mut plan = self.plan(invocation, started).await?;
-        let empty = std::mem::take(&mut plan.empty);
+        let (empty, cluster) = (std::mem::take(&mut plan.empty), plan.cluster.clone());
         let run = Arc::new(Run::new(self.clone(), invocation.clone(), started, plan));
         let note = |partition: TopicPartition| {
             let run = run.clone();
@@ -230,6 +231,7 @@ impl Backup {
         let workers = work_together((0..self.settings.threads).map(worker));
         futures::join!(workers, run.find_topics());
         let mut report = lock(&run.report).clone();
+        self.store_ends(cluster.as_deref(), self.clock.now(), &mut report).await;
         let now = self.clock.now();
         report.finish(started, now);
         report.recovery_point_seconds = self.recovery_point_seconds(&report, now);

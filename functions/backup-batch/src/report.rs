@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use archive::Error;
-use archive::catalog::{BackupCommit, Gap, GapReason};
+use archive::catalog::{BackedUpEnds, BackupCommit, Gap, GapReason};
 use kafka::{OffsetRange, TopicPartition};
 use kernel::clock::Millis;
 use kernel::in_full;
@@ -195,10 +195,31 @@ impl BackupReport {
 
     /// No snapshot of the cluster, for this reason.
     pub(crate) fn fail_snapshot(&mut self, error: &Error) {
-        let what = format!("no snapshot of the cluster was stored: {}", in_full(error));
+        self.fail_object("no snapshot of the cluster was stored", error);
+    }
+
+    /// The ends of this run are not in the bucket.
+    pub(crate) fn fail_ends(&mut self, error: &Error) {
+        let what = "the ends of this run were not stored, so verify does not miss what it stored until the next snapshot includes it";
+        self.fail_object(what, error);
+    }
+
+    fn fail_object(&mut self, what: &str, error: &Error) {
+        let what = format!("{what}: {}", in_full(error));
         tracing::error!("{what}");
         self.errors.push(what);
         self.passing_errors += usize::from(error.is_retryable());
+    }
+
+    /// Where the chains end now that this invocation extended.
+    pub(crate) fn extended(&self) -> BackedUpEnds {
+        let mut ends = BackedUpEnds::new();
+        for of in self.by_partition.values().filter(|of| of.has_moved()) {
+            if let Some((folder, next)) = of.folder.clone().zip(of.next) {
+                ends.entry(folder).or_default().insert(of.partition, next);
+            }
+        }
+        ends
     }
 
     /// Whether all errors are transient: the next invocation can succeed without any change by the

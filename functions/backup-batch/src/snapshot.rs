@@ -9,7 +9,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use archive::Result;
-use archive::catalog::{Snapshot, names};
+use archive::catalog::{RunEnds, Snapshot, names};
 use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, NO_AUTHORIZER, TopicFacts};
 use kernel::clock::Millis;
 use kernel::{failpoint, in_full, lock};
@@ -49,6 +49,21 @@ impl Backup {
             Ok(name) => report.snapshot = name,
             Err(error) => report.fail_snapshot(&error),
         }
+    }
+
+    /// Stores how far the partitions are that this invocation extended: its snapshot is of before
+    /// that, and the next invocation may never come. Errors go to the report.
+    pub(crate) async fn store_ends(&self, cluster: Option<&str>, now: Millis, report: &mut BackupReport) {
+        let ends = report.extended();
+        if ends.is_empty() || self.administration.is_none() || self.settings.snapshots.is_none() {
+            return;
+        }
+        failpoint!("backup::ends::before");
+        let prefix = names::snapshot_prefix(cluster, &self.settings.group);
+        if let Err(error) = RunEnds::new(now, ends).write(self.store.as_ref(), &prefix).await {
+            report.fail_ends(&error);
+        }
+        failpoint!("backup::ends::after");
     }
 
     /// Only invocations of everything, and of several shards only the first one.

@@ -19,6 +19,8 @@ pub const NAMES: &[&str] = &[
     "backup::commit::after",
     "backup::snapshot::before",
     "backup::snapshot::after",
+    "backup::ends::before",
+    "backup::ends::after",
     "folder::create::written",
     "folder::create::linked",
     "folder::replace::written",

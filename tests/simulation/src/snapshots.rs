@@ -36,7 +36,7 @@ use store::testing::MemoryStore;
 use super::chaos::{Chaos, SimClock};
 use super::quiet::{BEGINS_AGAIN, LOOKS_AGAIN, SECOND_LOOK, TURNS};
 use super::world::World;
-use chains::Chains;
+use chains::{Chains, end_of_chain};
 use check::Compared;
 use history::History;
 use process::{Process, Shard};
@@ -247,7 +247,7 @@ impl Cluster {
         }
         lock(&self.attempts).extend(unfinished);
         let objects = self.bucket.snapshot();
-        let unknown = objects.keys().find(|name| name.starts_with(names::SNAPSHOTS) && !self.seen.contains_key(*name));
+        let unknown = objects.keys().find(|name| names::parse_snapshot(name).is_some() && !self.seen.contains_key(*name));
         unknown.map_or(Ok(()), |name| Err(format!("{name}: nobody wrote it as it is")))
     }
 
@@ -359,11 +359,19 @@ impl Cluster {
         Ok(self.outcome)
     }
 
-    /// What any snapshot told of is in the inventory, whatever came later and whichever clock named it.
+    /// What any snapshot told of is in the inventory, whatever came later and whichever clock named it. What is in the inventory is in the bucket.
     async fn check_inventory(&self) -> Result<(), String> {
         let inventory = Inventory::read(self.bucket.as_ref(), None, self.clock.now()).await.map_err(|error| error.to_string())?;
         if let Some((name, error)) = inventory.unreadable.first() {
             return Err(format!("{name} cannot be read for the inventory: {error}"));
+        }
+        for (folder, kept) in &inventory.folders {
+            for number in kept.partitions.keys() {
+                let end = end_of_chain(&self.bucket, folder, *number).await?;
+                if let Some(missing) = inventory.missing(folder, *number, Some(end)) {
+                    return Err(format!("nothing was deleted, and {}", missing.what));
+                }
+            }
         }
         for (name, (_, snapshot)) in &self.seen {
             for topic in snapshot.topics.values() {

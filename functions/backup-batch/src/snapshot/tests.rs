@@ -2,7 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use archive::catalog::{OffsetSnapshot, Told};
+use archive::catalog::{Inventory, OffsetSnapshot, Told};
 use config::SnapshotSettings;
 use host::Budget;
 use kafka::{Broker, GroupListing, GroupOffset, KafkaError, Pattern, Right, Selection, TopicPartition};
@@ -32,7 +32,12 @@ fn all() -> Invocation {
 
 /// The names of all snapshots.
 fn names_of(fake: &Fake) -> Vec<String> {
-    fake.bucket.snapshot().into_keys().filter(|name| name.starts_with("@cluster/")).collect()
+    fake.bucket.snapshot().into_keys().filter(|name| names::parse_snapshot(name).is_some()).collect()
+}
+
+/// How many objects store how far a run came.
+fn run_ends(fake: &Fake) -> usize {
+    fake.bucket.snapshot().into_keys().filter(|name| name.starts_with("@cluster/memory/backup/ends/")).count()
 }
 
 async fn read(fake: &Fake, name: &str) -> Snapshot {
@@ -73,6 +78,35 @@ async fn there_is_one_in_each_slot_named_by_its_end_rounded_up() {
     let topic = &later.topics["orders"];
     assert_eq!((topic.folder.as_deref(), topic.partitions[&0].backed_up), (Some("orders"), Some(25)));
     assert_eq!((topic.partitions[&0].diverged, topic.partitions[&0].folder.is_none()), (false, true));
+}
+
+/// The snapshot of a run is of before its records, and there may be no next run.
+#[tokio::test]
+async fn what_a_run_stored_is_missed_before_the_next_snapshot() {
+    let fake = Fake::default();
+    fake.write(25);
+    let backup = orders(&fake);
+    let mut event = all();
+    event.event.topic = Some("orders".to_owned());
+    assert!(backup.invoke(&event).await.unwrap().succeeded);
+    assert_eq!((names_of(&fake).len(), run_ends(&fake)), (0, 1), "each run that stored something, whatever it was asked for");
+    fake.write(5);
+    fake.advance(60_000);
+    for _ in 0..2 {
+        assert!(backup.invoke(&all()).await.unwrap().succeeded);
+        assert_eq!((names_of(&fake).len(), run_ends(&fake)), (1, 2), "an idle run stores none");
+    }
+    let now = fake.log().now;
+    let inventory = Inventory::read(fake.bucket.as_ref(), None, now).await.unwrap();
+    assert_eq!(inventory.missing("orders", 0, Some(30)), None);
+    let missing = inventory.missing("orders", 0, Some(25)).unwrap();
+    assert!(missing.what.contains("offsets 25 to 30 of orders/0") && missing.what.contains("/ends/"), "{missing:?}");
+
+    let mut without = orders(&fake);
+    Arc::get_mut(&mut without.settings).unwrap().snapshots = None;
+    fake.write(10);
+    fake.advance(60_000);
+    assert_eq!((without.invoke(&all()).await.unwrap().records, run_ends(&fake)), (10, 2), "SNAPSHOT_SECONDS=0");
 }
 
 /// The memory of the process is checked first, then the bucket, and only then Kafka.

@@ -25,6 +25,8 @@ const MOST: usize = 16;
 #[derive(Debug, Deserialize)]
 pub(super) struct Part {
     format_version: u32,
+    /// Everything that was committed before this time is in it.
+    pub(super) from: Millis,
     pub(super) interval_seconds: u64,
     topics: BTreeMap<String, TopicPart>,
     #[serde(default)]

@@ -1,7 +1,8 @@
 //! The inventory: what was backed up, according to snapshots. `verify`, `list` and `restore`
 //! compare it with the bucket.
 //!
-//! It is the union of all snapshots. Of each day the newest one is read, which includes what the
+//! It is the union of all snapshots, and of what the runs after the newest one stored
+//! (`run_ends.rs`). Of each day the newest one is read, which includes what the
 //! others show, and those that it does not cover (`earlier.rs`). A user who sees fewer topics
 //! today, a topic that was deleted last month, a backup with another selection, clocks that differ:
 //! none of these hides what an older snapshot shows. A snapshot only shows what must exist; more
@@ -10,14 +11,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use kernel::clock::{Millis, age, rfc3339};
 use store::ObjectStore;
 
 use crate::catalog::earlier::{self, Part};
 use crate::catalog::snapshot_object::Room;
 use crate::catalog::snapshots::AT_ONCE;
-use crate::catalog::{Generation, SnapshotEntry, Snapshots, names};
+use crate::catalog::{BackedUpEnds, Generation, RunEnds, SnapshotEntry, Snapshots, names, run_ends};
 use crate::{Error, Result};
 
 /// What was backed up, by folder.
@@ -27,7 +28,7 @@ pub struct Inventory {
     pub series: BTreeSet<String>,
     /// By folder of the topic's generation.
     pub folders: BTreeMap<String, FolderKept>,
-    /// Unreadable snapshots: their content is not included.
+    /// Unreadable snapshots and ends of runs: their content is not included.
     pub unreadable: Vec<(String, Error)>,
     /// Snapshots with a time in the future.
     pub warnings: Vec<String>,
@@ -36,9 +37,9 @@ pub struct Inventory {
 /// What was backed up of a generation of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderKept {
-    /// The time of the last snapshot that includes it.
+    /// The time of the last snapshot, or end of a run, that includes it.
     pub last_seen: Millis,
-    /// That snapshot.
+    /// The name of that object.
     pub snapshot: Arc<str>,
     /// By number.
     pub partitions: BTreeMap<i32, PartitionKept>,
@@ -49,7 +50,7 @@ pub struct FolderKept {
 pub struct PartitionKept {
     /// Everything below this offset was in the bucket.
     pub backed_up: i64,
-    /// The first snapshot that shows it.
+    /// The first object that shows it.
     pub snapshot: Arc<str>,
 }
 
@@ -75,29 +76,72 @@ impl Inventory {
     /// recorded in the inventory, and hides no other.
     pub async fn read(store: &dyn ObjectStore, topic: Option<&str>, now: Millis) -> Result<Self> {
         let snapshots = Snapshots::of(store);
-        let mut days = Vec::new();
+        let (mut days, mut newest) = (Vec::new(), BTreeMap::new());
         for series in snapshots.series().await? {
             days.extend(snapshots.days(&series).await?);
+            newest.insert(series, Millis::MIN);
         }
         let mut inventory = Self::default();
         let room = Room::default();
         let mut parts = stream::iter(days).flat_map_unordered(AT_ONCE, |day| earlier::of_day(store, &room, day).boxed());
         while let Some(read) = parts.next().await {
             let (entry, part) = read?;
-            inventory.series.extend(names::parse_snapshot(&entry.name).map(|(series, _)| series.to_owned()));
+            let series = names::parse_snapshot(&entry.name).map_or("", |(series, _)| series);
+            inventory.series.insert(series.to_owned());
             match part {
-                Ok(part) => inventory.add(store, &entry, part, topic, now),
+                Ok(part) => {
+                    // One of a clock that is ahead does not include what comes until then.
+                    if let Some(newest) = newest.get_mut(series).filter(|_| part.from <= now) {
+                        *newest = part.from.max(*newest);
+                    }
+                    inventory.add_snapshot(store, &entry, part, topic, now);
+                }
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => inventory.unreadable.push((entry.name, error)),
             }
         }
+        inventory.read_run_ends(store, newest, topic).await?;
         // They arrive in any order.
         inventory.unreadable.sort_by(|(one, _), (other, _)| one.cmp(other));
         inventory.warnings.sort();
         Ok(inventory)
     }
 
-    fn add(&mut self, store: &dyn ObjectStore, entry: &SnapshotEntry, part: Part, only: Option<&str>, now: Millis) {
+    /// Adds what runs stored since the newest snapshot of their series, which is from this time.
+    async fn read_run_ends(&mut self, store: &dyn ObjectStore, newest: BTreeMap<String, Millis>, only: Option<&str>) -> Result<()> {
+        let listed = stream::iter(newest).map(|(series, from)| async move {
+            let listed = run_ends::since(store, &series, from).await?;
+            Ok::<_, Error>((series, listed))
+        });
+        let mut names = Vec::new();
+        for (series, (found, left_out)) in listed.buffered(AT_ONCE).try_collect::<Vec<_>>().await? {
+            if left_out > 0 {
+                self.warnings.push(format!(
+                    "{}: of {} objects that no snapshot includes, the newest {} were read. The backup takes no snapshots: its log says why",
+                    store.location(&names::run_ends_prefix(&series)),
+                    found.len() + left_out,
+                    found.len()
+                ));
+            }
+            names.extend(found);
+        }
+        let mut read = stream::iter(names)
+            .map(|name| async move {
+                let ends = RunEnds::read(store, &name).await;
+                (name, ends)
+            })
+            .buffered(AT_ONCE);
+        while let Some((name, ends)) = read.next().await {
+            match ends {
+                Ok((at, ends)) => self.add(&name, at, ends, only),
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => self.unreadable.push((name, error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_snapshot(&mut self, store: &dyn ObjectStore, entry: &SnapshotEntry, part: Part, only: Option<&str>, now: Millis) {
         let interval = i64::try_from(part.interval_seconds).unwrap_or(0).saturating_mul(1_000);
         if age(entry.at.saturating_sub(interval), now) == Millis::MAX {
             self.warnings.push(format!(
@@ -106,13 +150,18 @@ impl Inventory {
                 rfc3339(now)
             ));
         }
-        let snapshot: Arc<str> = entry.name.as_str().into();
+        self.add(&entry.name, entry.at, part.into_ends(), only);
+    }
+
+    /// Adds what the object of this name and time shows.
+    fn add(&mut self, name: &str, at: Millis, ends: BackedUpEnds, only: Option<&str>) {
+        let snapshot: Arc<str> = name.into();
         let is_meant = |folder: &str| only.is_none_or(|only| names::parse_topic_folder(folder).is_some_and(|(topic, _)| topic == only));
-        for (folder, partitions) in part.into_ends().into_iter().filter(|(folder, _)| is_meant(folder)) {
-            let new = || FolderKept { last_seen: entry.at, snapshot: snapshot.clone(), partitions: BTreeMap::new() };
+        for (folder, partitions) in ends.into_iter().filter(|(folder, _)| is_meant(folder)) {
+            let new = || FolderKept { last_seen: at, snapshot: snapshot.clone(), partitions: BTreeMap::new() };
             let kept = self.folders.entry(folder).or_insert_with(new);
-            if (entry.at, &snapshot) > (kept.last_seen, &kept.snapshot) {
-                (kept.last_seen, kept.snapshot) = (entry.at, snapshot.clone());
+            if (at, &snapshot) > (kept.last_seen, &kept.snapshot) {
+                (kept.last_seen, kept.snapshot) = (at, snapshot.clone());
             }
             partitions.into_iter().for_each(|(partition, backed_up)| kept.keep(partition, backed_up, &snapshot));
         }
@@ -228,6 +277,36 @@ mod tests {
         add_snapshot(&store, &diverged).await;
         let inventory = read(&store).await;
         assert_eq!((backed_up(&inventory, "orders", 0), backed_up(&inventory, "orders@2", 0)), (Some(50), None));
+    }
+
+    /// A run takes its snapshot before it stores records.
+    #[tokio::test]
+    async fn what_runs_stored_after_the_newest_snapshot_counts() {
+        let store = MemoryStore::new();
+        let series = names::snapshot_prefix(Some("kafka-1"), "backup");
+        add_snapshot(&store, &snapshot(NOW - DAY, [("orders", "orders", 0, 7), ("bills", "bills", 0, 5)])).await;
+        for (at, folder, end) in [(NOW - 2 * DAY, "gone", 3), (NOW - 60_000, "orders", 9), (NOW - 50_000, "orders", 12), (NOW, "new", 1)] {
+            let ends = [(folder.to_owned(), [(0, end)].into())].into();
+            RunEnds::new(at, ends).write(&store, &series).await.unwrap();
+        }
+        let inventory = read(&store).await;
+        let found = [("orders", 12), ("bills", 5), ("new", 1)];
+        assert_eq!(found.map(|(folder, _)| backed_up(&inventory, folder, 0)), found.map(|(_, end)| Some(end)));
+        assert!(!inventory.folders.contains_key("gone"), "the snapshot includes what came before it");
+        let missing = inventory.missing("orders", 0, Some(9)).unwrap();
+        assert!(missing.what.contains("offsets 9 to 12 of orders/0") && missing.what.contains(&format!("{series}ends/")), "{missing:?}");
+        let one = Inventory::read(&store, Some("new"), NOW).await.unwrap();
+        assert_eq!(one.folders.keys().collect::<Vec<_>>(), ["new"]);
+
+        // The snapshot of a clock that is ahead does not hide them.
+        add_snapshot(&store, &snapshot(NOW + 3_600_000, [("orders", "orders", 0, 9)])).await;
+        assert_eq!(backed_up(&read(&store).await, "orders", 0), Some(12));
+        // The next snapshot includes them, and they are not read any more.
+        add_snapshot(&store, &snapshot(NOW + 900_000, [("orders", "orders", 0, 12)])).await;
+        store.overwrite(&names::run_ends(&series, NOW - 1_000, "00000000"), "damaged");
+        let later = Inventory::read(&store, None, NOW + 900_000).await.unwrap();
+        assert_eq!((backed_up(&later, "orders", 0), later.unreadable.len()), (Some(12), 0), "{later:?}");
+        assert_eq!(read(&store).await.unreadable.len(), 1);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@
 //! | `snapshot_object.rs` | how a snapshot is written and read, with limited memory |
 //! | `snapshots.rs` | which snapshots exist |
 //! | `moment.rs` | the snapshot of a moment |
+//! | `run_ends.rs` | how far the runs after the newest snapshot came |
 //! | `summary.rs` | what a list shows of each snapshot |
 //! | `earlier.rs`, `covered.rs` | which snapshots of a day have to be read, because each includes what others show |
 //! | `inventory.rs` | what was backed up, according to snapshots |
@@ -51,6 +52,7 @@ mod newest;
 mod objects;
 mod packing;
 mod partitions;
+mod run_ends;
 mod snapshot;
 mod snapshot_object;
 mod snapshots;
@@ -78,6 +80,7 @@ pub use moment::Moment;
 pub use newest::what_is_there;
 pub use packing::Packing;
 pub use partitions::{Place, partition_folders, places_of};
+pub use run_ends::RunEnds;
 pub use snapshot::{BackedUpEnds, GroupSnapshot, LogSnapshot, OffsetSnapshot, PartitionSnapshot, Snapshot, Told, TopicSnapshot};
 pub use snapshots::{SnapshotEntry, Snapshots};
 pub use spans::{Found as FoundSpan, KeptSpans, Span, Spans, pair};

@@ -6,6 +6,7 @@
 //! <topic>/<partition>/<start offset, 20 digits>.tar.gz.sha256
 //! <topic>@2/…                                                   the second generation of the name
 //! @cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz   a snapshot of the cluster
+//! @cluster/<cluster id>/<GROUP_ID>/ends/<time>-<hash>.json.gz           how far a run came
 //! @check/create-only                                            whether the store refuses to create it again
 //! @restore/<restore id>/restore.json                            what the restore id stands for
 //! @restore/<restore id>/@topic/<folder>.json                    which topic a folder is restored into
@@ -162,6 +163,24 @@ pub fn parse_snapshot(name: &str) -> Option<(&str, Millis)> {
     let time = format!("{year}-{month}-{date}T{}:{}:{}Z", &time[..2], &time[2..4], &time[4..]);
     let at = time.parse::<jiff::Timestamp>().ok()?.as_millisecond();
     (prefix.starts_with(SNAPSHOTS) && snapshot(prefix, at) == name).then_some((prefix, at))
+}
+
+/// Where it is stored how far the runs of a backup came. `series`: the name prefix of its
+/// snapshots.
+pub fn run_ends_prefix(series: &str) -> String {
+    format!("{series}ends/")
+}
+
+/// How far a run came that ended at this time. `hash` distinguishes runs of one moment.
+pub fn run_ends(series: &str, at: Millis, hash: &str) -> String {
+    format!("{}-{hash}.json.gz", before_run_ends(series, at))
+}
+
+/// Sorts before the [`run_ends`] of this time, and after all earlier ones.
+pub fn before_run_ends(series: &str, at: Millis) -> String {
+    let seconds = rfc3339(at.div_euclid(1_000).saturating_mul(1_000)); // 2026-11-29T13:05:00Z
+    let digits: String = seconds.chars().filter(|char| !matches!(char, '-' | ':' | 'Z')).collect();
+    format!("{}{digits}{:03}Z", run_ends_prefix(series), at.rem_euclid(1_000))
 }
 
 /// The choice of a restore id.

@@ -62,7 +62,9 @@ impl<'a> Snapshots<'a> {
     /// # Errors
     /// An error of the store.
     pub async fn days(&self, series: &str) -> Result<Vec<String>> {
-        self.under(vec![series.to_owned()], 3).await
+        let years = folders(self.store, series.to_owned()).await?;
+        let is_year = |year: &String| year[series.len()..].starts_with(|first: char| first.is_ascii_digit());
+        self.under(years.into_iter().filter(is_year).collect(), 2).await
     }
 
     /// The snapshots of a day, sorted by time.

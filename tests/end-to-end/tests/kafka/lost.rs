@@ -46,6 +46,30 @@ fn a_lost_partition_is_told_from_an_empty_one() {
     typo.failed_with(&["no backup of \"typo\"", &format!("there are: {topic:?}")]);
 }
 
+/// The snapshot of a run is of before its records, and there may be no next run.
+#[test]
+fn what_the_last_run_stored_is_missed() {
+    let Some(kafka) = require_kafka() else { return };
+    let topic = kafka.create_topic("last", 1, &[]);
+    kafka.produce(&topic, &numbered(0, 0..20));
+    let runner = Runner::on_folder(&kafka);
+    let keys = json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 10, "SNAPSHOT_SECONDS": 300, "CONSUMER_GROUPS": [&topic]});
+    let backup = runner.backup_config(&[&topic], keys);
+    runner.back_up(&backup);
+    runner.verify(&backup).succeeded();
+    for name in ["00000000000000000010.tar.gz", "00000000000000000010.tar.gz.sha256"] {
+        fs::remove_file(runner.backups().join(&topic).join("0").join(name)).expect("a backup");
+    }
+    let loss = format!("offsets 10 to 20 of {topic}/0 are missing at its end");
+    runner.verify(&backup).failed_with(&[&loss]);
+    for more in ["--quick", "--against-cluster"] {
+        runner.run([Path::new("verify"), &backup, Path::new(more)]).failed_with(&[&loss]);
+    }
+    runner.run([Path::new("list"), &backup]).failed_with(&[&loss]);
+    let config = runner.restore_config(&topic, &unique("copy"), Value::Null);
+    runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]).failed_with(&[&loss]);
+}
+
 #[test]
 fn the_expired_beginning_of_a_compacted_topic_is_warned_of() {
     let Some(kafka) = require_kafka() else { return };

@@ -32,7 +32,11 @@ fn snapshots(runner: &Runner) -> Vec<Snapshot> {
     let mut folders = vec![runner.backups().join("@cluster")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if entry.path().is_dir() { folders.push(entry.path()) } else { files.push(entry.path()) }
+            match entry.path() {
+                runs if runs.ends_with("ends") => {}
+                folder if folder.is_dir() => folders.push(folder),
+                file => files.push(file),
+            }
         }
     }
     files.sort();

@@ -97,7 +97,7 @@ impl Applications {
         let taken = Intents::load(store, &self.asked.id, &noted.run).await.map_err(|error| error.to_string())?;
         let taken = taken.and_then(|intents| intents.snapshots.first().cloned());
         let objects = self.recovery.bucket.snapshot();
-        let newest = objects.keys().rfind(|name| name.starts_with(names::SNAPSHOTS) && name.ends_with(".json.gz")).cloned();
+        let newest = objects.keys().rfind(|name| names::parse_snapshot(name).is_some()).cloned();
         let name = noted.snapshots.first().cloned().or(taken).or(newest).ok_or("no snapshot")?;
         Snapshot::read(store, &name).await.map_err(|error| error.to_string())
     }

@@ -410,7 +410,7 @@ impl Applications {
     /// When the snapshots that there are ended, in order.
     pub(super) async fn snapshots(&self) -> Result<Vec<Millis>, String> {
         let mut found = BTreeSet::new();
-        for name in self.recovery.bucket.snapshot().keys().filter(|name| name.starts_with(names::SNAPSHOTS)) {
+        for name in self.recovery.bucket.snapshot().keys().filter(|name| names::parse_snapshot(name).is_some()) {
             let snapshot = Snapshot::read(self.recovery.bucket.as_ref(), name).await.map_err(|error| error.to_string())?;
             found.insert(snapshot.until);
         }

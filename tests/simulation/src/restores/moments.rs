@@ -252,7 +252,7 @@ impl Moments {
     /// What the newest snapshot says that is not later, and what is in the bucket of that.
     async fn expected(&self, time: Millis) -> Result<Option<Expected>, String> {
         let (objects, mut newest) = (self.recovery.bucket.snapshot(), None::<Snapshot>);
-        for name in objects.keys().filter(|name| name.starts_with(names::SNAPSHOTS)) {
+        for name in objects.keys().filter(|name| names::parse_snapshot(name).is_some()) {
             let snapshot = Snapshot::read(self.recovery.bucket.as_ref(), name).await.map_err(|error| error.to_string())?;
             if snapshot.until <= time && newest.as_ref().is_none_or(|newest| newest.until < snapshot.until) {
                 newest = Some(snapshot);

@@ -83,7 +83,7 @@ impl ObjectStore for WitnessedBucket {
     }
 
     async fn create(&self, name: &str, body: Body) -> Result<Version> {
-        if name.starts_with(archive::catalog::names::SNAPSHOTS) {
+        if archive::catalog::names::parse_snapshot(name).is_some() {
             lock(&self.attempts).push(self.attempt(name, &body));
         }
         self.inner.create(name, body).await
