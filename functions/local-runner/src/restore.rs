@@ -179,13 +179,24 @@ fn total(report: &RestoreReport, done: restore_batch::DonePartitions) -> String 
     let topics = report.topics.len();
     if let Some(at) = report.finished_at {
         let failed = if failed > 0 { format!(", {failed} of the topics no longer exist") } else { String::new() };
-        let of = report.as_of.as_ref().map_or_else(String::new, |as_of| format!(" as of {as_of}"));
         let topics = counted(topics, "topic");
-        return format!("{topics}{of}, {records} records, {skipped} skipped, at {}{failed}", rfc3339(at));
+        return format!("{topics}{}, {records} records, {skipped} skipped, at {}{failed}", as_of(report), rfc3339(at));
     }
     let (of, done) = (done.partitions_to_restore, done.partitions_done);
     let topics = counted(topics, "topic");
     format!("{done} of {of} partitions of {topics} restored; {} records in this invocation, {failed} topics failed", report.records)
+}
+
+/// The moments that are restored, and the request for them.
+fn as_of(report: &RestoreReport) -> String {
+    let Some(asked) = &report.as_of else { return String::new() };
+    let moments: Vec<String> = report.moments.iter().map(|moment| rfc3339(*moment)).collect();
+    match &moments[..] {
+        [] => format!(" as of {asked}"),
+        [moment] if moment == asked => format!(" as of {asked}"),
+        _ if asked == "latest" => format!(" as of {} (latest)", moments.join(" and ")),
+        _ => format!(" as of {} (asked for {asked})", moments.join(" and ")),
+    }
 }
 
 fn topics_table(report: &RestoreReport) -> String {
@@ -238,4 +249,27 @@ fn partitions_table(report: &RestoreReport) -> String {
         ]
     });
     table(["FROM", "TO", "RECORDS", "TOTAL", "NEXT OFFSET", "STATE"], of_topics.chain(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_has_the_moment_that_was_restored_and_the_request() {
+        let done = restore_batch::DonePartitions { partitions_to_restore: 1, partitions_done: 1 };
+        let of = |as_of: Option<&str>, moments: &[i64]| {
+            let mut report = RestoreReport::default();
+            (report.as_of, report.moments, report.finished_at) = (as_of.map(str::to_owned), moments.to_vec(), Some(9_000));
+            total(&report, done)
+        };
+        let whole = "0 topics as of 1970-01-01T00:00:01.5Z (latest), 0 records, 0 skipped, at 1970-01-01T00:00:09Z";
+        assert_eq!(of(Some("latest"), &[1_500]), whole);
+        let asked = of(Some("1970-01-01T00:00:03Z"), &[1_500, 2_000]);
+        let expected = "as of 1970-01-01T00:00:01.5Z and 1970-01-01T00:00:02Z (asked for 1970-01-01T00:00:03Z),";
+        assert!(asked.contains(expected), "{asked}");
+        let exact = of(Some("1970-01-01T00:00:03Z"), &[3_000]);
+        assert!(exact.contains("as of 1970-01-01T00:00:03Z, 0 records"), "{exact}");
+        assert!(!of(None, &[]).contains("as of"));
+    }
 }

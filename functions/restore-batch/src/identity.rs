@@ -14,7 +14,7 @@ use archive::catalog::{
 use archive::{Error, Result};
 use config::AsOf;
 use kafka::{ClusterFacts, Extent, TopicFacts};
-use kernel::clock::rfc3339;
+use kernel::clock::{Millis, rfc3339};
 use kernel::lock;
 use store::Version;
 
@@ -76,14 +76,15 @@ impl Restore {
     pub(crate) async fn note(
         &self,
         topics: Vec<RestoredTopic>,
-        snapshots: Vec<String>,
+        snapshots: Vec<(String, Millis)>,
         accepted: Vec<String>,
         cluster: &ClusterFacts,
     ) -> Result<RestoreIdentity> {
         let at = self.clock.now();
+        let (snapshots, moments) = snapshots.into_iter().unzip();
         let choice = self.choice(cluster.id.clone());
         let run = format!("{at}-{}", self.store_id);
-        let now = RestoreIdentity { format_version: RESTORE_FORMAT, choice: choice.clone(), accepted, snapshots, topics, run, at };
+        let now = RestoreIdentity { format_version: RESTORE_FORMAT, choice: choice.clone(), accepted, snapshots, moments, topics, run, at };
         let noted = now.begin(self.store.as_ref(), self.id()).await?;
         noted.check(self.id(), &choice)?;
         Ok(noted)

@@ -46,7 +46,7 @@ pub struct Plan {
 pub struct PlannedSnapshot {
     /// Full name of the object.
     pub name: String,
-    /// Its moment, if it was read.
+    /// Its moment; absent if the restore was begun by a version that did not record it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Millis>,
 }
@@ -126,7 +126,8 @@ impl Restore {
         let mut snapshots: Vec<PlannedSnapshot> =
             scope.snapshots.into_iter().map(|(name, until)| PlannedSnapshot { name, until: Some(until) }).collect();
         if let Some(noted) = &noted {
-            snapshots = noted.snapshots.iter().map(|name| PlannedSnapshot { name: name.clone(), until: None }).collect();
+            let moments = noted.moments.iter().copied().map(Some).chain(std::iter::repeat(None));
+            snapshots = noted.snapshots.iter().cloned().zip(moments).map(|(name, until)| PlannedSnapshot { name, until }).collect();
         }
         Ok(Plan {
             restore_id: self.id().to_owned(),

@@ -33,6 +33,9 @@ pub struct RestoreReport {
     /// The snapshots that define the cuts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<String>,
+    /// Their moments, in the same order: what is restored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moments: Vec<Millis>,
     /// Records written by this invocation.
     pub records: u64,
     /// Offsets that are in no backup: the sum of all topics.
@@ -237,6 +240,7 @@ impl RestoreReport {
             run: noted.map(|noted| noted.run.clone()).unwrap_or_default(),
             as_of: noted.and_then(|noted| noted.choice.as_of.clone()),
             snapshots: noted.map(|noted| noted.snapshots.clone()).unwrap_or_default(),
+            moments: noted.map(|noted| noted.moments.clone()).unwrap_or_default(),
             notes,
             ..Self::default()
         }

@@ -74,9 +74,8 @@ impl Restore {
         let of_topics = scope.topics.iter().flat_map(|topic| &topic.accepted);
         scope.notes.iter().chain(&scope.findings.accepted).chain(of_topics).for_each(|note| tracing::warn!("{note}"));
         let topics: Vec<RestoredTopic> = scope.topics.into_iter().map(RestoredTopic::from).collect();
-        let snapshots = scope.snapshots.into_iter().map(|(name, _)| name).collect();
         let count = topics.len();
-        let noted = self.note(topics, snapshots, scope.findings.accepted, cluster).await?;
+        let noted = self.note(topics, scope.snapshots, scope.findings.accepted, cluster).await?;
         tracing::info!("restore {:?} is of {count} topics", self.id());
         Ok(noted)
     }

@@ -71,6 +71,12 @@ async fn a_cut_inside_of_a_segment_is_kept_to() {
     assert_eq!((targets.values("copy-orders", 0), targets.values("copy-orders", 1), targets.values("copy-bills", 0)), (12, 0, 7));
     assert_eq!(targets.partitions("copy-empty"), None, "it did not exist then");
     assert!(report.snapshots[0].contains("@cluster/kafka-1/backup/") && report.as_of.is_some(), "{report:?}");
+    assert_eq!(report.moments, [1_000_000], "what is restored is older than what was requested");
+    assert_eq!(targets.invoke().await.moments, [1_000_000], "a finished restore knows it, too");
+    // Newer snapshots change nothing once it has begun.
+    add_snapshot(targets.bucket.as_ref(), &seen(1_500_000, &[("orders", 0, 14), ("orders", 1, 2), ("bills", 0, 7)])).await;
+    let plan = targets.restore().plan().await.unwrap();
+    assert!(plan.has_begun && plan.snapshots.iter().map(|one| one.until).eq([Some(1_000_000)]), "{plan:?}");
 }
 
 /// A snapshot with these ends of logs; all of it was backed up when it was taken.

@@ -55,6 +55,9 @@ pub struct RestoreIdentity {
     /// The snapshots of the cuts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<String>,
+    /// Their moments, in the same order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moments: Vec<Millis>,
     /// The restored topics, sorted by folder name.
     pub topics: Vec<RestoredTopic>,
     /// Distinguishes this restore from others with the same id: checkpoints and the progress inside
@@ -268,6 +271,7 @@ mod tests {
             choice,
             accepted: Vec::new(),
             snapshots: Vec::new(),
+            moments: Vec::new(),
             topics,
             run: "1-a".to_owned(),
             at: 0,
