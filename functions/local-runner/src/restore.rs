@@ -59,7 +59,7 @@ pub(crate) async fn plan(config: Option<&Path>, by_partition: bool, output: &Out
     let settings = setup::restore_settings(config, Screen::plain(output))?;
     let restore = setup::restore(settings.clone(), &Budget::unlimited(settings.memory_limit), &Deadline::unset()).await?;
     let plan = restore.plan().await?;
-    output.result(&plan, |plan| plan_table(plan, by_partition));
+    output.result(&plan, |plan| plan_table(plan, &settings.kafka.bootstrap_servers, by_partition));
     Ok(plan.can_begin())
 }
 
@@ -90,14 +90,15 @@ fn progress_of((topic, partition): (&TopicReport, &PartitionReport)) -> (String,
     (topic.source.clone(), partition, next, records_in_all, python_archives, caught_up)
 }
 
-fn plan_table(plan: &Plan, by_partition: bool) -> String {
+fn plan_table(plan: &Plan, servers: &str, by_partition: bool) -> String {
     let cluster = plan.cluster_id.as_deref().unwrap_or("(no id)");
     let of = plan.snapshots.iter().map(|snapshot| {
         let until = snapshot.until.map_or_else(String::new, |until| format!("as of {}, ", rfc3339(until)));
         format!("{until}{}", snapshot.name)
     });
     let begun = if plan.has_begun { " (started)" } else { "" };
-    let mut text = format!("restore {}{begun}, into cluster {cluster} ({})", plan.restore_id, counted(plan.brokers, "broker"));
+    let brokers = counted(plan.brokers, "broker");
+    let mut text = format!("restore {}{begun}, into {servers} (cluster {cluster}, {brokers})", plan.restore_id);
     text = with_lines(text, "snapshot", &of.collect::<Vec<_>>());
     text.push('\n');
     let cells = |topic: &PlannedTopic, target: String| {
@@ -124,8 +125,7 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
         String::new(),
     ]);
     text.push_str(&table(["TOPIC", "PARTITIONS", "OFFSETS", "STORED", "TARGET"], rows));
-    let minutes = sum(|topic| topic.bytes).div_ceil(RATE * 60);
-    text = with_lines(text, "time", &[format!("about {minutes} min at {}/s of stored bytes", bytes(RATE))]);
+    text = with_lines(text, "time", time_left(plan).as_slice());
     if plan.is_endless {
         text = with_lines(text, "note", &["it has no end: it also restores what is backed up later".to_owned()]);
     }
@@ -136,6 +136,19 @@ fn plan_table(plan: &Plan, by_partition: bool) -> String {
         true => with_lines(text, "in the way", &["nothing".to_owned()]),
         false => with_lines(text, "in the way", &in_the_way),
     }
+}
+
+/// How long it takes; `None` if nothing is left.
+fn time_left(plan: &Plan) -> Option<String> {
+    let sum = |of: fn(&PlannedTopic) -> u64| plan.topics.iter().map(of).sum::<u64>();
+    if !plan.is_endless && sum(|topic| topic.partitions_done) >= sum(|topic| topic.partitions_to_restore) {
+        return None;
+    }
+    let minutes = match sum(|topic| topic.bytes).div_ceil(RATE * 60) {
+        0 | 1 => "under 1".to_owned(),
+        minutes => format!("about {minutes}"),
+    };
+    Some(format!("{minutes} min at {}/s of stored bytes", bytes(RATE)))
 }
 
 pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String {
@@ -271,5 +284,19 @@ mod tests {
         let exact = of(Some("1970-01-01T00:00:03Z"), &[3_000]);
         assert!(exact.contains("as of 1970-01-01T00:00:03Z, 0 records"), "{exact}");
         assert!(!of(None, &[]).contains("as of"));
+    }
+
+    #[test]
+    fn a_plan_names_the_target_by_address_and_the_time_only_while_something_is_left() {
+        let topic = |done, bytes| PlannedTopic { partitions_to_restore: 2, partitions_done: done, bytes, ..PlannedTopic::default() };
+        let of = |done, bytes| {
+            let plan = Plan { restore_id: "drill".into(), cluster_id: Some("dr".into()), brokers: 3, ..Plan::default() };
+            plan_table(&Plan { topics: vec![topic(2, bytes), topic(done, bytes)], ..plan }, "dr01:9092", false)
+        };
+        let text = of(1, 600);
+        assert!(text.starts_with("restore drill, into dr01:9092 (cluster dr, 3 brokers)\n"), "{text}");
+        assert!(text.contains("\ntime: under 1 min at 20.00 MiB/s of stored bytes\n"), "{text}");
+        assert!(of(0, RATE * 60).contains("time: about 2 min"), "{}", of(0, RATE * 60));
+        assert!(!of(2, 600).contains("time:"), "nothing is left");
     }
 }

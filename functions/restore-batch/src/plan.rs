@@ -52,7 +52,7 @@ pub struct PlannedSnapshot {
 }
 
 /// A topic of a plan.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct PlannedTopic {
     /// The topic, with its generation if there are several.
     pub source: String,
