@@ -39,6 +39,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
         let mut report = restore.invoke(&Invocation { budget, ..invocation.clone() }).await?;
         if report.finished_at.is_some() && !report.has_finished {
             restore.tell_of_configs(&mut report).await?;
+            restore.tell_of_finish(&mut report).await;
         }
         Ok(report)
     };
@@ -178,9 +179,14 @@ pub(crate) fn report_table(report: &RestoreReport, by_partition: bool) -> String
 
 /// The next step after a complete restore.
 fn next(report: &RestoreReport, config: Option<&Path>) -> String {
-    let is_whole = report.finished_at.is_some() && report.succeeded;
-    let config = config.map_or_else(String::new, |config| format!(" {}", config.display()));
-    if is_whole { format!("\nnext: local-runner finish{config}") } else { String::new() }
+    if report.finished_at.is_none() || !report.succeeded {
+        return String::new();
+    }
+    let command = format!("local-runner finish{}", config.map_or_else(String::new, |config| format!(" {}", config.display())));
+    match report.finish_applied_at {
+        Some(at) => format!("\nfinish: last applied at {}. What is left of it, if anything: {command}", rfc3339(at)),
+        None => format!("\nnext: {command}"),
+    }
 }
 
 /// The result of the whole restore, in a line.
@@ -284,6 +290,19 @@ mod tests {
         let exact = of(Some("1970-01-01T00:00:03Z"), &[3_000]);
         assert!(exact.contains("as of 1970-01-01T00:00:03Z, 0 records"), "{exact}");
         assert!(!of(None, &[]).contains("as of"));
+    }
+
+    #[test]
+    fn the_next_step_is_finish_until_it_was_applied() {
+        let of = |finished_at, applied_at| {
+            let mut report = RestoreReport::default();
+            (report.succeeded, report.finished_at, report.finish_applied_at) = (true, finished_at, applied_at);
+            next(&report, Some(Path::new("dr.json")))
+        };
+        assert_eq!(of(Some(1), None), "\nnext: local-runner finish dr.json");
+        let applied = "\nfinish: last applied at 1970-01-01T00:00:02Z. What is left of it, if anything: local-runner finish dr.json";
+        assert_eq!(of(Some(1), Some(2_000)), applied);
+        assert_eq!(of(None, None), "");
     }
 
     #[test]

@@ -65,12 +65,13 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use archive::Result;
-use archive::catalog::bucket_id;
+use archive::catalog::{Intents, bucket_id};
 use archive::segment::{ReadAhead, ReadBudget, ReadOptions};
 use config::RestoreSettings;
 use host::{Budget, Event, HeldBack, RateLimit, processors};
 use kafka::{ClusterChanges, ClusterFacts, TargetCluster};
 use kernel::clock::Clock;
+use kernel::in_full;
 use store::ObjectStore;
 
 pub use finish::{AclsReport, ConfigReport, Finish, FinishReport, FinishRequest, GroupReport, OffsetReport, PrincipalReport, State};
@@ -226,6 +227,15 @@ impl Restore {
             }
         }
         Ok(())
+    }
+
+    /// Adds to the report of a finished restore when `finish` last changed the target. Not being
+    /// able to tell is a note: the restore itself is whole.
+    pub async fn tell_of_finish(&self, report: &mut RestoreReport) {
+        match Intents::load(self.store.as_ref(), self.id(), &report.run).await {
+            Ok(intents) => report.finish_applied_at = intents.filter(Intents::are_in_effect).map(|intents| intents.at),
+            Err(error) => report.notes.push(format!("it is unknown whether finish was applied: {}", in_full(&error))),
+        }
     }
 
     /// Whether it ends when its whole choice is restored; otherwise it follows the backup.

@@ -53,6 +53,10 @@ pub struct RestoreReport {
     /// When all of them were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Millis>,
+    /// When `finish` last changed the target; absent if it did not, or all of it was undone. Only
+    /// the command line looks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_applied_at: Option<Millis>,
     /// Whether this invocation recorded it: exactly one does.
     #[serde(skip)]
     pub has_finished: bool,

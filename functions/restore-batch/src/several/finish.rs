@@ -154,8 +154,29 @@ async fn it_is_shown_then_done_and_then_taken_back() {
     assert!(back.succeeded && content(&admin) == after, "shown: {back:?}");
     let back = run(&targets, &admin, true, true).await;
     assert!(back.succeeded && content(&admin) == before, "{back:?}");
+    assert_eq!(applied_at(&targets).await, None, "all of it was undone");
     let once_more = run(&targets, &admin, true, false).await;
     assert!(once_more.succeeded && content(&admin) == after, "{once_more:?}");
+    assert!(applied_at(&targets).await.is_some());
+}
+
+/// What a later run of the restore reports of `finish`.
+async fn applied_at(targets: &Targets) -> Option<Millis> {
+    let mut report = targets.invoke().await;
+    targets.restore().tell_of_finish(&mut report).await;
+    assert!(report.notes.iter().all(|note| !note.contains("unknown")), "{report:?}");
+    report.finish_applied_at
+}
+
+#[tokio::test]
+async fn unreadable_intents_of_finish_are_a_note_of_the_restore() {
+    let (targets, admin) = restored().await;
+    assert_eq!(applied_at(&targets).await, None);
+    run(&targets, &admin, true, false).await;
+    targets.bucket.overwrite(&names::intents("drill"), "damaged");
+    let mut report = targets.invoke().await;
+    targets.restore().tell_of_finish(&mut report).await;
+    assert!(report.succeeded && report.notes.iter().any(|note| note.contains("unknown whether finish was applied")), "{report:?}");
 }
 
 /// With the answer lost, and with the request lost.

@@ -107,6 +107,12 @@ impl Intents {
             || self.configs.values().flat_map(BTreeMap::values).any(|change| !change.undone)
     }
 
+    /// Whether something was changed and not undone. Entries of access control lists have no such
+    /// mark: without other changes they count as not undone.
+    pub fn are_in_effect(&self) -> bool {
+        self.has_more_to_undo() || (self.groups.is_empty() && self.configs.is_empty() && !self.acls.is_empty())
+    }
+
     /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.configs.is_empty() && self.acls.is_empty()
