@@ -52,11 +52,10 @@ impl Restore {
             Err(error) => return (Vec::new(), vec![unknown(name, &in_full(&error))]),
         };
         let mut change = Change::between(source.generation.as_ref(), &own, target.facts.replication_factor).for_a_shell();
-        if !change.delete.is_empty() && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
+        if let Some(why) = source.why_without_configs().filter(|_| !change.delete.is_empty()) {
             change.notes.push(format!(
-                "the backup has no configs of the original topic: it had the cluster's defaults, or they could not be \
-                 read. {name:?} gets the brokers' defaults when finish, or the kafka-configs.sh command if one is printed, \
-                 removes the configs that restore set"
+                "the backup has no configs of the original topic: {why}. {name:?} gets the brokers' defaults when finish, \
+                 or the kafka-configs.sh command if one is printed, removes the configs that restore set"
             ));
         }
         let command = change.command(&self.settings.kafka.bootstrap_servers, name);

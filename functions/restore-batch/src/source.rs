@@ -39,6 +39,8 @@ pub(crate) struct Source {
     pub(crate) target: String,
     /// Where the restore of each partition ends; `None`: it follows the backup.
     pub(crate) cuts: Option<BTreeMap<i32, i64>>,
+    /// Whether the snapshot of its moment has its configs; `None`: it is of no moment.
+    pub(crate) has_told: Option<bool>,
 }
 
 impl Source {
@@ -86,8 +88,21 @@ impl Source {
                 generation.configs.clone_from(configs);
             }
         }
+        self.has_told = Some(then.configs.is_some());
         self.all_partitions.retain(|number| *number < then.partitions);
         self
+    }
+
+    /// Why the backup has no configs of the original; `None`: it has them, or there were none.
+    pub(crate) fn why_without_configs(&self) -> Option<&'static str> {
+        match (&self.generation, self.has_told) {
+            (_, Some(true)) => None,
+            (Some(original), _) if !original.configs.is_empty() => None,
+            (_, Some(false)) => Some("it could not read them, as without the right DescribeConfigs on the topic"),
+            (None, None) => Some("it has no topic.json, as the Python tool wrote none"),
+            // topic.json has no reason.
+            (Some(_), None) => Some("the topic had none of its own, or the backup has no right to read them: `check` shows which"),
+        }
     }
 
     /// The message for a topic whose newest generation is empty, while older ones may not be.
@@ -175,6 +190,7 @@ impl Restore {
             partitions,
             target: topic.target.clone(),
             cuts: topic.cuts.clone(),
+            has_told: None,
         };
         Ok(match &topic.then {
             Some(then) => source.back_to(then),
@@ -247,8 +263,8 @@ impl Restore {
         let partitions =
             all_partitions.iter().copied().filter(|partition| self.is_chosen(*partition) && is_for(event, &folder, *partition)).collect();
         let (older, newer) = (named(older), named(newer));
-        let (target, cuts) = (self.settings.target.of(topic), None);
-        Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions, target, cuts })
+        let (target, cuts, has_told) = (self.settings.target.of(topic), None, None);
+        Ok(Source { folder, name, generation, lineage, accepted, older, newer, absent, all_partitions, partitions, target, cuts, has_told })
     }
 
     /// The generation that a name without a number means.

@@ -40,17 +40,15 @@ impl Finish {
         let mut now = self.admin.topic_configs(&targets).await?;
         let facts = self.restore.cluster.find_all(&targets).await?;
         let sources = try_at_once(topics.iter().map(|topic| self.restore.source_with_cuts(topic, Vec::new())).collect()).await?;
-        let (mut plans, mut unknown) = (Vec::new(), Vec::new());
+        let (mut plans, mut unknown) = (Vec::new(), BTreeMap::<&str, Vec<String>>::new());
         for (topic, source) in topics.into_iter().zip(sources) {
             let target = &topic.target;
             let Some(has) = configs_of(target, &mut now, report) else { continue };
             let replicas = facts.get(target).and_then(|facts| facts.replication_factor);
             let change = configs::Change::between(source.generation.as_ref(), &has.own, replicas);
             report.notes.extend(change.notes);
-            // Only in a snapshot does an empty list mean that it was reported.
-            let was_told = topic.then.as_ref().is_some_and(|then| then.configs.is_some());
-            if !was_told && source.generation.as_ref().is_none_or(|original| original.configs.is_empty()) {
-                unknown.push(format!("{target:?}"));
+            if let Some(why) = source.why_without_configs() {
+                unknown.entry(why).or_default().push(format!("{target:?}"));
             }
             let set = change.set.into_iter().map(|(name, value)| (name, Some(value)));
             let delete = change.delete.into_iter().map(|name| (name, None));
@@ -79,12 +77,9 @@ impl Finish {
             }
             plans.push(plan);
         }
-        if !unknown.is_empty() {
-            report.notes.push(format!(
-                "the backup has no configs of the originals of {}: they had the cluster's defaults, or these could not be \
-                 read. They get the brokers' values",
-                unknown.join(", ")
-            ));
+        for (why, topics) in unknown {
+            let topics = topics.join(", ");
+            report.notes.push(format!("the backup has no configs of the original of {topics}: {why}. Each gets the brokers' values"));
         }
         Ok(plans)
     }

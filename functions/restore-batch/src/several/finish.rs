@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use archive::catalog::{GroupSnapshot, LogSnapshot, OffsetSnapshot, Snapshot, Told, names};
 use archive::testing::add_snapshot;
-use config::{AsOf, FinishPart};
+use config::{AsOf, FinishPart, TargetName};
 use kafka::{Acl, CommittedOffset, GroupListing, KafkaErrorKind, ScramUser, TopicPartition};
 use kernel::clock::Millis;
 use store::testing::Delete;
@@ -254,6 +254,23 @@ async fn configs_alone_need_no_snapshot_and_those_that_nobody_told_are_named() {
     assert!(report.succeeded && !snapshots.is_empty(), "{report:?}");
     let named: Vec<&String> = report.notes.iter().filter(|note| note.contains("has no configs")).collect();
     assert!(named.len() == 1 && named[0].contains("\"copy-bills\"") && !named[0].contains("copy-orders"), "{report:?}");
+    assert!(named[0].contains("could not read them") && !named[0].contains("none of its own"), "{report:?}");
+}
+
+/// topic.json has no reason. So both are possible.
+#[tokio::test]
+async fn without_a_moment_a_topic_without_configs_may_have_had_none() {
+    let (mut targets, admin) = restored().await;
+    targets.settings.as_of = None;
+    targets.settings.restore_id = Some("all".to_owned());
+    targets.settings.target = TargetName::new("all-{topic}");
+    assert!(targets.invoke().await.finished_at.is_some());
+    let copied = admin.state().topics["copy-bills"].clone();
+    admin.state().topics.insert("all-bills".to_owned(), copied);
+    let configs = FinishRequest { parts: BTreeSet::from([FinishPart::Configs]), apply: false, undo: false };
+    let report = Finish::new(targets.restore(), admin.clone()).run(&configs).await.unwrap();
+    let named: Vec<&String> = report.notes.iter().filter(|note| note.contains("has no configs")).collect();
+    assert!(named.len() == 1 && named[0].contains("\"all-bills\"") && named[0].contains("none of its own, or"), "{report:?}");
 }
 
 /// A user that could not read them has not seen a cluster without any.
