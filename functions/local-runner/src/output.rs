@@ -260,9 +260,14 @@ pub(crate) fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
+/// The moment of a snapshot: UTC, rounded up to a second. So RESTORE_AS_OF at this time finds it.
+pub(crate) fn moment(millis: Millis) -> String {
+    time(millis.saturating_add(999))
+}
+
 /// Time for people: UTC, to the second, in the format of RESTORE_FROM.
 pub(crate) fn time(millis: Millis) -> String {
-    rfc3339(millis.div_euclid(1000) * 1000)
+    rfc3339(millis.div_euclid(1000).saturating_mul(1000))
 }
 
 #[cfg(test)]

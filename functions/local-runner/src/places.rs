@@ -10,7 +10,7 @@ use kernel::clock::{Clock, SystemClock};
 use store::ObjectStore;
 
 /// Topics that are listed at the same time.
-const CONCURRENT: usize = 16;
+pub(crate) const CONCURRENT: usize = 16;
 
 /// A partition that has objects, or should have some.
 #[derive(Debug)]
@@ -304,6 +304,20 @@ fn partitions_in(folder: &str, found: Vec<i32>, mut expected: BTreeMap<i32, bool
         expected.entry(partition).or_default();
     }
     expected.into_iter().map(|(partition, has_begun)| (partition, folder.to_owned(), has_begun)).collect()
+}
+
+/// The folder of a topic of a snapshot without one, because its backup had not begun: that of the
+/// newest generation with its id.
+pub(crate) async fn folder_of(store: &dyn ObjectStore, name: &str, id: Option<&TopicId>) -> Result<Option<String>, Error> {
+    let generations = Generations::of(store, name);
+    for number in generations.later().await?.into_iter().rev().chain([1]) {
+        if let Some((generation, _)) = generations.get(number).await?
+            && (generation.topic_id.as_ref() == id || generation.topic_id.is_none() || id.is_none())
+        {
+            return Ok(Some(names::topic_folder(name, number)));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

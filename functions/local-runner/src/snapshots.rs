@@ -8,14 +8,17 @@ use anyhow::Result;
 use archive::Error;
 use archive::catalog::{BackedUp, Completeness, Inventory, PartitionStates, SnapshotEntry, SnapshotSummary, Snapshots, names, summaries};
 use archive::segment::chain_ends;
+use futures::future::ready;
+use futures::stream::{self, StreamExt};
+use kafka::TopicId;
 use kernel::clock::{Clock, Millis, SystemClock};
 use serde::Serialize;
 use store::ObjectStore;
 
 use crate::cli::BucketArgs;
-use crate::output::{Output, Rows, bytes, table, time, with_problems};
+use crate::output::{Output, Rows, bytes, moment, table, time, with_problems};
 use crate::patience::Patience;
-use crate::places::places;
+use crate::places::{CONCURRENT, folder_of, places};
 use crate::setup::{self, Screen};
 
 /// Every snapshot of this time is listed, and the newest of each earlier day.
@@ -95,10 +98,9 @@ async fn list(
         found.push((row, summary.map(drop)));
     };
     summaries(store.as_ref(), entries, show).await;
-    let open = listing.open.into_iter().map(|(folder, partition)| (folder, partition, 0));
-    let ends = chain_ends(store, open.collect()).await;
+    let ends = listing.ends(store).await;
     for (mut row, read) in found.into_iter().rev() {
-        let is_backed_up = |(partition, end): &&(usize, i64)| matches!(ends.get(*partition), Some(Ok(Some(next))) if next >= end);
+        let is_backed_up = |(partition, end): &&(usize, i64)| matches!(ends.get(partition), Some(next) if next >= end);
         row.complete = row.complete.map(|known| known + row.open.iter().filter(is_backed_up).count());
         let settled = patience.settle(read, |error| row.error = Some(error));
         listed.add(row);
@@ -131,9 +133,21 @@ struct Listing<'t> {
     /// Only this topic counts.
     topic: Option<&'t str>,
     backed_up: BackedUp,
-    numbers: BTreeMap<(String, i32), usize>,
+    /// Folders of topics in the snapshots that were read: the oldest one that knows it.
+    folders: BTreeMap<Topic, String>,
+    numbers: BTreeMap<(Folder, i32), usize>,
     /// Partitions whose chains must be read, by index.
-    open: Vec<(String, i32)>,
+    open: Vec<(Folder, i32)>,
+}
+
+/// A topic of a series, whatever its folder.
+type Topic = (String, String, Option<TopicId>);
+
+/// A folder, or the topic of a snapshot that does not know it yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Folder {
+    Known(String),
+    Of(Topic),
 }
 
 impl Listing<'_> {
@@ -142,29 +156,65 @@ impl Listing<'_> {
         let series = series.trim_start_matches(names::SNAPSHOTS).trim_end_matches('/').to_owned();
         let mut row = Row { name: entry.name.clone(), time: time(entry.at), series, bytes: entry.size, ..Row::default() };
         let Some(summary) = summary else { return row };
-        row.as_of = Some(time(summary.until.saturating_add(999).div_euclid(1000).saturating_mul(1000)));
+        row.as_of = Some(moment(summary.until));
         let (groups, why) = summary.groups();
         row.groups = groups;
         row.groups_note = why.map(|why| format!("{}: {why}", if groups.is_some() { "partial" } else { "absent" }));
         let topics: Vec<_> = summary.topics.iter().filter(|(topic, _)| self.topic.is_none_or(|only| only == *topic)).collect();
         self.backed_up.add(summary);
         let (mut partitions, mut complete) = (0, 0);
-        for state in topics.iter().flat_map(|(_, topic)| topic.states()) {
-            partitions += 1;
-            match self.backed_up.judge(state) {
-                Completeness::Complete => complete += 1,
-                Completeness::Open => {
-                    let end = state.folder.zip(state.log);
-                    row.open.extend(end.map(|(folder, log)| (self.number((folder.to_owned(), state.partition)), log.end)));
+        for (name, topic) in &topics {
+            let key = || (row.series.clone(), (*name).clone(), topic.id.clone());
+            if let Some(folder) = &topic.folder {
+                self.folders.insert(key(), folder.clone());
+            }
+            for state in topic.states() {
+                partitions += 1;
+                match self.backed_up.judge(state) {
+                    Completeness::Complete => complete += 1,
+                    Completeness::Open => {
+                        let folder = state.folder.map_or_else(|| self.folder_of(key()), |folder| Folder::Known(folder.to_owned()));
+                        row.open.extend(state.log.map(|log| (self.number((folder, state.partition)), log.end)));
+                    }
+                    Completeness::Diverged | Completeness::Unknown => {}
                 }
-                Completeness::Diverged | Completeness::Unknown => {}
             }
         }
         (row.topics, row.partitions, row.complete) = (Some(topics.len()), Some(partitions), Some(complete));
         row
     }
 
-    fn number(&mut self, key: (String, i32)) -> usize {
+    /// A snapshot of a first backup has no folder yet. The next one does.
+    fn folder_of(&self, topic: Topic) -> Folder {
+        self.folders.get(&topic).map_or_else(|| Folder::Of(topic.clone()), |folder| Folder::Known(folder.clone()))
+    }
+
+    /// How far the chains reach, by index. Those that cannot be read, and folders that do not
+    /// exist, are left out: the partitions do not count as complete.
+    async fn ends(self, store: &Arc<dyn ObjectStore>) -> BTreeMap<usize, i64> {
+        let topics: BTreeSet<&Topic> =
+            self.open.iter().filter_map(|(folder, _)| if let Folder::Of(topic) = folder { Some(topic) } else { None }).collect();
+        let look = |topic: &'_ Topic| {
+            let topic = topic.clone();
+            async move {
+                let found = folder_of(store.as_ref(), &topic.1, topic.2.as_ref()).await;
+                Some((topic, found.ok()??))
+            }
+        };
+        let found: BTreeMap<Topic, String> = stream::iter(topics).map(look).buffer_unordered(CONCURRENT).filter_map(ready).collect().await;
+        let places = self.open.iter().enumerate().filter_map(|(index, (folder, partition))| {
+            let folder = match folder {
+                Folder::Known(folder) => folder,
+                Folder::Of(topic) => found.get(topic)?,
+            };
+            Some((index, (folder.clone(), *partition, 0)))
+        });
+        let (numbers, places): (Vec<usize>, Vec<_>) = places.unzip();
+        let ends = numbers.into_iter().zip(chain_ends(store, places).await);
+        ends.filter_map(|(number, end)| Some((number, end.ok()??))).collect()
+    }
+
+    fn number(&mut self, key: (Folder, i32)) -> usize {
         let next = self.open.len();
         let number = *self.numbers.entry(key.clone()).or_insert(next);
         if number == next {
@@ -238,6 +288,32 @@ mod tests {
         }
         let complete: Vec<_> = rows(&store, false).await.iter().map(|row| (row.partitions, row.complete)).collect();
         assert_eq!(complete, [1, 1, 1, 0].map(|complete| (Some(1), Some(complete))), "the last one is short of an offset");
+    }
+
+    /// A backup takes its snapshot first, then stores the records.
+    #[tokio::test]
+    async fn the_snapshot_of_a_first_backup_is_complete_once_its_records_are_stored() {
+        let store = MemoryStore::new();
+        let without_folder = |snapshot: &mut Snapshot| {
+            let topic = snapshot.topics.get_mut("orders").unwrap();
+            (topic.folder, topic.id) = (None, Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()));
+            topic.partitions.get_mut(&0).unwrap().backed_up = None;
+        };
+        let complete = async || rows(&store, false).await.iter().map(|row| row.complete.unwrap()).collect::<Vec<_>>();
+        add(&store, NOW - 900_000, 0, 10, without_folder).await;
+        add(&store, NOW - 600_000, 0, 11, without_folder).await;
+        assert_eq!(complete().await, [0, 0], "nothing was stored");
+        add_topic_with(&store, "orders", |topic| topic.topic_id = Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()));
+        add_segment(&store, "orders", 0, 0..10).await;
+        assert_eq!(complete().await, [1, 0]);
+        add_topic_with(&store, "orders", |topic| topic.topic_id = Some("BBBBBBBBBBBBBBBBBBBBBB".parse().unwrap()));
+        assert_eq!(complete().await, [0, 0], "another topic has the name now");
+        // A later snapshot knows the folder.
+        add(&store, NOW - 300_000, 8, 10, |snapshot| {
+            snapshot.topics.get_mut("orders").unwrap().id = Some("AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap());
+        })
+        .await;
+        assert_eq!(complete().await, [1, 0, 1]);
     }
 
     #[tokio::test]

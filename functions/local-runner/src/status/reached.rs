@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use archive::catalog::{Generations, LogSnapshot, PartitionSnapshot, Snapshot, TopicSnapshot, names};
+use archive::catalog::{LogSnapshot, PartitionSnapshot, Snapshot, TopicSnapshot};
 use archive::segment::chain_ends;
 use kafka::TopicId;
 use kernel::clock::Millis;
 use store::ObjectStore;
+
+use crate::places::folder_of;
 
 /// Whether the chains contain everything that a topic contained at the time of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Reached {
         for (name, topic) in &newest.topics {
             let folder = match &topic.folder {
                 Some(folder) => Some(folder.clone()),
-                None => folder_of(store.as_ref(), name, topic).await?,
+                None => folder_of(store.as_ref(), name, topic.id.as_ref()).await?,
             };
             let chain = |(number, partition): (&i32, &PartitionSnapshot)| (*number, Chain::of(folder.as_deref(), partition));
             topics.insert(name.clone(), Topic { id: topic.id.clone(), partitions: topic.partitions.iter().map(chain).collect() });
@@ -165,17 +167,4 @@ impl Chain {
         let is_of_this_chain = folder.is_none() || folder == self.folder.as_ref();
         log.end == log.log_start || (is_of_this_chain && !then.diverged && log.end <= self.next)
     }
-}
-
-/// The folder of a topic without a commit: that of the newest generation with its id.
-async fn folder_of(store: &dyn ObjectStore, name: &str, topic: &TopicSnapshot) -> Result<Option<String>> {
-    let generations = Generations::of(store, name);
-    for number in generations.later().await?.into_iter().rev().chain([1]) {
-        if let Some((generation, _)) = generations.get(number).await?
-            && (generation.topic_id == topic.id || generation.topic_id.is_none() || topic.id.is_none())
-        {
-            return Ok(Some(names::topic_folder(name, number)));
-        }
-    }
-    Ok(None)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
+use kafka::TopicId;
 use kernel::clock::Millis;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -29,8 +30,12 @@ pub struct SnapshotSummary {
 /// A topic of a snapshot.
 #[derive(Debug, Deserialize)]
 pub struct TopicSummary {
+    /// See [`TopicSnapshot::folder`](crate::catalog::TopicSnapshot::folder).
     #[serde(default)]
-    folder: Option<String>,
+    pub folder: Option<String>,
+    /// See [`TopicSnapshot::id`](crate::catalog::TopicSnapshot::id).
+    #[serde(default)]
+    pub id: Option<TopicId>,
     /// Number of partitions.
     pub partition_count: i32,
     #[serde(default)]
