@@ -29,7 +29,7 @@ use store::ObjectStore;
 use self::history::History;
 use self::reached::{Reached, Verdict};
 use crate::cli::StatusArgs;
-use crate::output::{Output, counted, table, time, with_lines};
+use crate::output::{Output, counted, moment, table, with_lines};
 use crate::setup::{self, Screen};
 
 /// The answer to --max-age.
@@ -51,7 +51,7 @@ pub(crate) struct Status {
     pub(crate) cluster_id: Option<String>,
     /// GROUP_ID of the backup.
     pub(crate) group_id: String,
-    /// Time of the newest snapshot: the last known run of this backup.
+    /// Moment of the newest snapshot, rounded up to a second: the last known run of this backup.
     pub(crate) last_snapshot: String,
     /// Seconds since then.
     pub(crate) snapshot_age_seconds: i64,
@@ -75,8 +75,8 @@ pub(crate) struct TopicStatus {
     pub(crate) topic: String,
     /// Its partitions.
     pub(crate) partitions: i32,
-    /// Everything that could be read at this time is in the bucket. Absent if that is true for no
-    /// snapshot.
+    /// The moment of the newest snapshot of which everything is in the bucket, rounded up to a
+    /// second: RESTORE_AS_OF at this time finds it. Absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) recovery_point: Option<String>,
     /// Seconds since then; without a recovery point, since the first snapshot of the topic.
@@ -147,12 +147,12 @@ async fn status_of(
         let (lag, held, lost, mut notes) = reached.numbers(name);
         notes.extend(topic.why.clone());
         if point.reached.is_none() {
-            notes.push("no snapshot of it is complete in the bucket: a new topic, or segments are missing (verify names them)".to_owned());
+            notes.push(format!("no snapshot of it is complete in the bucket: {}", why_none(&reached, name)));
         }
         topics.push(TopicStatus {
             topic: name.clone(),
             partitions: topic.partition_count,
-            recovery_point: point.reached.map(time),
+            recovery_point: point.reached.map(moment),
             recovery_point_seconds: seconds(point.reached.unwrap_or(point.known_since)),
             lag_records: lag,
             held_by_transactions: held,
@@ -174,7 +174,7 @@ async fn status_of(
         series,
         cluster_id: newest.cluster_id.clone(),
         group_id: newest.group_id.clone(),
-        last_snapshot: time(newest.until),
+        last_snapshot: moment(newest.until),
         snapshot_age_seconds: snapshot_age,
         recovery_point_seconds: topics.iter().map(|topic| topic.recovery_point_seconds).max().unwrap_or(snapshot_age),
         lag_records: topics.iter().map(|topic| topic.lag_records).sum(),
@@ -182,6 +182,13 @@ async fn status_of(
         topics,
         notes,
     })
+}
+
+/// Why a topic has no recovery point. Lost segments and a backup that has not caught up look alike:
+/// both end before the log did.
+fn why_none(reached: &Reached, topic: &str) -> String {
+    let behind = reached.behind(topic).map_or_else(String::new, |behind| format!("{behind}. "));
+    format!("{behind}The topic is new, its backup has not caught up, or segments are missing: run verify")
 }
 
 /// The recovery point of a topic.
@@ -250,13 +257,14 @@ fn text(status: &Status) -> String {
                 Some(_) => age(topic.recovery_point_seconds),
                 None => format!("none for {}", age(topic.recovery_point_seconds)),
             },
+            topic.recovery_point.clone().unwrap_or_else(|| "-".to_owned()),
             topic.lag_records.to_string(),
             topic.held_by_transactions.to_string(),
             topic.lost_records.to_string(),
             topic.notes.join("; "),
         ]
     });
-    let text = table(["TOPIC", "PARTITIONS", "RECOVERY POINT", "LAG", "HELD", "LOST", "NOTES"], rows);
+    let text = table(["TOPIC", "PARTITIONS", "RECOVERY POINT", "AS OF", "LAG", "HELD", "LOST", "NOTES"], rows);
     let text = with_lines(text, "note", &status.notes);
     let safe = status.topics.iter().filter(|topic| topic.recovery_point.is_some()).count();
     let (all, point) = (status.topics.len(), age(status.recovery_point_seconds));
@@ -265,7 +273,8 @@ fn text(status: &Status) -> String {
         true => format!("{} safe, recovery point {point}", counted(all as u64, "topic")),
         false => format!("{safe} of {} safe; the others are incomplete in the bucket", counted(all as u64, "topic")),
     };
-    let last = format!("cluster {cluster}, GROUP_ID {}: last snapshot {} ago", status.group_id, age(status.snapshot_age_seconds));
+    let (last, ago) = (&status.last_snapshot, age(status.snapshot_age_seconds));
+    let last = format!("cluster {cluster}, GROUP_ID {}: last snapshot {ago} ago, as of {last}", status.group_id);
     format!("{}\n{last}", with_lines(text, "status", &[line]))
 }
 

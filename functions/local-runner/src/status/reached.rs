@@ -104,6 +104,21 @@ impl Reached {
             })
     }
 
+    /// The first partition of a topic whose end in the newest snapshot is not in the bucket, and
+    /// how many more there are.
+    pub(super) fn behind(&self, topic: &str) -> Option<String> {
+        let chains = &self.topics.get(topic)?.partitions;
+        let mut behind = chains.iter().filter_map(|(number, chain)| {
+            let log = chain.log.filter(|log| !chain.diverged && log.end > log.log_start && log.end > chain.next)?;
+            Some(format!("partition {number} ended at offset {}, and its backup reaches {}", log.end, chain.next))
+        });
+        let first = behind.next()?;
+        Some(match behind.count() {
+            0 => first,
+            more => format!("{first} (and {more} more)"),
+        })
+    }
+
     /// Of a topic: lag, offsets held by transactions, lost offsets, and notes on partitions.
     pub(super) fn numbers(&self, topic: &str) -> (i64, i64, i64, Vec<String>) {
         let (mut lag, mut held, mut lost, mut notes) = (0, 0, 0, Vec::new());

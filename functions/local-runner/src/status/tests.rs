@@ -69,8 +69,27 @@ async fn five_similar_states_are_distinguished() {
     assert!(held.notes[0].contains("open transaction holds 4"), "{held:?}");
     let fresh = topic(&found, "fresh");
     assert_eq!((fresh.recovery_point.as_ref(), fresh.recovery_point_seconds, fresh.lag_records), (None, 2 * 60, 2));
+    let why = "no snapshot of it is complete in the bucket: partition 0 ended at offset 3, and its backup reaches 1. The topic is new, its \
+               backup has not caught up, or segments are missing: run verify";
+    assert_eq!(fresh.notes, [why]);
     assert_eq!((found.recovery_point_seconds, found.lag_records, found.snapshot_age_seconds), (7 * 60, 12, 2 * 60));
     assert_eq!(found.notes, [""; 0]);
+}
+
+/// What the only run stored is lost. A run that was killed leaves nothing by which `verify` can
+/// name it.
+#[tokio::test]
+async fn a_topic_of_which_everything_is_lost_is_told_by_its_ends() {
+    let store = MemoryStore::new();
+    let mut taken = snapshot(NOW - MINUTE, [("orders", "orders", 0, 0), ("orders", "orders", 1, 0)]);
+    let topic = taken.topics.get_mut("orders").unwrap();
+    topic.folder = None;
+    for partition in topic.partitions.values_mut() {
+        (partition.backed_up, partition.log) = (None, Some(LogSnapshot { log_start: 0, end: 150, high_watermark: 150 }));
+    }
+    add_snapshot(&store, &taken).await;
+    let notes = &status(&store).await.topics[0].notes;
+    assert!(notes[0].contains("partition 0 ended at offset 150, and its backup reaches 0 (and 1 more)"), "{notes:?}");
 }
 
 #[tokio::test]
@@ -82,6 +101,10 @@ async fn a_backup_that_stopped_is_recognised_by_its_last_snapshot() {
     assert!(found.notes[0].contains("3 h 0 m old, and one is due every 5 m"), "{found:?}");
     let table = text(&found);
     assert!(table.contains("1 topic safe, recovery point 3 h 0 m"), "{table}");
+    // Times are UTC, with a Z.
+    assert!(table.contains("last snapshot 3 h 0 m ago, as of 2026-11-29T10:00:00Z"), "{table}");
+    let row = table.lines().nth(1).unwrap();
+    assert!(row.contains("orders  1           3 h 0 m         2026-11-29T10:00:00Z"), "{table}");
 }
 
 /// The name of a daily snapshot is the end of its day.
