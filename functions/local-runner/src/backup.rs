@@ -117,7 +117,8 @@ fn table_of(report: &BackupReport, partitions: &[&PartitionReport]) -> String {
             one.segments.to_string(),
             one.records.to_string(),
             bytes(one.stored_bytes),
-            one.next.map_or_else(|| "-".to_owned(), |next| next.to_string()),
+            // A commit at 0: nothing was stored yet, as without a commit.
+            one.next.filter(|next| *next > 0).map_or_else(|| "-".to_owned(), |next| next.to_string()),
             one.lag_records.to_string(),
             notes(one),
         ]
@@ -169,6 +170,16 @@ mod tests {
         let line = idle_line(&report(false), 1_700_000_000_000);
         assert_eq!(line, "2023-11-14T22:13:20Z  nothing due: 122 partitions, lag 122 records");
     }
+    #[test]
+    fn a_partition_of_which_nothing_was_stored_has_no_next_offset() {
+        let mut all = report(false);
+        all.partitions.truncate(3);
+        (all.partitions[1].next, all.partitions[2].next) = (Some(0), Some(7));
+        let text = report_table(&all);
+        let next: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split_whitespace().rev().nth(1)).collect();
+        assert_eq!(next, ["-", "-", "7"], "{text}");
+    }
+
     #[test]
     fn the_last_line_counts_all_invocations() {
         let mut first = report(true);
