@@ -108,7 +108,7 @@ pub enum Command {
         #[arg(long, value_name = "CONFIG")]
         config: Option<PathBuf>,
     },
-    /// List topics, partitions, segments or snapshots in the bucket
+    /// List partitions, segments, snapshots or groups in the bucket
     ///
     /// Shows how far the backup of each partition reaches. Exit code 1: something is unreadable, or
     /// was backed up and is missing.
@@ -128,6 +128,12 @@ pub enum Command {
         /// With --snapshots: list all snapshots. Reads each of them
         #[arg(long, requires = "snapshots")]
         all: bool,
+        /// List the consumer groups in the newest snapshot. With --topic: those with offsets in it
+        #[arg(long, conflicts_with_all = ["segments", "snapshots"])]
+        groups: bool,
+        /// With --groups: the newest snapshot at or before TIME: 2026-11-27T14:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = moment, requires = "groups")]
+        as_of: Option<Millis>,
     },
     /// Show the manifest and the records of a segment
     #[command(allow_missing_positional = true, after_help = help::SHOW)]

@@ -72,7 +72,8 @@ pub(crate) const LIST: &str = "\
 Examples:
   local-runner list backup.json
   local-runner list /backup --topic orders --segments
-  local-runner list restore.json --snapshots            # snapshots; RESTORE_AS_OF takes any time";
+  local-runner list restore.json --snapshots            # snapshots; RESTORE_AS_OF takes any time
+  local-runner list backup.json --groups                # consumer groups in the newest snapshot";
 
 pub(crate) const SHOW: &str = "\
 Examples:

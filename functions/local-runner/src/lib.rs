@@ -7,7 +7,7 @@
 //! | `setup.rs` | configuration → handler; starts the log |
 //! | `backup.rs`, `restore.rs`, `rounds.rs` | the handlers in a loop, once, or until caught up |
 //! | `check.rs`, `finish.rs`, `translate.rs` | before a backup, after a restore, offsets of the source |
-//! | `list.rs`, `snapshots.rs`, `show.rs` | what is in the bucket |
+//! | `list.rs`, `snapshots.rs`, `groups.rs`, `show.rs` | what is in the bucket |
 //! | `verify/`, `against.rs` | whether it is intact; compared with Kafka |
 //! | `status/` | recovery points |
 //! | `places.rs`, `patience.rs` | where objects should be; which errors end a command |
@@ -23,6 +23,7 @@ mod cost;
 mod demo;
 mod finish;
 mod generate;
+mod groups;
 mod help;
 mod list;
 mod output;
@@ -83,6 +84,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Plan { config, by_partition }) => restore::plan(config.path(), by_partition, &output).await,
         Some(Command::Restore { config, by_partition, mode }) => restore::run(config.path(), mode.into(), by_partition, &output).await,
         Some(Command::Finish(args)) => finish::run(&args, &output).await,
+        Some(Command::List { bucket, groups: true, as_of, .. }) => groups::run(&bucket, as_of, &output).await,
         Some(Command::List { bucket, snapshots: true, all, .. }) => snapshots::run(&bucket, all, &output).await,
         Some(Command::List { bucket, segments, .. }) => list::run(&bucket, segments, &output).await,
         Some(Command::Verify(args)) => verify::run(&args, &output).await,
