@@ -42,7 +42,8 @@ pub enum Command {
     /// Check topics, rights and bucket before a backup
     ///
     /// Shows which topics CONFIG selects, which rights are missing, and whether the bucket refuses
-    /// to overwrite objects. Reads no records. Exit code 1: something is missing.
+    /// to overwrite objects. Reads no records. Writes one small object, @check/create-only. Exit
+    /// code 1: something is missing.
     #[command(after_help = help::CHECK)]
     Check(ConfigArgs),
     /// Back up topics to object storage

@@ -194,7 +194,7 @@ const KEYS: &[Key] = &[
     key("FILESYSTEM_TYPE", Both, Section::Storage, "required", "S3",
         "LINUX (a folder), S3, MINIO or AZURE"),
     key("FILESYSTEM_BACKUP_DIR", Both, Section::Storage, "required with LINUX", "/backup",
-        "the folder, with FILESYSTEM_TYPE=LINUX; otherwise accepted and ignored (nothing is written to a local disk)"),
+        "the folder, with FILESYSTEM_TYPE=LINUX. It must exist: it is not created. Otherwise accepted and ignored (nothing is written to a local disk)"),
     key("STORAGE_PREFIX", Both, Section::Storage, "empty", "kafka/production",
         "prefix of every name in the store"),
     key("BUCKET_NAME", Both, Section::S3, "required with S3 and MINIO", "davinder-test-kafka-backup",

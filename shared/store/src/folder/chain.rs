@@ -18,17 +18,6 @@ impl Chain {
         Ok(Self(vec![openat(CWD, root, FOLDER, Mode::empty())?]))
     }
 
-    /// The root alone; created durably if it does not exist.
-    pub(super) fn make_root(root: &Path) -> io::Result<Self> {
-        match Self::root(root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_folder(root)?;
-                Self::root(root)
-            }
-            opened => opened,
-        }
-    }
-
     /// Descends a `/`-separated path; an empty one stays here.
     ///
     /// # Errors
@@ -90,16 +79,5 @@ pub(super) fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
     match fsync(folder) {
         Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-fn make_folder(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !parent.is_dir() {
-        make_folder(parent)?;
-    }
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Chain::root(parent)?.sync(),
     }
 }

@@ -42,8 +42,8 @@ pub struct FolderStore {
 }
 
 impl FolderStore {
-    /// The store in `root`. Reads and writes nothing yet: the first write creates the folder if it
-    /// does not exist.
+    /// The store in `root`. Reads and writes nothing yet. The folder must exist, as a bucket must:
+    /// if it is missing, its volume may not be mounted, and a new one would fill another disk.
     pub fn open(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into().into(), swept: Arc::default() }
     }
@@ -88,7 +88,9 @@ impl FolderStore {
         use StoreErrorKind as Kind;
         let (kind, what) = match Errno::from_io_error(&cause) {
             Some(Errno::NOENT | Errno::NOTDIR) if !self.root.is_dir() => {
-                (Kind::NoBucket, "the backup folder does not exist, or is not a folder: check FILESYSTEM_BACKUP_DIR")
+                let what = "the backup folder does not exist, or is not a folder, and is not created: its volume may not be mounted. \
+                            Check FILESYSTEM_BACKUP_DIR; for a new backup, create it (mkdir -p)";
+                (Kind::NoBucket, what)
             }
             Some(Errno::NOENT) => (Kind::NotFound, "object not found"),
             Some(Errno::EXIST) => (Kind::AlreadyExists, "the object already exists"),

@@ -59,12 +59,20 @@ async fn a_lock_that_another_holds_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn the_folder_is_made_by_the_first_write_and_not_before() {
+async fn a_folder_that_is_missing_is_made_by_no_write() {
     let parent = tempfile::tempdir().unwrap();
     let store = FolderStore::open(parent.path().join("a/b"));
-    for failed in [store.get("x").await.unwrap_err(), store.list("", "", 1).await.unwrap_err(), store.folders("").await.unwrap_err()] {
-        assert_eq!(failed.kind, StoreErrorKind::NoBucket, "{failed}");
+    let failed = [
+        store.get("x").await.unwrap_err(),
+        store.list("", "", 1).await.unwrap_err(),
+        store.folders("").await.unwrap_err(),
+        store.create("x", body("1")).await.unwrap_err(),
+    ];
+    for failed in failed {
+        assert!(failed.kind == StoreErrorKind::NoBucket && failed.what.contains("mkdir -p"), "{failed}");
     }
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0, "its volume may not be mounted");
+    fs::create_dir_all(parent.path().join("a/b")).unwrap();
     store.create("x", body("1")).await.unwrap();
     assert_eq!(fs::read(parent.path().join("a/b/x")).unwrap(), b"1");
     assert_eq!(store.folders("").await.unwrap(), [""; 0], "the folder of unfinished files is not shown");

@@ -120,7 +120,7 @@ struct Temp {
 
 impl Temp {
     fn write(root: &Path, body: &Body) -> io::Result<Self> {
-        let private = Chain::make_root(root)?.make_down(PRIVATE)?;
+        let private = Chain::root(root)?.make_down(PRIVATE)?;
         let name = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = File::from(openat(private.leaf(), &name, flags, Mode::from_raw_mode(0o666))?);
