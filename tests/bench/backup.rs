@@ -1,6 +1,8 @@
-//! How long one invocation takes that finds something new in each of many partitions, behind a store that takes a while: PARTITIONS partitions, twenty to a
-//! topic, with ten new records each. Bucket and Kafka are in memory. A request takes so many milliseconds of the bucket, and two of Kafka. Prints a table, and
-//! the same as one JSON object a line: seconds, CPU seconds, peak memory, and requests to the bucket and to Kafka with 4, 16 and 64 threads.
+//! How long one invocation takes if each of many partitions has new records and the store is slow.
+//! There are PARTITIONS partitions, twenty to a topic, each with ten new records. Bucket and Kafka
+//! are in memory. A request to the bucket takes MILLISECONDS, one to Kafka two milliseconds. Prints
+//! a table, and the same as one JSON object a line: seconds, CPU seconds, peak memory, and requests
+//! to the bucket and to Kafka with 4, 16 and 64 threads.
 //!
 //!     bench-backup PARTITIONS MILLISECONDS [THREADS…]
 

@@ -1,5 +1,6 @@
-//! What our CPU seconds are compared with: librdkafka used barely, and the codec alone. Each command measures its own step only, and
-//! prints wall and CPU seconds (user and system, all threads) and bytes as one JSON object.
+//! The baselines for our CPU seconds: bare librdkafka, and the codec alone. Each command measures
+//! its own step only. It prints wall and CPU seconds (user and system, all threads) and bytes as
+//! one JSON object.
 
 #![allow(clippy::print_stdout)]
 
@@ -64,7 +65,8 @@ fn config() -> Result<ClientConfig> {
     Ok(config)
 }
 
-/// Reads every record once, and looks at its bytes' length only. CRCs are checked, as whoever keeps records has to.
+/// Reads every record once, and looks only at its length in bytes. CRCs are checked, as in a
+/// backup.
 fn consume(topic: &str, partitions: i32, records: usize) -> Result<()> {
     let stretch = Stretch::begin()?;
     let consumer: BaseConsumer =
@@ -83,7 +85,8 @@ fn consume(topic: &str, partitions: i32, records: usize) -> Result<()> {
     stretch.end("consume", bytes)
 }
 
-/// Compresses and decompresses what the segments under `folder` hold, member by member, on one core.
+/// Compresses and decompresses the content of the segments under `folder`, member by member, on one
+/// core.
 fn codec_alone(folder: &Path, codec: &str) -> Result<()> {
     let (compression, packing) = match codec.split_once(':').ok_or("CODEC:LEVEL")? {
         ("gzip", level) => (Compression::Gzip(level.parse()?), Packing::Gzip),
@@ -122,8 +125,9 @@ impl ProducerContext for Reports {
     }
 }
 
-/// Writes all records of the segments under `folder` to the partitions they came from, idempotently, or in transactions of 16 MiB. The
-/// segments are read into memory before. Compression and lingering are those of restore.
+/// Writes all records of the segments under `folder` to their original partitions, idempotently or
+/// in transactions of 16 MiB. The segments are read into memory first. Compression and lingering
+/// are those of a restore.
 fn produce(topic: &str, folder: &Path, transactional_id: Option<&str>) -> Result<()> {
     let mut logs = Vec::new();
     for segment in segments(folder)? {

@@ -1,6 +1,11 @@
-//! What `finish` costs after the restore of a large cluster: GROUPS groups, each of which had committed on all of PARTITIONS partitions, ten to a topic. The bucket is in
-//! memory and Kafka is a stand-in; each takes so many milliseconds for a request. Every tenth partition has holes, so its segments are counted. Prints, as one JSON
-//! object a line, seconds, CPU seconds, peak memory, and requests to the bucket and to Kafka: of the plan, of doing it, of a repetition that finds it done, and of the undo.
+//! What `finish` costs after the restore of a large cluster. Each of GROUPS groups has committed on
+//! all of PARTITIONS partitions, ten to a topic. The bucket is in memory and Kafka is a stand-in. A
+//! request to either takes MILLISECONDS. Every tenth partition has holes, so its segments are
+//! counted.
+//!
+//! Prints one JSON object a line for each of: the plan, the changes, a second run with nothing to
+//! do, and the undo. Each has seconds, CPU seconds, peak memory, and requests to the bucket and to
+//! Kafka.
 //!
 //!     bench-finish GROUPS PARTITIONS MILLISECONDS
 

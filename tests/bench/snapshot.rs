@@ -1,6 +1,7 @@
-//! What a snapshot of a large cluster costs: TOPICS topics of PARTITIONS partitions each and GROUPS groups, each of which has committed on ten
-//! partitions. Kafka is a stand-in that takes so many milliseconds for each request. Prints, as one JSON object a line, seconds, CPU seconds, requests and
-//! peak memory of an invocation that takes a snapshot, and of the next one, which does not.
+//! What a snapshot of a large cluster costs: TOPICS topics of PARTITIONS partitions each, and
+//! GROUPS groups that have each committed on ten partitions. Kafka is a stand-in that takes
+//! MILLISECONDS for each request. Prints one JSON object a line for an invocation that takes a
+//! snapshot, and for the next one, which does not: seconds, CPU seconds, requests and peak memory.
 //!
 //!     bench-snapshot TOPICS PARTITIONS GROUPS MILLISECONDS
 
@@ -53,7 +54,7 @@ impl Cluster {
         tokio::time::sleep(self.latency * waves).await;
     }
 
-    /// All partitions have a commit of ours, as in a backup that goes on.
+    /// Every partition has a commit of the backup, as in a backup that has run before.
     fn back_up_everything(&self, store: &str) {
         let mut commits = kernel::lock(&self.commits);
         for topic in (0..self.topics).map(Self::topic) {

@@ -1,4 +1,5 @@
-//! A cluster to restore into that keeps counts of records, groups' offsets and configs in memory, and takes a while for each request.
+//! A target cluster in memory: it keeps counts of records, groups' offsets and configs, and delays
+//! each request.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -61,8 +61,9 @@ impl Kafka {
         printed.lines().map(line).collect()
     }
 
-    /// Writes on until every partition of a compacted topic has a hole: only closed segments are compacted, and only a record with a later timestamp
-    /// closes one. From then on nothing more is compacted.
+    /// Writes records until every partition of a compacted topic has a hole. Only closed segments
+    /// are compacted, and only a record with a later timestamp closes one. After the return nothing
+    /// more is compacted.
     ///
     /// # Panics
     /// When Kafka compacts nothing.
@@ -130,8 +131,8 @@ impl Kafka {
         member
     }
 
-    /// Allows `principal` operations on a resource, which is what `kafka-acls.sh` takes for it, for example `--topic=orders`, or
-    /// `--group=orders --resource-pattern-type=prefixed`.
+    /// Allows `principal` operations on a resource. The resource is an option of `kafka-acls.sh`,
+    /// for example `--topic=orders`, or `--group=orders --resource-pattern-type=prefixed`.
     pub fn allow(&self, principal: &str, operations: &[&str], resource: &str) {
         let operations = operations.iter().flat_map(|operation| ["--operation", operation]);
         let all = ["--add", "--allow-principal", principal].into_iter().chain(resource.split(' ')).chain(operations);
@@ -139,7 +140,7 @@ impl Kafka {
     }
 }
 
-/// A program of somebody else that lives in a consumer group.
+/// Another program that is a member of a consumer group.
 #[derive(Debug)]
 pub struct Member(Child);
 

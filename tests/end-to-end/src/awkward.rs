@@ -8,9 +8,10 @@ use crate::record::{Record, Step, Transaction};
 const NOW: i64 = 1_780_000_000_000;
 const LARGE: usize = 900 * 1024;
 
-/// One record of each kind for every partition, and `more` random mixtures, in random order; the same for the same seed.
+/// One record of each kind for every partition, and `more` random mixtures, in random order. The
+/// same seed gives the same records.
 ///
-/// Not among them: timestamps 0 and -1, see [`unsendable_timestamps`].
+/// Timestamps 0 and -1 are not included, see [`unsendable_timestamps`].
 pub fn records(seed: u64, partitions: i32, more: usize) -> Vec<Record> {
     let random = &mut StdRng::seed_from_u64(seed);
     let mut records: Vec<_> = (0..partitions).flat_map(|partition| one_of_each(partition, random)).collect();
@@ -24,7 +25,8 @@ pub fn unsendable_timestamps(partition: i32) -> Vec<Record> {
     [0, -1].map(|timestamp| Record::new(partition, timestamp).value(format!("at {timestamp}"))).into()
 }
 
-/// Transactions of two producers, committed and aborted, interleaved with each other and with plain records.
+/// Transactions of two producers, committed and aborted, interleaved with each other and with plain
+/// records.
 pub fn transactions(seed: u64, partitions: i32) -> Vec<Step> {
     let random = &mut StdRng::seed_from_u64(seed);
     let mut steps = Vec::new();

@@ -1,5 +1,6 @@
-//! The Azure Functions host around a function: it starts the program with a port, asks `/` until something answers, and posts the ticks of
-//! the timer ([custom handlers](https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers)).
+//! The Azure Functions host around a function. It starts the program with a port, polls `/` until
+//! it answers, and posts the ticks of the timer ([custom
+//! handlers](https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers)).
 
 use std::io::BufReader;
 use std::net::TcpStream;
@@ -17,7 +18,7 @@ pub struct FunctionApp {
     poster: Poster,
 }
 
-/// Whoever posts to it; a copy can do so while the app is being stopped.
+/// Posts to the app. A copy can post while the app is being stopped.
 #[derive(Debug, Clone, Copy)]
 pub struct Poster {
     function: Function,
@@ -37,7 +38,8 @@ impl Answer {
     /// The same if the host takes it for a success.
     ///
     /// # Panics
-    /// When it does not: another status than 2xx, or not the whole object, for which it would wait for ever.
+    /// If it does not: the status is not 2xx, or the object is incomplete, so the host would wait
+    /// permanently.
     #[track_caller]
     pub fn succeeded(self) -> Self {
         assert!(self.status / 100 == 2 && self.is_whole(), "{self:?}");
@@ -68,7 +70,7 @@ impl FunctionApp {
         Self { process, poster: Poster { function, port } }
     }
 
-    /// Whoever posts to it.
+    /// A handle that posts to this app.
     pub fn poster(&self) -> Poster {
         self.poster
     }

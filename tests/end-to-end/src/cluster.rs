@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::kafka::{Kafka, unique};
 
-/// Brokers that nobody else uses; they end with this value.
+/// Brokers that no other test uses. They stop when this value is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     /// Reaches all of them.
@@ -15,7 +15,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster. Its folder is in that of `shared`, so that `services/with` ends it should the test be killed.
+    /// Starts a cluster. Its folder is inside that of `shared`, so `services/with` stops it if the
+    /// test is killed.
     pub fn start(shared: &Kafka, brokers: u32) -> Self {
         Self::start_with(shared, brokers, &[])
     }
@@ -48,7 +49,7 @@ impl Cluster {
         let folder = self.kafka.dir.join(format!("{broker}/data/{topic}-{partition}"));
         let log = OpenOptions::new().append(true).open(folder.join("00000000000000000000.log"));
         log.and_then(|mut log| log.write_all(bytes)).expect("the log of a broker of our own");
-        // What knew the log as it was. The broker makes them anew.
+        // Indexes and checkpoints of the old log. The broker creates them again.
         for file in folder.read_dir().expect("it was opened").flatten().map(|entry| entry.path()) {
             if file.extension().is_some_and(|kind| ["index", "timeindex", "txnindex", "snapshot"].iter().any(|index| kind == *index)) {
                 std::fs::remove_file(file).expect("a file of a broker of our own");

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::record::Record;
 
-/// Holds both to the same records in the same order, partition by partition. Offsets do not count: a copy has its own.
+/// Asserts that both have the same records in the same order, partition by partition. Offsets are
+/// not compared: a copy has its own.
 ///
 /// # Panics
-/// With the first difference.
+/// At the first difference.
 #[track_caller]
 pub fn assert_identical(source: &[Record], copy: &[Record]) {
     let (source, copy) = (by_partition(source), by_partition(copy));

@@ -35,7 +35,8 @@ impl Function {
         command
     }
 
-    /// FUNCTION_PROGRAMS is a folder with the programs, of a package for example; without it they are built.
+    /// FUNCTION_PROGRAMS is a folder with the programs, for example of a package. Without it they
+    /// are built.
     fn program(self) -> PathBuf {
         std::env::var_os("FUNCTION_PROGRAMS").map_or_else(|| program(self.name()), |folder| PathBuf::from(folder).join(self.name()))
     }
@@ -112,7 +113,7 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody has at the moment.
+/// A port that no process uses at the moment.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("this machine has ports");
     listener.local_addr().expect("it is bound").port()

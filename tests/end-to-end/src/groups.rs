@@ -1,4 +1,4 @@
-//! Consumer groups and the rest of what a cluster has beside records, with Kafka's own client.
+//! Consumer groups and the other state of a cluster except records, through Kafka's own client.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
@@ -36,7 +36,7 @@ pub struct Commit {
     pub partition: i32,
     /// The next offset that it reads.
     pub offset: i64,
-    /// What stands next to it.
+    /// The metadata of the offset.
     pub metadata: String,
 }
 
@@ -51,7 +51,7 @@ pub struct Resumed {
     pub partition: i32,
     /// Where it begins.
     pub committed: i64,
-    /// What stands next to it.
+    /// The metadata of the offset.
     pub metadata: String,
     /// Only records of committed transactions, with their offsets.
     pub records: Vec<Record>,
@@ -72,18 +72,19 @@ impl Kafka {
         assert!(child.wait().expect("it was started").success(), "Commit failed, see above");
     }
 
-    /// What groups read if they start now: of each partition that one of them has committed on. They commit nothing.
+    /// What groups read if they start now, for each partition that one of them has committed on.
+    /// They commit nothing.
     ///
     /// # Panics
-    /// When a group has committed an offset that is not there.
+    /// If a group has committed an offset that does not exist.
     pub fn resumed(&self, groups: &[&str]) -> Vec<Resumed> {
         let mut command = self.java("Resume");
         command.args(groups);
         output(command).lines().map(|line| serde_json::from_str(line).expect("a line of Resume")).collect()
     }
 
-    /// Groups with their offsets and metadata, the configs that topics have of their own, and access control lists: see `java/State.java`. Without
-    /// groups that have committed nothing.
+    /// Groups with their offsets and metadata, the configs set on topics, and access control lists:
+    /// see `java/State.java`. Groups without a commit are left out.
     pub fn state(&self) -> Value {
         let mut state: Value = serde_json::from_str(&output(self.java("State"))).expect("the line of State");
         state["groups"]
@@ -93,10 +94,11 @@ impl Kafka {
         state
     }
 
-    /// A consumer that lives in a group and commits nothing, from the return on until it is dropped.
+    /// A consumer that is a member of a group and commits nothing. It is a member from the return
+    /// until it is dropped.
     ///
     /// # Panics
-    /// When it does not get in.
+    /// If it cannot join.
     pub fn join(&self, group: &str, topic: &str) -> Joined {
         let mut command = self.java("Member");
         let mut child = command.args([group, topic]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("java/run starts");

@@ -1,4 +1,5 @@
-//! As much of HTTP/1.1 as a platform and its function speak on one machine: whole messages, of a known length or in chunks.
+//! The subset of HTTP/1.1 between a platform and its function on one machine: whole messages, of a
+//! known length or in chunks.
 
 use std::io::{self, BufRead, Write};
 

@@ -1,4 +1,5 @@
-//! Topics made, filled and read with Kafka's own client and tools (`java/`), never with the code under test.
+//! Creates, fills and reads topics with Kafka's own client and tools (`java/`), never with the code
+//! under test.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -42,8 +43,8 @@ pub struct Digest {
 }
 
 impl Kafka {
-    /// Makes a topic whose name begins with `name` and that nobody else has. Without retention, unless `configs` say so: the records of
-    /// tests are old.
+    /// Creates a topic with a unique name that begins with `name`. It has no retention unless
+    /// `configs` set one, because the records of tests are old.
     pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> String {
         let name = unique(name);
         self.create_topic_named(&name, partitions, configs);
@@ -68,8 +69,8 @@ impl Kafka {
         self.admin("TopicCommand", ["--delete", "--topic", name]);
     }
 
-    /// Runs one of Kafka's own tools (`TopicCommand`, `ConfigCommand`, `DeleteRecordsCommand`, `consumer.group.ConsumerGroupCommand`…) and returns what
-    /// it printed.
+    /// Runs one of Kafka's own tools (`TopicCommand`, `ConfigCommand`, `DeleteRecordsCommand`,
+    /// `consumer.group.ConsumerGroupCommand`…) and returns its output.
     pub fn admin(&self, tool: &str, arguments: impl IntoIterator<Item = impl Into<String>>) -> String {
         let class = if tool == "ConfigCommand" { format!("kafka.admin.{tool}") } else { format!("org.apache.kafka.tools.{tool}") };
         let mut command = self.java(&class);
@@ -83,7 +84,8 @@ impl Kafka {
         self.play(topic, &steps, &[]);
     }
 
-    /// Writes records and transactions, in their order. `properties` are the producers', for example `compression.type=zstd`.
+    /// Writes records and transactions in their order. `properties` configure the producers, for
+    /// example `compression.type=zstd`.
     pub fn play(&self, topic: &str, steps: &[Step], properties: &[&str]) {
         let mut command = self.java("Produce");
         command.arg(topic).args(properties).stdin(Stdio::piped());
@@ -97,12 +99,14 @@ impl Kafka {
         assert!(child.wait().expect("it was started").success(), "Produce failed, see above");
     }
 
-    /// Fills a topic quickly, in turn over its partitions, with JSON-like records of about `bytes` bytes.
+    /// Fills a topic quickly with JSON-like records of about `bytes` bytes, round-robin over its
+    /// partitions.
     pub fn bulk(&self, topic: &str, records: u64, bytes: usize) {
         self.bulk_with(topic, records, bytes, &[]);
     }
 
-    /// The same with options of `Bulk`: properties of the producer, and `content=zeros` for records that compress to almost nothing.
+    /// The same with options of `Bulk`: properties of the producer, and `content=zeros` for records
+    /// that compress to almost nothing.
     pub fn bulk_with(&self, topic: &str, records: u64, bytes: usize, options: &[&str]) {
         let mut command = self.java("Bulk");
         command.args([topic, &records.to_string(), &bytes.to_string()]).args(options);
@@ -145,7 +149,7 @@ impl Kafka {
     }
 }
 
-/// `name` with something behind it that no other test and no other run has.
+/// `name` with a suffix that no other test and no other run has.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let nanos = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos();

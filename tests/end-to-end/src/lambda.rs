@@ -1,7 +1,9 @@
 //! AWS Lambda around a function: containers, and one of two runtime APIs.
 //!
-//! [`StandIn`] speaks the [documented API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) with true deadlines, and kills a
-//! container at its deadline as Lambda does. [`Emulator`] is cargo-lambda's, which knows no deadlines.
+//! [`StandIn`] speaks the
+//! [documented API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) with real
+//! deadlines, and kills a container at its deadline as Lambda does. [`Emulator`] is cargo-lambda's,
+//! which has no deadlines.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufReader, Write};
@@ -194,7 +196,7 @@ impl StandIn {
     fn answered(&self, id: &str, answer: Answer) {
         let id = id.rsplit('-').next().and_then(|id| id.parse().ok()).unwrap_or_default();
         if let Some(waits) = lock(&self.state.jobs).running.remove(&id) {
-            // Whoever asked may have given up.
+            // The caller may have given up.
             _ = waits.send(answer);
         }
     }
@@ -261,7 +263,7 @@ impl Api for Emulator {
 
     fn invoke(&self, function: Function, event: &str) -> Answer {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the emulator runs");
-        // Where no container takes the event the emulator waits for ever.
+        // If no container takes the event, the emulator waits permanently.
         stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a socket");
         let first = format!("POST /2015-03-31/functions/{}/invocations HTTP/1.1", function.name());
         http::write(&mut &stream, &first, &[("host", "127.0.0.1")], event.as_bytes()).expect("the emulator reads");

@@ -1,5 +1,5 @@
-//! Logs in the message formats v0 and v1, as brokers before Kafka 0.11 wrote them. No client of today writes them any more, but every broker
-//! keeps them.
+//! Logs in the message formats v0 and v1, as brokers before Kafka 0.11 wrote them. No current
+//! client writes them, but every broker keeps them.
 
 use std::io::Write;
 
@@ -24,7 +24,8 @@ impl Format {
         self.messages(first, records).concat()
     }
 
-    /// The same, all records compressed into one message, the wrapper. Its offset is that of the last record; in v1 those inside count from 0.
+    /// The same, with all records compressed into one message, the wrapper. The wrapper has the
+    /// offset of its last record. In v1 the offsets inside count from 0.
     pub fn compressed_log(self, first: i64, records: &[Record]) -> Vec<u8> {
         let inner = self.log(if self == Self::V0 { first } else { 0 }, records);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

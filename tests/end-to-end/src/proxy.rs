@@ -1,6 +1,8 @@
-//! A proxy between the program and its store that makes requests fail, in every way in which a network and a store can.
+//! A proxy between the program and its store. It makes requests fail in every way in which a
+//! network and a store can.
 //!
-//! It knows as much of HTTP/1.1 as it takes to tell one request from the next. The `Host` header goes on unchanged, because it is signed.
+//! It knows only enough HTTP/1.1 to separate one request from the next. It forwards the `Host`
+//! header unchanged, because the header is signed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -61,8 +63,8 @@ impl Dialect {
     }
 }
 
-/// Cards in a random order, dealt again and again: each fault once, and four requests that nothing happens to. So after any
-/// [`Deck::FAIR`] requests or more, at least one in ten met each fault.
+/// Cards in a random order, dealt repeatedly: each fault once, and four requests without a fault.
+/// So among any [`Deck::FAIR`] requests or more, each fault hits at least one in ten.
 #[derive(Debug)]
 struct Deck {
     random: StdRng,
@@ -211,7 +213,7 @@ impl Drop for Proxy {
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
     while let Ok((client, _)) = listener.accept().await {
-        // A connection that breaks is what this is for: there is nobody to tell.
+        // Broken connections are the purpose of this proxy, so there is no one to report them to.
         tokio::spawn(serve(BufStream::new(client), state.clone()));
     }
 }
@@ -327,7 +329,8 @@ impl Head {
         self.field("transfer-encoding").is_some_and(|field| field.to_ascii_lowercase().contains("chunked"))
     }
 
-    /// The body as it is on the line, chunks with their sizes. Nothing where no field says that there is one, as in requests.
+    /// The body as it is sent, chunks with their sizes. Empty if no field announces a body, as in
+    /// requests.
     async fn body(&self, from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<u8>> {
         if self.is_chunked() {
             return chunks(from).await;

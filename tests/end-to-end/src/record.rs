@@ -1,4 +1,5 @@
-//! A record as Kafka's own client sees it, and one line of JSON for it, the same on the way in and on the way out (`java/Lines.java`).
+//! A record as Kafka's own client sees it, and one line of JSON for it: the same in both directions
+//! (`java/Lines.java`).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -86,7 +87,7 @@ fn create_time() -> String {
     "CreateTime".to_owned()
 }
 
-/// What `java/Produce.java` is told, a line each.
+/// The input of `java/Produce.java`, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Step {

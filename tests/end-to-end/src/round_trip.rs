@@ -6,11 +6,12 @@ use crate::compare::assert_identical;
 use crate::kafka::{Kafka, Read, unique};
 use crate::runner::Runner;
 
-/// Backs up `topic`, verifies, restores into a new topic and holds both to the same records; then does it all again, which must add
-/// nothing. `more` are further keys of the backup's configuration. Returns the new topic's name.
+/// Backs up `topic`, verifies, restores into a new topic and compares the records. Then does it all
+/// again, which must add nothing. `more` are further keys of the backup's configuration. Returns
+/// the new topic's name.
 ///
 /// # Panics
-/// When anything differs or fails.
+/// If anything differs or fails.
 #[track_caller]
 pub fn round_trip(kafka: &Kafka, runner: &Runner, topic: &str, more: Value) -> String {
     let copy = unique(&format!("copy-of-{topic}"));

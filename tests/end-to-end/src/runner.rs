@@ -52,7 +52,7 @@ impl Store {
         (store, proxy)
     }
 
-    /// What nobody may ever see in a log.
+    /// The secret that must never appear in a log.
     pub fn secret(&self) -> String {
         match self {
             Self::Folder(_) => String::new(),
@@ -98,7 +98,8 @@ impl Store {
     }
 }
 
-/// A backup and its restores: a temporary folder with the configuration files and, where `Store::Folder` is used, the backups.
+/// A backup and its restores: a temporary folder with the configuration files and, with
+/// `Store::Folder`, the backups.
 #[derive(Debug)]
 pub struct Runner {
     dir: TempDir,
@@ -171,8 +172,9 @@ impl Runner {
         self.dir.path().join("backups")
     }
 
-    /// Writes the configuration that backs up `topics` with a group named after the first, without snapshots: the groups of all other tests would
-    /// be in them. `more` are further keys.
+    /// Writes the configuration that backs up `topics` with a group named after the first. It takes
+    /// no snapshots, because they would contain the groups of all other tests. `more` are further
+    /// keys.
     pub fn backup_config(&self, topics: &[&str], more: Value) -> PathBuf {
         let group = format!("backup-of-{}", topics[0]);
         self.config(
@@ -182,7 +184,8 @@ impl Runner {
         )
     }
 
-    /// Writes the configuration that restores `from` into `to`, partition by partition. `more` are further keys.
+    /// Writes the configuration that restores `from` into `to`, partition by partition. `more` are
+    /// further keys.
     pub fn restore_config(&self, from: &str, to: &str, more: Value) -> PathBuf {
         let keys = json!({
             "BACKUP_TOPIC_NAME": from, "RESTORE_TOPIC_NAME": to, "RESTORE_PARTITION_STRATEGY": "same", "RETRY_SECONDS": 1,
@@ -190,7 +193,8 @@ impl Runner {
         self.config(&format!("restore-{to}.json"), keys, more)
     }
 
-    /// Writes the restore configuration of the Python tool's manual, where FILESYSTEM_BACKUP_DIR is the topic's own folder.
+    /// Writes the restore configuration from the manual of the Python tool, where
+    /// FILESYSTEM_BACKUP_DIR is the topic's own folder.
     pub fn config_of_the_python_tool(&self, folder: &Path, to: &str) -> PathBuf {
         let keys = json!({"RESTORE_TOPIC_NAME": to, "RETRY_SECONDS": 100, "RESTORE_PARTITION_STRATEGY": "same"});
         self.config("restore.json", keys, json!({"FILESYSTEM_BACKUP_DIR": folder}))
@@ -245,11 +249,11 @@ impl Runner {
         keys.chain(self.store.environment().into_iter().map(|(name, value)| (name.to_owned(), value))).collect()
     }
 
-    /// Runs `command CONFIG --until-caught-up` as a scheduler does, again after a failure. How many runs it took, and what all of them
-    /// printed.
+    /// Runs `command CONFIG --until-caught-up` as a scheduler does, again after a failure. Returns
+    /// the number of runs, and the output of all of them.
     ///
     /// # Panics
-    /// When it does not succeed in the end.
+    /// If no run succeeds.
     #[track_caller]
     pub fn until_it_succeeds(&self, command: &str, config: &Path) -> (u32, String) {
         let mut log = String::new();
@@ -284,10 +288,11 @@ impl Runner {
     }
 }
 
-/// Copies a folder of backups, with all that is in it, into `to`, or to that name where nothing has it.
+/// Copies a folder of backups with its content into the folder `to`, or to the name `to` if it does
+/// not exist.
 ///
 /// # Panics
-/// When it cannot be copied.
+/// If it cannot be copied.
 pub fn copy_folder(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-r").args([from, to]).status().expect("cp is installed").success());
 }
@@ -313,7 +318,8 @@ fn binary() -> PathBuf {
     env::var_os("LOCAL_RUNNER").map_or_else(|| program("local-runner"), PathBuf::from)
 }
 
-/// A program of the workspace, built from the sources as they are now: it stands beside this test's own executable.
+/// A program of the workspace, built from the current sources. It is in the folder of this test's
+/// own executable.
 pub(crate) fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
@@ -323,7 +329,8 @@ pub(crate) fn program(name: &str) -> PathBuf {
         let test = env::current_exe().expect("this executable has a path");
         let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
         let release = profile.ends_with("release").then_some("--release");
-        // For the whole workspace, so that dependencies keep the features with which `cargo test --workspace` has built them.
+        // For the whole workspace, so that dependencies keep the features of `cargo test
+        // --workspace`.
         let build = ["build", "--quiet", "--workspace", "--bins"];
         let built: ExitStatus =
             Command::new(env!("CARGO")).args(build).args(release).current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo starts");

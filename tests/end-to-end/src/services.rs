@@ -9,7 +9,8 @@ use kernel::Secret;
 
 use crate::kafka::Kafka;
 
-/// A listener of Kafka that wants to know who is there: `admin`, or `reader`, who may do only what an ACL allows.
+/// A Kafka listener that authenticates clients: `admin`, or `reader`, who has only the rights of
+/// ACLs.
 #[derive(Debug, Clone)]
 pub struct Sasl {
     /// BOOTSTRAP_SERVERS.
@@ -95,7 +96,8 @@ pub fn require_kafka() -> Option<Kafka> {
     Some(Kafka { bootstrap, libs: PathBuf::from(libs), dir: PathBuf::from(dir) })
 }
 
-/// The same cluster's listener with SASL/PLAIN, or `None` when there is none and tests may be left out.
+/// The same cluster's listener with SASL/PLAIN, or `None` if there is none and tests may be
+/// skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.
@@ -105,7 +107,8 @@ pub fn require_sasl() -> Option<Sasl> {
     Some(Sasl { bootstrap, password, reader_password })
 }
 
-/// The same cluster's listener for clients with a certificate, or `None` when there is none and tests may be left out.
+/// The same cluster's listener for clients with a certificate, or `None` if there is none and tests
+/// may be skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.
@@ -125,7 +128,8 @@ pub fn require_minio() -> Option<Minio> {
     Some(Minio { endpoint, access_key, secret_key, bucket, data: PathBuf::from(data) })
 }
 
-/// MinIO with the bucket that is versioned, with object lock and a default retention, or `None` when there is none and tests may be left out.
+/// MinIO with a versioned bucket with object lock and a default retention, or `None` if there is
+/// none and tests may be skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.

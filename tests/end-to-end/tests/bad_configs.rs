@@ -1,5 +1,5 @@
-//! Configurations that are refused: exit code 2, a message that says what to do, nothing started. The table is `bad-configs.json` of the
-//! crate `config`. No server is needed.
+//! Refused configurations: exit code 2, a message that says what to do, and nothing started. The
+//! table is `bad-configs.json` of the crate `config`. No server is needed.
 
 use std::collections::BTreeMap;
 use std::fs;

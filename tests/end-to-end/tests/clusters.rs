@@ -1,4 +1,5 @@
-//! Two clusters with a topic of the same name back up into one place: each continues its own generation.
+//! Two clusters with a topic of the same name back up into the same bucket. Each continues its own
+//! generation.
 
 #![allow(clippy::unwrap_used)]
 

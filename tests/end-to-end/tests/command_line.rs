@@ -73,7 +73,8 @@ fn a_variable_that_replaces_a_value_of_the_file_is_named_at_the_start() {
     assert!(list("mine").stderr.is_empty());
 }
 
-/// Both SDKs read the variables of proxies, so a proxy that is down would be told as a store that is down.
+/// Both SDKs read proxy variables, so an unreachable proxy would be reported as an unreachable
+/// store.
 #[test]
 fn a_proxy_that_is_down_is_named_and_not_the_store() {
     let dir = TempDir::new().expect("a temporary folder");
@@ -147,9 +148,11 @@ struct Deleted {
     is_deleted: fn(&str) -> bool,
     /// What verify, list and restore say.
     says: &'static str,
-    /// `list` knows it by the names of objects and the ends of partitions; what is missing in the middle together with its `.sha256`, by manifests.
+    /// `list` detects it from the names of objects and the ends of partitions. A hole whose
+    /// `.sha256` is missing too is detected from manifests.
     list: &'static [&'static str],
-    /// Whether restore knows it before it writes anything. A hole in the middle it sees when it comes to it: `damage`.
+    /// Whether restore detects it before it writes anything. It detects a hole in the middle only
+    /// when it reaches it: `damage`.
     is_known_at_once: bool,
 }
 
@@ -360,7 +363,8 @@ fn what_was_backed_up_and_is_deleted_is_named_before_a_restore_writes_anything()
     }
 }
 
-/// Whoever runs `--until-caught-up && delete-the-topic` must not be told that all of it is safe.
+/// `--until-caught-up && delete-the-topic` must not delete a topic that is not completely backed
+/// up.
 #[test]
 fn a_stop_with_work_left_is_no_success_and_the_same_command_goes_on() {
     let Some(kafka) = require_kafka() else { return };
@@ -383,7 +387,8 @@ fn filled(kafka: &Kafka) -> String {
     topic
 }
 
-/// Runs the command, asks it to stop at the first line of its log that says `word`, and holds that it says what is left.
+/// Runs the command, stops it at the first log line that contains `word`, and asserts that it
+/// reports what is left.
 fn stop_after(runner: &Runner, command: &str, config: &Path, word: &str) {
     let mut child = runner.spawn([Path::new(command), config, Path::new("--until-caught-up")]);
     let mut log = BufReader::new(child.stderr.take().expect("it is piped")).lines().map(|line| line.expect("text"));

@@ -9,7 +9,8 @@ use end_to_end::runner::{Runner, copy_folder, local_runner};
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-/// A partition of `count` records, backed up in segments of 3. Returns the topic and its segments in their order.
+/// A partition of `count` records, backed up in segments of 3. Returns the topic and its segments
+/// in order.
 fn backed_up(kafka: &Kafka, runner: &Runner, count: i64) -> (String, Vec<PathBuf>) {
     let topic = kafka.create_topic("damage", 1, &[]);
     let records: Vec<_> = (0..count).map(|n| Record::new(0, 1_780_000_000_000 + n).key("key").value(format!("value {n}"))).collect();
@@ -49,7 +50,8 @@ fn every_flipped_bit_and_every_truncation_is_found() {
     assert!(missed.is_empty(), "verify found nothing wrong with {missed:?}");
 }
 
-/// Damages a copy of the backups in every way that falls to this worker, and says which ways `verify` did not see.
+/// Damages a copy of the backups in every way assigned to this worker. Returns those that `verify`
+/// did not detect.
 fn undetected(backups: &Path, files: [&Path; 2], worker: usize) -> Vec<String> {
     let copy = backups.with_file_name(format!("copy-{worker}"));
     copy_folder(backups, &copy);
@@ -88,7 +90,7 @@ fn a_damaged_segment_is_not_restored() {
     assert_refused(&kafka, &runner, &topic, 0, "truncated");
 }
 
-/// What stands before the damage comes back, nothing behind it.
+/// Everything before the damage is restored, nothing after it.
 #[test]
 fn restore_stops_at_a_missing_segment() {
     let Some(kafka) = require_kafka() else { return };
@@ -99,8 +101,8 @@ fn restore_stops_at_a_missing_segment() {
     assert_refused(&kafka, &runner, &topic, 3, "without the segment in the middle");
 }
 
-/// Days later the segment is found and put back, and Kafka has forgotten the progress of the restore: it goes on all the same, because the
-/// run that stopped said how far it was.
+/// The segment is restored days later, and Kafka has forgotten the progress of the restore. The
+/// restore still resumes, because the stopped run reported its progress.
 #[test]
 fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     let Some(kafka) = require_kafka() else { return };
@@ -112,7 +114,7 @@ fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     let config = runner.restore_config(&topic, &copy, json!({"RESTORE_ID": copy}));
     let stopped = runner.run([Path::new("restore"), &config, Path::new("--until-caught-up")]);
     stopped.failed_with(&["offsets 6 to 9", "Restore the missing segments"]);
-    assert_eq!(values(&kafka, &copy), written(0..6), "what stands before is written");
+    assert_eq!(values(&kafka, &copy), written(0..6), "the segments before the damage are restored");
     kafka.forget_restore(&copy);
     fs::write(&segments[2], missing).expect("it can be put back");
     let reports = runner.restore(&config);
@@ -120,7 +122,8 @@ fn a_restore_that_stopped_goes_on_when_kafka_has_forgotten_it() {
     assert_eq!(values(&kafka, &copy), written(0..12));
 }
 
-/// A killed restore is further than its checkpoint says. That segments are gone which it has restored already, by an expiry rule, is no hole.
+/// A killed restore is further than its checkpoint says. Segments that it has already restored and
+/// that a lifecycle rule expired are no hole.
 #[test]
 fn what_is_restored_already_may_be_missing() {
     let Some(kafka) = require_kafka() else { return };

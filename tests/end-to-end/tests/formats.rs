@@ -1,4 +1,5 @@
-//! Segments are ordinary files: `tar` opens them, `sha256sum` agrees, and Kafka's own log reader reads the log inside.
+//! Segments are ordinary files: `tar` opens them, `sha256sum` agrees, and Kafka's own log reader
+//! reads the log inside.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The harness itself: what Kafka's own client writes, it reads again unchanged. Without this, a comparison would prove little.
+//! The harness itself: Kafka's own client reads what it writes unchanged. Without this, a
+//! comparison would prove little.
 
 use std::io::Write;
 use std::process::Stdio;

@@ -1,4 +1,5 @@
-//! The main job on a real Kafka: a topic, backed up and restored, is record for record the same to a reader that is not our code.
+//! The main job on a real Kafka. To a reader that is not our code, a restored topic equals the
+//! original, record for record.
 
 use std::collections::BTreeMap;
 
@@ -35,8 +36,8 @@ fn awkward_records_through_minio() {
     round_trip(&kafka, &Runner::on(&kafka, Store::Minio(minio, unique("prefix"))), &topic, small_segments());
 }
 
-/// The bucket as the Terraform module makes it: versioned, with object lock and a default retention. Backup and restore replace what they must, and
-/// never miss the right to delete.
+/// The bucket as the Terraform module creates it: versioned, with object lock and a default
+/// retention. Backup and restore overwrite what they must, and never need the right to delete.
 #[test]
 fn awkward_records_through_a_locked_bucket() {
     let (Some(kafka), Some(minio)) = (require_kafka(), require_locked_minio()) else { return };
@@ -73,7 +74,8 @@ fn aborted_records_are_kept_when_asked_for() {
     assert_identical(&kafka.dump(&topic, Read::Uncommitted), &kafka.dump(&copy, Read::Uncommitted));
 }
 
-/// A partition that holds nothing but aborted records and their markers: covered, and not asked for again and again.
+/// A partition that contains only aborted records and their markers: it is covered, and not fetched
+/// repeatedly.
 #[test]
 fn a_partition_of_aborted_records_only() {
     let Some(kafka) = require_kafka() else { return };
@@ -121,7 +123,7 @@ fn every_codec_is_read() {
     assert_identical(&expected, &kafka.dump(&copy, Read::Committed));
 }
 
-/// The first millisecond of 1970 and no time at all: both are timestamps that clients take for something else.
+/// The first millisecond of 1970, and no timestamp: clients confuse both with something else.
 #[test]
 fn timestamp_zero_and_no_timestamp_come_back_as_they_are() {
     let Some(kafka) = require_kafka() else { return };
@@ -168,7 +170,8 @@ fn a_topic_that_grows_between_backups() {
     runner.verify(&backup).succeeded();
 }
 
-/// Into another number of partitions: every record once, those of one key in one partition and in their order.
+/// Into another number of partitions: every record once, those of one key in one partition and in
+/// order.
 #[test]
 fn by_key_into_fewer_partitions() {
     let Some(kafka) = require_kafka() else { return };

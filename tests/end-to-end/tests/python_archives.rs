@@ -1,4 +1,4 @@
-//! Archives that the Python tool really wrote: every line comes back as a value, in its partition and order.
+//! Real archives of the Python tool: every line is restored as a value, in its partition and order.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/archive/testdata/python-archives")
 }
 
-/// The values of a partition as `tar` and `split` see them: the archives in the order of their times, then `current.bin`.
+/// The values of a partition as `tar` and `split` see them: the archives by time, then
+/// `current.bin`.
 fn expected(partition: i32) -> Vec<Vec<u8>> {
     let folder = samples().join(format!("orders/{partition}"));
     let mut archives: Vec<_> = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
@@ -34,7 +35,8 @@ fn expected(partition: i32) -> Vec<Vec<u8>> {
 fn the_sample_archives_come_back_line_by_line() {
     let Some(kafka) = require_kafka() else { return };
     let target = kafka.create_topic("from-python", 3, &[]);
-    // As the manual's own example for local files: the folder is the topic's, and there is no BACKUP_TOPIC_NAME.
+    // As in the manual's own example for local files: the folder is the topic's, and there is no
+    // BACKUP_TOPIC_NAME.
     let runner = Runner::on_folder(&kafka);
     let folder = runner.backups().join("orders");
     copy_folder(&samples().join("orders"), &folder);
@@ -54,7 +56,7 @@ fn the_sample_archives_come_back_line_by_line() {
     assert_eq!(kafka.dump(&target, Read::Uncommitted).len(), restored.len(), "a second run adds nothing");
 }
 
-/// Someone moves from the Python tool to this one: old archives first, then our segments, in one topic's folder.
+/// A migration from the Python tool: old archives first, then our segments, in one topic's folder.
 #[test]
 fn old_archives_and_new_segments_in_one_folder() {
     let Some(kafka) = require_kafka() else { return };
@@ -73,7 +75,7 @@ fn old_archives_and_new_segments_in_one_folder() {
         let values: Vec<_> = of_partition[..old.len()].iter().filter_map(|record| record.value.clone().map(|value| value.0)).collect();
         assert_eq!(values, old);
         assert!(of_partition[old.len()..].iter().all(|record| record.key.is_some() && record.headers.len() == 2));
-        // Lines are no offsets: the pairs that the checkpoint keeps are those of the segments alone.
+        // Lines have no offsets: the checkpoint has only the offset pairs of the segments.
         let checkpoint = runner.backups().join(format!("@restore/{topic}-to-{target}/@progress/{topic}/{partition}.json"));
         let checkpoint: Value = serde_json::from_slice(&fs::read(checkpoint).expect("a checkpoint")).expect("JSON");
         let spans: Spans = serde_json::from_value(checkpoint["spans"].clone()).expect("spans");

@@ -1,4 +1,5 @@
-//! What an invocation asks of Kafka and of the bucket when there is little or nothing to do: however many partitions there are.
+//! The requests of an invocation to Kafka and the bucket when there is little or nothing to do.
+//! They do not depend on the number of partitions.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -86,7 +87,8 @@ async fn a_topic_in_which_nothing_is_asks_the_bucket_once() {
     assert!(report.is_caught_up());
     scene.write(2).await;
     let (report, due) = scene.tick().await;
-    // topic.json, that of a newer generation; and of a first segment only itself and its .sha256: for the partition without a commit one listing more.
+    // topic.json, that of a newer generation, and for a first segment only itself and its .sha256.
+    // The partition without a commit costs one more listing.
     assert_eq!((report.records, due.store), (2, 2 + 2 + 3), "{due:?}");
 }
 
@@ -111,9 +113,11 @@ async fn requests_do_not_grow_with_partitions() {
         idle.push(nothing);
         due.push((ten, segments));
     }
-    // Of one broker: DescribeTopics, OffsetFetch, and ListOffsets three times; each further broker that leads partitions has its own three.
+    // For one broker: DescribeTopics, OffsetFetch, and ListOffsets three times. Each further broker
+    // that leads partitions costs three of its own.
     let most = Asked { store: 0, kafka: 2 + 3 * BROKERS };
     assert!(idle.iter().all(|asked| asked.store <= most.store && asked.kafka <= most.kafka), "{idle:?}");
-    // topic.json, that of a newer generation, and for each segment: whether the one before it is there, itself, its .sha256.
+    // topic.json, that of a newer generation, and for each segment: whether the previous one
+    // exists, itself, its .sha256.
     assert!(due.iter().all(|(asked, segments)| asked.store == 2 + 3 * segments), "{due:?}");
 }

@@ -1,4 +1,5 @@
-//! What the simulated Kafka has besides logs: consumer groups, and the rights of the backup's user; and the trait that tells of them.
+//! The simulated Kafka except its logs: consumer groups, the rights of the backup's user, and the
+//! trait that reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub(crate) struct Surroundings {
     pub(crate) pending: BTreeMap<(String, TopicPartition), CommittedOffset>,
     /// Topics that the user may not describe.
     pub(crate) hidden: BTreeSet<String>,
-    /// The user may not describe the cluster: it sees half of the groups, no users and no access control lists.
+    /// The user may not describe the cluster: it sees half of the groups, no users and no access
+    /// control lists.
     pub(crate) is_confined: bool,
     /// Configs that topics have of their own.
     pub(crate) configs: BTreeMap<String, BTreeMap<String, String>>,

@@ -34,7 +34,7 @@ pub(crate) struct Speed {
 impl Line {
     /// Of uploads so small it is the request that takes the time.
     const SMALL: usize = 1000;
-    /// Whoever works beside an upload comes to do so this often.
+    /// Work parallel to an upload gets a turn this often.
     const STEP: Millis = 20;
 
     pub(crate) fn set(&self, speed: Speed) {

@@ -16,11 +16,12 @@ use super::quiet::TURNS;
 use super::schedule::{GROUP, Simulation, TOPIC, restore_id, restored};
 use super::world::MOST_PARTITIONS;
 
-/// Another invocation begins a newer generation of a topic while one still writes to the older one: that ends, however many segments it may
-/// write. (In schedules a log loses its end only while nobody reads it.)
+/// Another invocation begins a newer generation of a topic while one still writes to the older one.
+/// The older invocation ends, even with no limit on segments. (In schedules a log loses its end
+/// only while no process reads it.)
 ///
 /// # Errors
-/// It does not, or it fails.
+/// If it does not end, or fails.
 pub fn overtaken() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();
@@ -51,17 +52,18 @@ pub fn overtaken() -> Result<(), String> {
             }
             tokio::task::yield_now().await;
         }
-        Err("it goes over the older generation again and again".to_owned())
+        Err("it processes the older generation repeatedly".to_owned())
     })
 }
 
-/// Nothing comes of some partitions for 100 seconds, as when an aborted transaction is read: the others are backed up first, and where there is
-/// time the silence is waited out.
+/// Some partitions return no records for 100 seconds, as during an aborted transaction. The others
+/// are backed up first. If there is time, the invocation waits until the silence ends.
 ///
 /// # Errors
-/// A report is another one.
+/// If a report differs.
 pub fn silence() -> Result<(), String> {
-    // With 300 seconds both are backed up, with 100 or 30 one of them; one of 21 does not wait for all the others' silence.
+    // With 300 seconds both are backed up, with 100 or 30 one of them. An invocation of 21 seconds
+    // does not wait for all the others' silence.
     for (seconds, silent, backed_up) in [(300, 1, 2), (100, 1, 1), (30, 1, 1), (300, 20, 1)] {
         let mut simulation = Simulation::small();
         for partition in 0..silent {
@@ -79,11 +81,11 @@ pub fn silence() -> Result<(), String> {
     Ok(())
 }
 
-/// Partitions in which nothing happens lost their commits, as Kafka lets them expire: an invocation of one segment writes the one that is due,
-/// and commits theirs beside it.
+/// Kafka expired the commits of idle partitions. An invocation of one segment writes the segment
+/// that is due, and commits the offsets of the idle partitions too.
 ///
 /// # Errors
-/// It does not.
+/// If it does not.
 pub fn expired() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();
@@ -100,11 +102,13 @@ pub fn expired() -> Result<(), String> {
     })
 }
 
-/// The store is set back to an older state, and the group says more than it holds: nothing is written behind what is missing, and once the group's
-/// offset is taken away, what Kafka still holds is backed up again. A `.sha256` alone is repaired, and a bucket whose objects expire gets empty.
+/// The store was restored to an older state, so the group's offset is ahead of the bucket. Nothing
+/// is written after the missing segments. After the group's offset is deleted, what Kafka still has
+/// is backed up again. A missing `.sha256` is repaired, and a bucket may be empty because its
+/// objects expired.
 ///
 /// # Errors
-/// A hole, or another report.
+/// If there is a hole, or a report differs.
 pub fn set_back() -> Result<(), String> {
     let [first, last] = [0, 2].map(|start| names::segment(TOPIC, 0, start, archive::catalog::Packing::Gzip));
     let sidecars = [names::sidecar(&first), names::sidecar(&last)];
@@ -138,11 +142,11 @@ pub fn set_back() -> Result<(), String> {
     })
 }
 
-/// The clock of a machine was ahead when it backed up: what comes later is backed up all the same, and the commit of then counts
-/// again.
+/// The clock of a machine was ahead when it backed up. Later records are still backed up, and its
+/// commit counts again.
 ///
 /// # Errors
-/// It is not.
+/// If they are not.
 pub fn ahead() -> Result<(), String> {
     const YEAR: Millis = 365 * 86_400_000;
     runtime()?.block_on(async {
@@ -162,11 +166,11 @@ pub fn ahead() -> Result<(), String> {
     })
 }
 
-/// Somebody deletes the target while it is restored into, and perhaps makes another topic of that name: the invocation that runs says so, and calls
-/// nothing complete.
+/// Someone deletes the target of a running restore, and perhaps creates another topic with that
+/// name. The running invocation reports this, and calls nothing complete.
 ///
 /// # Errors
-/// It does not.
+/// If it does not.
 pub fn deleted() -> Result<(), String> {
     for makes_another in [false, true] {
         runtime()?.block_on(async {
@@ -191,10 +195,11 @@ pub fn deleted() -> Result<(), String> {
     Ok(())
 }
 
-/// A target without topic ids: a restore of which all is in it is not complete in an empty topic of that name, nor in another cluster.
+/// A target without topic ids. A completed restore is not complete in an empty topic of the same
+/// name, nor in another cluster.
 ///
 /// # Errors
-/// It is.
+/// If it is.
 pub fn without_ids() -> Result<(), String> {
     runtime()?.block_on(async {
         for (says, has_more) in [("has none of them now", false), ("has none of them now", true), ("restores into cluster", false)] {
@@ -232,16 +237,17 @@ pub fn without_ids() -> Result<(), String> {
     })
 }
 
-/// The whole folder of a partition is gone from the bucket, or `topic.json`: a restore says so, and does not take the topic for a smaller one.
+/// The whole folder of a partition is missing in the bucket, or `topic.json`. A restore reports
+/// this, and does not take the topic for a smaller one.
 ///
 /// # Errors
-/// It does not.
+/// If it does not.
 pub fn lost_whole() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();
         simulation.add_full_partition();
         simulation.back_up_everything().await?;
-        // Whoever backs up next tells topic.json which partitions there are.
+        // The next backup writes the partitions to topic.json.
         simulation.write(0, 2);
         simulation.back_up_everything().await?;
         let all: Vec<String> = simulation.bucket.snapshot().keys().cloned().collect();
@@ -264,10 +270,11 @@ pub fn lost_whole() -> Result<(), String> {
     })
 }
 
-/// Two restores of one RESTORE_ID at the same time, from two buckets and into two topics, by mistake: neither hinders the other.
+/// By mistake, two restores have one RESTORE_ID at the same time, from two buckets into two topics.
+/// Neither affects the other.
 ///
 /// # Errors
-/// One fences the other, or takes its progress for its own.
+/// If one fences the other, or adopts its progress.
 pub fn one_id_in_two_buckets() -> Result<(), String> {
     runtime()?.block_on(async {
         for seed in 0..20 {

@@ -1,4 +1,4 @@
-//! What `finish` changes in the cluster that is restored into: offsets of groups, configs, access control lists.
+//! What `finish` changes in the target cluster: offsets of groups, configs, access control lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ const DEFAULTS: [(&str, &str); 10] = [
     ("segment.ms", "604800000"),
 ];
 
-/// The target, as its administrator sees it. Source and target share a world: what has no topic of the target in it is of no concern here.
+/// The target, as its administrator sees it. Source and target share a world. State without a topic
+/// of the target is ignored here.
 #[derive(Debug)]
 pub(crate) struct SimChanges {
     pub(crate) world: World,
@@ -45,7 +46,7 @@ impl SimChanges {
         if fate == Fate::Answered { Ok(answer) } else { Err(unavailable("no answer")) }
     }
 
-    /// A request that changes something. Nobody knows whether it did where the answer is lost.
+    /// A request that changes something. If the answer is lost, it is unknown whether it did.
     async fn change<T>(&self, name: &str, what: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let fate = self.chaos.request(Request::write(Area::Target, name)).await;
         if fate == Fate::Lost {

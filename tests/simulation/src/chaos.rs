@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::gate::Gate;
 
-/// The simulated time. It moves a little at every await point, and a lot when somebody waits.
+/// The simulated time. It advances a little at every await point, and a lot when a task waits.
 #[derive(Debug, Default)]
 pub(crate) struct SimClock(AtomicI64);
 
@@ -84,14 +84,16 @@ pub(crate) struct Chaos {
     killed: AtomicBool,
     /// Errors a thousand requests.
     errors: u32,
-    /// Requests in a thousand that a busy cluster or bucket lets wait for half a minute; answers in a thousand that are not the newest.
+    /// Requests in a thousand that a busy cluster or bucket delays by half a minute, and answers in
+    /// a thousand that are stale.
     late: u32,
     /// Decides instead of luck, when there is one.
     gate: Option<Arc<Gate>>,
 }
 
 impl Chaos {
-    /// An invocation that is killed at its `kill_at`-th await point, and meets `errors` failed requests in a thousand.
+    /// An invocation that is killed at its `kill_at`-th await point. Of a thousand requests
+    /// `errors` fail.
     pub(crate) fn new(seed: u64, clock: Arc<SimClock>, kill_at: Option<i64>, errors: u32) -> Arc<Self> {
         Arc::new(Self::luck(seed, clock, kill_at, errors))
     }
@@ -112,7 +114,8 @@ impl Chaos {
         self.killed.load(Ordering::Relaxed)
     }
 
-    /// An await point before a request: others run, time passes, the invocation can be killed here and never comes back.
+    /// An await point before a request: other tasks run, and time passes. The invocation can be
+    /// killed here and never returns.
     pub(crate) async fn request(&self, request: Request) -> Fate {
         if let Some(gate) = &self.gate {
             let Some(fate) = gate.pass(request).await else {

@@ -1,10 +1,13 @@
-//! A small instance, explored completely: two invocations, two segments, and at most one kill, wherever it matters. Every order of
-//! their requests to what they share is tried with the real handlers; the oracle judges each end. No request fails, and no answer is lost:
-//! that is left to luck (`schedule.rs`).
+//! A small instance, explored completely: two invocations, two segments, and at most one kill,
+//! wherever it matters. The real handlers run with every order of their requests to shared state,
+//! and the oracle judges each end. No request fails, and no answer is lost: random schedules
+//! (`schedule.rs`) cover that.
 //!
-//! An order is run again from its beginning each time, then goes on to one more choice. A state that was reached before by another order is not
-//! left a second time: the same bucket, group and target, and both invocations having seen the same answers. A request that changes nothing, and
-//! whose answer nothing can change any more, is let through first: to the other requests its place makes no difference (`is_settled`).
+//! Each order runs again from its beginning, then continues by one more choice. A state that
+//! another order has already reached is not explored a second time: the same bucket, group and
+//! target, and the same answers for both invocations. A request that changes nothing, and whose
+//! answer can no longer change, passes first: its position makes no difference to other requests
+//! (`is_settled`).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +36,7 @@ pub struct Explored {
 /// Which small instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instance {
-    /// Two backups of a partition with two segments' worth of records, with nothing in the bucket yet.
+    /// Two backups of a partition that has records for two segments. The bucket is empty at first.
     Backup,
     /// Two restores of a partition with two segments, into a topic that is not there yet.
     Restore,
@@ -149,7 +152,7 @@ impl Table {
         while !self.players.iter().all(rests) {
             tokio::task::yield_now().await;
         }
-        // What they read ahead asks nobody: it comes to its end meanwhile.
+        // Read-ahead passes no gate, so it ends meanwhile.
         for _ in 0..AHEAD {
             tokio::task::yield_now().await;
         }
@@ -160,7 +163,8 @@ impl Table {
         Ok(())
     }
 
-    /// Who can go on, and how. A kill before a request that only reads is one before the next that writes.
+    /// Which invocations can continue, and how. A kill before a read is the same as a kill before
+    /// the next write.
     fn choices(&self) -> Vec<Choice> {
         let is_settled = |player: &Player| player.gate.waiting().is_some_and(|request| self.is_settled(&request));
         if let Some(first) = self.players.iter().position(is_settled) {
@@ -177,8 +181,9 @@ impl Table {
         choices
     }
 
-    /// Whether a request neither changes anything nor can get another answer later: it creates what is there already, or reads what is written
-    /// once. In these instances nothing is deleted, and one restore alone claims the target.
+    /// Whether a request changes nothing and its answer can no longer change: it creates what
+    /// exists already, or reads what is written once. In these instances nothing is deleted, and
+    /// only one restore claims the target.
     fn is_settled(&self, request: &Request) -> bool {
         let name = request.name.as_str();
         let is_written_once = || {
@@ -208,7 +213,8 @@ impl Table {
         }
     }
 
-    /// What the answer to a request follows from, and no more: two orders that differ in nothing that an invocation could notice are one.
+    /// Exactly the state that decides the answer to a request. Two orders are one if no invocation
+    /// can notice a difference.
     fn content(&self, request: &Request) -> u64 {
         let state = self.world.lock();
         match request.area {
@@ -229,7 +235,7 @@ impl Table {
     }
 
     fn state(&self) -> u64 {
-        // What the dead and the done have seen matters to nobody.
+        // The answers that killed and finished invocations got no longer matter.
         let alive = |Player { gate, task, .. }: &Player| (!gate.is_killed() && !task.is_finished()).then(|| gate.history());
         let mut players: Vec<_> = self.players.iter().map(alive).collect();
         // Neither does it matter which of two is which.

@@ -1,4 +1,4 @@
-//! Lets somebody decide which invocation's request comes next, and what becomes of it.
+//! Lets a test decide which invocation's request is next, and what happens to it.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,7 +18,7 @@ pub(crate) enum Step {
 /// One invocation's place in front of the gate.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Requests that nobody's writes can change the answer of go through without asking.
+    /// False for requests whose answer no write can change. They pass without a decision.
     asks: fn(&Request) -> bool,
     state: Mutex<State>,
 }
@@ -28,7 +28,8 @@ struct State {
     waiting: Option<Request>,
     step: Option<Step>,
     killed: bool,
-    /// A digest of all it asked and was answered: with the same one, it is at the same point in the same state.
+    /// A digest of all requests and answers. Two invocations with the same one are at the same
+    /// point in the same state.
     history: u64,
 }
 
@@ -42,7 +43,7 @@ impl Gate {
         if !(self.asks)(&request) {
             return Some(Fate::Answered);
         }
-        // One request of an invocation at a time; what it does beside that waits.
+        // One request of an invocation at a time. Its parallel requests wait.
         while !self.stand(&request) {
             if self.is_killed() {
                 return None;
@@ -94,7 +95,8 @@ impl Gate {
     }
 }
 
-/// How often each object was written: two states with the same content, one of them written anew, are not the same to who compares versions.
+/// How often each object was written. For a client that compares versions, two states differ if an
+/// object was written again, even with the same content.
 #[derive(Debug, Default, Hash)]
 pub(crate) struct Writes(BTreeMap<String, u32>);
 

@@ -16,11 +16,11 @@ use super::quiet::{LOOKS_AGAIN, SECOND_LOOK};
 use super::schedule::{Handler, Simulation, TOPIC};
 use super::world::{Entry, State, World};
 
-/// Two clusters with a topic of the same name share a place, as when an old cluster comes back with its schedule: each goes on with its own
-/// generation, and copies nothing twice.
+/// Two clusters with a topic of the same name share a bucket, as when an old cluster returns with
+/// its schedule. Each continues its own generation, and copies nothing twice.
 ///
 /// # Errors
-/// They begin generations again and again, or records are lost.
+/// If they begin generations repeatedly, or records are lost.
 pub fn two_clusters() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();
@@ -60,11 +60,12 @@ pub fn two_clusters() -> Result<(), String> {
     })
 }
 
-/// A leader that is isolated says once that the log ends below what was backed up: nothing is copied again. A log that did lose its end begins a
-/// generation, also when it has grown past the old end before anybody looked again.
+/// An isolated leader reports once that the log ends below what was backed up: nothing is copied
+/// again. A log that really lost its end begins a generation, also if it has grown past the old end
+/// before the next check.
 ///
 /// # Errors
-/// One answer is believed, or a lost end is not.
+/// If one answer is believed, or a lost end is not.
 pub fn lost_end() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();
@@ -82,7 +83,8 @@ pub fn lost_end() -> Result<(), String> {
         }
         simulation.finish().await?;
 
-        // Behind the same doubt, a log that ends too low for good, and one that grew again; with the commit, and without.
+        // After the same doubt: a log that stays too short, and one that grew again, each with the
+        // commit and without.
         for (grows_by, has_commit) in [(0, true), (9, true), (0, false), (9, false)] {
             let mut simulation = Simulation::small();
             simulation.back_up_everything().await?;
@@ -102,11 +104,12 @@ pub fn lost_end() -> Result<(), String> {
     })
 }
 
-/// A cluster is restored to an older state together with the group's offsets, and grows again: what another log had is not gone on behind, whether
-/// the group says where to begin or the bucket. All partitions begin in one generation.
+/// A cluster is restored to an older state together with the group's offsets, and its log grows
+/// again. The new log does not continue the chain of the old one, whether the group or the bucket
+/// gives the start. All partitions begin in one generation.
 ///
 /// # Errors
-/// Records of the log as it is now are in no backup.
+/// If records of the current log are in no backup.
 pub fn set_back_with_its_group() -> Result<(), String> {
     for (grows_by, has_group) in [1, 4, 9].into_iter().flat_map(|grows_by| [(grows_by, true), (grows_by, false)]) {
         runtime()?.block_on(async {
@@ -142,11 +145,12 @@ pub fn set_back_with_its_group() -> Result<(), String> {
     Ok(())
 }
 
-/// A partition that lost its end begins again alone: the other one stays where it is, is backed up on there, and a restore of the new generation has
-/// both. Killed at any point, and grown past the old end by then, nothing of it is taken for the old log.
+/// Only the partition that lost its end begins again. The other one keeps its folder and is backed
+/// up there, and a restore of the new generation has both. After a kill at any point, and growth
+/// past the old end, none of the new log is taken for the old one.
 ///
 /// # Errors
-/// More is copied, or something is missing.
+/// If more is copied, or something is missing.
 pub fn one_of_two_lost_its_end() -> Result<(), String> {
     for kill_at in (0..60).map(Some).chain([None]) {
         runtime()?.block_on(async {
@@ -183,11 +187,12 @@ fn refused(report: &BackupReport) -> Result<(), String> {
     if is_right { Ok(()) } else { Err(format!("the first low end: {:?}", report.partitions)) }
 }
 
-/// A log loses its end while it is read, and the reader is told: what was read of the old one is given up, and where the old one was backed up
-/// further than it was cut, a generation begins, however long the log is by then.
+/// A log loses its end while it is read, and the reader is notified. What was read of the old log
+/// is discarded. If more was backed up than remained after the cut, a generation begins, however
+/// long the log is by then.
 ///
 /// # Errors
-/// Something of the old log is published behind the cut.
+/// If something of the old log after the cut is published.
 pub fn cut_while_read() -> Result<(), String> {
     // Records backed up before; where the log is cut; generations at the end.
     for (backed_up, to, generations) in [(false, 3, 1), (true, 9, 1), (true, 3, 2)] {
@@ -226,10 +231,10 @@ pub fn cut_while_read() -> Result<(), String> {
     Ok(())
 }
 
-/// A topic in which nothing is: its topic.json is written, once, and what comes later goes to the same generation.
+/// An empty topic: its topic.json is written once, and later records are in the same generation.
 ///
 /// # Errors
-/// It is not there, or the bucket is asked again.
+/// If it is missing, or the bucket is asked again.
 pub fn empty_topic() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();
@@ -261,11 +266,12 @@ fn cut(state: &mut State, to: i64) {
     }
 }
 
-/// A topic is created again after it was lost, or its log loses its end, while a restore of it is under way: that one goes on with the generation
-/// that it began, killed or not, and the next one takes the newest, all of it.
+/// A topic is created again after it was lost, or its log loses its end, during a restore. The
+/// restore continues with the generation that it began, killed or not. The next restore takes the
+/// newest one, completely.
 ///
 /// # Errors
-/// A restore has another generation than it should, or not all of it.
+/// If a restore has the wrong generation, or not all of it.
 pub fn newest() -> Result<(), String> {
     for (is_truncated, kill_at) in [true, false].into_iter().flat_map(|how| (0..50).map(Some).chain([None]).map(move |at| (how, at))) {
         runtime()?.block_on(async {
@@ -312,10 +318,11 @@ pub fn newest() -> Result<(), String> {
     Ok(())
 }
 
-/// Where generations are of two clusters, none of them is the newest: a restore says which there are, and takes the one that it is told.
+/// If generations are from two clusters, none of them is the newest. A restore lists them, and
+/// takes the one that is configured.
 ///
 /// # Errors
-/// It takes one by itself, or another one than it is told.
+/// If it takes one by itself, or a different one than configured.
 pub fn newest_of_two_clusters() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut simulation = Simulation::small();

@@ -1,4 +1,5 @@
-//! What needs no server: both handlers in a simulated world, under thousands of schedules of faults, and every reader on random bytes.
+//! Tests without a server: both handlers in a simulated world, under thousands of schedules of
+//! faults, and every reader on random bytes.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,5 +1,6 @@
-//! What must be true at the end: for each generation of each partition, the union of segments is the log, without overlap and with recorded gaps
-//! only; and the restored topic is the segments' records, or those of the time that was asked for, once each, in order.
+//! What must be true at the end. For each generation of each partition, the union of segments is
+//! the log, without overlap and with recorded gaps only. The restored topic has the records of the
+//! segments, or those of the requested time range, once each, in order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +59,8 @@ pub(crate) async fn check(
         let partitions = later.last().unwrap_or(&life).topic.logs.len();
         for partition in 0..partitions {
             let number = i32::try_from(partition).unwrap_or(i32::MAX);
-            // It begins in this generation or an older one of the same topic, and goes on there until it begins again.
+            // It begins in this generation or an older one of the same topic, and continues there
+            // until it begins again.
             let of_topic = || lives[..=index].iter().rev().filter(|older| older.topic.id == life.topic.id);
             let begins = of_topic().find(|older| older.generation.begins(number)).ok_or("a partition that never began")?;
             let again = later.iter().position(|later| later.generation.begins(number));
@@ -96,7 +98,7 @@ pub(crate) async fn check(
     }
 }
 
-/// Walks the chain of one partition. Returns the values it holds by their offsets, its gaps, and where it ends.
+/// Walks the chain of one partition. Returns its values by their offsets, its gaps, and its end.
 async fn check_partition(
     bucket: &Arc<MemoryStore>,
     folder: &str,
@@ -117,7 +119,8 @@ async fn check_partition(
             return Err(format!("{place}: starts at {}, but the one before ends at {expected}: a gap or an overlap", entry.start));
         }
         let (manifest, records, sidecar) = read(bucket, place).await?;
-        // Only the last segment of a topic that was deleted right after can have lost it: nobody comes by to adopt that one.
+        // Only the last segment of a topic that was then deleted may lack it: no later backup
+        // adopts that segment.
         if sidecar != Sidecar::Matches && (is_current || Some(place) != last.as_ref()) {
             return Err(format!("{place}: its .sha256 is missing"));
         }
@@ -210,7 +213,8 @@ fn check_restored(
     Err(format!("{folder}/{partition}: restored {} records, stored {}; they differ from number {at} on", there.len(), values.len()))
 }
 
-/// The number of records that a restore tells of is the number that there are, whenever it was killed; and so are the gaps.
+/// The number of records that a restore reports is the actual number, whenever it was killed. The
+/// same holds for gaps.
 async fn check_told(bucket: &Arc<MemoryStore>, id: &str, folder: &str, partition: usize, records: u64, gaps: &[Gap]) -> Check {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
     let found = Checkpoint::load(bucket.as_ref(), id, folder, number).await.map_err(|error| error.to_string())?;

@@ -16,7 +16,8 @@ use super::{translation, verdict};
 
 /// Invocations until everything is caught up; a run that needs more never ends.
 const PATIENCE: usize = 3000;
-/// Words of a backup that is not sure yet whether a log lost its end, and how long after the first look the second counts.
+/// A backup that is not sure yet whether a log lost its end logs these words. The second check
+/// counts this long after the first.
 pub(super) const LOOKS_AGAIN: &str = "checks again";
 pub(super) const SECOND_LOOK: i64 = 60_000;
 /// Words of one that is sure, and leaves the rest to the next one.
@@ -39,7 +40,7 @@ impl Simulation {
         Ok(self.outcome)
     }
 
-    /// Nothing goes wrong any more: whoever is alive ends, and what is left is done.
+    /// No more faults: running invocations end, and the remaining work is done.
     async fn quiet(&mut self) -> Result<(), String> {
         for (mut task, chaos, _) in std::mem::take(&mut self.alive) {
             for _ in 0..TURNS {
@@ -49,7 +50,7 @@ impl Simulation {
                 tokio::task::yield_now().await;
             }
             if !task.is_finished() && !chaos.is_killed() {
-                return Err("an invocation goes on for ever".to_owned());
+                return Err("an invocation never ends".to_owned());
             }
             task.abort();
             verdict::of_ended(&mut task).await?;
@@ -117,7 +118,8 @@ impl Simulation {
                 return Ok(());
             }
             let report = report?;
-            // Kafka forgot the progress of a restore that was killed: it goes no further, rather than write a record twice.
+            // Kafka forgot the progress of a killed restore. It stops, rather than write a record
+            // twice.
             let is_lost = |error: &str| error.contains("RESTORE_ANYWAY=lost-progress");
             let lost = report.all_partitions().map(|(_, one)| one).filter(|partition| partition.error.as_deref().is_some_and(is_lost));
             let lost: BTreeSet<i32> = lost.map(|partition| partition.partition).collect();
@@ -133,8 +135,8 @@ impl Simulation {
         Err(format!("the restore of {folder} never catches up"))
     }
 
-    /// The restore that has the target of a folder, or can still get it. One whose target was deleted does not go on, and does not say that it is
-    /// complete.
+    /// The restore that has claimed the target of a folder, or can still claim it. One whose target
+    /// was deleted does not continue, and does not report success.
     async fn who_goes_on(&mut self, folder: &str) -> Result<Option<String>, String> {
         let mut able = owner(&self.world, &self.bucket, folder).await;
         // Without one nothing is bound.
@@ -151,7 +153,7 @@ impl Simulation {
             let chaos = Chaos::new(1, self.clock.clone(), None, 0);
             match self.restore(chaos, folder, &id).invoke(&RestoreInvocation::new(Budget::unlimited(None))).await {
                 Err(error) if !error.is_retryable() => {}
-                other => return Err(format!("the target of {folder} was deleted, and {id} goes on: {other:?}")),
+                other => return Err(format!("the target of {folder} was deleted, and {id} continues: {other:?}")),
             }
         }
         Ok(able)

@@ -44,8 +44,8 @@ pub struct Schedule {
     pub steps: usize,
     /// Failed requests in a thousand.
     pub errors: u32,
-    /// How records are restored. Without transactions one restore runs at a time: two write records twice, until the older one meets the newer
-    /// one's checkpoint.
+    /// How records are restored. Without transactions one restore runs at a time: two write records
+    /// twice, until the older one meets the newer one's checkpoint.
     pub delivery: Delivery,
 }
 
@@ -70,7 +70,7 @@ pub struct Outcome {
     pub repeated: usize,
     /// Partitions whose restore stopped, because Kafka forgot how far it was.
     pub lost: usize,
-    /// Records that a restore of some time only left out.
+    /// Records that a restore of a time range left out.
     pub left_out: usize,
     /// Targets that were deleted while they were restored into.
     pub deleted: usize,
@@ -148,7 +148,7 @@ pub(crate) struct Simulation {
     pub(super) times: Times,
     /// Instead of luck.
     fixed: Option<Shape>,
-    /// Partitions of which nothing comes for so long after they are opened.
+    /// Partitions that return no records for this long after they are opened.
     pub(super) silent: BTreeMap<TopicPartition, Millis>,
     /// Where restores go, if not into the topic that is named after the folder.
     pub(super) target: Option<String>,
@@ -304,8 +304,9 @@ impl Simulation {
         Ok(())
     }
 
-    /// An unclean leader election: a log loses its end, also what was backed up of it. Nobody can tell once it has grown past that again, so a
-    /// backup comes by before; and while one still reads the old log nothing is cut.
+    /// An unclean leader election: a log loses its end, including some of what was backed up. The
+    /// loss cannot be detected after the log has grown past that end, so a backup runs first. No
+    /// log is cut while a process still reads it.
     async fn truncate(&mut self) -> Result<(), String> {
         if self.alive.iter().any(|(task, chaos, _)| !task.is_finished() && !chaos.is_killed()) {
             return Ok(());
@@ -390,7 +391,7 @@ impl Simulation {
         }
     }
 
-    /// Somebody else does something to the group's offsets.
+    /// Someone else changes the group's offsets.
     fn meddle(&mut self) {
         let mut state = self.world.lock();
         let partition = self.rng.random_range(0..state.topics[TOPIC].logs.len());
@@ -406,8 +407,8 @@ impl Simulation {
         }
     }
 
-    /// Kafka forgets how far restores are, as it does after a week without a commit; or somebody takes a restore's target and checkpoints
-    /// away, to begin it anew under the same id.
+    /// Kafka forgets the progress of restores, as it does after a week without a commit. Or someone
+    /// deletes a restore's target and checkpoints, to begin it again under the same id.
     async fn forget_restore(&mut self) {
         if self.rng.random_bool(0.5) {
             self.world.lock().groups.retain(|(group, _), _| group == GROUP);
@@ -425,7 +426,8 @@ impl Simulation {
         state.producers.retain(|id, _| !id.starts_with(&format!("kafka-backup-restore.{}.", restore_id(&folder))));
     }
 
-    /// Somebody deletes the target of a restore, and perhaps makes another topic of the same name, or an application does that writes to it.
+    /// Someone deletes the target of a restore. Perhaps they, or an application that writes to it,
+    /// create another topic of the same name.
     fn delete_target(&mut self) {
         let folder = self.some_restored();
         let makes_another = self.rng.random_bool(0.5);
@@ -558,7 +560,7 @@ impl Simulation {
     }
 }
 
-/// Every fifth schedule restores records of some time only.
+/// Every fifth schedule restores only the records of a time range.
 fn times(seed: u64) -> Times {
     if seed % 5 != 2 {
         return Times::default();

@@ -18,11 +18,13 @@ const SIZE: usize = 20_000;
 /// All of it is read in a moment, and fits into one segment.
 const RECORDS: usize = 1_000;
 
-/// A backup over a slow line gets ahead in each invocation, where its processes live on and where each is a new one: reading ends in time for the
-/// upload. On a line that is slower than any that requests are tried on, it does so as soon as the process has learned how slow the line is.
+/// A backup over a slow line makes progress in each invocation, whether its process stays alive or
+/// each invocation is a new process. Reading ends in time for the upload. The line can be slower
+/// than any speed on which requests are tested. Then this holds as soon as the process has learned
+/// the speed.
 ///
 /// # Errors
-/// An invocation gets no further, or the end is never reached.
+/// If an invocation makes no progress, or the end is never reached.
 pub fn slow_line() -> Result<(), String> {
     for (bytes_a_second, lives_on, failures) in [(300 << 10, false, 0), (300 << 10, true, 0), (100 << 10, true, 2)] {
         let backed_up = runtime()?.block_on(back_up_over(bytes_a_second, lives_on, failures));

@@ -1,7 +1,8 @@
-//! Two backups of one cluster into one bucket, with invocations of everything and of shards at the same time on machines whose clocks differ, while
-//! everything around them changes; and whether the snapshots they take are true.
+//! Two backups of one cluster into one bucket, while everything around them changes. Invocations of
+//! everything and of shards run at the same time, on machines whose clocks differ. The tests check
+//! whether the snapshots are true.
 //!
-//! The schedules of `schedule.rs` are left as they are: their seeds find known mistakes.
+//! The schedules of `schedule.rs` stay unchanged: their seeds find known mistakes.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -10,8 +11,8 @@
 //! | `history.rs` | what was true when |
 //! | `witness.rs` | who wrote which snapshot, by which clock |
 //! | `check.rs` | what must be true of a snapshot |
-//! | `chains.rs` | and of the bucket, as the snapshots say |
-//! | `scripted.rs` | cases that schedules seldom come to |
+//! | `chains.rs` | what must be true of the bucket, by the snapshots |
+//! | `scripted.rs` | cases that schedules seldom reach |
 
 mod chains;
 mod check;
@@ -114,7 +115,7 @@ pub struct SnapshotOutcome {
     pub partial: usize,
     /// Partitions of snapshots that are complete, as later ones say.
     pub complete: usize,
-    /// Those of which no snapshot says so.
+    /// Those that no snapshot calls complete.
     pub open: usize,
     /// Those whose log had lost its end.
     pub diverged: usize,
@@ -248,7 +249,7 @@ impl Cluster {
         lock(&self.attempts).extend(unfinished);
         let objects = self.bucket.snapshot();
         let unknown = objects.keys().find(|name| names::parse_snapshot(name).is_some() && !self.seen.contains_key(*name));
-        unknown.map_or(Ok(()), |name| Err(format!("{name}: nobody wrote it as it is")))
+        unknown.map_or(Ok(()), |name| Err(format!("{name}: no process wrote this content")))
     }
 
     fn count(&mut self, attempt: &Attempt, snapshot: &Snapshot) {
@@ -265,7 +266,7 @@ impl Cluster {
         }
     }
 
-    /// Nothing goes wrong any more: whoever is alive ends, and the two backups catch up.
+    /// No more faults: running invocations end, and the two backups catch up.
     async fn quiet(&mut self) -> Result<(), String> {
         for _ in 0..TURNS {
             self.judge_the_ended().await?;
@@ -275,7 +276,7 @@ impl Cluster {
             tokio::task::yield_now().await;
         }
         if self.processes.iter().any(Process::is_running) {
-            return Err("an invocation goes on for ever".to_owned());
+            return Err("an invocation never ends".to_owned());
         }
         self.settle();
         for backup in 0..GROUPS.len() {
@@ -302,7 +303,7 @@ impl Cluster {
         Err("the backup never catches up".to_owned())
     }
 
-    /// An invocation of everything, by a new process with the true clock, in which nothing goes wrong.
+    /// An invocation of everything, by a new process with the true clock and without faults.
     async fn invoke(&mut self, backup: usize) -> Result<BackupReport, String> {
         let process = self.process_with(backup, None, Chaos::new(1, self.clock.clone(), None, 0), 0);
         let report = process.invoke().await.map_err(|error| format!("a quiet backup failed: {error}"))?;
@@ -334,7 +335,7 @@ impl Cluster {
             for (topic, of) in &last.topics {
                 for state in of.states().filter(|state| of.partitions.contains_key(&state.partition)) {
                     let verdict = backed_up.judge(state);
-                    // Of a log that holds nothing nobody learns whether it lost its end.
+                    // For an empty log, no backup can learn whether it lost its end.
                     let is_empty = state.log.is_some_and(|log| log.end <= log.start);
                     if verdict != Completeness::Complete && !is_empty {
                         return Err(format!("{name}: {topic} is caught up, and called {verdict:?}: {state:?}"));
@@ -359,7 +360,8 @@ impl Cluster {
         Ok(self.outcome)
     }
 
-    /// What any snapshot told of is in the inventory, whatever came later and whichever clock named it. What is in the inventory is in the bucket.
+    /// Everything in any snapshot is in the inventory, whatever happened later and whichever clock
+    /// named it. Everything in the inventory is in the bucket.
     async fn check_inventory(&self) -> Result<(), String> {
         let inventory = Inventory::read(self.bucket.as_ref(), None, self.clock.now()).await.map_err(|error| error.to_string())?;
         if let Some((name, error)) = inventory.unreadable.first() {

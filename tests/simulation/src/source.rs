@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 use super::chaos::{Area, Chaos, Fate, Request};
 use super::world::{Content, Entry, Log, World};
 
-/// Offsets fetched at once.
+/// The number of offsets in one fetch.
 const FETCHED: i64 = 7;
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct SimSource {
     group: String,
     /// Partitions that have a reader: librdkafka's client has one for each.
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
-    /// Partitions of which nothing comes for so long after they are opened.
+    /// Partitions that return no records for this long after they are opened.
     silent: BTreeMap<TopicPartition, Millis>,
     /// Bytes that no codec makes smaller, behind each record's value.
     padding: usize,
@@ -192,7 +192,7 @@ struct SimReader {
     fetched_to: i64,
     /// Of the leader that the records came from.
     epoch: Option<usize>,
-    /// The end that was told last: it is told once.
+    /// The end that was reported last. Each end is reported once.
     told: Option<i64>,
     padding: usize,
 }
@@ -220,7 +220,7 @@ impl PartitionReader for SimReader {
         if !self.fetched.is_empty() {
             return Ok(());
         }
-        // Only who has records knows their epoch, and can be told of a truncation.
+        // Only a reader with records knows their epoch and can detect a truncation.
         if let Some(end) = self.epoch.and_then(|epoch| log.cuts.get(epoch..)?.iter().copied().min()).filter(|end| *end < self.fetched_to) {
             return Err(KafkaError::new(KafkaErrorKind::Truncated { end }, self.partition.to_string(), "truncation detected"));
         }
@@ -243,7 +243,7 @@ impl PartitionReader for SimReader {
         }
         self.fetched_to = end.max(self.fetched_to);
         if self.fetched.is_empty() {
-            // What is left out says nothing. Somebody who looks closer learns of it.
+            // Omitted records raise no event. Only a reader that looks closer detects them.
             self.chaos.clock.advance(i64::try_from(wait.as_millis()).unwrap_or(0));
             if self.chaos.chance(200) {
                 self.position = self.fetched_to;

@@ -22,7 +22,8 @@ pub(crate) const CLUSTER: &str = "simulated";
 /// How long a transaction may be open before the brokers abort it, in milliseconds.
 const TIMEOUT: Millis = 300_000;
 
-/// How long a slow target takes for a record, in milliseconds. What a queue holds takes three workers less time than a transaction may be open.
+/// The time that a slow target needs for a record, in milliseconds. Three workers process a full
+/// queue in less time than the transaction timeout.
 const SLOW: Millis = 12_000;
 
 /// What a request for the ends of a topic's logs is about.
@@ -91,7 +92,8 @@ impl TargetCluster for SimTarget {
                 if state.topics.contains_key(&topic.name) {
                     return Err(KafkaError::new(KafkaErrorKind::TopicExists, &topic.name, "exists"));
                 }
-                // As many as the source may get in the end: whoever adds partitions to a source adds them to a restored topic too.
+                // As many as the source may have in the end: an operator who adds partitions to a
+                // source adds them to the restored topic too.
                 state.create(&topic.name, usize::try_from(topic.partitions).unwrap_or(0).max(super::world::MOST_PARTITIONS));
                 state.around.configs.insert(topic.name.clone(), topic.configs.clone());
             }
@@ -154,7 +156,8 @@ struct SimWriter {
     begun: Option<Millis>,
 }
 
-/// A writer that is dropped ends its transaction, in the background, unless the process ends before. One that is killed does not.
+/// A dropped writer ends its transaction in the background, unless the process ends before. A
+/// killed writer does not.
 impl Drop for SimWriter {
     fn drop(&mut self) {
         let mut state = self.world.lock();
@@ -165,7 +168,8 @@ impl Drop for SimWriter {
 }
 
 impl SimWriter {
-    /// Refuses a writer whose transactional.id another one took. Without transactions there is no such thing.
+    /// Refuses a writer after another one has taken its transactional.id. Without transactions
+    /// there is no fencing.
     fn check_fence(&self, state: &State) -> Result<()> {
         let is_newest = state.producers.get(&self.name.id).is_some_and(|producer| producer.epoch == self.epoch);
         if is_newest || self.delivery == Delivery::AtLeastOnce {

@@ -81,7 +81,8 @@ impl<'t> Truth<'t> {
             Place::Unknown(_) if from > *end && !is_cut => Ok(()),
             Place::Unknown(_) => Err("it was restored".to_owned()),
             _ if from > *end && !is_cut => Err("nothing of that was restored".to_owned()),
-            // Of a restore that was killed it is not known whether more was committed, until there is more to restore.
+            // After a killed restore it is unknown whether more was committed, until there is more
+            // to restore.
             Place::AtOrBefore { may_repeat, .. } if self.are_known && (*may_repeat > 0 || from < self.last_needed()) => {
                 Err("every place is known".to_owned())
             }

@@ -1,4 +1,5 @@
-//! What an invocation may end with while things go wrong around it. Everything else, a panic first of all, is a mistake.
+//! How an invocation may end while faults happen around it. Everything else is a mistake, above all
+//! a panic.
 
 use archive::{Error, Result};
 use backup_batch::BackupReport;
@@ -16,11 +17,12 @@ const ALLOWED: [&str; 8] = [
     // A restore of a generation that is not backed up yet, or of whichever is the newest.
     "no backup of ",
     NEWEST_IS_EMPTY,
-    // Offsets of a restore that was killed are forgotten before it goes on.
+    // Kafka forgets the offsets of a killed restore before it resumes.
     "RESTORE_ANYWAY=lost-progress",
     // Another restore has the target.
     "belongs to restore",
-    // The target was deleted, and perhaps another topic has its name, which a restore has written to before it noticed.
+    // The target was deleted, and another topic may have its name. A restore has written to that
+    // topic before it noticed.
     "no longer exists",
     "was deleted since",
     "the topic is gone",

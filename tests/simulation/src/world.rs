@@ -24,7 +24,8 @@ pub(crate) enum Entry {
     Hole,
 }
 
-/// A partition's log. Offsets are positions from 0; everything below `start` is deleted but remembered.
+/// A partition's log. Offsets are positions from 0. Everything below `start` is deleted but
+/// remembered.
 #[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Log {
     pub(crate) entries: Vec<Entry>,
@@ -69,8 +70,9 @@ pub(crate) struct Topic {
 #[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Producer {
     pub(crate) epoch: u64,
-    /// Without transactions: the first record (by value, which goes up with the offset) that was sent before it was last said that all is with
-    /// the brokers. The checkpoint follows, so it can be as far behind, and no further.
+    /// Without transactions: the first record (by value, which grows with the offset) that was sent
+    /// before the brokers last acknowledged everything. The checkpoint follows, so it can lag this
+    /// far, and no further.
     checkpoint: u64,
 }
 
@@ -85,7 +87,8 @@ pub(crate) struct State {
     pub(crate) producers: BTreeMap<String, Producer>,
     /// What there is besides logs.
     pub(crate) around: Surroundings,
-    /// Records that were written again although a checkpoint told of them, or with other bytes than those that were backed up.
+    /// Records that were written again although a checkpoint covered them, or with other bytes than
+    /// the backup.
     pub(crate) wrong: Vec<String>,
     /// Folder and partition of restores that stopped because Kafka forgot how far they were.
     pub(crate) lost: BTreeSet<(String, i32)>,
@@ -95,7 +98,7 @@ pub(crate) struct State {
     pub(crate) cluster: String,
     /// Folders whose target was deleted.
     pub(crate) deleted: BTreeSet<String>,
-    /// Of those, the ones of which no restore can go on.
+    /// Those of them whose restore cannot continue.
     pub(crate) dead: BTreeSet<String>,
     /// The target's topics have no ids, as with brokers before 2.8.
     pub(crate) has_no_ids: bool,
@@ -135,7 +138,8 @@ impl State {
         }
     }
 
-    /// A writer without transactions has all that it sent, from this record on, with the brokers, and a checkpoint comes next.
+    /// The brokers have acknowledged everything of a writer without transactions, from this record.
+    /// A checkpoint follows.
     pub(crate) fn settle(&mut self, producer: &str, first: u64) {
         self.producers.entry(producer.to_owned()).or_default().checkpoint = first;
     }
@@ -208,7 +212,8 @@ pub(crate) fn time_of(value: u64) -> i64 {
 }
 
 impl Content {
-    /// That of a value. Every third record has a key, every fifth is a tombstone with one, every seventh has headers, one of them twice.
+    /// The record of a value. Every third record has a key, every fifth is a tombstone with one,
+    /// every seventh has headers, one of them twice.
     pub(crate) fn of(value: u64) -> Self {
         let key = (value.is_multiple_of(3) || value.is_multiple_of(5)).then(|| value.to_be_bytes().to_vec());
         let body = (!value.is_multiple_of(5)).then(|| format!("value {value}").into_bytes());

@@ -1,7 +1,9 @@
-//! No input, whoever made it, makes a reader panic, hang or take memory without bound: the kept inputs in `tests/fuzz/corpus`, and many changes of
-//! them, the same ones at every run. `tests/fuzz/run` is the thorough one: libFuzzer, which sees what an input reaches.
+//! No input, from any author, makes a reader panic, hang or use unbounded memory. The inputs are
+//! those kept in `tests/fuzz/corpus`, and many changes of them, the same at every run.
+//! `tests/fuzz/run` is the thorough test: libFuzzer, which sees what code an input reaches.
 //!
-//! `FUZZ_CHANGES=100000 cargo test -p simulation --test fuzz` tries as many changes for each target.
+//! `FUZZ_CHANGES=100000 cargo test -p simulation --test fuzz` tries as many changes for each
+//! target.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::fs;

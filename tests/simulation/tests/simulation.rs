@@ -1,8 +1,10 @@
 //! Nothing lost, nothing twice, nothing changed: thousands of seeded schedules of faults.
 //!
-//! `SIMULATION_SEED=42 cargo test -p simulation --test simulation` runs one seed again; `SIMULATION_RUNS=100000` runs more of them,
-//! beginning at SIMULATION_FIRST.
-//! `cargo test -p simulation --test simulation -- --ignored` runs every order of two small instances, as CI does.
+//! `SIMULATION_SEED=42 cargo test -p simulation --test simulation` runs one seed again.
+//! `SIMULATION_RUNS=100000` runs more of them, beginning at SIMULATION_FIRST.
+//!
+//! `cargo test -p simulation --test simulation -- --ignored` runs every order of two small
+//! instances, as CI does.
 #![allow(clippy::print_stdout, clippy::panic)]
 
 use std::ops::Range;
@@ -29,7 +31,8 @@ fn schedules_of_faults() {
     println!("{:?}", all_seeds(1, run_seed).into_iter().sum::<Outcome>());
 }
 
-/// A snapshot schedule has a cluster and eight processes: there is one for each twelve of the others.
+/// A snapshot schedule has a cluster and eight processes, so there is one for every twelve of the
+/// others.
 #[test]
 fn schedules_of_faults_around_snapshots() {
     println!("{:?}", all_seeds(12, run_snapshot_seed).into_iter().sum::<SnapshotOutcome>());
@@ -74,7 +77,8 @@ struct Seeds {
     next: AtomicU64,
     end: u64,
     failed: AtomicU64,
-    /// SIMULATION_EVERY_SEED: a failure is counted, and the next seed is run. Otherwise the first failure ends all threads.
+    /// SIMULATION_EVERY_SEED: counts a failure and runs the next seed. Otherwise the first failure
+    /// ends all threads.
     every: bool,
 }
 

@@ -1,6 +1,7 @@
-//! How many requests an invocation makes does not depend on how many objects there are.
+//! The number of requests of an invocation does not depend on the number of objects.
 //!
-//! Only segments at both ends of the chain are ever read, so those are real; between them, objects of the right names are enough.
+//! Only segments at both ends of the chain are read, so those are real. Between them, objects with
+//! the right names are enough.
 
 use std::fmt;
 use std::fs;
@@ -39,7 +40,8 @@ async fn with_100_000_objects_in_memory() {
     assert_constant(&kafka, &Runner::on_folder(&kafka), &bucket, &[100, 10_000, 100_000]).await;
 }
 
-/// A hundred thousand requests would take minutes: the objects between the ends are put into MinIO's own folder.
+/// A hundred thousand requests would take minutes, so the objects between the ends are put into
+/// MinIO's own folder.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_100_000_objects_in_minio() {
     let (Some(kafka), Some(store)) = (require_kafka(), crate::buckets::minio()) else { return };
@@ -57,7 +59,8 @@ async fn with_2_000_objects_in_azurite() {
     assert_constant(&kafka, &runner, &bucket, &[100, 2_000]).await;
 }
 
-/// A quiet partition that was backed up every few minutes: what each of its small segments costs in a restore is what the restore takes.
+/// A quiet partition that was backed up every few minutes: the cost of each small segment decides
+/// how long a restore takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_segment_costs_a_restore_two_requests() {
     const SEGMENTS: u64 = 500;
@@ -97,7 +100,7 @@ async fn behind_a_counting_proxy(kafka: &Kafka, store: &Store, folder: Option<Pa
     (runner, Bucket { store: Arc::new(CountingStore::new(store)), proxy: Some(proxy), folder })
 }
 
-/// What an invocation costs: calls of the store by the handler, and requests by the store's adapter.
+/// The cost of an invocation: store calls of the handler, and requests of the store's adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cost {
     calls: u64,
@@ -218,7 +221,8 @@ impl Bucket {
         (result, cost)
     }
 
-    /// Segments of one offset each, from `from` to the one that ends at `to`, and their `.sha256`; only the last is real.
+    /// Segments of one offset each, from `from` to the one that ends at `to`, and their `.sha256`.
+    /// Only the last is real.
     async fn fill(&self, topic: &str, starts: Range<i64>, last: FinishedSegment) {
         let [model, model_sidecar] = [names::segment(topic, 0, 0, Packing::Gzip), sidecar(topic, 0)];
         let segments: Vec<_> = starts.clone().map(|start| names::segment(topic, 0, start, Packing::Gzip)).collect();

@@ -1,5 +1,6 @@
-//! The configuration files of the Python tool's manual start as they are, but for addresses and names. Two things its own examples leave to
-//! the reader: its S3 example has no bucket, and "same/random" is a choice.
+//! The configuration files of the Python tool's manual work unchanged, except for addresses and
+//! names. Its own examples leave two things to the reader: the bucket of the S3 example, and the
+//! choice in "same/random".
 
 use std::fs;
 use std::path::Path;

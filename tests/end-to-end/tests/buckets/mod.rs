@@ -1,5 +1,5 @@
-//! What people have for a bucket: MinIO and Azurite, with bad luck in between, many objects, two writers, and the configuration files that
-//! people already have.
+//! Real object stores, MinIO and Azurite: network faults, many objects, two writers, and
+//! configuration files that people already have.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "measurements are for reading")]
 
 mod counts;
@@ -44,8 +44,8 @@ fn azurite() -> Option<Store> {
     require_azurite().map(|azurite| Store::Azurite(azurite, unique("prefix")))
 }
 
-/// Backs up, verifies and restores through the proxy until all is there. One in ten requests fails in each way; what a run's own retries
-/// cannot save, the next run does.
+/// Backs up, verifies and restores through the proxy until everything is complete. Each kind of
+/// fault hits one in ten requests. If a run's own retries are not enough, the next run succeeds.
 fn through_a_faulty_network(kafka: &Kafka, store: &Store, seed: u64) {
     let topic = awkward_topic(kafka);
     let copy = unique("copy");

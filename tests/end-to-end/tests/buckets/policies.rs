@@ -1,4 +1,5 @@
-//! What the Terraform module's roles may do is enough: MinIO refuses what a policy does not name, as S3 does.
+//! The permissions of the Terraform module's roles are enough. MinIO refuses what a policy does not
+//! name, as S3 does.
 
 use std::path::Path;
 
@@ -10,10 +11,11 @@ use end_to_end::runner::{Runner, Store};
 use end_to_end::services::{Minio, require_kafka, require_minio};
 use serde_json::{Value, json};
 
-/// Each action beside what it is for; `iam.tf` makes the policies of it.
+/// Each action with its purpose. `iam.tf` builds the policies from it.
 const ACTIONS: &str = include_str!("../../../../infra/terraform/modules/aws/actions.json");
 
-/// The topic is deleted and created again, and both of its generations are restored: each by a role for it alone, and the newest without its number.
+/// The topic is deleted and created again, and both of its generations are restored. Each has a
+/// role of its own; the newest is also restored without its number.
 #[test]
 fn the_roles_of_the_aws_module_suffice() {
     let (Some(kafka), Some(minio)) = (require_kafka(), require_minio()) else { return };
@@ -79,7 +81,7 @@ fn a_plan_needs_no_right_to_write() {
     assert!(!kafka.topic_exists(&format!("{topic}-copy")));
 }
 
-/// MinIO as somebody sees it who has this role.
+/// MinIO as a client with this role sees it.
 fn role(minio: &Minio, prefix: &str, role: &str, objects: &[String], checkpoints: &[String]) -> Store {
     let all: Value = serde_json::from_str(ACTIONS).expect("actions.json is JSON");
     let statement = |subject: &str, names: &[String]| {

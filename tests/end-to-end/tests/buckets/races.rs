@@ -39,7 +39,7 @@ fn two_at_once(kafka: &Kafka, store: Store) {
     let config = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 20}));
     let loops = [(); 2].map(|()| {
         let running = runner.spawn(["backup".as_ref(), config.as_path()]);
-        // Somebody has to read what they print: a full pipe would stop them.
+        // A thread reads their output: a full pipe would block them.
         (running.id(), thread::spawn(|| finish(running)))
     });
     let (began, mut produced) = (Instant::now(), 0);
@@ -66,7 +66,7 @@ fn two_at_once(kafka: &Kafka, store: Store) {
     assert_eq!(kafka.dump(&copy, Read::Uncommitted).len() as i64, produced);
 }
 
-/// Ends a loop in good order. How many segments it says it wrote.
+/// Ends a loop cleanly. Returns the number of segments that it reports.
 fn stop((id, running): (u32, JoinHandle<Outcome>)) -> u64 {
     let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("kill is there");
     assert!(sent.success() && !running.is_finished(), "it ran to the end");

@@ -14,7 +14,8 @@ use end_to_end::services::require_kafka;
 /// Objects that verify reads at the same time.
 const AT_THE_SAME_TIME: usize = 64;
 
-/// SIGKILL in the middle. What was found sound until then is in the file, in the order in which it was done; only what was under way is read again.
+/// SIGKILL in the middle. The file has what was verified until then, in that order. Only work in
+/// progress is read again.
 #[test]
 fn a_verify_that_is_killed_reads_only_what_was_under_way_again() {
     let (Some(kafka), Some(store)) = (require_kafka(), crate::buckets::minio()) else { return };

@@ -1,4 +1,4 @@
-//! No secret in anything the program prints, at LOG_LEVEL 10, when all goes well and when nothing does.
+//! No output of the program contains a secret, at LOG_LEVEL 10, in success and in failure.
 
 use end_to_end::awkward;
 use end_to_end::kafka::{Kafka, unique};
@@ -45,7 +45,8 @@ fn no_secret_in_a_log(kafka: &Kafka, sasl: &Sasl, store: &Store) {
     }
 }
 
-/// A login with a client certificate: backup and restore with all that librdkafka can log, then with a certificate that the cluster does not know.
+/// Login with a client certificate: backup and restore with everything that librdkafka can log,
+/// then with a certificate that the cluster does not know.
 #[test]
 fn no_certificate_in_a_log() {
     let (Some(kafka), Some(tls)) = (require_kafka(), require_tls()) else { return };
@@ -73,7 +74,8 @@ fn no_certificate_in_a_log() {
     unseen(&(outcome.stdout + &outcome.stderr), &lines_of(&stranger));
 }
 
-/// Values of a secret; of PEM, its lines, without the last one, which can be so short that it is in other texts.
+/// Values of a secret. For PEM, its lines except the last, which can be so short that other texts
+/// contain it.
 fn lines_of(secret: &Value) -> Vec<String> {
     let values = ["certificate", "privateKey", "privateKeyPassword"].map(|field| secret[field].as_str().unwrap_or_default());
     let is_telling = |line: &&str| !line.starts_with("-----") && (line.len() >= 20 || *line == values[2]);

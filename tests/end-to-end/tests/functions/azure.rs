@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::functions::on_minio;
 
-/// Tick after tick in every shape that the host sends, whole and in chunks, some at the same time; then a stop, which is graceful.
+/// Many ticks in every form that the host sends, whole and in chunks, some at the same time. Then a
+/// graceful stop.
 #[test]
 fn a_topic_comes_back_tick_by_tick() {
     let Some((kafka, runner)) = on_minio() else { return };
@@ -48,8 +49,8 @@ fn tick_until_done(function: Function, variables: &Vec<(String, String)>, done: 
     panic!("not done after many ticks");
 }
 
-/// A late tick can meet the next one. What one has begun the other may adopt, or be fenced by it: one at least succeeds, and the host gets a
-/// whole answer to both.
+/// A late tick can overlap with the next one. One of them may adopt what the other has begun, or be
+/// fenced by it. At least one succeeds, and the host gets a complete answer to both.
 fn parallel_ticks(app: &FunctionApp) {
     let answers = thread::scope(|scope| {
         let other = scope.spawn(|| app.tick(&first_tick()));
@@ -62,8 +63,8 @@ fn parallel_ticks(app: &FunctionApp) {
     }
 }
 
-/// SIGTERM while segment after segment is written: what is begun is finished and answered, the rest is the next instance's, and nothing is
-/// lost or written twice.
+/// SIGTERM while segments are written. The instance finishes and answers the current work, and the
+/// next instance does the rest. Nothing is lost or written twice.
 #[test]
 fn a_stop_ends_a_tick_in_good_order() {
     let Some((kafka, runner)) = on_minio() else { return };
@@ -78,7 +79,7 @@ fn a_stop_ends_a_tick_in_good_order() {
     let answer = thread::scope(|scope| {
         let tick = scope.spawn(|| poster.tick(&first_tick()));
         wait_until("a segment is there", || segments() > 0);
-        assert!(app.process.stop(), "it ends in good order");
+        assert!(app.process.stop(), "it ends cleanly");
         tick.join().expect("it is answered")
     });
     answer.succeeded();

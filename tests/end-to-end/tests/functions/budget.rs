@@ -13,13 +13,16 @@ use crate::functions::{is_backed_up, is_restored, on_minio};
 /// MiB, the smallest function there is.
 const SMALLEST: u64 = 128;
 
-/// MiB. What a program without optimisation has above the packaged one, which FUNCTION_PROGRAMS names and which has to keep within SMALLEST: it
-/// is larger itself, and slower than what comes in (20 to 30 measured).
+/// MiB. Allowance for a program without optimisation: it is larger, and slower than the incoming
+/// data (20 to 30 measured). The packaged program, which FUNCTION_PROGRAMS names, must stay within
+/// SMALLEST.
 const UNOPTIMISED: u64 = 32;
 
-/// Six seconds are not enough for the topic: each invocation ends in time, before Lambda ends it, and what it read is durable and committed,
-/// so the next one goes on from there. How long an upload takes is measured and not known, so on a machine that stops for a while one may give up what
-/// it read; it says so in time, too, and nothing is lost.
+/// Six seconds are not enough for the topic. Each invocation ends before its deadline, and what it
+/// read is durable and committed. The next one resumes from there.
+///
+/// The duration of an upload is only estimated. If the machine pauses, an invocation may discard
+/// what it read. It reports this in time too, and nothing is lost.
 #[test]
 fn each_invocation_ends_before_its_deadline() {
     let Some((kafka, runner)) = on_minio() else { return };
@@ -33,7 +36,8 @@ fn each_invocation_ends_before_its_deadline() {
     loop {
         invocations += 1;
         let answer = lambda.invoke("{}");
-        // RETRY_UPLOAD_SECONDS is 1: a segment that the deadline ended is not full, and the next one waits so long.
+        // RETRY_UPLOAD_SECONDS is 1: a segment that the deadline ended is not full, so the next one
+        // waits that long.
         thread::sleep(Duration::from_secs(1));
         if answer.error.as_deref() == Some("Retryable") && given_up == 0 {
             given_up += 1;
@@ -70,13 +74,15 @@ fn the_smallest_function_takes_small_records_that_compress_well() {
     memory_holds("small-compressible", 100, &["content=zeros", "compression.type=zstd"]);
 }
 
-/// What a broker sends of an aborted transaction is nothing; librdkafka asks for more each time, and then live records come behind it.
+/// The broker sends no records of an aborted transaction. librdkafka fetches more each time, and
+/// then live records follow.
 #[test]
 fn the_smallest_function_takes_records_behind_an_aborted_transaction() {
     memory_holds("aborted", 1000, &["compression.type=zstd", "transactional.id=aborts", "transaction.timeout.ms=600000", "end=abort"]);
 }
 
-/// Backs up and restores a topic of MEMORY_TEST_MB (200) in a function of 128 MB, whose memory must never exceed that: `infra/packages/try`.
+/// Backs up and restores a topic of MEMORY_TEST_MB (200) in a function of 128 MB. Its memory must
+/// never exceed that: `infra/packages/try`.
 fn memory_holds(name: &str, bytes: usize, options: &[&str]) {
     let Some((kafka, runner)) = on_minio() else { return };
     let megabytes: u64 = std::env::var("MEMORY_TEST_MB").ok().map_or(200, |text| text.parse().expect("a number of megabytes"));

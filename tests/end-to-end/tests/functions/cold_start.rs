@@ -1,4 +1,5 @@
-//! How long a new container takes to its first byte from Kafka, and where the time goes. Numbers to read: nothing depends on them.
+//! The time from the start of a new container to its first byte from Kafka, by step. The numbers
+//! are for reading: no test depends on them.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,8 @@
-//! A cluster of fifty topics, backed up and restored with what the AWS module gives the functions: their environment, and the events of its schedules.
+//! A cluster of fifty topics, backed up and restored with the output of the AWS module: the
+//! functions' environment, and the events of its schedules.
 //!
-//! `fifty-topics.json` is written by `infra/terraform/tests/fifty-topics`, which also fails when the module gives something else.
+//! `infra/terraform/tests/fifty-topics` writes `fifty-topics.json`. It also fails if the module's
+//! output differs.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -14,7 +16,8 @@ use end_to_end::services::{Minio, require_cargo_lambda, require_kafka, require_m
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Partitions of each topic, and records of each partition: three segments, because the module's environment says 40.
+/// Partitions of each topic, and records of each partition: three segments, because the module's
+/// environment says 40.
 const PARTITIONS: u8 = 2;
 const RECORDS: u64 = 100;
 const GROUP: &str = "fifty-readers";
@@ -37,8 +40,8 @@ struct Role {
 }
 
 impl Role {
-    /// The module's environment with the addresses of the test's servers, and with the credentials that a role has on Lambda. MinIO has no key
-    /// management, so the objects are not encrypted with a key.
+    /// The module's environment with the addresses of the test's servers, and with the credentials
+    /// of a role on Lambda. MinIO has no key management, so no key encrypts the objects.
     fn variables(&self, kafka: &Kafka, minio: &Minio) -> Variables {
         let mut all = self.environment.clone();
         assert!(all.remove("S3_SSE_KMS_KEY_ID").is_some(), "the module names a key");
@@ -55,7 +58,8 @@ impl Role {
         all.into_iter().collect()
     }
 
-    /// Each schedule starts its shard, all at the same time, until a report says that it was the last. All reports, by round.
+    /// Each schedule starts its shard, all at the same time, until a report is the last one.
+    /// Returns all reports, by round.
     fn rounds(&self, lambda: &Lambda<Emulator>, is_last: impl Fn(&[Value]) -> bool) -> Vec<Vec<Value>> {
         let mut rounds = Vec::new();
         while rounds.len() < 20 {
@@ -140,7 +144,8 @@ fn fifty_topics_come_back_with_the_environment_of_the_aws_module() {
     );
 }
 
-/// RESTORE_FINISH: the group continues in the copies with the record at which it was, and the copies have the configs of the originals.
+/// RESTORE_FINISH: the group continues in the copies at its next record, and the copies have the
+/// configs of the originals.
 fn assert_finished(kafka: &Kafka, names: &[&str]) {
     let next: BTreeMap<String, Vec<Record>> = kafka.resumed(&[GROUP]).into_iter().map(|resumed| (resumed.topic, resumed.records)).collect();
     let of = |topic: &str| next[topic].iter().cloned().map(|record| Record { offset: None, ..record }).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! On Lambda: repeated invocations, many at once, the same one twice, and events that are none.
+//! On Lambda: repeated invocations, many at the same time, duplicates, and invalid events.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -103,7 +103,8 @@ fn two_deliveries_of_an_event_make_one_segment() {
     assert_eq!(committed(&kafka, &topic), 100);
 }
 
-/// A topic with a hundred records in each partition, and the configuration that backs all of it up in one invocation.
+/// A topic with a hundred records in each partition, and the configuration that backs all of it up
+/// in one invocation.
 fn small_topic(kafka: &Kafka, runner: &Runner, partitions: i32) -> (String, std::path::PathBuf) {
     let topic = kafka.create_topic("events", partitions, &[]);
     kafka.bulk(&topic, 100 * u64::try_from(partitions).expect("positive"), 200);

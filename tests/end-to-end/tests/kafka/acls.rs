@@ -1,4 +1,5 @@
-//! A user who may do too little: each missing right is named, of which resource, and once it is granted the work goes on where it was.
+//! A user with too few rights: each missing right is named, with its resource. Once it is granted,
+//! the work resumes where it stopped.
 
 use std::path::Path;
 
@@ -50,7 +51,7 @@ fn each_right_that_a_backup_lacks_is_named() {
     assert_identical(&numbered(0, 0..50), &kafka.dump(&copy, Read::Uncommitted));
 }
 
-/// The others are backed up: at once, and for as long as the loop runs.
+/// The other topics are backed up, immediately and for as long as the loop runs.
 #[test]
 fn a_topic_that_may_not_be_read_stops_no_other() {
     let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
@@ -72,7 +73,7 @@ fn a_topic_that_may_not_be_read_stops_no_other() {
     let mut looping = runner.spawn([Path::new("backup"), &config]);
     kafka.produce(&open, &numbered(0, 50..80));
     crate::kafka::until_it_has(&mut looping, || crate::kafka::files_below(&runner.backups(), ".sha256") == 2);
-    assert!(looping.try_wait().expect("it was started").is_none(), "the loop goes on");
+    assert!(looping.try_wait().expect("it was started").is_none(), "the loop continues");
     looping.kill().expect("it runs");
     let outcome = finish(looping);
     assert!(outcome.stderr.contains(&of_closed), "{}", outcome.stderr);
@@ -115,7 +116,8 @@ fn each_right_that_a_restore_without_transactions_lacks_is_named() {
     let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
     let (topic, runner) = backed_up(&kafka);
     let copy = kafka.create_topic("copy", 1, &[]);
-    // A producer may begin when it may write to any topic at all; without that it is told of the cluster.
+    // A producer may start if it may write to any topic at all. Without that right the error names
+    // the cluster.
     let other = kafka.create_topic("other", 1, &[]);
     kafka.allow(READER, &["Write"], &format!("--topic={other}"));
     let on_topic = format!("--topic={copy}");
@@ -142,7 +144,8 @@ fn backed_up(kafka: &Kafka) -> (String, Runner) {
     (topic, runner)
 }
 
-/// Runs the command before each right is granted, when it says what is missing, and at the end, when it succeeds.
+/// Runs the command before each right is granted, and expects the missing right in its output. At
+/// the end it succeeds.
 fn grant_one_by_one(kafka: &Kafka, runner: &Runner, command: &str, config: &Path, rights: &[Missing<'_>]) {
     for Missing { says, operations, resource } in rights {
         let words: Vec<&str> = says.iter().map(String::as_str).collect();

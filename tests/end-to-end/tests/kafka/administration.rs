@@ -1,4 +1,5 @@
-//! What there is in a cluster beside records, as this program reads it and as Kafka's own tools list it.
+//! The state of a cluster except records, as this program reads it and as Kafka's own tools list
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Stdio};

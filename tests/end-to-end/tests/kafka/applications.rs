@@ -1,5 +1,5 @@
-//! Applications that keep their place themselves go on in the restored cluster as if nothing had been lost: one of Kafka Streams, with exactly-once, and
-//! plain consumers.
+//! Applications that store their own offsets continue in the restored cluster as if nothing had
+//! been lost: a Kafka Streams application with exactly-once, and plain consumers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +25,8 @@ const AFTER: usize = 90;
 /// Of those before: what the consumers have processed.
 const PROCESSED: usize = 50;
 
-/// The words of these places of the input, in turn over its partitions. No two records are the same.
+/// The words at these positions of the input, round-robin over its partitions. No two records are
+/// the same.
 fn words(places: std::ops::Range<usize>) -> Vec<Record> {
     let word = |place: usize| ["alpha", "beta", "gamma", "delta", "epsilon"][place * place % 5];
     let partition = |place| i32::try_from(place).expect("small") % PARTITIONS;
@@ -42,7 +43,8 @@ fn counted(places: usize) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Runs the application until it has counted so many records more, with an empty folder for its state. Its counts in the end.
+/// Runs the application with an empty state folder until it has counted `records` more. Returns its
+/// final counts.
 fn run_streams(kafka: &Kafka, application: &str, output: &str, records: usize) -> BTreeMap<String, u64> {
     let state = TempDir::new().expect("a temporary folder");
     let folder = state.path().to_str().expect("UTF-8");

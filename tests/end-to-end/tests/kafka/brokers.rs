@@ -12,7 +12,7 @@ use crate::kafka::{files_below, until_it_has};
 
 const RECORDS: u64 = 60_000;
 
-/// All brokers are away for a while. The run that meets this may fail; the next ones finish.
+/// All brokers are unavailable for a while. The run that meets this may fail; the next ones finish.
 #[test]
 fn the_only_broker_killed_during_backup_and_restore() {
     let Some(shared) = require_kafka() else { return };
@@ -29,7 +29,8 @@ fn the_only_broker_killed_during_backup_and_restore() {
     work.assert_done();
 }
 
-/// The leader dies, with it a third of all leaders and coordinators; two in-sync replicas remain, so the run itself goes on.
+/// The leader is killed, and with it a third of all leaders and coordinators. Two in-sync replicas
+/// remain, so the run itself continues.
 #[test]
 fn a_leader_killed_during_backup_and_restore() {
     let Some(shared) = require_kafka() else { return };
@@ -65,7 +66,8 @@ impl<'a> Work<'a> {
         Self { kafka, runner, topic, copy, backup, restore }
     }
 
-    /// Runs a command; once it has written another file of this ending, `disturb`s; and lets it finish, again where it has to.
+    /// Runs a command. Calls `disturb` when it has written another file with this ending. Lets it
+    /// finish, and runs it again if needed.
     fn disturbed(&self, command: &str, config: &Path, ending: &str, disturb: impl FnOnce()) {
         let files = || files_below(&self.runner.backups(), ending);
         let before = files();

@@ -1,4 +1,5 @@
-//! What a restore changes beside records, as Kafka's own tools see it, and the rights that each change takes.
+//! What a restore changes in addition to records, as Kafka's own tools see it, and the rights that
+//! each change requires.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -47,7 +48,8 @@ fn is_denied(error: &KafkaError, subject: &str, right: &str) {
     assert!(error.subject.contains(subject) && error.what.contains(&format!("Missing ACL: this user needs {right}")), "{error}");
 }
 
-/// Waits until what Kafka's tools list of these names is as expected: brokers learn of it after the answer.
+/// Waits until Kafka's tools list what is expected for these names. Brokers learn of a change after
+/// the answer.
 async fn listed(kafka: &Kafka, ours: &str, expected: &BTreeSet<String>) {
     let until = async {
         while listed_acls(kafka).into_iter().filter(|line| line.contains(ours)).collect::<BTreeSet<_>>() != *expected {
@@ -131,7 +133,7 @@ async fn each_right_that_a_change_lacks_is_named() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), until_allowed).await.expect("a right");
-    // By a client whose own group nobody has a right on.
+    // Through a client whose own group no ACL covers.
     let mut read = target.group_offsets(slice::from_ref(&group)).await.expect("an answer");
     let read = read.remove(&group).expect("an answer").expect("offsets");
     assert_eq!(read[&at].as_ref().expect("an offset").offset, 3);
@@ -184,7 +186,8 @@ fn configs_of(target: &RdKafkaTarget, topic: &str) -> impl Future<Output = Topic
     async move { target.topic_configs(slice::from_ref(&name)).await.expect("an answer").remove(&name).expect("a topic").expect("configs") }
 }
 
-/// On a cluster that was just started, so that no group has a coordinator yet, and whose brokers have defaults of their own.
+/// The cluster has just started, so no group has a coordinator yet. Its brokers have defaults of
+/// their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_cluster_takes_many_groups_and_tells_what_topics_inherit() {
     let Some(shared) = require_kafka() else { return };

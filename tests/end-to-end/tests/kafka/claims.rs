@@ -13,7 +13,8 @@ use crate::kafka::{LONG_AGO, files_below, numbered, records_in, until_it_has};
 
 const UNTIL_CAUGHT_UP: &str = "--until-caught-up";
 
-/// Two restores of different ids into one topic, at the same time: one of them has it, the other is refused, and no record is there twice.
+/// Two restores with different ids into one topic at the same time. One of them claims it, the
+/// other is refused, and no record is there twice.
 #[test]
 fn two_restores_at_once_do_not_share_a_topic() {
     let Some(kafka) = require_kafka() else { return };
@@ -39,7 +40,8 @@ fn two_restores_at_once_do_not_share_a_topic() {
     runner.restore(&configs[winner]);
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&copy, Read::Uncommitted));
 
-    // By choice, a finished one is followed by another; the first one does not go on then.
+    // RESTORE_ANYWAY lets another restore follow a finished one. The first one does not continue
+    // then.
     let anyway = of(&ids[1 - winner], json!({"RESTORE_ANYWAY": "not-empty"}));
     assert_eq!(records_in(&runner.restore(&anyway)), 2000);
     assert_eq!(kafka.dump(&copy, Read::Committed).len(), 4000);
@@ -93,7 +95,8 @@ fn a_target_that_was_made_again_is_not_gone_on_with() {
     assert_eq!(kafka.high_watermarks(&copy)[&0], 0, "nothing was written");
 }
 
-/// The brokers create topics for producers that ask for them. The restore's do not, and it says that its target is gone.
+/// The brokers create topics for producers that ask for them. The restore's producers do not ask,
+/// and the restore reports that its target is gone.
 #[test]
 fn a_target_that_is_deleted_during_a_restore_stays_deleted() {
     let Some(shared) = require_kafka() else { return };
@@ -101,7 +104,7 @@ fn a_target_that_is_deleted_during_a_restore_stays_deleted() {
     deleted_meanwhile(&cluster.kafka, |_| ());
 }
 
-/// The same where somebody else makes it again.
+/// The same if someone else creates it again.
 #[test]
 fn a_target_that_is_made_again_during_a_restore_is_not_complete() {
     let Some(kafka) = require_kafka() else { return };

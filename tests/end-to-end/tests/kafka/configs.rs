@@ -1,4 +1,5 @@
-//! What the report of a restore says about configs: a command that a shell and Kafka's own tool take, whatever the bucket holds.
+//! The part about configs in the report of a restore: a command that a shell and Kafka's own tool
+//! accept, whatever the bucket contains.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +14,8 @@ use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The topic that restore makes keeps everything; the command that the report ends with makes it like the original, in everything.
+/// Restore creates a topic that keeps everything. The command at the end of the report makes it
+/// equal to the original.
 #[test]
 fn the_printed_command_gives_the_target_the_configs_of_the_original() {
     let Some(kafka) = require_kafka() else { return };
@@ -45,7 +47,8 @@ fn the_printed_command_gives_the_target_the_configs_of_the_original() {
     }
 }
 
-/// Whoever can write to the bucket gets nothing into the shell of who restores from it, nor onto their terminal.
+/// A writer to the bucket gets nothing into the shell or onto the terminal of the operator of a
+/// restore.
 #[test]
 fn a_topic_json_of_somebody_hostile_runs_nothing() {
     let Some(kafka) = require_kafka() else { return };
@@ -113,7 +116,7 @@ fn own_configs(kafka: &Kafka, topic: &str) -> BTreeSet<String> {
     lines.map(|line| line.split(" sensitive=").next().unwrap_or_default().to_owned()).collect()
 }
 
-/// Runs a printed command as somebody does who pastes it into a shell.
+/// Runs a printed command as an operator does who pastes it into a shell.
 fn run(kafka: &Kafka, command: &str) {
     let arguments = arguments(command);
     assert_eq!(arguments[..2], ["--bootstrap-server".to_owned(), kafka.bootstrap.clone()]);

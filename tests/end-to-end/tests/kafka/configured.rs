@@ -1,4 +1,5 @@
-//! Clusters that have just started, or whose configuration stands in the way: what is waited for, what is done without asking, and what is named.
+//! Clusters that have just started, or whose configuration is in the way: what the program waits
+//! for, what it does without asking, and what it names.
 
 use std::path::Path;
 
@@ -37,7 +38,8 @@ fn once(runner: &Runner, command: &str, config: &Path) -> Outcome {
     runner.run([Path::new(command), config, Path::new("--once")])
 }
 
-/// Nothing has used its coordinators before, and it allows shorter transactions than are asked for by default.
+/// Nothing has used its coordinators before, and its limit for transactions is shorter than the
+/// default that is requested.
 #[test]
 fn a_cluster_that_has_just_started_is_restored_into_at_once() {
     let Some(shared) = require_kafka() else { return };
@@ -52,7 +54,7 @@ fn a_cluster_that_has_just_started_is_restored_into_at_once() {
     assert!(warnings[0].contains("transaction.max.timeout.ms") && warnings[0].contains("using 18750"), "{warnings:#?}");
 }
 
-/// Kafka's own topics have three replicas unless it is told otherwise, and a single broker can never create them.
+/// Kafka's own topics have three replicas by default, and a single broker can never create them.
 #[test]
 fn a_single_broker_with_the_default_replication_of_internal_topics_is_told_of() {
     let Some(shared) = require_kafka() else { return };

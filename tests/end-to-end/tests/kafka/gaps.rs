@@ -30,7 +30,7 @@ fn what_delete_records_took_is_a_recorded_gap() {
     a_lost_stretch_is_recorded(&kafka, |topic| kafka.delete_records(topic, 0, 160));
 }
 
-/// 100 records are backed up, 60 are lost by `lose`, which lets the log start at 160, and 40 follow.
+/// 100 records are backed up. `lose` deletes 60, so the log starts at 160. 40 records follow.
 fn a_lost_stretch_is_recorded(kafka: &Kafka, lose: impl Fn(&str)) {
     let topic = kafka.create_topic("losing", 1, &[]);
     let runner = Runner::on_folder(kafka);
@@ -54,7 +54,7 @@ fn a_lost_stretch_is_recorded(kafka: &Kafka, lose: impl Fn(&str)) {
     assert_identical(&kept, &restored(kafka, &runner, &topic));
     assert_eq!(records_in(&runner.back_up(&backup)), 0, "told once, and done with");
 
-    // A restore is complete without them, and says so each time.
+    // A restore is complete without them, and reports the gap each time.
     let restore = runner.restore_config(&topic, &unique("copy"), Value::Null);
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--until-caught-up")]).succeeded();
     assert!(outcome.stderr.contains("offsets 100 to 160 are not in the backup"), "{}", outcome.stderr);
@@ -86,7 +86,8 @@ fn what_was_gone_before_the_first_backup_is_no_loss() {
     assert_eq!((&told["gap_offsets"], &told["gaps"][0]["reason"]), (&Value::Null, &json!("before-first-backup")));
 }
 
-/// The log start overtakes a backup that runs: what it had read stays, a gap follows, and then the rest.
+/// The log start overtakes a running backup: what it has read stays, a gap follows, and then the
+/// rest.
 #[test]
 fn records_deleted_during_a_backup() {
     let Some(kafka) = require_kafka() else { return };

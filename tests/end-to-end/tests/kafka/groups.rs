@@ -31,7 +31,8 @@ fn offsets_deleted_and_moved_by_others_lose_nothing_and_double_nothing() {
     assert_restorable(&kafka, &runner, &backup, &topic);
 }
 
-/// Kafka lets nobody else commit for a group with members. The backup says so; what it has read by then is kept, and found again.
+/// Kafka refuses commits of another client for a group with members. The backup reports this. What
+/// it has read until then is kept and adopted later.
 #[test]
 fn a_group_with_a_live_member_is_refused_and_named() {
     let Some(kafka) = require_kafka() else { return };

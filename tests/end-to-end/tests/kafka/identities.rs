@@ -1,4 +1,5 @@
-//! Progress is kept outside of the bucket, under names that people choose: it never counts for another bucket or another restore.
+//! Progress is stored outside of the bucket, under names that people choose. It never counts for
+//! another bucket or another restore.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +14,15 @@ use crate::kafka::{assert_restorable, files_below, group_of, numbered, records_i
 
 const ONCE: &str = "--once";
 
-/// A volume that is not mounted, another MinIO under the same name: going on there would leave a hole that only a restore finds.
+/// A volume that is not mounted, or another MinIO under the same name. A backup that continued
+/// there would leave a hole that only a restore detects.
 #[test]
 fn a_backup_that_is_not_there_is_not_gone_on_with() {
     let Some(kafka) = require_kafka() else { return };
     let topic = kafka.create_topic("unmounted", 1, &[]);
     let runner = Runner::on_folder(&kafka);
-    // The 50 records to come fill a segment: one that is full is written at once, however young the last one is.
+    // The next 50 records fill a segment: a full one is written immediately, however young the last
+    // one is.
     let backup = runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 50}));
     kafka.produce(&topic, &numbered(0, 0..100));
     runner.back_up(&backup);
@@ -36,8 +39,9 @@ fn a_backup_that_is_not_there_is_not_gone_on_with() {
     assert_restorable(&kafka, &runner, &backup, &topic);
 }
 
-/// A snapshot of the volume is put back, and the group says more than it holds: what was backed up in between is not skipped without a word, and
-/// once the group's offset is taken away, all that Kafka still holds is in the backup.
+/// The volume is restored from a snapshot, so the group's offset is ahead of the bucket. What was
+/// backed up in between is not skipped in silence. After the group's offset is deleted, the backup
+/// has everything that Kafka still has.
 #[test]
 fn a_backup_that_was_set_back_is_not_gone_on_with() {
     let Some(kafka) = require_kafka() else { return };
@@ -79,7 +83,8 @@ fn progress_in_another_bucket_is_named() {
     assert_restorable(&kafka, &other, &backup, &topic);
 }
 
-/// Two buckets, one RESTORE_ID: the second restore begins at the beginning, though Kafka still keeps the progress of the first.
+/// Two buckets, one RESTORE_ID: the second restore starts at the beginning, although Kafka still
+/// has the progress of the first.
 #[test]
 fn progress_of_another_restore_of_the_same_id_does_not_count() {
     let Some(kafka) = require_kafka() else { return };
@@ -123,7 +128,8 @@ fn a_restore_id_is_never_used_for_two() {
         ]);
     }
     assert!(kafka.high_watermarks(&target).values().all(|end| *end == 0), "nothing was written");
-    // A finished one stays finished, also when Kafka has forgotten it; and what is backed up later follows.
+    // A finished restore stays finished, also after Kafka has forgotten it. Later backups are
+    // restored after it.
     kafka.forget_restore("drill");
     assert_eq!(records_in(&runner.restore(&restore)), 0);
     kafka.produce(&one, &numbered(0, 10..30));

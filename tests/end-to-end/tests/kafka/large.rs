@@ -1,4 +1,5 @@
-//! Records that are larger than max.message.bytes of their topics, which brokers compare with what producers send: compressed.
+//! Records that exceed max.message.bytes of their topics. Brokers compare that limit with what
+//! producers send: compressed data.
 
 use std::path::{Path, PathBuf};
 
@@ -83,7 +84,8 @@ fn a_target_that_takes_a_record_only_compressed_gets_it() {
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&target, Read::Uncommitted));
 }
 
-/// Without compression the manifest tells before the first record, with it the broker tells: each names the config and its value.
+/// Without compression the manifest shows it before the first record, with compression the broker
+/// refuses it. Each error names the config and its value.
 #[test]
 fn a_record_that_the_target_does_not_take_is_told_with_what_to_set() {
     let Some(kafka) = require_kafka() else { return };

@@ -1,4 +1,5 @@
-//! What Kafka and its administrators do to a backup and to a restore, on a real one, and what the program makes of it.
+//! What Kafka and its administrators do to a backup and to a restore, on a real Kafka, and how the
+//! program reacts.
 
 mod acls;
 mod administration;
@@ -68,7 +69,8 @@ fn records_in(reports: &[Value]) -> u64 {
     reports.iter().map(|report| report["records"].as_u64().expect("a report")).sum()
 }
 
-/// Restores a backup (`orders`, `orders@2`) into a topic of a new name. What Kafka's own client then reads there.
+/// Restores a backup (`orders`, `orders@2`) into a topic of a new name. Returns what Kafka's own
+/// client reads there.
 #[track_caller]
 fn restored(kafka: &Kafka, runner: &Runner, backup: &str) -> Vec<Record> {
     let copy = unique("copy");

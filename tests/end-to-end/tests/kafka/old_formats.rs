@@ -1,4 +1,4 @@
-//! Records of message formats from before Kafka 0.11: refused, never stored as something that they are not.
+//! Records of message formats from before Kafka 0.11: refused, never stored as something else.
 
 use std::path::Path;
 
@@ -21,8 +21,8 @@ struct Cases {
 }
 
 impl Cases {
-    /// Each case is a name, how many records of today's format its partition 0 begins with, and what follows them there. Partition 1 has ten
-    /// records of today's.
+    /// A case is a name, the number of records in the current format at the start of its partition
+    /// 0, and the bytes that follow there. Partition 1 has ten records in the current format.
     fn new(shared: &Kafka, cases: &[(&str, i64, Vec<u8>)]) -> Self {
         let cluster = Cluster::start(shared, 1);
         let topics: Vec<_> = cases.iter().map(|(name, first, _)| (cluster.kafka.create_topic(name, 2, &[]), *first)).collect();
@@ -64,14 +64,14 @@ fn records_of_old_formats_are_refused_before_anything_is_stored() {
     let runner = Runner::on_folder(kafka);
     for (topic, first) in &cases.topics {
         let backup = runner.backup_config(&[topic], json!({"TIME_BUDGET_SECONDS": 60}));
-        // What stands before it is stored by the first run, which then may not go on to say why.
+        // The first run stores everything before it, and may end before it reports the reason.
         let runs = if *first == 0 { 1 } else { 2 };
         let outcomes: Vec<_> = (0..runs).map(|_| runner.run([Path::new("backup"), &backup, Path::new("--until-caught-up")])).collect();
         let reports = outcomes.into_iter().last().expect("it ran").failed_with(&[topic, WORDS, &format!("offset {first} ")]).reports();
         let bad = of_partition(&reports, 0);
         assert_eq!(bad["retryable"], json!(false), "{topic}");
         assert_eq!(bad["next"].as_i64().unwrap_or(0), *first, "{topic}");
-        assert_eq!(of_partition(&reports, 1)["next"], json!(10), "{topic}: the other partition goes on");
+        assert_eq!(of_partition(&reports, 1)["next"], json!(10), "{topic}: the other partition continues");
         assert_eq!(files_below(&runner.backups().join(topic).join("0"), ".tar.gz"), usize::from(*first > 0), "{topic}");
     }
 }

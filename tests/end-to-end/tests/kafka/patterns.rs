@@ -25,7 +25,8 @@ pub(crate) fn forty_names(ours: &str) -> Vec<String> {
     (0..40).map(name).collect()
 }
 
-/// TOPIC_NAMES for the 30 others, by a glob, a regular expression and by name. EXCLUDE_TOPIC_NAMES takes out `*-tmp`.
+/// TOPIC_NAMES for the 30 others, by a glob, a regular expression and by name. EXCLUDE_TOPIC_NAMES
+/// excludes `*-tmp`.
 pub(crate) fn thirty_of(ours: &str) -> Vec<String> {
     let by_name = forty_names(ours).into_iter().filter(|name| name.contains("by_name"));
     [format!("{ours}-orders-*"), format!("^{ours}\\.pay\\.\\d{{1,3}}")].into_iter().chain(by_name).collect()
@@ -95,7 +96,7 @@ fn check_says_what_this_user_may_not_do() {
     runner.back_up(&config);
 }
 
-/// All of the configuration can stand in the environment, as a function has it.
+/// All of the configuration can be in the environment, as for a function.
 #[test]
 fn no_file_is_needed_where_the_environment_says_all() {
     let Some(kafka) = require_kafka() else { return };

@@ -1,4 +1,5 @@
-//! What `plan` shows, and that it changes nothing; what is in the way of one topic of several stops a restore before its first write.
+//! What `plan` shows, and that it changes nothing. If one topic of several cannot be restored, the
+//! restore stops before its first write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -87,7 +88,8 @@ fn a_plan_changes_nothing_and_needs_no_right_to_change_anything() {
     assert_eq!(state(), before);
 }
 
-/// A hash of keys, or a partition of the original, has no place there: refused before any other topic is begun.
+/// A hash of keys, or a partition of the original, cannot be kept there. Refused before the restore
+/// of any other topic begins.
 #[test]
 fn a_target_with_too_few_partitions_is_named_before_anything_is_written() {
     let Some(kafka) = require_kafka() else { return };

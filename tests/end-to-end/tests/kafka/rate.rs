@@ -12,8 +12,8 @@ use crate::kafka::records_in;
 const RECORDS: u64 = 3_000;
 const LIMIT: u64 = 200_000;
 
-/// Two threads share the rate, over many segments and transactions. Both directions take at least the time that the bytes have to take, say why, and
-/// lose nothing.
+/// Two threads share the rate, over many segments and transactions. Both directions take at least
+/// as long as the rate allows, report the reason, and lose nothing.
 #[test]
 fn backup_and_restore_keep_to_bytes_per_second() {
     let Some(kafka) = require_kafka() else { return };

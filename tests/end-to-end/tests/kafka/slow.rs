@@ -9,7 +9,8 @@ use crate::kafka::records_in;
 
 const RECORDS: u64 = 3_000;
 
-/// All of it in one transaction would take far longer than brokers let one be open. Each run makes progress, and none is told of a newer one.
+/// All of it in one transaction would exceed the transaction timeout of brokers by far. Each run
+/// makes progress, and none is fenced.
 #[test]
 fn a_target_with_a_quota_gets_transactions_that_it_takes_in_time() {
     let Some(kafka) = require_kafka() else { return };

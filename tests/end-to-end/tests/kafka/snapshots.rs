@@ -79,7 +79,8 @@ fn pending_commit(kafka: &Kafka, group: &str, topic: &str, offset: i64) -> BaseP
     producer
 }
 
-/// A cluster with 40 topics, 12 groups, access control lists and two SCRAM users, whose names all begin with `ours`.
+/// A cluster with 40 topics, 12 groups, access control lists and two SCRAM users. All names begin
+/// with `ours`.
 struct Scene {
     kafka: Kafka,
     ours: String,
@@ -127,7 +128,8 @@ impl Scene {
                 topics.insert(name);
             }
         }
-        // Two records of a transaction that never ends: a consumer that reads uncommitted ones commits behind the last stable offset.
+        // Two records of a transaction that never ends: a consumer with read_uncommitted commits an
+        // offset above the last stable offset.
         let producer = format!("{ours}-open");
         let send = || Step::SendIn { producer: producer.clone(), record: Record::new(0, crate::kafka::LONG_AGO).value("open") };
         let step = |what| Step::Transaction { producer: producer.clone(), what };
@@ -135,7 +137,8 @@ impl Scene {
         self.kafka.play(&self.open(), &steps, &["transaction.timeout.ms=600000"]);
     }
 
-    /// Groups of all kinds; those with members and the pending commit live as long as what is returned.
+    /// Groups of all kinds. Those with members, and the pending commit, live as long as the
+    /// returned values.
     fn create_groups(&mut self) -> ([Member; 2], BaseProducer) {
         let names = ["a", "b", "c", "d", "e", "f", "live", "left", "newer", "pending", "beyond", "tmp"];
         self.groups = names.map(|name| self.group(name)).into();
@@ -240,7 +243,8 @@ fn one_command_backs_up_a_cluster_and_its_snapshot_is_what_kafkas_tools_list() {
     drop(alive);
 }
 
-/// Backup needs none of these rights, so the backup goes on: exit code 0, a snapshot that says what it lacks, and one warning.
+/// Backup requires none of these rights, so it continues: exit code 0, a snapshot that lists what
+/// it lacks, and one warning.
 #[test]
 fn what_a_user_may_not_see_is_absent_with_its_reason() {
     let (Some(kafka), Some(sasl)) = (require_kafka(), require_sasl()) else { return };
@@ -267,7 +271,7 @@ fn what_a_user_may_not_see_is_absent_with_its_reason() {
     }
     assert!(matches!(&snapshot.topics[&topic].configs, Told::Absent(why) if why.contains("DescribeConfigs")), "{:?}", snapshot.topics);
 
-    // Now groups may be described one by one, and still nobody says that these are all.
+    // Now single groups may be described, but no answer guarantees that these are all.
     kafka.allow(acls::READER, &["Describe"], &format!("--group={unseen}"));
     sleep(Duration::from_secs(1));
     runner.run([Path::new("backup"), &config, Path::new("--once")]).succeeded();

@@ -68,7 +68,7 @@ fn a_target_that_cannot_take_the_records_is_refused_before_the_first_write() {
     }
 }
 
-/// Restored records would stand beside others, or be there twice.
+/// Restored records would be mixed with others, or be there twice.
 #[test]
 fn a_target_with_records_of_somebody_else_is_refused() {
     let Some(kafka) = require_kafka() else { return };
@@ -104,7 +104,7 @@ fn now() -> i64 {
     i64::try_from(UNIX_EPOCH.elapsed().expect("after 1970").as_millis()).expect("before the year 292 million")
 }
 
-/// Who says so gets it, with a warning.
+/// RESTORE_ANYWAY allows it, with a warning.
 fn take_it_anyway(kafka: &Kafka, runner: &Runner, topic: &str, target: &str, anyway: &str) {
     let restore = runner.restore_config(topic, target, json!({"RESTORE_ANYWAY": anyway}));
     let outcome = runner.run([Path::new("restore"), &restore, Path::new("--until-caught-up")]).succeeded();
@@ -124,7 +124,8 @@ fn a_target_that_takes_them_gets_them() {
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&target, Read::Uncommitted));
 }
 
-/// Somebody deletes the restored topic, and the schedule of the restore is still there: it stays deleted, and nobody is told that all is well.
+/// Someone deletes the restored topic while the schedule of the restore still runs. The topic stays
+/// deleted, and no run reports success.
 #[test]
 fn a_restored_topic_that_was_deleted_is_not_made_again() {
     let Some(kafka) = require_kafka() else { return };

@@ -1,4 +1,4 @@
-//! RESTORE_FROM and RESTORE_UNTIL: the records of some time, whatever order they stand in, and no others.
+//! RESTORE_FROM and RESTORE_UNTIL: exactly the records of a time range, in whatever order they are.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,8 @@ use crate::kafka::{LONG_AGO, of_partition, records_in};
 
 const MINUTE: i64 = 60_000;
 
-/// A record a minute in each of two partitions. Every seventh came half an hour late, and one has a time of its own.
+/// One record a minute in each of two partitions. Every seventh is half an hour late, and one has a
+/// different time.
 fn out_of_order() -> Vec<Record> {
     let late = |n: i64| if n % 7 == 3 { n - 30 } else { n };
     let minutes = (0..120).map(|n| LONG_AGO + late(n) * MINUTE).chain([LONG_AGO + 1_000 * MINUTE]);
@@ -47,7 +48,8 @@ fn the_records_of_some_time_come_back_and_no_others() {
         from.inspect(|from| keys["RESTORE_FROM"] = moment(*from).into());
         until.inspect(|until| keys["RESTORE_UNTIL"] = moment(*until).into());
         let restore = runner.restore_config(&topic, &copy, keys);
-        // An invocation may replay one segment. Those of another time are gone past beside it.
+        // An invocation may replay one segment. Segments outside the range are skipped and do not
+        // count.
         let first = runner.run([Path::new("restore"), &restore, Path::new("--once")]).succeeded().reports();
         assert!(records_in(&first) > 0, "{first:?}");
         let reports = runner.restore(&restore);
@@ -85,7 +87,7 @@ fn a_restore_keeps_to_its_time() {
     assert_identical(&before, &kafka.dump(&copy, Read::Uncommitted));
 }
 
-/// Nobody knows of which time lines without one are.
+/// Lines without a timestamp cannot be assigned to a time range.
 #[test]
 fn archives_of_the_python_tool_have_no_time() {
     let Some(kafka) = require_kafka() else { return };

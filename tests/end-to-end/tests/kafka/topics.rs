@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::kafka::{assert_restorable, files_below, numbered, restored, until_it_has};
 
-/// Smaller than before: its offsets were all backed up once, of another topic. Larger than before: its end lies behind what was.
+/// Smaller than before: all of its offsets were backed up once, from another topic. Larger than
+/// before: its end is above the old one.
 #[test]
 fn a_topic_created_again_is_a_new_generation_and_each_can_be_restored() {
     let Some(kafka) = require_kafka() else { return };
@@ -42,7 +43,7 @@ fn a_topic_created_again_is_a_new_generation_and_each_can_be_restored() {
     assert_eq!(named(&["--topic", &numbered[0]]), numbered[..1].iter().cloned().collect());
 }
 
-/// A restore that began with the only generation there was is not another one when its topic is created again.
+/// A restore that began with the only generation keeps it when its topic is created again.
 #[test]
 fn a_restore_goes_on_with_the_generation_that_it_began_with() {
     let Some(kafka) = require_kafka() else { return };
@@ -71,8 +72,9 @@ fn a_restore_goes_on_with_the_generation_that_it_began_with() {
     assert_identical(&second, &restored(&kafka, &runner, &topic));
 }
 
-/// Each restart of the broker raises the leader epoch, which begins at 0 again with the new topic: librdkafka takes that for old news. A process that goes
-/// on backs the new topic up all the same.
+/// Each restart of the broker raises the leader epoch. It begins at 0 again with the new topic,
+/// which librdkafka takes for stale metadata. A process that keeps running backs the new topic up
+/// all the same.
 #[test]
 fn a_topic_created_again_with_a_lower_leader_epoch_is_read_by_the_same_process() {
     let Some(shared) = require_kafka() else { return };

@@ -1,4 +1,4 @@
-//! A transaction that nobody ends.
+//! A transaction that no producer ends.
 
 use std::path::Path;
 

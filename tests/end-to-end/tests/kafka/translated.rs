@@ -15,7 +15,8 @@ fn offsets(records: &[Record], partition: i32) -> Vec<i64> {
     records.iter().filter(|record| record.partition == partition).filter_map(|record| record.offset).collect()
 }
 
-/// With markers and aborted records in the source, markers in the target, in several runs, and others that write to the target afterwards.
+/// With markers and aborted records in the source, markers in the target, several runs, and other
+/// producers that write to the target afterwards.
 #[test]
 fn every_offset_leads_to_the_first_record_at_or_after_it() {
     let Some(kafka) = require_kafka() else { return };

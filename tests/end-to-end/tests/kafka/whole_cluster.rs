@@ -1,4 +1,5 @@
-//! A cluster of forty topics is lost, and comes back in an empty one: one backup, one restore that is killed again and again, and no script around them.
+//! A cluster of forty topics is lost, and restored into an empty one: one backup, one restore that
+//! is killed repeatedly, and no script around them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -131,8 +132,8 @@ fn back_up(kafka: &Kafka, runner: &Runner) {
     runner.verify(&config).succeeded();
 }
 
-/// Starts the restore and kills it with SIGKILL, each time at another moment: the first one around its beginning, the others when it has come a little
-/// further.
+/// Starts the restore and kills it with SIGKILL, each time at another moment: first near its
+/// beginning, then each time it has progressed a little.
 fn kill_again_and_again(runner: &Runner, config: &Path) {
     let noted = || files_below(&runner.backups().join("@restore"), ".json");
     for kill in 0..KILLS {

@@ -3,8 +3,9 @@ use archive::segment::{BatchSummary, Compression, Records, check_batches};
 use super::parts::repair_batches;
 use super::{expect_same, wait_for, writer};
 
-/// Record batches are refused, or their records are as many as their headers say, begin and end at the same offsets, and survive a segment. The
-/// first byte chooses whether their CRCs are repaired; without that, reading them must be safe all the same.
+/// Record batches are either refused, or consistent: they have as many records as their headers
+/// say, begin and end at the same offsets, and survive a segment. The first byte chooses whether
+/// their CRCs are repaired. Without the repair, reading them must still be safe.
 pub fn batches(input: &[u8]) {
     let Some((choices, log)) = input.split_first() else { return };
     let mut log = log.to_vec();

@@ -3,11 +3,12 @@ use std::io::Write;
 
 use config::{BackupSettings, ConfigError, Raw, RestoreSettings};
 
-/// Stands in every secret key of the environment, and must not stand in anything that is shown.
+/// The value of every secret key of the environment. No output may contain it.
 const PLANTED: &str = "planted-s3cr3t";
 const SECRETS: [&str; 3] = ["AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY", "KAFKA_SASL_PASSWORD"];
 
-/// A configuration file and, after a zero byte each, variables (`NAME=value`) are refused with reasons, or taken; and show no secret.
+/// A configuration file, and variables (`NAME=value`) after a zero byte each. They are accepted, or
+/// refused with reasons. No secret is shown.
 pub fn configuration(input: &[u8]) {
     let mut parts = input.split(|byte| *byte == 0);
     let text = parts.next().unwrap_or_default();

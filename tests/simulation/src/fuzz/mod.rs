@@ -1,5 +1,7 @@
-//! What must hold for any bytes, whoever made them: no panic, no endless loop, bounded memory, and what can be read comes back the same when it
-//! is written again. Each function takes one input; `tests/fuzz` has libFuzzer think of inputs, and `tests/fuzz.rs` changes the kept ones at random.
+//! What must hold for any bytes, from any author: no panic, no endless loop, bounded memory.
+//! Everything that can be read is the same after it is written again. Each function takes one
+//! input. `tests/fuzz` lets libFuzzer generate inputs, and `tests/fuzz.rs` changes the kept ones at
+//! random.
 //!
 //! | file | what reads the input |
 //! |---|---|
@@ -10,7 +12,8 @@
 //! | `configuration.rs` | a configuration file and an environment |
 //! | `python.rs` | the archives of the Python tool |
 //!
-//! Checksums would end nearly every random change at the first comparison, so most inputs are what is beneath them.
+//! Checksums would end nearly every random change at the first comparison, so most inputs are the
+//! data below them.
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod batches;
@@ -60,7 +63,8 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
-/// The records of a segment in the store, from an offset on, as text that shows everything about them; and each one is given to `visit`.
+/// The records of a segment in the store, from an offset, as text with everything about them.
+/// `visit` gets each record.
 async fn read_segment(
     store: &MemoryStore,
     name: &str,

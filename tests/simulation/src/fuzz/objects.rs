@@ -9,7 +9,8 @@ use store::testing::MemoryStore;
 
 use super::wait_for;
 
-/// The JSON objects of a bucket: refused, or what they say leads nowhere else and is counted through in bounded time.
+/// The JSON objects of a bucket: refused, or their names lead to no other place, and counting them
+/// takes bounded time.
 pub fn objects(input: &[u8]) {
     let store = MemoryStore::new();
     let at = 1_795_957_500_000;

@@ -4,7 +4,8 @@ use archive::segment::{Compression, Compressor, Manifest};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// What a batch's CRC covers begins here, and the CRC itself stands there (Kafka documentation, "Message Format").
+/// A batch's CRC covers the bytes from here, and the CRC itself is at `CRC` (Kafka documentation,
+/// "Message Format").
 const ATTRIBUTES: usize = 21;
 const CRC: std::ops::Range<usize> = 17..21;
 const LENGTH: std::ops::Range<usize> = 8..12;
@@ -36,7 +37,7 @@ impl<'a> Parts<'a> {
         1 + usize::from(self.chose(1))
     }
 
-    /// Whether a `.sha256` stands beside the object.
+    /// Whether the object has a `.sha256`.
     pub(super) fn has_sidecar(&self) -> bool {
         self.chose(2)
     }
@@ -76,7 +77,8 @@ pub(super) fn repair_batches(mut log: &mut [u8]) {
     }
 }
 
-/// The manifest with the sizes and digests that the log has, when cut into members of the sizes that it claims.
+/// The manifest with the actual sizes and digests of the log, cut into members of the claimed
+/// sizes.
 fn repaired(json: &[u8], mut log: &[u8], compressor: &mut Compressor, members: &mut Vec<Vec<u8>>) -> Option<Vec<u8>> {
     let mut manifest: Value = serde_json::from_slice(json).ok()?;
     *manifest.get_mut("log_bytes")? = log.len().into();

@@ -9,8 +9,10 @@ const BLOCK: usize = 512;
 const SIZE: std::ops::Range<usize> = 124..136;
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
-/// A file of the Python tool is refused, or has as many lines as it says, none longer than it says, the same from the middle on. The first byte
-/// chooses what the rest is: a tar archive whose headers get their checksums, one as it is, an object, or `current.bin`.
+/// A file of the Python tool is refused, or consistent: it has as many lines as it says, none
+/// longer than it says, and the same lines when read from the middle. The first byte chooses what
+/// the rest is: a tar archive whose header checksums are repaired, one as it is, an object, or
+/// `current.bin`.
 pub fn python(input: &[u8]) {
     let Some((choices, rest)) = input.split_first() else { return };
     let (name, object) = match choices % 4 {

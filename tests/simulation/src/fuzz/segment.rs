@@ -4,7 +4,8 @@ use store::testing::MemoryStore;
 use super::parts::{Parts, hex};
 use super::{expect_same, read_segment, wait_for, writer};
 
-/// A segment made of an input is refused, or read the same from the start, from the middle, and after it was written again.
+/// A segment built from an input is refused, or reads the same from the start, from the middle, and
+/// after it is written again.
 pub fn segment(input: &[u8]) {
     let Some(parts) = Parts::of(input) else { return };
     let object = parts.object();

@@ -14,7 +14,8 @@ use crate::world::{Entry, Log, offset};
 /// What a group has to read next on a partition.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    /// The first record that it had not committed; `None`: whatever is written behind the restored ones.
+    /// The first record that it had not committed. `None`: the first record that is written after
+    /// the restored ones.
     next: Option<u64>,
     metadata: String,
     /// Those before it.
@@ -91,7 +92,8 @@ impl Applications {
         Ok(())
     }
 
-    /// That which the restore is of; otherwise the one that the first `finish` took; otherwise the newest.
+    /// The snapshot that was restored, otherwise the one that the first `finish` took, otherwise
+    /// the newest.
     async fn snapshot(&self, noted: &RestoreIdentity) -> Result<Snapshot, String> {
         let store = self.recovery.bucket.as_ref();
         let taken = Intents::load(store, &self.asked.id, &noted.run).await.map_err(|error| error.to_string())?;
@@ -111,7 +113,8 @@ impl Applications {
         self.recovery.world.lock().log(at).cloned().unwrap_or_default()
     }
 
-    /// Whether a group that goes on there reads what it had still to read, and how many records come to it again.
+    /// Whether a group that resumes there reads everything that it had not read. Returns the number
+    /// of records that it reads again.
     fn compare(&self, at: &TopicPartition, from: i64, wanted: &Wanted) -> Result<usize, String> {
         let log = self.target_log(at);
         if from > log.end() {
@@ -135,14 +138,15 @@ impl Applications {
         }
     }
 
-    /// Whether every value is the one before, that of `finish`, or a consumer's or somebody's own.
+    /// Whether every value is the previous one, the one of `finish`, or one that a consumer or
+    /// someone else has set.
     pub(super) fn judge_values(&self, goal: &Goal) -> Result<(), String> {
         let now = self.content();
         for (place, offset) in &now.offsets {
             if self.before.offsets.get(place) == Some(offset) || self.own.get(place) == Some(offset) {
                 continue;
             }
-            let wanted = goal.offsets.get(place).ok_or_else(|| format!("{place:?} has {offset:?}, which nobody has committed"))?;
+            let wanted = goal.offsets.get(place).ok_or_else(|| format!("{place:?} has {offset:?}, which no one has committed"))?;
             self.judge_offset(place, offset, wanted)?;
         }
         for (place, own) in &self.own {
@@ -155,13 +159,13 @@ impl Applications {
             for (name, value) in configs {
                 let is_set = self.set.get(&(topic.clone(), name.clone())) == Some(value);
                 if !is_set && known.iter().all(|known| known.get(name) != Some(value)) {
-                    return Err(format!("{name} of {topic} is {value}, which nobody has set"));
+                    return Err(format!("{name} of {topic} is {value}, which no one has set"));
                 }
             }
         }
         for ((topic, name), value) in &self.set {
             if now.configs.get(topic).is_some_and(|configs| configs.get(name) != Some(value)) {
-                return Err(format!("{name} of {topic}: somebody has set {value}, and it is {:?}", now.configs[topic].get(name)));
+                return Err(format!("{name} of {topic}: someone has set {value}, and it is {:?}", now.configs[topic].get(name)));
             }
         }
         let strange = now.acls.iter().find(|acl| !self.before.acls.contains(acl) && !goal.acls.contains(acl));
@@ -170,9 +174,9 @@ impl Applications {
     }
 
     fn judge_offset(&self, place: &Place, offset: &CommittedOffset, wanted: &Wanted) -> Result<usize, String> {
-        let again = self.compare(&place.1, offset.next, wanted).map_err(|problem| format!("{place:?} goes on at {offset:?}: {problem}"))?;
+        let again = self.compare(&place.1, offset.next, wanted).map_err(|problem| format!("{place:?} resumes at {offset:?}: {problem}"))?;
         if again > 0 && self.recovery.world.lock().hides_places.is_none() {
-            return Err(format!("{place:?} goes on at {offset:?}, and {again} records come again"));
+            return Err(format!("{place:?} resumes at {offset:?}, and {again} records are read again"));
         }
         if offset.metadata != wanted.metadata {
             return Err(format!("{place:?} has {offset:?}, without {:?}", wanted.metadata));
@@ -257,7 +261,7 @@ impl Applications {
         if now == before { Ok(()) } else { Err(format!("it was {}", difference(&before, &now))) }
     }
 
-    /// Groups that have gone on with what they were given.
+    /// Groups that have continued from the offsets that they were given.
     async fn given(&self) -> Result<BTreeSet<String>, String> {
         let noted = self.recovery.noted(&self.asked.id).await?.ok_or("no restore.json")?;
         let found = Intents::load(self.recovery.bucket.as_ref(), &self.asked.id, &noted.run).await.map_err(|error| error.to_string())?;

@@ -1,4 +1,5 @@
-//! A cluster whose applications are to go on: consumer groups, configs, access control lists; and what `finish` is asked for.
+//! A cluster whose applications must be able to continue: consumer groups, configs, access control
+//! lists, and the options of `finish`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub(super) struct Applications {
     pub(super) own: BTreeMap<Place, CommittedOffset>,
     /// Those of them that began with nothing of what `finish` gives.
     pub(super) began: BTreeSet<Place>,
-    /// By topic and name, configs that somebody has set there.
+    /// Configs that someone has set there, by topic and name.
     pub(super) set: BTreeMap<(String, String), String>,
     /// Topics that were deleted there.
     pub(super) gone: BTreeSet<String>,
@@ -119,7 +120,7 @@ impl Applications {
         self.own.insert((group.to_owned(), at), CommittedOffset { next, metadata });
     }
 
-    /// Somebody sets a config of a restored topic.
+    /// Someone sets a config of a restored topic.
     pub(super) fn set_config(&mut self, topic: &str, name: &str) {
         let value = format!("7777{}", self.recovery.world.lock().value());
         let mut state = self.recovery.world.lock();

@@ -14,11 +14,11 @@ use crate::world::Entry;
 /// More points than a `finish` has.
 const MOST: i64 = 5_000;
 
-/// A group is at every place of the logs, and `finish` is killed at each request, before it and behind it. Another one does the rest, or takes all of it
-/// back; and the undo is killed in the same way.
+/// A group is at every position of the logs, and `finish` is killed at each request, before it and
+/// after it. Another run does the rest, or undoes everything. The undo is killed in the same way.
 ///
 /// # Errors
-/// The first kill after which something is wrong.
+/// The first kill with a wrong result.
 pub fn a_finish_that_is_killed_at_each_request() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut applications = small().await?;
@@ -50,7 +50,7 @@ pub fn a_finish_that_is_killed_at_each_request() -> Result<(), String> {
                     }
                     Ok::<_, String>(was_killed)
                 };
-                let words = if undo_at_once { "taken back at once" } else { "repeated" };
+                let words = if undo_at_once { "undone immediately" } else { "repeated" };
                 is_killed = run.await.map_err(|problem| format!("killed at {kill_at}, {words}: {problem}"))?;
                 applications.forget_intents().await?;
             }
@@ -59,10 +59,11 @@ pub fn a_finish_that_is_killed_at_each_request() -> Result<(), String> {
     })
 }
 
-/// What a group had before the first `finish` comes back, also when a consumer came in between, and `finish` overwrote that, too.
+/// Undo restores what a group had before the first `finish`, also if a consumer committed in
+/// between and `finish` overwrote that, too.
 ///
 /// # Errors
-/// Something else comes back.
+/// If the undo restores something else.
 pub fn what_was_there_first_comes_back() -> Result<(), String> {
     runtime()?.block_on(async {
         let mut applications = small().await?;
@@ -90,10 +91,11 @@ pub fn what_was_there_first_comes_back() -> Result<(), String> {
     })
 }
 
-/// The newest snapshot saw a topic that was created again, and is backed up or not, and the one before was restored.
+/// The newest snapshot has a topic that was created again, and is backed up or not. The restore
+/// took the previous topic.
 ///
 /// # Errors
-/// Its groups get offsets all the same.
+/// If its groups still get offsets.
 pub fn a_finish_of_another_id() -> Result<(), String> {
     for is_backed_up in [true, false] {
         let run = async {
@@ -126,8 +128,9 @@ pub fn a_finish_of_another_id() -> Result<(), String> {
     Ok(())
 }
 
-/// Groups at each place of: records, aborted and compacted stretches, holes at the end, an open transaction, a partition without a record, an empty topic.
-/// Restored as of their snapshot, and producers have written to it since.
+/// Groups at each kind of position: records, aborted and compacted ranges, holes at the end, an
+/// open transaction, a partition without a record, an empty topic. Restored as of their snapshot;
+/// producers have written to the logs since.
 async fn small() -> Result<Applications, String> {
     let mut applications = Applications::new(Recovery::new(0), &[("bills", 1), ("clicks", 1), ("orders", 4)]);
     applications.recovery.segment = Some(3);

@@ -1,4 +1,5 @@
-//! One run: a cluster lives and is restored, and then several `finish` and undo are at work, with kills, while consumers and producers begin.
+//! One run: a cluster is used and restored. Then several `finish` and undo run, with kills, while
+//! consumers and producers start.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::world::Entry;
 
 const TOPICS: [&str; 3] = ["bills", "clicks", "orders"];
 const GROUPS: [&str; 4] = ["app-1", "app-2", "app-3", "app-4"];
-/// Configs that somebody sets.
+/// Configs that someone sets.
 const CONFIGS: [&str; 3] = ["flush.ms", "retention.ms", "segment.ms"];
 
 /// What happened in a run; only good for knowing that the runs are worth something.
@@ -46,7 +47,7 @@ pub struct FinishOutcome {
     pub refused: usize,
     /// Those of consumers that came alive.
     pub own: usize,
-    /// Configs that somebody has set.
+    /// Configs that someone has set.
     pub set: usize,
     /// Targets that were deleted.
     pub gone: usize,
@@ -110,7 +111,7 @@ struct Run {
 }
 
 impl Run {
-    /// Topics get records, groups go on, and all of it is backed up meanwhile.
+    /// Topics get records, groups continue, and all of it is backed up meanwhile.
     async fn live(&mut self) -> Result<(), String> {
         let mut backups: Vec<(JoinHandle<()>, Arc<Chaos>)> = Vec::new();
         for _ in 0..self.applications.recovery.rng.random_range(8..40) {
@@ -193,7 +194,7 @@ impl Run {
         (tokio::spawn(async move { drop(backup.invoke(&invocation).await) }), chaos)
     }
 
-    /// A topic is created again once all of it is backed up. Its groups begin anew.
+    /// A topic is created again once all of it is backed up. Its groups start again.
     async fn create_again(&mut self) -> Result<(), String> {
         let recovery = &mut self.applications.recovery;
         recovery.world.lock().end_transaction(APP, true);
@@ -207,7 +208,8 @@ impl Run {
         Ok(())
     }
 
-    /// With kills, and then until all of it is there. Whether it is: a topic that no snapshot saw whole is refused.
+    /// With kills, and then until everything is restored. Returns false if it is refused, because
+    /// no snapshot has the whole topic.
     async fn restore(&mut self) -> Result<bool, String> {
         let applications = &mut self.applications;
         let snapshots = applications.snapshots().await?;
@@ -226,7 +228,7 @@ impl Run {
         if let End::Refused(_) = applications.recovery.finish(&asked).await? {
             return Ok(false);
         }
-        // The cluster that was backed up is still there, and goes on.
+        // The source cluster still exists, and continues.
         if self.applications.recovery.rng.random_bool(0.4) {
             self.live().await?;
         }
@@ -301,7 +303,8 @@ impl Run {
             }
             45..65 => self.produce(),
             65..80 => self.consume(),
-            // A commit has no condition: one that is under way would overwrite what a consumer that has left has committed meanwhile.
+            // A commit is unconditional: a commit in flight would overwrite what a consumer, which
+            // has left, has committed meanwhile.
             80..88 if is_quiet => self.applications.recovery.world.lock().around.members.clear(),
             88..94 if is_quiet => self.set_config(),
             94..96 if is_quiet && self.seed.is_multiple_of(5) => {
@@ -417,7 +420,7 @@ impl Applications {
         Ok(found.into_iter().collect())
     }
 
-    /// Somebody deletes a restored topic, and with it all that was known of it.
+    /// Someone deletes a restored topic, and with it everything known about it.
     fn delete_target(&mut self, target: &str, makes_another: bool) {
         self.recovery.delete(target, makes_another);
         {

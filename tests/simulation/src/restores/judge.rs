@@ -22,7 +22,8 @@ pub(super) enum End {
 }
 
 impl Recovery {
-    /// Quiet invocations, of everything and of shards, until a restore is finished or refused. Behind that nothing is written any more.
+    /// Quiet invocations, of everything and of shards, until a restore is finished or refused.
+    /// After that nothing is written.
     pub(super) async fn finish(&mut self, asked: &Asked) -> Result<End, String> {
         let events = [host::Event::default(), shard(0), shard(1)];
         for number in 0..PATIENCE {
@@ -73,8 +74,8 @@ impl Recovery {
         RestoreIdentity::load(self.bucket.as_ref(), id).await.map_err(|error| error.to_string())
     }
 
-    /// Judges restores into the same topics. `spoilt` targets are not looked into: they were deleted while an invocation was under way, and what that
-    /// wrote before it noticed may be in the topic that got the name.
+    /// Judges restores into the same topics. `spoilt` targets are not checked: they were deleted
+    /// during an invocation. What it wrote before it noticed may be in the new topic of that name.
     pub(super) async fn judge(&self, ends: &[(Asked, End)], spoilt: &BTreeSet<String>) -> Result<(), String> {
         if let Some(problem) = self.world.lock().wrong.first() {
             return Err(problem.clone());
@@ -187,7 +188,8 @@ impl Recovery {
             let owner = self.owner(&topic.target).await;
             let records: usize = there.values().map(Vec::len).sum();
             let is_owner = owner.as_deref() == Some(&asked.id);
-            // It was empty when this restore began: the topic is whoever's has records for it.
+            // It was empty when this restore began, so the topic belongs to the restore that has
+            // records for it.
             if topic.partitions == 0 && topic.records == 0 && owner.is_some() && !is_owner {
                 continue;
             }

@@ -22,11 +22,12 @@ enum Then {
     MadeAgain,
 }
 
-/// An invocation is killed at each point, between each two of restore.json, topics, bindings, claims, records, marks and the end; more is backed up,
-/// and in turn a target is deleted, or made again. Quiet invocations restore all of it, or say which topic was deleted.
+/// An invocation is killed at each point, between each two of restore.json, topics, bindings,
+/// claims, records, marks and the end. More is backed up, and in turn a target is deleted or
+/// created again. Quiet invocations restore all of it, or report which topic was deleted.
 ///
 /// # Errors
-/// The first kill after which something is wrong.
+/// The first kill with a wrong result.
 pub fn a_kill_at_each_request() -> Result<(), String> {
     for then in [Then::Nothing, Then::Deleted, Then::MadeAgain] {
         let shards = (then == Then::Nothing).then(|| shard(1));
@@ -91,10 +92,11 @@ fn killed_at(kill_at: i64, then: Then, event: Event) -> Result<bool, String> {
     })
 }
 
-/// Two invocations begin at the same time, of everything or of a shard each, and one of them is killed at each point. The backup goes on.
+/// Two invocations begin at the same time, each of everything or of a shard, and one of them is
+/// killed at each point. The backup continues.
 ///
 /// # Errors
-/// The first kill after which something is wrong.
+/// The first kill with a wrong result.
 pub fn two_at_once() -> Result<(), String> {
     for (number, events) in [[Event::default(), Event::default()], [shard(0), shard(1)]].into_iter().enumerate() {
         let mut kill_at = 0;
@@ -145,10 +147,11 @@ async fn two(kill_at: i64, seed: u64, events: &[Event; 2], asked: &Asked) -> Res
     Ok((recovery, chaos))
 }
 
-/// A restore that is finished has its topics no longer, whatever a killed invocation of it left: with RESTORE_ANYWAY=not-empty another one follows.
+/// A finished restore no longer owns its topics, whatever a killed invocation of it left. With
+/// RESTORE_ANYWAY=not-empty another restore may follow.
 ///
 /// # Errors
-/// It is refused.
+/// If that one is refused.
 pub fn a_finished_restore_is_followed() -> Result<(), String> {
     let mut kill_at = 0;
     loop {
@@ -190,10 +193,11 @@ pub fn a_finished_restore_is_followed() -> Result<(), String> {
     }
 }
 
-/// A target is deleted, and made again, at each point of the invocation that ends a restore: it is not finished then, or says so afterwards.
+/// A target is deleted, and created again, at each point of the invocation that ends a restore. The
+/// restore is not finished then, or reports the deletion afterwards.
 ///
 /// # Errors
-/// An empty topic passes for a restored one.
+/// If an empty topic passes for a restored one.
 pub fn a_target_is_deleted_beside_the_last_step() -> Result<(), String> {
     for topic in ["bills", "orders"] {
         for point in 0.. {

@@ -1,18 +1,19 @@
-//! Restores of several topics at the same time, each up to a cut, while the backup goes on; and of moments (RESTORE_AS_OF). What `finish` does afterwards.
+//! Restores of several topics at the same time, each up to a cut, during a backup; restores of
+//! moments (RESTORE_AS_OF); and `finish` afterwards.
 //!
-//! The schedules of `schedule.rs` are left as they are: their seeds find known mistakes.
+//! The schedules of `schedule.rs` stay unchanged: their seeds find known mistakes.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `recovery.rs` | a cluster, its backup, and its restores |
 //! | `steps.rs` | one run: random steps, then quiet until each restore is finished or refused |
-//! | `judge.rs` | what must be true of the targets and of what is noted in the bucket |
+//! | `judge.rs` | what must be true of the targets and of what is stored in the bucket |
 //! | `kills.rs` | a kill at each request, and what follows it |
 //! | `moments.rs` | restores as of some times, of a cluster that changes |
-//! | `applications.rs` | a restored cluster whose applications are to go on: groups, configs, access control lists |
-//! | `afterwards.rs` | what must be true of these behind `finish`, and behind its undo |
+//! | `applications.rs` | a restored cluster whose applications must be able to continue: groups, configs, access control lists |
+//! | `afterwards.rs` | what must be true of these after `finish`, and after its undo |
 //! | `finish_kills.rs` | a kill at each request of `finish` |
-//! | `finish_steps.rs` | one run: several `finish` and undo, while consumers and producers are at work |
+//! | `finish_steps.rs` | one run: several `finish` and undo, while consumers and producers run |
 
 mod afterwards;
 mod applications;

@@ -1,4 +1,5 @@
-//! Restores as of some times, of a cluster in which topics come and go and records are written all the time, some with times of decades ahead.
+//! Restores as of several times, of a cluster in which topics are created and deleted. Records are
+//! written all the time, some with timestamps decades ahead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -295,7 +296,8 @@ impl Moments {
         }
     }
 
-    /// The cuts are those of the snapshot, and what it saw is what was true: all that was written before it, and nothing that came after the moment.
+    /// The cuts are those of the snapshot, and the snapshot is true: it has everything that was
+    /// written before it, and nothing from after the moment.
     async fn compare(&mut self, asked: &Asked, expected: &Expected, time: Millis) -> Result<(), String> {
         let noted = self.recovery.noted(&asked.id).await?.ok_or("no restore.json")?;
         let cuts: BTreeMap<_, _> =

@@ -29,7 +29,8 @@ use crate::source::SimSource;
 use crate::target::SimTarget;
 use crate::world::{Entry, Log, Topic, World};
 
-/// Id of the cluster that is backed up. That which is restored into is another one, though both have the same topics here.
+/// Id of the source cluster. The target cluster has another id, although both have the same topics
+/// here.
 const CLUSTER: &str = "kafka-1";
 const GROUP: &str = "backup";
 /// The application that writes transactions.
@@ -73,7 +74,8 @@ pub(super) struct Recovery {
     pub(super) world: World,
     pub(super) bucket: Arc<MemoryStore>,
     pub(super) clock: Arc<SimClock>,
-    /// Instead of luck: records of a segment. Then restores take one partition after another, to its end.
+    /// A fixed number of records in a segment, instead of a random one. Then restores take one
+    /// partition after another, to its end.
     pub(super) segment: Option<u64>,
     /// CONSUMER_GROUPS and RESTORE_GROUPS.
     pub(super) groups: Selection,
@@ -89,7 +91,7 @@ impl Recovery {
         Self { rng, world, bucket: Arc::new(MemoryStore::new()), clock: Arc::default(), segment: None, groups: Selection::default() }
     }
 
-    /// Three topics, one of them empty, another with a partition of which nothing is in it; backed up.
+    /// Three topics, backed up: one is empty, and one has an empty partition.
     pub(super) async fn small() -> Result<Self, String> {
         let mut recovery = Self::new(0);
         recovery.segment = Some(2);
@@ -222,7 +224,7 @@ impl Recovery {
         under_way.await.ok()
     }
 
-    /// Somebody deletes a topic, and perhaps makes another of that name.
+    /// Someone deletes a topic, and perhaps creates another of that name.
     pub(super) fn delete(&self, topic: &str, makes_another: bool) {
         let mut state = self.world.lock();
         if let Some(old) = state.topics.get(topic).cloned() {
@@ -260,7 +262,7 @@ impl Recovery {
         digest(&(&state.topics, &state.groups, &state.producers, self.bucket.snapshot()))
     }
 
-    /// Whether a partition is marked as restored up to its cut, of a restore that is not at its end.
+    /// Whether a partition of an unfinished restore is marked as restored up to its cut.
     pub(super) fn is_done(&self, id: &str, folder: &str, partition: i32) -> bool {
         let (begin, end) = (format!("@restore/{id}/@done/"), format!("/{folder}/{partition}"));
         !self.is_marked(id) && self.bucket.snapshot().keys().any(|name| name.starts_with(&begin) && name.ends_with(&end))
@@ -271,7 +273,8 @@ impl Recovery {
         self.bucket.snapshot().contains_key(&names::finished(id))
     }
 
-    /// A checkpoint as an invocation leaves it that opened a writer when another had done all, and was killed.
+    /// Leaves a checkpoint like that of a killed invocation: it opened a writer after another one
+    /// had done everything.
     pub(super) async fn leave_at_work(&self, id: &str, folder: &str, partition: i32) -> Result<(), String> {
         let found = Checkpoint::load(self.bucket.as_ref(), id, folder, partition).await.map_err(|error| error.to_string())?;
         let (mut checkpoint, version) = found.ok_or("no checkpoint")?;

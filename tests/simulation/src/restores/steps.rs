@@ -234,7 +234,7 @@ impl Run {
         invocation.flush = true;
         let task = tokio::spawn(async move {
             let mut report = backup.invoke(&invocation).await;
-            // A snapshot that was not stored is told, and taken the next time.
+            // A snapshot that was not stored is reported, and taken the next time.
             report.iter_mut().for_each(|report| report.errors.retain(|error| !error.contains("no answer")));
             verdict::of_backup(report)
         });
@@ -259,7 +259,7 @@ impl Run {
         self.alive.iter().any(|one| one.restores && !one.task.is_finished() && !one.chaos.is_killed())
     }
 
-    /// In half of the schedules only while nobody restores.
+    /// In half of the schedules only while no restore runs.
     fn delete_target(&mut self) {
         let target = format!("{COPIES}{}", TOPICS[self.recovery.rng.random_range(0..3)]);
         let (is_busy, makes_another) = (self.is_restoring(), self.recovery.rng.random_bool(0.5));
@@ -299,7 +299,7 @@ impl Run {
         Ok(())
     }
 
-    /// Nothing goes wrong any more: whoever is alive ends, and the backup catches up.
+    /// No more faults: running invocations end, and the backup catches up.
     async fn quiet(&mut self) -> Result<(), String> {
         self.outcome.early += self.fixed.keys().filter(|name| name.ends_with("/@finished.json")).count();
         for mut one in std::mem::take(&mut self.alive) {
@@ -311,7 +311,7 @@ impl Run {
             }
             match one.chaos.is_killed() {
                 true => one.task.abort(),
-                false if !one.task.is_finished() => return Err("an invocation goes on for ever".to_owned()),
+                false if !one.task.is_finished() => return Err("an invocation never ends".to_owned()),
                 false => {}
             }
             verdict::of_ended(&mut one.task).await?;

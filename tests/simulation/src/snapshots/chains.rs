@@ -120,8 +120,9 @@ impl<'a> Chains<'a> {
         if lives.iter().any(|entries| covers(chain, entries, log)) {
             return Ok(());
         }
-        // A log that lost its end and grew again to where it was, before anybody looked: numbers do not tell the two apart (decision 0005). What is in
-        // the bucket is of that log all the same, each record of one of its lives.
+        // The log lost its end and grew to its old length before the next check. Numbers do not
+        // distinguish the two logs (decision 0005). Still, the bucket has only records of that log,
+        // each from one of its lives.
         let has_grown_again = log.end.min(log.high_watermark) >= partition.backed_up.unwrap_or(0);
         let all = topic.id.as_ref().map(|id| history.all_lives(id, number)).unwrap_or_default();
         if has_grown_again

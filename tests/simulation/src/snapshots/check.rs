@@ -42,7 +42,8 @@ impl Compared<'_> {
         self.history.between(self.attempt.started, self.snapshot.until - self.attempt.ahead)
     }
 
-    /// Rounded up by the clock of the process that wrote it: nothing in it is later than its name says.
+    /// Its name is the time of its writer's clock, rounded up: nothing in it is later than its
+    /// name.
     fn check_name(&self) -> Check {
         let Snapshot { from, until, group_id, .. } = self.snapshot;
         let slot = (until + self.interval - 1).div_euclid(self.interval) * self.interval;
@@ -54,7 +55,8 @@ impl Compared<'_> {
         Err(format!("of group {group_id}, read from {from} until {until}: it should be {expected}"))
     }
 
-    /// Every topic of the selection that was there all the time is in it, and no topic of another selection.
+    /// It has every topic of the selection that existed all the time, and no topic of another
+    /// selection.
     fn check_selection(&self) -> Check {
         if let Some(other) = self.snapshot.topics.keys().find(|name| !self.topics.takes(name)) {
             return Err(format!("topic {other} is not of the selection"));
@@ -120,7 +122,8 @@ impl Compared<'_> {
         Ok(())
     }
 
-    /// What is said to be in the bucket was there, in a generation of this id, and not beyond the log's end.
+    /// What it calls backed up was in the bucket, in a generation of this id, and not beyond the
+    /// log's end.
     fn check_backed_up(&self, topic: &TopicSnapshot, number: i32, partition: &PartitionSnapshot) -> Check {
         let Some(backed_up) = partition.backed_up else {
             return if partition.diverged { Err("nothing is backed up that could differ".to_owned()) } else { Ok(()) };
@@ -145,13 +148,13 @@ impl Compared<'_> {
         let moments = self.moments();
         let was_there = |name: &&String| moments.iter().all(|moment| moment.groups.contains(*name)) && self.groups.takes_group(name);
         match moments.iter().flat_map(|moment| &moment.groups).find(|name| was_there(name) && !groups.contains_key(*name)) {
-            Some(missing) => Err(format!("all groups are told, but not {missing}, which was there all the time")),
+            Some(missing) => Err(format!("all groups are reported, but not {missing}, which was there all the time")),
             None => Ok(()),
         }
     }
 
     fn check_group(&self, name: &str, group: &GroupSnapshot) -> Check {
-        // Nothing tells a backup's group from an application's as long as its offsets are not known.
+        // A backup's group looks like an application's as long as its offsets are not known.
         if (is_own_group(name) && !(GROUPS.contains(&name) && group.offsets.is_empty())) || !self.groups.takes_group(name) {
             return Err("it should not be there".to_owned());
         }
@@ -176,7 +179,7 @@ impl Compared<'_> {
         }
     }
 
-    /// It is what the group had before the logs were looked at, and none of a log that did not have that offset.
+    /// It is what the group had before the logs were read, and not from a log without that offset.
     fn check_offset(&self, place: &(String, TopicPartition), offset: &OffsetSnapshot) -> Check {
         let moments = self.moments();
         let is_it = |moment: &&Moment| {
@@ -214,7 +217,7 @@ impl Compared<'_> {
             ("users", self.snapshot.users.why().is_none()),
         ];
         match whole.into_iter().find(|(_, is_whole)| *is_whole && !could_see) {
-            Some((part, _)) => Err(format!("all {part} are told, though this user may not see them")),
+            Some((part, _)) => Err(format!("all {part} are reported, though this user may not see them")),
             None => Ok(()),
         }
     }

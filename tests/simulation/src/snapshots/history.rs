@@ -91,7 +91,8 @@ impl History {
         &self.moments[begin.min(end)..end]
     }
 
-    /// Remembers what the logs of a topic hold, before it is deleted or one of them loses its end; and at the end of all.
+    /// Remembers the logs of a topic before it is deleted or one of them loses its end, and at the
+    /// end of the run.
     pub(super) fn remember(&mut self, state: &State, topic: &str) {
         let Some(topic) = state.topics.get(topic) else { return };
         for (number, log) in (0..).zip(&topic.logs) {
@@ -100,7 +101,8 @@ impl History {
         }
     }
 
-    /// What a log held, and what it held instead after it had lost its end above this offset only: nobody can tell the two apart.
+    /// What a log held, and what it held after it lost its end only above this offset: nothing
+    /// distinguishes the two.
     pub(super) fn lives_from(&self, id: &TopicId, partition: i32, life: usize, backed_up: i64) -> impl Iterator<Item = &[Entry]> {
         let cuts = self.cuts.get(&(id.clone(), partition)).map_or(&[][..], Vec::as_slice);
         let later = cuts.iter().skip(life).take_while(move |to| **to >= backed_up).count();

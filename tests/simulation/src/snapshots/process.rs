@@ -164,7 +164,8 @@ impl Cluster {
         event
     }
 
-    /// An invocation that has ended failed only in a way that a fault explains, and took a snapshot if it was to. Killed processes are replaced.
+    /// An invocation that has ended failed only for a reason that a fault explains, and took a
+    /// snapshot if one was due. Killed processes are replaced.
     pub(super) async fn judge_the_ended(&mut self) -> Result<(), String> {
         for number in 0..self.processes.len() {
             let process = &mut self.processes[number];

@@ -27,10 +27,11 @@ pub fn a_slot_is_named_by_its_end() -> Result<(), String> {
     })
 }
 
-/// A consumer commits whatever is written, while records are written without pause: what it committed is never above the log's end.
+/// A consumer commits everything while records are written without pause. What it committed is
+/// never above the log's end.
 ///
 /// # Errors
-/// It is, or is taken for an offset of another log.
+/// If it is, or is taken for an offset of another log.
 pub fn a_group_commits_while_the_cluster_is_read() -> Result<(), String> {
     run(async {
         for seed in 0..10 {
@@ -93,10 +94,11 @@ pub fn an_event_takes_no_snapshot() -> Result<(), String> {
     })
 }
 
-/// A log loses its end, and gets other records, but fewer than were backed up: the bucket does not have what snapshots of that time saw.
+/// A log loses its end, and gets other records, but fewer than were backed up. The bucket lacks
+/// what snapshots of that time saw.
 ///
 /// # Errors
-/// They are called complete.
+/// If they are called complete.
 pub fn a_log_is_cut_and_grows_a_little() -> Result<(), String> {
     run(async {
         let mut cluster = calm();

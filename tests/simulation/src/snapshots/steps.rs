@@ -15,7 +15,8 @@ const TOPICS: [&str; 5] = ["orders", "orders-1", "users", "b-logs", "tmp-x"];
 const MORE_TOPICS: usize = 3;
 const APPLICATIONS: [&str; 5] = ["app-0", "app-1", "app-2", "app-3", "tmp-app"];
 
-/// A log that lost its end. Nobody can tell once it has grown past what was backed up of it, so it may not before it begins anew.
+/// A log that lost its end. It may not grow past what was backed up of it before it begins again:
+/// after that the loss cannot be detected.
 #[derive(Debug, Clone)]
 pub(super) struct Cut {
     partition: TopicPartition,
@@ -116,7 +117,7 @@ impl Cluster {
         if chain > cut.to {
             return Ok((chain - 1 - end).max(0));
         }
-        // Nothing that is backed up was lost; but somebody may still have read it.
+        // No backed-up record was lost, but a process may still have read it.
         if self.processes.iter().any(|process| process.began_before(cut.serial)) {
             return Ok(0);
         }
@@ -278,7 +279,7 @@ impl Cluster {
         }
     }
 
-    /// Transactions that are open come to their end. No log gets longer: one that lost its end may not.
+    /// Open transactions end. No log gets longer: one that lost its end may not.
     pub(super) fn settle(&mut self) {
         let mut state = self.world.lock();
         for entry in state.topics.values_mut().flat_map(|topic| &mut topic.logs).flat_map(|log| &mut log.entries) {

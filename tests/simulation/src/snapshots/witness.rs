@@ -44,7 +44,7 @@ pub(super) struct Attempt {
     pub(super) started: Millis,
     /// Which backup it is of.
     pub(super) backup: usize,
-    /// The last segment of each partition that was in the bucket, by what the names of all of them begin with.
+    /// The last segment of each partition in the bucket, by the common prefix of their names.
     pub(super) last_segments: BTreeMap<String, String>,
 }
 

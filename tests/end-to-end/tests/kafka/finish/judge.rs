@@ -13,7 +13,7 @@ use crate::kafka::whole_cluster::for_each;
 /// What producers write to each partition of a restored topic before anybody finishes the restore.
 pub(super) const NEW: &str = "written after the restore";
 
-/// Producers of the target go on, in each partition of these topics.
+/// Producers write new records to the target, to each partition of these topics.
 pub(super) fn produce_new(kafka: &Kafka, topics: &[&str], into: &str) {
     let targets: Vec<String> = topics.iter().map(|topic| target(into, topic)).collect();
     for_each(&targets, |target| {
@@ -32,8 +32,9 @@ fn bare(record: &Record) -> Record {
     Record { offset: None, timestamp_type: String::new(), ..record.clone() }
 }
 
-/// Every group reads next what it had not read, and no more: 0 records are skipped, 0 are repeated. Where it had read everything, the first record
-/// that producers wrote since. It has the metadata that it had, and no offset of a topic or partition on which it had none.
+/// Every group reads exactly the records that it had not read: 0 are skipped, 0 are repeated. If it
+/// had read everything, it reads the first record that producers wrote afterwards. It has its old
+/// metadata, and no offset on a topic or partition where it had none.
 #[track_caller]
 pub(super) fn assert_groups_go_on(scene: &Scene, kafka: &Kafka, topics: &[&str], into: &str) {
     for (at, commit, records) in resumed(scene, kafka, topics, into) {
@@ -44,7 +45,8 @@ pub(super) fn assert_groups_go_on(scene: &Scene, kafka: &Kafka, topics: &[&str],
     }
 }
 
-/// The same of topics that have records twice: no group skips one, and before its next record are at most as many as `finish` said, 0 for most.
+/// The same for topics that have records twice. No group skips one. At most as many records as
+/// `finish` reported are before its next record, 0 for most groups.
 #[track_caller]
 pub(super) fn assert_groups_skip_nothing(scene: &Scene, kafka: &Kafka, topics: &[&str], into: &str, report: &Value) {
     let groups = report["groups"].as_array().expect("groups");
@@ -89,8 +91,8 @@ fn resumed<'s>(scene: &'s Scene, kafka: &Kafka, topics: &[&str], into: &str) -> 
     all
 }
 
-/// What [`Kafka::state`] is to say of the target in the end, where it said `before` at first: topics with the configs of the originals, and all
-/// access control lists that are not of what was not restored.
+/// The expected final [`Kafka::state`] of the target, which was `before` at first: topics with the
+/// configs of the originals, and all access control lists except those of what was not restored.
 pub(super) fn finished(scene: &Scene, before: &Value, groups: &Value) -> Value {
     let mut state = before.clone();
     for topic in TOPICS {

@@ -1,5 +1,6 @@
-//! A lost cluster is restored, and finished: every group goes on at exactly its next record, topics have their configs, and the cluster its access
-//! control lists, whatever was killed and whenever; and all of it can be taken back.
+//! A lost cluster is restored and finished, with kills at any moment. Every group resumes at
+//! exactly its next record, topics have their configs, and the cluster has its access control
+//! lists. All of it can be undone.
 
 mod judge;
 mod scene;
@@ -23,7 +24,8 @@ use scene::{COMPACTED, CONFIGURED, FOREIGN, LONG, OLD, ORDERS, Scene, TOPICS, WI
 /// Of each command, before it may run to its end.
 const KILLS: usize = 4;
 
-/// Kills it with SIGKILL at random moments: the first time at any, then when there is something new in this folder of the bucket. At last it runs to its end.
+/// Kills it with SIGKILL at random moments: the first time at any moment, then when this folder of
+/// the bucket has something new. Finally it runs to its end.
 fn whatever_is_killed(runner: &Runner, arguments: &[&Path], folder: &str, longest: Duration) -> Outcome {
     let written = || files_below(&runner.backups().join(folder), "");
     for kill in 0..KILLS {
@@ -70,7 +72,8 @@ fn assert_named(texts: &[String], words: &[&str]) {
     assert!(texts.iter().any(|text| words.iter().all(|word| text.contains(word))), "nothing names {words:?}: {texts:#?}");
 }
 
-/// What the target has of its own: topic, group, and access control lists, one of which the lost cluster had, too.
+/// Gives the target a topic, a group, and access control lists of its own. The lost cluster had one
+/// of those lists, too.
 fn furnish(to: &Kafka) {
     to.create_topic_named("theirs", 1, &[("segment.ms", "700000")]);
     to.produce("theirs", &crate::kafka::numbered(0, 0..5));
@@ -124,8 +127,9 @@ fn every_group_goes_on_at_its_next_record_whatever_is_killed() {
     groups_go_on_in_other_topics(&scene, to);
 }
 
-/// A group that is alive, one that has committed in the target itself, a config that the target does not know, access control lists of a stranger, and retention
-/// that would delete what was restored.
+/// An active group, a group that has committed in the target itself, a config that the target does
+/// not know, access control lists of another user, and retention that would delete restored
+/// records.
 fn what_cannot_be_done_is_named_and_holds_up_nothing_else(scene: &Scene, to: &Kafka, before: &Value) {
     let config = scene.config(to, "dr", "{topic}", json!({}));
     // As if the lost cluster had been of a newer Kafka.
@@ -203,7 +207,8 @@ fn what_is_not_ours_any_more_stays(scene: &Scene, to: &Kafka, before: &Value, co
     assert_state(&wanted, &to.state());
 }
 
-/// Under other names, in a topic that has more partitions, and where a restore without transactions was killed and went on with them.
+/// Under other names, in a topic with more partitions, and where a restore without transactions was
+/// killed and resumed with them.
 fn groups_go_on_in_other_topics(scene: &Scene, to: &Kafka) {
     let topics = [ORDERS, COMPACTED, WIDE, LONG];
     let config = |id: &str, more: Value| {
@@ -235,7 +240,7 @@ fn groups_go_on_in_other_topics(scene: &Scene, to: &Kafka) {
         });
         scope.spawn(|| {
             kill_while_it_writes(&scene.runner, &config("upgraded", json!({"DELIVERY": "at-least-once"})), "@restore/upgraded");
-            // Where records after a checkpoint are, nobody knows: some come twice.
+            // The position of records after a checkpoint is unknown, so some are written twice.
             let config = config("upgraded", json!({"RESTORE_ANYWAY": "lost-progress"}));
             let report = restored_and_finished("upgraded", &config, &["--apply", "--only", "groups"]);
             assert_groups_skip_nothing(scene, to, &topics, "upgraded-{topic}", &report);
@@ -243,7 +248,8 @@ fn groups_go_on_in_other_topics(scene: &Scene, to: &Kafka) {
     });
 }
 
-/// Kills a restore several times, each time while it writes a topic of many segments, or a little later.
+/// Kills a restore several times, each time while it writes a topic of many segments, or a little
+/// later.
 fn kill_while_it_writes(runner: &Runner, config: &Path, folder: &str) {
     let binding = runner.backups().join(folder).join(format!("@topic/{LONG}.json"));
     for kill in 0..KILLS {

@@ -22,7 +22,8 @@ const PAYMENTS: &str = "payments";
 /// Its oldest records were deleted.
 pub(super) const WIDE: &str = "wide";
 const EMPTY: &str = "empty";
-/// All of its records were deleted before they were backed up, as Kafka Streams does with those of a repartition topic.
+/// All of its records were deleted before they were backed up, as Kafka Streams does with a
+/// repartition topic.
 const PURGED: &str = "purged";
 pub(super) const CONFIGURED: &str = "configured";
 /// With records of now, and the brokers' retention.
@@ -74,7 +75,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Fills the cluster, backs it up, and lets its producers and groups go on.
+    /// Fills the cluster, backs it up, and lets its producers and groups continue.
     pub(super) fn backed_up(kafka: &Kafka) -> Self {
         let names: Vec<String> = TOPICS.iter().copied().chain([SCRATCH]).map(str::to_owned).collect();
         for_each(&names, |name| fill(kafka, name));
@@ -141,7 +142,8 @@ fn fill(kafka: &Kafka, topic: &str) {
     kafka.create_topic_named(topic, width, configs);
     match topic {
         COMPACTED => {
-            // Some keys come once, and stay: there are holes at the start, at the end and in between.
+            // Some keys occur once, and stay, so there are holes at the start, at the end and in
+            // between.
             let once = |at: usize| {
                 (0..width).map(move |partition| Record::new(partition, 1_780_000_000_000).key(format!("once {at}")).value("once"))
             };
@@ -179,7 +181,8 @@ fn fill(kafka: &Kafka, topic: &str) {
     }
 }
 
-/// The offset in the middle of the longest stretch of offsets between two records of a partition that no reader sees.
+/// The offset in the middle of the longest range of offsets, between two records of a partition,
+/// that no reader sees.
 fn unseen(records: &[Record], partition: i32) -> i64 {
     let edges: Vec<i64> = records.iter().filter(|record| record.partition == partition).filter_map(|record| record.offset).collect();
     let longest = edges.windows(2).map(|pair| (pair[0], pair[1])).max_by_key(|(from, to)| to - from).expect("records");
