@@ -37,12 +37,12 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const PARTITIONS_OF_A_TOPIC: i32 = 20;
 const CLUSTER: &str = "bench";
-/// How long Kafka takes for a request.
+/// The duration of a request to Kafka.
 const KAFKA: Duration = Duration::from_millis(2);
-/// Offsets that are backed up before the first invocation, and records that each one finds.
+/// Offsets that are backed up before the first invocation, and new records for each invocation.
 const BEFORE: i64 = 10;
 const NEW: i64 = 10;
-/// From one scheduled invocation to the next, less what starting and connecting take.
+/// Seconds between two scheduled invocations, less the time to start and connect.
 const SCHEDULE: f64 = 295.0;
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Cluster {
         format!("topic-with-a-name-of-usual-length-{number}")
     }
 
-    /// The bucket as a backup of this cluster left it, with our commits for all partitions.
+    /// The bucket after a backup of this cluster, with our commits for all partitions.
     async fn back_up(&self, store: &MemoryStore) {
         for topic in (0..self.topics).map(Self::topic) {
             let begun = (0..PARTITIONS_OF_A_TOPIC).collect();
@@ -155,7 +155,7 @@ struct Reader {
 #[async_trait]
 impl PartitionReader for Reader {
     async fn fetch(&mut self, _wait: Duration) -> kafka::Result<()> {
-        // What a connection that is there already takes: offset, epoch and records.
+        // The cost on an existing connection: offset, epoch and records.
         self.cluster.request(1).await;
         self.fetched = self.cluster.end.load(Ordering::Relaxed);
         Ok(())

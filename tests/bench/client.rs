@@ -27,7 +27,7 @@ use usage::cpu_seconds;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const WAIT: Duration = Duration::from_secs(60);
-/// What one transaction holds, as in restore.
+/// Bytes of one transaction, as in restore.
 const TRANSACTION: usize = 16 << 20;
 
 fn main() -> Result<()> {
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// A stretch that is measured.
+/// A measured interval.
 struct Stretch {
     wall: Instant,
     cpu: f64,
@@ -184,7 +184,7 @@ fn send_member(producer: &BaseProducer<Reports>, topic: &str, partition: i32, me
     Ok(member.len())
 }
 
-/// The segments of all partitions, in their order.
+/// The segments of all partitions, in order.
 fn segments(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for partition in fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?.iter().filter(|entry| entry.path().is_dir()) {

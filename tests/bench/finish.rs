@@ -43,9 +43,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const PARTITIONS_OF_A_TOPIC: i32 = 10;
 /// Offsets of a partition.
 const OFFSETS: i64 = 100;
-/// Of those with holes, every so many hold a record.
+/// In partitions with holes, one offset in this many has a record.
 const STEP: i64 = 3;
-/// Of one partition with holes so many have none.
+/// The number of holes in such a partition.
 const HOLES: usize = 10;
 
 fn topic(number: usize) -> String {
@@ -83,7 +83,7 @@ async fn back_up(store: &MemoryStore, number: usize) -> Result<TopicSnapshot> {
     })
 }
 
-/// What the groups had committed: each somewhere else.
+/// The commits of the groups, each at a different offset.
 fn groups(count: usize, topics: usize) -> BTreeMap<String, GroupSnapshot> {
     let offset = |group: usize, partition: i32| OffsetSnapshot {
         offset: (i64::try_from(group).unwrap_or(0) * 7 + i64::from(partition)) % (OFFSETS + 1),
@@ -130,7 +130,7 @@ async fn main() -> Result<()> {
     add_snapshot(memory.as_ref(), &seen).await;
     drop(seen);
 
-    // The restore is not what is measured: it waits for nothing.
+    // Only `finish` is measured, so the restore has no delays.
     let pause = Arc::new(AtomicU64::new(0));
     let slow = {
         let pause = pause.clone();
@@ -155,7 +155,7 @@ async fn main() -> Result<()> {
     pause.store(latency.parse()?, Ordering::Relaxed);
     for (name, apply, undo) in [("plan", false, false), ("apply", true, false), ("apply again", true, false), ("undo", true, true)] {
         let (begin, cpu, asked, objects) = (Instant::now(), cpu_seconds()?, target.requests(), store.counts());
-        // Each time a process of its own.
+        // Each run has its own process.
         let finish = restore()?.finisher().ok_or("a restore without an administration")?;
         let report = finish.run(&FinishRequest { parts: FinishPart::ALL.into(), apply, undo }).await?;
         if !report.succeeded {

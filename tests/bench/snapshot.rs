@@ -33,7 +33,7 @@ use usage::cpu_seconds;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Requests about groups under way at the same time, as in the adapter.
+/// Parallel requests about groups, as in the adapter.
 const AT_ONCE: usize = 16;
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ struct Cluster {
     groups: usize,
     latency: Duration,
     requests: AtomicUsize,
-    /// What our own group has: everything is backed up.
+    /// The commits of the backup's group: everything is backed up.
     commits: std::sync::Mutex<BTreeMap<TopicPartition, CommittedOffset>>,
 }
 
@@ -107,7 +107,7 @@ impl SourceCluster for Cluster {
 
     async fn offsets(&self, partitions: &[TopicPartition]) -> kafka::Result<BTreeMap<TopicPartition, kafka::Result<OffsetRange>>> {
         self.request(3).await;
-        // Nothing to read: what records cost is measured elsewhere.
+        // Nothing to read: another benchmark measures the cost of records.
         let range = OffsetRange { log_start: 123_456_789, end: 123_456_789, high_watermark: 123_456_789 };
         Ok(partitions.iter().map(|partition| (partition.clone(), Ok(range))).collect())
     }

@@ -16,7 +16,7 @@ use kernel::clock::Millis;
 use kernel::lock;
 use kernel::record::Record;
 
-/// Requests about groups under way at the same time, as in the adapter.
+/// Parallel requests about groups, as in the adapter.
 const AT_ONCE: usize = 16;
 
 #[derive(Debug, Default)]
@@ -36,12 +36,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Empty.
+    /// An empty cluster.
     pub(crate) fn new(pause: Arc<AtomicU64>) -> Self {
         Self { state: Arc::default(), requests: Arc::default(), pause }
     }
 
-    /// How many there were.
+    /// The number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What this process has used, as Linux counts it.
+//! The CPU time of this process, as Linux counts it.
 
 use std::error::Error;
 

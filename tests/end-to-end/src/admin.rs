@@ -20,7 +20,7 @@ impl Kafka {
         self.admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", topic, "--add-config", config]);
     }
 
-    /// Lets clients of this name write no more than so many bytes a second.
+    /// Limits clients of this name to `bytes` bytes a second.
     pub fn throttle(&self, client: &str, bytes: u32) {
         let quota = format!("producer_byte_rate={bytes}");
         self.admin("ConfigCommand", ["--alter", "--entity-type", "clients", "--entity-name", client, "--add-config", &quota]);
@@ -86,12 +86,12 @@ impl Kafka {
         panic!("Kafka compacted nothing of {topic}");
     }
 
-    /// Takes a group's committed offsets of a topic away.
+    /// Deletes a group's committed offsets of a topic.
     pub fn delete_offsets(&self, group: &str, topic: &str) {
         self.admin(GROUPS, ["--delete-offsets", "--group", group, "--topic", topic]);
     }
 
-    /// Takes a group away.
+    /// Deletes a group.
     pub fn delete_group(&self, group: &str) {
         self.admin(GROUPS, ["--delete", "--group", group]);
     }
@@ -108,13 +108,13 @@ impl Kafka {
         self.admin(GROUPS, ["--delete"].into_iter().chain(groups.into_iter().flat_map(|group| ["--group", group])));
     }
 
-    /// Moves a group's offset in partition 0, as an administrator does: forth or back.
+    /// Moves a group's offset in partition 0 forward or back, as an administrator does.
     pub fn move_offset(&self, group: &str, topic: &str, to: i64) {
         let (partition, to) = (format!("{topic}:0"), to.to_string());
         self.admin(GROUPS, ["--reset-offsets", "--execute", "--group", group, "--topic", &partition, "--to-offset", &to]);
     }
 
-    /// A consumer that is a member of `group`, from the return on until it is dropped.
+    /// A consumer that is a member of `group`, from the return until it is dropped.
     pub fn subscribe(&self, group: &str, topic: &str) -> Member {
         self.subscribe_with(group, topic, &[])
     }
@@ -147,7 +147,7 @@ pub struct Member(Child);
 impl Member {
     /// Lets it leave the group.
     pub fn leave(mut self) {
-        // SIGTERM: it says goodbye, so that the group does not wait for it.
+        // SIGTERM: it leaves the group, so the group does not wait for it.
         let told = Command::new("kill").arg(self.0.id().to_string()).status();
         assert!(told.is_ok_and(|status| status.success()), "the consumer runs");
         let _ = self.0.wait();

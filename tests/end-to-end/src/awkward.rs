@@ -64,7 +64,7 @@ pub fn committed(steps: &[Step]) -> Vec<Record> {
     seen.cloned().collect()
 }
 
-/// Keys written over and over and deleted by tombstones, for a compacted topic.
+/// Keys that are overwritten repeatedly and deleted by tombstones, for a compacted topic.
 pub fn overwritten_keys(seed: u64, partitions: i32, rounds: usize) -> Vec<Record> {
     let random = &mut StdRng::seed_from_u64(seed);
     let mut records = Vec::new();

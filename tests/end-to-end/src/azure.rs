@@ -25,7 +25,7 @@ pub struct Poster {
     port: u16,
 }
 
-/// What the host makes of an answer.
+/// An answer, as the host reads it.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// Its status.
@@ -87,12 +87,13 @@ impl FunctionApp {
 }
 
 impl Poster {
-    /// A tick of the timer, with this value under the binding's name; from any thread.
+    /// A tick of the timer, with this value under the binding's name. Can be called from any
+    /// thread.
     pub fn tick(&self, timer: &Value) -> Answer {
         self.post(&payload(self.function, timer).to_string(), None)
     }
 
-    /// Posts a body, whole or in chunks of so many bytes.
+    /// Posts a body, whole or in chunks of this many bytes.
     pub fn post(&self, body: &str, chunks: Option<usize>) -> Answer {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the function listens");
         let first = format!("POST /{} HTTP/1.1", self.function.name());
@@ -107,7 +108,7 @@ impl Poster {
     }
 }
 
-/// What the host sends at a tick.
+/// The body that the host sends at a tick.
 pub fn payload(function: Function, timer: &Value) -> Value {
     let sys = json!({"MethodName": function.name(), "UtcNow": "2026-11-23T19:00:00.0000000Z", "RandGuid": "0d7a6b1c-58c8-4d6a-8f5e-0a6f0f4e7f10"});
     json!({"Data": {"timer": timer}, "Metadata": {"sys": sys}})

@@ -1,4 +1,4 @@
-//! A cluster of a test's own, whose brokers it may kill.
+//! A cluster for one test, whose brokers it may kill.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::kafka::{Kafka, unique};
 /// Brokers that no other test uses. They stop when this value is dropped.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Reaches all of them.
+    /// The address of all of them.
     pub kafka: Kafka,
 }
 
@@ -71,7 +71,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Not through `run`: a panic here would hide the one that is on its way.
+        // Not through `run`: a panic here would hide the current one.
         let _ = Command::new(script()).arg("stop").arg(&self.kafka.dir).status();
         let _ = std::fs::remove_dir_all(&self.kafka.dir);
     }

@@ -1,4 +1,4 @@
-//! `backup-batch` and `restore-batch` as processes, in the environment that a platform gives them.
+//! `backup-batch` and `restore-batch` as processes, in the environment of a platform.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -42,10 +42,10 @@ impl Function {
     }
 }
 
-/// Variables as they are given to a function.
+/// The environment variables of a function.
 pub type Variables = Vec<(String, String)>;
 
-/// A running function. Killed when dropped, and its log shown when that was because of a panic.
+/// A running function. It is killed when dropped. During a panic its log is shown.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -67,7 +67,7 @@ impl Process {
         Self { child, folder, started }
     }
 
-    /// Everything it wrote so far, to stdout and to stderr.
+    /// Everything it has written to stdout and stderr so far.
     pub fn log(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         read("stdout") + &read("stderr")
@@ -83,7 +83,7 @@ impl Process {
         peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
-    /// Asks it to stop, and waits for its end. Whether it exited with 0.
+    /// Asks it to stop, and waits for its end. Returns whether it exited with 0.
     pub fn stop(&mut self) -> bool {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill starts");
         assert!(asked.success(), "the function has ended already");
@@ -119,7 +119,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// Waits until `ready`, and asks often.
+/// Polls `ready` until it is true.
 ///
 /// # Panics
 /// After a minute.

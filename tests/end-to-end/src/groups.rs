@@ -13,13 +13,13 @@ use crate::record::Record;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// An administrator commits for it.
+    /// An administrator commits for the group.
     #[default]
     #[serde(rename = "")]
     Simple,
-    /// A member of it does, and leaves.
+    /// A member commits, and leaves.
     Classic,
-    /// The same with the protocol of KIP-848.
+    /// A member commits with the protocol of KIP-848, and leaves.
     Consumer,
 }
 
@@ -49,7 +49,7 @@ pub struct Resumed {
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// Where it begins.
+    /// The committed offset, where it begins.
     pub committed: i64,
     /// The metadata of the offset.
     pub metadata: String,

@@ -9,7 +9,7 @@ pub struct Message {
     /// Its first line, without the end.
     pub first: String,
     headers: Vec<(String, String)>,
-    /// Whole, also when it came in chunks.
+    /// The whole body, also of a chunked message.
     pub body: Vec<u8>,
 }
 
@@ -70,7 +70,7 @@ pub fn write(to: &mut impl Write, first: &str, headers: &[(&str, &str)], body: &
     to.write_all(&bytes)
 }
 
-/// Writes a message whose body goes in chunks of `size` bytes.
+/// Writes a message whose body is sent in chunks of `size` bytes.
 ///
 /// # Errors
 /// Those of the connection.

@@ -18,7 +18,7 @@ pub struct Kafka {
     pub bootstrap: String,
     /// The folder with Kafka's jars.
     pub libs: PathBuf,
-    /// What `services/kafka` is given to kill a broker and to start it again.
+    /// The folder that `services/kafka` requires to kill a broker and to start it again.
     pub dir: PathBuf,
 }
 
@@ -51,7 +51,7 @@ impl Kafka {
         name
     }
 
-    /// Makes the topic of this very name.
+    /// Creates a topic with exactly this name.
     pub fn create_topic_named(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
         let configs: BTreeMap<_, _> = [("retention.ms", "-1")].into_iter().chain(configs.iter().copied()).collect();
         let configs = configs.iter().flat_map(|(key, value)| ["--config".to_owned(), format!("{key}={value}")]);
@@ -113,7 +113,7 @@ impl Kafka {
         output(command);
     }
 
-    /// Every record of a topic in the order of its partitions and logs.
+    /// Every record of a topic, ordered by partition and offset.
     pub fn dump(&self, topic: &str, read: Read) -> Vec<Record> {
         self.dump_lines(topic, read, &[])
     }
@@ -123,7 +123,7 @@ impl Kafka {
         self.dump_lines(topic, read, &["--offsets"])
     }
 
-    /// What [`Kafka::dump`] says, short enough for millions of records.
+    /// A digest of [`Kafka::dump`], for millions of records.
     pub fn digest(&self, topic: &str) -> Vec<Digest> {
         self.dump_lines(topic, Read::Committed, &["--digest"])
     }
@@ -156,7 +156,7 @@ pub fn unique(name: &str) -> String {
     format!("{name}-{:x}-{}-{}", nanos & 0xffff_ffff, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What a program printed that must succeed.
+/// The output of a program that must succeed.
 pub(crate) fn output(mut command: Command) -> String {
     let output = command.stderr(Stdio::piped()).output().expect("java/run starts");
     let errors = String::from_utf8_lossy(&output.stderr);

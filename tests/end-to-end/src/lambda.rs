@@ -20,10 +20,10 @@ use serde_json::Value;
 use crate::function::{Function, Process, Variables, free_port, wait_until};
 use crate::http::{self, Message};
 
-/// What an invocation came to.
+/// The result of an invocation.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The type of the error, when it is one.
+    /// The type of the error, if there is one.
     pub error: Option<String>,
     /// The report, or the error's message.
     pub body: Value,
@@ -44,14 +44,14 @@ impl Answer {
 /// Containers of a function.
 #[derive(Debug)]
 pub struct Lambda<A> {
-    /// What hands them the events.
+    /// The runtime API that delivers their events.
     pub api: A,
     containers: Mutex<Vec<Process>>,
     function: Function,
 }
 
 impl<A: Api> Lambda<A> {
-    /// Starts so many containers with this memory setting in MiB.
+    /// Starts this many containers with this memory setting in MiB.
     pub fn start(api: A, function: Function, variables: &Variables, containers: usize, memory: u64) -> Self {
         let address = api.address(function);
         let memory = memory.to_string();
@@ -71,7 +71,7 @@ impl<A: Api> Lambda<A> {
         self.api.invoke(self.function, event)
     }
 
-    /// Invokes until `done` says that the report is the last one; all reports.
+    /// Invokes until `done` is true for a report. Returns all reports.
     ///
     /// # Panics
     /// When an invocation fails, or 2000 were not enough.
@@ -103,7 +103,7 @@ pub trait Api {
     /// AWS_LAMBDA_RUNTIME_API of a function's containers.
     fn address(&self, function: Function) -> String;
 
-    /// Hands an event to a container and waits for its answer.
+    /// Delivers an event to a container and waits for its answer.
     fn invoke(&self, function: Function, event: &str) -> Answer;
 }
 
@@ -140,7 +140,7 @@ impl StandIn {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = server.clone();
-                // The end of a connection is the end of a container.
+                // A connection ends when its container ends.
                 thread::spawn(move || _ = server.converse(&stream));
             }
         });
@@ -237,7 +237,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts that of this cargo-lambda.
+    /// Starts the emulator of this cargo-lambda.
     pub fn start(program: &Path) -> Self {
         let port = free_port();
         let mut command = Command::new(program);

@@ -19,7 +19,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// A log with these records from offset `first` on.
+    /// A log with these records, starting at offset `first`.
     pub fn log(self, first: i64, records: &[Record]) -> Vec<u8> {
         self.messages(first, records).concat()
     }

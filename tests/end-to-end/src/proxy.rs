@@ -102,7 +102,7 @@ impl Tally {
         self.writes.values().chain(self.reads.values()).sum()
     }
 
-    /// Holds at least one in ten requests to each fault, among writes and among reads.
+    /// Asserts that each fault hit at least one in ten requests, among writes and among reads.
     ///
     /// # Panics
     /// When there were fewer, or too few requests to tell.
@@ -131,7 +131,7 @@ struct State {
     dialect: Dialect,
     /// For writes and for reads.
     decks: Option<[Mutex<Deck>; 2]>,
-    /// Without decks, what becomes of each request.
+    /// Without decks, the fate of each request.
     always: Fate,
     tally: Mutex<Tally>,
     /// Paths of objects that were read.
@@ -147,10 +147,10 @@ impl State {
     }
 }
 
-/// A running proxy; it ends when it is dropped.
+/// A running proxy. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens.
+    /// The address where it listens.
     pub address: SocketAddr,
     state: Arc<State>,
     stop: Option<oneshot::Sender<()>>,
@@ -174,12 +174,12 @@ impl Proxy {
         Self::start(upstream, dialect, None, Fate::Delayed)
     }
 
-    /// Takes the paths of the objects that were asked for, without their query.
+    /// Returns and clears the paths of the requested objects, without their query.
     pub fn take_read(&self) -> BTreeSet<String> {
         std::mem::take(&mut lock(&self.state.read))
     }
 
-    /// What became of the requests so far.
+    /// The fates of the requests so far.
     pub fn tally(&self) -> Tally {
         lock(&self.state.tally).clone()
     }
@@ -279,7 +279,7 @@ fn message(head: &Head, body: &[u8]) -> Vec<u8> {
     [head.0.as_bytes(), body].concat()
 }
 
-/// All but the second half of the body; where there is none, of the head.
+/// Everything except the second half of the body or, without a body, of the head.
 fn half<'a>(message: &'a [u8], body: &[u8]) -> &'a [u8] {
     let lost = if body.is_empty() { message.len() } else { body.len() }.div_ceil(2);
     &message[..message.len() - lost]
@@ -290,7 +290,7 @@ async fn send(to: &mut BufStream<TcpStream>, bytes: &[u8]) -> io::Result<()> {
     to.flush().await
 }
 
-/// The first line and the fields of a request or an answer, with the empty line behind them.
+/// The first line and the fields of a request or an answer, with the empty line after them.
 #[derive(Debug)]
 struct Head(String);
 
@@ -398,7 +398,7 @@ mod tests {
         address
     }
 
-    /// What comes back for a PUT on a connection of its own.
+    /// The answer to a PUT on its own connection.
     fn put(to: SocketAddr) -> String {
         let mut connection = std::net::TcpStream::connect(to).unwrap();
         connection.write_all(b"PUT /x HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody").unwrap();

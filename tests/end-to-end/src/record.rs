@@ -42,7 +42,7 @@ impl<T: AsRef<[u8]>> From<T> for Bytes {
 pub struct Record {
     /// The partition it is in.
     pub partition: i32,
-    /// Its offset, where it was asked for.
+    /// Its offset, if it was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// Milliseconds since the epoch.
@@ -113,7 +113,7 @@ pub enum Step {
     },
 }
 
-/// A moment in the life of a transaction.
+/// A step of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transaction {
@@ -123,6 +123,6 @@ pub enum Transaction {
     Commit,
     /// Its records never become visible.
     Abort,
-    /// The producer dies with it: it stays open until its time is up.
+    /// The producer is killed: the transaction stays open until its timeout.
     Leave,
 }

@@ -1,4 +1,4 @@
-//! The program under test, `local-runner`: its configuration files, its runs, and its death.
+//! The program under test, `local-runner`: its configuration files, its runs, and kills.
 
 use std::env;
 use std::fs;
@@ -15,14 +15,14 @@ use crate::kafka::Kafka;
 use crate::proxy::{Dialect, Proxy};
 use crate::services::{Azurite, Minio};
 
-/// Where backups go.
+/// The store of the backups.
 #[derive(Debug, Clone)]
 pub enum Store {
     /// A folder.
     Folder(PathBuf),
     /// MinIO, under this STORAGE_PREFIX.
     Minio(Minio, String),
-    /// MinIO taken for S3, under this STORAGE_PREFIX, by whom this session token is for.
+    /// MinIO configured as S3, under this STORAGE_PREFIX, with this session token.
     S3(Minio, String, String),
     /// Azurite, under this STORAGE_PREFIX.
     Azurite(Azurite, String),
@@ -129,7 +129,7 @@ impl Outcome {
         self
     }
 
-    /// The same if it failed, and what it printed has all of `words`.
+    /// The same if it failed and its output contains all of `words`.
     ///
     /// # Panics
     /// With everything it printed, if not.
@@ -154,7 +154,7 @@ impl Outcome {
 }
 
 impl Runner {
-    /// With backups in a folder of its own.
+    /// With backups in its own folder.
     pub fn on_folder(kafka: &Kafka) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         let store = Store::Folder(dir.path().join("backups"));
@@ -212,13 +212,13 @@ impl Runner {
         path
     }
 
-    /// `backup CONFIG --until-caught-up`, which must succeed. Its reports.
+    /// Runs `backup CONFIG --until-caught-up`, which must succeed. Returns its reports.
     #[track_caller]
     pub fn back_up(&self, config: &Path) -> Vec<Value> {
         self.run([Path::new("backup"), config, Path::new("--until-caught-up")]).succeeded().reports()
     }
 
-    /// `restore CONFIG --until-caught-up`, which must succeed. Its reports.
+    /// Runs `restore CONFIG --until-caught-up`, which must succeed. Returns its reports.
     #[track_caller]
     pub fn restore(&self, config: &Path) -> Vec<Value> {
         self.run([Path::new("restore"), config, Path::new("--until-caught-up")]).succeeded().reports()
@@ -235,13 +235,13 @@ impl Runner {
         self.run([Path::new("list"), config]).succeeded().reports()
     }
 
-    /// What the program would read of this configuration.
+    /// The values that the program reads from this configuration.
     pub fn raw(&self, config: &Path) -> Raw {
         let environment = self.store.environment().into_iter().map(|(name, value)| (name.into(), value.into()));
         Raw::load(Some(config), environment).expect("a good configuration")
     }
 
-    /// This configuration as variables, which is all that a function reads.
+    /// This configuration as environment variables, the only input of a function.
     pub fn variables(&self, config: &Path) -> Vec<(String, String)> {
         let keys: Value = serde_json::from_slice(&fs::read(config).expect("it was written here")).expect("it was written as JSON");
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -272,14 +272,14 @@ impl Runner {
         finish(self.spawn(arguments))
     }
 
-    /// Runs the program with these variables, and no others that it reads.
+    /// Runs the program with these variables, and no others that it would read.
     pub fn run_with(&self, arguments: impl IntoIterator<Item = &'static str>, variables: &[(String, String)]) -> Outcome {
         let mut command = local_runner();
         command.arg("--json").args(arguments).envs(variables.iter().cloned());
         finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("local-runner starts"))
     }
 
-    /// Starts the program; its output is piped.
+    /// Starts the program with piped output.
     pub fn spawn(&self, arguments: impl IntoIterator<Item = impl AsRef<Path>>) -> Child {
         let mut command = local_runner();
         command.arg("--json").envs(self.store.environment());
@@ -304,7 +304,7 @@ pub fn finish(child: Child) -> Outcome {
     Outcome { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// The program, with nothing in its environment that it could take for its configuration.
+/// The program, without environment variables that it would read as configuration.
 pub fn local_runner() -> Command {
     let mut command = Command::new(binary());
     let ours = |name: &str| ["PATH", "HOME", "TMPDIR", "LANG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"].contains(&name);

@@ -1,4 +1,4 @@
-//! Which servers are there: `services/with` starts them and sets the variables.
+//! The available servers: `services/with` starts them and sets the variables.
 
 use std::env;
 use std::io::{self, Write};
@@ -22,7 +22,7 @@ pub struct Sasl {
 }
 
 impl Sasl {
-    /// For a client of the user who may do only what an ACL allows.
+    /// Settings for a client of the user who has only the rights of ACLs.
     pub fn as_reader(&self) -> KafkaSettings {
         let properties = [
             ("security.protocol", "SASL_PLAINTEXT"),
@@ -39,7 +39,7 @@ impl Sasl {
     }
 }
 
-/// A listener of Kafka for clients with a certificate.
+/// A Kafka listener for clients with a certificate.
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// BOOTSTRAP_SERVERS.
@@ -51,7 +51,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// The text of a secret (KAFKA_SECRET) with the certificate of this name, and this key.
+    /// The text of a secret (KAFKA_SECRET) with the certificate of this name and this key.
     ///
     /// # Panics
     /// There is none.
@@ -74,7 +74,7 @@ pub struct Minio {
     pub secret_key: String,
     /// The bucket, which exists.
     pub bucket: String,
-    /// The folder in which MinIO keeps everything.
+    /// The data folder of MinIO.
     pub data: PathBuf,
 }
 
@@ -87,7 +87,7 @@ pub struct Azurite {
     pub container: String,
 }
 
-/// The Kafka cluster, or `None` when there is none and tests may be left out.
+/// The Kafka cluster, or `None` if there is none and tests may be skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.
@@ -118,7 +118,7 @@ pub fn require_tls() -> Option<Tls> {
     Some(Tls { bootstrap, dir: PathBuf::from(dir), key_password })
 }
 
-/// MinIO, or `None` when there is none and tests may be left out.
+/// MinIO, or `None` if there is none and tests may be skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.
@@ -138,7 +138,7 @@ pub fn require_locked_minio() -> Option<Minio> {
     Some(Minio { bucket, ..require_minio()? })
 }
 
-/// Azurite, or `None` when there is none and tests may be left out.
+/// Azurite, or `None` if there is none and tests may be skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.
@@ -156,7 +156,7 @@ fn required<const N: usize>(server: &str, variables: [&str; N]) -> Option<[Strin
     None
 }
 
-/// cargo-lambda, or `None` when there is none and tests may be left out.
+/// cargo-lambda, or `None` if there is none and tests may be skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.
@@ -172,11 +172,11 @@ fn is_ci() -> bool {
     env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
-/// Says past the test runner's capturing that a test is left out.
+/// Reports a skipped test past the test runner's capturing.
 fn not_run(server: &str, ci: bool) {
     assert!(!ci, "there is no {server}, and under CI=true every test runs: start this with tests/services/with");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // A standard error that is closed is no reason to fail.
+    // A closed standard error is no reason to fail.
     let _ = writeln!(io::stderr(), "NOT RUN: {test}: needs {server}; run tests/services/with --all -- cargo test");
 }
 

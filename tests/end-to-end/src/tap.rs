@@ -1,4 +1,4 @@
-//! A TCP proxy that changes nothing and notes when the first bytes pass.
+//! A TCP proxy that changes nothing and records when the first bytes pass.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
-/// The proxy; it runs as long as the process.
+/// The proxy. It runs as long as the process.
 #[derive(Debug, Clone)]
 pub struct Tap {
-    /// Where it listens.
+    /// The address where it listens.
     pub address: String,
     seen: Arc<Seen>,
 }
@@ -39,12 +39,12 @@ impl Tap {
         tap
     }
 
-    /// When the first client came.
+    /// When the first client connected.
     pub fn connected(&self) -> Option<Instant> {
         self.seen.connected.get().copied()
     }
 
-    /// When the server's first byte went to it.
+    /// When the server's first byte was sent to it.
     pub fn answered(&self) -> Option<Instant> {
         self.seen.answered.get().copied()
     }

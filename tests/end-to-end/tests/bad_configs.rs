@@ -16,7 +16,7 @@ struct Table {
     bad: Vec<Bad>,
 }
 
-/// What it changes in the good file of its command, and what must come of it.
+/// A change to the good file of its command, and the expected result.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Bad {
@@ -48,7 +48,7 @@ impl Bad {
         Value::Object(keys).to_string()
     }
 
-    /// What is wrong with how the program took it.
+    /// The differences from the expected result.
     fn complaints(&self, config: &Path) -> Vec<String> {
         let output = local_runner().arg(&self.command).arg(config).arg("--once").envs(&self.env).output().expect("local-runner starts");
         let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

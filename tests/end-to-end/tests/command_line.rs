@@ -1,4 +1,4 @@
-//! What the programs do when they are used by hand. Only the last test needs a server.
+//! The programs when used by hand. Only the last test needs a server.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -27,7 +27,7 @@ fn a_reader_that_goes_away_is_nobodys_failure() {
     }
 }
 
-/// A script that reads the file afterwards would take a part of the answer for all of it.
+/// A script that reads the file afterwards would take a partial answer for the whole.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_result_that_cannot_be_written_is_a_failure_of_every_command() {
@@ -45,7 +45,7 @@ fn a_result_that_cannot_be_written_is_a_failure_of_every_command() {
     }
 }
 
-/// What is printed and not logged is masked as well.
+/// Printed output is masked as well, not only logs.
 #[test]
 fn no_secret_is_in_an_error_of_the_runner() {
     let dir = TempDir::new().expect("a temporary folder");
@@ -108,7 +108,7 @@ fn a_function_takes_no_arguments_and_starts_nothing() {
     }
 }
 
-/// A folder with one archive of the Python tool's, as whole as the tool left it.
+/// A folder with one complete archive of the Python tool.
 fn backed_up_by_the_python_tool() -> TempDir {
     let dir = TempDir::new().expect("a temporary folder");
     let archives = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/archive/testdata/python-archives/orders/1");
@@ -141,12 +141,12 @@ fn the_python_tools_restore_file_shows_its_topic_and_no_other() {
     assert_eq!((&rows[0]["folder"], &rows[0]["python_archives"]), (&json!("davinder.test"), &json!(1)));
 }
 
-/// Something that is deleted, and what is said of it.
+/// Deleted objects, and the expected messages.
 struct Deleted {
     what: &'static str,
     /// Which objects.
     is_deleted: fn(&str) -> bool,
-    /// What verify, list and restore say.
+    /// The message of verify, list and restore.
     says: &'static str,
     /// `list` detects it from the names of objects and the ends of partitions. A hole whose
     /// `.sha256` is missing too is detected from manifests.
@@ -208,7 +208,7 @@ const DELETED: [Deleted; 7] = [
     },
 ];
 
-/// Two partitions of three segments each, and a snapshot that knows of them.
+/// Two partitions of three segments each, and a snapshot that contains them.
 fn backed_up() -> TempDir {
     let store = MemoryStore::new();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -229,7 +229,7 @@ fn backed_up() -> TempDir {
     dir
 }
 
-/// Deletes these objects, and the folders that are empty then.
+/// Deletes these objects, and folders that become empty.
 fn delete(folder: &Path, under: &Path, is_deleted: fn(&str) -> bool) -> usize {
     let mut deleted = 0;
     for entry in fs::read_dir(under).expect("a folder") {
@@ -245,7 +245,7 @@ fn delete(folder: &Path, under: &Path, is_deleted: fn(&str) -> bool) -> usize {
     deleted
 }
 
-/// How a command ended, and all that it said.
+/// The exit code of a command, and all of its output.
 fn run(arguments: &[&str], config: &Path) -> (Option<i32>, String) {
     let output = local_runner().args(arguments).arg(config).output().expect("local-runner starts");
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
@@ -339,7 +339,7 @@ fn help_is_in_groups_and_pages_and_completions_are_printed() {
     assert!(output(&["man"]).contains(".TH local-runner 1"));
 }
 
-/// Of one topic, and of all by a pattern; by the plan and by the restore.
+/// For one topic, and for all by a pattern; by the plan and by the restore.
 #[test]
 fn what_was_backed_up_and_is_deleted_is_named_before_a_restore_writes_anything() {
     let Some(kafka) = require_kafka() else { return };
@@ -380,7 +380,7 @@ fn a_stop_with_work_left_is_no_success_and_the_same_command_goes_on() {
     assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
 }
 
-/// A topic of sixty segments of about a megabyte: a restore commits sixteen of them together.
+/// A topic of sixty segments of about a megabyte. A restore commits sixteen of them together.
 fn filled(kafka: &Kafka) -> String {
     let topic = kafka.create_topic("stopped", 1, &[]);
     kafka.bulk(&topic, 60_000, 1000);

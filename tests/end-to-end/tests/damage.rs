@@ -1,4 +1,4 @@
-//! A damaged backup is found by `verify`, byte by byte, and never restored.
+//! `verify` detects every damaged byte of a backup, and damaged data is never restored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -158,7 +158,7 @@ fn damage_is_skipped_when_told_to_and_reported() {
     assert_eq!(values(&kafka, &copy), written([0, 1, 2, 6, 7, 8]));
 }
 
-/// Holds that restore fails and writes the first `good` records and nothing else.
+/// Asserts that restore fails, and writes exactly the first `good` records.
 #[track_caller]
 fn assert_refused(kafka: &Kafka, runner: &Runner, topic: &str, good: usize, how: &str) {
     let copy = kafka.create_topic("refused", 1, &[]);
@@ -168,7 +168,7 @@ fn assert_refused(kafka: &Kafka, runner: &Runner, topic: &str, good: usize, how:
     assert_eq!(values(kafka, &copy), written(0..good), "{how}");
 }
 
-/// The values of the records of these numbers.
+/// The values of the records with these numbers.
 fn written(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     numbers.into_iter().map(|n| format!("value {n}")).collect()
 }

@@ -49,7 +49,7 @@ fn assert_sha256sum_agrees(segment: &Path) {
     assert_eq!(sidecar.trim(), String::from_utf8_lossy(&output.stdout).split(' ').next().expect("a hash"), "{segment:?}");
 }
 
-/// Manifest and log of a segment, unpacked by `tar xzf` into a folder of their own.
+/// Manifest and log of a segment, unpacked by `tar xzf` into their own folder.
 fn unpack(segment: &Path) -> (Value, PathBuf, TempDir) {
     let dir = TempDir::new().expect("a temporary folder");
     let status = Command::new("tar").arg("xzf").arg(segment).current_dir(dir.path()).status().expect("tar is installed");

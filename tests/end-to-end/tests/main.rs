@@ -1,4 +1,4 @@
-//! All end-to-end tests. One program: they are linked once, and wait for servers side by side.
+//! All end-to-end tests. One program: they are linked once, and wait for servers in parallel.
 
 mod bad_configs;
 mod buckets;

@@ -135,7 +135,7 @@ fn timestamp_zero_and_no_timestamp_come_back_as_they_are() {
     assert_identical(&records, &kafka.dump(&copy, Read::Committed));
 }
 
-/// Producers cannot set LogAppendTime: the times come back, as CreateTime.
+/// Producers cannot set LogAppendTime: the times are restored as CreateTime.
 #[test]
 fn log_append_time_comes_back_as_create_time() {
     let Some(kafka) = require_kafka() else { return };
@@ -151,7 +151,7 @@ fn log_append_time_comes_back_as_create_time() {
     assert_identical(&source, &kafka.dump(&copy, Read::Committed));
 }
 
-/// Each backup continues where the one before ended, and each restore too.
+/// Each backup continues where the previous one ended, and each restore too.
 #[test]
 fn a_topic_that_grows_between_backups() {
     let Some(kafka) = require_kafka() else { return };
@@ -216,7 +216,7 @@ fn at_least_once_loses_nothing_either() {
     assert_identical(&kafka.dump(&topic, Read::Committed), &kafka.dump(&copy, Read::Uncommitted));
 }
 
-/// Everything of the records but where they are, in an order that does not depend on it.
+/// The records without partition and offset, in an order that does not depend on them.
 fn sorted(records: &[Record]) -> Vec<String> {
     let mut lines: Vec<_> = records
         .iter()

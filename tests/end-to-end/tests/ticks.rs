@@ -25,7 +25,7 @@ struct Scene {
     backup: Backup,
 }
 
-/// What an invocation asked for.
+/// The requests of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Asked {
     store: u64,
@@ -75,12 +75,12 @@ impl Scene {
     }
 }
 
-/// A topic.json is written where nothing else is, and the commit of offset 0 remembers it.
+/// A topic.json is written into an empty folder, and the commit of offset 0 records that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_in_which_nothing_is_asks_the_bucket_once() {
     let scene = Scene::new(100);
     let (report, first) = scene.tick().await;
-    // topic.json: whether it is there, it, and whether the store would replace it.
+    // topic.json: whether it exists, its write, and whether the store would overwrite it.
     assert_eq!((report.segments, first.store), (0, 3));
     let (report, second) = scene.tick().await;
     assert_eq!((report.segments, second), (0, Asked { store: 0, kafka: 2 + 3 * BROKERS }));
@@ -104,7 +104,7 @@ async fn requests_do_not_grow_with_partitions() {
         let segments = u64::from(partitions.min(10).unsigned_abs());
         scene.write(partitions.min(10)).await;
         let (report, learns) = scene.tick().await;
-        // Once, topic.json learns which partitions have segments.
+        // topic.json is updated once with the partitions that have segments.
         assert_eq!((report.records, learns.store), (segments, 2 + 3 * segments + 1));
         scene.write(partitions.min(10)).await;
         let (report, ten) = scene.tick().await;

@@ -51,7 +51,7 @@ async fn with_100_000_objects_in_minio() {
     assert_constant(&kafka, &runner, &bucket, &[100, 10_000, 100_000]).await;
 }
 
-/// Fewer, since each of them is put by a request.
+/// Fewer segments, because each of them costs a PUT request.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_2_000_objects_in_azurite() {
     let (Some(kafka), Some(store)) = (require_kafka(), crate::buckets::azurite()) else { return };
@@ -86,9 +86,9 @@ async fn a_small_segment_costs_a_restore_two_requests() {
 
 struct Bucket {
     store: Arc<CountingStore>,
-    /// Counts what the adapter makes of the handlers' calls.
+    /// Counts the requests that the adapter makes for the handlers' calls.
     proxy: Option<Proxy>,
-    /// Where MinIO keeps what is under the prefix.
+    /// The folder where MinIO stores the objects under the prefix.
     folder: Option<PathBuf>,
 }
 
@@ -149,7 +149,7 @@ impl Handlers<'_> {
         self.invoke_backup(&backup, start).await
     }
 
-    /// Two invocations of the same group: the cost of the second, which has a commit to go by.
+    /// Two invocations of the same group. Returns the cost of the second, which finds a commit.
     async fn back_up_twice(&self, group: &str, start: i64) -> Cost {
         let backup = self.backup(group);
         self.invoke_backup(&backup, start).await;
@@ -174,7 +174,7 @@ impl Handlers<'_> {
         (RdKafkaSource::connect(&settings.kafka, group, settings.isolation, QUEUE).expect("good settings"), settings)
     }
 
-    /// With the record that the log has there: the end of a chain is compared with it.
+    /// With the log's record at that offset: the end of a chain is compared with it.
     async fn segment_of(&self, start: i64) -> FinishedSegment {
         let (source, _) = self.source("nobody");
         let mut reader = source.open(&TopicPartition::new(self.topic, 0), start).await.expect("it is there");
@@ -250,7 +250,7 @@ impl Bucket {
         under_way.join_all().await;
     }
 
-    /// With a record that is in no log.
+    /// A segment with a record that is in no log.
     async fn segment(&self, topic: &str, start: i64) -> FinishedSegment {
         let record =
             Record { offset: start, timestamp: 1, timestamp_type: TimestampType::CreateTime, key: None, value: None, headers: &[] };
@@ -270,7 +270,7 @@ fn sidecar(topic: &str, start: i64) -> String {
     names::sidecar(&names::segment(topic, 0, start, Packing::Gzip))
 }
 
-/// MinIO keeps a small object as one file, `xl.meta`, which does not hold its name.
+/// MinIO stores a small object as one file, `xl.meta`, which does not contain its name.
 fn copy_in(folder: &std::path::Path, model: &str, copies: &[String]) {
     let content = fs::read(folder.join(model).join("xl.meta")).expect("MinIO keeps small objects so");
     for name in copies {

@@ -13,7 +13,7 @@ use end_to_end::services::{require_azurite, require_kafka, require_minio};
 use std::process::Stdio;
 use tempfile::TempDir;
 
-/// What the file of backup and of restore say of the store.
+/// The store settings in the files of backup and of restore.
 struct Files<'a> {
     backup: &'a str,
     restore: &'a str,

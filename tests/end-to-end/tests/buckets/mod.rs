@@ -19,7 +19,7 @@ use end_to_end::runner::{Runner, Store};
 use end_to_end::services::{require_azurite, require_kafka, require_minio};
 use serde_json::{Value, json};
 
-/// Of the topic that goes through the proxy.
+/// Records of the topic that is backed up through the proxy.
 const RECORDS: usize = 100_000;
 
 #[test]

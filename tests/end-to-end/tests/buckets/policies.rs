@@ -45,7 +45,7 @@ fn the_roles_of_the_aws_module_suffice() {
         assert_identical(dump, &kafka.dump(copy, Read::Uncommitted));
     }
 
-    // As iam.tf has it for a topic without a number.
+    // The policy of iam.tf for a topic without a number.
     let copy = unique("copy");
     let own = [format!("{prefix}/@restore/{copy}/*"), format!("{prefix}/@restore/@target/*")];
     let ours = ["@cluster/*", "@restore/*"].map(|folder| format!("{prefix}/{folder}"));
@@ -54,7 +54,7 @@ fn the_roles_of_the_aws_module_suffice() {
     restore.restore(&restore.restore_config(&topic, &copy, json!({"RESTORE_ID": copy})));
     assert_identical(&after, &kafka.dump(&copy, Read::Uncommitted));
 
-    // The policies are looked at: this role is not for the other generation.
+    // The policies are enforced: this role does not cover the other generation.
     let objects = [format!("{prefix}/{topic}/*"), format!("{prefix}/@cluster/*")];
     let other = Runner::on(&kafka, role(&minio, &prefix, "restore", &objects, &[]));
     let config = other.restore_config(&folders[1], &unique("copy"), Value::Null);

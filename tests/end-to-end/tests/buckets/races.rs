@@ -28,7 +28,7 @@ fn two_at_once_on_azurite() {
     }
 }
 
-/// A minute; less where every minute counts.
+/// A minute by default.
 fn duration() -> Duration {
     Duration::from_secs(if env::var("CI").is_ok_and(|ci| ci == "true") { 20 } else { 60 })
 }
@@ -75,7 +75,7 @@ fn stop((id, running): (u32, JoinHandle<Outcome>)) -> u64 {
     reports.iter().filter_map(|report| report["segments"].as_u64()).sum()
 }
 
-/// Of every segment in the bucket, in order.
+/// The manifests of all segments in the bucket, in order.
 fn manifests(runner: &Runner, config: &std::path::Path, topic: &str) -> Vec<Manifest> {
     let settings = config::store_settings(&runner.raw(config)).expect("a good configuration");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

@@ -1,4 +1,4 @@
-//! What a `verify` reads again that was killed.
+//! What a killed `verify` reads again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -57,14 +57,14 @@ fn a_verify_that_is_killed_reads_only_what_was_under_way_again() {
     assert!(segments(proxy.take_read()).is_empty(), "a third run reads no segment");
 }
 
-/// The names of segments in the file of `--resume`; a line that is being written does not count.
+/// The names of segments in the file of `--resume`. An incomplete line does not count.
 fn noted(file: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let line = |line: &str| serde_json::from_str::<(String, u64, u64, i64, Option<String>)>(line).ok();
     text.lines().skip(1).filter_map(|text| Some(name_of(&line(text)?.0))).collect()
 }
 
-/// Partition and file: what a path and a name have in common.
+/// Partition and file, the common part of a path and a name.
 fn name_of(path: &str) -> String {
     path.rsplit('/').take(2).collect::<Vec<_>>().join(" of ")
 }

@@ -34,7 +34,7 @@ fn no_secret_in_a_log(kafka: &Kafka, sasl: &Sasl, store: &Store) {
     assert!(log.contains("\"DEBUG\"") && log.contains("retrying"), "the log is of level 10, and something went wrong");
     unseen(&log, &[sasl.password.clone(), store.secret()]);
 
-    // The wrong secrets are secrets as well: a typing error away from the right ones.
+    // Wrong secrets are secret too: they may differ from the right ones only by a typing error.
     let (password, wrong) = ("wrong-password-x7", with_a_wrong_secret(store));
     let refused = Runner::on(kafka, wrong.clone());
     let configs = [level_10(sasl, &sasl.password), level_10(sasl, password)].map(|more| refused.backup_config(&[&topic], more));
@@ -109,7 +109,7 @@ fn with_a_wrong_secret(store: &Store) -> Store {
     wrong
 }
 
-/// Neither whole, nor so much of it that the rest could have been written in another way.
+/// Neither the whole secret, nor its first 20 characters, in case the rest is encoded differently.
 #[track_caller]
 fn unseen(log: &str, secrets: &[String]) {
     assert!(!log.is_empty());

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::functions::{is_backed_up, is_restored, on_minio};
 
-/// MiB, the smallest function there is.
+/// MiB, the smallest memory size of a function.
 const SMALLEST: u64 = 128;
 
 /// MiB. Allowance for a program without optimisation: it is larger, and slower than the incoming
@@ -28,7 +28,7 @@ fn each_invocation_ends_before_its_deadline() {
     let Some((kafka, runner)) = on_minio() else { return };
     let topic = kafka.create_topic("deadline", 1, &[]);
     kafka.bulk(&topic, 100_000, 1000);
-    // One segment could take all of it: only the deadline ends it.
+    // One segment could contain all of it: only the deadline ends it.
     let backup =
         runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 10_000_000, "MAX_SEGMENTS_PER_INVOCATION": 0}));
     let lambda = Lambda::start(StandIn::start(Duration::from_secs(6)), Function::Backup, &runner.variables(&backup), 1, 1769);
@@ -63,7 +63,7 @@ fn the_smallest_function_takes_a_large_topic() {
     memory_holds("json", 1000, &[]);
 }
 
-/// What a broker sends compressed becomes a hundred times as much in memory.
+/// Compressed data from the broker grows a hundredfold in memory.
 #[test]
 fn the_smallest_function_takes_records_that_compress_well() {
     memory_holds("compressible", 1000, &["content=zeros", "compression.type=zstd"]);

@@ -21,7 +21,7 @@ use serde_json::Value;
 const PARTITIONS: u8 = 2;
 const RECORDS: u64 = 100;
 const GROUP: &str = "fifty-readers";
-/// Programs of Kafka's that are run at the same time.
+/// Kafka tools that run at the same time.
 const AT_ONCE: usize = 4;
 
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ fn sum<'a>(rounds: impl IntoIterator<Item = &'a Vec<Value>>, field: &str) -> u64
     rounds.into_iter().flatten().map(|report| report[field].as_u64().unwrap_or_default()).sum()
 }
 
-/// Does this for each, a few at the same time.
+/// Calls `act` for each name, a few at the same time.
 fn for_each(names: &[&str], act: impl Fn(&str) + Sync) {
     thread::scope(|scope| {
         for part in names.chunks(names.len().div_ceil(AT_ONCE)) {
@@ -153,7 +153,7 @@ fn assert_finished(kafka: &Kafka, names: &[&str]) {
         let copy = format!("{name}.restored");
         assert_eq!((of(name).len(), of(&copy)), (40, of(name)), "{copy}");
     }
-    // Each description is a program of its own.
+    // Each description starts a program.
     for copy in [names[0], names[names.len() - 1]].map(|name| format!("{name}.restored")) {
         let configs = kafka.admin("ConfigCommand", ["--describe", "--entity-type", "topics", "--entity-name", copy.as_str()]);
         assert!(configs.contains("max.message.bytes=2000000") && configs.contains("retention.ms=-1"), "{configs}");

@@ -15,7 +15,7 @@ use crate::functions::{is_backed_up, is_restored, on_minio};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// On cargo-lambda's emulator: one segment an invocation, until all is there.
+/// On cargo-lambda's emulator: one segment an invocation, until everything is backed up.
 #[test]
 fn a_topic_comes_back_by_repeated_invocations() {
     let (Some((kafka, runner)), Some(cargo_lambda)) = (on_minio(), require_cargo_lambda()) else { return };
@@ -34,7 +34,7 @@ fn a_topic_comes_back_by_repeated_invocations() {
     assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
 }
 
-/// On the emulator: each is refused by name, and neither Kafka nor the bucket sees anything of it.
+/// On the emulator: each is refused by name, before any request to Kafka or the bucket.
 #[test]
 fn a_malformed_event_does_nothing() {
     let (Some((kafka, runner)), Some(cargo_lambda)) = (on_minio(), require_cargo_lambda()) else { return };
@@ -112,7 +112,7 @@ fn small_topic(kafka: &Kafka, runner: &Runner, partitions: i32) -> (String, std:
     (topic, backup)
 }
 
-/// The group's committed offsets, added up, as Kafka's own tool tells them.
+/// The sum of the group's committed offsets, as Kafka's own tool prints them.
 fn committed(kafka: &Kafka, topic: &str) -> i64 {
     let group = format!("backup-of-{topic}");
     let groups = kafka.admin("consumer.group.ConsumerGroupCommand", ["--list"]);

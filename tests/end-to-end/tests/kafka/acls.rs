@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::kafka::numbered;
 
-/// The user who may do only what an ACL allows.
+/// The user who has only the rights of ACLs.
 pub(crate) const READER: &str = "User:reader";
 
-/// What a run says while something is missing, and what is granted then.
+/// The words of a run's error while a right is missing, and the right that is granted next.
 struct Missing<'a> {
     says: Vec<String>,
     operations: &'a [&'a str],
@@ -155,7 +155,7 @@ fn grant_one_by_one(kafka: &Kafka, runner: &Runner, command: &str, config: &Path
     runner.run([Path::new(command), config, Path::new("--until-caught-up")]).succeeded();
 }
 
-/// Keys that make the program this user, with `more` keys.
+/// Keys with which the program logs in as this user, and `more` keys.
 pub(crate) fn as_reader(sasl: &Sasl, more: Value) -> Value {
     let mut keys = json!({
         "BOOTSTRAP_SERVERS": sasl.bootstrap,

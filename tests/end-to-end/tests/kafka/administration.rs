@@ -22,7 +22,7 @@ fn as_anybody(kafka: &Kafka) -> RdKafkaSource {
     connect(&KafkaSettings { bootstrap_servers: kafka.bootstrap.clone(), ..KafkaSettings::default() })
 }
 
-/// The user who may do only what an ACL allows.
+/// The user who has only the rights of ACLs.
 fn as_reader(sasl: &Sasl) -> RdKafkaSource {
     connect(&sasl.as_reader())
 }
@@ -46,7 +46,7 @@ pub(crate) fn listed_acls(kafka: &Kafka) -> BTreeSet<String> {
     found
 }
 
-/// The same of an entry that we read.
+/// The same for an entry that we read.
 pub(crate) fn as_listed(acl: &Acl) -> String {
     let Acl { resource, name, pattern, principal, host, operation, permission } = acl;
     format!(
@@ -66,7 +66,7 @@ async fn access_control_lists_and_users_are_those_that_kafkas_tools_list() {
     let deny = ["--add", "--deny-principal", "User:bob", "--operation", "Read", "--topic", &ours];
     kafka.admin("AclCommand", deny);
     let users = ["a", "b"].map(|user| format!("{ours}-{user}"));
-    // Kafka takes one mechanism of a user at a time.
+    // Kafka accepts one mechanism of a user at a time.
     let scram = [(0, "SCRAM-SHA-512=[iterations=5000,password=x]"), (1, "SCRAM-SHA-256=[password=x]"), (1, "SCRAM-SHA-512=[password=x]")];
     for (user, mechanism) in scram {
         kafka.admin("ConfigCommand", ["--alter", "--entity-type", "users", "--entity-name", &users[user], "--add-config", mechanism]);
@@ -160,7 +160,7 @@ async fn groups_are_those_that_kafkas_tools_list() {
     assert_eq!(offsets[&TopicPartition::new(&topic, 0)].as_ref().expect("an offset").offset, 3);
 }
 
-/// A program that ends with this value.
+/// A program that is stopped when this value is dropped.
 struct Running(Child);
 
 impl Drop for Running {

@@ -19,10 +19,10 @@ const INPUT: &str = "words";
 const OUTPUT: &str = "counts-of-words";
 const APPLICATION: &str = "word-count";
 const PARTITIONS: i32 = 3;
-/// Records before the cluster is lost, and after that.
+/// Records before and after the loss of the cluster.
 const BEFORE: usize = 120;
 const AFTER: usize = 90;
-/// Of those before: what the consumers have processed.
+/// Of the records before: how many the consumers have processed.
 const PROCESSED: usize = 50;
 
 /// The words at these positions of the input, round-robin over its partitions. No two records are
@@ -52,7 +52,7 @@ fn run_streams(kafka: &Kafka, application: &str, output: &str, records: usize) -
     serde_json::from_str(&printed).expect("counts")
 }
 
-/// A member of the group reads so many records more, and commits. What it reads.
+/// A member of the group reads this many more records, and commits. Returns what it reads.
 fn consume(kafka: &Kafka, group: &str, records: usize) -> Vec<Record> {
     let commits_itself = format!("enable.auto.commit={}", group == "auto");
     let printed = print(kafka.java("Consume").args([group, INPUT, &records.to_string(), &commits_itself]));
@@ -82,7 +82,7 @@ fn a_streams_application_and_plain_consumers_go_on_in_the_restored_cluster() {
     assert_eq!(run_streams(from, APPLICATION, OUTPUT, BEFORE), counted(BEFORE));
     let mut read = ["auto", "sync"].map(|group| consume(from, group, PROCESSED));
     let runner = Runner::on_folder(from);
-    // Its internal topics have its name in theirs.
+    // The names of its internal topics contain its name.
     let topics = [INPUT, OUTPUT, &format!("{APPLICATION}-*")];
     let keys = json!({"GROUP_ID": "backup", "SNAPSHOT_SECONDS": 1, "MAX_SEGMENTS_PER_INVOCATION": 0});
     runner.run([Path::new("backup"), &runner.backup_config(&topics, keys), Path::new("--once")]).succeeded();
@@ -92,7 +92,7 @@ fn a_streams_application_and_plain_consumers_go_on_in_the_restored_cluster() {
     let to = &new.kafka;
     let keys = json!({
         "BACKUP_TOPIC_NAME": ["*"], "RESTORE_AS_OF": "latest", "RESTORE_ID": "dr", "BOOTSTRAP_SERVERS": to.bootstrap,
-        // The records are old, and the brokers keep a week.
+        // The records are old, and the brokers' retention is a week.
         "RESTORE_ANYWAY": "retention",
     });
     let config = runner.restore_config("*", "{topic}", keys);

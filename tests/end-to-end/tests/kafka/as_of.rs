@@ -1,4 +1,4 @@
-//! RESTORE_AS_OF: each partition as a snapshot saw it, cut by offset, whatever timestamps say.
+//! RESTORE_AS_OF: each partition as of a snapshot, cut by offset, independent of timestamps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,20 +20,20 @@ fn now() -> i64 {
     i64::try_from(UNIX_EPOCH.elapsed().expect("after 1970").as_millis()).expect("before the year 292 million")
 }
 
-/// Records of now, of half an hour ahead and of long ago, one after the other.
+/// Records with current timestamps, half an hour ahead and long ago, in turn.
 fn out_of_order(partitions: i32, what: &str) -> Vec<Record> {
     let at = |n: i64| [now(), now() + 30 * MINUTE, LONG_AGO - n * MINUTE][usize::try_from(n % 3).expect("small")];
     let of = |partition| (0..40).map(move |n| Record::new(partition, at(n)).key(format!("key {n}")).value(format!("{what} {n}")));
     (0..partitions).flat_map(of).collect()
 }
 
-/// A moment after a snapshot, and what the topics held then.
+/// A moment after a snapshot, and the content of the topics at that time.
 struct Moment {
     at: String,
     topics: BTreeMap<String, Vec<Record>>,
 }
 
-/// Three topics, of which one comes later and one goes.
+/// Three topics. One is created later and one is deleted.
 struct Workload<'k> {
     kafka: &'k Kafka,
     runner: Runner,
@@ -44,7 +44,7 @@ struct Workload<'k> {
 impl<'k> Workload<'k> {
     fn new(kafka: &'k Kafka) -> Self {
         let (runner, ours) = (Runner::on_folder(kafka), unique("moments"));
-        // A run stores one segment: of most partitions the records of several moments are in one.
+        // A run stores one segment, so most segments have the records of several moments.
         let config = runner.backup_config(&[&format!("{ours}-*")], json!({"GROUP_ID": ours, "SNAPSHOT_SECONDS": 1}));
         Self { kafka, runner, ours, config }
     }
@@ -53,9 +53,9 @@ impl<'k> Workload<'k> {
         format!("{}-{topic}", self.ours)
     }
 
-    /// Takes a snapshot, and tells what there is.
+    /// Takes a snapshot, and returns the current content.
     fn moment(&self, mode: &str, topics: &[&str]) -> Moment {
-        // A second has one snapshot.
+        // There is at most one snapshot a second.
         sleep(Duration::from_millis(1100));
         self.runner.run([Path::new("backup"), &self.config, Path::new(mode)]).succeeded();
         let at = jiff::Timestamp::from_millisecond(now()).expect("a time").to_string();
@@ -69,7 +69,7 @@ impl<'k> Workload<'k> {
         self.runner.restore_config("*", &format!("{copy}-{{topic}}"), keys)
     }
 
-    /// Topics of the cluster whose names begin so.
+    /// Topics of the cluster whose names begin with `copy`.
     fn created(&self, copy: &str) -> BTreeSet<String> {
         let listed = self.kafka.admin("TopicCommand", ["--list"]);
         listed.lines().filter(|name| name.starts_with(copy)).map(str::to_owned).collect()
@@ -122,7 +122,7 @@ fn three_moments_come_back_as_they_were_and_a_bad_deploy_does_not() {
     workload.runner.run([Path::new("restore"), &restore]).failed_with(&["there is no snapshot", &before[..19], "list --snapshots"]);
 }
 
-/// A snapshot says where the logs ended, and the backup was not there yet.
+/// A snapshot has the ends of the logs, which the backup had not reached yet.
 #[test]
 fn a_partition_that_was_behind_is_refused_by_name() {
     let Some(kafka) = require_kafka() else { return };

@@ -1,4 +1,4 @@
-//! Brokers that die in the middle of the work.
+//! Brokers that are killed during the work.
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ fn a_leader_killed_during_backup_and_restore() {
     work.assert_done();
 }
 
-/// A topic, and the way to its copy.
+/// A topic, its backup and its copy.
 struct Work<'a> {
     kafka: &'a Kafka,
     runner: Runner,
@@ -75,12 +75,12 @@ impl<'a> Work<'a> {
         until_it_has(&mut child, || files() > before);
         assert!(child.try_wait().expect("it was started").is_none(), "{command} was done before it could be disturbed");
         disturb();
-        // It may fail, if it has given up; a scheduler runs it again.
+        // It may fail after its retries. A scheduler runs it again.
         finish(child);
         self.runner.until_it_succeeds(command, config);
     }
 
-    /// The bucket is sound, and source and copy are the same.
+    /// Asserts that the bucket is sound, and that source and copy are the same.
     fn assert_done(&self) {
         self.runner.verify(&self.backup).succeeded();
         let [source, copy] = [&self.topic, &self.copy].map(|topic| self.kafka.digest(topic));

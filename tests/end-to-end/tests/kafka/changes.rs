@@ -26,7 +26,7 @@ fn as_anybody(kafka: &Kafka) -> RdKafkaTarget {
     connect(&KafkaSettings { bootstrap_servers: kafka.bootstrap.clone(), ..KafkaSettings::default() })
 }
 
-/// The user who may do only what an ACL allows.
+/// The user who has only the rights of ACLs.
 fn as_reader(sasl: &Sasl) -> RdKafkaTarget {
     connect(&sasl.as_reader())
 }
@@ -150,13 +150,13 @@ async fn each_right_that_a_change_lacks_is_named() {
         &closed,
         "Describe on the topic",
     );
-    // What brokers have takes a right on the cluster: it is absent, and not wrong.
+    // Broker configs require a right on the cluster: they are absent, and not wrong.
     let configs =
         target.topic_configs(slice::from_ref(&topic)).await.expect("an answer").remove(&topic).expect("an answer").expect("configs");
     assert_eq!((configs.own["retention.ms"].as_str(), configs.inherited.get("retention.ms")), ("-1", None));
 }
 
-/// As Kafka's own formatter prints what is kept of a commit.
+/// The stored commit, as Kafka's own formatter prints it.
 #[tokio::test]
 async fn a_commit_keeps_its_metadata_and_has_no_leader_epoch() {
     let Some(kafka) = require_kafka() else { return };

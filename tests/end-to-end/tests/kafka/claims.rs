@@ -77,7 +77,8 @@ fn until_then_from_into_one_topic() {
     assert_identical(&[numbered(0, 0..40), numbered(0, 60..100)].concat(), &kafka.dump(&copy, Read::Uncommitted));
 }
 
-/// Between two invocations the target is deleted and made again; Kafka's progress goes with it.
+/// Between two invocations the target is deleted and created again. Kafka's progress is deleted
+/// with it.
 #[test]
 fn a_target_that_was_made_again_is_not_gone_on_with() {
     let Some(kafka) = require_kafka() else { return };
@@ -117,7 +118,7 @@ fn deleted_meanwhile(kafka: &Kafka, then: impl FnOnce(&str)) {
     let runner = Runner::on_folder(kafka);
     runner.back_up(&runner.backup_config(&[&topic], json!({"NUMBER_OF_MESSAGE_PER_BACKUP_FILE": 100})));
     let (copy, client) = (unique("copy"), unique("slow"));
-    // Slow enough to be in the middle of it for a while.
+    // Slow enough that the restore runs for a while.
     kafka.throttle(&client, 20_000);
     let restore = runner.restore_config(&topic, &copy, json!({"KAFKA_PROPERTIES": {"client.id": client}}));
     let mut child = runner.spawn([Path::new("restore"), &restore, Path::new(UNTIL_CAUGHT_UP)]);

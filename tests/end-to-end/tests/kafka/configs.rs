@@ -41,7 +41,7 @@ fn the_printed_command_gives_the_target_the_configs_of_the_original() {
         let [command] = &commands[..] else { panic!("{text}") };
         run(&kafka, command);
         assert_eq!(own_configs(&kafka, &target), own_configs(&kafka, &topic), "{command}");
-        // Nothing is left to do, and nothing is said.
+        // Nothing is left to do, and nothing is reported.
         let (text, commands) = restore(&runner, &runner.restore_config(&topic, &target, Value::Null));
         assert!(commands.is_empty() && !text.contains("kafka-configs.sh"), "{text}");
     }
@@ -97,7 +97,7 @@ fn assert_harmless(text: &str) {
     assert!(!text.contains("\nnote: all is well"), "{text}");
 }
 
-/// What it prints for people, and the commands in that.
+/// Its output for people, and the commands in it.
 #[track_caller]
 fn restore(runner: &Runner, config: &Path) -> (String, Vec<String>) {
     _ = runner;
@@ -109,7 +109,7 @@ fn restore(runner: &Runner, config: &Path) -> (String, Vec<String>) {
     (text, commands)
 }
 
-/// The configs that a topic has of its own, as Kafka's tool prints them.
+/// The configs set on a topic, as Kafka's tool prints them.
 fn own_configs(kafka: &Kafka, topic: &str) -> BTreeSet<String> {
     let described = kafka.admin("ConfigCommand", ["--describe", "--entity-type", "topics", "--entity-name", topic]);
     let lines = described.lines().filter_map(|line| line.strip_prefix("  "));
@@ -123,7 +123,7 @@ fn run(kafka: &Kafka, command: &str) {
     kafka.admin("ConfigCommand", &arguments[2..]);
 }
 
-/// The words that a shell makes of a command.
+/// The arguments into which a shell splits a command.
 fn arguments(command: &str) -> Vec<String> {
     let dir = TempDir::new().expect("a temporary folder");
     let tool = dir.path().join("kafka-configs.sh");

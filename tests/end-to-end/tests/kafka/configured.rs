@@ -25,7 +25,7 @@ fn backed_up(kafka: &Kafka) -> (String, Runner) {
     (topic, runner)
 }
 
-/// Requests are not waited for as long as by default.
+/// With shorter request timeouts than the default.
 fn impatient(servers: &str, more: Value) -> Value {
     let mut properties = json!({"socket.timeout.ms": "4000"});
     if let (Some(all), Value::Object(more)) = (properties.as_object_mut(), more) {
@@ -74,7 +74,7 @@ fn a_single_broker_with_the_default_replication_of_internal_topics_is_told_of() 
     outcome.failed_with(&both).failed_with(&["__transaction_state does not exist"]);
 }
 
-/// The address of the configuration answers, and names one that does not.
+/// The configured address answers, but advertises an address that does not.
 #[test]
 fn an_advertised_address_that_does_not_answer_is_told_from_the_one_that_does() {
     let Some(shared) = require_kafka() else { return };
@@ -91,7 +91,7 @@ fn a_client_without_a_login_is_told_which_property_to_look_at() {
     let runner = Runner::on_folder(&shared);
     let backup = runner.backup_config(&["orders"], impatient(&sasl.bootstrap, Value::Null));
     once(&runner, "backup", &backup).failed_with(&[&sasl.bootstrap, "security.protocol", "SASL"]);
-    // The other way round: a login where none is asked for.
+    // The reverse: a login to a listener without authentication.
     let login =
         json!({"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "admin", "sasl.password": "wrong"});
     let backup = runner.backup_config(&["orders"], impatient(&shared.bootstrap, login));

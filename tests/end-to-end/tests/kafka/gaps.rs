@@ -1,4 +1,4 @@
-//! Records that are gone before they were read: recorded, never passed over in silence.
+//! Records that are deleted before they are read: recorded, never skipped in silence.
 
 use std::path::Path;
 use std::thread::sleep;

@@ -1,4 +1,4 @@
-//! What others do to the consumer group that holds the progress.
+//! What other clients do to the consumer group with the progress.
 
 use std::path::Path;
 

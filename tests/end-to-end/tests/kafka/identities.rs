@@ -57,7 +57,7 @@ fn a_backup_that_was_set_back_is_not_gone_on_with() {
     fs::remove_dir_all(runner.backups()).expect("it can be deleted");
     fs::rename(&snapshot, runner.backups()).expect("its name is free");
     kafka.produce(&topic, &numbered(0, 150..200));
-    // topic.json may be brought up to date: it says of which partitions there were segments.
+    // topic.json may be updated: it lists the partitions with segments.
     let stored = || [".tar.gz", ".sha256", "topic.json"].map(|ending| files_below(&runner.backups(), ending));
     let before = stored();
     let outcome = runner.run([Path::new("backup"), &backup, Path::new(ONCE)]);
@@ -69,7 +69,7 @@ fn a_backup_that_was_set_back_is_not_gone_on_with() {
     assert_restorable(&kafka, &runner, &backup, &topic);
 }
 
-/// Progress in another bucket, under the same GROUP_ID: said, and then a backup of its own.
+/// Progress in another bucket under the same GROUP_ID: reported, then a separate backup begins.
 #[test]
 fn progress_in_another_bucket_is_named() {
     let Some(kafka) = require_kafka() else { return };
@@ -100,7 +100,7 @@ fn progress_of_another_restore_of_the_same_id_does_not_count() {
     }
 }
 
-/// One bucket, one RESTORE_ID: it stays the restore that it was, whichever partitions it had.
+/// One bucket, one RESTORE_ID: it stays the same restore, whichever partitions it had.
 #[test]
 fn a_restore_id_is_never_used_for_two() {
     let Some(kafka) = require_kafka() else { return };

@@ -10,15 +10,15 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-/// What every topic here takes, unless a test says otherwise.
+/// The max.message.bytes of every topic here, unless a test sets another.
 const LIMIT: &str = "20000";
 
-/// A value of so many bytes that zstd makes small, and lz4 less so.
+/// A value of this many bytes that zstd compresses well, and lz4 less so.
 fn repetitive(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|n| ((n % 60_000).wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
-/// One that nothing makes smaller.
+/// A value that no codec compresses.
 fn random(bytes: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
@@ -50,7 +50,7 @@ fn once(runner: &Runner, restore: &Path) -> end_to_end::runner::Outcome {
     runner.run([Path::new("restore"), restore, Path::new("--once")])
 }
 
-/// Of an original with a limit of its own, and of one with that of the brokers.
+/// For an original with its own limit, and for one with the brokers' limit.
 #[test]
 fn a_target_that_restore_creates_takes_what_the_original_took() {
     let Some(kafka) = require_kafka() else { return };
@@ -104,7 +104,7 @@ fn a_record_that_the_target_does_not_take_is_told_with_what_to_set() {
     let limit: String = advice.chars().take_while(char::is_ascii_digit).collect();
     assert_eq!(kafka.dump(&target, Read::Committed).len(), 0);
 
-    // What the message says is enough, and no more than is needed.
+    // The value in the message is enough, and no larger than needed.
     for (limit, fits) in [(limit.parse::<u32>().expect("digits") - 1, false), (limit.parse().expect("digits"), true)] {
         let limit = format!("max.message.bytes={limit}");
         kafka.admin("ConfigCommand", ["--alter", "--entity-type", "topics", "--entity-name", &target, "--add-config", &limit]);

@@ -1,4 +1,4 @@
-//! What is gone from a bucket, and what was never in it.
+//! Objects that are missing in a bucket, and objects that were never in it.
 
 use std::fs;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn a_lost_partition_is_told_from_an_empty_one() {
     typo.failed_with(&["no backup of \"typo\"", &format!("there are: {topic:?}")]);
 }
 
-/// The snapshot of a run is of before its records, and there may be no next run.
+/// The snapshot of a run is older than the records of the run, and there may be no next run.
 #[test]
 fn what_the_last_run_stored_is_missed() {
     let Some(kafka) = require_kafka() else { return };

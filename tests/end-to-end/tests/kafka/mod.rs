@@ -42,10 +42,10 @@ use end_to_end::record::Record;
 use end_to_end::runner::Runner;
 use serde_json::{Value, json};
 
-/// A moment in 2026, of which tests are sure that it is past.
+/// A moment in 2026 that is in the past for all tests.
 const LONG_AGO: i64 = 1_767_225_600_000;
 
-/// Records of a partition that tell which they are.
+/// Records of a partition with their numbers as values.
 fn numbered(partition: i32, numbers: Range<i64>) -> Vec<Record> {
     numbers.map(|n| Record::new(partition, LONG_AGO + n).key(format!("key {n}")).value(format!("value {n}"))).collect()
 }
@@ -59,7 +59,7 @@ fn group_of(topic: &str) -> String {
 #[track_caller]
 fn of_partition(reports: &[Value], partition: i32) -> &Value {
     let report = reports.last().expect("a report");
-    // Of a restore they are with their topic.
+    // In the report of a restore they are inside their topic.
     let entries = report["topics"][0]["partitions"].as_array().or(report["partitions"].as_array()).expect("a report with partitions");
     entries.iter().find(|entry| entry["partition"] == partition).expect("an entry of this partition")
 }
@@ -78,14 +78,14 @@ fn restored(kafka: &Kafka, runner: &Runner, backup: &str) -> Vec<Record> {
     kafka.dump(&copy, Read::Uncommitted)
 }
 
-/// The backup of `topic` is sound and holds all that the topic holds.
+/// Asserts that the backup of `topic` is sound and has all records of the topic.
 #[track_caller]
 fn assert_restorable(kafka: &Kafka, runner: &Runner, backup: &Path, topic: &str) {
     runner.verify(backup).succeeded();
     assert_identical(&kafka.dump(topic, Read::Committed), &restored(kafka, runner, topic));
 }
 
-/// Waits until a running program has made something, or has ended.
+/// Waits until `made` is true for a running program, or it has ended.
 fn until_it_has(child: &mut Child, made: impl Fn() -> bool) {
     while !made() && child.try_wait().expect("it was started").is_none() {
         sleep(Duration::from_millis(20));

@@ -14,7 +14,7 @@ use crate::kafka::{assert_restorable, files_below, numbered, of_partition};
 
 const WORDS: &str = "message format v0 or v1";
 
-/// Topics with a log in an old format, each a case.
+/// One topic for each case, with a log in an old format.
 struct Cases {
     cluster: Cluster,
     topics: Vec<(String, i64)>,
@@ -76,7 +76,7 @@ fn records_of_old_formats_are_refused_before_anything_is_stored() {
     }
 }
 
-/// The way out that the message names.
+/// The workaround that the message names.
 #[test]
 fn behind_deleted_records_of_an_old_format_the_backup_goes_on() {
     let Some(shared) = require_kafka() else { return };

@@ -1,4 +1,4 @@
-//! Topics by name, glob and regular expression, and what `check` says of them.
+//! Topics by name, glob and regular expression, and the output of `check` for them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn names(report: &Value) -> BTreeSet<&str> {
     report["topics"].as_array().expect("topics").iter().map(|topic| topic["topic"].as_str().expect("a name")).collect()
 }
 
-/// Names of 40 topics; what ends in `-tmp` is to be excluded.
+/// Names of 40 topics. Those that end in `-tmp` must be excluded.
 pub(crate) fn forty_names(ours: &str) -> Vec<String> {
     let name = |number| match number % 4 {
         0 => format!("{ours}-orders-{number}"),

@@ -30,7 +30,7 @@ fn restore(runner: &Runner, ours: &str, copy: &str, more: Value) -> PathBuf {
     runner.restore_config("*", &format!("{copy}-{{topic}}"), keys)
 }
 
-/// All files below a folder, with the time of their last change and what is in them.
+/// All files below a folder, with the time of their last change and their content.
 fn files(folder: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     let mut all = BTreeMap::new();
     for path in folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -44,7 +44,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     all
 }
 
-/// The topics and groups of the cluster that have to do with this.
+/// The topics and groups of the cluster whose names contain these words.
 fn listed(kafka: &Kafka, words: [&str; 2]) -> BTreeSet<String> {
     let [topics, groups] = ["TopicCommand", "consumer.group.ConsumerGroupCommand"].map(|tool| kafka.admin(tool, ["--list"]));
     topics.lines().chain(groups.lines()).filter(|name| words.iter().any(|word| name.contains(word))).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! BYTES_PER_SECOND: a cluster that must not feel a backup or a restore.
+//! BYTES_PER_SECOND: a backup or a restore must not affect the cluster.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn backup_and_restore_keep_to_bytes_per_second() {
     let reports = runner.back_up(&runner.backup_config(&[&topic], limited.clone()));
     let took = start.elapsed();
     assert_eq!(records_in(&reports), RECORDS);
-    // Framing is in these, and not in the limit; what moved last is waited for by the next.
+    // These include framing, the limit does not. The wait for the last bytes falls to the next run.
     let bytes: u64 = reports.iter().map(|report| report["log_bytes"].as_u64().expect("a report")).sum();
     let least = Duration::from_secs_f64(bytes as f64 * 0.8 / LIMIT as f64);
     assert!(least >= Duration::from_secs(2) && took >= least, "{bytes} bytes took {took:?}");
@@ -42,7 +42,7 @@ fn backup_and_restore_keep_to_bytes_per_second() {
     assert_eq!(kafka.digest(&topic), kafka.digest(&copy));
 }
 
-/// Records that each take longer than a transaction may be open: each waits outside of one.
+/// Records that each take longer than the transaction timeout: each waits outside of a transaction.
 #[test]
 fn a_transaction_does_not_wait_for_the_rate_until_brokers_end_it() {
     let Some(kafka) = require_kafka() else { return };

@@ -1,4 +1,4 @@
-//! A restored topic is as safe as the original was, as far as its cluster has brokers for that.
+//! A restored topic has as many replicas as the original, if its cluster has enough brokers.
 
 use end_to_end::cluster::Cluster;
 use end_to_end::kafka::{Kafka, unique};
@@ -13,7 +13,7 @@ fn the_replication_factor_comes_back() {
     let Some(small) = require_kafka() else { return };
     let large = Cluster::start(&small, 3);
     let topic = unique("replicated");
-    // Not what the cluster gives a topic of its own accord.
+    // Not the defaults of the cluster.
     let configs = ["--config", "min.insync.replicas=2", "--config", "retention.ms=-1"];
     let arguments = ["--create", "--topic", &topic, "--partitions", "1", "--replication-factor", "2"];
     large.kafka.admin("TopicCommand", arguments.into_iter().chain(configs));
@@ -26,14 +26,14 @@ fn the_replication_factor_comes_back() {
     assert_described(&large.kafka, &same, 2, 2);
     assert!(!reports[0].to_string().contains("replicas"), "{reports:?}");
 
-    // Fewer brokers: what they can do, with a note.
+    // Fewer brokers: as many replicas as they allow, with a note.
     let fewer = unique("fewer");
     let reports = runner.restore(&runner.restore_config(&topic, &fewer, json!({"BOOTSTRAP_SERVERS": small.bootstrap})));
     assert_described(&small, &fewer, 1, 1);
     let notes = reports[0]["topics"][0]["notes"].to_string();
     assert!(notes.contains("1 replicas of each partition, and the original had 2: the cluster has 1 brokers"), "{notes}");
 
-    // What the user says counts more.
+    // The user's setting takes precedence.
     let own = unique("own");
     runner.restore(&runner.restore_config(&topic, &own, json!({"RESTORE_REPLICATION_FACTOR": 3})));
     assert_described(&large.kafka, &own, 3, 2);

@@ -1,4 +1,4 @@
-//! A target that takes records slowly, as with a quota.
+//! A target that accepts records slowly, as with a quota.
 
 use end_to_end::kafka::unique;
 use end_to_end::runner::Runner;

@@ -64,7 +64,7 @@ fn described(kafka: &Kafka, groups: &BTreeSet<String>) -> BTreeMap<(String, Stri
     printed.lines().filter_map(row).collect()
 }
 
-/// A commit inside of a transaction that stays open as long as the value lives.
+/// A commit inside of a transaction that stays open until the value is dropped.
 fn pending_commit(kafka: &Kafka, group: &str, topic: &str, offset: i64) -> BaseProducer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &kafka.bootstrap);
@@ -84,7 +84,7 @@ fn pending_commit(kafka: &Kafka, group: &str, topic: &str, offset: i64) -> BaseP
 struct Scene {
     kafka: Kafka,
     ours: String,
-    /// The topics that are to be backed up.
+    /// The topics in the backup's selection.
     topics: BTreeSet<String>,
     groups: BTreeSet<String>,
 }
@@ -94,12 +94,12 @@ impl Scene {
         format!("{}-group-{name}", self.ours)
     }
 
-    /// One that all groups have committed on.
+    /// The topic that all groups have committed on.
     fn orders(&self) -> String {
         format!("{}-orders-0", self.ours)
     }
 
-    /// One with an open transaction at its end.
+    /// The topic with an open transaction at its end.
     fn open(&self) -> String {
         format!("{}-orders-4", self.ours)
     }
@@ -150,7 +150,7 @@ impl Scene {
         let live = kafka.subscribe(&self.group("live"), &orders);
         kafka.subscribe(&self.group("left"), &orders).leave();
         let newer = kafka.subscribe_with(&self.group("newer"), &orders, &["group.protocol=consumer"]);
-        // Consumers commit a few seconds after they came.
+        // Consumers commit a few seconds after they have joined.
         let members: BTreeSet<String> = [self.group("live"), self.group("newer")].into();
         while described(kafka, &members).len() < 2 {
             sleep(Duration::from_millis(200));
@@ -298,7 +298,7 @@ fn a_cluster_without_an_authorizer_says_that_it_has_no_lists() {
     assert!(snapshot.acls.why().is_some_and(|why| why.contains("no authorizer")) && snapshot.users.why().is_none(), "{snapshot:?}");
     assert_eq!(snapshot.brokers.known().map(Vec::len), Some(1));
 
-    // From the folder alone, as on the day when the cluster is gone.
+    // Only from the folder, as after the loss of the cluster.
     let status = runner.run([Path::new("status"), &config]).succeeded().reports().remove(0);
     assert_eq!((status["topics"][0]["topic"].as_str(), status["lag_records"].as_i64()), (Some(topic.as_str()), Some(0)), "{status}");
     assert!(status["topics"][0]["recovery_point"].is_string(), "{status}");

@@ -1,4 +1,4 @@
-//! Targets that would refuse restored records, or lose them: found before the first write.
+//! Targets that would refuse restored records, or lose them: detected before the first write.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -10,7 +10,7 @@ use end_to_end::runner::Runner;
 use end_to_end::services::require_kafka;
 use serde_json::{Value, json};
 
-/// A topic's configs, and what is said of them; RESTORE_ANYWAY where that lets it pass.
+/// A topic's configs, the message about them, and the RESTORE_ANYWAY value that allows them.
 struct Case {
     configs: &'static [(&'static str, &'static str)],
     says: &'static [&'static str],
@@ -45,7 +45,7 @@ const CASES: [Case; 6] = [
     },
 ];
 
-/// What takes everything, where a case does not say otherwise.
+/// Configs that accept everything, unless a case sets others.
 const ANYTHING: [(&str, &str); 2] = [("max.message.bytes", "2000000"), ("message.timestamp.after.max.ms", "9223372036854775807")];
 
 #[test]
@@ -89,7 +89,7 @@ fn a_target_with_records_of_somebody_else_is_refused() {
     take_it_anyway(&kafka, &runner, &topic, &target, "not-empty");
 }
 
-/// Old, of another time, large: one of each.
+/// One record each: old, with a different time, large.
 fn demanding() -> Vec<Record> {
     let now = now();
     let value = |bytes: usize| (0..bytes).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<u8>>();

@@ -27,7 +27,7 @@ fn moment(at: i64) -> String {
     jiff::Timestamp::from_millisecond(at).expect("a time").to_string()
 }
 
-/// A topic of which 12 segments a partition are backed up.
+/// A topic, backed up in 12 segments a partition.
 fn backed_up(kafka: &Kafka) -> (Runner, String, Vec<Record>) {
     let topic = kafka.create_topic("times", 2, &[]);
     kafka.produce(&topic, &out_of_order());
@@ -67,7 +67,7 @@ fn the_records_of_some_time_come_back_and_no_others() {
     }
 }
 
-/// What an id stands for stays as it is: another time is another restore.
+/// The choice of an id is fixed: another time range is another restore.
 #[test]
 fn a_restore_keeps_to_its_time() {
     let Some(kafka) = require_kafka() else { return };

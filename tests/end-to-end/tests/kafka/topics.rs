@@ -1,4 +1,4 @@
-//! Topics that are deleted and created again, or that grow in width.
+//! Topics that are deleted and created again, or get more partitions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn a_topic_created_again_is_a_new_generation_and_each_can_be_restored() {
     for (generation, records) in all {
         assert_identical(records, &restored(&kafka, &runner, &generation));
     }
-    // What is printed can be asked for: the newest, or all of them by their numbers.
+    // The printed choices work: the newest, or all of them by their numbers.
     let named = |more: &[&str]| {
         let outcome = runner.run([Path::new("list"), &backup].into_iter().chain(more.iter().map(Path::new))).succeeded();
         outcome.reports().iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect::<BTreeSet<String>>()
@@ -122,7 +122,7 @@ fn partitions_added_between_backups_are_backed_up_and_come_back() {
     let backup = runner.backup_config(&[&topic], Value::Null);
     kafka.produce(&topic, &[numbered(0, 0..20), numbered(1, 0..20)].concat());
     runner.back_up(&backup);
-    // One of them stays empty, and is there all the same.
+    // One of them stays empty, and still exists.
     kafka.add_partitions(&topic, 5);
     kafka.produce(&topic, &[numbered(1, 20..30), numbered(2, 0..20), numbered(3, 0..20)].concat());
     let outcome = runner.run([Path::new("backup"), &backup, Path::new("--until-caught-up")]).succeeded();
@@ -146,7 +146,7 @@ fn partitions_added_during_a_backup() {
     assert_restorable(&kafka, &runner, &backup, &topic);
 }
 
-/// A topic in which nothing is would not exist after a disaster.
+/// Without this, an empty topic would not exist after a disaster.
 #[test]
 fn an_empty_topic_is_in_the_bucket_and_comes_back() {
     let Some(kafka) = require_kafka() else { return };

@@ -1,4 +1,4 @@
-//! Offsets of the source are translated to where Kafka's own client finds the records.
+//! Source offsets are translated to the offsets at which Kafka's own client reads the records.
 
 use std::path::{Path, PathBuf};
 

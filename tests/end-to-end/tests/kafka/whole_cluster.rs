@@ -20,25 +20,25 @@ use serde_json::{Value, json};
 use crate::kafka::patterns::forty_names;
 use crate::kafka::{LONG_AGO, files_below, numbered, until_it_has};
 
-/// Of one restore, and how many of these have to come before its end.
+/// Kills of one restore, and how many of them must come before its end.
 const KILLS: usize = 6;
 const FEWEST_KILLS: usize = 3;
-/// Programs of Kafka's that are run at the same time.
+/// Kafka tools that run at the same time.
 const AT_ONCE: usize = 4;
 
-/// A producer is at work in it, before the backup, during it and after it.
+/// A producer writes to it before, during and after the backup.
 const BUSY: &str = "shop-orders-0";
 const COMPACTED: &str = "shop.pay.1";
 /// Records of 5 MB.
 const LARGE: &str = "shop_by_name_2";
-/// Of committed and of aborted transactions.
+/// Has records of committed and of aborted transactions.
 const TRANSACTIONS: &str = "shop-orders-4";
 const WIDE: &str = "shop.pay.5";
 const SCHEMAS: &str = "_schemas";
 /// Backed up, and not restored.
 const SCRATCH: &str = "scratch";
 
-/// The forty that are restored. Those on `-tmp` are empty.
+/// The forty that are restored. Those that end in `-tmp` are empty.
 fn names() -> Vec<String> {
     let mut names = forty_names("shop");
     names.pop();
@@ -56,7 +56,7 @@ fn partitions(name: &str) -> i32 {
     }
 }
 
-/// Does this for each, a few at the same time.
+/// Calls `act` for each name, a few at the same time.
 pub(crate) fn for_each(names: &[String], act: impl Fn(&str) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -106,7 +106,7 @@ fn produce_more(kafka: &Kafka, from: i64) {
     kafka.produce(BUSY, &records);
 }
 
-/// One command, while a producer is at work.
+/// One command, while a producer writes.
 fn back_up(kafka: &Kafka, runner: &Runner) {
     let keys = json!({
         "GROUP_ID": "shop-backup", "SNAPSHOT_SECONDS": 1, "NUMBER_OF_KAFKA_THREADS": 4, "MAX_SEGMENTS_PER_INVOCATION": 0,
@@ -117,7 +117,7 @@ fn back_up(kafka: &Kafka, runner: &Runner) {
     let outcome = thread::scope(|scope| {
         scope.spawn(|| {
             let mut from = 400;
-            // The last ones come after the backup has ended.
+            // The last records are written after the backup has ended.
             while !is_over.load(Ordering::Relaxed) {
                 produce_more(kafka, from);
                 from += 400;
@@ -152,7 +152,7 @@ fn kill_again_and_again(runner: &Runner, config: &Path) {
     }
 }
 
-/// Where each partition is cut, as the bucket has it.
+/// The cut of each partition, from the bucket.
 fn cuts(runner: &Runner) -> BTreeMap<String, BTreeMap<i32, i64>> {
     let noted = std::fs::read(runner.backups().join("@restore/dr/restore.json")).expect("it has begun");
     let noted: Value = serde_json::from_slice(&noted).expect("JSON");
@@ -171,7 +171,7 @@ fn widths(kafka: &Kafka) -> BTreeMap<String, i32> {
     described.lines().filter_map(of).filter(|(name, _)| !name.starts_with("__")).collect()
 }
 
-/// Each topic is, up to its cuts, what it was, to a reader that is not ours.
+/// Asserts that each topic equals the original up to its cuts, to a reader that is not ours.
 fn assert_the_same(from: &Kafka, to: &Kafka, cuts: &BTreeMap<String, BTreeMap<i32, i64>>, reported: &BTreeMap<String, u64>) {
     for_each(&names(), |name| {
         let all = from.dump_with_offsets(name, Read::Committed);
@@ -228,7 +228,7 @@ fn forty_topics_come_back_in_an_empty_cluster_whenever_the_restore_is_killed() {
     let reported = records_in_all(&last);
     assert_the_same(from, to, &cuts, &reported);
 
-    // All is done, and is said to be.
+    // Everything is done, and reported as done.
     let ends = || names().iter().map(|name| to.high_watermarks(name)).collect::<Vec<_>>();
     let before = ends();
     let again = runner.run([Path::new("restore"), &restore]).succeeded().reports();

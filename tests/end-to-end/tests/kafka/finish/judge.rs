@@ -1,4 +1,4 @@
-//! What must be there in the end, told by Kafka's own client alone.
+//! The expected final state, read only with Kafka's own client.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::scene::{SCRATCH, Scene, TOPICS};
 use crate::kafka::whole_cluster::for_each;
 
-/// What producers write to each partition of a restored topic before anybody finishes the restore.
+/// What producers write to each partition of a restored topic before `finish`.
 pub(super) const NEW: &str = "written after the restore";
 
 /// Producers write new records to the target, to each partition of these topics.
@@ -27,7 +27,7 @@ pub(super) fn target(into: &str, topic: &str) -> String {
     into.replace("{topic}", topic)
 }
 
-/// A record without what a copy has of its own: its offset, and who set its timestamp.
+/// A record without the fields that differ in a copy: its offset and its timestamp type.
 fn bare(record: &Record) -> Record {
     Record { offset: None, timestamp_type: String::new(), ..record.clone() }
 }
@@ -65,7 +65,7 @@ pub(super) fn assert_groups_skip_nothing(scene: &Scene, kafka: &Kafka, topics: &
     }
 }
 
-/// What each group reads of restored records, and after them the one that was written since.
+/// The restored records that each group reads, and then the one that was written since.
 #[track_caller]
 fn resumed<'s>(scene: &'s Scene, kafka: &Kafka, topics: &[&str], into: &str) -> Vec<(String, &'s Commit, Vec<Record>)> {
     let commits: BTreeMap<_, &Commit> =
@@ -107,7 +107,7 @@ pub(super) fn finished(scene: &Scene, before: &Value, groups: &Value) -> Value {
     state
 }
 
-/// Both are the same, in groups, configs and access control lists.
+/// Asserts that both have the same groups, configs and access control lists.
 #[track_caller]
 pub(super) fn assert_state(expected: &Value, found: &Value) {
     let none = Map::new();

@@ -21,7 +21,7 @@ use crate::kafka::{files_below, until_it_has};
 use judge::{assert_groups_go_on, assert_groups_skip_nothing, assert_state, finished, produce_new};
 use scene::{COMPACTED, CONFIGURED, FOREIGN, LONG, OLD, ORDERS, Scene, TOPICS, WIDE, partitions};
 
-/// Of each command, before it may run to its end.
+/// Kills of each command, before it may run to its end.
 const KILLS: usize = 4;
 
 /// Kills it with SIGKILL at random moments: the first time at any moment, then when this folder of
@@ -42,7 +42,7 @@ fn whatever_is_killed(runner: &Runner, arguments: &[&Path], folder: &str, longes
     runner.run(arguments)
 }
 
-/// `finish CONFIG OPTION…`, which ends with this exit code. Its report.
+/// Runs `finish CONFIG OPTION…`, which must end with this exit code. Returns its report.
 #[track_caller]
 fn finish_with(runner: &Runner, config: &Path, options: &[&str], code: i32) -> Value {
     let arguments = [Path::new("finish"), config].into_iter().chain(options.iter().map(Path::new));
@@ -55,7 +55,7 @@ fn report(outcome: Outcome, code: i32) -> Value {
     outcome.reports().pop().expect("a report")
 }
 
-/// Restores all of it, whatever is killed.
+/// Restores everything, with kills.
 fn restore(scene: &Scene, config: &Path, id: &str) {
     let folder = format!("@restore/{id}");
     whatever_is_killed(&scene.runner, &[Path::new("restore"), config], &folder, Duration::from_secs(1)).succeeded();
@@ -66,7 +66,7 @@ fn texts(report: &Value, list: &str) -> Vec<String> {
     serde_json::from_value(report[list].clone()).unwrap_or_else(|_| panic!("no {list} in {report}"))
 }
 
-/// One of these texts has all of the words.
+/// Asserts that one of these texts has all of the words.
 #[track_caller]
 fn assert_named(texts: &[String], words: &[&str]) {
     assert!(texts.iter().any(|text| words.iter().all(|word| text.contains(word))), "nothing names {words:?}: {texts:#?}");
@@ -132,7 +132,7 @@ fn every_group_goes_on_at_its_next_record_whatever_is_killed() {
 /// records.
 fn what_cannot_be_done_is_named_and_holds_up_nothing_else(scene: &Scene, to: &Kafka, before: &Value) {
     let config = scene.config(to, "dr", "{topic}", json!({}));
-    // As if the lost cluster had been of a newer Kafka.
+    // As if the lost cluster had run a newer Kafka.
     let noted = scene.runner.backups().join("@restore/dr/restore.json");
     let known = fs::read(&noted).expect("restore.json");
     let mut content: Value = serde_json::from_slice(&known).expect("JSON");
@@ -169,7 +169,7 @@ fn what_cannot_be_done_is_named_and_holds_up_nothing_else(scene: &Scene, to: &Ka
     assert_eq!(state["groups"]["overtaken"], json!({"wide/0": [1, ""]}));
     assert_eq!(state["groups"].get("some-partitions"), None);
 
-    // What can be done about it.
+    // The remedies.
     drop(alive);
     fs::write(&noted, known).expect("the bucket is a folder");
     let config = scene.config(to, "dr", "{topic}", json!({"RESTORE_ANYWAY": "retention,group-offsets"}));
@@ -191,7 +191,7 @@ fn until_no_member_is_left(runner: &Runner, config: &Path) {
     finish_with(runner, config, &["--apply"], 0);
 }
 
-/// An undo leaves alone what others have changed since, and names it.
+/// An undo does not touch what others have changed since, and names it.
 fn what_is_not_ours_any_more_stays(scene: &Scene, to: &Kafka, before: &Value, config: &Path) {
     to.move_offset("in-the-middle", ORDERS, 59);
     to.set(CONFIGURED, "segment.ms=800000");

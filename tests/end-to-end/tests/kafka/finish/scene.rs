@@ -17,7 +17,7 @@ use crate::kafka::{LONG_AGO, numbered};
 
 pub(super) const ORDERS: &str = "orders";
 pub(super) const COMPACTED: &str = "orders.compacted";
-/// Of committed and of aborted transactions.
+/// Has records of committed and of aborted transactions.
 const PAYMENTS: &str = "payments";
 /// Its oldest records were deleted.
 pub(super) const WIDE: &str = "wide";
@@ -28,11 +28,11 @@ const PURGED: &str = "purged";
 pub(super) const CONFIGURED: &str = "configured";
 /// With records of now, and the brokers' retention.
 const FRESH: &str = "fresh";
-/// Its retention is a week, and its records are older. The brokers of these tests do not look.
+/// Its retention is a week, and its records are older. The brokers of these tests do not apply it.
 pub(super) const OLD: &str = "old";
 /// With a transaction at its end that stays open.
 const OPEN: &str = "open";
-/// Of many segments: large enough that a restore is killed while it writes them.
+/// Has many segments, so that a restore can be killed while it writes them.
 pub(super) const LONG: &str = "long";
 /// Backed up, and not restored.
 pub(super) const SCRATCH: &str = "scratch";
@@ -40,12 +40,12 @@ pub(super) const SCRATCH: &str = "scratch";
 /// Those that are restored.
 pub(super) const TOPICS: [&str; 11] = [ORDERS, COMPACTED, PAYMENTS, WIDE, EMPTY, PURGED, CONFIGURED, FRESH, OLD, OPEN, LONG];
 
-/// What no broker of these tests may do behind their back: delete by age.
+/// Brokers of these tests must not delete by age.
 pub(super) const WITHOUT_RETENTION: &str = "log.retention.check.interval.ms=3600000";
 const AUTHORIZER: [&str; 2] =
     ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:ANONYMOUS"];
 
-/// Who has access control lists and is no SCRAM user.
+/// A user with access control lists who is no SCRAM user.
 pub(super) const FOREIGN: &str = "User:CN=billing,O=shop";
 
 pub(super) fn partitions(topic: &str) -> i32 {
@@ -62,9 +62,9 @@ pub(super) fn start(shared: &Kafka) -> Cluster {
     Cluster::start_with(shared, 1, &[AUTHORIZER[0], AUTHORIZER[1], WITHOUT_RETENTION])
 }
 
-/// The cluster that is lost, as it was when it was backed up.
+/// The lost cluster, as it was when it was backed up.
 pub(super) struct Scene {
-    /// Where it is backed up.
+    /// The runner of its backup.
     pub(super) runner: Runner,
     /// What groups had committed.
     pub(super) commits: Vec<Commit>,
@@ -95,7 +95,7 @@ impl Scene {
         Self { runner, commits, records, state }
     }
 
-    /// Of a restore of these topics into the cluster `to`.
+    /// The configuration for a restore of these topics into the cluster `to`.
     pub(super) fn config(&self, to: &Kafka, id: &str, into: &str, more: Value) -> PathBuf {
         let mut keys = json!({
             "BACKUP_TOPIC_NAME": ["*"], "RESTORE_EXCLUDE_TOPIC_NAMES": [SCRATCH], "RESTORE_AS_OF": "latest", "RESTORE_ID": id,
@@ -106,13 +106,13 @@ impl Scene {
         self.runner.restore_config("*", into, keys)
     }
 
-    /// The commits that are restored of these topics.
+    /// The commits of these topics that are restored.
     pub(super) fn restored(&self, topics: &[&str]) -> impl Iterator<Item = &Commit> {
         let is_restored = |commit: &&Commit| topics.contains(&&*commit.topic) && !commit.group.starts_with("console-consumer-");
         self.commits.iter().filter(is_restored)
     }
 
-    /// The records that a group had still to read.
+    /// The records that a group had not read yet.
     pub(super) fn unread(&self, commit: &Commit) -> Vec<Record> {
         let is_unread =
             |record: &&Record| record.partition == commit.partition && record.offset.is_some_and(|offset| offset >= commit.offset);
