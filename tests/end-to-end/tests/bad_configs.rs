@@ -48,7 +48,7 @@ impl Bad {
         Value::Object(keys).to_string()
     }
 
-    /// The differences from the expected result.
+    /// How the program's reaction differs from the expected result.
     fn complaints(&self, config: &Path) -> Vec<String> {
         let output = local_runner().arg(&self.command).arg(config).arg("--once").envs(&self.env).output().expect("local-runner starts");
         let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

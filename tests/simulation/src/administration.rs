@@ -14,7 +14,7 @@ use super::chaos::{Area, Chaos, Fate, Request};
 use super::source::unavailable;
 use super::world::{State, World};
 
-/// Groups, as far as they have no committed offsets, and what the backup's user may see.
+/// Groups without committed offsets, and what the backup's user may see.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
     /// Groups that have committed nothing.
@@ -26,20 +26,20 @@ pub(crate) struct Surroundings {
     /// The user may not describe the cluster: it sees half of the groups, no users and no access
     /// control lists.
     pub(crate) is_confined: bool,
-    /// Configs that topics have of their own.
+    /// Configs set on topics.
     pub(crate) configs: BTreeMap<String, BTreeMap<String, String>>,
-    /// The same before the last change of a topic, for answers that are late.
+    /// The same before the last change of a topic, for stale answers.
     pub(crate) configs_before: BTreeMap<String, BTreeMap<String, String>>,
-    /// Access control lists of the cluster that is backed up.
+    /// Access control lists of the source cluster.
     pub(crate) acls: BTreeSet<Acl>,
-    /// And of that which is restored into.
+    /// Access control lists of the target cluster.
     pub(crate) target_acls: BTreeSet<Acl>,
-    /// Groups that have members in the cluster that is restored into.
+    /// Groups that have members in the target cluster.
     pub(crate) members: BTreeSet<String>,
 }
 
 impl State {
-    /// Every group that there is.
+    /// All groups.
     pub(crate) fn group_names(&self) -> BTreeSet<String> {
         let committed = self.groups.keys().chain(self.around.pending.keys()).map(|(group, _)| group);
         committed.chain(&self.around.idle).cloned().collect()

@@ -1,4 +1,4 @@
-//! The bucket of the simulation: a store in memory, reached with the same luck as Kafka.
+//! The bucket of the simulation: a store in memory, with the same faults as Kafka.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -25,14 +25,14 @@ pub(crate) struct Line(Arc<Mutex<Speed>>);
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Speed {
-    /// What uploads go at; `None`: in no time.
+    /// The speed of uploads. `None`: they take no time.
     pub(crate) bytes_a_second: Option<u64>,
-    /// When requests are given up, as the store's adapters do at the end of an invocation.
+    /// When requests are cancelled, as the store's adapters do at the end of an invocation.
     pub(crate) deadline: Option<Millis>,
 }
 
 impl Line {
-    /// Of uploads so small it is the request that takes the time.
+    /// Uploads up to this size take no time.
     const SMALL: usize = 1000;
     /// Work parallel to an upload gets a turn this often.
     const STEP: Millis = 20;
@@ -41,7 +41,7 @@ impl Line {
         *lock(&self.0) = speed;
     }
 
-    /// An upload's time passes, or that until the deadline. Whether it arrived.
+    /// Lets an upload's time pass, at most until the deadline. Returns whether it arrived.
     async fn carry(&self, bytes: usize, clock: &SimClock) -> bool {
         let Speed { bytes_a_second, deadline } = *lock(&self.0);
         let Some(rate) = bytes_a_second.filter(|_| bytes > Self::SMALL) else { return true };

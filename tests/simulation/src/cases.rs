@@ -1,4 +1,4 @@
-//! Cases that random schedules do not come to.
+//! Cases that random schedules do not reach.
 
 use std::sync::Arc;
 
@@ -154,7 +154,7 @@ pub fn ahead() -> Result<(), String> {
         simulation.clock.advance(YEAR);
         simulation.back_up_everything().await?;
         simulation.clock.advance(-YEAR);
-        // The second one is as young as its commit says.
+        // The second segment is as young as its commit says.
         for segments in [1, 0] {
             simulation.write(0, 1);
             let report = invoke_with(&mut simulation, Invocation::new(Budget::unlimited(None))).await?;
@@ -318,7 +318,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())
 }
 
-/// An invocation in which nothing goes wrong.
+/// An invocation without faults.
 pub(super) async fn invoke(simulation: &mut Simulation, time: Option<Millis>) -> Result<BackupReport, String> {
     let deadline = time.map(|time| simulation.clock.now() + time);
     let invocation = Invocation { flush: true, ..Invocation::new(Budget { deadline, ..Budget::unlimited(None) }) };

@@ -67,7 +67,7 @@ impl SimChanges {
         of_group.map(one).collect()
     }
 
-    /// For about a second a broker says what was before.
+    /// For about a second a broker returns the previous state.
     fn configs_of(&self, topic: &str, state: &State) -> TopicConfigs {
         let late = state.around.configs_before.get(topic).filter(|_| self.chaos.is_late());
         let own = late.or_else(|| state.around.configs.get(topic)).cloned().unwrap_or_default();
@@ -77,7 +77,7 @@ impl SimChanges {
     }
 }
 
-/// Refuses to change what a group with members has.
+/// Refuses to change the offsets of a group with members.
 fn without_members(state: &State, group: &str) -> Result<()> {
     if state.around.members.contains(group) {
         return Err(KafkaError::new(KafkaErrorKind::GroupInUse, group, "it has members"));

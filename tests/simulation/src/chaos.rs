@@ -36,7 +36,7 @@ pub(crate) enum Fate {
     AnswerLost,
 }
 
-/// What a request is about.
+/// The target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Area {
     /// The source cluster: topics and logs.
@@ -53,10 +53,10 @@ pub(crate) enum Area {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
     pub(crate) area: Area,
-    /// An object or the beginning of some, a group, a topic, a `transactional.id`.
+    /// An object or a prefix of objects, a group, a topic, a `transactional.id`.
     pub(crate) name: String,
     pub(crate) writes: bool,
-    /// It writes only what is not there yet.
+    /// It writes only what does not exist yet.
     pub(crate) creates: bool,
 }
 
@@ -74,7 +74,7 @@ impl Request {
     }
 }
 
-/// The luck of one invocation.
+/// The faults of one invocation.
 #[derive(Debug)]
 pub(crate) struct Chaos {
     rng: Mutex<SmallRng>,
@@ -82,12 +82,12 @@ pub(crate) struct Chaos {
     /// The invocation is killed at this many points from now; negative: never.
     points_left: AtomicI64,
     killed: AtomicBool,
-    /// Errors a thousand requests.
+    /// Errors in a thousand requests.
     errors: u32,
     /// Requests in a thousand that a busy cluster or bucket delays by half a minute, and answers in
     /// a thousand that are stale.
     late: u32,
-    /// Decides instead of luck, when there is one.
+    /// If there is one, it decides instead of chance.
     gate: Option<Arc<Gate>>,
 }
 
@@ -104,7 +104,7 @@ impl Chaos {
         Self { rng, clock, points_left, killed, errors, late: errors / 4, gate: None }
     }
 
-    /// An invocation whose fate is decided from outside.
+    /// An invocation whose fate a gate decides.
     pub(crate) fn gated(clock: Arc<SimClock>, gate: Arc<Gate>) -> Arc<Self> {
         Arc::new(Self { gate: Some(gate), ..Self::luck(0, clock, None, 0) })
     }
@@ -140,7 +140,7 @@ impl Chaos {
         fate
     }
 
-    /// An await point behind a request.
+    /// An await point after a request.
     pub(crate) async fn answered(&self) {
         if self.gate.is_some() {
             return;

@@ -38,13 +38,13 @@ pub struct Explored {
 pub enum Instance {
     /// Two backups of a partition that has records for two segments. The bucket is empty at first.
     Backup,
-    /// Two restores of a partition with two segments, into a topic that is not there yet.
+    /// Two restores of a partition with two segments, into a topic that does not exist yet.
     Restore,
 }
 
 type Choice = (usize, Step);
 
-/// More turns than reading a segment of these instances takes.
+/// More turns than reading a segment of these instances requires.
 const AHEAD: usize = 20;
 
 /// Explores an instance.
@@ -146,7 +146,7 @@ impl Table {
         Ok(Self { simulation, world, bucket, players, copy: restored(TOPIC), writes: Writes::default(), has_killed: false, instance })
     }
 
-    /// Lets both run until each waits at its gate, has ended or is dead.
+    /// Lets both run until each waits at its gate, has ended or was killed.
     async fn settle(&mut self) -> Verdict {
         let rests = |Player { gate, task, .. }: &Player| gate.waiting().is_some() || gate.is_killed() || task.is_finished();
         while !self.players.iter().all(rests) {
@@ -238,7 +238,7 @@ impl Table {
         // The answers that killed and finished invocations got no longer matter.
         let alive = |Player { gate, task, .. }: &Player| (!gate.is_killed() && !task.is_finished()).then(|| gate.history());
         let mut players: Vec<_> = self.players.iter().map(alive).collect();
-        // Neither does it matter which of two is which.
+        // The order of the two does not matter either.
         players.sort_unstable();
         let world = {
             let state = self.world.lock();

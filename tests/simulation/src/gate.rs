@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chaos::{Area, Fate, Request};
 
-/// What becomes of a request.
+/// The fate of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
-    /// It is made, and answered.
+    /// It is sent, and answered.
     Go,
-    /// Its invocation is killed before it is made.
+    /// Its invocation is killed before it is sent.
     Kill,
 }
 
@@ -38,7 +38,7 @@ impl Gate {
         Arc::new(Self { asks, state: Mutex::default() })
     }
 
-    /// Waits until it is decided what becomes of a request; `None`: the invocation is killed.
+    /// Waits for the decision about a request. `None`: the invocation is killed.
     pub(crate) async fn pass(&self, request: Request) -> Option<Fate> {
         if !(self.asks)(&request) {
             return Some(Fate::Answered);
@@ -68,7 +68,7 @@ impl Gate {
         is_free
     }
 
-    /// The request that waits.
+    /// The waiting request.
     pub(crate) fn waiting(&self) -> Option<Request> {
         self.lock().waiting.clone()
     }
@@ -81,7 +81,7 @@ impl Gate {
         self.lock().history
     }
 
-    /// Decides about the request that waits. `seen` is what its answer follows from.
+    /// Decides about the waiting request. `seen` is the state that determines its answer.
     pub(crate) fn decide(&self, step: Step, seen: u64) {
         let mut state = self.lock();
         let request = state.waiting.take();

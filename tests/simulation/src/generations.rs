@@ -1,4 +1,4 @@
-//! Cases of generations: which one a topic's segments go to.
+//! Cases of generations: in which one a topic's segments are stored.
 
 use std::sync::Arc;
 
@@ -218,7 +218,7 @@ pub fn cut_while_read() -> Result<(), String> {
             backup.invoke(&invocation).await.map_err(|error| error.to_string())?;
             simulation.back_up_everything().await?;
             if generations == 1 {
-                // No segment is of the log as it was: there is one log only.
+                // No segment is from the old log: there is only one log.
                 simulation.world.lock().buried.clear();
             }
             let found = simulation.generations().await;
@@ -257,7 +257,7 @@ pub fn empty_topic() -> Result<(), String> {
     })
 }
 
-/// Cuts the log of the only partition, and keeps what was there for the oracle.
+/// Cuts the log of the only partition, and keeps the old content for the oracle.
 fn cut(state: &mut State, to: i64) {
     let topic = state.topics[TOPIC].clone();
     state.buried.push((TOPIC.to_owned(), topic));
@@ -354,7 +354,7 @@ async fn restore(simulation: &mut Simulation, chaos: Arc<Chaos>, asked: &str, id
     under_way.await.unwrap_or_else(|_| Err(archive::Error::raced("killed")))
 }
 
-/// Invocations until all is there.
+/// Invocations until everything is restored.
 async fn whole(simulation: &mut Simulation, asked: &str, id: &str) -> Result<RestoreReport, String> {
     for _ in 0..50 {
         let quiet = Chaos::new(1, simulation.clock.clone(), None, 0);

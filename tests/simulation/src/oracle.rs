@@ -18,14 +18,14 @@ use super::world::{Content, Entry, Log, Topic, World, time_of};
 
 type Check = Result<(), String>;
 
-/// A generation, and the topic as it was until the next one began.
+/// A generation, and the topic at the time when the next one began.
 struct Life {
     folder: String,
     generation: Generation,
     topic: Topic,
 }
 
-/// Returns the partitions that are restored whole, each with the restore that did so.
+/// Returns the partitions that are restored completely, each with its restore.
 pub(crate) async fn check(
     world: &World,
     bucket: &Arc<MemoryStore>,
@@ -92,7 +92,7 @@ pub(crate) async fn check(
         }
     }
     match incarnations.iter().find(|topic| topic.id == current.id) {
-        // An empty one, too: it is to exist again.
+        // Also an empty one: it must exist again.
         Some(_) => Err("the topic that is there now was never backed up".to_owned()),
         None => Ok(whole),
     }
@@ -139,7 +139,7 @@ async fn check_partition(
     Ok((values, gaps, expected))
 }
 
-/// A segment has every record of its stretch that could be read, and no other.
+/// A segment has every readable record of its range of offsets, and no other.
 fn check_records(place: &str, manifest: &Manifest, records: &BTreeMap<i64, u64>, log: &Log) -> Check {
     if manifest.next > log.end() {
         return Err(format!("{place}: covers offsets up to {}, but the log ended at {}", manifest.next, log.end()));
@@ -181,7 +181,7 @@ pub(crate) async fn read(bucket: &Arc<MemoryStore>, name: &str) -> Result<(Manif
     Ok((manifest, records, reader.sidecar()))
 }
 
-/// Whether all of it is there; else its progress was lost.
+/// Returns whether it is complete. Otherwise its progress was lost.
 fn check_restored(
     world: &World,
     folder: &str,

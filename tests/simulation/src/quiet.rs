@@ -1,4 +1,4 @@
-//! The end of a run: nothing goes wrong any more, everything is caught up, and the oracle judges.
+//! The end of a run: no more faults, everything catches up, and the oracle judges.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use super::oracle;
 use super::schedule::{APP, NEWEST, Outcome, Simulation, TOPIC, folder_of, owner, restore_id, restored, rival_id};
 use super::{translation, verdict};
 
-/// Invocations until everything is caught up; a run that needs more never ends.
+/// The limit of invocations until everything is caught up. A run that needs more never ends.
 const PATIENCE: usize = 3000;
 /// A backup that is not sure yet whether a log lost its end logs these words. The second check
 /// counts this long after the first.
 pub(super) const LOOKS_AGAIN: &str = "checks again";
 pub(super) const SECOND_LOOK: i64 = 60_000;
-/// Words of one that is sure, and leaves the rest to the next one.
+/// A backup that is sure logs these words, and leaves the rest to the next one.
 pub(super) const BEGINS_AGAIN: &str = "The next invocation begins a new generation";
-/// Turns that an invocation has to come to its end when nothing new happens any more.
+/// The number of turns in which an invocation must end when nothing new happens.
 pub(super) const TURNS: usize = 1_000_000;
 
 impl Simulation {
-    /// Gets quiet, catches up, and asks the oracle.
+    /// Stops the faults, catches up, and asks the oracle.
     pub(crate) async fn finish(mut self) -> Result<Outcome, String> {
         self.quiet().await?;
         self.outcome.timed_out += self.world.lock().timed_out;
@@ -139,9 +139,9 @@ impl Simulation {
     /// was deleted does not continue, and does not report success.
     async fn who_goes_on(&mut self, folder: &str) -> Result<Option<String>, String> {
         let mut able = owner(&self.world, &self.bucket, folder).await;
-        // Without one nothing is bound.
+        // Without a folder nothing is bound.
         let bound_as = folder_of(&self.bucket, folder).await.unwrap_or_else(|| folder.to_owned());
-        // Another restore of the newest generation can be of another one.
+        // A rival restore of the newest generation may have begun with a different generation.
         let rival = (folder != NEWEST).then(|| rival_id(folder));
         for id in std::iter::once(restore_id(folder)).chain(rival) {
             let bound = Binding::load(self.bucket.as_ref(), &id, &bound_as).await.map_err(|error| error.to_string())?;

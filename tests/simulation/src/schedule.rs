@@ -27,20 +27,20 @@ use super::target::{CLUSTER, SimTarget};
 use super::verdict::{self, Verdict};
 use super::world::{self, Entry, World};
 
-/// The topic that is backed up.
+/// The source topic.
 pub(crate) const TOPIC: &str = "orders";
 pub(super) const GROUP: &str = "backup";
-/// Spans that an object gets which a checkpoint has no room for.
+/// The number of spans in an object that a checkpoint has no room for.
 pub(crate) const SPANS: usize = 3;
 /// The application that writes transactions.
 pub(super) const APP: &str = "app";
 
-/// What a run is made from.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     /// Decides everything.
     pub seed: u64,
-    /// Random steps before it gets quiet.
+    /// Random steps before the quiet end.
     pub steps: usize,
     /// Failed requests in a thousand.
     pub errors: u32,
@@ -49,10 +49,10 @@ pub struct Schedule {
     pub delivery: Delivery,
 }
 
-/// What happened in a run; only good for knowing that the runs are worth something.
+/// What happened in a run. It shows that the runs reach the interesting cases.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome {
-    /// Invocations begun before it got quiet.
+    /// Invocations that began before the quiet end.
     pub invocations: usize,
     /// Of those, ended by a kill.
     pub kills: usize,
@@ -68,21 +68,21 @@ pub struct Outcome {
     pub truncations: usize,
     /// Records that an at-least-once restore wrote again.
     pub repeated: usize,
-    /// Partitions whose restore stopped, because Kafka forgot how far it was.
+    /// Partitions whose restore stopped, because Kafka forgot its progress.
     pub lost: usize,
     /// Records that a restore of a time range left out.
     pub left_out: usize,
-    /// Targets that were deleted while they were restored into.
+    /// Targets that were deleted during their restore.
     pub deleted: usize,
-    /// Of those, the ones whose restore is refused for good.
+    /// Of those, the ones whose restore is refused permanently.
     pub dead: usize,
     /// Transactions that a slow target's brokers ended.
     pub timed_out: usize,
-    /// Topics that a restore of another id got.
+    /// Topics that a restore of another id claimed.
     pub rivals: usize,
-    /// Partitions of which every offset was translated.
+    /// Partitions whose offsets were all translated.
     pub translated: usize,
-    /// Offsets of which the place was not known, so that something may repeat.
+    /// Offsets whose target offset was unknown, so that records may repeat.
     pub inexact: usize,
 }
 
@@ -118,17 +118,17 @@ pub fn run(schedule: Schedule) -> Result<Outcome, String> {
     runtime.block_on(Simulation::new(schedule).run())
 }
 
-/// An invocation under way.
+/// A running invocation.
 type Running = (JoinHandle<Verdict>, Arc<Chaos>, Handler);
 
-/// Which handler an invocation is of.
+/// The handler of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handler {
     Backup,
     Restore,
 }
 
-/// The settings that are left to luck.
+/// The random settings.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     records_per_segment: u64,
@@ -144,16 +144,16 @@ pub(crate) struct Simulation {
     pub(crate) bucket: Arc<MemoryStore>,
     pub(crate) clock: Arc<SimClock>,
     pub(super) alive: Vec<Running>,
-    /// What restores are asked for.
+    /// The time range of restores.
     pub(super) times: Times,
-    /// Instead of luck.
+    /// Fixed settings instead of random ones.
     fixed: Option<Shape>,
     /// Partitions that return no records for this long after they are opened.
     pub(super) silent: BTreeMap<TopicPartition, Millis>,
-    /// Where restores go, if not into the topic that is named after the folder.
+    /// The target of restores, if it is not the topic named after the folder.
     pub(super) target: Option<String>,
     pub(super) line: Line,
-    /// Bytes that records have besides those that the oracle knows.
+    /// Extra bytes of each record, which the oracle ignores.
     pub(super) padding: usize,
     pub(super) outcome: Outcome,
 }
@@ -182,7 +182,7 @@ impl Simulation {
         }
     }
 
-    /// One partition with two segments of two records, and nothing left to luck.
+    /// One partition with two segments of two records, and no random settings.
     pub(crate) fn small() -> Self {
         let mut simulation = Self::new(Schedule { seed: 0, steps: 0, errors: 0, delivery: Delivery::ExactlyOnce });
         let shape = Shape { records_per_segment: 2, threads: 1, max_segments: Some(2), compression: Compression::Gzip(1) };
@@ -217,12 +217,12 @@ impl Simulation {
         }
     }
 
-    /// A segment of a small simulation holds so many records.
+    /// A segment of a small simulation has this many records.
     pub(super) fn take_records(&mut self, records_per_segment: u64) {
         self.fixed = self.fixed.map(|shape| Shape { records_per_segment, ..shape });
     }
 
-    /// An invocation of a small simulation ends behind so many segments.
+    /// An invocation of a small simulation ends after this many segments.
     pub(super) fn take_segments(&mut self, max_segments: u64) {
         self.fixed = self.fixed.map(|shape| Shape { max_segments: Some(max_segments), ..shape });
     }
@@ -249,7 +249,7 @@ impl Simulation {
     }
 
     fn shape(&mut self) -> Shape {
-        // A segment of a slow target takes more than a transaction.
+        // A segment of a slow target needs more than one transaction.
         let records = if self.world.lock().is_slow { 12..60 } else { 1..12 };
         self.fixed.unwrap_or_else(|| Shape {
             records_per_segment: self.rng.random_range(records),
@@ -270,7 +270,7 @@ impl Simulation {
         self.finish().await
     }
 
-    /// An invocation that has ended did not panic, nor fail in a way that no fault explains.
+    /// Asserts that ended invocations did not panic, and that a fault explains each failure.
     async fn judge_the_ended(&mut self) -> Result<(), String> {
         for (mut task, chaos, handler) in std::mem::take(&mut self.alive) {
             if task.is_finished() {
@@ -476,14 +476,14 @@ impl Simulation {
         }
         let chaos = self.chaos();
         let folder = self.some_restored();
-        // Two restores of the newest generation can be of different ones.
+        // Two restores of the newest generation may have different generations.
         let id = if folder != NEWEST && self.rng.random_bool(0.15) { rival_id(&folder) } else { restore_id(&folder) };
         let restore = self.restore(chaos.clone(), &folder, &id);
         let invocation = RestoreInvocation::new(self.budget());
         self.alive.push((tokio::spawn(async move { verdict::of_restore(restore.invoke(&invocation).await) }), chaos, Handler::Restore));
     }
 
-    /// What a restore is asked for: one of the first two generations, or whichever is the newest.
+    /// The generation for a restore: one of the first two, or the newest.
     fn some_restored(&mut self) -> String {
         match self.rng.random_range(1..4) {
             3 => NEWEST.to_owned(),
@@ -526,7 +526,7 @@ impl Simulation {
         self.restore_into(chaos, &asked(folder), &topic, id)
     }
 
-    /// The restore of what is asked for into a topic.
+    /// A restore of a folder into a topic.
     pub(super) fn restore_into(&mut self, chaos: Arc<Chaos>, asked: &str, topic: &str, id: &str) -> Restore {
         let target = SimTarget { world: self.world.clone(), chaos: chaos.clone() };
         let bucket = SimBucket { store: self.bucket.clone(), chaos, line: self.line.clone() };
@@ -581,7 +581,7 @@ fn asked(folder: &str) -> String {
     generation.map_or_else(|| TOPIC.to_owned(), |(topic, number)| archive::catalog::names::generation(topic, number))
 }
 
-/// The folder that a restore is of: that of the newest generation as it began.
+/// The folder of a restore: that of the newest generation at its start.
 pub(crate) async fn folder_of(bucket: &MemoryStore, restored: &str) -> Option<String> {
     if restored != NEWEST {
         return Some(restored.to_owned());
@@ -594,17 +594,17 @@ pub(crate) async fn folder_of(bucket: &MemoryStore, restored: &str) -> Option<St
         .map(|topic| topic.folder)
 }
 
-/// Of the restore of a generation.
+/// The id of the restore of a generation.
 pub(crate) fn restore_id(folder: &str) -> String {
     format!("restore-{folder}")
 }
 
-/// Of another restore of it, into the same topic.
+/// The id of another restore of it, into the same topic.
 pub(crate) fn rival_id(folder: &str) -> String {
     format!("rival-{folder}")
 }
 
-/// Which restore has the topic that a generation is restored into.
+/// The restore that has claimed the target topic of a generation.
 pub(crate) async fn owner(world: &World, bucket: &MemoryStore, folder: &str) -> Option<String> {
     let name = restored(folder);
     let id = world.lock().topics.get(&name)?.id.clone();
@@ -612,7 +612,7 @@ pub(crate) async fn owner(world: &World, bucket: &MemoryStore, folder: &str) -> 
     serde_json::from_slice(&object.body).ok().map(|claim: Claim| claim.restore_id)
 }
 
-/// The topic that a generation is restored into.
+/// The target topic of a generation.
 pub(crate) fn restored(folder: &str) -> String {
     format!("restored-{}", folder.replace('@', "-"))
 }

@@ -9,13 +9,13 @@ use super::cases::runtime;
 use super::chaos::Chaos;
 use super::schedule::Simulation;
 
-/// What an invocation has. A third of it was always left for uploads.
+/// The time of an invocation. A third of it is always reserved for uploads.
 const TIME: Millis = 30_000;
 
 /// Bytes of a record.
 const SIZE: usize = 20_000;
 
-/// All of it is read in a moment, and fits into one segment.
+/// All records are read in a moment, and fit into one segment.
 const RECORDS: usize = 1_000;
 
 /// A backup over a slow line makes progress in each invocation, whether its process stays alive or
@@ -33,7 +33,7 @@ pub fn slow_line() -> Result<(), String> {
     Ok(())
 }
 
-/// Backs up all of it. Only so many invocations may get no further.
+/// Backs up everything. At most `failures` invocations may make no progress.
 async fn back_up_over(bytes_a_second: u64, lives_on: bool, failures: usize) -> Result<(), String> {
     let mut simulation = Simulation::small();
     simulation.write(0, RECORDS);
@@ -64,7 +64,7 @@ fn handler(simulation: &mut Simulation) -> Backup {
     simulation.backup(chaos)
 }
 
-/// The offset that is backed up behind one more invocation.
+/// The backed-up offset after one more invocation.
 async fn invoke(simulation: &Simulation, handler: &Backup, bytes_a_second: u64) -> Result<i64, String> {
     let deadline = Some(simulation.clock.now() + TIME);
     simulation.line.set(Speed { bytes_a_second: Some(bytes_a_second), deadline });

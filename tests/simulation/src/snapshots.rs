@@ -52,9 +52,9 @@ use witness::{Attempt, Attempts};
 const CLUSTER: &str = "kafka-1";
 /// GROUP_IDs of the two backups.
 const GROUPS: [&str; 2] = ["backup", "other-backup"];
-/// What the groups of restores begin with.
+/// The prefix of the groups of restores.
 const RESTORES: &str = "kafka-backup-restore.";
-/// Invocations until everything is caught up; a run that needs more never ends.
+/// The limit of invocations until everything is caught up. A run that needs more never ends.
 const PATIENCE: usize = 500;
 
 /// Whether it is the group of a backup or of a restore.
@@ -62,7 +62,7 @@ fn is_own_group(name: &str) -> bool {
     GROUPS.contains(&name) || name.starts_with(RESTORES)
 }
 
-/// What TOPIC_NAMES and EXCLUDE_TOPIC_NAMES of a backup say. The two share some topics.
+/// TOPIC_NAMES and EXCLUDE_TOPIC_NAMES of a backup. The two backups share some topics.
 fn selection(backup: usize) -> Selection {
     let (include, exclude): (&[&str], &[&str]) = if backup == 0 { (&["*"], &["tmp-*", "b-*"]) } else { (&["b-*", "orders*"], &[]) };
     patterns(include, exclude)
@@ -73,21 +73,21 @@ fn patterns(include: &[&str], exclude: &[&str]) -> Selection {
     Selection::new(parse(include), parse(exclude)).unwrap_or_default()
 }
 
-/// What a run is made from.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct SnapshotSchedule {
     /// Decides everything.
     pub seed: u64,
-    /// Random steps before it gets quiet.
+    /// Random steps before the quiet end.
     pub steps: usize,
     /// Failed requests in a thousand.
     pub errors: u32,
 }
 
-/// What happened in a run; only good for knowing that the runs are worth something.
+/// What happened in a run. It shows that the runs reach the interesting cases.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SnapshotOutcome {
-    /// Invocations before it got quiet.
+    /// Invocations before the quiet end.
     pub invocations: usize,
     /// Processes that were killed.
     pub kills: usize,
@@ -103,21 +103,21 @@ pub struct SnapshotOutcome {
     pub truncations: usize,
     /// Times that the user lost rights.
     pub shrinks: usize,
-    /// Topics in a snapshot without numbers, as they were deleted or created again meanwhile.
+    /// Topics in a snapshot without offsets, because they were deleted or created again meanwhile.
     pub changed: usize,
-    /// Offsets of groups that had moved when they were looked at again.
+    /// Offsets of groups that had moved at the second read.
     pub moved: usize,
-    /// Offsets with a transaction under way.
+    /// Offsets with an open transaction.
     pub pending: usize,
     /// Offsets above the end of a log.
     pub foreign: usize,
-    /// Snapshots that say that they do not have all groups.
+    /// Snapshots that report that they do not have all groups.
     pub partial: usize,
-    /// Partitions of snapshots that are complete, as later ones say.
+    /// Partitions of snapshots that later snapshots call complete.
     pub complete: usize,
-    /// Those that no snapshot calls complete.
+    /// Partitions that no snapshot calls complete.
     pub open: usize,
-    /// Those whose log had lost its end.
+    /// Partitions whose log had lost its end.
     pub diverged: usize,
 }
 
@@ -153,7 +153,7 @@ pub fn run_with_snapshots(schedule: SnapshotSchedule) -> Result<SnapshotOutcome,
     runtime.block_on(Cluster::new(schedule).run())
 }
 
-/// The cluster, its two backups, and what is known of them.
+/// The cluster, its two backups, and their history.
 struct Cluster {
     schedule: SnapshotSchedule,
     rng: SmallRng,
@@ -217,7 +217,7 @@ impl Cluster {
         self.finish().await
     }
 
-    /// Checks the snapshots that came since.
+    /// Checks the new snapshots.
     async fn check_new(&mut self) -> Result<(), String> {
         let attempts = std::mem::take(&mut *lock(&self.attempts));
         let mut unfinished = Vec::new();
@@ -310,7 +310,7 @@ impl Cluster {
         report.errors.first().map_or(Ok(report.clone()), |error| Err(format!("a quiet backup failed: {error}")))
     }
 
-    /// Topics that have a backup and are not seen any more are named.
+    /// Asserts that a report names topics that have a backup and are not visible any more.
     async fn check_gone(&self, backup: usize, report: &BackupReport) -> Result<(), String> {
         let objects = self.bucket.snapshot();
         let stored = objects.keys().filter_map(|name| names::parse_topic_folder(name.strip_suffix("/topic.json")?)).map(|(topic, _)| topic);
@@ -324,7 +324,7 @@ impl Cluster {
         }
     }
 
-    /// A snapshot behind all others by the true clock says that everything is in the bucket.
+    /// Takes a last snapshot by the true clock, which must show that everything is in the bucket.
     async fn take_last(&mut self, backup: usize) -> Result<(), String> {
         for _ in 0..PATIENCE {
             self.clock.advance(self.interval);

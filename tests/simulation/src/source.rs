@@ -25,11 +25,11 @@ pub(crate) struct SimSource {
     world: World,
     chaos: Arc<Chaos>,
     group: String,
-    /// Partitions that have a reader: librdkafka's client has one for each.
+    /// Partitions with a reader: librdkafka's client has one for each.
     reading: Arc<Mutex<BTreeSet<TopicPartition>>>,
     /// Partitions that return no records for this long after they are opened.
     silent: BTreeMap<TopicPartition, Millis>,
-    /// Bytes that no codec makes smaller, behind each record's value.
+    /// The number of incompressible bytes after each record's value.
     padding: usize,
 }
 
@@ -47,7 +47,7 @@ impl SimSource {
         Self { padding, ..self }
     }
 
-    /// One offset of each partition, at this moment. Now and then a partition has no leader.
+    /// One offset of each partition, at this moment. Sometimes a partition has no leader.
     async fn list(&self, partitions: &[TopicPartition], offset: fn(&Log) -> i64) -> Result<BTreeMap<TopicPartition, i64>> {
         self.read(Area::Source, || {
             let mut state = self.world.lock();
@@ -171,7 +171,7 @@ impl SourceCluster for SimSource {
     }
 }
 
-/// What waits to be drained.
+/// A fetched item that waits to be drained.
 #[derive(Debug, Clone, Copy)]
 enum Fetched {
     /// Offset and value.
@@ -190,7 +190,7 @@ struct SimReader {
     position: i64,
     fetched: VecDeque<Fetched>,
     fetched_to: i64,
-    /// Of the leader that the records came from.
+    /// The epoch of the leader that the records came from.
     epoch: Option<usize>,
     /// The end that was reported last. Each end is reported once.
     told: Option<i64>,

@@ -26,7 +26,7 @@ const TIMEOUT: Millis = 300_000;
 /// queue in less time than the transaction timeout.
 const SLOW: Millis = 12_000;
 
-/// What a request for the ends of a topic's logs is about.
+/// The name of a request for the ends of a topic's logs.
 pub(crate) fn ends_of(topic: &str) -> String {
     format!("{topic} ends")
 }
@@ -40,10 +40,11 @@ fn facts(topic: &Topic, has_ids: bool) -> TopicFacts {
     }
 }
 
-/// Records that a writer queues before it says it is full.
+/// Records that a writer queues before it reports that it is full.
 const QUEUE: usize = 5;
 
-/// Whether the place of a record is not told. Not by luck, which other things depend on.
+/// Whether the offset of a record is not reported. It is not random, because a draw would change
+/// all later ones.
 fn is_hidden(seed: u64, epoch: u64, first: i64) -> bool {
     let stirred = (seed ^ (epoch << 20) ^ (first.unsigned_abs() / 3)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
     stirred < 60
@@ -178,7 +179,7 @@ impl SimWriter {
         Err(KafkaError::new(KafkaErrorKind::Fenced, &self.name.id, "a newer writer took over"))
     }
 
-    /// A transaction that is open for too long is aborted, and its writer is of no more use.
+    /// Aborts a transaction that is open for too long. Its writer is unusable after that.
     fn check_time(&self, state: &mut State) -> Result<()> {
         let is_late = self.begun.is_some_and(|begun| self.chaos.clock.now() - begun > TIMEOUT);
         if self.delivery == Delivery::AtLeastOnce || !is_late {
@@ -189,7 +190,7 @@ impl SimWriter {
         Err(KafkaError::new(KafkaErrorKind::Aborted, &self.name.id, "the brokers ended a transaction that was open for too long"))
     }
 
-    /// Sends what is queued into the open transaction, if there are any.
+    /// Sends queued records into the open transaction, if there is one.
     fn send(&mut self) -> Result<()> {
         let mut state = self.world.lock();
         self.check_fence(&state)?;

@@ -1,4 +1,4 @@
-//! Whether offsets are translated as the truth says.
+//! Checks translated offsets against the truth.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,32 @@ use restore_batch::{Place, Restore, SourceOffset};
 
 use super::world::{Entry, Log, World, offset};
 
-/// A partition that is restored whole.
+/// A partition that is restored completely.
 #[derive(Debug, Clone)]
 pub(crate) struct Whole {
-    /// The generation it is of.
+    /// The folder of its generation.
     pub(crate) folder: String,
-    /// The topic it is restored into.
+    /// The target topic.
     pub(crate) target: String,
     pub(crate) partition: usize,
-    /// By source offset, the records that were restored.
+    /// The restored records, by source offset.
     pub(crate) records: BTreeMap<i64, u64>,
-    /// The source offset where that ends.
+    /// The source offset at which it ends.
     pub(crate) end: i64,
-    /// Nothing is ever restored behind that.
+    /// Nothing is ever restored after that.
     pub(crate) is_cut: bool,
 }
 
-/// What is true of the places of a partition's records.
+/// The true target offsets of a partition's records.
 struct Truth<'t> {
     whole: &'t Whole,
-    /// Of each value, where it is.
+    /// The target offsets of each value.
     places: BTreeMap<u64, Vec<i64>>,
     /// By source offset: every record there and above is at or after this place of the target.
     first_needed: BTreeMap<i64, i64>,
     /// Each record is in the target once.
     once: bool,
-    /// The brokers said where each record is.
+    /// The brokers reported the offset of each record.
     are_known: bool,
 }
 

@@ -6,15 +6,15 @@ use backup_batch::BackupReport;
 use restore_batch::RestoreReport;
 use tokio::task::JoinHandle;
 
-/// Words of a restore that does not take an empty topic for the state that is wanted.
+/// Words of a restore that refuses an empty topic as the wanted state.
 pub(super) const NEWEST_IS_EMPTY: &str = ", is empty: the topic was created again";
 
 /// What is wrong with the end of an invocation.
 pub(crate) type Verdict = std::result::Result<(), String>;
 
-/// What no time heals, and a schedule can bring about all the same.
+/// Permanent errors that a schedule can cause.
 const ALLOWED: [&str; 8] = [
-    // A restore of a generation that is not backed up yet, or of whichever is the newest.
+    // A restore of a generation that is not backed up yet, or of the newest one.
     "no backup of ",
     NEWEST_IS_EMPTY,
     // Kafka forgets the offsets of a killed restore before it resumes.
@@ -31,7 +31,7 @@ const ALLOWED: [&str; 8] = [
 
 pub(crate) fn of_backup(result: Result<BackupReport>) -> Verdict {
     let report = result.map_or_else(|error| of(&error).map(|()| BackupReport::default()), Ok)?;
-    // What concerns whole topics: there is one, always.
+    // Errors that concern whole topics. There always is a topic.
     report.errors.first().map_or(Ok(()), |error| Err(error.clone()))?;
     report.partitions.iter().try_for_each(|one| of_text(one.error.as_deref(), one.retryable))
 }

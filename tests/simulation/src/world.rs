@@ -18,9 +18,9 @@ pub(crate) enum Entry {
     Record(u64),
     /// A record of a transaction that is still open.
     Open(u64, String),
-    /// A record that compaction removed: seen before, not any more.
+    /// A record that compaction removed: visible before, not any more.
     Compacted(u64),
-    /// Takes an offset and is never seen: a control record or an aborted one.
+    /// Has an offset and is never visible: a control record or an aborted one.
     Hole,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum Entry {
 pub(crate) struct Log {
     pub(crate) entries: Vec<Entry>,
     pub(crate) start: i64,
-    /// Where it was cut, each time that it lost its end: each is a leader's epoch.
+    /// The offsets at which it lost its end. Each begins a leader epoch.
     pub(crate) cuts: Vec<i64>,
 }
 
@@ -79,20 +79,20 @@ pub(crate) struct Producer {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) topics: BTreeMap<String, Topic>,
-    /// Incarnations that are gone, for the oracle.
+    /// Deleted incarnations, for the oracle.
     pub(crate) buried: Vec<(String, Topic)>,
     pub(crate) groups: BTreeMap<(String, TopicPartition), CommittedOffset>,
-    /// What stood there before the last commit, for answers that are late.
+    /// The values before the last commit, for stale answers.
     pub(crate) groups_before: BTreeMap<(String, TopicPartition), CommittedOffset>,
     pub(crate) producers: BTreeMap<String, Producer>,
-    /// What there is besides logs.
+    /// The state except logs.
     pub(crate) around: Surroundings,
     /// Records that were written again although a checkpoint covered them, or with other bytes than
     /// the backup.
     pub(crate) wrong: Vec<String>,
-    /// Folder and partition of restores that stopped because Kafka forgot how far they were.
+    /// Folder and partition of restores that stopped because Kafka forgot their progress.
     pub(crate) lost: BTreeSet<(String, i32)>,
-    /// A leader that is isolated answers with no higher end than this.
+    /// An isolated leader answers with no higher end than this.
     pub(crate) highest_end: Option<i64>,
     /// Id of the cluster.
     pub(crate) cluster: String,
@@ -102,11 +102,11 @@ pub(crate) struct State {
     pub(crate) dead: BTreeSet<String>,
     /// The target's topics have no ids, as with brokers before 2.8.
     pub(crate) has_no_ids: bool,
-    /// The brokers that are asked are those of another cluster.
+    /// The brokers belong to another cluster.
     pub(crate) is_another_cluster: bool,
-    /// The target says of some records only that it has them. Decides of which.
+    /// The seed that selects the records whose offset the target does not report.
     pub(crate) hides_places: Option<u64>,
-    /// The target takes its time for each record.
+    /// The target needs time for each record.
     pub(crate) is_slow: bool,
     /// Transactions that were aborted because they were open for too long.
     pub(crate) timed_out: usize,
@@ -126,7 +126,7 @@ impl State {
         }
     }
 
-    /// Deletes a topic; what groups have committed in it goes with it.
+    /// Deletes a topic, with the commits of groups on it.
     pub(crate) fn delete(&mut self, name: &str) {
         self.topics.remove(name);
         self.groups.retain(|(_, place), _| place.topic != name);
@@ -144,7 +144,7 @@ impl State {
         self.producers.entry(producer.to_owned()).or_default().checkpoint = first;
     }
 
-    /// A record may be written again only when it came since the last checkpoint.
+    /// A record may be written again only if it was written after the last checkpoint.
     pub(crate) fn note_repetition(&mut self, producer: &str, place: &TopicPartition, value: u64) {
         let checkpoint = self.producers.entry(producer.to_owned()).or_default().checkpoint;
         if value < checkpoint {
@@ -191,7 +191,7 @@ impl World {
     }
 }
 
-/// What a simulated record holds.
+/// The content of a simulated record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) timestamp: i64,
@@ -203,10 +203,10 @@ pub(crate) struct Content {
 /// When the records were written.
 pub(crate) const EPOCH: i64 = 1_600_000_000_000;
 
-/// Applied twice, it is undone.
+/// XOR with a value changes the order. Applied twice, it restores the value.
 const DISORDER: u64 = 0b101;
 
-/// The time of a value's record: near its place, and out of order.
+/// The timestamp of a value's record: near its position, and out of order.
 pub(crate) fn time_of(value: u64) -> i64 {
     EPOCH + i64::try_from(value ^ DISORDER).unwrap_or(0)
 }
@@ -228,7 +228,7 @@ impl Content {
         Self { timestamp: record.timestamp, key: owned(record.key), value: owned(record.value), headers }
     }
 
-    /// The value that it is the content of.
+    /// The value with this content.
     ///
     /// # Errors
     /// It is not that of any: something was lost or changed.
@@ -238,7 +238,7 @@ impl Content {
         if *self == truth { Ok(value) } else { Err(format!("{self:?} should be {truth:?}")) }
     }
 
-    /// Lends it as the record at `offset`.
+    /// Passes it to `visit` as the record at `offset`.
     pub(crate) fn lend<T>(&self, offset: i64, visit: impl FnOnce(&Record<'_>) -> T) -> T {
         let headers: Vec<_> = self.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
         visit(&Record {

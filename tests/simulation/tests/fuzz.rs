@@ -14,7 +14,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use simulation::fuzz::TARGETS;
 
-/// Values at which code goes wrong, as text and in bytes.
+/// Edge values, as text and in bytes.
 const EDGES: [i64; 12] = [0, 1, -1, 127, 128, 255, 65535, i32::MAX as i64, i32::MIN as i64, i64::MAX, i64::MIN, 1 << 40];
 
 #[test]
@@ -39,7 +39,7 @@ fn kept_inputs_and_changes_of_them() {
     }
 }
 
-/// Runs one input; one that fails is kept to look at, and to become a kept input.
+/// Runs one input. A failing input is written to a file, for inspection and for the corpus.
 fn run(name: &str, target: fn(&[u8]), input: &[u8]) {
     if let Err(panic) = catch_unwind(|| target(input)) {
         let file = std::env::temp_dir().join(format!("fuzz-{name}"));

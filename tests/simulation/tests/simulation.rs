@@ -49,13 +49,13 @@ fn schedules_of_faults_before_restores_as_of_a_moment() {
     println!("{:?}", all_seeds(4, run_moments).into_iter().sum::<MomentOutcome>());
 }
 
-/// A schedule of `finish` has a cluster that lives, its restore, and a dozen commands.
+/// A schedule of `finish` has an active cluster, its restore, and a dozen commands.
 #[test]
 fn schedules_of_faults_in_finish() {
     println!("{:?}", all_seeds(4, run_finishes).into_iter().sum::<FinishOutcome>());
 }
 
-/// Runs all seeds, or one of so many.
+/// Runs all seeds, or one in `share`.
 fn all_seeds<O: Send>(share: u64, one: impl Fn(u64) -> Result<O, String> + Sync) -> Vec<O> {
     let first = number("SIMULATION_FIRST").unwrap_or(0);
     let runs = number("SIMULATION_RUNS").unwrap_or(1_000).div_ceil(share);
@@ -72,7 +72,7 @@ fn all_seeds<O: Send>(share: u64, one: impl Fn(u64) -> Result<O, String> + Sync)
     outcomes
 }
 
-/// The seeds that are left, shared by threads.
+/// The remaining seeds, shared by threads.
 struct Seeds {
     next: AtomicU64,
     end: u64,

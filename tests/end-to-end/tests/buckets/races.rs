@@ -28,7 +28,7 @@ fn two_at_once_on_azurite() {
     }
 }
 
-/// A minute by default.
+/// A minute, or 20 seconds in CI.
 fn duration() -> Duration {
     Duration::from_secs(if env::var("CI").is_ok_and(|ci| ci == "true") { 20 } else { 60 })
 }

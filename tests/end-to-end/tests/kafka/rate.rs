@@ -26,7 +26,8 @@ fn backup_and_restore_keep_to_bytes_per_second() {
     let reports = runner.back_up(&runner.backup_config(&[&topic], limited.clone()));
     let took = start.elapsed();
     assert_eq!(records_in(&reports), RECORDS);
-    // These include framing, the limit does not. The wait for the last bytes falls to the next run.
+    // These bytes include framing, which does not count for the limit. Nothing waits for the last
+    // bytes.
     let bytes: u64 = reports.iter().map(|report| report["log_bytes"].as_u64().expect("a report")).sum();
     let least = Duration::from_secs_f64(bytes as f64 * 0.8 / LIMIT as f64);
     assert!(least >= Duration::from_secs(2) && took >= least, "{bytes} bytes took {took:?}");

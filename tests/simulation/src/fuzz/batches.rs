@@ -22,7 +22,7 @@ pub fn batches(input: &[u8]) {
                 found.first_offset = if found.records == 0 { record.offset } else { found.first_offset };
                 (found.records, found.last_offset) = (found.records + 1, record.offset);
                 written.push(format!("{record:?}"));
-                // The last offset there is has no next one.
+                // The highest possible offset has no next one.
                 assert!(again.append(&record).is_ok() || record.offset == i64::MAX, "{record:?} was read and cannot be written");
             }
             Ok(None) => break,

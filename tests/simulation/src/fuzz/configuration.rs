@@ -40,7 +40,7 @@ fn expect_reasons(input: &[u8], error: &ConfigError) {
     show(input, &error.to_string());
 }
 
-/// What is shown must not hold the secret, unless the input has it in a place that is not secret.
+/// Output must not contain the secret, unless the input has it in a key that is not secret.
 fn show(input: &[u8], text: &str) {
     let known = input.windows(PLANTED.len()).any(|window| window == PLANTED.as_bytes());
     assert!(known || !text.contains(PLANTED), "a secret is shown");

@@ -1,6 +1,6 @@
 use archive::segment::Manifest;
 
-/// A manifest is refused, or the same after it was written again.
+/// A manifest is refused, or equal after it is written again.
 pub fn manifest(input: &[u8]) {
     let Ok(manifest) = serde_json::from_slice::<Manifest>(input) else { return };
     let verdict = manifest.check("fuzzed").map_err(|error| error.what);

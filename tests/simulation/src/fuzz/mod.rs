@@ -36,7 +36,7 @@ use std::sync::Arc;
 use archive::segment::{ReadOptions, SegmentReader, SegmentSpec, SegmentWriter};
 use store::testing::MemoryStore;
 
-/// A target: its name, which is that of its folder in `tests/fuzz/corpus`, and its function.
+/// A target: its name, which is also its folder in `tests/fuzz/corpus`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -49,12 +49,12 @@ pub const TARGETS: [Target; 6] = [
     ("python", python),
 ];
 
-/// Small, so that a limit that is not kept shows in the memory of the fuzzer.
+/// Small, so that exceeding a limit shows in the memory of the fuzzer.
 fn options(workers: usize) -> ReadOptions {
     ReadOptions { workers, largest_record: 1 << 20, largest_archive: 1 << 20, largest_unpacked: 4 << 20, ..ReadOptions::default() }
 }
 
-/// The runtime that the readers want; made once for each thread.
+/// Runs a future on the runtime of this thread, which the readers require.
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =

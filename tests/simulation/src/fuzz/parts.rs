@@ -1,4 +1,4 @@
-//! A segment out of the parts of an input: the checksums agree, whatever the parts are.
+//! A segment built from the parts of an input. The checksums agree, whatever the parts are.
 
 use archive::segment::{Compression, Compressor, Manifest};
 use serde_json::Value;
@@ -42,7 +42,7 @@ impl<'a> Parts<'a> {
         self.chose(2)
     }
 
-    /// The object. Some choices leave out a repair, or all of them: then the log is the object.
+    /// The object. Some choices skip a repair, or all of them: then the log is the object.
     pub(super) fn object(&self) -> Vec<u8> {
         if self.chose(3) {
             return self.log.to_vec();
@@ -63,7 +63,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Gives every batch the CRC-32C that its bytes have.
+/// Gives every batch the CRC-32C of its bytes.
 pub(super) fn repair_batches(mut log: &mut [u8]) {
     while log.len() > ATTRIBUTES {
         let length: [u8; 4] = log[LENGTH].try_into().expect("four bytes");

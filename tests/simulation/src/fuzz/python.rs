@@ -50,7 +50,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     gzip.finish().expect("memory takes everything")
 }
 
-/// The archive with the checksum that each header has.
+/// The archive with the right checksum in each header.
 fn repaired(tar: &[u8]) -> Vec<u8> {
     let mut tar = tar.to_vec();
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! What must be true behind `finish`, and behind its undo.
+//! What must be true after `finish`, and after its undo.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,44 +11,44 @@ use super::applications::{Applications, Content, Place};
 use super::recovery::Recovery;
 use crate::world::{Entry, Log, offset};
 
-/// What a group has to read next on a partition.
+/// What a group must read next on a partition.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     /// The first record that it had not committed. `None`: the first record that is written after
     /// the restored ones.
     next: Option<u64>,
     metadata: String,
-    /// Those before it.
+    /// The records before it.
     processed: BTreeSet<u64>,
-    /// All that were restored.
+    /// All restored records.
     restored: BTreeSet<u64>,
 }
 
-/// What applications are to find.
+/// What applications must find.
 #[derive(Debug, Default)]
 pub(super) struct Goal {
     pub(super) offsets: BTreeMap<Place, Wanted>,
-    /// Of each target, where they are known.
+    /// The expected configs of each target, if they are known.
     configs: BTreeMap<String, BTreeMap<String, String>>,
-    /// Entries that are added.
+    /// Entries that `finish` adds.
     acls: BTreeSet<Acl>,
-    /// Offsets of another log than the one that was restored.
+    /// The number of offsets of another log than the restored one.
     pub(super) refused: usize,
-    /// Offsets of groups that were at work.
+    /// The number of offsets of groups that were active.
     pub(super) moving: usize,
-    /// The snapshot does not say everything.
+    /// The snapshot is incomplete.
     is_partial: bool,
 }
 
 impl Goal {
-    /// Offsets behind the last record.
+    /// The number of offsets after the last record.
     pub(super) fn at_the_end(&self) -> usize {
         self.offsets.values().filter(|wanted| wanted.next.is_none()).count()
     }
 }
 
 impl Applications {
-    /// What the snapshot says, and the truth about the records.
+    /// The goal by the snapshot, and the truth about the records.
     pub(super) async fn goal(&self) -> Result<Goal, String> {
         let noted = self.recovery.noted(&self.asked.id).await?.ok_or("no restore.json")?;
         let (mut goal, snapshot) = (Goal::default(), self.snapshot(&noted).await?);
@@ -121,7 +121,7 @@ impl Applications {
             return Err(format!("it is behind the end of the log, which is {}", log.end()));
         }
         let Wanted { next, processed, restored, .. } = wanted;
-        // What is not restored was written behind all of that.
+        // Records that are not restored were written after all restored ones.
         if let Some(skipped) = up_to(&log, from).values().find(|value| !processed.contains(value)) {
             return Err(format!("the record {skipped} is skipped"));
         }
@@ -184,12 +184,12 @@ impl Applications {
         Ok(again)
     }
 
-    /// Whether what groups have committed by themselves is kept.
+    /// Whether `finish` keeps the groups' own commits.
     fn stays(&self) -> bool {
         !self.asked.anyway.iter().any(|what| what == "group-offsets")
     }
 
-    /// Everything is as it is to be. Returns the offsets that are not exact.
+    /// Asserts the final state. Returns the number of offsets that are not exact.
     pub(super) async fn judge_done(&self, goal: &Goal, report: &FinishReport) -> Result<usize, String> {
         self.judge_values(goal)?;
         let (now, mut inexact) = (self.content(), 0);
@@ -235,7 +235,7 @@ impl Applications {
         Ok(inexact)
     }
 
-    /// Once more changes nothing.
+    /// A repetition changes nothing.
     pub(super) async fn judge_repeated(&self, undo: bool) -> Result<(), String> {
         let (before, objects) = (self.content(), self.recovery.bucket.snapshot());
         let report = self.run_quietly(undo).await?;
@@ -283,12 +283,12 @@ fn told_of<'r>(report: &'r FinishReport, (group, at): &Place) -> Option<&'r Offs
     of.find(|of| of.partition == at.partition)
 }
 
-/// The name of the topic that was backed up.
+/// The name of the source topic.
 fn source_of(topic: &RestoredTopic) -> &str {
     names::parse_topic_folder(&topic.folder).map_or(&topic.folder, |(name, _)| name)
 }
 
-/// By offset, the records of a log below one.
+/// The records of a log below `end`, by offset.
 fn up_to(log: &Log, end: i64) -> BTreeMap<i64, u64> {
     let entries = log.entries.iter().enumerate().map(|(at, entry)| (offset(at), entry)).take_while(|(at, _)| *at < end);
     entries.filter_map(|(at, entry)| if let Entry::Record(value) = entry { Some((at, *value)) } else { None }).collect()

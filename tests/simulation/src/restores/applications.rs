@@ -13,13 +13,13 @@ use crate::changes::SimChanges;
 use crate::chaos::Chaos;
 use crate::world::Entry;
 
-/// What the names of all applications' groups begin with.
+/// The prefix of all applications' groups.
 const APPLICATION: &str = "app-";
 
 /// A group on a partition.
 pub(super) type Place = (String, TopicPartition);
 
-/// What applications find in the cluster that was restored into.
+/// What applications find in the target cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) offsets: BTreeMap<Place, CommittedOffset>,
@@ -30,15 +30,15 @@ pub(super) struct Content {
 pub(super) struct Applications {
     pub(super) recovery: Recovery,
     pub(super) asked: Asked,
-    /// What there was before the first `finish`.
+    /// The content before the first `finish`.
     pub(super) before: Content,
-    /// What consumers have committed that came alive in the restored cluster.
+    /// Commits of consumers that started in the restored cluster.
     pub(super) own: BTreeMap<Place, CommittedOffset>,
-    /// Those of them that began with nothing of what `finish` gives.
+    /// Those of them that started without an offset of `finish`.
     pub(super) began: BTreeSet<Place>,
     /// Configs that someone has set there, by topic and name.
     pub(super) set: BTreeMap<(String, String), String>,
-    /// Topics that were deleted there.
+    /// Topics that were deleted in the target cluster.
     pub(super) gone: BTreeSet<String>,
     /// `finish` and undo run at the same time.
     pub(super) is_mixed: bool,
@@ -51,7 +51,7 @@ pub(super) fn acl(resource: &str, pattern: &str, name: &str, principal: &str) ->
 }
 
 impl Applications {
-    /// A cluster with these topics, each with so many partitions, and no records yet.
+    /// A cluster with these topics and their numbers of partitions, without records.
     pub(super) fn new(mut recovery: Recovery, topics: &[(&str, usize)]) -> Self {
         let pattern = Pattern::parse(&format!("{APPLICATION}*")).into_iter().collect();
         recovery.groups = Selection::new(pattern, Vec::new()).unwrap_or_default();
@@ -85,7 +85,7 @@ impl Applications {
         applications
     }
 
-    /// Gives a topic of the source the configs that it has always.
+    /// Sets the permanent configs of a source topic.
     pub(super) fn configure(&self, topic: &str) {
         let configs: &[(&str, &str)] = match topic {
             "orders" => &[("flush.ms", "1000"), ("retention.ms", "86400000")],
@@ -108,7 +108,7 @@ impl Applications {
         self.recovery.world.lock().commit((group.to_owned(), at), offset);
     }
 
-    /// A consumer that is alive in the restored cluster commits.
+    /// A consumer of the restored cluster commits.
     pub(super) fn commit_own(&mut self, group: &str, at: TopicPartition, next: i64) {
         let metadata = format!("own-{}", self.recovery.world.lock().value());
         let place = (group.to_owned(), at.clone());
@@ -143,13 +143,13 @@ impl Applications {
         }
     }
 
-    /// The command, in a process with this luck.
+    /// The command, in a process with these faults.
     pub(super) fn command(&self, chaos: &Arc<Chaos>) -> Finish {
         let restore = self.recovery.restore_with(chaos.clone(), &self.asked, 1, None);
         Finish::new(restore, Arc::new(SimChanges { world: self.recovery.world.clone(), chaos: chaos.clone() }))
     }
 
-    /// Runs it to its end, or until it is killed: then `None`.
+    /// Runs it to its end, or until it is killed, which returns `None`.
     pub(super) async fn run(&self, chaos: Arc<Chaos>, undo: bool) -> Option<archive::Result<FinishReport>> {
         let command = self.command(&chaos);
         let under_way = tokio::spawn(async move { command.run(&request(undo)).await });

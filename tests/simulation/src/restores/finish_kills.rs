@@ -11,7 +11,7 @@ use crate::cases::runtime;
 use crate::chaos::Chaos;
 use crate::world::Entry;
 
-/// More points than a `finish` has.
+/// More await points than a `finish` has.
 const MOST: i64 = 5_000;
 
 /// A group is at every position of the logs, and `finish` is killed at each request, before it and
@@ -134,7 +134,7 @@ pub fn a_finish_of_another_id() -> Result<(), String> {
 async fn small() -> Result<Applications, String> {
     let mut applications = Applications::new(Recovery::new(0), &[("bills", 1), ("clicks", 1), ("orders", 4)]);
     applications.recovery.segment = Some(3);
-    // A record, an aborted one, one that was compacted, and one of a transaction that is open.
+    // A record, an aborted one, a compacted one, and one of an open transaction.
     let logs = [("orders", 0, "rraarccrhr"), ("orders", 1, "rrahoo"), ("orders", 2, "ahc"), ("bills", 0, "crr")];
     for (topic, partition, entries) in logs {
         for kind in entries.chars() {
@@ -173,7 +173,7 @@ async fn small() -> Result<Applications, String> {
 }
 
 impl Applications {
-    /// Restores until all of it is there.
+    /// Restores until everything is restored.
     async fn restore(&mut self) -> Result<(), String> {
         match self.recovery.finish(&self.asked).await? {
             End::Finished => Ok(()),

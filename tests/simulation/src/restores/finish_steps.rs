@@ -26,10 +26,10 @@ const GROUPS: [&str; 4] = ["app-1", "app-2", "app-3", "app-4"];
 /// Configs that someone sets.
 const CONFIGS: [&str; 3] = ["flush.ms", "retention.ms", "segment.ms"];
 
-/// What happened in a run; only good for knowing that the runs are worth something.
+/// What happened in a run. It shows that the runs reach the interesting cases.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FinishOutcome {
-    /// Runs in which all was restored.
+    /// Runs in which everything was restored.
     pub restored: usize,
     /// `finish` and undo begun with faults.
     pub commands: usize,
@@ -37,15 +37,15 @@ pub struct FinishOutcome {
     pub kills: usize,
     /// Offsets that groups got.
     pub offsets: usize,
-    /// Of those, behind the last record.
+    /// Of those, after the last record.
     pub at_the_end: usize,
-    /// Of groups that were at work when the snapshot was taken.
+    /// Offsets of groups that were active when the snapshot was taken.
     pub moving: usize,
-    /// Those with records that may come again.
+    /// Offsets with records that may be read again.
     pub inexact: usize,
-    /// Those of another log.
+    /// Offsets of another log.
     pub refused: usize,
-    /// Those of consumers that came alive.
+    /// Offsets of consumers that started.
     pub own: usize,
     /// Configs that someone has set.
     pub set: usize,
@@ -95,13 +95,13 @@ pub fn run_finishes(seed: u64) -> Result<FinishOutcome, String> {
     })
 }
 
-/// A `finish` or its undo, under way.
+/// A running `finish` or undo.
 struct Command {
     task: JoinHandle<archive::Result<FinishReport>>,
     chaos: Arc<Chaos>,
 }
 
-/// A schedule under way.
+/// A running schedule.
 struct Run {
     seed: u64,
     errors: u32,
@@ -336,7 +336,7 @@ impl Run {
         self.applications.produce(topic, partition, count);
     }
 
-    /// A consumer comes alive, and commits.
+    /// A consumer starts, and commits.
     fn consume(&mut self) {
         let group = GROUPS[self.applications.recovery.rng.random_range(0..GROUPS.len())];
         let (topic, partition) = self.some_target();
@@ -383,7 +383,7 @@ impl Run {
         Ok(())
     }
 
-    /// All come to their ends, and all consumers have left.
+    /// All commands end, and all consumers have left.
     async fn settle_commands(&mut self) -> Result<(), String> {
         while !self.alive.is_empty() {
             tokio::task::yield_now().await;
@@ -410,7 +410,7 @@ impl Applications {
         self.append(&self.asked.target_of(topic), partition, values.into_iter().map(Entry::Record));
     }
 
-    /// When the snapshots that there are ended, in order.
+    /// The times of all snapshots, in order.
     pub(super) async fn snapshots(&self) -> Result<Vec<Millis>, String> {
         let mut found = BTreeSet::new();
         for name in self.recovery.bucket.snapshot().keys().filter(|name| names::parse_snapshot(name).is_some()) {

@@ -1,4 +1,4 @@
-//! What must be true of the targets of a restore, and of what is noted in the bucket.
+//! What must be true of the targets of a restore, and of its objects in the bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +15,9 @@ use crate::world::{Entry, offset};
 /// How a restore ended.
 #[derive(Debug, Clone)]
 pub(super) enum End {
-    /// All of it is there.
+    /// Everything is restored.
     Finished,
-    /// It goes no further: by target, or all of it (an empty name), and what was said.
+    /// It stopped: the error by target. An empty name is the whole restore.
     Refused(BTreeMap<String, String>),
 }
 
@@ -59,7 +59,7 @@ impl Recovery {
             if first.finished_at != report.finished_at && !first.has_finished {
                 return Err(format!("{} was finished at two times: {:?}, {:?}", asked.id, first.finished_at, report.finished_at));
             }
-            // Nothing happened in between.
+            // Nothing changed in between.
             if first.succeeded && !refused.is_empty() {
                 return Err(format!("{} was called whole when it ended, and is not: {refused:?}", asked.id));
             }
@@ -102,7 +102,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// Offsets of every partition are translated to where the records are.
+    /// Asserts that offsets of every partition are translated to the right offsets.
     async fn judge_translations(&self, asked: &Asked, spoilt: &BTreeSet<String>) -> Result<(), String> {
         let noted = self.noted(&asked.id).await?.ok_or("no restore.json")?;
         let restore = self.restore_with(self.quiet(), asked, 1, None);
@@ -147,7 +147,7 @@ impl Recovery {
         lacking.map_or(Ok(()), |lacking| Err(format!("{id}: {target} does not have {lacking:?}")))
     }
 
-    /// What is to be in a target: the records of the source up to the cuts.
+    /// The expected content of a target: the records of the source up to the cuts.
     pub(super) async fn expected(&self, topic: &RestoredTopic) -> Result<BTreeMap<usize, Vec<u64>>, String> {
         let incarnation = self.incarnations().remove(&self.topic_id(&topic.folder).await?).ok_or("a generation of no topic")?;
         let cuts = topic.cuts.as_ref().ok_or("a topic without cuts")?;
@@ -155,21 +155,21 @@ impl Recovery {
         Ok(logs.map(|(partition, log)| (partition, below(log, cuts.get(&number(partition)).copied().unwrap_or(0)))).collect())
     }
 
-    /// Of the topic that a folder is of.
+    /// The id of the topic of a folder.
     pub(super) async fn topic_id(&self, folder: &str) -> Result<TopicId, String> {
         let object = self.bucket.get(&names::topic_json(folder)).await.map_err(|error| error.to_string())?;
         let generation: Generation = serde_json::from_slice(&object.body).map_err(|error| error.to_string())?;
         generation.topic_id.ok_or_else(|| "a generation without a topic id".to_owned())
     }
 
-    /// The restore that has the topic of this name.
+    /// The restore that has claimed the topic of this name.
     pub(super) async fn owner(&self, target: &str) -> Option<String> {
         let id = self.world.lock().topics.get(target)?.id.clone();
         let object = self.bucket.get(&names::claim(Some(target::CLUSTER), Some(&id), target)).await.ok()?;
         serde_json::from_slice(&object.body).ok().map(|claim: Claim| claim.restore_id)
     }
 
-    /// What is said of the end of a restore is true.
+    /// Asserts that the recorded end of a restore is true.
     async fn judge_end(&self, asked: &Asked, end: &End, noted: &RestoreIdentity, spoilt: &BTreeSet<String>) -> Result<(), String> {
         let finished = Finished::load(self.bucket.as_ref(), &asked.id).await.map_err(|error| error.to_string())?;
         let refused = match end {
@@ -205,7 +205,7 @@ pub(super) fn number(partition: usize) -> i32 {
     i32::try_from(partition).unwrap_or(i32::MAX)
 }
 
-/// What no invocation will do, by target.
+/// Permanent errors, by target.
 pub(super) fn refusals(report: &RestoreReport) -> BTreeMap<String, String> {
     let mut refused = BTreeMap::new();
     for topic in &report.topics {

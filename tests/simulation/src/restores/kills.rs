@@ -11,10 +11,10 @@ use super::recovery::{Asked, COPIES, Recovery, shard};
 use crate::cases::runtime;
 use crate::chaos::Chaos;
 
-/// More points than any of these invocations has.
+/// More await points than any of these invocations has.
 const MOST: i64 = 2_000;
 
-/// What happens behind the kill.
+/// What happens after the kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
     Nothing,
@@ -36,7 +36,7 @@ pub fn a_kill_at_each_request() -> Result<(), String> {
             while killed_at(kill_at, then, first.clone())
                 .map_err(|problem| format!("killed at {kill_at}, {then:?}, {first:?}: {problem}"))?
             {
-                // A topic that is missing is noticed sooner than one that is another.
+                // A missing topic is noticed sooner than a replaced one.
                 kill_at += if then == Then::Deleted { 3 } else { 1 };
                 if kill_at > MOST {
                     return Err("it never ends".to_owned());
@@ -47,7 +47,7 @@ pub fn a_kill_at_each_request() -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it was killed.
+/// Returns whether it was killed.
 fn killed_at(kill_at: i64, then: Then, event: Event) -> Result<bool, String> {
     runtime()?.block_on(async {
         let mut recovery = Recovery::small().await?;
@@ -59,7 +59,7 @@ fn killed_at(kill_at: i64, then: Then, event: Event) -> Result<bool, String> {
             recovery.write(topic, partition, 3);
         }
         recovery.back_up_everything().await?;
-        // Each topic comes to it, and one that is done while others are not whenever there is one.
+        // Takes each topic in turn. If a topic is done while others are not, takes that one.
         let in_turn = ["orders", "bills", "orders", "clicks"][usize::try_from(kill_at % 4).unwrap_or(0)];
         let done = [("bills", 0), ("orders", 0)].into_iter().find(|(topic, partition)| recovery.is_done(&asked.id, topic, *partition));
         let topic = done.map_or(in_turn, |(topic, _)| topic);
@@ -204,7 +204,7 @@ pub fn a_target_is_deleted_beside_the_last_step() -> Result<(), String> {
             let run = async {
                 let mut recovery = Recovery::small().await?;
                 let (asked, target) = (Asked::of_all("drill"), format!("{COPIES}{topic}"));
-                // All of it is there, and what ends it was killed.
+                // Everything is restored, and the last step was killed.
                 let mut kill_at = MOST;
                 let quiet = recovery.quiet();
                 while !recovery.is_marked(&asked.id) {

@@ -20,17 +20,17 @@ use crate::chaos::Chaos;
 use crate::oracle;
 use crate::world::{Entry, Log, MOST_PARTITIONS, Topic};
 
-/// Restores of a run.
+/// The number of restores in a run.
 const MOMENTS: usize = 3;
 
-/// What happened in a run; only good for knowing that the runs are worth something.
+/// What happened in a run. It shows that the runs reach the interesting cases.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MomentOutcome {
-    /// Restores that ended with all of it.
+    /// Restores that ended complete.
     pub finished: usize,
-    /// Those that were refused: not everything was backed up to what the snapshot saw.
+    /// Restores that were refused: not everything in the snapshot was backed up.
     pub behind: usize,
-    /// Those for which no snapshot is early enough.
+    /// Restores for which no snapshot is early enough.
     pub too_early: usize,
     /// Records restored.
     pub restored: usize,
@@ -38,9 +38,9 @@ pub struct MomentOutcome {
     pub above: usize,
     /// Cuts between two offsets of one segment.
     pub inside: usize,
-    /// Topics restored that are not there any more, or are others now.
+    /// Restored topics that have since been deleted or created again.
     pub gone: usize,
-    /// Topics that are not restored, because they came later.
+    /// Topics that are not restored, because they were created later.
     pub later: usize,
 }
 
@@ -70,7 +70,7 @@ pub fn run_moments(seed: u64) -> Result<MomentOutcome, String> {
         run.live().await?;
         let (first, last) = (run.history[0].0, run.recovery.clock.now());
         for restore in 0..MOMENTS {
-            // Requests are milliseconds apart; RESTORE_AS_OF is said in seconds, as a rule.
+            // Requests are milliseconds apart. RESTORE_AS_OF usually has whole seconds.
             let time = run.recovery.rng.random_range(first - SNAPSHOTS..=last + SNAPSHOTS);
             let time = if run.recovery.rng.random_bool(0.5) { time / 1000 * 1000 } else { time };
             run.restore_as_of(restore, time).await.map_err(|problem| format!("as of {time}: {problem}"))?;
@@ -79,27 +79,27 @@ pub fn run_moments(seed: u64) -> Result<MomentOutcome, String> {
     })
 }
 
-/// Where the logs of the source ended.
+/// The ends of the source's logs.
 type Ends = BTreeMap<(TopicId, usize), i64>;
 
 struct Moments {
     seed: u64,
     recovery: Recovery,
-    /// When something changed, and what was true from then on.
+    /// The times of changes, and the state from then on.
     history: Vec<(Millis, Ends)>,
     /// Invocations of the backup.
     alive: Vec<(JoinHandle<()>, Arc<Chaos>)>,
     outcome: MomentOutcome,
 }
 
-/// What a restore as of a moment is to be of.
+/// The expected choice of a restore as of a moment.
 #[derive(Debug, Default)]
 struct Expected {
     from: Millis,
     until: Millis,
     /// By folder, with the topic's name and id.
     topics: BTreeMap<String, (String, TopicId, BTreeMap<i32, i64>)>,
-    /// Partitions of which the backup lacks something.
+    /// Partitions with records that the backup lacks.
     lacking: Vec<String>,
 }
 
@@ -110,7 +110,7 @@ impl Moments {
         self.history.push((self.recovery.clock.now(), ends));
     }
 
-    /// Where the log of a partition ended at some time, or when it was deleted.
+    /// The end of a partition's log at `time`, or when it was deleted.
     fn end_at(&self, time: Millis, partition: &(TopicId, usize)) -> i64 {
         let mut then = self.history.iter().rev().skip_while(|(since, _)| *since > time);
         then.find_map(|(_, ends)| ends.get(partition)).copied().unwrap_or(0)
@@ -130,7 +130,7 @@ impl Moments {
             }
         }
         self.settle().await;
-        // In every second run what came last is not backed up.
+        // In every second run the last records are not backed up.
         if self.seed.is_multiple_of(2) {
             self.recovery.world.lock().end_transaction(APP, true);
             self.note();
@@ -184,7 +184,7 @@ impl Moments {
         }
     }
 
-    /// One that is killed, or leaves something, as often as not.
+    /// Starts a backup that is often killed, or leaves records for the next one.
     fn start_backup(&mut self) {
         let rng = &mut self.recovery.rng;
         let (kill_at, max_segments) = (rng.random_bool(0.3).then(|| rng.random_range(0..150)), rng.random_bool(0.5).then_some(1));
@@ -195,7 +195,7 @@ impl Moments {
         self.alive.push((tokio::spawn(async move { drop(backup.invoke(&invocation).await) }), chaos));
     }
 
-    /// Lets all invocations come to their ends.
+    /// Lets all invocations end.
     async fn settle(&mut self) {
         for (task, chaos) in std::mem::take(&mut self.alive) {
             while !task.is_finished() && !chaos.is_killed() {
@@ -250,7 +250,7 @@ impl Moments {
         Ok(())
     }
 
-    /// What the newest snapshot says that is not later, and what is in the bucket of that.
+    /// The expected restore: the newest snapshot that is not later, and its records in the bucket.
     async fn expected(&self, time: Millis) -> Result<Option<Expected>, String> {
         let (objects, mut newest) = (self.recovery.bucket.snapshot(), None::<Snapshot>);
         for name in objects.keys().filter(|name| names::parse_snapshot(name).is_some()) {
@@ -332,7 +332,7 @@ impl Moments {
     }
 }
 
-/// Nothing of it was restored, and each of these is said.
+/// Asserts that nothing was restored, and that the error has each of these words.
 fn refused(end: &End, what: &[String]) -> Result<(), String> {
     match end {
         End::Refused(words) if words.get("").is_some_and(|words| what.iter().all(|what| words.contains(what.as_str()))) => Ok(()),

@@ -35,16 +35,16 @@ const CLUSTER: &str = "kafka-1";
 const GROUP: &str = "backup";
 /// The application that writes transactions.
 pub(super) const APP: &str = "app";
-/// What the targets of restores begin with. They are not backed up.
+/// The prefix of restore targets. They are not backed up.
 pub(super) const COPIES: &str = "restored-";
-/// Time between two snapshots.
+/// The time between two snapshots.
 pub(super) const SNAPSHOTS: Millis = 10_000;
-/// Added to a value, its record's time is decades ahead.
+/// A value plus this number has a timestamp decades ahead.
 const FUTURE: u64 = 1 << 40;
-/// Invocations until everything is caught up; a run that needs more never ends.
+/// The limit of invocations until everything is caught up. A run that needs more never ends.
 pub(super) const PATIENCE: usize = 500;
 
-/// What a restore is asked for.
+/// The options of a restore.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) id: String,
@@ -55,7 +55,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// All topics, into one for each.
+    /// All topics, each into its own target.
     pub(super) fn of_all(id: &str) -> Self {
         Self { id: id.to_owned(), target: format!("{COPIES}{}", TargetName::TOPIC), as_of: None, anyway: Vec::new() }
     }
@@ -113,7 +113,7 @@ impl Recovery {
         }
     }
 
-    /// Of a new record: some are of a time to come.
+    /// The value of a new record. Some have future timestamps.
     pub(super) fn value(&mut self) -> u64 {
         let value = self.world.lock().value();
         if self.rng.random_bool(0.2) { value + FUTURE } else { value }
@@ -123,7 +123,7 @@ impl Recovery {
         Chaos::new(1, self.clock.clone(), None, 0)
     }
 
-    /// Backs up every topic but those that were restored, with snapshots.
+    /// A backup of every topic except restored ones, with snapshots.
     pub(super) fn backup(&mut self, chaos: Arc<Chaos>, max_segments: Option<u64>) -> Backup {
         let parse = |texts: &[&str]| texts.iter().filter_map(|text| Pattern::parse(text).ok()).collect();
         let source = SimSource::new(self.world.clone(), chaos.clone(), GROUP, BTreeMap::new());
@@ -193,7 +193,7 @@ impl Recovery {
         Restore::new(Arc::new(target), bucket, settings, self.clock.clone()).single_threaded().with_spans_per_object(SPANS)
     }
 
-    /// Backs up until nothing is left; a snapshot is taken where none is of this time.
+    /// Backs up until nothing is left. Takes a snapshot if there is none for the current interval.
     pub(super) async fn back_up_everything(&mut self) -> Result<(), String> {
         for _ in 0..PATIENCE {
             let quiet = self.quiet();
@@ -212,7 +212,7 @@ impl Recovery {
         Err("the backup never catches up".to_owned())
     }
 
-    /// One invocation, to its end or until it is killed: then `None`.
+    /// One invocation, to its end or until it is killed, which returns `None`.
     pub(super) async fn invoke(&mut self, chaos: Arc<Chaos>, asked: &Asked, event: Event) -> Option<archive::Result<RestoreReport>> {
         let restore = self.restore(chaos.clone(), asked);
         let invocation = Invocation { event, ..Invocation::new(Budget::unlimited(None)) };
@@ -236,7 +236,7 @@ impl Recovery {
         }
     }
 
-    /// Every topic that there is or was, by id.
+    /// Every topic, existing or deleted, by id.
     pub(super) fn incarnations(&self) -> BTreeMap<TopicId, Topic> {
         let state = self.world.lock();
         let buried = state.buried.iter().map(|(_, topic)| topic);
@@ -268,7 +268,7 @@ impl Recovery {
         !self.is_marked(id) && self.bucket.snapshot().keys().any(|name| name.starts_with(&begin) && name.ends_with(&end))
     }
 
-    /// Whether the end of a restore is noted.
+    /// Whether the end of a restore is recorded.
     pub(super) fn is_marked(&self, id: &str) -> bool {
         self.bucket.snapshot().contains_key(&names::finished(id))
     }
@@ -283,7 +283,7 @@ impl Recovery {
         saved.map(drop).map_err(|error| error.to_string())
     }
 
-    /// As if the invocation that noted the end had been killed before it did.
+    /// As if the invocation had been killed before it recorded the end.
     pub(super) async fn forget_the_end(&self, id: &str) -> Result<(), String> {
         self.bucket.delete(&names::finished(id)).await.map_err(|error| error.to_string())
     }

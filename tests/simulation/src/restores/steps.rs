@@ -17,39 +17,39 @@ use crate::quiet::TURNS;
 use crate::verdict::{self, Verdict};
 use crate::world::Entry;
 
-/// Of the topics, this one is empty when the restore begins, as a rule.
+/// This topic is usually empty when the restore begins.
 const EMPTY: &str = "clicks";
 const TOPICS: [&str; 3] = ["bills", EMPTY, "orders"];
 
-/// What a run is made from.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct RestoreSchedule {
     /// Decides everything.
     pub seed: u64,
-    /// Random steps before it gets quiet.
+    /// Random steps before the quiet end.
     pub steps: usize,
     /// Failed requests in a thousand.
     pub errors: u32,
 }
 
-/// What happened in a run; only good for knowing that the runs are worth something.
+/// What happened in a run. It shows that the runs reach the interesting cases.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RestoreOutcome {
-    /// Invocations of restores before it got quiet.
+    /// Invocations of restores before the quiet end.
     pub invocations: usize,
     /// Of those, ended by a kill.
     pub kills: usize,
-    /// Restores that ended with all of it.
+    /// Restores that ended complete.
     pub finished: usize,
-    /// Of those, before it got quiet.
+    /// Of those, before the quiet end.
     pub early: usize,
-    /// Restores of which something was refused.
+    /// Restores in which something was refused.
     pub refused: usize,
     /// Targets that were deleted.
     pub deleted: usize,
-    /// Of those, while an invocation was under way.
+    /// Of those, during an invocation.
     pub spoilt: usize,
-    /// Records that were backed up after the cuts were noted.
+    /// Records that were backed up after the cuts were stored.
     pub later: usize,
     /// Records restored.
     pub restored: usize,
@@ -79,7 +79,7 @@ pub fn run_restores(schedule: RestoreSchedule) -> Result<RestoreOutcome, String>
     runtime()?.block_on(Run::new(schedule).run())
 }
 
-/// An invocation under way; of which restore, or of the backup.
+/// A running invocation, of a restore or of the backup.
 struct Running {
     task: JoinHandle<Verdict>,
     chaos: Arc<Chaos>,
@@ -91,7 +91,7 @@ struct Run {
     recovery: Recovery,
     asked: Vec<Asked>,
     alive: Vec<Running>,
-    /// Objects that are never to change, as they were seen first.
+    /// Objects that must never change, with their first content.
     fixed: BTreeMap<String, String>,
     spoilt: BTreeSet<String>,
     outcome: RestoreOutcome,
@@ -158,7 +158,7 @@ impl Run {
         Ok(())
     }
 
-    /// What is refused for good is so for a reason.
+    /// Asserts that every permanent refusal has a known reason.
     async fn check_words(&mut self, asked: &Asked, refused: &BTreeMap<String, String>) -> Result<(), String> {
         self.outcome.refused += 1;
         let has_rival = self.asked.len() > 1;
@@ -189,7 +189,7 @@ impl Run {
                 self.recovery.clock.advance(by);
             }
             86..92 if self.deletes() => self.delete_target(),
-            // The source is created again, with something in it.
+            // The source is created again, with records.
             92..94 if self.schedule.seed.is_multiple_of(5) => {
                 let (topic, partitions) = (TOPICS[self.recovery.rng.random_range(0..3)], self.recovery.rng.random_range(1..4));
                 self.recovery.world.lock().create(topic, partitions);
@@ -286,7 +286,7 @@ impl Run {
         Ok(())
     }
 
-    /// What is written once stays as it is.
+    /// Asserts that objects that are written once do not change.
     fn check_fixed(&mut self) -> Result<(), String> {
         let is_fixed = |name: &str| name.ends_with("/restore.json") || name.ends_with("/@finished.json") || name.contains("/@done/");
         for (name, body) in self.recovery.bucket.snapshot().into_iter().filter(|(name, _)| is_fixed(name)) {

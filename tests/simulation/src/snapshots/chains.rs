@@ -1,4 +1,4 @@
-//! What the bucket holds of each log, and whether it is what the snapshots say.
+//! What the bucket has of each log, and whether it agrees with the snapshots.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,19 +27,19 @@ pub(super) async fn generations(bucket: &MemoryStore, topic: &str) -> Result<Vec
     Ok(found)
 }
 
-/// Where the chain of a partition ends; 0: nothing is there.
+/// The end of a partition's chain, 0 without segments.
 pub(super) async fn end_of_chain(bucket: &Arc<MemoryStore>, folder: &str, partition: i32) -> Result<i64, String> {
     let (entries, _) = list_segments(bucket.as_ref(), folder, partition, "").await.map_err(|error| error.to_string())?;
     let Some(last) = entries.last() else { return Ok(0) };
     Ok(oracle::read(bucket, &last.name).await?.0.next)
 }
 
-/// What is in a partition's folder.
+/// The content of a partition's folder.
 #[derive(Debug, Default)]
 struct Chain {
     records: BTreeMap<i64, u64>,
     gaps: Vec<Gap>,
-    /// Where each segment ends, by name.
+    /// The end of each segment, by name.
     ends: BTreeMap<String, i64>,
     end: i64,
 }
@@ -100,7 +100,7 @@ impl<'a> Chains<'a> {
             }
             let last = attempt.last_segments.get(&format!("{folder}/{number}"));
             let chain = self.chain(&folder, number).await?;
-            // What was in the bucket when it was written.
+            // The end of the chain in the bucket when the snapshot was written.
             let end = last.and_then(|last| chain.ends.get(last)).copied().unwrap_or(0);
             if end < partition.backed_up.unwrap_or(0) {
                 return Err(format!("the bucket had it up to {end} then"));
@@ -135,7 +135,7 @@ impl<'a> Chains<'a> {
         Err(format!("it is called complete, and {folder} does not have the records of that log"))
     }
 
-    /// What the log held when its numbers were read: one of these.
+    /// The possible contents of the log when its offsets were read.
     fn lives(
         &self,
         attempt: &Attempt,
@@ -184,7 +184,7 @@ impl<'a> Chains<'a> {
     }
 }
 
-/// Whether a chain has every record that a log held, gaps aside that it records.
+/// Whether a chain has every record of a log, except recorded gaps.
 fn covers(chain: &Chain, entries: &[Entry], log: LogSnapshot) -> bool {
     let is_gone = |at: i64| chain.gaps.iter().any(|gap| (gap.from..gap.to).contains(&at));
     (log.log_start..log.end).all(|at| match usize::try_from(at).ok().and_then(|at| entries.get(at)) {

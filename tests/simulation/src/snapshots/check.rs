@@ -10,7 +10,7 @@ use super::{CLUSTER, GROUPS, is_own_group};
 
 type Check = Result<(), String>;
 
-/// A snapshot, and all there is to compare it with.
+/// A snapshot, and everything to compare it with.
 pub(super) struct Compared<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) attempt: &'a Attempt,
@@ -32,12 +32,12 @@ impl Compared<'_> {
         self.check_rights().map_err(wrong)
     }
 
-    /// What was true while it was read.
+    /// The states of the cluster while it was read.
     fn moments(&self) -> &[Moment] {
         self.history.between(self.snapshot.from - self.attempt.ahead, self.snapshot.until - self.attempt.ahead)
     }
 
-    /// The same from the beginning of the invocation on, which asked for topics first.
+    /// The same from the start of the invocation, which listed topics first.
     fn all_moments(&self) -> &[Moment] {
         self.history.between(self.attempt.started, self.snapshot.until - self.attempt.ahead)
     }
@@ -92,7 +92,7 @@ impl Compared<'_> {
         Ok(())
     }
 
-    /// Its numbers were those of the topic with this id, read in order.
+    /// Its offsets were those of the topic with this id, read in order.
     fn check_log(&self, name: &str, topic: &TopicSnapshot, number: i32, partition: &PartitionSnapshot) -> Check {
         let Some(LogSnapshot { log_start, end, high_watermark }) = partition.log else {
             return partition.why.as_ref().map(|_| ()).ok_or_else(|| "no numbers, and no reason why".to_owned());
@@ -208,7 +208,7 @@ impl Compared<'_> {
         Ok(())
     }
 
-    /// A part is whole only when the user could see all of it.
+    /// A part is complete only if the user could see all of it.
     fn check_rights(&self) -> Check {
         let could_see = self.all_moments().iter().any(|moment| !moment.is_confined);
         let whole = [

@@ -1,4 +1,4 @@
-//! What was true when: the simulated cluster at every moment, and what each log held.
+//! The history: the simulated cluster at every moment, and the content of each log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use kernel::clock::Millis;
 use super::is_own_group;
 use crate::world::{Entry, State};
 
-/// A partition that some group has an offset of.
+/// A group, and a partition on which it has an offset.
 type Place = (String, TopicPartition);
 
-/// The cluster from this time on, until the next moment.
+/// The cluster from this time until the next moment.
 #[derive(Debug)]
 pub(super) struct Moment {
     at: Millis,
@@ -49,7 +49,7 @@ pub(super) struct LogThen {
     pub(super) start: i64,
     pub(super) stable: i64,
     pub(super) end: i64,
-    /// How often it had lost its end.
+    /// How many times it had lost its end.
     pub(super) life: usize,
 }
 
@@ -60,12 +60,12 @@ type Life = (TopicId, i32, usize);
 pub(super) struct History {
     moments: Vec<Moment>,
     lives: BTreeMap<Life, Vec<Entry>>,
-    /// Where each log was cut, each time.
+    /// The offsets at which each log was cut.
     cuts: BTreeMap<(TopicId, i32), Vec<i64>>,
 }
 
 impl History {
-    /// Something has changed, or may have.
+    /// Records the state, which may have changed.
     pub(super) fn note(&mut self, at: Millis, state: &State) {
         let log = |log: &crate::world::Log| LogThen { start: log.start, stable: log.stable(), end: log.end(), life: log.cuts.len() };
         let topics = state
@@ -84,7 +84,7 @@ impl History {
         });
     }
 
-    /// The moments of which some part is in this stretch of time, in order.
+    /// The moments that overlap this time range, in order.
     pub(super) fn between(&self, from: Millis, to: Millis) -> &[Moment] {
         let begin = self.moments.partition_point(|moment| moment.at < from).saturating_sub(1);
         let end = self.moments.partition_point(|moment| moment.at <= to);
@@ -109,13 +109,13 @@ impl History {
         (life..=life + later).map(move |life| self.life(id, partition, life))
     }
 
-    /// What a log held, each time until it lost its end.
+    /// The contents of a log, each up to the time when it lost its end.
     pub(super) fn all_lives(&self, id: &TopicId, partition: i32) -> Vec<&[Entry]> {
         let count = self.cuts.get(&(id.clone(), partition)).map_or(0, Vec::len);
         (0..=count).map(|life| self.life(id, partition, life)).collect()
     }
 
-    /// What a log held.
+    /// The content of a log.
     fn life(&self, id: &TopicId, partition: i32, life: usize) -> &[Entry] {
         self.lives.get(&(id.clone(), partition, life)).map_or(&[], Vec::as_slice)
     }

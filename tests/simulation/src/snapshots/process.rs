@@ -28,14 +28,14 @@ use crate::verdict;
 const MINUTE: Millis = 60_000;
 const YEAR: Millis = 365 * 24 * 60 * MINUTE;
 
-/// Words of errors that a schedule can bring about, besides those that time heals.
+/// Words of permanent errors that a schedule can cause.
 const ALLOWED: [&str; 6] =
     ["no answer", "another cluster responds", "TOPIC_NAMES", "the event names", "is gone", "does not exist in the cluster"];
 
-/// Which shard of how many; `None`: everything.
+/// The shard and the number of shards. `None`: everything.
 pub(super) type Shard = Option<(u32, u32)>;
 
-/// A process: it lives from invocation to invocation, until it is killed.
+/// A process: it runs one invocation after another, until it is killed.
 pub(super) struct Process {
     backup: usize,
     shard: Shard,
@@ -57,7 +57,7 @@ impl Process {
         self.running.is_some()
     }
 
-    /// Whether an invocation is under way that began before that one.
+    /// Whether an invocation is running that began before that one.
     pub(super) fn began_before(&self, serial: usize) -> bool {
         self.running.as_ref().is_some_and(|running| running.serial < serial) && !self.chaos.is_killed()
     }
@@ -76,7 +76,7 @@ impl Process {
 }
 
 impl Cluster {
-    /// A new process, with its own luck and its own clock.
+    /// A new process, with its own faults and its own clock.
     pub(super) fn process(&mut self, backup: usize, shard: Shard) -> Process {
         let kill_at = self.rng.random_bool(0.5).then(|| self.rng.random_range(0..200));
         let chaos = Chaos::new(self.rng.random(), self.clock.clone(), kill_at, self.schedule.errors);
@@ -84,7 +84,8 @@ impl Cluster {
         self.process_with(backup, shard, chaos, ahead)
     }
 
-    /// How far a clock is ahead: some minutes at most, in some seeds of one machine a year.
+    /// How far a clock is ahead: minutes at most. In some seeds the clock of one machine is a year
+    /// ahead.
     fn some_skew(&mut self) -> Millis {
         match self.rng.random_range(0..10) {
             0..4 => 0,
@@ -149,7 +150,8 @@ impl Cluster {
         process.running = Some(Running { task, event, serial });
     }
 
-    /// Of its shard; of everything now and then only one topic or one partition.
+    /// The event of its shard. A process of everything sometimes gets only one topic or one
+    /// partition.
     fn event_for(&mut self, backup: usize, shard: Shard) -> Event {
         let mut event = Event { shard, ..Event::default() };
         if shard.is_none() && self.rng.random_bool(0.15) {
@@ -206,7 +208,7 @@ impl Cluster {
         if is_of_all && report.errors.is_empty() { self.check_slot(&self.processes[number]) } else { Ok(()) }
     }
 
-    /// There is a snapshot of the time of an invocation.
+    /// Asserts that there is a snapshot for the time of an invocation.
     fn check_slot(&self, process: &Process) -> Result<(), String> {
         let slot = |at: Millis| (at + process.clock.ahead() + self.interval - 1).div_euclid(self.interval);
         let prefix = names::snapshot_prefix(Some(CLUSTER), GROUPS[process.backup]);

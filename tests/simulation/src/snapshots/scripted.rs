@@ -1,4 +1,4 @@
-//! Cases that schedules seldom come to.
+//! Cases that schedules seldom reach.
 
 use archive::catalog::Snapshot;
 use host::Event;
@@ -9,10 +9,10 @@ use super::{Cluster, SnapshotSchedule};
 use crate::chaos::Chaos;
 use crate::world::Entry;
 
-/// An invocation has fewer turns than this, as long as little is there to back up.
+/// An invocation has fewer turns than this, if there is little to back up.
 const TURNS: usize = 400;
 
-/// Nothing in a snapshot is later than its name says.
+/// Nothing in a snapshot is later than its name.
 ///
 /// # Errors
 /// Something is.
@@ -46,7 +46,7 @@ pub fn a_group_commits_while_the_cluster_is_read() -> Result<(), String> {
     })
 }
 
-/// Whenever a topic is created again: no numbers of one stand under the id of the other.
+/// Whenever a topic is created again, its offsets are never listed under the id of the old one.
 ///
 /// # Errors
 /// They do.
@@ -71,7 +71,7 @@ pub fn a_topic_is_created_again_while_it_is_read() -> Result<(), String> {
     })
 }
 
-/// An event with a topic or a partition sees a part, which would pass for the whole.
+/// An event with a topic or a partition sees only a part, which could pass for the whole.
 ///
 /// # Errors
 /// It takes a snapshot.
@@ -127,7 +127,7 @@ fn diverged(snapshot: &Snapshot) -> bool {
     snapshot.topics["orders"].partitions[&0].diverged
 }
 
-/// The cluster of a schedule without any luck.
+/// The cluster of a schedule without random faults.
 fn calm() -> Cluster {
     let mut cluster = Cluster::new(SnapshotSchedule { seed: 0, steps: 0, errors: 0 });
     cluster.interval = 5_000;
@@ -166,7 +166,7 @@ impl Cluster {
         if self.outcome.snapshots == before + 1 { Ok(()) } else { Err("no snapshot was taken".to_owned()) }
     }
 
-    /// An invocation of everything, and something at each of its turns.
+    /// An invocation of everything, with `step` at each of its turns.
     async fn run_and(&mut self, seed: u64, mut step: impl FnMut(&mut Self, usize)) -> Result<(), String> {
         let process = self.process_with(0, None, Chaos::new(seed, self.clock.clone(), None, 0), 0);
         self.processes = vec![process];

@@ -11,7 +11,7 @@ use super::{CLUSTER, Cluster, RESTORES};
 use crate::world::{Entry, MOST_PARTITIONS};
 
 const TOPICS: [&str; 5] = ["orders", "orders-1", "users", "b-logs", "tmp-x"];
-/// The cluster has no more topics than these and so many.
+/// The cluster has at most this many additional topics.
 const MORE_TOPICS: usize = 3;
 const APPLICATIONS: [&str; 5] = ["app-0", "app-1", "app-2", "app-3", "tmp-app"];
 
@@ -29,7 +29,7 @@ pub(super) struct Cut {
 }
 
 impl Cluster {
-    /// What there is at first.
+    /// Creates the initial cluster.
     pub(super) fn build(&mut self) {
         let mut state = self.world.lock();
         state.cluster = CLUSTER.to_owned();
@@ -40,7 +40,7 @@ impl Cluster {
         for (number, restore) in ["drill", "dr.orders"].into_iter().enumerate() {
             let place = (format!("{RESTORES}{restore}.0"), TopicPartition::new("orders", 0));
             let progress = CommittedOffset { next: 0, metadata: r#"{"kafka-restore":2,"run":"x"}"#.to_owned() };
-            // Of the second one nothing is committed yet.
+            // The second one has committed nothing yet.
             if number == 0 { drop(state.groups.insert(place, progress)) } else { drop(state.around.pending.insert(place, progress)) }
         }
         self.history.note(self.clock.now(), &state);
@@ -101,7 +101,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// So many entries may be added to a log.
+    /// The number of entries that may be added to a log.
     async fn room(&mut self, partition: &TopicPartition) -> Result<i64, String> {
         let Some((id, end)) = self.id_and_end(partition) else { return Ok(0) };
         let Some(at) = self.cuts.iter().position(|cut| cut.partition == *partition && cut.id == id) else { return Ok(i64::MAX) };
@@ -141,7 +141,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// An application commits an offset, as a rule a later one; in a transaction or without.
+    /// An application commits an offset, usually a later one, in a transaction or without.
     fn commit(&mut self) {
         let Some(partition) = self.some_partition() else { return };
         let group = APPLICATIONS[self.rng.random_range(0..APPLICATIONS.len())].to_owned();
@@ -221,7 +221,7 @@ impl Cluster {
 
     fn delete_or_create(&mut self) {
         let count = self.world.lock().topics.len();
-        // Names in both selections stay, else one of them takes nothing.
+        // Names in both selections stay, otherwise one of them has no topic.
         let gone = self.some_topic().filter(|topic| topic != "orders" && count > TOPICS.len() - 2 && self.rng.random_bool(0.5));
         match gone {
             Some(topic) => self.delete(&topic),
@@ -259,7 +259,7 @@ impl Cluster {
         self.outcome.shrinks += 1;
     }
 
-    /// A group comes, or goes with all that it has committed.
+    /// A group is created, or deleted with all its commits.
     fn change_groups(&mut self) {
         let name = APPLICATIONS[self.rng.random_range(0..APPLICATIONS.len())];
         let mut state = self.world.lock();
@@ -271,7 +271,7 @@ impl Cluster {
         }
     }
 
-    /// A machine that is idle gets another time.
+    /// The clock of an idle machine is set.
     fn correct_a_clock(&mut self) {
         let number = self.rng.random_range(0..self.processes.len());
         if !self.processes[number].is_running() {

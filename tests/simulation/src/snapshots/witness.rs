@@ -1,4 +1,4 @@
-//! Who writes which snapshot: the bucket as a process sees it, and its clock.
+//! Records which process writes which snapshot: the bucket as it sees it, and its clock.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,7 +33,7 @@ impl Clock for SkewedClock {
     }
 }
 
-/// A snapshot that a process wrote, or tried to.
+/// A snapshot that a process wrote or tried to write.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) name: String,
@@ -48,7 +48,7 @@ pub(super) struct Attempt {
     pub(super) last_segments: BTreeMap<String, String>,
 }
 
-/// What every process writes down.
+/// The attempts of all processes.
 pub(super) type Attempts = Arc<Mutex<Vec<Attempt>>>;
 
 #[derive(Debug)]
