@@ -16,9 +16,12 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import resident.Resident;
 
 /**
- * Fills a topic quickly with JSON-like records: a key, a value of about BYTES bytes, two headers, timestamps a millisecond apart.
- * Bulk TOPIC RECORDS BYTES [PROPERTY=VALUE…]     the same arguments always make the same records, in turn over all partitions
- * With transactional.id=… they are one transaction, which end=abort aborts; content=zeros makes values of zeros alone.
+ * Fills a topic quickly with JSON-like records: a key, a value of about BYTES bytes, two headers,
+ * timestamps a millisecond apart.
+ * Bulk TOPIC RECORDS BYTES [PROPERTY=VALUE…]
+ * The same arguments always give the same records, round-robin over all partitions. With
+ * transactional.id=… they are one transaction, which end=abort aborts. With content=zeros all values
+ * are only zeros.
  */
 public final class Bulk {
     private static final String[] WORDS = {
@@ -36,8 +39,9 @@ public final class Bulk {
         Map<String, Object> properties = new HashMap<>(Map.of(
                 "bootstrap.servers", Resident.bootstrapServers(),
                 "acks", "all", "linger.ms", 20, "batch.size", 256 << 10, "buffer.memory", 128L << 20,
-                // A test must not fail because the machine is busy. A producer that gave up on a request may repeat it under wrong sequence numbers
-                // until the delivery times out.
+                // A test must not fail because the machine is busy. After a request timeout, a
+                // producer may repeat the request with wrong sequence numbers until the delivery
+                // times out.
                 "delivery.timeout.ms", 600_000, "request.timeout.ms", 300_000));
         for (int i = 3; i < arguments.length; i++) {
             String[] pair = arguments[i].split("=", 2);

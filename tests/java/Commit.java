@@ -18,7 +18,8 @@ import resident.Resident;
 /**
  * Makes consumer groups commit, with Kafka's own client. Standard input has a line for each offset:
  * {"group":"billing","protocol":"classic","topic":"orders","partition":0,"offset":5,"metadata":"…"}
- * The protocol of a group is classic or consumer (KIP-848): a member joins, commits and leaves. Without one an administrator commits: a "simple" group.
+ * The protocol of a group is classic or consumer (KIP-848): a member joins, commits and leaves.
+ * Without a protocol an administrator commits: a "simple" group.
  */
 public final class Commit {
     private Commit() {}

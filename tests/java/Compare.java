@@ -8,10 +8,12 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * Compares copies of a topic with it, record for record and without offsets, read by Kafka's own client.
- * Compare SOURCE COPY…      for each copy a line: its name, and how many records are lost, doubled and changed
- * A record is doubled that is there more often than in the source. One that the source does not have counts as changed, and then none is lost
- * for it. Where just the order differs, the records at another place count as changed.
+ * Compares copies of a topic with the topic, record for record and without offsets, read by Kafka's
+ * own client.
+ * Compare SOURCE COPY…      for each copy a line: its name, and the numbers of lost, doubled and changed records
+ * A record is doubled if the copy has it more often than the source. A record that the source does
+ * not have counts as changed, and then none counts as lost for it. If only the order differs, the
+ * records at another position count as changed.
  */
 public final class Compare {
     private final KafkaConsumer<byte[], byte[]> consumer;

@@ -11,8 +11,9 @@ import resident.Resident;
 /**
  * A consumer that reads the next records of its group, prints them, commits, and leaves.
  * Consume GROUP TOPIC RECORDS [PROPERTY=VALUE…]
- * With enable.auto.commit=true (the default) the client commits by itself; otherwise after each record, with metadata. A group without offsets begins
- * at the start. It fails when no record comes for two minutes.
+ * With enable.auto.commit=true (the default) the client commits by itself. Otherwise the program
+ * commits after each record, with metadata. A group without offsets begins at the start. The program
+ * fails after two minutes without a record.
  */
 public final class Consume {
     private static final int MILLISECONDS_OF_SILENCE = 120_000; // a busy machine is no failure

@@ -24,10 +24,11 @@ import resident.Resident;
 /**
  * A Kafka Streams application with exactly-once: counts the values of a topic, each value under its own name.
  * Counts APPLICATION INPUT OUTPUT FOLDER RECORDS
- * It stops cleanly once it has counted so many records in this run, and prints its whole state: {"a":3,"b":1}. The state is in FOLDER, which may
- * be empty. Counting goes through a repartition topic, and the counts are in a changelog topic; both have the application's name in theirs.
- * Streams does not leave its group: in the same cluster the next run begins when the session is over, after 45 seconds.
- * It fails when no record comes for two minutes.
+ * It stops cleanly once it has counted RECORDS records in this run, and prints its whole state:
+ * {"a":3,"b":1}. The state is in FOLDER, which may be empty. The records pass through a repartition
+ * topic, and the counts are in a changelog topic. Both names contain the application's name.
+ * Streams does not leave its group: in the same cluster the next run begins when the session times
+ * out, after 45 seconds. The program fails after two minutes without a record.
  */
 public final class Counts {
     private static final int SECONDS_OF_SILENCE = 120; // a busy machine is no failure
@@ -86,7 +87,7 @@ public final class Counts {
                 entries.forEachRemaining(entry -> all.put(entry.key, entry.value));
                 return all;
             } catch (InvalidStateStoreException e) {
-                // It cannot be asked while the application assigns its tasks.
+                // The state cannot be queried while the application assigns its tasks.
                 if (left == 0) {
                     throw e;
                 }

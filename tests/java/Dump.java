@@ -17,9 +17,10 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import resident.Resident;
 
 /**
- * Prints every record of a topic, partition after partition, each in the order of its log, read by Kafka's own client.
+ * Prints every record of a topic, partition after partition, each in the order of its log, read by
+ * Kafka's own client.
  * Dump TOPIC [--offsets] [--uncommitted] [--digest]
- *   --offsets      with offsets (left out otherwise: a restored topic has others)
+ *   --offsets      with offsets (by default without: a restored topic has others)
  *   --uncommitted  also records of aborted and of open transactions
  *   --digest       instead of records, for each partition: {"partition":0,"records":3,"sha256":"…"} over the same lines
  */
@@ -36,7 +37,7 @@ public final class Dump {
         out.flush();
     }
 
-    /** What is done with each record. */
+    /** Processes each record. */
     interface Reader {
         void read(ConsumerRecord<byte[], byte[]> record) throws IOException;
     }
@@ -47,7 +48,7 @@ public final class Dump {
                 "isolation.level", isolation,
                 "enable.auto.commit", false,
                 "max.poll.records", 10_000,
-                "fetch.max.wait.ms", 10, // a request at the end of one partition holds up those for the next
+                "fetch.max.wait.ms", 10, // a request at the end of one partition delays those for the next
                 "max.partition.fetch.bytes", 8 << 20);
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
@@ -56,7 +57,7 @@ public final class Dump {
         return consumer.partitionsFor(topic).stream().mapToInt(info -> info.partition()).sorted().toArray();
     }
 
-    /** Reads a partition from its beginning to its present end; how many records those were. */
+    /** Reads a partition from its beginning to its current end. Returns the number of records. */
     static long read(KafkaConsumer<byte[], byte[]> consumer, TopicPartition partition, Reader reader) throws IOException {
         consumer.assign(List.of(partition));
         consumer.seekToBeginning(List.of(partition));

@@ -54,7 +54,7 @@ final class Lines {
         return bytes == null ? null : Base64.getEncoder().encodeToString(bytes);
     }
 
-    /** The key as it stands in the log: Header.key() replaces what is not UTF-8. Must come before the first key(). */
+    /** The key as it is in the log: Header.key() replaces what is not UTF-8. Must be called before the first key(). */
     private static byte[] keyBytes(Header header) {
         try {
             Field field = RecordHeader.class.getDeclaredField("keyBuffer");

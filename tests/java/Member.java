@@ -6,7 +6,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import resident.Resident;
 
 /**
- * A consumer that lives in a group and commits nothing.
+ * A consumer that is a member of a group and commits nothing.
  * Member GROUP TOPIC      prints a line once it has partitions, and leaves the group when standard input ends
  */
 public final class Member {
@@ -24,7 +24,7 @@ public final class Member {
             }
             System.out.println("joined");
             System.out.flush();
-            // Kafka throws a member out that does not poll for five minutes: longer than any test.
+            // Kafka removes a member that does not poll for five minutes: longer than any test.
             while (System.in.read() >= 0) {}
         }
     }

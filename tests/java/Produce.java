@@ -20,9 +20,10 @@ import resident.Resident;
 /**
  * Writes the records of standard input (see Lines) to a topic in their order, with Kafka's own client.
  * Produce TOPIC [PROPERTY=VALUE…]
- * A record with "as":"NAME" goes into the transaction of the producer whose transactional.id is NAME; lines with "as" and "do" begin,
- * commit and abort it. "leave" ends this program immediately and leaves the transaction open.
- * Records that Kafka's client cannot send (header keys that are not UTF-8, no timestamp) go out as hand-made record batches.
+ * A record with "as":"NAME" is part of the transaction of the producer whose transactional.id is NAME.
+ * Lines with "as" and "do" begin, commit and abort it. "leave" ends this program immediately and
+ * leaves the transaction open. Records that Kafka's client cannot send (header keys that are not
+ * UTF-8, no timestamp) are sent as hand-made record batches.
  */
 public final class Produce {
     private static final String PLAIN = "";
@@ -63,7 +64,7 @@ public final class Produce {
     private boolean step(JsonNode step, RawProducer raw) throws IOException {
         var producer = producers.computeIfAbsent(step.path("as").asText(PLAIN), this::open);
         if (last != null && last != producer) {
-            last.flush(); // so that records stand in the log in the order of the lines
+            last.flush(); // so that the log has the records in the order of the lines
         }
         last = producer;
         switch (step.path("do").asText("")) {

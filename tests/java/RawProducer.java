@@ -25,9 +25,9 @@ import org.apache.kafka.common.requests.RequestHeader;
 import org.apache.kafka.common.requests.ResponseHeader;
 import org.apache.kafka.common.utils.ByteUtils;
 
-/** Sends records that KafkaProducer refuses or changes but brokers take, each in a record batch of its own. */
+/** Sends records that KafkaProducer refuses or changes but brokers accept, each in its own record batch. */
 final class RawProducer implements AutoCloseable {
-    /** Of the produce request: the last one before topic ids took the place of names was 12. */
+    /** The version of the produce request. 12 is the last one before topic ids replaced names. */
     private static final short VERSION = 11;
 
     private final String topic;

@@ -15,7 +15,8 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import resident.Resident;
 
 /**
- * Prints what consumer groups read from where they have committed to the present ends, read by Kafka's own consumer as a member of the group. Commits nothing.
+ * Prints what consumer groups read from their committed offsets to the current ends, read by Kafka's
+ * own consumer as a member of the group. Commits nothing.
  * Resume GROUP…      a line for each partition that a group has committed on:
  * {"group":"billing","topic":"orders","partition":0,"committed":5,"metadata":"…","records":[…]}
  * A group without a committed offset prints nothing.

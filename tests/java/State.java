@@ -15,9 +15,10 @@ import org.apache.kafka.common.errors.SecurityDisabledException;
 import resident.Resident;
 
 /**
- * Prints what a cluster has beside records, as Kafka's own administration client sees it, in one line:
+ * Prints the state of a cluster except records in one line, as Kafka's own administration client sees it:
  * {"groups":{"billing":{"orders/0":[5,"metadata"]}},"configs":{"orders":{"retention.ms":"-1"}},"acls":["…"]}
- * Of configs those that topics have of their own. Without Kafka's own topics. A cluster without an authorizer has no access control lists.
+ * The configs are those set on topics. Kafka's own topics are left out. A cluster without an
+ * authorizer has no access control lists.
  */
 public final class State {
     private State() {}

@@ -11,7 +11,7 @@ fail() {
   exit 1
 }
 
-# need COMMAND…: says which of the commands is missing.
+# need COMMAND…: fails with the name of a missing command.
 need() {
   local command
   for command; do
@@ -19,8 +19,9 @@ need() {
   done
 }
 
-# install_once NAME COMMAND…: makes the folder $cache/NAME by running COMMAND with an empty folder as its last argument. The folder appears
-# only when it is whole, so an interrupted installation is simply done again; of two at the same time, one waits for the other.
+# install_once NAME COMMAND…: creates the folder $cache/NAME: runs COMMAND with an empty folder as its
+# last argument. The folder appears only when it is complete, so an interrupted installation is
+# repeated. If two run at the same time, one waits for the other.
 install_once() {
   local target=$cache/$1 temporary
   shift
@@ -39,7 +40,7 @@ install_once() {
   ) 9>"$target.lock"
 }
 
-# free_port: a port of 127.0.0.1 on which nothing listens, below the range from which systems hand out ports of their own.
+# free_port: a free port of 127.0.0.1, below the range of ephemeral ports.
 free_port() {
   local port
   while port=$((20000 + SRANDOM % 12000)); do
@@ -48,8 +49,8 @@ free_port() {
   echo "$port"
 }
 
-# launch DIR COMMAND…: starts a server in a session of its own, so that Ctrl-C in a terminal reaches the tests first. Its pid and its
-# output go into DIR.
+# launch DIR COMMAND…: starts a server in its own session, so that Ctrl-C in a terminal reaches the
+# tests first. Its pid and its output are in DIR.
 launch() {
   local dir=$1
   shift
@@ -57,7 +58,8 @@ launch() {
   echo $! >"$dir/pid"
 }
 
-# wait_until DIR SECONDS COMMAND…: until COMMAND succeeds. Fails, with the server's last words, when the server ends or time is up.
+# wait_until DIR SECONDS COMMAND…: waits until COMMAND succeeds. If the server ends or at the timeout,
+# fails with the end of the server's log.
 wait_until() {
   local dir=$1 left=$(($2 * 5))
   shift 2
@@ -70,7 +72,8 @@ wait_until() {
   done
 }
 
-# end DIR: kills the server that was launched with DIR and waits until it is gone. Its data is thrown away, so nothing is asked of it.
+# end DIR: kills the server that was launched with DIR and waits until it has ended. Its data is
+# deleted, so it needs no clean shutdown.
 end() {
   local pid
   [[ -f $1/pid ]] || return 0
@@ -80,7 +83,7 @@ end() {
   rm -f "$1/pid"
 }
 
-# declare_env DIR NAME=VALUE…: what a test needs to know, as a file to be sourced.
+# declare_env DIR NAME=VALUE…: writes the variables for tests into a file to source.
 declare_env() {
   local dir=$1 pair
   shift

@@ -194,7 +194,7 @@ final class Request {
         try (client) {
             client.getOutputStream().write((code + "\n").getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
-            // The client is gone and needs no answer.
+            // The client has gone and needs no answer.
         }
         if (Thread.currentThread() != main) {
             main.interrupt();

@@ -14,10 +14,13 @@ import java.security.MessageDigest;
 import org.apache.kafka.common.utils.Exit;
 
 /**
- * Runs the programs of tests/java/run, many at the same time, each as if it had a JVM of its own. Starting a JVM takes longer than most programs.
- * A request has these fields, each with a NUL byte at its end: token, process id of the client, jar with the programs, KAFKA_BOOTSTRAP_SERVERS of
- * the client, number of arguments, class, arguments. The answer is the exit code and a line feed, sent after all output is written.
- * A closed connection without an answer means that this server failed. A client that closes the connection earlier ends its program.
+ * Runs the programs of tests/java/run, many at the same time, each as if it had its own JVM. Starting
+ * a JVM takes longer than most programs.
+ * A request has these fields, each with a NUL byte at its end: token, process id of the client, jar
+ * with the programs, KAFKA_BOOTSTRAP_SERVERS of the client, number of arguments, class, arguments.
+ * The answer is the exit code and a line feed, sent after all output is written. A closed connection
+ * without an answer means that this server failed. A client that closes the connection earlier ends
+ * its program.
  */
 public final class Resident {
     private static final int LONGEST_TOKEN = 100;
@@ -71,12 +74,12 @@ public final class Resident {
         }
     }
 
-    /** Until the client is gone, or the answer is sent and the connection closed. */
+    /** Waits until the client has gone, or the answer is sent and the connection closed. */
     private static void awaitEnd(InputStream in) {
         try {
             while (in.read() >= 0) {}
         } catch (IOException e) {
-            // The connection was closed: an end, too.
+            // A closed connection is an end, too.
         }
     }
 
