@@ -110,7 +110,7 @@ impl Tally {
     pub fn assert_hostile(&self) {
         for (what, fates) in [("writes", &self.writes), ("reads", &self.reads)] {
             let all: usize = fates.values().sum();
-            assert!(all >= Deck::FAIR, "{all} {what} are too few to tell");
+            assert!(all >= Deck::FAIR, "{all} {what} are too few to judge");
             for fault in Fate::FAULTS {
                 let met = fates.get(&fault).copied().unwrap_or(0);
                 assert!(met * 10 >= all, "{met} of {all} {what} were {fault:?}");

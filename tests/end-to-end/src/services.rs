@@ -128,8 +128,8 @@ pub fn require_minio() -> Option<Minio> {
     Some(Minio { endpoint, access_key, secret_key, bucket, data: PathBuf::from(data) })
 }
 
-/// MinIO with a versioned bucket with object lock and a default retention, or `None` if there is
-/// none and tests may be skipped.
+/// MinIO with a versioned bucket with object lock and a default retention. `None` if there is none
+/// and tests may be skipped.
 ///
 /// # Panics
 /// Without one under `CI=true`.

@@ -188,7 +188,7 @@ pub fn deleted() -> Result<(), String> {
             }));
             match restore.invoke(&invocation).await {
                 Err(error) if error.to_string().contains("Choose a new RESTORE_ID") => Ok(()),
-                other => Err(format!("a deleted target is not told of: {other:?}")),
+                other => Err(format!("a deleted target is not reported: {other:?}")),
             }
         })?;
     }
@@ -226,7 +226,7 @@ pub fn without_ids() -> Result<(), String> {
             }
             match invoke().await {
                 Err(error) if error.to_string().contains(says) => {}
-                other => return Err(format!("an empty target is not told of ({has_more}): {other:?}")),
+                other => return Err(format!("an empty target is not reported ({has_more}): {other:?}")),
             }
             let state = simulation.world.lock();
             if state.topics[&restored(TOPIC)].logs.iter().any(|log| says.contains("none") && !log.entries.is_empty()) {

@@ -84,8 +84,8 @@ pub(crate) struct Chaos {
     killed: AtomicBool,
     /// Errors in a thousand requests.
     errors: u32,
-    /// Requests in a thousand that a busy cluster or bucket delays by half a minute, and answers in
-    /// a thousand that are stale.
+    /// Of a thousand requests, this many are delayed by half a minute. Of a thousand answers, this
+    /// many are stale.
     late: u32,
     /// If there is one, it decides instead of chance.
     gate: Option<Arc<Gate>>,

@@ -61,7 +61,7 @@ pub fn two_clusters() -> Result<(), String> {
 }
 
 /// An isolated leader reports once that the log ends below what was backed up: nothing is copied
-/// again. A log that really lost its end begins a generation, also if it has grown past the old end
+/// again. A log that really lost its end begins a generation. It may have grown past the old end
 /// before the next check.
 ///
 /// # Errors

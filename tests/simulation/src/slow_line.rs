@@ -18,10 +18,9 @@ const SIZE: usize = 20_000;
 /// All records are read in a moment, and fit into one segment.
 const RECORDS: usize = 1_000;
 
-/// A backup over a slow line makes progress in each invocation, whether its process stays alive or
-/// each invocation is a new process. Reading ends in time for the upload. The line can be slower
-/// than any speed on which requests are tested. Then this holds as soon as the process has learned
-/// the speed.
+/// A backup over a slow line makes progress in each invocation, in one long-lived process or in a
+/// new one each time. Reading ends in time for the upload. On a line slower than any speed that
+/// requests are tried on, this holds once the process has learned the speed.
 ///
 /// # Errors
 /// If an invocation makes no progress, or the end is never reached.
@@ -49,7 +48,7 @@ async fn back_up_over(bytes_a_second: u64, lives_on: bool, failures: usize) -> R
         let next = invoke(&simulation, &handler, bytes_a_second).await?;
         failed += usize::from(next == reached);
         if failed > failures {
-            return Err(format!("{failed} invocations came to nothing behind offset {reached}"));
+            return Err(format!("{failed} invocations made no progress after offset {reached}"));
         }
         reached = next;
         if reached == RECORDS as i64 + 4 {

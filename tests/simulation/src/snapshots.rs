@@ -319,7 +319,7 @@ impl Cluster {
         let is_seen = |topic: &str| state.topics.contains_key(topic) && !state.around.hidden.contains(topic);
         let is_named = |topic: &str| report.notes.iter().any(|note| note.contains(&format!("{topic:?} was deleted")));
         match stored.into_iter().find(|topic| !is_seen(topic) && !is_named(topic)) {
-            Some(gone) => Err(format!("{gone} has a backup and is not seen any more, and that is not told: {:?}", report.notes)),
+            Some(gone) => Err(format!("{gone} has a backup and is not visible any more, and that is not reported: {:?}", report.notes)),
             None => Ok(()),
         }
     }

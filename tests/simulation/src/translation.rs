@@ -99,7 +99,7 @@ impl<'t> Truth<'t> {
                 let comes_again = |value: &&u64| self.places[value].iter().any(|place| place >= at);
                 let repeated = offset(records.range(..from).map(|(_, value)| value).filter(comes_again).count());
                 if self.once && repeated > *may_repeat {
-                    return Err(format!("{repeated} records come again"));
+                    return Err(format!("{repeated} records are read again"));
                 }
                 self.skips_none(from, *at)
             }

@@ -148,7 +148,7 @@ impl State {
     pub(crate) fn note_repetition(&mut self, producer: &str, place: &TopicPartition, value: u64) {
         let checkpoint = self.producers.entry(producer.to_owned()).or_default().checkpoint;
         if value < checkpoint {
-            self.wrong.push(format!("{place}: record {value} of {producer} came again, behind a checkpoint at {checkpoint}"));
+            self.wrong.push(format!("{place}: record {value} of {producer} was written again, below a checkpoint at {checkpoint}"));
         }
     }
 

@@ -186,7 +186,7 @@ impl Handlers<'_> {
                 ControlFlow::Break(())
             });
         }
-        writer.finish(start + 1).await.expect("it is whole")
+        writer.finish(start + 1).await.expect("it is complete")
     }
 
     /// A restore into a new topic. `more` are further keys.
@@ -256,11 +256,11 @@ impl Bucket {
             Record { offset: start, timestamp: 1, timestamp_type: TimestampType::CreateTime, key: None, value: None, headers: &[] };
         let mut writer = self.writer(topic, start).await;
         writer.append(&record).expect("it fits");
-        writer.finish(start + 1).await.expect("it is whole")
+        writer.finish(start + 1).await.expect("it is complete")
     }
 
     async fn writer(&self, topic: &str, start: i64) -> SegmentWriter {
-        let (generation, _) = Generations::of(self.store.as_ref(), topic).get(1).await.expect("a whole one").expect("it is there");
+        let (generation, _) = Generations::of(self.store.as_ref(), topic).get(1).await.expect("a complete one").expect("it is there");
         let spec = SegmentSpec { topic_id: generation.topic_id, compression: Compression::Gzip(3), ..testing::spec(topic, 0, start) };
         SegmentWriter::new(spec, 1)
     }

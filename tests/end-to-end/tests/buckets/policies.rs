@@ -106,7 +106,7 @@ fn role(minio: &Minio, prefix: &str, role: &str, objects: &[String], checkpoints
     let request =
         client.assume_role().role_arn("arn:aws:iam::123456789012:role/function").role_session_name("test").policy(policy.to_string());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let answer = runtime.block_on(request.send()).expect("MinIO gives credentials for a part of its own");
+    let answer = runtime.block_on(request.send()).expect("MinIO returns credentials for a subset of its rights");
     let session = answer.credentials().expect("credentials");
     let minio = Minio { access_key: session.access_key_id().into(), secret_key: session.secret_access_key().into(), ..minio.clone() };
     Store::S3(minio, prefix.to_owned(), session.session_token().to_owned())

@@ -48,7 +48,7 @@ fn a_verify_that_is_killed_reads_only_what_was_under_way_again() {
     let (all, second) = (noted(&file), segments(proxy.take_read()));
     let again: Vec<&String> = first.intersection(&second).collect();
     println!("{} segments: {} noted before the kill, {} under way then, which were read again", all.len(), known.len(), again.len());
-    assert!(all.len() > known.len() + AT_THE_SAME_TIME, "{} segments are too few to tell", all.len());
+    assert!(all.len() > known.len() + AT_THE_SAME_TIME, "{} segments are too few to judge", all.len());
     assert!(second.is_disjoint(&known), "what was noted is not read again");
     assert_eq!(&first | &second, all, "and everything was read");
     assert!(again.len() <= AT_THE_SAME_TIME, "{again:?}");

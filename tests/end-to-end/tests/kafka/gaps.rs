@@ -52,7 +52,7 @@ fn a_lost_stretch_is_recorded(kafka: &Kafka, lose: impl Fn(&str)) {
     assert_eq!(verdict[0]["recorded_gaps"], json!(["100 to 160: log-start-moved"]));
     let kept = [numbered(0, 0..100), numbered(0, 160..200)].concat();
     assert_identical(&kept, &restored(kafka, &runner, &topic));
-    assert_eq!(records_in(&runner.back_up(&backup)), 0, "told once, and done with");
+    assert_eq!(records_in(&runner.back_up(&backup)), 0, "the gap is reported once");
 
     // A restore is complete without them, and reports the gap each time.
     let restore = runner.restore_config(&topic, &unique("copy"), Value::Null);

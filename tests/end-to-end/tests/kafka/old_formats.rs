@@ -21,8 +21,8 @@ struct Cases {
 }
 
 impl Cases {
-    /// A case is a name, the number of records in the current format at the start of its partition
-    /// 0, and the bytes that follow there. Partition 1 has ten records in the current format.
+    /// A case is a name, a number of records in the current format, and bytes. Partition 0 has
+    /// these records, and then the bytes. Partition 1 has ten records in the current format.
     fn new(shared: &Kafka, cases: &[(&str, i64, Vec<u8>)]) -> Self {
         let cluster = Cluster::start(shared, 1);
         let topics: Vec<_> = cases.iter().map(|(name, first, _)| (cluster.kafka.create_topic(name, 2, &[]), *first)).collect();

@@ -118,7 +118,7 @@ impl Applications {
     fn compare(&self, at: &TopicPartition, from: i64, wanted: &Wanted) -> Result<usize, String> {
         let log = self.target_log(at);
         if from > log.end() {
-            return Err(format!("it is behind the end of the log, which is {}", log.end()));
+            return Err(format!("it is above the end of the log, which is {}", log.end()));
         }
         let Wanted { next, processed, restored, .. } = wanted;
         // Records that are not restored were written after all restored ones.
@@ -208,7 +208,7 @@ impl Applications {
             let committed = now.offsets.get(place).ok_or_else(|| format!("{place:?} was committed, and is not: {of:?}"))?;
             let again = self.judge_offset(place, committed, wanted)?;
             if !is_done || offset(again) > of.may_repeat {
-                return Err(format!("{place:?} has {committed:?}, {again} records come again, and it is said: {of:?}"));
+                return Err(format!("{place:?} has {committed:?}, {again} records are read again, and the report has: {of:?}"));
             }
             inexact += usize::from(of.may_repeat > 0);
         }

@@ -61,13 +61,13 @@ impl Recovery {
             }
             // Nothing changed in between.
             if first.succeeded && !refused.is_empty() {
-                return Err(format!("{} was called whole when it ended, and is not: {refused:?}", asked.id));
+                return Err(format!("{} was called complete when it ended, and is not: {refused:?}", asked.id));
             }
             if !refused.is_empty() {
                 end = End::Refused(refused);
             }
         }
-        if self.digest() == before { Ok(end) } else { Err(format!("{} was finished, and something was written behind that", asked.id)) }
+        if self.digest() == before { Ok(end) } else { Err(format!("{} was finished, and something was written after that", asked.id)) }
     }
 
     pub(super) async fn noted(&self, id: &str) -> Result<Option<RestoreIdentity>, String> {

@@ -92,8 +92,8 @@ fn killed_at(kill_at: i64, then: Then, event: Event) -> Result<bool, String> {
     })
 }
 
-/// Two invocations begin at the same time, each of everything or of a shard, and one of them is
-/// killed at each point. The backup continues.
+/// Two invocations begin at the same time, each of everything or of a shard. One of them is killed
+/// at each point. The backup continues.
 ///
 /// # Errors
 /// The first kill with a wrong result.
@@ -230,7 +230,7 @@ pub fn a_target_is_deleted_beside_the_last_step() -> Result<(), String> {
                     other => Err(format!("{target} is empty, and the restore ends with {other:?}")),
                 }
             };
-            if !runtime()?.block_on(run).map_err(|problem| format!("{topic}, behind {point} turns: {problem}"))? {
+            if !runtime()?.block_on(run).map_err(|problem| format!("{topic}, after {point} turns: {problem}"))? {
                 break;
             }
         }

@@ -131,7 +131,7 @@ impl Compared<'_> {
         if let Some(log) = partition.log
             && partition.diverged != (backed_up > log.end.min(log.high_watermark))
         {
-            return Err("whether its log ends below what is backed up is not told rightly".to_owned());
+            return Err("whether its log ends below what is backed up is reported wrongly".to_owned());
         }
         let folder = topic.folder_of(partition).ok_or("backed up in no folder")?;
         if backed_up == 0 || self.attempt.last_segments.contains_key(&format!("{folder}/{number}")) {
@@ -174,7 +174,7 @@ impl Compared<'_> {
         };
         let missing = moments.first().and_then(|first| first.offsets.keys().filter(stayed).find(|place| !is_told(place)));
         match missing {
-            Some(missing) if group.why.is_none() => Err(format!("the offset of {} is not told, and no reason", missing.1)),
+            Some(missing) if group.why.is_none() => Err(format!("the offset of {} is not reported, and no reason is", missing.1)),
             _ => Ok(()),
         }
     }
@@ -199,7 +199,7 @@ impl Compared<'_> {
             return Err("the log was looked at before the group".to_owned());
         }
         if (offset.offset > log.high_watermark) != offset.foreign {
-            return Err(format!("whether it is of this log, which ends at {}, is not told rightly", log.high_watermark));
+            return Err(format!("whether it is of this log, which ends at {}, is reported wrongly", log.high_watermark));
         }
         let was_cut = moments.iter().filter_map(now).any(|now| now.life > 0);
         if offset.foreign && !was_cut {

@@ -91,8 +91,8 @@ impl History {
         &self.moments[begin.min(end)..end]
     }
 
-    /// Remembers the logs of a topic before it is deleted or one of them loses its end, and at the
-    /// end of the run.
+    /// Remembers the logs of a topic: before it is deleted, before one of them loses its end, and
+    /// at the end of the run.
     pub(super) fn remember(&mut self, state: &State, topic: &str) {
         let Some(topic) = state.topics.get(topic) else { return };
         for (number, log) in (0..).zip(&topic.logs) {

@@ -119,7 +119,7 @@ pub fn a_log_is_cut_and_grows_a_little() -> Result<(), String> {
         }
         let last = cluster.seen.values().next_back().map(|(_, snapshot)| diverged(snapshot));
         let outcome = cluster.finish().await?;
-        if last == Some(true) && outcome.diverged == 2 { Ok(()) } else { Err(format!("it is not told: {outcome:?}")) }
+        if last == Some(true) && outcome.diverged == 2 { Ok(()) } else { Err(format!("it is not reported: {outcome:?}")) }
     })
 }
 

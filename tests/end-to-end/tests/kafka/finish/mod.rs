@@ -127,8 +127,8 @@ fn every_group_goes_on_at_its_next_record_whatever_is_killed() {
     groups_go_on_in_other_topics(&scene, to);
 }
 
-/// An active group, a group that has committed in the target itself, a config that the target does
-/// not know, access control lists of another user, and retention that would delete restored
+/// An active group, and a group that has committed in the target itself. A config that the target
+/// does not know, and access control lists of another user. Retention that would delete restored
 /// records.
 fn what_cannot_be_done_is_named_and_holds_up_nothing_else(scene: &Scene, to: &Kafka, before: &Value) {
     let config = scene.config(to, "dr", "{topic}", json!({}));
