@@ -60,7 +60,8 @@ impl Backup {
         }
         failpoint!("backup::ends::before");
         let prefix = names::snapshot_prefix(cluster, &self.settings.group);
-        if let Err(error) = RunEnds::new(now, ends).write(self.store.as_ref(), &prefix).await {
+        let snapshot = lock(&self.taken).last.as_ref().filter(|(_, of)| *of == prefix).map(|(at, _)| names::snapshot(&prefix, *at));
+        if let Err(error) = RunEnds::new(now, ends, snapshot).write(self.store.as_ref(), &prefix).await {
             report.fail_ends(&error);
         }
         failpoint!("backup::ends::after");

@@ -134,10 +134,12 @@ impl Restore {
         Ok(losses)
     }
 
-    /// Snapshots that cannot be read: a message for each.
+    /// Snapshots that cannot be read or are missing: a message for each.
     pub(crate) fn unreadable(&self) -> impl Iterator<Item = String> {
         let unreadable = self.inventory_so_far().into_iter().flat_map(|inventory| &inventory.unreadable);
-        unreadable.map(|(_, error)| format!("it is unknown what was backed up, because snapshots cannot be read: {}", in_full(error)))
+        unreadable.map(|(_, error)| {
+            format!("it is unknown what was backed up, because snapshots cannot be read or are missing: {}", in_full(error))
+        })
     }
 
     /// Series of snapshots that the topic should have, and that are missing: a message for each.

@@ -28,7 +28,7 @@ pub struct Inventory {
     pub series: BTreeSet<String>,
     /// By folder of the topic's generation.
     pub folders: BTreeMap<String, FolderKept>,
-    /// Unreadable snapshots and ends of runs: their content is not included.
+    /// Unreadable snapshots and ends of runs, and a missing newest snapshot: their content is not included.
     pub unreadable: Vec<(String, Error)>,
     /// Snapshots with a time in the future.
     pub warnings: Vec<String>,
@@ -64,6 +64,15 @@ pub struct Missing {
     pub what: String,
 }
 
+/// The newest snapshot of a series.
+#[derive(Debug, Default)]
+struct Newest {
+    /// The time in its name.
+    at: Option<Millis>,
+    /// What was committed before this time is in a snapshot.
+    from: Option<Millis>,
+}
+
 impl Inventory {
     /// Reads it from all series, of all topics or of one name. For a year two requests per day, 16
     /// in parallel; more for days on which clocks differed.
@@ -79,7 +88,7 @@ impl Inventory {
         let (mut days, mut newest) = (Vec::new(), BTreeMap::new());
         for series in snapshots.series().await? {
             days.extend(snapshots.days(&series).await?);
-            newest.insert(series, Millis::MIN);
+            newest.insert(series, Newest::default());
         }
         let mut inventory = Self::default();
         let room = Room::default();
@@ -88,12 +97,12 @@ impl Inventory {
             let (entry, part) = read?;
             let series = names::parse_snapshot(&entry.name).map_or("", |(series, _)| series);
             inventory.series.insert(series.to_owned());
+            let of_series = newest.entry(series.to_owned()).or_default();
+            of_series.at = of_series.at.max(Some(entry.at));
             match part {
                 Ok(part) => {
                     // One of a clock that is ahead does not include what comes until then.
-                    if let Some(newest) = newest.get_mut(series).filter(|_| part.from <= now) {
-                        *newest = part.from.max(*newest);
-                    }
+                    of_series.from = of_series.from.max(Some(part.from).filter(|from| *from <= now));
                     inventory.add_snapshot(store, &entry, part, topic, now);
                 }
                 Err(error) if error.is_retryable() => return Err(error),
@@ -107,9 +116,11 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Adds what runs stored since the newest snapshot of their series, which is from this time.
-    async fn read_run_ends(&mut self, store: &dyn ObjectStore, newest: BTreeMap<String, Millis>, only: Option<&str>) -> Result<()> {
-        let listed = stream::iter(newest).map(|(series, from)| async move {
+    /// Adds what runs stored since the newest snapshot of their series, and the snapshots that they
+    /// knew and that are missing.
+    async fn read_run_ends(&mut self, store: &dyn ObjectStore, newest: BTreeMap<String, Newest>, only: Option<&str>) -> Result<()> {
+        let series: Vec<_> = newest.iter().map(|(series, newest)| (series.clone(), newest.from.unwrap_or(Millis::MIN))).collect();
+        let listed = stream::iter(series).map(|(series, from)| async move {
             let listed = run_ends::since(store, &series, from).await?;
             Ok::<_, Error>((series, listed))
         });
@@ -131,11 +142,26 @@ impl Inventory {
                 (name, ends)
             })
             .buffered(AT_ONCE);
+        let mut later = BTreeMap::new();
         while let Some((name, ends)) = read.next().await {
             match ends {
-                Ok((at, ends)) => self.add(&name, at, ends, only),
+                Ok(RunEnds { at, snapshot, ends, .. }) => {
+                    let is_later = |snapshot: &String| {
+                        names::parse_snapshot(snapshot)
+                            .is_some_and(|(series, at)| newest.get(series).and_then(|newest| newest.at).is_some_and(|newest| newest < at))
+                    };
+                    later.extend(snapshot.filter(is_later).map(|snapshot| (snapshot, name.clone())));
+                    self.add(&name, at, ends, only);
+                }
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => self.unreadable.push((name, error)),
+            }
+        }
+        for (snapshot, known_by) in later {
+            // It may have been taken since they were listed.
+            if store.list(&snapshot, "", 1).await?.objects.iter().all(|object| object.name != snapshot) {
+                let what = format!("{}: this snapshot is missing: it existed, according to {known_by}", store.location(&snapshot));
+                self.unreadable.push((snapshot, Error::lost(what)));
             }
         }
         Ok(())
@@ -287,7 +313,7 @@ mod tests {
         add_snapshot(&store, &snapshot(NOW - DAY, [("orders", "orders", 0, 7), ("bills", "bills", 0, 5)])).await;
         for (at, folder, end) in [(NOW - 2 * DAY, "gone", 3), (NOW - 60_000, "orders", 9), (NOW - 50_000, "orders", 12), (NOW, "new", 1)] {
             let ends = [(folder.to_owned(), [(0, end)].into())].into();
-            RunEnds::new(at, ends).write(&store, &series).await.unwrap();
+            RunEnds::new(at, ends, None).write(&store, &series).await.unwrap();
         }
         let inventory = read(&store).await;
         let found = [("orders", 12), ("bills", 5), ("new", 1)];
@@ -307,6 +333,25 @@ mod tests {
         let later = Inventory::read(&store, None, NOW + 900_000).await.unwrap();
         assert_eq!((backed_up(&later, "orders", 0), later.unreadable.len()), (Some(12), 0), "{later:?}");
         assert_eq!(read(&store).await.unreadable.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_missing_newest_snapshot_is_noticed_by_the_run_that_took_it() {
+        let store = MemoryStore::new();
+        let series = names::snapshot_prefix(Some("kafka-1"), "backup");
+        add_snapshot(&store, &snapshot(NOW - 900_000, [("orders", "orders", 0, 7)])).await;
+        let newest = add_snapshot(&store, &snapshot(NOW - 300_000, [("orders", "orders", 0, 7)])).await;
+        let ends = [("orders".to_owned(), [(0, 9)].into())].into();
+        RunEnds::new(NOW - 200_000, ends, Some(newest.clone())).write(&store, &series).await.unwrap();
+        assert!(read(&store).await.unreadable.is_empty());
+        store.delete(&newest).await.unwrap();
+        let found = read(&store).await;
+        let [(name, error)] = &found.unreadable[..] else { panic!("{found:?}") };
+        assert!(*name == newest && !error.is_retryable(), "{error}");
+        assert!(error.to_string().contains("this snapshot is missing") && error.to_string().contains("/ends/"), "{error}");
+        // A later one includes what was in it.
+        add_snapshot(&store, &snapshot(NOW, [("orders", "orders", 0, 9)])).await;
+        assert!(read(&store).await.unreadable.is_empty());
     }
 
     #[tokio::test]

@@ -28,18 +28,22 @@ const SKEW: Millis = 600_000;
 pub struct RunEnds {
     format_version: u32,
     /// The end of the run.
-    at: Millis,
+    pub(super) at: Millis,
+    /// The newest snapshot that the run knew: its own, or one that it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) snapshot: Option<String>,
     /// Where the chains ended that this run extended.
-    ends: BackedUpEnds,
+    pub(super) ends: BackedUpEnds,
 }
 
 impl RunEnds {
     /// The current version.
     pub const FORMAT: u32 = 1;
 
-    /// Of a run that ended at this time. Everything below these offsets is in the bucket.
-    pub fn new(at: Millis, ends: BackedUpEnds) -> Self {
-        Self { format_version: Self::FORMAT, at, ends }
+    /// Of a run that ended at this time. Everything below these offsets is in the bucket, and so is
+    /// this snapshot.
+    pub fn new(at: Millis, ends: BackedUpEnds, snapshot: Option<String>) -> Self {
+        Self { format_version: Self::FORMAT, at, snapshot, ends }
     }
 
     /// Creates the object. `series`: the name prefix of the snapshots of this cluster and backup.
@@ -58,11 +62,11 @@ impl RunEnds {
         }
     }
 
-    /// Reads one, and returns its time and content.
+    /// Reads one.
     ///
     /// # Errors
     /// An error of the store, or an object that is damaged, too large or of a newer version.
-    pub(super) async fn read(store: &dyn ObjectStore, name: &str) -> Result<(Millis, BackedUpEnds)> {
+    pub(super) async fn read(store: &dyn ObjectStore, name: &str) -> Result<Self> {
         let damaged = |what: String| Error::from(StoreError::new(StoreErrorKind::Damaged, store.location(name), what));
         let object = store.get_range(name, 0..LARGEST_OBJECT).await?;
         let found: Self =
@@ -71,7 +75,7 @@ impl RunEnds {
         // The store refuses names that lead out of it.
         match found.ends.keys().find(|folder| names::parse_topic_folder(folder).is_none()) {
             Some(folder) => Err(damaged(format!("{folder:?} is not the folder of a topic"))),
-            None => Ok((found.at, found.ends)),
+            None => Ok(found),
         }
     }
 }
@@ -119,17 +123,17 @@ mod tests {
     async fn two_runs_of_one_moment_are_two_objects_and_the_same_one_twice_is_one() {
         let store = MemoryStore::new();
         for end in [7, 8, 8] {
-            RunEnds::new(NOW + 45, ends(end)).write(&store, SERIES).await.unwrap();
+            RunEnds::new(NOW + 45, ends(end), None).write(&store, SERIES).await.unwrap();
         }
         let (found, left_out) = since(&store, SERIES, NOW).await.unwrap();
         assert_eq!((found.len(), left_out), (2, 0), "{found:?}");
         assert!(found[0].starts_with("@cluster/kafka-1/backup/ends/20261129T130500045Z-"), "{found:?}");
         let mut read = Vec::new();
         for name in &found {
-            read.push(RunEnds::read(&store, name).await.unwrap());
+            read.push(RunEnds::read(&store, name).await.unwrap().ends);
         }
         read.sort();
-        assert_eq!(read, [(NOW + 45, ends(7)), (NOW + 45, ends(8))]);
+        assert_eq!(read, [ends(7), ends(8)]);
     }
 
     #[tokio::test]
@@ -150,8 +154,8 @@ mod tests {
     async fn one_that_leads_elsewhere_or_is_of_a_newer_version_is_refused() {
         let name = names::run_ends(SERIES, NOW, "00000000");
         for (content, says) in [
-            (RunEnds::new(NOW, [("@restore/orders".to_owned(), [(0, 1)].into())].into()), "folder of a topic"),
-            (RunEnds { format_version: 2, ..RunEnds::new(NOW, ends(1)) }, "newer version"),
+            (RunEnds::new(NOW, [("@restore/orders".to_owned(), [(0, 1)].into())].into(), None), "folder of a topic"),
+            (RunEnds { format_version: 2, ..RunEnds::new(NOW, ends(1), None) }, "newer version"),
         ] {
             let store = MemoryStore::new();
             store.create(&name, pack(&content, LARGEST_JSON, LARGEST_OBJECT).unwrap()).await.unwrap();
