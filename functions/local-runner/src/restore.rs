@@ -40,6 +40,7 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
         if report.finished_at.is_some() && !report.has_finished {
             restore.tell_of_configs(&mut report).await?;
             restore.tell_of_finish(&mut report).await;
+            restore.tell_of_newer(&mut report).await;
         }
         Ok(report)
     };

@@ -7,6 +7,7 @@
 //! others.
 //!
 //! 1. `scope.rs`: which topics, and up to which offsets (`cuts.rs`; `as_of.rs` for a moment).
+//!    `newer.rs`: what is newer than the newest snapshot of then.
 //!    `source.rs`: what the backup of one topic has. `missing.rs`: what was backed up, according to
 //!    snapshots, and is missing. `identity.rs`: the choice of the restore id, the target of each
 //!    folder, and that no other restore has it. All of this is recorded before the first record,
@@ -37,6 +38,7 @@ mod finish;
 mod function;
 mod identity;
 mod missing;
+mod newer;
 mod pace;
 mod partition;
 mod plan;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::Restore;
 use crate::identity::Bound;
+use crate::newer::Newer;
 use crate::scope::{Scope, ScopedTopic};
 use crate::source::Source;
 use crate::together::try_at_once;
@@ -129,6 +130,15 @@ impl Restore {
             let moments = noted.moments.iter().copied().map(Some).chain(std::iter::repeat(None));
             snapshots = noted.snapshots.iter().cloned().zip(moments).map(|(name, until)| PlannedSnapshot { name, until }).collect();
         }
+        let mut problems = scope.findings.problems;
+        let (used, sources): (Vec<String>, Vec<&Source>) =
+            (snapshots.iter().map(|one| one.name.clone()).collect(), scope.topics.iter().map(|topic| &topic.source).collect());
+        let is_done = noted.is_some() && topics.iter().all(|topic| topic.partitions_done >= topic.partitions_to_restore);
+        match self.newer(&used, &sources).await? {
+            // The request is not what this restore would do: nothing.
+            Some(newer @ Newer::Snapshot(_)) if is_done => problems.push(newer.text().to_owned()),
+            newer => notes.extend(newer.map(|newer| newer.text().to_owned())),
+        }
         Ok(Plan {
             restore_id: self.id().to_owned(),
             cluster_id: cluster.id,
@@ -137,7 +147,7 @@ impl Restore {
             is_endless: !self.has_cuts(),
             snapshots,
             topics,
-            problems: scope.findings.problems,
+            problems,
             notes,
         })
     }

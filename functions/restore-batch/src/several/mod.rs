@@ -7,7 +7,7 @@ mod latency;
 mod requests;
 mod targets;
 
-use archive::catalog::{LogSnapshot, RestoreIdentity, Snapshot, names};
+use archive::catalog::{LogSnapshot, RestoreIdentity, RunEnds, Snapshot, names};
 use archive::testing::{add_generation, add_segment, add_snapshot, generation, snapshot};
 use config::{AsOf, TargetName};
 use kafka::{Pattern, Selection};
@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 
 use store::testing::Delete;
 
+use crate::Plan;
 use targets::Targets;
 
 fn selection(include: &[&str], exclude: &[&str]) -> Selection {
@@ -77,6 +78,33 @@ async fn a_cut_inside_of_a_segment_is_kept_to() {
     add_snapshot(targets.bucket.as_ref(), &seen(1_500_000, &[("orders", 0, 14), ("orders", 1, 2), ("bills", 0, 7)])).await;
     let plan = targets.restore().plan().await.unwrap();
     assert!(plan.has_begun && plan.snapshots.iter().map(|one| one.until).eq([Some(1_000_000)]), "{plan:?}");
+}
+
+/// `latest` is the newest snapshot of the moment at which the restore began.
+#[tokio::test]
+async fn what_is_newer_than_the_latest_snapshot_is_reported() {
+    let mut targets = backed_up().await;
+    add_snapshot(targets.bucket.as_ref(), &seen(1_000_000, &[("orders", 0, 12), ("orders", 1, 4), ("bills", 0, 7)])).await;
+    targets.settings.as_of = Some(AsOf::Latest);
+    let notes = |plan: Plan| (plan.can_begin(), plan.notes.concat() + &plan.problems.concat());
+    let (can_begin, told) = notes(targets.restore().plan().await.unwrap());
+    assert!(can_begin && !told.contains("after this snapshot"), "{told}");
+    let series = names::snapshot_prefix(Some("kafka-1"), "backup");
+    let ends = [("orders".to_owned(), [(0, 15), (1, 4)].into())].into();
+    RunEnds::new(1_100_000, ends, None).write(targets.bucket.as_ref(), &series).await.unwrap();
+    let (can_begin, told) = notes(targets.restore().plan().await.unwrap());
+    assert!(can_begin && told.contains("3 offsets in 1 partition(s) were backed up after this snapshot"), "{told}");
+    let mut report = targets.invoke().await;
+    assert!(report.finished_at.is_some(), "{report:?}");
+    targets.restore().tell_of_newer(&mut report).await;
+    assert!(report.notes.iter().any(|note| note.contains("3 offsets in 1 partition(s)")), "{report:?}");
+
+    add_snapshot(targets.bucket.as_ref(), &seen(1_500_000, &[("orders", 0, 15), ("orders", 1, 4), ("bills", 0, 7)])).await;
+    let (can_begin, told) = notes(targets.restore().plan().await.unwrap());
+    assert!(!can_begin && told.contains("is newer, as of 1970-01-01T00:25:00Z") && told.contains("another RESTORE_ID"), "{told}");
+    let mut report = targets.invoke().await;
+    targets.restore().tell_of_newer(&mut report).await;
+    assert!(report.succeeded && report.notes.iter().any(|note| note.contains("is newer, as of")), "{report:?}");
 }
 
 /// A snapshot with these ends of logs; all of it was backed up when it was taken.

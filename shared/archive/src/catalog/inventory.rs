@@ -28,7 +28,8 @@ pub struct Inventory {
     pub series: BTreeSet<String>,
     /// By folder of the topic's generation.
     pub folders: BTreeMap<String, FolderKept>,
-    /// Unreadable snapshots and ends of runs, and a missing newest snapshot: their content is not included.
+    /// Unreadable snapshots and ends of runs, and a missing newest snapshot: their content is not
+    /// included.
     pub unreadable: Vec<(String, Error)>,
     /// Snapshots with a time in the future.
     pub warnings: Vec<String>,
