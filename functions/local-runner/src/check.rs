@@ -39,6 +39,10 @@ fn report_table(report: &CheckReport) -> String {
     let (all, bucket) = (report.topics.len(), &report.bucket);
     match report.succeeded {
         true => with_lines(text, "ready", &[format!("{} of cluster {cluster} can be backed up to {bucket}", counted(ready, "topic"))]),
-        false => with_lines(text, "not ready", &[format!("{ready} of {} can be backed up to {bucket}", counted(all, "topic"))]),
+        false if ready < all => {
+            with_lines(text, "not ready", &[format!("{ready} of {} can be backed up to {bucket}", counted(all, "topic"))])
+        }
+        // Every topic is well, but not the bucket or the selection.
+        false => with_lines(text, "not ready", &[format!("solve what is above, before anything is backed up to {bucket}")]),
     }
 }
