@@ -40,10 +40,14 @@ install_once() {
   ) 9>"$target.lock"
 }
 
-# free_port: a free port of 127.0.0.1, below the range of ephemeral ports.
+# free_port: a free port of 127.0.0.1, below the range of ephemeral ports. Returned once in two
+# hours: the server that it is for may not listen yet when the next one is drawn.
 free_port() {
-  local port
+  local port drawn=${TMPDIR:-/tmp}/kafka-backup-ports.$UID
+  mkdir -p "$drawn"
+  find "$drawn" -type f -mmin +120 -delete 2>/dev/null || true # another process may delete the same
   while port=$((20000 + SRANDOM % 12000)); do
+    (set -C && : >"$drawn/$port") 2>/dev/null || continue
     (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
   done
   echo "$port"
