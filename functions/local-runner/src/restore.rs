@@ -37,10 +37,12 @@ pub(crate) async fn run(config: Option<&Path>, mode: Mode, by_partition: bool, o
     let mut reached = Vec::new();
     let invoke = async |budget| {
         let mut report = restore.invoke(&Invocation { budget, ..invocation.clone() }).await?;
-        if report.finished_at.is_some() && !report.has_finished {
-            restore.tell_of_configs(&mut report).await?;
-            restore.tell_of_finish(&mut report).await;
+        if report.finished_at.is_some() {
             restore.tell_of_newer(&mut report).await;
+            if !report.has_finished {
+                restore.tell_of_configs(&mut report).await?;
+                restore.tell_of_finish(&mut report).await;
+            }
         }
         Ok(report)
     };

@@ -1,12 +1,12 @@
 //! What a restore as of the newest snapshot does not include: what was stored after that snapshot,
 //! and newer snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use archive::Result;
 use archive::catalog::{Inventory, Moment, names};
 use config::AsOf;
-use kernel::clock::rfc3339;
+use kernel::clock::{Millis, rfc3339};
 use kernel::in_full;
 
 use crate::source::Source;
@@ -33,12 +33,12 @@ impl Restore {
     /// Adds to the report of a finished restore what is newer in the bucket. Not being able to tell
     /// is a note, too.
     pub async fn tell_of_newer(&self, report: &mut RestoreReport) {
+        if !self.is_of_latest() {
+            return;
+        }
         let newer = async {
             let Some(noted) = self.noted().await? else { return Ok(None) };
-            let mut sources = Vec::new();
-            for topic in &noted.topics {
-                sources.push(self.source_with_cuts(topic, Vec::new()).await?);
-            }
+            let sources = self.sources_of(&noted.topics).await?;
             self.newer(&noted.snapshots, &sources.iter().collect::<Vec<_>>()).await
         };
         match newer.await {
@@ -47,19 +47,20 @@ impl Restore {
         }
     }
 
-    /// What is newer than these snapshots, whose cuts the sources have. `None`: nothing, or another
-    /// moment than the newest one was requested.
+    /// Whether the newest snapshot was requested.
+    pub(crate) fn is_of_latest(&self) -> bool {
+        self.settings.as_of == Some(AsOf::Latest)
+    }
+
+    /// What is newer than these snapshots, whose cuts the sources have.
     ///
     /// # Errors
     /// An error of the bucket.
     pub(crate) async fn newer(&self, snapshots: &[String], sources: &[&Source]) -> Result<Option<Newer>> {
-        if self.settings.as_of != Some(AsOf::Latest) {
-            return Ok(None);
-        }
-        let series: BTreeSet<&str> = snapshots.iter().filter_map(|name| Some(names::parse_snapshot(name)?.0)).collect();
-        for series in series {
+        let used: BTreeMap<&str, Millis> = snapshots.iter().filter_map(|name| names::parse_snapshot(name)).collect();
+        for (series, at) in used {
             let newest = Moment::newest(self.store.as_ref(), series, None, self.clock.now()).await?;
-            if let Some((entry, moment)) = newest.filter(|(entry, _)| !snapshots.contains(&entry.name)) {
+            if let Some((entry, moment)) = newest.filter(|(entry, _)| entry.at > at) {
                 return Ok(Some(Newer::Snapshot(format!(
                     "{} is newer, as of {}. This restore began with an older snapshot and stays with it. To restore the newer one, set \
                      another RESTORE_ID; its target topics must not exist",

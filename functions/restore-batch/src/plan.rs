@@ -131,13 +131,15 @@ impl Restore {
             snapshots = noted.snapshots.iter().cloned().zip(moments).map(|(name, until)| PlannedSnapshot { name, until }).collect();
         }
         let mut problems = scope.findings.problems;
-        let (used, sources): (Vec<String>, Vec<&Source>) =
-            (snapshots.iter().map(|one| one.name.clone()).collect(), scope.topics.iter().map(|topic| &topic.source).collect());
-        let is_done = noted.is_some() && topics.iter().all(|topic| topic.partitions_done >= topic.partitions_to_restore);
-        match self.newer(&used, &sources).await? {
-            // The request is not what this restore would do: nothing.
-            Some(newer @ Newer::Snapshot(_)) if is_done => problems.push(newer.text().to_owned()),
-            newer => notes.extend(newer.map(|newer| newer.text().to_owned())),
+        if self.is_of_latest() {
+            let used: Vec<String> = snapshots.iter().map(|one| one.name.clone()).collect();
+            let sources: Vec<&Source> = scope.topics.iter().map(|topic| &topic.source).collect();
+            let is_done = noted.is_some() && topics.iter().all(|topic| topic.partitions_done >= topic.partitions_to_restore);
+            match self.newer(&used, &sources).await? {
+                // The request is not what this restore would do: nothing.
+                Some(newer @ Newer::Snapshot(_)) if is_done => problems.push(newer.text().to_owned()),
+                newer => notes.extend(newer.map(|newer| newer.text().to_owned())),
+            }
         }
         Ok(Plan {
             restore_id: self.id().to_owned(),
@@ -167,8 +169,7 @@ impl Restore {
     }
 
     async fn scope_that_began(&self, noted: &RestoreIdentity) -> Result<Scope> {
-        let sources = noted.topics.iter().map(|topic| self.source_with_cuts(topic, Vec::new()));
-        let sources = try_at_once(sources.collect()).await?.into_iter().zip(&noted.topics);
+        let sources = self.sources_of(&noted.topics).await?.into_iter().zip(&noted.topics);
         let topics = sources.map(|(source, topic)| ScopedTopic { source, then: topic.then.clone(), accepted: topic.accepted.clone() });
         Ok(Scope { topics: topics.collect(), ..Scope::default() })
     }

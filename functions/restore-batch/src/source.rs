@@ -11,6 +11,7 @@ use host::Event;
 use kafka::{TopicId, TopicPartition};
 
 use crate::Restore;
+use crate::together::try_at_once;
 
 /// The backup of one generation of a topic.
 #[derive(Debug)]
@@ -162,6 +163,12 @@ impl Restore {
         let wanted = self.settings.topics.names().next().unwrap_or_default();
         let began_with = noted.and_then(|noted| Some(noted.topics.first()?.folder.as_str()));
         self.source(wanted, event, began_with).await
+    }
+
+    /// The backups of these topics with their entries in restore.json, in the same order. Some in
+    /// parallel.
+    pub(crate) async fn sources_of(&self, topics: impl IntoIterator<Item = &RestoredTopic>) -> Result<Vec<Source>> {
+        try_at_once(topics.into_iter().map(|topic| self.source_with_cuts(topic, Vec::new())).collect()).await
     }
 
     /// The backup of a topic with its entry in restore.json. `partitions` are those of this

@@ -14,7 +14,7 @@ use super::retention::{DELETING, Retention};
 use super::{Finish, Known};
 use crate::configs;
 use crate::target::{KEPT, WHILE_RESTORING};
-use crate::together::{at_once, try_at_once};
+use crate::together::at_once;
 
 /// The configs that a topic gets.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Finish {
         let targets: Vec<String> = topics.iter().map(|topic| topic.target.clone()).collect();
         let mut now = self.admin.topic_configs(&targets).await?;
         let facts = self.restore.cluster.find_all(&targets).await?;
-        let sources = try_at_once(topics.iter().map(|topic| self.restore.source_with_cuts(topic, Vec::new())).collect()).await?;
+        let sources = self.restore.sources_of(topics.iter().copied()).await?;
         let (mut plans, mut unknown) = (Vec::new(), BTreeMap::<&str, Vec<String>>::new());
         for (topic, source) in topics.into_iter().zip(sources) {
             let target = &topic.target;

@@ -105,6 +105,15 @@ async fn what_is_newer_than_the_latest_snapshot_is_reported() {
     let mut report = targets.invoke().await;
     targets.restore().tell_of_newer(&mut report).await;
     assert!(report.succeeded && report.notes.iter().any(|note| note.contains("is newer, as of")), "{report:?}");
+
+    // An older one is not newer, if the one of this restore was deleted.
+    let mut report = targets.invoke().await;
+    for name in targets.bucket.snapshot().into_keys().filter(|name| names::parse_snapshot(name).is_some()) {
+        targets.bucket.delete(&name).await.unwrap();
+    }
+    add_snapshot(targets.bucket.as_ref(), &seen(500_000, &[("orders", 0, 10), ("orders", 1, 4), ("bills", 0, 7)])).await;
+    targets.restore().tell_of_newer(&mut report).await;
+    assert!(!report.notes.iter().any(|note| note.contains("is newer")), "{report:?}");
 }
 
 /// A snapshot with these ends of logs; all of it was backed up when it was taken.
