@@ -4,9 +4,9 @@
 use kafka::{CommittedOffset, TopicId};
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use store::ObjectStore;
 
+use crate::catalog::objects::short_hash;
 use crate::catalog::{TopicIdentity, names};
 
 /// The metadata of an offset that a backup committed. Short: brokers accept 4,096 bytes.
@@ -54,7 +54,7 @@ pub struct Doubt {
 
 /// Identifies a bucket in progress that is stored elsewhere, without revealing it.
 pub fn bucket_id(store: &dyn ObjectStore) -> String {
-    Sha256::digest(store.identity()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    short_hash(store.identity().as_bytes(), 6)
 }
 
 impl BackupCommit {

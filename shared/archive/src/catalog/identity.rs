@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::clock::Millis;
 use kernel::failpoint;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use store::{ObjectStore, StoreError, StoreErrorKind};
 
-use crate::catalog::objects::{check_version, read_json, write_json};
+use crate::catalog::objects::{check_version, read_json, short_hash, write_json};
 use crate::catalog::{PartitionStrategy, RESTORE_FORMAT, names};
 use crate::{Error, Result, Times};
 
@@ -112,7 +111,7 @@ impl RestoreChoice {
     /// Eight digits that identify this choice.
     pub fn digits(&self) -> String {
         let text = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        short_hash(&text, 4)
     }
 }
 

@@ -2,11 +2,11 @@
 //! compare it with the bucket.
 //!
 //! It is the union of all snapshots, and of what the runs after the newest one stored
-//! (`run_ends.rs`). Of each day the newest one is read, which includes what the
-//! others show, and those that it does not cover (`earlier.rs`). A user who sees fewer topics
-//! today, a topic that was deleted last month, a backup with another selection, clocks that differ:
-//! none of these hides what an older snapshot shows. A snapshot only shows what must exist; more
-//! may have been added since.
+//! (`run_ends.rs`). Of each day the newest snapshot is read, which includes what the others show,
+//! and those that it does not cover (`earlier.rs`). A user who sees fewer topics today, a topic
+//! that was deleted last month, a backup with another selection, clocks that differ: none of these
+//! hides what an older snapshot shows. A snapshot only shows what must exist; more may have been
+//! added since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -117,8 +117,8 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Adds what runs stored since the newest snapshot of their series, and the snapshots that they
-    /// knew and that are missing.
+    /// Adds what runs stored since the newest snapshot of their series. Of newer snapshots that
+    /// they knew, the newest one of each series is looked for.
     async fn read_run_ends(&mut self, store: &dyn ObjectStore, newest: BTreeMap<String, Newest>, only: Option<&str>) -> Result<()> {
         let series: Vec<_> = newest.iter().map(|(series, newest)| (series.clone(), newest.from.unwrap_or(Millis::MIN))).collect();
         let listed = stream::iter(series).map(|(series, from)| async move {
@@ -143,24 +143,29 @@ impl Inventory {
                 (name, ends)
             })
             .buffered(AT_ONCE);
-        let mut later = BTreeMap::new();
+        // The newest one that a run knew, by series, and the object of that run.
+        let mut known = BTreeMap::<String, (String, String)>::new();
         while let Some((name, ends)) = read.next().await {
             match ends {
                 Ok(RunEnds { at, snapshot, ends, .. }) => {
-                    let is_later = |snapshot: &String| {
-                        names::parse_snapshot(snapshot)
-                            .is_some_and(|(series, at)| newest.get(series).and_then(|newest| newest.at).is_some_and(|newest| newest < at))
-                    };
-                    later.extend(snapshot.filter(is_later).map(|snapshot| (snapshot, name.clone())));
                     self.add(&name, at, ends, only);
+                    if let Some(snapshot) = snapshot
+                        && let Some((series, _)) = names::parse_snapshot(&snapshot)
+                    {
+                        // Names of a series sort by time.
+                        let of_series = known.entry(series.to_owned()).or_default();
+                        *of_series = (snapshot, name).max(std::mem::take(of_series));
+                    }
                 }
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) => self.unreadable.push((name, error)),
             }
         }
-        for (snapshot, known_by) in later {
+        for (series, (snapshot, known_by)) in known {
+            let at = names::parse_snapshot(&snapshot).map(|(_, at)| at);
+            let is_newer = newest.get(&series).is_some_and(|newest| newest.at.is_some() && newest.at < at);
             // It may have been taken since they were listed.
-            if store.list(&snapshot, "", 1).await?.objects.iter().all(|object| object.name != snapshot) {
+            if is_newer && store.list(&snapshot, "", 1).await?.objects.iter().all(|object| object.name != snapshot) {
                 let what = format!("{}: this snapshot is missing: it existed, according to {known_by}", store.location(&snapshot));
                 self.unreadable.push((snapshot, Error::lost(what)));
             }

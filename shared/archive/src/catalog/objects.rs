@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use store::{ObjectStore, StoreError, StoreErrorKind, Version};
 
 use crate::{Error, Result};
@@ -37,6 +38,11 @@ pub(super) async fn write_json<T: Serialize>(
         Err(StoreError { kind: StoreErrorKind::AlreadyExists | StoreErrorKind::Changed, .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The first bytes of the SHA-256 of `content`, in hex.
+pub(super) fn short_hash(content: &[u8], bytes: usize) -> String {
+    Sha256::digest(content).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Refuses an object of a newer program.

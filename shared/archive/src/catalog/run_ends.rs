@@ -6,21 +6,20 @@
 
 use std::collections::VecDeque;
 
-use kernel::clock::Millis;
+use kernel::clock::{Millis, SKEW};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use store::{ObjectStore, StoreError, StoreErrorKind};
 
-use crate::catalog::objects::check_version;
-use crate::catalog::snapshot_object::{LARGEST_JSON, LARGEST_OBJECT, pack, unpack};
+use crate::catalog::objects::short_hash;
+use crate::catalog::snapshot_object::{LARGEST_JSON, LARGEST_OBJECT, SnapshotPart, pack, read_part};
 use crate::catalog::{BackedUpEnds, names};
 use crate::{Error, Result};
 
 /// The most objects of a series that are read. More exist only if the backup took no snapshot in so
 /// many runs, which is an error of each of these.
 const MOST: usize = 2_000;
-/// How far the clocks of two machines may differ.
-const SKEW: Millis = 600_000;
+/// How far two clocks may differ: one is ahead, the other one behind.
+const MARGIN: Millis = 2 * SKEW;
 
 /// The content of `@cluster/<cluster id>/<GROUP_ID>/ends/<time>-<hash>.json.gz`. Created once,
 /// never replaced.
@@ -34,6 +33,15 @@ pub struct RunEnds {
     pub(super) snapshot: Option<String>,
     /// Where the chains ended that this run extended.
     pub(super) ends: BackedUpEnds,
+}
+
+impl SnapshotPart for RunEnds {
+    const WHAT: &str = "the ends of a run";
+    const KNOWN: u32 = Self::FORMAT;
+
+    fn format_version(&self) -> u32 {
+        self.format_version
+    }
 }
 
 impl RunEnds {
@@ -55,8 +63,7 @@ impl RunEnds {
             .map_err(|error| Error::unfit(format!("the ends of this run are not written: {error}")))?;
         let json = serde_json::to_vec(&self.ends).map_err(|error| Error::bug(error.to_string()))?;
         // Runs that end in one millisecond, for example of several shards.
-        let hash: String = Sha256::digest(json).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        match store.create(&names::run_ends(series, self.at, &hash), body).await {
+        match store.create(&names::run_ends(series, self.at, &short_hash(&json, 4)), body).await {
             Ok(_) | Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -67,16 +74,13 @@ impl RunEnds {
     /// # Errors
     /// An error of the store, or an object that is damaged, too large or of a newer version.
     pub(super) async fn read(store: &dyn ObjectStore, name: &str) -> Result<Self> {
-        let damaged = |what: String| Error::from(StoreError::new(StoreErrorKind::Damaged, store.location(name), what));
-        let object = store.get_range(name, 0..LARGEST_OBJECT).await?;
-        let found: Self =
-            unpack(&object.bytes, LARGEST_JSON).map_err(|error| damaged(format!("it cannot be read as the ends of a run: {error}")))?;
-        check_version(store, name, found.format_version, Self::FORMAT)?;
+        let found: Self = read_part(store, name).await?;
         // The store refuses names that lead out of it.
-        match found.ends.keys().find(|folder| names::parse_topic_folder(folder).is_none()) {
-            Some(folder) => Err(damaged(format!("{folder:?} is not the folder of a topic"))),
-            None => Ok(found),
+        if let Some(folder) = found.ends.keys().find(|folder| names::parse_topic_folder(folder).is_none()) {
+            let what = format!("{folder:?} is not the folder of a topic");
+            return Err(StoreError::new(StoreErrorKind::Damaged, store.location(name), what).into());
         }
+        Ok(found)
     }
 }
 
@@ -87,7 +91,7 @@ impl RunEnds {
 /// An error of the store.
 pub(super) async fn since(store: &dyn ObjectStore, series: &str, time: Millis) -> Result<(Vec<String>, usize)> {
     let prefix = names::run_ends_prefix(series);
-    let mut after = names::before_run_ends(series, time.saturating_sub(SKEW).max(0));
+    let mut after = names::before_run_ends(series, time.saturating_sub(MARGIN).max(0));
     let (mut found, mut left_out) = (VecDeque::new(), 0);
     loop {
         let page = store.list(&prefix, &after, 1000).await?;
@@ -142,7 +146,7 @@ mod tests {
         for run in 0..2_500 {
             store.overwrite(&names::run_ends(SERIES, NOW + run * 1_000, "00000000"), "ends");
         }
-        let (found, left_out) = since(&store, SERIES, NOW + 2_000_000 + SKEW).await.unwrap();
+        let (found, left_out) = since(&store, SERIES, NOW + 2_000_000 + MARGIN).await.unwrap();
         assert_eq!((found.len(), left_out), (500, 0));
         assert_eq!(found[0], names::run_ends(SERIES, NOW + 2_000_000, "00000000"));
         let (found, left_out) = since(&store, SERIES, i64::MIN).await.unwrap();

@@ -26,8 +26,13 @@ const CHUNK: usize = 1 << 20;
 /// What is collected before it is compressed.
 const BUFFER: usize = 64 << 10;
 
-/// What a reader has to know of a snapshot, for any part of it.
+/// What a reader has to know of a snapshot, for any part of it, or of an object like one.
 pub(super) trait SnapshotPart: DeserializeOwned {
+    /// What the object is, for messages.
+    const WHAT: &str = "a snapshot";
+    /// The newest known format.
+    const KNOWN: u32 = Snapshot::FORMAT;
+
     /// Its format.
     fn format_version(&self) -> u32;
 }
@@ -93,10 +98,10 @@ pub(super) async fn read_part<T: SnapshotPart>(store: &dyn ObjectStore, name: &s
     let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, store.location(name), what);
     let object = store.get_range(name, 0..LARGEST_OBJECT + 1).await?;
     if object.size > LARGEST_OBJECT {
-        return Err(damaged(format!("it has {} bytes; no snapshot has more than {LARGEST_OBJECT}", object.size)).into());
+        return Err(damaged(format!("it has {} bytes, and {} has at most {LARGEST_OBJECT}", object.size, T::WHAT)).into());
     }
-    let found: T = unpack(&object.bytes, LARGEST_JSON).map_err(|error| damaged(format!("it cannot be read as a snapshot: {error}")))?;
-    check_version(store, name, found.format_version(), Snapshot::FORMAT)?;
+    let found: T = unpack(&object.bytes, LARGEST_JSON).map_err(|error| damaged(format!("it cannot be read as {}: {error}", T::WHAT)))?;
+    check_version(store, name, found.format_version(), T::KNOWN)?;
     Ok(found)
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::group_offsets;
 use super::source;
 use super::tries::Asker;
-use crate::KafkaErrorKind;
+use crate::{KafkaError, KafkaErrorKind};
 
 /// Kafka's internal topic of groups.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -34,15 +34,12 @@ pub(super) async fn why_groups_may_be_missing(asker: &Asker) -> Option<String> {
     };
     let names: Vec<String> = one_for_each(group, partitions).into_values().collect();
     let answers = group_offsets::read(asker, &names).await;
-    let silent: Vec<_> = answers.into_values().filter_map(Result::err).filter(|error| is_of_the_coordinator(error.kind)).collect();
+    // Other errors are about the name.
+    let is_of_the_coordinator = |error: &KafkaError| error.kind == KafkaErrorKind::Unavailable;
+    let silent: Vec<_> = answers.into_values().filter_map(Result::err).filter(is_of_the_coordinator).collect();
     let first = silent.first()?;
     let count = silent.len();
     Some(format!("{count} of {partitions} coordinators of groups do not respond, so their groups may be missing: {}", first.what))
-}
-
-/// Other errors are about the name.
-fn is_of_the_coordinator(kind: KafkaErrorKind) -> bool {
-    kind == KafkaErrorKind::Unavailable
 }
 
 /// A group name for each partition of the internal topic. They begin with `prefix`: a user can have

@@ -1,13 +1,12 @@
 //! Spans that no longer fit into a checkpoint, in objects of their own next to it.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use super::Spans;
 use crate::Result;
 use crate::catalog::names;
-use crate::catalog::objects::{check_version, read_json};
+use crate::catalog::objects::{check_version, read_json, short_hash};
 
 /// Spans of one source partition of a restore. Its name contains a hash of its content, so an
 /// existing one has the same content. Invocations that split the list at different places write
@@ -43,7 +42,7 @@ impl KeptSpans {
         let kept = Self { format_version: Self::FORMAT, run: run.to_owned(), spans };
         let unwritable = |error: serde_json::Error| StoreError::new(StoreErrorKind::Other, restore_id, error.to_string());
         let body = serde_json::to_vec(&kept).map_err(unwritable)?;
-        let hash: String = Sha256::digest(&body).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = short_hash(&body, 8);
         match store.create(&names::spans(restore_id, folder, partition, from, &hash), body.into()).await {
             Ok(_) | Err(StoreError { kind: StoreErrorKind::AlreadyExists, .. }) => Ok(()),
             Err(error) => Err(error),
