@@ -1,4 +1,4 @@
-# A copy of the bucket in another account and region, with its own key and lock, and a restore from it.
+# A copy of the bucket in another account and region, with its own key, and a restore from it.
 # Another deployment, for example ../aws-msk-vpc, makes the backup. Here are only the name of its bucket and its keys.
 
 provider "aws" {

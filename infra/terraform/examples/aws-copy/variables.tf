@@ -78,7 +78,7 @@ variable "kms_key_arns" {
 }
 
 variable "lock_mode" {
-  description = "Lock of the copy: COMPLIANCE, which no one can lift, or GOVERNANCE."
+  description = "Lock of objects that have none in the bucket of the backup: COMPLIANCE, which no one can lift, or GOVERNANCE. S3 gives all others the lock that they have there. COMPLIANCE also denies the bypass of GOVERNANCE in the copy."
   type        = string
   default     = "COMPLIANCE"
   nullable    = false
@@ -90,7 +90,7 @@ variable "lock_mode" {
 }
 
 variable "lock_days" {
-  description = "Days after its upload for which no version of an object in the copy can be deleted. The copy has no lifecycle rules, so it keeps objects that expire in the backup. Less than 3650 gives a warning."
+  description = "Days of that lock, from the upload of an object. The copy has no lifecycle rules, so it keeps objects that expire in the backup. Less than 3650 gives a warning."
   type        = number
   nullable    = false
 
