@@ -44,6 +44,7 @@ module "restore" {
   topics        = ["unused"]
   kafka         = var.restore.kafka
   restore_kafka = var.restore.kafka
+  network       = var.restore.network
 
   bucket = {
     name   = module.copy.bucket_name

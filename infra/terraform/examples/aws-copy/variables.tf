@@ -125,7 +125,7 @@ variable "break_glass_role_arns" {
 }
 
 variable "restore" {
-  description = "Restore from the copy: its id, the target cluster in kafka, topics, as_of (latest or a time), finish. null: no restore."
+  description = "Restore from the copy: its id, the target cluster in kafka, topics, as_of (latest or a time), finish, and the network of the module if the brokers are in a VPC. null: no restore."
   type = object({
     id             = string
     topics         = optional(list(string), ["*"])
@@ -139,6 +139,16 @@ variable "restore" {
       secret_arn         = optional(string)
       secret_kms_key_arn = optional(string)
     })
+    network = optional(object({
+      vpc_id                   = string
+      subnet_ids               = list(string)
+      broker_security_group_id = optional(string)
+      broker_cidrs             = optional(list(string))
+      broker_ports             = optional(list(number))
+      route_table_ids          = optional(list(string))
+      s3_prefix_list_id        = optional(string)
+      secrets_endpoint         = optional(bool, true)
+    }))
   })
   default = null
 
