@@ -17,7 +17,6 @@ variable "backup" {
     - snapshot_seconds: interval of the snapshots of the cluster (topics, offsets, groups, configs, ACLs, users). 0: no snapshots (SNAPSHOT_SECONDS).
     - consumer_groups: consumer groups whose offsets are in snapshots: names, globs and regular expressions (CONSUMER_GROUPS).
     - exclude_consumer_groups: groups that snapshots skip, in the same syntax (EXCLUDE_CONSUMER_GROUPS).
-    - metrics_max_topics: topics with lines in the format of CloudWatch metrics (METRICS_MAX_TOPICS). The other log lines contain all topics.
   EOT
   type = object({
     enabled                 = optional(bool, true)
@@ -36,7 +35,6 @@ variable "backup" {
     snapshot_seconds        = optional(number, 300)
     consumer_groups         = optional(list(string), ["*"])
     exclude_consumer_groups = optional(list(string), [])
-    metrics_max_topics      = optional(number, 50)
   })
   default  = {}
   nullable = false
@@ -116,10 +114,6 @@ variable "backup" {
   validation {
     condition     = length(setintersection(var.backup.consumer_groups, var.backup.exclude_consumer_groups)) == 0
     error_message = "backup.exclude_consumer_groups excludes a group that backup.consumer_groups contains. Remove it from one of the two."
-  }
-  validation {
-    condition     = var.backup.metrics_max_topics >= 0 && var.backup.metrics_max_topics <= 1000 && floor(var.backup.metrics_max_topics) == var.backup.metrics_max_topics
-    error_message = "backup.metrics_max_topics must be a whole number from 0 to 1000."
   }
 }
 

@@ -857,22 +857,6 @@ run "a_group_that_is_excluded" {
   expect_failures = [var.backup]
 }
 
-run "metrics_of_too_many_topics" {
-  command = plan
-  variables {
-    backup = { metrics_max_topics = 1001 }
-  }
-  expect_failures = [var.backup]
-}
-
-run "metrics_of_half_a_topic" {
-  command = plan
-  variables {
-    backup = { metrics_max_topics = 0.5 }
-  }
-  expect_failures = [var.backup]
-}
-
 run "no_recovery_point" {
   command = plan
   variables {
