@@ -139,7 +139,7 @@ variable "restore" {
     - replication_factor: replication factor of topics that the restore creates (RESTORE_REPLICATION_FACTOR). null: that of the original, limited by the number of brokers.
     - groups: consumer groups whose offsets `finish` sets: names, globs and regular expressions (RESTORE_GROUPS).
     - exclude_groups: groups that finish skips, in the same syntax (RESTORE_EXCLUDE_GROUPS).
-    - finish: steps after the last record: groups, configs, acls, or all (RESTORE_FINISH). Additional ACLs of the Kafka user: groups requires Read and Describe on the groups, and Read on the topics. configs requires AlterConfigs and DescribeConfigs on the topics. acls requires Alter and Describe on the cluster.
+    - finish: steps after the last record: groups, configs, acls, or all (RESTORE_FINISH). Additional ACLs of the Kafka user: groups requires Read and Describe on the groups, and Read on the topics. configs requires AlterConfigs and DescribeConfigs on the topics, and DescribeConfigs on the cluster. acls requires Alter and Describe on the cluster.
     - anyway: checks that only warn (RESTORE_ANYWAY). Of the target: retention, timestamps, compaction, not-empty. Of the backup: expired, missing, behind, lost-progress. Of finish: retention, group-offsets, configs.
     - skip_damaged: skip damaged or missing segments, and record what was skipped (SKIP_DAMAGED).
   EOT
