@@ -209,6 +209,10 @@ variable "restore" {
     error_message = "restore.as_of must be latest, or a time with its offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
   }
   validation {
+    condition     = try(var.restore.as_of, null) == null ? true : !strcontains(join("", [for entry in var.restore.backup_topics : entry if !startswith(entry, "^")]), "@")
+    error_message = "restore.as_of restores the generation of that time, so backup_topics must have names without a number (orders and not orders@1)."
+  }
+  validation {
     condition     = try(var.restore.package_uri, null) == null ? true : can(regex("^https://[^/?#\\s]+/[^?#\\s]+[.]zip$", var.restore.package_uri))
     error_message = "restore.package_uri must be an https address of a zip, without a query. A signature in it would be stored in Terraform's state and plans."
   }

@@ -1483,6 +1483,21 @@ run "alarms_of_a_cron_with_lists" {
   }
 }
 
+run "restore_of_a_generation_as_of_a_time" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@1"], restore_topic = "copy", as_of = "latest", id = "drill-1" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_generation" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@1"], restore_topic = "copy" }
+  }
+}
+
 run "restore_longer_than_its_interval" {
   command = plan
   variables {

@@ -361,7 +361,7 @@ run "settings_of_a_restore_of_a_cluster" {
 
   variables {
     restore = {
-      backup_topics  = ["orders@1", "pay*"]
+      backup_topics  = ["orders", "pay*"]
       exclude_topics = ["*-test"]
       restore_topic  = "{topic}"
       as_of          = "2026-11-27T15:00:00+01:00"
@@ -373,7 +373,7 @@ run "settings_of_a_restore_of_a_cluster" {
   assert {
     condition = { for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.name => setting.value if can(regex("^BACKUP_|_TOPIC_|_AS_OF|RESTORE_ID", setting.name)) } == {
       BACKUP_CLUSTER              = "J8_sWPg5TBqGX9dvEPxFyA"
-      BACKUP_TOPIC_NAME           = "orders@1,pay*"
+      BACKUP_TOPIC_NAME           = "orders,pay*"
       RESTORE_AS_OF               = "2026-11-27T15:00:00+01:00"
       RESTORE_EXCLUDE_TOPIC_NAMES = "*-test"
       RESTORE_TOPIC_NAME          = "{topic}"

@@ -993,6 +993,14 @@ run "restore_of_partitions_that_are_none" {
   expect_failures = [var.restore]
 }
 
+run "restore_of_a_generation_as_of_a_time" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders@1"], restore_topic = "copy", as_of = "latest" }
+  }
+  expect_failures = [var.restore]
+}
+
 run "restore_as_of_a_day" {
   command = plan
   variables {
