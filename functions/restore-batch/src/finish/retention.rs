@@ -22,6 +22,8 @@ pub(super) struct Retention {
     age: Option<i64>,
     /// Size in bytes to which a partition is truncated; `None`: never.
     bytes: Option<i64>,
+    /// A limit that the brokers do not report: it may delete everything.
+    unknown: Option<&'static str>,
 }
 
 /// The most bytes of a record in a log in addition to its key, value and headers: alone in a batch
@@ -36,25 +38,31 @@ impl Retention {
             Some(Change { after: None, .. }) => has.inherited.get(name),
             None => has.effective.get(name),
         };
-        // Unknown values are assumed to delete: the policy `delete`, and the brokers' default age.
+        // An unknown policy is assumed to delete.
         let deletes = value("cleanup.policy").is_none_or(|policy| policy.split(',').any(|one| one.trim() == "delete"));
-        let limit = |name: &str, default: Option<i64>| match value(name).map(|value| value.parse::<i64>()) {
-            Some(Ok(limit)) => (limit >= 0).then_some(limit),
-            Some(Err(_)) | None => default,
-        };
-        const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
-        Self { age: limit("retention.ms", Some(WEEK)).filter(|_| deletes), bytes: limit("retention.bytes", None).filter(|_| deletes) }
+        let limit = |name: &str| value(name).and_then(|value| value.parse::<i64>().ok());
+        let bounded = |name: &str| limit(name).filter(|limit| deletes && *limit >= 0);
+        let unknown =
+            ["retention.ms", "retention.bytes"].into_iter().find(|name| deletes && changes.contains_key(*name) && limit(name).is_none());
+        Self { age: bounded("retention.ms"), bytes: bounded("retention.bytes"), unknown }
     }
 }
 
 impl Finish {
     /// What would be deleted of a topic. `None`: nothing.
     pub(super) async fn would_delete(&self, known: &Known, topic: &str, retention: &Retention) -> Result<Option<String>> {
-        if *retention == (Retention { age: None, bytes: None }) {
+        if *retention == (Retention { age: None, bytes: None, unknown: None }) {
             return Ok(None);
         }
         let Some(facts) = self.restore.cluster.find(topic).await? else { return Ok(None) };
         let extents = self.restore.cluster.extents(topic, facts.partitions).await?;
+        let held: i64 = extents.iter().map(|extent| extent.end - extent.start).sum();
+        if let Some(name) = retention.unknown.filter(|_| held > 0) {
+            return Ok(Some(format!(
+                "it is unknown how much it would delete: the brokers do not report what the topic inherits as {name}, or not to this user \
+                 (DescribeConfigs on the cluster)"
+            )));
+        }
         let mut parts = Vec::new();
         if let Some(age) = retention.age {
             let all: Vec<TopicPartition> = (0..facts.partitions).map(|number| TopicPartition::new(topic, number)).collect();
@@ -77,7 +85,6 @@ impl Finish {
             }
         }
         if let Some(most) = retention.bytes {
-            let held: i64 = extents.iter().map(|extent| extent.end - extent.start).sum();
             let largest = self.largest_partition(topic, known).await?;
             if held > 0 && largest.is_none_or(|largest| largest > most.unsigned_abs()) {
                 parts.push(format!("would delete the oldest of {held} offsets if a partition has more than {most} bytes"));
@@ -129,14 +136,26 @@ mod tests {
             &[("cleanup.policy", "delete"), ("retention.ms", "604800000"), ("retention.bytes", "-1")],
         );
         let after = |of: &[(&str, Option<&str>)]| Retention::after(&changes(of), &has);
-        let none = Retention { age: None, bytes: None };
+        let none = Retention { age: None, bytes: None, unknown: None };
         assert_eq!(after(&[]), none);
-        assert_eq!(after(&[("retention.ms", None)]), Retention { age: Some(604_800_000), bytes: None }, "the brokers' holds");
-        assert_eq!(after(&[("retention.ms", Some("1000")), ("retention.bytes", Some("5"))]), Retention { age: Some(1000), bytes: Some(5) });
+        assert_eq!(after(&[("retention.ms", None)]), Retention { age: Some(604_800_000), ..none }, "the brokers' holds");
+        assert_eq!(
+            after(&[("retention.ms", Some("1000")), ("retention.bytes", Some("5"))]),
+            Retention { age: Some(1000), bytes: Some(5), unknown: None }
+        );
         assert_eq!(after(&[("retention.ms", Some("1000")), ("cleanup.policy", Some("compact"))]), none, "only keys that came again go");
         assert_eq!(after(&[("retention.ms", None), ("cleanup.policy", Some("compact,delete"))]).age, Some(604_800_000));
-        let untold = of(&[("retention.ms", "-1")], &[]);
-        assert_eq!(Retention::after(&changes(&[("retention.ms", None)]), &untold).age, Some(604_800_000), "the worst is expected");
+    }
+
+    /// Kafka 4.1 reports the brokers' values only to users with DescribeConfigs on the cluster.
+    #[test]
+    fn a_limit_that_is_not_told_may_delete_everything() {
+        let has = of(&[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")], &[("cleanup.policy", "delete")]);
+        let unknown = |of: &[(&str, Option<&str>)]| Retention::after(&changes(of), &has).unknown;
+        assert_eq!(unknown(&[]), None);
+        assert_eq!(unknown(&[("retention.ms", None)]), Some("retention.ms"));
+        assert_eq!(unknown(&[("retention.ms", Some("1000")), ("retention.bytes", None)]), Some("retention.bytes"));
+        assert_eq!(unknown(&[("retention.ms", None), ("cleanup.policy", Some("compact"))]), None, "the policy deletes nothing");
     }
 
     #[test]

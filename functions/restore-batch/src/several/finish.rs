@@ -234,6 +234,19 @@ async fn what_cannot_be_done_is_named_and_holds_nothing_else_up() {
     assert!(admin.state().acls.contains(&acl("TOPIC", "copy-orders", "User:alice")));
 }
 
+/// Kafka 4.1 reports what a topic inherits only with DescribeConfigs on the cluster. It can be an
+/// hour.
+#[tokio::test]
+async fn a_retention_that_the_brokers_do_not_report_is_not_inherited() {
+    let (targets, admin) = restored_from(|seen| seen.topics.get_mut("bills").unwrap().configs = Told::All(BTreeMap::new())).await;
+    admin.state().defaults.insert("retention.ms".to_owned(), "3600000".to_owned());
+    admin.state().hidden.insert("retention.ms".to_owned());
+    let report = run(&targets, &admin, true, false).await;
+    let why = "retention.ms of \"copy-bills\": it is unknown how much it would delete";
+    assert!(report.left.iter().any(|left| left.contains(why) && left.contains("DescribeConfigs on the cluster")), "{:#?}", report.left);
+    assert_eq!(admin.state().topics["copy-bills"].own["retention.ms"], "-1");
+}
+
 /// Configs are in the restore's record, and nothing else of a snapshot is requested.
 #[tokio::test]
 async fn configs_alone_need_no_snapshot_and_those_that_nobody_told_are_named() {

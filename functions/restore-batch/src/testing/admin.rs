@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) topics: BTreeMap<String, FakeTopic>,
     /// The config keys that the brokers know, with the values of topics without their own.
     pub(crate) defaults: BTreeMap<String, String>,
+    /// Config keys whose values the brokers do not report to this user where a topic has its own.
+    pub(crate) hidden: BTreeSet<String>,
     /// Config keys that a policy of the cluster refuses to set. It refuses the whole call.
     pub(crate) refused: BTreeSet<String>,
     pub(crate) acls: BTreeSet<Acl>,
@@ -71,6 +73,7 @@ impl Default for State {
             groups: BTreeMap::new(),
             topics: BTreeMap::new(),
             defaults: defaults.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            hidden: BTreeSet::new(),
             refused: BTreeSet::new(),
             acls: BTreeSet::new(),
             foreign: BTreeSet::new(),
@@ -116,7 +119,7 @@ impl State {
         let own = topic.own.clone();
         let mut effective = self.defaults.clone();
         effective.extend(own.clone());
-        let inherited = self.defaults.iter().filter(|(name, _)| own.contains_key(*name));
+        let inherited = self.defaults.iter().filter(|(name, _)| own.contains_key(*name) && !self.hidden.contains(*name));
         TopicConfigs { inherited: inherited.map(|(name, value)| (name.clone(), value.clone())).collect(), own, effective }
     }
 

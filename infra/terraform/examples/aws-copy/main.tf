@@ -1,4 +1,4 @@
-# A copy of the bucket in another account and region, with its own key and lock, and a restore from it.
+# A copy of the bucket in another account and region, with its own key, and a restore from it.
 # Another deployment, for example ../aws-msk-vpc, makes the backup. Here are only the name of its bucket and its keys.
 
 provider "aws" {
@@ -44,6 +44,7 @@ module "restore" {
   topics        = ["unused"]
   kafka         = var.restore.kafka
   restore_kafka = var.restore.kafka
+  network       = var.restore.network
 
   bucket = {
     name   = module.copy.bucket_name

@@ -78,7 +78,7 @@ variable "kms_key_arns" {
 }
 
 variable "lock_mode" {
-  description = "Lock of the copy: COMPLIANCE, which no one can lift, or GOVERNANCE."
+  description = "Lock of objects that have none in the bucket of the backup: COMPLIANCE, which no one can lift, or GOVERNANCE. S3 gives all others the lock that they have there. COMPLIANCE also denies the bypass of GOVERNANCE in the copy."
   type        = string
   default     = "COMPLIANCE"
   nullable    = false
@@ -90,7 +90,7 @@ variable "lock_mode" {
 }
 
 variable "lock_days" {
-  description = "Days after its upload for which no version of an object in the copy can be deleted. The copy has no lifecycle rules, so it keeps objects that expire in the backup. Less than 3650 gives a warning."
+  description = "Days of that lock, from the upload of an object. The copy has no lifecycle rules, so it keeps objects that expire in the backup. Less than 3650 gives a warning."
   type        = number
   nullable    = false
 
@@ -125,7 +125,7 @@ variable "break_glass_role_arns" {
 }
 
 variable "restore" {
-  description = "Restore from the copy: its id, the target cluster in kafka, topics, as_of (latest or a time), finish. null: no restore."
+  description = "Restore from the copy: its id, the target cluster in kafka, topics, as_of (latest or a time), finish, and the network of the module if the brokers are in a VPC. null: no restore."
   type = object({
     id             = string
     topics         = optional(list(string), ["*"])
@@ -139,6 +139,16 @@ variable "restore" {
       secret_arn         = optional(string)
       secret_kms_key_arn = optional(string)
     })
+    network = optional(object({
+      vpc_id                   = string
+      subnet_ids               = list(string)
+      broker_security_group_id = optional(string)
+      broker_cidrs             = optional(list(string))
+      broker_ports             = optional(list(number))
+      route_table_ids          = optional(list(string))
+      s3_prefix_list_id        = optional(string)
+      secrets_endpoint         = optional(bool, true)
+    }))
   })
   default = null
 

@@ -159,11 +159,13 @@ data "aws_iam_policy_document" "msk" {
     }
   }
   dynamic "statement" {
-    for_each = length(setintersection(local.grants[each.key].finish, ["groups", "acls"])) == 0 ? [] : [true]
+    for_each = length(local.grants[each.key].finish) == 0 ? [] : [true]
     content {
       sid = "FinishCluster"
       actions = concat(
-        local.actions[each.key].finish_cluster, contains(local.grants[each.key].finish, "acls") ? local.actions[each.key].finish_acls : []
+        length(setintersection(local.grants[each.key].finish, ["groups", "acls"])) == 0 ? [] : local.actions[each.key].finish_cluster,
+        contains(local.grants[each.key].finish, "configs") ? local.actions[each.key].finish_cluster_configs : [],
+        contains(local.grants[each.key].finish, "acls") ? local.actions[each.key].finish_acls : []
       )
       resources = [local.functions[each.key].kafka.msk_cluster_arn]
     }

@@ -48,6 +48,12 @@ locals {
   unit_seconds     = { minute = 60, hour = 3600, day = 86400 }
   schedule_rate    = try(regex(local.rate_pattern, var.schedule.expression), null)
   schedule_seconds = try(tonumber(local.schedule_rate[0]) * local.unit_seconds[local.schedule_rate[1]], null)
-  restore_rate     = try(regex(local.rate_pattern, var.restore.expression), null)
-  restore_seconds  = try(tonumber(local.restore_rate[0]) * local.unit_seconds[local.restore_rate[1]], null)
+
+  # The longest time between two starts, or less. Of a cron expression the minutes and the hours count, as a number or a step (0/10); all else as *.
+  cron_fields      = try(split(" ", trimspace(regex("^cron\\((.*)\\)$", var.schedule.expression)[0])), [])
+  cron_gaps        = [for field, most in [60, 24] : can(regex("^[0-9]+$", local.cron_fields[field])) ? most : try(tonumber(regex("^(?:[*]|[0-9]+)/([0-9]+)$", local.cron_fields[field])[0]), 1)]
+  longest_interval = local.schedule_seconds != null ? local.schedule_seconds : 60 * (60 * (local.cron_gaps[1] - 1) + local.cron_gaps[0])
+
+  restore_rate    = try(regex(local.rate_pattern, var.restore.expression), null)
+  restore_seconds = try(tonumber(local.restore_rate[0]) * local.unit_seconds[local.restore_rate[1]], null)
 }

@@ -52,7 +52,7 @@ variable "alarms" {
     error_message = "alarms.stale_minutes must be from 6 to 10080 (a week), a multiple of 6."
   }
   validation {
-    condition     = try(var.alarms.stale_minutes * 60 >= 2 * local.schedule_seconds, true)
+    condition     = var.alarms.stale_minutes * 60 >= 2 * local.longest_interval
     error_message = "alarms.stale_minutes must be at least twice the interval of the backup. Otherwise the alarm is raised without a problem."
   }
   validation {
@@ -84,8 +84,8 @@ variable "alarms" {
     error_message = "alarms.lag_growing_minutes must be from 30 to 10080 (a week), a multiple of 6."
   }
   validation {
-    condition     = try(var.alarms.lag_growing_minutes * 60 >= 6 * local.schedule_seconds, true)
-    error_message = "alarms.lag_growing_minutes must be at least six times the interval of the backup, because the alarm compares six values of the lag."
+    condition     = var.alarms.lag_growing_minutes * 60 >= 6 * local.longest_interval
+    error_message = "alarms.lag_growing_minutes must be at least six times the interval of the backup, because the alarms compare six values. Otherwise they are never raised."
   }
   validation {
     condition     = var.alarms.restore_minutes >= 30 && var.alarms.restore_minutes <= 10080 && var.alarms.restore_minutes % 6 == 0

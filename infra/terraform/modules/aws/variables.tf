@@ -271,7 +271,7 @@ variable "restore" {
     - replication_factor: replication factor of topics that the restore creates (RESTORE_REPLICATION_FACTOR). Default: that of the original, limited by the number of brokers.
     - groups: consumer groups whose offsets `finish` sets: names, globs and regular expressions (RESTORE_GROUPS).
     - exclude_groups: groups that finish skips, in the same syntax (RESTORE_EXCLUDE_GROUPS).
-    - finish: steps after the last record: groups, configs, acls, or all (RESTORE_FINISH). Additional ACLs of the Kafka user: groups requires Read and Describe on the groups, and Read on the topics. configs requires AlterConfigs and DescribeConfigs on the topics. acls requires Alter and Describe on the cluster. With MSK_IAM the role has these rights.
+    - finish: steps after the last record: groups, configs, acls, or all (RESTORE_FINISH). Additional ACLs of the Kafka user: groups requires Read and Describe on the groups, and Read on the topics. configs requires AlterConfigs and DescribeConfigs on the topics, and DescribeConfigs on the cluster. acls requires Alter and Describe on the cluster. With MSK_IAM the role has these rights.
     - anyway: checks that only warn (RESTORE_ANYWAY). Of the target: retention, timestamps, compaction, not-empty. Of the backup: expired, missing, behind, lost-progress. Of finish: retention, group-offsets, configs.
     - skip_damaged: true skips damaged or missing segments and records what was skipped (SKIP_DAMAGED).
   EOT
@@ -346,6 +346,10 @@ variable "restore" {
   validation {
     condition     = try(var.restore.as_of, null) == null ? true : var.restore.as_of == "latest" || can(timecmp(var.restore.as_of, var.restore.as_of))
     error_message = "restore.as_of must be latest, or a time with its offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
+  }
+  validation {
+    condition     = try(var.restore.as_of, null) == null ? true : !strcontains(join("", [for entry in var.restore.backup_topics : entry if !startswith(entry, "^")]), "@")
+    error_message = "restore.as_of restores the generation of that time, so backup_topics must have names without a number (orders and not orders@1)."
   }
   validation {
     condition     = try(var.restore.backup_cluster, null) == null ? true : trimspace(var.restore.backup_cluster) != ""

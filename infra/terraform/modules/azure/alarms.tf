@@ -22,6 +22,13 @@ locals {
     | where tostring(summary.message) == 'backup summary' and isnotempty(tostring(summary.shard))
   KQL
 
+  # Two alarms compare runs of an hour, or of alarms.no_backup_for if fewer than two start in an hour: with one they would never be raised.
+  often         = can(regex("^[^ ]+ [^ ]*[^ 0-9][^ ]* [*](/1)? ", var.backup.schedule))
+  long_windows  = { PT2H = 120, PT3H = 180, PT4H = 240, PT5H = 300, PT6H = 360, P1D = 1440, P2D = 2880 }
+  runs_window   = local.often ? "PT1H" : contains(keys(local.long_windows), var.alarms.no_backup_for) ? var.alarms.no_backup_for : "PT1H"
+  runs_minutes  = lookup(local.long_windows, local.runs_window, 60)
+  half_a_window = "${local.runs_minutes / 2}m"
+
   # Alarms of the backup. A deployment that only restores has none of them.
   snapshot_alarms = var.backup.snapshot_seconds == 0 ? {} : {
     snapshot-age = {
@@ -56,9 +63,9 @@ locals {
       KQL
     }
     held = {
-      description = "Open transactions have held back more than ${var.alarms.held_records} records of a topic for an hour. Neither consumers with read_committed nor the backup can read them. The function's log has the partitions. If this continues, run kafka-transactions.sh find-hanging, then abort."
+      description = "Open transactions have held back more than ${var.alarms.held_records} records of a topic for ${local.runs_minutes} minutes. Neither consumers with read_committed nor the backup can read them. The function's log has the partitions. If this continues, run kafka-transactions.sh find-hanging, then abort."
       severity    = 2
-      window      = "PT1H"
+      window      = local.runs_window
       measure     = null
       operator    = "GreaterThan"
       threshold   = 0
@@ -84,9 +91,9 @@ locals {
       query = "${local.summaries_of_backup}| summarize successes = array_length(make_set_if(tostring(summary.shard), tobool(summary.succeeded)))\n"
     }
     lag = {
-      description = "The lag of a topic is at least ${var.alarms.lag_records} records, and more than half an hour ago. Use more threads, more memory or a shorter schedule before retention deletes records that are not backed up."
+      description = "The lag of a topic is at least ${var.alarms.lag_records} records, and more than ${local.runs_minutes / 2} minutes ago. Use more threads, more memory or a shorter schedule before retention deletes records that are not backed up."
       severity    = 2
-      window      = "PT1H"
+      window      = local.runs_window
       measure     = null
       operator    = "GreaterThan"
       threshold   = 0
@@ -95,7 +102,7 @@ locals {
       query       = <<-KQL
         ${local.of_backup}| extend lag = tolong(report.lag_records)
         | where isnotnull(lag)
-        | summarize early = minif(lag, timestamp < ago(30m)), late = minif(lag, timestamp >= ago(30m)) by topic
+        | summarize early = minif(lag, timestamp < ago(${local.half_a_window})), late = minif(lag, timestamp >= ago(${local.half_a_window})) by topic
         | where late > early and late >= ${var.alarms.lag_records}
       KQL
     }

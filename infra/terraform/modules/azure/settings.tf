@@ -37,7 +37,6 @@ locals {
       SNAPSHOT_SECONDS                  = tostring(var.backup.snapshot_seconds)
       CONSUMER_GROUPS                   = local.all_groups ? null : local.group_lists.included
       EXCLUDE_CONSUMER_GROUPS           = length(var.backup.exclude_consumer_groups) == 0 ? null : local.group_lists.excluded
-      METRICS_MAX_TOPICS                = tostring(var.backup.metrics_max_topics)
       BYTES_PER_SECOND                  = var.backup.bytes_per_second == 0 ? null : tostring(var.backup.bytes_per_second)
     }
     restore = var.restore == null ? null : {

@@ -17,7 +17,6 @@ variable "backup" {
     - snapshot_seconds: interval of the snapshots of the cluster (topics, offsets, groups, configs, ACLs, users). 0: no snapshots (SNAPSHOT_SECONDS).
     - consumer_groups: consumer groups whose offsets are in snapshots: names, globs and regular expressions (CONSUMER_GROUPS).
     - exclude_consumer_groups: groups that snapshots skip, in the same syntax (EXCLUDE_CONSUMER_GROUPS).
-    - metrics_max_topics: topics with lines in the format of CloudWatch metrics (METRICS_MAX_TOPICS). The other log lines contain all topics.
   EOT
   type = object({
     enabled                 = optional(bool, true)
@@ -36,7 +35,6 @@ variable "backup" {
     snapshot_seconds        = optional(number, 300)
     consumer_groups         = optional(list(string), ["*"])
     exclude_consumer_groups = optional(list(string), [])
-    metrics_max_topics      = optional(number, 50)
   })
   default  = {}
   nullable = false
@@ -117,10 +115,6 @@ variable "backup" {
     condition     = length(setintersection(var.backup.consumer_groups, var.backup.exclude_consumer_groups)) == 0
     error_message = "backup.exclude_consumer_groups excludes a group that backup.consumer_groups contains. Remove it from one of the two."
   }
-  validation {
-    condition     = var.backup.metrics_max_topics >= 0 && var.backup.metrics_max_topics <= 1000 && floor(var.backup.metrics_max_topics) == var.backup.metrics_max_topics
-    error_message = "backup.metrics_max_topics must be a whole number from 0 to 1000."
-  }
 }
 
 variable "restore" {
@@ -145,7 +139,7 @@ variable "restore" {
     - replication_factor: replication factor of topics that the restore creates (RESTORE_REPLICATION_FACTOR). null: that of the original, limited by the number of brokers.
     - groups: consumer groups whose offsets `finish` sets: names, globs and regular expressions (RESTORE_GROUPS).
     - exclude_groups: groups that finish skips, in the same syntax (RESTORE_EXCLUDE_GROUPS).
-    - finish: steps after the last record: groups, configs, acls, or all (RESTORE_FINISH). Additional ACLs of the Kafka user: groups requires Read and Describe on the groups, and Read on the topics. configs requires AlterConfigs and DescribeConfigs on the topics. acls requires Alter and Describe on the cluster.
+    - finish: steps after the last record: groups, configs, acls, or all (RESTORE_FINISH). Additional ACLs of the Kafka user: groups requires Read and Describe on the groups, and Read on the topics. configs requires AlterConfigs and DescribeConfigs on the topics, and DescribeConfigs on the cluster. acls requires Alter and Describe on the cluster.
     - anyway: checks that only warn (RESTORE_ANYWAY). Of the target: retention, timestamps, compaction, not-empty. Of the backup: expired, missing, behind, lost-progress. Of finish: retention, group-offsets, configs.
     - skip_damaged: skip damaged or missing segments, and record what was skipped (SKIP_DAMAGED).
   EOT
@@ -213,6 +207,10 @@ variable "restore" {
   validation {
     condition     = try(var.restore.as_of, null) == null ? true : var.restore.as_of == "latest" || can(timecmp(var.restore.as_of, var.restore.as_of))
     error_message = "restore.as_of must be latest, or a time with its offset from UTC: 2026-11-27T14:00:00Z or 2026-11-27T15:00:00+01:00."
+  }
+  validation {
+    condition     = try(var.restore.as_of, null) == null ? true : !strcontains(join("", [for entry in var.restore.backup_topics : entry if !startswith(entry, "^")]), "@")
+    error_message = "restore.as_of restores the generation of that time, so backup_topics must have names without a number (orders and not orders@1)."
   }
   validation {
     condition     = try(var.restore.package_uri, null) == null ? true : can(regex("^https://[^/?#\\s]+/[^?#\\s]+[.]zip$", var.restore.package_uri))

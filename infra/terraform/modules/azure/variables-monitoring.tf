@@ -6,8 +6,8 @@ variable "alarms" {
     - no_backup_for: time without a successful run of the backup: PT15M, PT30M, PT45M, PT1H to PT6H, P1D or P2D. At least two runs of the schedule.
     - recovery_minutes: maximum recovery point, which is the age of the oldest record that is not backed up: 1 to 10080, more than backup.retry_upload_seconds.
     - snapshot_minutes: maximum age of the newest snapshot of the cluster: 1 to 10080, at least twice backup.snapshot_seconds.
-    - held_records: maximum number of records of a topic that open transactions hold back for an hour.
-    - lag_records: lag of a topic, in records, from which on an increase within half an hour raises the alarm.
+    - held_records: maximum number of records of a topic that open transactions hold back for an hour, or for no_backup_for if fewer than two runs start in an hour.
+    - lag_records: lag of a topic, in records, from which on an increase within half of that time raises the alarm.
   EOT
   type = object({
     emails           = optional(set(string), [])

@@ -62,6 +62,30 @@ run "a_restore_from_the_copy" {
     condition     = module.restore[0].made_kms_key_arn == null
     error_message = "the copy's key is enough"
   }
+  assert {
+    condition     = module.restore[0].security_group_id == null
+    error_message = "brokers on the internet"
+  }
+}
+
+run "a_restore_into_a_vpc" {
+  variables {
+    restore = {
+      id    = "region-lost"
+      kafka = { bootstrap_servers = "b-1.example.com:9098", msk_cluster_arn = "arn:aws:kafka:eu-west-1:210987654321:cluster/spare/1d3a-7" }
+      network = {
+        vpc_id                   = "vpc-0123456789abcdef0"
+        subnet_ids               = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+        broker_security_group_id = "sg-0123456789abcdef0"
+        s3_prefix_list_id        = "pl-0123456789abcdef0"
+      }
+    }
+  }
+
+  assert {
+    condition     = module.restore[0].security_group_id != null
+    error_message = "the functions are in the VPC of the brokers"
+  }
 }
 
 run "bad_input" {

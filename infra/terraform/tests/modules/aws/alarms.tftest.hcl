@@ -195,7 +195,7 @@ run "runs_in_a_row_within_a_day_or_a_week" {
 run "by_cron_each_bad_run_rings" {
   variables {
     schedule = { expression = "cron(0 3 * * ? *)" }
-    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880 }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 2880, lag_growing_minutes = 8640 }
   }
 
   assert {

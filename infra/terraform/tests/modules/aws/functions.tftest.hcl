@@ -220,7 +220,7 @@ run "a_cluster_is_restored" {
   variables {
     restore = {
       package_path   = "tests/package.zip"
-      backup_topics  = ["orders@1", "pay*", "^users-[0-9]{1,2}"]
+      backup_topics  = ["orders", "pay*", "^users-[0-9]{1,2}"]
       exclude_topics = ["*-test"]
       restore_topic  = "{topic}"
       as_of          = "latest"
@@ -235,7 +235,7 @@ run "a_cluster_is_restored" {
     condition = {
       for key, value in output.environment["restore"] : key => value if can(regex("BACKUP_|^RESTORE_", key))
       } == {
-      BACKUP_TOPIC_NAME           = "[\"orders@1\",\"pay*\",\"^users-[0-9]{1,2}\"]"
+      BACKUP_TOPIC_NAME           = "[\"orders\",\"pay*\",\"^users-[0-9]{1,2}\"]"
       RESTORE_EXCLUDE_TOPIC_NAMES = "*-test"
       RESTORE_TOPIC_NAME          = "{topic}"
       RESTORE_AS_OF               = "latest"

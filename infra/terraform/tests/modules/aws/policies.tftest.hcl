@@ -281,7 +281,8 @@ run "a_restore_is_finished" {
       sort(flatten([statement.Action])), sort(flatten([statement.Resource]))
       ] if startswith(statement.Sid, "Finish") }) == jsonencode({
       FinishCluster = [
-        ["kafka-cluster:AlterCluster", "kafka-cluster:DescribeCluster"], ["arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"],
+        ["kafka-cluster:AlterCluster", "kafka-cluster:DescribeCluster", "kafka-cluster:DescribeClusterDynamicConfiguration"],
+        ["arn:aws:kafka:eu-central-1:123456789012:cluster/events/1d3a-7"],
       ]
       FinishGroups = [
         ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"],
@@ -292,6 +293,21 @@ run "a_restore_is_finished" {
       ]
     })
     error_message = "what finish needs: ${output.policies["restore"]}"
+  }
+}
+
+# Whether a topic that inherits its retention would lose records, only the brokers' own configs tell.
+run "only_configs_are_finished" {
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["*"], restore_topic = "dr.{topic}", id = "drill-1", finish = ["configs"] }
+  }
+
+  assert {
+    condition = jsonencode({ for statement in jsondecode(output.policies["restore"]).Statement : statement.Sid => sort(flatten([statement.Action])) if startswith(statement.Sid, "Finish") }) == jsonencode({
+      FinishCluster = ["kafka-cluster:DescribeClusterDynamicConfiguration"]
+      FinishTopics  = ["kafka-cluster:AlterTopicDynamicConfiguration"]
+    })
+    error_message = "neither groups nor access control lists: ${output.policies["restore"]}"
   }
 }
 

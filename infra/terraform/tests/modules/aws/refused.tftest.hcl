@@ -1449,6 +1449,55 @@ run "snapshots_that_expire_before_ten_years_of_lock" {
   expect_failures = [var.bucket]
 }
 
+# Six periods of ten minutes never have data of six runs.
+run "alarms_that_a_daily_cron_cannot_raise" {
+  command = plan
+  variables {
+    schedule = { expression = "cron(0 3 * * ? *)" }
+    alarms   = { stale_minutes = 2880, lag_growing_minutes = 8634 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "alarms_that_a_cron_of_six_hours_cannot_raise" {
+  command = plan
+  variables {
+    schedule = { expression = "cron(30 */6 * * ? *)" }
+    alarms   = { stale_minutes = 714, lag_growing_minutes = 2160 }
+  }
+  expect_failures = [var.alarms]
+}
+
+run "alarms_that_crons_can_raise" {
+  command = plan
+  variables {
+    schedule = { expression = "cron(30 0/6 * * ? *)" }
+    alarms   = { emails = ["oncall@example.com"], stale_minutes = 720, lag_growing_minutes = 2160 }
+  }
+}
+
+run "alarms_of_a_cron_with_lists" {
+  command = plan
+  variables {
+    schedule = { expression = "cron(0,10,20,30,40,50 * * * ? *)" }
+  }
+}
+
+run "restore_of_a_generation_as_of_a_time" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@1"], restore_topic = "copy", as_of = "latest", id = "drill-1" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_generation" {
+  command = plan
+  variables {
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders@1"], restore_topic = "copy" }
+  }
+}
+
 run "restore_longer_than_its_interval" {
   command = plan
   variables {

@@ -291,4 +291,29 @@ run "roles_of_other_accounts" {
     })
     error_message = "the key follows the bucket: ${aws_kms_key_policy.this[0].policy}"
   }
+  assert {
+    condition     = !strcontains(aws_s3_bucket_policy.this[0].policy, "DenyBypass")
+    error_message = "a GOVERNANCE lock can be bypassed with the right to do so"
+  }
+}
+
+# A replica keeps the GOVERNANCE lock of its original: the default of the bucket does not apply to it.
+run "a_lock_of_a_replica_is_not_bypassed" {
+  command = plan
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    lock_mode            = "COMPLIANCE"
+    lock_days            = 3650
+    replication_role_arn = "arn:aws:iam::333333333333:role/kb-replication"
+  }
+
+  assert {
+    condition = jsonencode([for statement in jsondecode(data.aws_iam_policy_document.bucket.json).Statement : [statement.Effect, statement.Action, statement.Principal, statement.Resource, can(statement.Condition)] if statement.Sid == "DenyBypass"]) == jsonencode([
+      ["Deny", "s3:BypassGovernanceRetention", "*", "${local.bucket_arn}/*", false],
+    ])
+    error_message = "no one bypasses the lock of a replica: ${data.aws_iam_policy_document.bucket.json}"
+  }
 }

@@ -104,6 +104,36 @@ run "lag" {
     condition     = azurerm_monitor_scheduled_query_rules_alert_v2.this["lag"].criteria[0].dimension[0].name == "topic"
     error_message = "The alarm names the topic."
   }
+  assert {
+    condition     = [for name in ["held", "lag"] : azurerm_monitor_scheduled_query_rules_alert_v2.this[name].window_duration] == ["PT1H", "PT1H"] && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["lag"].criteria[0].query, "timestamp < ago(30m)")
+    error_message = "Runs of an hour are compared, whatever no_backup_for is."
+  }
+}
+
+# One run in an hour is never more than one, and never in both halves.
+run "one_run_in_an_hour" {
+  command = plan
+  variables {
+    backup = { schedule = "0 30 * * * *" }
+  }
+
+  assert {
+    condition     = [for name in ["held", "lag"] : azurerm_monitor_scheduled_query_rules_alert_v2.this[name].window_duration] == ["PT2H", "PT2H"] && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["lag"].criteria[0].query, "timestamp < ago(60m)), late = minif(lag, timestamp >= ago(60m))")
+    error_message = "Two runs are compared."
+  }
+}
+
+run "two_runs_in_a_day" {
+  command = plan
+  variables {
+    backup = { schedule = "0 */5 3,15 * * *" }
+    alarms = { emails = ["oncall@example.org"], no_backup_for = "P1D" }
+  }
+
+  assert {
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.this["held"].window_duration == "P1D" && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.this["lag"].criteria[0].query, "ago(720m)")
+    error_message = "The runs of a day are compared."
+  }
 }
 
 run "gap" {

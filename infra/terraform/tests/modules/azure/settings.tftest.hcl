@@ -212,7 +212,6 @@ run "settings_of_backup" {
       MEMORY_LIMIT_MB                           = "1536"
       NUMBER_OF_KAFKA_THREADS                   = "4"
       NUMBER_OF_MESSAGE_PER_BACKUP_FILE         = "100000"
-      METRICS_MAX_TOPICS                        = "50"
       RETRY_UPLOAD_SECONDS                      = "300"
       SNAPSHOT_SECONDS                          = "300"
       TIME_BUDGET_SECONDS                       = "480"
@@ -236,16 +235,16 @@ run "topics_by_pattern" {
   }
 }
 
-run "snapshots_and_metrics" {
+run "snapshots" {
   command = plan
 
   variables {
-    backup = { snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"], metrics_max_topics = 0 }
+    backup = { snapshot_seconds = 900, consumer_groups = ["orders-*", "^b{1,2}"], exclude_consumer_groups = ["tmp-?"] }
   }
 
   assert {
     condition = { for setting in azapi_resource.function["backup"].body.properties.siteConfig.appSettings : setting.name => setting.value if can(regex("SNAPSHOT|GROUPS|METRICS", setting.name)) } == {
-      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", METRICS_MAX_TOPICS = "0", SNAPSHOT_SECONDS = "900"
+      CONSUMER_GROUPS = "[\"orders-*\",\"^b{1,2}\"]", EXCLUDE_CONSUMER_GROUPS = "tmp-?", SNAPSHOT_SECONDS = "900"
     }
     error_message = "snapshots of the backup"
   }
@@ -362,7 +361,7 @@ run "settings_of_a_restore_of_a_cluster" {
 
   variables {
     restore = {
-      backup_topics  = ["orders@1", "pay*"]
+      backup_topics  = ["orders", "pay*"]
       exclude_topics = ["*-test"]
       restore_topic  = "{topic}"
       as_of          = "2026-11-27T15:00:00+01:00"
@@ -374,7 +373,7 @@ run "settings_of_a_restore_of_a_cluster" {
   assert {
     condition = { for setting in azapi_resource.function["restore"].body.properties.siteConfig.appSettings : setting.name => setting.value if can(regex("^BACKUP_|_TOPIC_|_AS_OF|RESTORE_ID", setting.name)) } == {
       BACKUP_CLUSTER              = "J8_sWPg5TBqGX9dvEPxFyA"
-      BACKUP_TOPIC_NAME           = "orders@1,pay*"
+      BACKUP_TOPIC_NAME           = "orders,pay*"
       RESTORE_AS_OF               = "2026-11-27T15:00:00+01:00"
       RESTORE_EXCLUDE_TOPIC_NAMES = "*-test"
       RESTORE_TOPIC_NAME          = "{topic}"
@@ -406,7 +405,7 @@ run "keys_of_all" {
 
   assert {
     condition = setsubtract(output.configuration_keys["backup"], output.configuration_keys["restore"]) == toset([
-      "COMPRESSION", "GROUP_ID", "ISOLATION_LEVEL", "METRICS_MAX_TOPICS", "NUMBER_OF_MESSAGE_PER_BACKUP_FILE", "RETRY_UPLOAD_SECONDS", "SNAPSHOT_SECONDS", "TOPIC_NAMES",
+      "COMPRESSION", "GROUP_ID", "ISOLATION_LEVEL", "NUMBER_OF_MESSAGE_PER_BACKUP_FILE", "RETRY_UPLOAD_SECONDS", "SNAPSHOT_SECONDS", "TOPIC_NAMES",
     ])
     error_message = "keys of backup only"
   }

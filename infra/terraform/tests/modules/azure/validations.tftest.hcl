@@ -857,22 +857,6 @@ run "a_group_that_is_excluded" {
   expect_failures = [var.backup]
 }
 
-run "metrics_of_too_many_topics" {
-  command = plan
-  variables {
-    backup = { metrics_max_topics = 1001 }
-  }
-  expect_failures = [var.backup]
-}
-
-run "metrics_of_half_a_topic" {
-  command = plan
-  variables {
-    backup = { metrics_max_topics = 0.5 }
-  }
-  expect_failures = [var.backup]
-}
-
 run "no_recovery_point" {
   command = plan
   variables {
@@ -1005,6 +989,14 @@ run "restore_of_partitions_that_are_none" {
   command = plan
   variables {
     restore = { backup_topics = ["orders"], restore_topic = "copy", partitions = "0..4", id = "drill" }
+  }
+  expect_failures = [var.restore]
+}
+
+run "restore_of_a_generation_as_of_a_time" {
+  command = plan
+  variables {
+    restore = { backup_topics = ["orders@1"], restore_topic = "copy", as_of = "latest" }
   }
   expect_failures = [var.restore]
 }

@@ -219,4 +219,20 @@ data "aws_iam_policy_document" "bucket" {
       values   = ["1.2"]
     }
   }
+
+  # S3 gives a replica the lock of its original, and not the default of this bucket. So GOVERNANCE of the original stays GOVERNANCE here.
+  dynamic "statement" {
+    for_each = var.replication_role_arn != null && var.lock_mode == "COMPLIANCE" ? [true] : []
+    content {
+      sid       = "DenyBypass"
+      effect    = "Deny"
+      actions   = ["s3:BypassGovernanceRetention"]
+      resources = ["${local.bucket_arn}/*"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+    }
+  }
 }

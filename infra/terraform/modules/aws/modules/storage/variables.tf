@@ -213,7 +213,7 @@ variable "client_role_arns" {
 }
 
 variable "replication_role_arn" {
-  description = "Role in another account with which S3 replicates objects to the bucket. It can add objects and delete none. Default: no replication."
+  description = "Role in another account with which S3 replicates objects to the bucket. It can add objects and delete none. A replica has the lock of its original, whatever lock_mode and lock_days are; with COMPLIANCE the bucket policy denies everyone to bypass GOVERNANCE. Default: no replication."
   type        = string
   default     = null
 
