@@ -402,6 +402,28 @@ async fn segments_proceed_while_that_of_another_partition_is_compared_with_the_l
     assert!(done < Duration::from_secs(50), "{done:?}");
 }
 
+/// The next invocation does not learn it from the cluster.
+#[tokio::test(start_paused = true)]
+async fn a_truncation_is_noted_even_if_the_time_is_up_when_the_segment_before_is_durable() {
+    let fake = Fake::default();
+    fake.write(30);
+    fake.log().cut = Some((10, 5));
+    let clock = fake.clone();
+    let slow = FaultyStore::new(fake.bucket.clone(), move |operation, name| match operation {
+        Operation::Create if name.ends_with(".tar.gz") => Fault::Delay(Duration::from_millis(200)),
+        Operation::Create if name.ends_with(".sha256") => {
+            clock.advance(60_000);
+            Fault::None
+        }
+        _ => Fault::None,
+    });
+    let budget = Budget { deadline: Some(30_000), ..Budget::unlimited(None) };
+    let report = Backup { store: Arc::new(slow), ..fake.backup() }.invoke(&Invocation::new(budget)).await.unwrap();
+    assert!(!report.succeeded && fake.segments() == [0], "{report:?}");
+    let commit: BackupCommit = serde_json::from_str(&fake.log().commit.as_ref().unwrap().metadata).unwrap();
+    assert_eq!(commit.doubt.and_then(|doubt| doubt.cut), Some(5));
+}
+
 #[tokio::test]
 async fn publish_never_commits_back() {
     let fake = Fake::default();
