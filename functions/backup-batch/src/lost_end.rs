@@ -271,6 +271,11 @@ impl Run {
     }
 }
 
+/// Whether a reader learned that the log lost its end.
+pub(crate) fn is_truncation(error: &Error) -> bool {
+    matches!(error, Error::Kafka(KafkaError { kind: KafkaErrorKind::Truncated { .. }, .. }))
+}
+
 fn digest(record: &Record<'_>) -> u64 {
     let mut hash = DefaultHasher::new();
     (record.timestamp, record.key, record.value).hash(&mut hash);

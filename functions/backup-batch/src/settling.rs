@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use archive::Result;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
 use kafka::TopicPartition;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::publish::Published;
 use crate::read::Ready;
@@ -37,7 +37,9 @@ pub(crate) struct Settled {
 /// See the module.
 pub(crate) struct Settling {
     run: Arc<Run>,
-    under_way: FuturesUnordered<BoxFuture<'static, Settled>>,
+    /// Tasks of their own: a store that throttles lets requests wait for earlier ones, and the worker
+    /// sends some that are not polled together with these.
+    under_way: JoinSet<Settled>,
     /// Their partitions, and whether there is something to write for them.
     partitions: BTreeMap<TopicPartition, bool>,
     /// Bytes that they hold together.
@@ -48,7 +50,7 @@ pub(crate) struct Settling {
 impl Settling {
     pub(crate) fn new(run: Arc<Run>) -> Self {
         let most = (AT_ONCE / run.backup.settings.threads.max(1)).clamp(1, OF_A_WORKER);
-        Self { run, under_way: FuturesUnordered::new(), partitions: BTreeMap::new(), held: watch::channel(0).0, most }
+        Self { run, under_way: JoinSet::new(), partitions: BTreeMap::new(), held: watch::channel(0).0, most }
     }
 
     /// Starts to make a segment durable. There is none of its partition yet.
@@ -62,12 +64,12 @@ impl Settling {
             held.send_modify(|held| *held -= bytes);
             Settled { ready, published, is_late: run.is_late() }
         };
-        self.under_way.push(settled.boxed());
+        self.under_way.spawn(settled.in_current_span());
     }
 
     /// Waits for the next one. `None`: there is none.
     pub(crate) async fn next(&mut self) -> Option<Settled> {
-        let settled = self.under_way.next().await?;
+        let settled = self.under_way.join_next().await?.unwrap_or_else(|ended| resume_unwind(ended.into_panic()));
         self.partitions.remove(&settled.ready.candidate.partition);
         Some(settled)
     }

@@ -36,6 +36,8 @@ pub(crate) struct Log {
     pub(crate) commit: Option<CommittedOffset>,
     /// From this offset it is another log than it was.
     pub(crate) is_other_from: Option<i64>,
+    /// Who reads from this offset learns that the log was truncated at the second one.
+    pub(crate) cut: Option<(i64, i64)>,
     /// Additional bytes of a record; a codec compresses them to less than half.
     pub(crate) size: usize,
     /// The offset of a record that no backup accepts.
@@ -273,7 +275,11 @@ struct Reader {
 #[async_trait]
 impl PartitionReader for Reader {
     async fn fetch(&mut self, _wait: Duration) -> Result<()> {
-        self.fetched_to = self.fake.log().end;
+        let log = self.fake.log();
+        if let Some((_, end)) = log.cut.filter(|(from, _)| self.position >= *from) {
+            return Err(KafkaError::new(KafkaErrorKind::Truncated { end }, "orders/0", "it was truncated"));
+        }
+        self.fetched_to = log.cut.map_or(log.end, |(from, _)| from.min(log.end));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! made durable.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use config::BackupSettings;
 use host::{Budget, RateLimit};
 use store::testing::{Fault, FaultyStore, Operation};
 use store::{ObjectStore, StoreErrorKind};
+use tokio::time::Instant;
 
 use crate::compressors::Compressors;
 use crate::testing::Fake;
@@ -362,6 +364,64 @@ async fn publish_does_not_wait_for_other_partitions() {
         assert!(at(&segment(partition)) < at(&names::sidecar(&segment(partition))), "{begun:?}");
         assert!(at(&segment(partition)) < at(&names::sidecar(&segment(0))), "each waited for the first: {begun:?}");
     }
+}
+
+/// Their requests may be what those of the comparison wait for, with a store that throttles.
+#[tokio::test(start_paused = true)]
+async fn segments_proceed_while_that_of_another_partition_is_compared_with_the_log() {
+    let fake = Fake::default();
+    fake.write(10);
+    fake.invoke().await;
+    let before = fake.log().commit.clone();
+    fake.write(15);
+    let mut other = fake.backup();
+    Arc::get_mut(&mut other.settings).unwrap().records_per_segment = 15;
+    other.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+    assert_eq!(fake.segments(), [0, 10]);
+    fake.log().commit = before;
+    fake.log().more_partitions = 1;
+    let [theirs, ours] = [0, 1].map(|partition| names::segment("orders", partition, 10, Packing::Gzip));
+    let (start, is_compared, done) = (Instant::now(), AtomicBool::new(false), Arc::new(Mutex::new(None)));
+    let seen = done.clone();
+    let slow = FaultyStore::new(fake.bucket.clone(), move |operation, name| {
+        let seconds = match operation {
+            Operation::Create if name == theirs => 10,
+            Operation::Create if name == ours => 40,
+            Operation::GetRange if name == theirs && is_compared.load(Ordering::Relaxed) => 100,
+            _ => 0,
+        };
+        is_compared.fetch_or(operation == Operation::Get && name == names::sidecar(&theirs), Ordering::Relaxed);
+        if operation == Operation::Create && name == names::sidecar(&ours) {
+            *seen.lock().unwrap() = Some(start.elapsed());
+        }
+        Fault::Delay(Duration::from_secs(seconds))
+    });
+    let report = Backup { store: Arc::new(slow), ..fake.backup() }.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+    assert!(report.succeeded && start.elapsed() >= Duration::from_secs(110), "{report:?}");
+    let done = done.lock().unwrap().unwrap();
+    assert!(done < Duration::from_secs(50), "{done:?}");
+}
+
+/// The next invocation does not learn it from the cluster.
+#[tokio::test(start_paused = true)]
+async fn a_truncation_is_noted_even_if_the_time_is_up_when_the_segment_before_is_durable() {
+    let fake = Fake::default();
+    fake.write(30);
+    fake.log().cut = Some((10, 5));
+    let clock = fake.clone();
+    let slow = FaultyStore::new(fake.bucket.clone(), move |operation, name| match operation {
+        Operation::Create if name.ends_with(".tar.gz") => Fault::Delay(Duration::from_millis(200)),
+        Operation::Create if name.ends_with(".sha256") => {
+            clock.advance(60_000);
+            Fault::None
+        }
+        _ => Fault::None,
+    });
+    let budget = Budget { deadline: Some(30_000), ..Budget::unlimited(None) };
+    let report = Backup { store: Arc::new(slow), ..fake.backup() }.invoke(&Invocation::new(budget)).await.unwrap();
+    assert!(!report.succeeded && fake.segments() == [0], "{report:?}");
+    let commit: BackupCommit = serde_json::from_str(&fake.log().commit.as_ref().unwrap().metadata).unwrap();
+    assert_eq!(commit.doubt.and_then(|doubt| doubt.cut), Some(5));
 }
 
 #[tokio::test]

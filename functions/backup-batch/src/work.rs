@@ -13,6 +13,7 @@ use kernel::{in_full, lock};
 
 use crate::candidate::Candidate;
 use crate::generation::TopicState;
+use crate::lost_end::is_truncation;
 use crate::plan::Plan;
 use crate::publish::{Published, Stored};
 use crate::read::{Ready, nothing_came};
@@ -110,8 +111,13 @@ impl Worker {
                 // What was read after it, or was to be, does not start where the chain ends.
                 let is_void = |other: &Candidate| !is_as_read && other.partition == partition;
                 self.behind.take_if(|other| is_void(other));
-                // The remaining time, when it is late, was for the previous segment.
-                read = read.filter(|_| !is_late && !candidate.as_ref().is_some_and(is_void));
+                // The remaining time, when it is late, was for the previous segment. But the cluster
+                // reports a truncation only to a reader that read before it.
+                let is_void = candidate.as_ref().is_some_and(is_void);
+                read = read.filter(|read| match read {
+                    Ok(_) => !is_late && !is_void,
+                    Err(error) => !is_void || is_truncation(error),
+                });
             }
             if let Some((candidate, read)) = candidate.zip(read) {
                 self.keep(candidate, read).await;

@@ -3,8 +3,8 @@
 
 use store::{Listed, ObjectStore};
 
-use crate::Result;
 use crate::catalog::{Packing, names};
+use crate::{Error, Result};
 
 /// Objects per page: the maximum of every store.
 const PAGE: usize = 1000;
@@ -165,7 +165,16 @@ impl AllSegments {
 /// # Errors
 /// An error of the store.
 pub async fn find_last(store: &dyn ObjectStore, folder: &str, partition: i32, from: i64) -> Result<Option<SegmentEntry>> {
-    let page = async |start: i64| list_segments(store, folder, partition, &names::before_segment(folder, partition, start)).await;
+    // Where a rule has deleted only large objects, a page can have nothing but `.sha256` objects.
+    let page = async |start: i64| {
+        let mut after = names::before_segment(folder, partition, start);
+        loop {
+            match list_segments(store, folder, partition, &after).await? {
+                (found, Some(rest)) if found.is_empty() => after = rest,
+                page => return Ok::<_, Error>(page),
+            }
+        }
+    };
     let (first_page, mut more) = page(from).await?;
     let Some(mut last) = first_page.last().cloned() else { return Ok(None) };
     let mut stride = (last.start - first_page[0].start).max(1);
@@ -250,6 +259,22 @@ mod tests {
         let store = chain(3);
         store.delete(&names::sidecar(&names::segment("orders", 0, 20, Packing::Gzip))).await.unwrap();
         assert_eq!(starts(&store).await, (3, vec![], vec![]));
+    }
+
+    /// Lifecycle rules of S3 can be for large objects only.
+    #[tokio::test]
+    async fn the_last_segment_is_found_after_any_number_of_sidecars_whose_segments_expired() {
+        let store = chain(2_500);
+        for number in 0..2_498 {
+            without(&store, number * 10).await;
+        }
+        for from in [0, 10_000, 24_980] {
+            let last = find_last(&store, "orders", 0, from).await.unwrap();
+            assert_eq!(last.map(|last| last.start), Some(24_990), "{from}");
+        }
+        without(&store, 24_980).await;
+        without(&store, 24_990).await;
+        assert_eq!(find_last(&store, "orders", 0, 0).await.unwrap(), None);
     }
 
     #[tokio::test]

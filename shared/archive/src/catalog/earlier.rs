@@ -14,7 +14,8 @@ use serde::Deserialize;
 use store::{ObjectStore, StoreError, StoreErrorKind};
 
 use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
-use crate::catalog::{BackedUpEnds, Covered, Snapshot, SnapshotEntry, Snapshots, names};
+use crate::catalog::snapshots::AT_ONCE;
+use crate::catalog::{BackedUpEnds, Covered, RunEnds, Snapshot, SnapshotEntry, Snapshots, names, run_ends};
 use crate::{Error, Result};
 
 /// The most snapshots that are read for a new one. It does not cover the others, so a reader reads
@@ -120,8 +121,10 @@ fn uncovered<'a>(store: &'a dyn ObjectStore, room: &'a Room, entries: Vec<Snapsh
 }
 
 impl Snapshot {
-    /// Includes what the snapshots of its day with earlier names show in the bucket. A listing, and
-    /// a request or two, at most 16. Returns the unreadable ones, which it does not cover.
+    /// Includes what the snapshots of its day with earlier names show in the bucket, and how far the
+    /// runs came that none of them includes: of a topic that was deleted since, nothing else shows
+    /// it. Two listings, a request or two, at most 16, and one for each such run. Returns the
+    /// unreadable ones, which it does not cover.
     ///
     /// # Errors
     /// An error of the store, if it is unavailable.
@@ -132,10 +135,12 @@ impl Snapshot {
         let times: BTreeSet<Millis> = entries.iter().map(|entry| entry.at).collect();
         let (mut read, mut covered, mut unreadable) = (BTreeSet::new(), Vec::new(), Vec::new());
         let room = Room::default();
+        let mut included = None;
         let mut parts = std::pin::pin!(uncovered(store, &room, entries).take(MOST));
         while let Some((entry, part)) = parts.next().await {
             match part {
                 Ok(part) => {
+                    included = included.max(Some(part.from).filter(|from| *from <= self.from));
                     read.insert(entry.at);
                     covered.push(part.covers.clone());
                     self.keep_earlier(part.into_ends());
@@ -146,6 +151,48 @@ impl Snapshot {
         }
         let is_covered = |at: &Millis| read.contains(at) || covered.iter().any(|covered| covered.contains(*at));
         self.covers = Covered::of(&times.into_iter().filter(is_covered).collect());
+        if let Some((series, _)) = names::parse_snapshot(name) {
+            let since = match included {
+                Some(from) => from,
+                None => self.included_before(store, series, day).await?,
+            };
+            unreadable.extend(self.take_ends_along(store, series, since).await?);
+        }
+        Ok(unreadable)
+    }
+
+    /// The time up to which the last snapshot before this day includes all runs.
+    async fn included_before(&self, store: &dyn ObjectStore, series: &str, day: &str) -> Result<Millis> {
+        let snapshots = Snapshots::of(store);
+        let days = snapshots.days(series).await?;
+        let Some(last) = days.iter().rfind(|other| other.trim_end_matches('/') < day) else { return Ok(Millis::MIN) };
+        let Some(newest) = snapshots.of_day(last).await?.pop() else { return Ok(Millis::MIN) };
+        match Part::read(store, &newest.name).await {
+            Ok(part) if part.from <= self.from => Ok(part.from),
+            Err(error) if error.is_retryable() => Err(error),
+            _ => Ok(Millis::MIN),
+        }
+    }
+
+    /// Returns the unreadable ones.
+    async fn take_ends_along(&mut self, store: &dyn ObjectStore, series: &str, since: Millis) -> Result<Vec<Error>> {
+        let (listed, left_out) = run_ends::since(store, series, since).await?;
+        let mut ends = stream::iter(listed).map(|name| async move { RunEnds::read(store, &name).await }).buffered(AT_ONCE);
+        let mut unreadable = Vec::new();
+        if left_out > 0 {
+            let what = format!(
+                "{}: the oldest {left_out} objects since the last snapshot are not read, because there are too many: set a shorter SNAPSHOT_SECONDS",
+                store.location(&names::run_ends_prefix(series))
+            );
+            unreadable.push(Error::unfit(what));
+        }
+        while let Some(found) = ends.next().await {
+            match found {
+                Ok(found) => self.keep_earlier(found.ends),
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error) => unreadable.push(error),
+            }
+        }
         Ok(unreadable)
     }
 
@@ -272,6 +319,22 @@ mod tests {
         assert_eq!(counting.counts().of(Operation::GetRange), MOST as u64);
         let (found, reads) = known(&store).await;
         assert_eq!((found.len(), reads), (41, 41 - MOST as u64));
+    }
+
+    /// The topic is deleted after the run, and with it the group's offsets.
+    #[tokio::test]
+    async fn what_a_run_stored_of_a_topic_that_is_gone_is_taken_along() {
+        for before in [NOW - 40 * STEP, NOW - 3 * 86_400_000] {
+            let store = MemoryStore::new();
+            add(&store, before, "orders", 7).await;
+            for (at, folder, end) in [(before - 86_400_000, "old", 1), (before + STEP, "orders", 9), (before + 2 * STEP, "new", 3)] {
+                let ends = [(folder.to_owned(), [(0, end)].into())].into();
+                RunEnds::new(at, ends, None).write(&store, SERIES).await.unwrap();
+            }
+            let next = add(&store, NOW, "bills", 5).await;
+            assert_eq!(next.earlier.get("orders"), Some(&[(0, 9)].into()), "{next:?}");
+            assert_eq!(known(&store).await.0, of(&[("bills", 5), ("new", 3), ("orders", 9)]));
+        }
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use kafka::{Acl, Broker, ScramUser, TopicId};
 use kernel::clock::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Covered, LogRange, PartitionState, PartitionStates};
+use crate::catalog::{Covered, LogRange, MOST_PARTITIONS, PartitionState, PartitionStates};
 
 /// The content of `@cluster/<cluster id>/<GROUP_ID>/<YYYY>/<MM>/<DD>/<HHMMSS>Z.json.gz`. Created
 /// once, never replaced.
@@ -134,7 +134,7 @@ impl TopicSnapshot {
 
 impl PartitionStates for TopicSnapshot {
     fn states(&self) -> impl Iterator<Item = PartitionState<'_>> {
-        (0..self.partition_count).map(|partition| {
+        (0..self.partition_count.min(MOST_PARTITIONS)).map(|partition| {
             let of = self.partitions.get(&partition);
             PartitionState {
                 folder: of.map_or(self.folder.as_deref(), |of| self.folder_of(of)),

@@ -12,7 +12,7 @@ use store::ObjectStore;
 use crate::Result;
 use crate::catalog::snapshot_object::{Room, SnapshotPart, read_part};
 use crate::catalog::snapshots::AT_ONCE;
-use crate::catalog::{LogRange, PartitionState, PartitionStates, SnapshotEntry, Told};
+use crate::catalog::{LogRange, MOST_PARTITIONS, PartitionState, PartitionStates, SnapshotEntry, Told};
 
 /// A snapshot without the names in it.
 #[derive(Debug, Deserialize)]
@@ -71,7 +71,7 @@ impl SnapshotSummary {
 
 impl PartitionStates for TopicSummary {
     fn states(&self) -> impl Iterator<Item = PartitionState<'_>> {
-        (0..self.partition_count).map(|partition| {
+        (0..self.partition_count.min(MOST_PARTITIONS)).map(|partition| {
             let of = self.partitions.get(&partition);
             PartitionState {
                 folder: of.and_then(|of| of.folder.as_deref()).or(self.folder.as_deref()),
@@ -140,5 +140,14 @@ mod tests {
         let [(300_000, Ok(found)), (600_000, Err(_))] = &shown[..] else { panic!("{shown:?}") };
         assert_eq!((found.until, found.topics.len(), found.groups()), (1_000, 3, (Some(0), Some("no right"))));
         assert!(found.states().eq(of.states()), "{found:?} is not {of:?}");
+    }
+    /// Anyone who can write to the bucket can change a snapshot.
+    #[test]
+    fn a_topic_has_no_more_partitions_than_any_topic_whatever_a_snapshot_says() {
+        let mut of = snapshot(1_000, [("orders", "orders", 0, 7)]);
+        of.topics.get_mut("orders").unwrap().partition_count = i32::MAX;
+        let summary: SnapshotSummary = serde_json::from_value(serde_json::to_value(&of).unwrap()).unwrap();
+        let most = usize::try_from(MOST_PARTITIONS).unwrap();
+        assert_eq!((of.states().count(), summary.states().count()), (most, most));
     }
 }
