@@ -175,6 +175,9 @@ impl Run {
         let configs = self.backup.source.configs(name).await?;
         let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
         let begun = topic.known.begun_in(lineage);
+        if let Some(error) = self.backup.missing_snapshots(found).await {
+            lock(&self.report).fail_topic(&error);
+        }
         generations.refresh(found, version, &topic.identity, &facts, &begun, self.backup.snapshots_taken()).await
     }
 
