@@ -26,6 +26,8 @@ mod generate;
 mod groups;
 mod help;
 mod list;
+#[cfg(test)]
+mod loss_tests;
 mod output;
 mod patience;
 mod places;
