@@ -128,7 +128,9 @@ impl Run {
         let lineage = match found {
             // Even if only the newest of several is missing: an older chain must not get records
             // that a newer one has.
-            Found { newest, .. } if topic.known.newest > Some(newest) => return Err(self.not_the_bucket(topic)),
+            Found { newest, .. } if topic.known.newest > Some(newest) => {
+                return Err(self.backup.not_the_bucket(&topic.name, topic.known.newest.unwrap_or(1)));
+            }
             Found { ours: Some((ours, version)), newest, .. } => {
                 let number = ours.newest().generation;
                 if number < newest {
@@ -173,19 +175,10 @@ impl Run {
         let configs = self.backup.source.configs(name).await?;
         let facts = TopicFacts { configs: configs.unwrap_or_else(|| found.configs.clone()), ..topic.facts.clone() };
         let begun = topic.known.begun_in(lineage);
+        if let Some(error) = self.backup.missing_snapshots(found).await {
+            lock(&self.report).fail_topic(&error);
+        }
         generations.refresh(found, version, &topic.identity, &facts, &begun, self.backup.snapshots_taken()).await
-    }
-
-    /// Continuing after missing segments would leave a hole that no one sees before a restore.
-    fn not_the_bucket(&self, topic: &TopicState) -> Error {
-        let folder = names::topic_folder(&topic.name, topic.known.newest.unwrap_or(1));
-        let place = self.backup.store.location(&names::topic_json(&folder));
-        Error::lost(format!(
-            "consumer group {:?} shows that {:?} was backed up here, but {place} is missing; nothing was read. Check \
-             that this is the right bucket or folder, and that it is mounted. To start a new backup here, choose a new \
-             GROUP_ID",
-            self.backup.settings.group, topic.name
-        ))
     }
 
     /// Begins a partition again, in a newer generation than `old`. The partitions that lost nothing

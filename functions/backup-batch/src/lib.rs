@@ -4,7 +4,8 @@
 //! An invocation is stateless. It is safe to run twice, to run at the same time as another, and to
 //! kill at any instruction, because of the order of its steps:
 //!
-//! 1. `topics.rs`: which topics TOPIC_NAMES selects. `plan.rs`: what there is to do (a few requests
+//! 1. `topics.rs`: which topics TOPIC_NAMES selects. `folders.rs`: which of them are new, and which
+//!    have lost their folder. `plan.rs`: what there is to do (a few requests
 //!    for all partitions). `candidate.rs`: which partitions are due, the most neglected one first.
 //!    `snapshot.rs`: takes a snapshot of the cluster, if one is due.
 //! 2. `work.rs`: workers take partitions off a queue. While segments are made durable
@@ -27,6 +28,7 @@ mod candidate;
 mod check;
 mod compare;
 mod compressors;
+mod folders;
 mod function;
 mod generation;
 mod hints;

@@ -84,6 +84,7 @@ impl Backup {
             }
         }
         plan.work.sort_by_key(|candidate| Reverse(candidate.commit.as_ref().map_or(Millis::MAX, |commit| age(commit.at, now))));
+        self.tell_new(&mut plan).await;
         Ok(plan)
     }
 

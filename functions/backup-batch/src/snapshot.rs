@@ -8,10 +8,10 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use archive::Result;
-use archive::catalog::{RunEnds, Snapshot, names};
+use archive::catalog::{Generation, RunEnds, Snapshot, names};
+use archive::{Error, Result};
 use kafka::{ClusterAdministration, KafkaError, KafkaErrorKind, NO_AUTHORIZER, TopicFacts};
-use kernel::clock::Millis;
+use kernel::clock::{Millis, SKEW};
 use kernel::{failpoint, in_full, lock};
 
 pub(crate) use self::read::{may_see_all, why_groups_are_hidden};
@@ -27,6 +27,8 @@ pub(crate) const NO_ACLS: &str = "this cluster has no access control lists to ba
 pub(crate) struct Taken {
     /// The time of the last one that was found or taken, and its series' name prefix.
     last: Option<(Millis, String)>,
+    /// The one that the current invocation took, and when it began, if its series had no other.
+    alone: Option<(String, Millis)>,
 }
 
 /// What is known before any request.
@@ -43,6 +45,7 @@ impl Backup {
     /// Stores a snapshot if this invocation should, and there is none of this time. Errors go to
     /// the report, and the backup continues.
     pub(crate) async fn take_snapshot(&self, invocation: &Invocation, started: Millis, scope: Scope<'_>, report: &mut BackupReport) {
+        lock(&self.taken).alone = None;
         let Some((administration, every)) = self.is_to_take_snapshots(invocation) else { return };
         let prefix = names::snapshot_prefix(scope.cluster, &self.settings.group);
         match self.snapshot_if_due(administration, invocation, started, (every, &prefix), scope, report).await {
@@ -104,12 +107,40 @@ impl Backup {
             // `verify` names it, too.
             tracing::warn!("{}", in_full(&error));
         }
+        let is_alone = snapshot.covers.is_empty() && self.first_snapshot(prefix, &name).await?.is_none();
         failpoint!("backup::snapshot::before");
         let is_ours = snapshot.write(self.store.as_ref(), &name).await?;
         failpoint!("backup::snapshot::after");
         self.remember_snapshot(at, prefix);
+        lock(&self.taken).alone = Some((name.clone(), snapshot.from)).filter(|_| is_ours && is_alone);
         // Another invocation may have been faster: one is enough.
         Ok(is_ours.then_some(name))
+    }
+
+    /// The oldest snapshot of a series but this one. One request: names of snapshots come before
+    /// those of the ends of runs.
+    async fn first_snapshot(&self, series: &str, except: &str) -> Result<Option<String>> {
+        let first = self.store.list(series, "", 10).await?.objects.into_iter().map(|object| object.name);
+        Ok(first.filter(|name| names::parse_snapshot(name).is_some()).find(|name| name != except))
+    }
+
+    /// The error if this invocation took the only snapshot of a series, and an older `topic.json`
+    /// shows that others existed. Once.
+    pub(crate) async fn missing_snapshots(&self, generation: &Generation) -> Option<Error> {
+        let series = generation.snapshots.as_ref()?;
+        // Another process can note the new one in a `topic.json` that it begins now, by another clock.
+        let is_older = |from: Millis| generation.at.saturating_add(2 * SKEW) < from;
+        let (own, _) = lock(&self.taken).alone.take_if(|(own, from)| own.starts_with(series) && is_older(*from))?;
+        // It can also have taken one for another time.
+        if self.first_snapshot(series, &own).await.ok()?.is_some() {
+            return None;
+        }
+        Some(Error::lost(format!(
+            "all earlier snapshots of {} are missing: {} shows that some existed. Restore them, or find out what deleted them. The new \
+             one has only what is in the cluster now",
+            self.store.location(series),
+            names::topic_json(&generation.folder())
+        )))
     }
 
     fn knows_snapshot(&self, at: Millis, prefix: &str) -> bool {

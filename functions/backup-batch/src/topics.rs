@@ -8,6 +8,7 @@ use archive::{Error, Result};
 use kafka::{Selected, TopicFacts, TopicId, TopicPartition};
 use kernel::lock;
 
+use crate::folders::Folders;
 use crate::report::BackupReport;
 use crate::{Backup, Invocation};
 
@@ -30,6 +31,8 @@ pub(crate) struct Seen {
     /// be a new process each time.
     topics: Option<BTreeSet<String>>,
     said: BTreeSet<String>,
+    /// The folders of topics, and topics without one.
+    pub(crate) folders: Folders,
 }
 
 impl Seen {
@@ -87,17 +90,25 @@ impl Backup {
         if lock(&self.seen).topics.is_some() {
             return;
         }
-        let folders = self.store.folders("").await.unwrap_or_else(|error| {
-            // The backup of existing topics does not depend on it.
-            tracing::warn!("could not list the topics with a backup, so deleted topics are not reported: {error}");
-            Vec::new()
-        });
+        let folders = match self.store.folders("").await {
+            Ok(folders) => folders,
+            Err(error) => {
+                // The backup of existing topics does not depend on it.
+                tracing::warn!("could not list the topics with a backup, so deleted and missing ones are not reported: {error}");
+                lock(&self.seen).topics.get_or_insert_default();
+                return;
+            }
+        };
         let topics = folders.iter().filter_map(|folder| parse_topic_folder(folder)).map(|(topic, _)| topic);
-        let topics = topics.filter(|topic| self.settings.topics.takes(topic)).map(str::to_owned).collect();
-        lock(&self.seen).topics.get_or_insert(topics);
+        let topics: BTreeSet<String> = topics.filter(|topic| self.settings.topics.takes(topic)).map(str::to_owned).collect();
+        let mut seen = lock(&self.seen);
+        if seen.topics.is_none() {
+            (seen.topics, seen.folders) = (Some(topics), Folders::of_process(folders));
+        }
     }
 
-    /// Reports new and deleted topics, and patterns without a match; logs each once per process.
+    /// Reports deleted topics, and patterns without a match; logs each once per process. New topics
+    /// are reported once their commits are known: `folders.rs`.
     fn tell(&self, selected: &Selected, report: &mut BackupReport) {
         let mut seen = lock(&self.seen);
         for pattern in &selected.idle {
@@ -119,13 +130,8 @@ impl Backup {
             tracing::warn!(topic = gone, "{what}");
             report.notes.push(what);
         }
-        if !before.is_empty() {
-            for name in selected.names.difference(&before) {
-                let what = format!("topic {name:?} is new: it is backed up from now on");
-                tracing::info!(topic = name, "{what}");
-                report.notes.push(what);
-            }
-        }
+        let has_backups = !before.is_empty();
+        selected.names.difference(&before).for_each(|name| seen.folders.add_new(name, has_backups));
     }
 
     /// Those of `wanted` that the cluster describes. The others are errors in the report, unless a

@@ -153,7 +153,8 @@ pub enum Command {
     },
     /// Show the recovery point of each topic
     ///
-    /// Reads only the bucket, so it also works when the cluster is lost. Exit code 3: a recovery
+    /// Reads only the bucket, so it also works when the cluster is lost. Exit code 1: there is no
+    /// snapshot, or the newest one or the folder of a topic is missing. Exit code 3: a recovery
     /// point is older than --max-age.
     #[command(after_help = help::STATUS)]
     Status(StatusArgs),

@@ -11,6 +11,7 @@ use store::ObjectStore;
 use crate::cli::BucketArgs;
 use crate::output::{Output, Rows, counted, moment, table, with_lines};
 use crate::setup::{self, Screen};
+use crate::snapshots::{Column, series_of};
 
 /// A consumer group in a snapshot.
 #[derive(Debug, Serialize)]
@@ -53,7 +54,8 @@ pub(crate) async fn run(args: &BucketArgs, as_of: Option<Millis>, output: &Outpu
         totals.push(total(name, snapshot, listed.len()));
         listed.into_iter().for_each(|row| rows.add(row));
     }
-    rows.end(|rows| rows_table(rows, found.len() > 1));
+    let column = Column::of(found.iter().map(|(name, _)| series_of(name)));
+    rows.end(|rows| rows_table(rows, column));
     // Below a table of groups, and alone where there are none.
     output.answer(with_lines(String::new(), "snapshot", &totals).trim_start());
     Ok(true)
@@ -111,11 +113,10 @@ impl Row {
     }
 }
 
-fn rows_table(rows: &[Row], has_several: bool) -> String {
+fn rows_table(rows: &[Row], column: Option<Column>) -> String {
     let cells = |row: &Row| {
-        let cluster = row.cluster_id.as_deref().filter(|_| has_several);
         [
-            cluster.map_or_else(|| row.group.clone(), |cluster| format!("{}  {cluster}", row.group)),
+            row.group.clone(),
             row.state.clone(),
             row.offsets.len().to_string(),
             row.offsets.values().map(BTreeMap::len).sum::<usize>().to_string(),
@@ -123,7 +124,14 @@ fn rows_table(rows: &[Row], has_several: bool) -> String {
             row.notes(),
         ]
     };
-    table(["GROUP", "STATE", "TOPICS", "PARTITIONS", "LAG", "NOTES"], rows.iter().map(cells))
+    let Some(column) = column else {
+        return table(["GROUP", "STATE", "TOPICS", "PARTITIONS", "LAG", "NOTES"], rows.iter().map(cells));
+    };
+    let with_series = |row: &Row| {
+        let [group, state, topics, partitions, lag, notes] = cells(row);
+        [group, column.cell(series_of(&row.snapshot)), state, topics, partitions, lag, notes]
+    };
+    table(["GROUP", column.heading, "STATE", "TOPICS", "PARTITIONS", "LAG", "NOTES"], rows.iter().map(with_series))
 }
 
 /// The line of a snapshot below the table.
@@ -193,10 +201,24 @@ mod tests {
         assert!(line.starts_with("2 consumer groups as of 2026-11-29T13:00:00Z, @cluster/kafka-1/backup/2026/11/29/"), "{line}");
     }
 
+    #[tokio::test]
+    async fn of_two_clusters_each_row_has_its_cluster() {
+        let store = MemoryStore::new();
+        for cluster in ["one", "two"] {
+            let seen = Snapshot { cluster_id: Some(cluster.to_owned()), ..seen(NOW - 300_000, &[("billing", group(&[]))]) };
+            add_snapshot(&store, &seen).await;
+        }
+        let found = snapshots(&store, None, NOW).await.unwrap();
+        let rows: Vec<Row> = found.iter().flat_map(|(name, snapshot)| rows_of(name, snapshot, None)).collect();
+        let text = rows_table(&rows, Column::of(found.iter().map(|(name, _)| series_of(name))));
+        let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().take(2).collect()).collect();
+        assert_eq!(cells, [["GROUP", "CLUSTER"], ["billing", "one"], ["billing", "two"]], "{text}");
+    }
+
     #[test]
     fn a_name_from_the_bucket_moves_no_cursor_and_groups_that_were_not_told_have_a_reason() {
         let mut seen = seen(NOW, &[("\u{1b}[2Jevil\nready: all", group(&[("orders", 0, 7)]))]);
-        let text = rows_table(&rows_of("x", &seen, None), false);
+        let text = rows_table(&rows_of("x", &seen, None), None);
         assert!(text.lines().count() == 2 && !text.contains('\u{1b}'), "{text:?}");
         seen.groups = Told::Partial { known: BTreeMap::new(), why: "no right".to_owned() };
         assert!(total("x", &seen, 0).ends_with("x; there can be more: no right"));

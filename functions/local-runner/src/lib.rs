@@ -26,6 +26,8 @@ mod generate;
 mod groups;
 mod help;
 mod list;
+#[cfg(test)]
+mod loss_tests;
 mod output;
 mod patience;
 mod places;
@@ -90,7 +92,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args, &output).await,
         Some(Command::Status(args)) => match status::run(&args, &output).await {
             Ok(status::Answer::TooOld) if !output.is_unwritable() => return ExitCode::from(TOO_OLD),
-            other => other.map(|_| true),
+            other => other.map(|answer| answer != status::Answer::Missing),
         },
         Some(Command::Show { bucket, object, records, config }) => {
             show::run(&BucketArgs { bucket, config, topic: None }, &object, records, &output).await

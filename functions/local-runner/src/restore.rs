@@ -94,7 +94,7 @@ fn progress_of((topic, partition): (&TopicReport, &PartitionReport)) -> (String,
     (topic.source.clone(), partition, next, records_in_all, python_archives, caught_up)
 }
 
-fn plan_table(plan: &Plan, servers: &str, by_partition: bool) -> String {
+pub(crate) fn plan_table(plan: &Plan, servers: &str, by_partition: bool) -> String {
     let cluster = plan.cluster_id.as_deref().unwrap_or("(no id)");
     let of = plan.snapshots.iter().map(|snapshot| {
         let until = snapshot.until.map_or_else(String::new, |until| format!("as of {}, ", rfc3339(until)));

@@ -53,6 +53,49 @@ struct Row {
     open: Vec<(usize, i64)>,
 }
 
+impl Row {
+    /// Both have the same format, so they sort as text.
+    fn shown_time(&self) -> &str {
+        self.as_of.as_deref().unwrap_or(&self.time)
+    }
+}
+
+/// The column that tells the clusters, or the backups, of a table apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) heading: &'static str,
+    cell: fn(&str) -> String,
+}
+
+impl Column {
+    /// For these series, as in the names of snapshots: cluster, then GROUP_ID. `None` if all are of
+    /// one.
+    pub(crate) fn of<'s>(series: impl IntoIterator<Item = &'s str>) -> Option<Self> {
+        let all: BTreeSet<(&str, &str)> = series.into_iter().filter_map(|series| series.split_once('/')).collect();
+        let clusters = all.iter().map(|(cluster, _)| cluster).collect::<BTreeSet<_>>().len();
+        let groups = all.iter().map(|(_, group)| group).collect::<BTreeSet<_>>().len();
+        let cluster: fn(&str) -> String = |series| series.split('/').next().unwrap_or_default().to_owned();
+        let group: fn(&str) -> String = |series| series.split('/').nth(1).unwrap_or_default().to_owned();
+        match (clusters, groups) {
+            (..2, ..2) => None,
+            (_, 1) => Some(Self { heading: "CLUSTER", cell: cluster }),
+            (1, _) => Some(Self { heading: "GROUP_ID", cell: group }),
+            _ => Some(Self { heading: "CLUSTER/GROUP_ID", cell: str::to_owned }),
+        }
+    }
+
+    /// The cell of a series.
+    pub(crate) fn cell(self, series: &str) -> String {
+        (self.cell)(series)
+    }
+}
+
+/// The series of a snapshot: cluster and GROUP_ID, as in its name.
+pub(crate) fn series_of(snapshot: &str) -> &str {
+    let series = names::parse_snapshot(snapshot).map_or("", |(series, _)| series);
+    series.trim_start_matches(names::SNAPSHOTS).trim_end_matches('/')
+}
+
 /// Lists snapshots. Returns whether each of them could be read.
 pub(crate) async fn run(args: &BucketArgs, all: bool, output: &Output) -> Result<bool> {
     let bucket = setup::bucket(args, Screen::plain(output)).await?;
@@ -99,6 +142,8 @@ async fn list(
     };
     summaries(store.as_ref(), entries, show).await;
     let ends = listing.ends(store).await;
+    // Names of several series, or of two intervals, do not order moments.
+    found.sort_by(|(one, _), (other, _)| other.shown_time().cmp(one.shown_time()));
     for (mut row, read) in found.into_iter().rev() {
         let is_backed_up = |(partition, end): &&(usize, i64)| matches!(ends.get(partition), Some(next) if next >= end);
         row.complete = row.complete.map(|known| known + row.open.iter().filter(is_backed_up).count());
@@ -152,8 +197,7 @@ enum Folder {
 
 impl Listing<'_> {
     fn row(&mut self, entry: &SnapshotEntry, summary: Option<&SnapshotSummary>) -> Row {
-        let series = names::parse_snapshot(&entry.name).map_or("", |(series, _)| series);
-        let series = series.trim_start_matches(names::SNAPSHOTS).trim_end_matches('/').to_owned();
+        let series = series_of(&entry.name).to_owned();
         let mut row = Row { name: entry.name.clone(), time: time(entry.at), series, bytes: entry.size, ..Row::default() };
         let Some(summary) = summary else { return row };
         row.as_of = Some(moment(summary.until));
@@ -225,7 +269,7 @@ impl Listing<'_> {
 }
 
 fn rows_table(rows: &[Row]) -> String {
-    let several = rows.iter().map(|row| row.series.as_str()).collect::<BTreeSet<_>>().len() > 1;
+    let column = Column::of(rows.iter().map(|row| row.series.as_str()));
     let count = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     let complete = |row: &Row| match (row.complete, row.partitions) {
         (Some(complete), Some(partitions)) if complete == partitions => "all".to_owned(),
@@ -239,11 +283,20 @@ fn rows_table(rows: &[Row]) -> String {
     };
     let cells = |row: &Row| {
         let named = if row.time.is_empty() { &row.name } else { &row.time };
-        let name = row.as_of.as_ref().unwrap_or(named);
-        let name = if several { format!("{name}  {}", row.series) } else { name.clone() };
+        let name = row.as_of.as_ref().unwrap_or(named).clone();
         [name, count(row.topics), count(row.partitions), complete(row), groups(row), bytes(row.bytes)]
     };
-    let text = table(["AS OF", "TOPICS", "PARTITIONS", "COMPLETE", "GROUPS", "STORED"], rows.iter().map(cells));
+    let text = match column {
+        None => table(["AS OF", "TOPICS", "PARTITIONS", "COMPLETE", "GROUPS", "STORED"], rows.iter().map(cells)),
+        Some(column) => {
+            let headings = ["AS OF", column.heading, "TOPICS", "PARTITIONS", "COMPLETE", "GROUPS", "STORED"];
+            let with_series = |row: &Row| {
+                let [name, topics, partitions, complete, groups, stored] = cells(row);
+                [name, column.cell(&row.series), topics, partitions, complete, groups, stored]
+            };
+            table(headings, rows.iter().map(with_series))
+        }
+    };
     with_problems(text, rows.iter().filter_map(|row| row.error.as_ref()))
 }
 
@@ -345,10 +398,29 @@ mod tests {
         };
         let bad = add(&store, NOW - 300_000, 1, 1, partial).await;
         let text = rows_table(&rows(&store, false).await);
-        assert!(text.contains("absent") && text.contains("0, partial") && text.contains("kafka-1/other"), "{text}");
+        assert!(text.contains("absent") && text.contains("0, partial"), "{text}");
+        let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!((cells[0][2], cells[1][1], cells[2][1]), ("GROUP_ID", "other", "backup"), "{text}");
         store.overwrite(&bad, "damaged");
         let listed = rows(&store, false).await;
         assert!(listed[0].error.as_ref().unwrap().contains(&bad) && listed[0].topics.is_none() && listed[1].error.is_none(), "{listed:?}");
+    }
+
+    #[tokio::test]
+    async fn of_two_clusters_each_row_has_its_cluster_and_rows_are_in_the_order_of_moments() {
+        let store = MemoryStore::new();
+        let of = |cluster: &str, seconds: u64| {
+            let cluster = cluster.to_owned();
+            move |snapshot: &mut Snapshot| (snapshot.cluster_id, snapshot.interval_seconds) = (Some(cluster), seconds)
+        };
+        add(&store, NOW - 600_000, 1, 1, of("one", 3_600)).await;
+        add(&store, NOW - 300_000, 1, 1, of("two", 300)).await;
+        let text = rows_table(&rows(&store, false).await);
+        let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!((cells[0][2], cells[1][1], cells[2][1]), ("CLUSTER", "one", "two"), "{text}");
+        let heading = |series: &[&str]| Column::of(series.iter().copied()).map(|column| column.heading);
+        assert_eq!(heading(&["a/g", "a/g"]), None);
+        assert_eq!(heading(&["a/g", "b/h"]), Some("CLUSTER/GROUP_ID"));
     }
 
     #[tokio::test]

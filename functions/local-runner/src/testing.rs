@@ -1,5 +1,6 @@
 //! Buckets for the tests of commands that read them.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -34,4 +35,21 @@ pub(crate) async fn add_snapshot<const N: usize>(store: &MemoryStore, backed_up:
 /// The same store, whose calls fail as `faults` decides.
 pub(crate) fn failing(store: MemoryStore, faults: impl Fn(Operation, &str) -> Fault + Send + Sync + 'static) -> Arc<dyn ObjectStore> {
     Arc::new(FaultyStore::new(Arc::new(store), faults))
+}
+
+thread_local! {
+    /// What this thread prints, while a test keeps it.
+    static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Whether a test keeps what this thread prints. Then this text is added to it.
+pub(crate) fn is_kept(text: &str) -> bool {
+    KEPT.with_borrow_mut(|kept| kept.as_mut().map(|kept| kept.extend([text, "\n"])).is_some())
+}
+
+/// Everything that this thread prints in `command`, and its result.
+pub(crate) async fn kept<T>(command: impl Future<Output = T>) -> (T, String) {
+    KEPT.set(Some(String::new()));
+    let result = command.await;
+    (result, KEPT.take().unwrap_or_default())
 }

@@ -15,6 +15,7 @@
 //! | `cases` | scripted cases that random schedules do not reach |
 //! | `snapshots` | schedules of their own: two backups that take snapshots, and whether these are true |
 //! | `restores` | schedules of their own: restores of several topics up to cuts, and of moments; and `finish` |
+//! | [`FaultlessCluster`] | the same world without faults, for tests of other crates |
 //! | `slow_line` | a scripted case: uploads that take longer than the margin at the deadline |
 //! | `verdict` | what an invocation may end with |
 //! | `oracle`, `translation` | what must be true at the end: of segments and records, of translated offsets |
@@ -28,6 +29,7 @@ mod cases;
 mod changes;
 mod chaos;
 mod explore;
+mod faultless;
 pub mod fuzz;
 mod gate;
 mod generations;
@@ -45,6 +47,7 @@ mod world;
 
 pub use cases::{ahead, deleted, expired, lost_whole, one_id_in_two_buckets, overtaken, set_back, silence, without_ids};
 pub use explore::{Explored, Instance, explore};
+pub use faultless::FaultlessCluster;
 pub use generations::{
     cut_while_read, empty_topic, lost_end, newest, newest_of_two_clusters, one_of_two_lost_its_end, set_back_with_its_group, two_clusters,
 };

@@ -295,3 +295,33 @@ pub(crate) fn broker() -> Broker {
 pub(crate) fn denied(what: &str) -> KafkaError {
     KafkaError::new(KafkaErrorKind::Denied, what, "this user may not")
 }
+
+#[tokio::test]
+async fn a_loss_of_all_snapshots_is_an_error_of_the_backup_that_takes_the_next_one() {
+    let fake = Fake::default();
+    fake.write(10);
+    let first = orders(&fake);
+    for _ in 0..2 {
+        assert!(first.invoke(&all()).await.unwrap().succeeded, "of a first backup there are none");
+        fake.advance(60_000);
+        fake.write(10);
+    }
+    assert!(orders(&fake).invoke(&all()).await.unwrap().succeeded);
+    for without in ["@cluster/memory/backup/1970/", "@cluster/"] {
+        for name in fake.bucket.snapshot().keys().filter(|name| name.starts_with(without)) {
+            fake.delete(name).await;
+        }
+        fake.advance(1_200_000);
+        fake.write(10);
+        let report = orders(&fake).invoke(&all()).await.unwrap();
+        assert!(!report.succeeded && report.records == 10 && report.errors.len() == 1, "{report:?}");
+        assert!(report.errors[0].contains("all earlier snapshots of") && report.errors[0].contains("orders/topic.json"), "{report:?}");
+        fake.advance(1_200_000);
+        fake.write(10);
+        assert!(orders(&fake).invoke(&all()).await.unwrap().succeeded);
+    }
+    // The first one of another day.
+    fake.advance(86_400_000);
+    fake.write(10);
+    assert!(orders(&fake).invoke(&all()).await.unwrap().succeeded);
+}

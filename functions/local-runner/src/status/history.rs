@@ -13,6 +13,8 @@ pub(super) struct History<'a> {
     now: Millis,
     /// Days that are not listed yet, the newest last.
     days: Vec<String>,
+    /// The newest two.
+    newest_days: Vec<String>,
     entries: Vec<SnapshotEntry>,
     /// Those with a name in the future and a moment in the past, the oldest moment first.
     early: Vec<(Millis, SnapshotEntry)>,
@@ -25,7 +27,8 @@ pub(super) struct History<'a> {
 impl<'a> History<'a> {
     pub(super) async fn of(store: &'a dyn ObjectStore, series: &str, now: Millis) -> Result<Self> {
         let days = Snapshots::of(store).days(series).await?;
-        Ok(Self { store, now, days, entries: Vec::new(), early: Vec::new(), last: None, to_come: 0, notes: Vec::new() })
+        let newest_days = days[days.len().saturating_sub(2)..].to_vec();
+        Ok(Self { store, now, days, newest_days, entries: Vec::new(), early: Vec::new(), last: None, to_come: 0, notes: Vec::new() })
     }
 
     /// The snapshot at this index, 0 for the newest; `None` after the oldest.
@@ -50,6 +53,11 @@ impl<'a> History<'a> {
     pub(super) async fn len(&mut self) -> Result<usize> {
         while self.list_another_day().await? {}
         Ok(self.entries.len())
+    }
+
+    /// The newest two days with snapshots.
+    pub(super) fn newest_days(&self) -> &[String] {
+        &self.newest_days
     }
 
     /// Anomalies, for people.

@@ -2,16 +2,19 @@
 //! when the cluster is lost.
 //!
 //! The recovery point of a topic is the time of the newest snapshot whose log ends are in the
-//! bucket.
+//! bucket. What was backed up lately is compared with the names of the topics' folders and of the
+//! newest snapshot.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `history.rs` | the snapshots of a series, newest first |
+//! | `missing.rs` | what was backed up lately and is missing by name |
 //! | `reached.rs` | how far each chain reaches, compared with a snapshot |
 //! | `still.rs` | partitions that do not advance while others do |
 //! | `prometheus.rs` | the metrics as a file for node_exporter |
 
 mod history;
+mod missing;
 mod prometheus;
 mod reached;
 mod still;
@@ -27,18 +30,21 @@ use serde::Serialize;
 use store::ObjectStore;
 
 use self::history::History;
+use self::missing::Losses;
 use self::reached::{Reached, Verdict};
 use crate::cli::StatusArgs;
-use crate::output::{Output, counted, moment, table, with_lines};
+use crate::output::{Output, counted, moment, table, with_lines, with_problems};
 use crate::setup::{self, Screen};
 
-/// The answer to --max-age.
+/// Whether the backup is as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// No recovery point is older.
+    /// Nothing is known to be missing, and no recovery point is older than --max-age.
     Safe,
-    /// At least one is.
+    /// At least one is older.
     TooOld,
+    /// Something that was backed up is missing.
+    Missing,
 }
 
 /// The backups of one cluster by one GROUP_ID.
@@ -66,6 +72,9 @@ pub(crate) struct Status {
     /// What the reader should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
+    /// What was backed up and is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) problems: Vec<String>,
 }
 
 /// A topic.
@@ -110,6 +119,9 @@ pub(crate) async fn run(args: &StatusArgs, output: &Output) -> Result<Answer> {
     for status in &all {
         output.result(status, text);
     }
+    if all.iter().any(|status| !status.problems.is_empty()) {
+        return Ok(Answer::Missing);
+    }
     let oldest = all.iter().map(|status| status.recovery_point_seconds).max().unwrap_or(i64::MAX);
     let limit = args.max_age.map_or(i64::MAX, |limit| i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
     if oldest > limit {
@@ -140,13 +152,17 @@ async fn status_of(
 ) -> Result<Status> {
     let reached = Reached::of(store, &newest).await?;
     let points = recovery_points(&mut history, &reached).await?;
+    let losses = Losses::look(store.as_ref(), &series, history.newest_days(), now).await?;
     let seconds = |at: Millis| (now - at).max(0) / 1000;
     let mut topics = Vec::new();
     for (name, topic) in &newest.topics {
-        let point = points.get(name).copied().unwrap_or(Point { reached: None, known_since: newest.until });
+        let mut point = points.get(name).copied().unwrap_or(Point { reached: None, known_since: newest.until });
+        let is_lost = losses.folders_of(topic).next().is_some();
+        point.reached = point.reached.filter(|_| !is_lost);
         let (lag, held, lost, mut notes) = reached.numbers(name);
         notes.extend(topic.why.clone());
-        if point.reached.is_none() {
+        notes.extend(losses.folders_of(topic).map(|folder| format!("{folder}/ is missing")));
+        if point.reached.is_none() && !is_lost {
             notes.push(format!("no snapshot of it is complete in the bucket: {}", why_none(&reached, name)));
         }
         topics.push(TopicStatus {
@@ -181,6 +197,7 @@ async fn status_of(
         held_by_transactions: topics.iter().map(|topic| topic.held_by_transactions).sum(),
         topics,
         notes,
+        problems: losses.told(),
     })
 }
 
@@ -265,14 +282,17 @@ fn text(status: &Status) -> String {
         ]
     });
     let text = table(["TOPIC", "PARTITIONS", "RECOVERY POINT", "AS OF", "LAG", "HELD", "LOST", "NOTES"], rows);
-    let text = with_lines(text, "note", &status.notes);
+    let text = with_problems(with_lines(text, "note", &status.notes), status.problems.iter());
     let safe = status.topics.iter().filter(|topic| topic.recovery_point.is_some()).count();
     let (all, point) = (status.topics.len(), age(status.recovery_point_seconds));
     let cluster = status.cluster_id.as_deref().unwrap_or("(no id)");
-    let line = match safe == all {
+    let mut line = match safe == all {
         true => format!("{} safe, recovery point {point}", counted(all as u64, "topic")),
         false => format!("{safe} of {} safe; the others are incomplete in the bucket", counted(all as u64, "topic")),
     };
+    if !status.problems.is_empty() {
+        line += &format!("; {}, see above: run verify", counted(status.problems.len() as u64, "problem"));
+    }
     let (last, ago) = (&status.last_snapshot, age(status.snapshot_age_seconds));
     let last = format!("cluster {cluster}, GROUP_ID {}: last snapshot {ago} ago, as of {last}", status.group_id);
     format!("{}\n{last}", with_lines(text, "status", &[line]))

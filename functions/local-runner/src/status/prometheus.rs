@@ -57,6 +57,9 @@ fn text(all: &[Status]) -> String {
     };
     family("snapshot_age_seconds", "Seconds since the newest snapshot of the cluster.", None, |status| status.snapshot_age_seconds);
     family("topics", "Topics in the newest snapshot.", None, |status| i64::try_from(status.topics.len()).unwrap_or(i64::MAX));
+    family("missing_objects", "Folders of topics, and snapshots, that were backed up and are missing.", None, |status| {
+        i64::try_from(status.problems.len()).unwrap_or(i64::MAX)
+    });
     let none: fn(&Status) -> i64 = |_| 0;
     let point: fn(&TopicStatus) -> i64 = |topic| topic.recovery_point_seconds;
     family("recovery_point_seconds", "Age of the recovery point of the topic.", Some(point), none);
@@ -106,6 +109,7 @@ mod tests {
             held_by_transactions: 2,
             topics: vec![topic],
             notes: vec![],
+            problems: vec!["orders/ is missing".into()],
         }
     }
 
@@ -115,6 +119,7 @@ mod tests {
         assert!(text.contains("# TYPE kafka_backup_recovery_point_seconds gauge\n"), "{text}");
         let line = r#"kafka_backup_recovery_point_seconds{cluster="a",group="b\"\\\n",topic="orders"} 41"#;
         assert!(text.lines().any(|one| one == line), "{text}");
+        assert!(text.contains("kafka_backup_missing_objects{cluster=\"a\",group=\"b\\\"\\\\\\n\"} 1\n"), "{text}");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (_, value) = line.rsplit_once(' ').unwrap();
             assert!(line.starts_with("kafka_backup_") && value.parse::<i64>().is_ok(), "{line}");

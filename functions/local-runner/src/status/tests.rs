@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use archive::catalog::LogSnapshot;
+use archive::catalog::{LogSnapshot, RunEnds, names};
 use archive::testing::{add_snapshot, snapshot};
 use host::Event;
 use kafka::TopicPartition;
-use store::testing::{CountingStore, MemoryStore};
+use store::testing::{CountingStore, Delete, MemoryStore};
 
 use super::*;
 use crate::testing::{add_segment, add_topic};
@@ -90,6 +90,39 @@ async fn a_topic_of_which_everything_is_lost_is_told_by_its_ends() {
     add_snapshot(&store, &taken).await;
     let notes = &status(&store).await.topics[0].notes;
     assert!(notes[0].contains("partition 0 ended at offset 150, and its backup reaches 0 (and 1 more)"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn the_folder_of_a_topic_that_is_missing_is_a_problem_and_the_topic_is_not_safe() {
+    let store = with_segments(&[("busy", 0..10), ("idle", 0..10)]).await;
+    add(&store, 2, &[("busy", 0, 10, 10, 10), ("idle", 0, 10, 10, 10)]).await;
+    assert_eq!(status(&store).await.problems, [""; 0]);
+    for name in store.snapshot().keys().filter(|name| name.starts_with("idle/")) {
+        store.delete(name).await.unwrap();
+    }
+    let found = status(&store).await;
+    assert!(found.problems.len() == 1 && found.problems[0].contains("idle/ is missing"), "{found:?}");
+    assert!(topic(&found, "busy").recovery_point.is_some() && topic(&found, "idle").recovery_point.is_none(), "{found:?}");
+    assert_eq!(topic(&found, "idle").notes, ["idle/ is missing"]);
+    let table = text(&found);
+    assert!(table.contains("\nproblem: idle/ is missing") && table.contains("1 of 2 topics safe"), "{table}");
+}
+
+#[tokio::test]
+async fn a_newest_snapshot_that_is_missing_is_a_problem() {
+    let store = with_segments(&[("orders", 0..10)]).await;
+    add(&store, 12, &[("orders", 0, 10, 10, 10)]).await;
+    add(&store, 7, &[("orders", 0, 10, 10, 10)]).await;
+    let newest = store.snapshot().into_keys().rfind(|name| names::parse_snapshot(name).is_some()).unwrap();
+    let series = names::parse_snapshot(&newest).unwrap().0.to_owned();
+    RunEnds::new(NOW - 6 * MINUTE, [].into(), Some(newest.clone())).write(&store, &series).await.unwrap();
+    assert_eq!(status(&store).await.problems, [""; 0]);
+    store.delete(&newest).await.unwrap();
+    let found = status(&store).await;
+    assert!(found.problems.len() == 1 && found.problems[0].contains(&newest), "{found:?}");
+    assert!(text(&found).contains("recovery point 12 m; 1 problem, see above: run verify"), "{}", text(&found));
+    add(&store, 2, &[("orders", 0, 10, 10, 10)]).await;
+    assert_eq!(status(&store).await.problems, [""; 0], "the next one includes what was in it");
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ use crate::catalog::snapshots::AT_ONCE;
 use crate::catalog::{BackedUpEnds, Generation, RunEnds, SnapshotEntry, Snapshots, names, run_ends};
 use crate::{Error, Result};
 
+/// Of a day, as many snapshots are read lately. Where clocks agree, one includes all.
+const MOST_LATELY: usize = 4;
+
 /// What was backed up, by folder.
 #[derive(Debug, Default)]
 pub struct Inventory {
@@ -91,9 +94,30 @@ impl Inventory {
             days.extend(snapshots.days(&series).await?);
             newest.insert(series, Newest::default());
         }
+        Self::of_days(store, (days, usize::MAX), newest, topic, now).await
+    }
+
+    /// The part of one series from the last two of its [days](Snapshots::days), and from the runs
+    /// since. A few requests, whatever the age of the backup. Omits what was last backed up before.
+    ///
+    /// # Errors
+    /// As [`Inventory::read`].
+    pub async fn lately(store: &dyn ObjectStore, series: &str, days: &[String], now: Millis) -> Result<Self> {
+        let days = days[days.len().saturating_sub(2)..].to_vec();
+        Self::of_days(store, (days, MOST_LATELY), [(series.to_owned(), Newest::default())].into(), None, now).await
+    }
+
+    /// `days`: with how many of each are read at most.
+    async fn of_days(
+        store: &dyn ObjectStore,
+        (days, most): (Vec<String>, usize),
+        mut newest: BTreeMap<String, Newest>,
+        topic: Option<&str>,
+        now: Millis,
+    ) -> Result<Self> {
         let mut inventory = Self::default();
         let room = Room::default();
-        let mut parts = stream::iter(days).flat_map_unordered(AT_ONCE, |day| earlier::of_day(store, &room, day).boxed());
+        let mut parts = stream::iter(days).flat_map_unordered(AT_ONCE, |day| earlier::of_day(store, &room, day).take(most).boxed());
         while let Some(read) = parts.next().await {
             let (entry, part) = read?;
             let series = names::parse_snapshot(&entry.name).map_or("", |(series, _)| series);
@@ -358,6 +382,28 @@ mod tests {
         // A later one includes what was in it.
         add_snapshot(&store, &snapshot(NOW, [("orders", "orders", 0, 9)])).await;
         assert!(read(&store).await.unreadable.is_empty());
+    }
+
+    /// `status` runs every few minutes.
+    #[tokio::test]
+    async fn of_a_series_the_newest_days_and_the_runs_since_cost_a_few_requests() {
+        let store = MemoryStore::new();
+        for day in (1..400).rev() {
+            add_snapshot(&store, &snapshot(NOW - day * DAY, [("orders", "orders", 0, 500 - day)])).await;
+        }
+        add_snapshot(&store, &snapshot(NOW - 300 * DAY - 900_000, [("bills", "bills", 0, 5)])).await;
+        let other = Snapshot { cluster_id: None, ..snapshot(NOW, [("users", "users", 0, 1)]) };
+        add_snapshot(&store, &other).await;
+        let series = names::snapshot_prefix(Some("kafka-1"), "backup");
+        let gone = names::snapshot(&series, NOW - 600_000);
+        let ends = [("new".to_owned(), [(0, 9)].into())].into();
+        RunEnds::new(NOW - 500_000, ends, Some(gone.clone())).write(&store, &series).await.unwrap();
+        let days = Snapshots::of(&store).days(&series).await.unwrap();
+        let counting = store::testing::CountingStore::new(Arc::new(store));
+        let lately = Inventory::lately(&counting, &series, &days, NOW).await.unwrap();
+        assert_eq!(lately.folders.keys().collect::<Vec<_>>(), ["new", "orders"]);
+        assert_eq!(lately.unreadable.iter().map(|(name, _)| name).collect::<Vec<_>>(), [&gone]);
+        assert!(counting.counts().total() <= 8, "{:?}", counting.counts());
     }
 
     #[tokio::test]

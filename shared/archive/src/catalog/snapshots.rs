@@ -39,7 +39,7 @@ impl SnapshotEntry {
 /// The snapshots in a bucket. Other names are skipped.
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshots<'a> {
-    store: &'a dyn ObjectStore,
+    pub(super) store: &'a dyn ObjectStore,
 }
 
 impl<'a> Snapshots<'a> {
