@@ -37,8 +37,8 @@ pub(crate) struct Settled {
 /// See the module.
 pub(crate) struct Settling {
     run: Arc<Run>,
-    /// Tasks of their own: a store that throttles lets requests wait for earlier ones, and the worker
-    /// sends some that are not polled together with these.
+    /// Tasks of their own: a store that throttles lets requests wait for earlier ones, and the
+    /// worker sends some that are not polled together with these.
     under_way: JoinSet<Settled>,
     /// Their partitions, and whether there is something to write for them.
     partitions: BTreeMap<TopicPartition, bool>,

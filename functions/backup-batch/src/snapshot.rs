@@ -128,7 +128,8 @@ impl Backup {
     /// shows that others existed. Once.
     pub(crate) async fn missing_snapshots(&self, generation: &Generation) -> Option<Error> {
         let series = generation.snapshots.as_ref()?;
-        // Another process can note the new one in a `topic.json` that it begins now, by another clock.
+        // Another process can note the new one in a `topic.json` that it begins now, by another
+        // clock.
         let is_older = |from: Millis| generation.at.saturating_add(2 * SKEW) < from;
         let (own, _) = lock(&self.taken).alone.take_if(|(own, from)| own.starts_with(series) && is_older(*from))?;
         // It can also have taken one for another time.

@@ -111,8 +111,8 @@ impl Worker {
                 // What was read after it, or was to be, does not start where the chain ends.
                 let is_void = |other: &Candidate| !is_as_read && other.partition == partition;
                 self.behind.take_if(|other| is_void(other));
-                // The remaining time, when it is late, was for the previous segment. But the cluster
-                // reports a truncation only to a reader that read before it.
+                // The remaining time, when it is late, was for the previous segment. But the
+                // cluster reports a truncation only to a reader that read before it.
                 let is_void = candidate.as_ref().is_some_and(is_void);
                 read = read.filter(|read| match read {
                     Ok(_) => !is_late && !is_void,

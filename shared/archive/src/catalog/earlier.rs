@@ -145,9 +145,9 @@ impl Snapshots<'_> {
 }
 
 impl Snapshot {
-    /// Includes what the snapshots of its day with earlier names show in the bucket, and how far the
-    /// runs came that none of them includes: of a topic that was deleted since, nothing else shows
-    /// it. Two listings, a request or two, at most 16, and one for each such run. Returns the
+    /// Includes what the snapshots of its day with earlier names show in the bucket, and how far
+    /// the runs came that none of them includes: of a topic that was deleted since, nothing else
+    /// shows it. Two listings, a request or two, at most 16, and one for each such run. Returns the
     /// unreadable ones, which it does not cover.
     ///
     /// # Errors
