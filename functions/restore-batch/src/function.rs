@@ -66,9 +66,6 @@ impl Restore {
     }
 }
 
-/// Topics with their own metrics: each is billed.
-const MOST_TOPICS: usize = 50;
-
 fn outcome(report: &RestoreReport) -> Result<Outcome> {
     let mut errors = Vec::new();
     let mut retryable = true;
@@ -105,7 +102,8 @@ fn outcome(report: &RestoreReport) -> Result<Outcome> {
         retryable,
         metrics: WorkMetrics {
             topics,
-            most_topics: Some(MOST_TOPICS),
+            // Each metric of a topic is billed. A restore ends, and its reports have all topics.
+            most_topics: Some(0),
             throttled: report.throttling.answers_if_any(),
             left,
             ..WorkMetrics::default()
@@ -132,5 +130,6 @@ mod tests {
         assert_eq!((outcome.errors, outcome.retryable), (vec!["orders/1: damaged".to_owned()], false));
         let metrics = &outcome.metrics.topics[0];
         assert_eq!((metrics.lag_records, metrics.partitions_behind, metrics.errors), (None, 1, 1));
+        assert_eq!(outcome.metrics.most_topics, Some(0), "no topic has billed metrics of its own");
     }
 }
