@@ -81,8 +81,14 @@ impl Restore {
             }
             let end = match found {
                 Err(Error::Segment(_)) if self.settings.skip_damaged => {
-                    // Reading the segment finds and reports the damage again.
-                    find_last(self.store.as_ref(), &folder, number, 0).await?.map(|last| last.start + 1)
+                    // A cut is permanent, so one bad read is not enough.
+                    match chain_ends(&self.store, vec![(folder.clone(), number, 0)]).await.pop() {
+                        // Reading the segment finds and reports the damage again.
+                        Some(Err(Error::Segment(_))) | None => {
+                            find_last(self.store.as_ref(), &folder, number, 0).await?.map(|last| last.start + 1)
+                        }
+                        Some(again) => again?,
+                    }
                 }
                 Err(Error::Segment(damage)) => {
                     findings.problems.push(format!("{damage}. SKIP_DAMAGED=true skips it"));

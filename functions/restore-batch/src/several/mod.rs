@@ -7,17 +7,19 @@ mod latency;
 mod requests;
 mod targets;
 
-use archive::catalog::{LogSnapshot, RestoreIdentity, RunEnds, Snapshot, names};
+use archive::catalog::{LogSnapshot, Packing, RestoreIdentity, RunEnds, Snapshot, names};
 use archive::testing::{add_generation, add_segment, add_snapshot, generation, snapshot};
 use config::{AsOf, TargetName};
+use host::Budget;
 use kafka::{Pattern, Selection};
 use kernel::clock::Millis;
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::testing::Delete;
+use store::testing::{Delete, Fault, FaultyStore, Operation};
 
-use crate::Plan;
+use crate::{Invocation, Plan, Restore};
 use targets::Targets;
 
 fn selection(include: &[&str], exclude: &[&str]) -> Selection {
@@ -59,6 +61,23 @@ async fn each_topic_is_restored_up_to_where_it_was_when_the_restore_began() {
     assert!(report.succeeded && report.caught_up && !report.has_finished && report.finished_at.is_some(), "{report:?}");
     assert_eq!((report.records, report.topics.iter().map(|topic| topic.records_in_all).sum::<u64>()), (0, 26));
     assert_eq!((values("copy-orders", 0), targets.partitions("copy-later")), (15, None));
+}
+
+#[tokio::test]
+async fn one_bad_read_of_the_last_segment_makes_no_cut() {
+    let mut targets = backed_up().await;
+    targets.settings.skip_damaged = true;
+    let last = names::segment("orders", 0, 10, Packing::Gzip);
+    let is_first = AtomicBool::new(true);
+    let faults = move |operation, name: &str| match operation {
+        Operation::GetRange if name == last && is_first.swap(false, Ordering::Relaxed) => Fault::Damage,
+        _ => Fault::None,
+    };
+    let store = Arc::new(FaultyStore::new(targets.bucket.clone(), faults));
+    let (cluster, clock) = (Arc::new(targets.clone()), Arc::new(targets.clone()));
+    let restore = Restore::new(cluster, store, targets.settings.clone(), clock).single_threaded();
+    let report = restore.invoke(&Invocation::new(Budget::unlimited(None))).await.unwrap();
+    assert!(report.has_finished && targets.values("copy-orders", 0) == 15, "{report:?}");
 }
 
 #[tokio::test]
