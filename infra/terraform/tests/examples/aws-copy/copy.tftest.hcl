@@ -34,6 +34,10 @@ run "apply" {
     condition     = output.bucket != var.bucket && length(module.restore) == 0
     error_message = "no restore by default"
   }
+  assert {
+    condition     = module.copy.lock.mode == "COMPLIANCE" && module.copy.lock.days == 3650
+    error_message = "no one can lift the lock, unless asked for: ${jsonencode(module.copy.lock)}"
+  }
 }
 
 run "a_restore_from_the_copy" {
@@ -85,6 +89,18 @@ run "a_restore_into_a_vpc" {
   assert {
     condition     = module.restore[0].security_group_id != null
     error_message = "the functions are in the VPC of the brokers"
+  }
+}
+
+run "a_lock_that_can_be_lifted" {
+  variables {
+    lock_mode = "GOVERNANCE"
+    lock_days = 4000
+  }
+
+  assert {
+    condition     = module.copy.lock.mode == "GOVERNANCE" && module.copy.lock.days == 4000
+    error_message = "the lock that was asked for: ${jsonencode(module.copy.lock)}"
   }
 }
 

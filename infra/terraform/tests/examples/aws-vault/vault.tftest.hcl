@@ -26,6 +26,10 @@ run "apply" {
     condition     = output.kms_key_arn != module.kafka_backup.kms_key_arn
     error_message = "logs and schedules have a key of their own account"
   }
+  assert {
+    condition     = module.vault.lock.mode == "COMPLIANCE" && module.vault.lock.days == var.expire_days
+    error_message = "no one can lift the lock before a segment expires: ${jsonencode(module.vault.lock)}"
+  }
 }
 
 run "pattern" {

@@ -20,3 +20,8 @@ output "expiring_prefixes" {
   description = "Prefixes of the objects that expire_days deletes."
   value       = local.expiring_prefixes
 }
+
+output "lock" {
+  description = "Default lock of new objects: mode and days. null without a lock, or with a bucket that is not created."
+  value       = one([for made in aws_s3_bucket_object_lock_configuration.this : { mode = made.rule[0].default_retention[0].mode, days = made.rule[0].default_retention[0].days }])
+}
