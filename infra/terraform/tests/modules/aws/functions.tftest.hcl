@@ -379,6 +379,42 @@ run "user_name_and_password" {
   }
 }
 
+run "user_name_and_password_outside_msk" {
+  variables {
+    kafka = {
+      bootstrap_servers = "broker.example.com:9092"
+      auth              = "PLAIN"
+      secret_arn        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:api-key-a1b2c3"
+    }
+    restore_kafka = {
+      bootstrap_servers = "other.example.com:9092"
+      auth              = "SCRAM-SHA-256"
+      secret_arn        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:user-a1b2c3"
+    }
+    restore = { package_path = "tests/package.zip", backup_topics = ["orders"], restore_topic = "orders-restored" }
+  }
+
+  assert {
+    condition = jsonencode({ for role, environment in output.environment : role => { for key, value in environment : key => value if can(regex("AUTH|SECRET|SECURITY|SASL", key)) } }) == jsonencode({
+      backup = {
+        KAFKA_SASL_MECHANISM    = "PLAIN"
+        KAFKA_SECRET_ARN        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:api-key-a1b2c3"
+        KAFKA_SECURITY_PROTOCOL = "SASL_SSL"
+      }
+      restore = {
+        KAFKA_SASL_MECHANISM    = "SCRAM-SHA-256"
+        KAFKA_SECRET_ARN        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:user-a1b2c3"
+        KAFKA_SECURITY_PROTOCOL = "SASL_SSL"
+      }
+    })
+    error_message = "logins, over TLS: ${jsonencode(output.environment)}"
+  }
+  assert {
+    condition     = strcontains(output.policies["backup"], "secret:api-key-a1b2c3") && strcontains(output.policies["restore"], "secret:user-a1b2c3")
+    error_message = "each role reads its own secret"
+  }
+}
+
 run "a_restore_on_four_shards" {
   variables {
     restore = {
