@@ -115,6 +115,10 @@ variable "immutability" {
     condition     = var.immutability == null || var.storage.delete_after_days == null ? true : var.immutability.days <= var.storage.delete_after_days
     error_message = "immutability.days must not exceed storage.delete_after_days, because the lifecycle rule could not delete."
   }
+  validation {
+    condition     = var.immutability == null || var.storage.snapshot_delete_after_days == null ? true : var.immutability.days <= var.storage.snapshot_delete_after_days
+    error_message = "immutability.days must not exceed storage.snapshot_delete_after_days, because an immutable snapshot cannot be deleted. Increase snapshot_delete_after_days, or remove it: then snapshots are never deleted."
+  }
 }
 
 variable "management_lock" {

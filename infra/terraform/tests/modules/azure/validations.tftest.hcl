@@ -905,6 +905,23 @@ run "held_records_below_none" {
   expect_failures = [var.alarms]
 }
 
+run "snapshots_deleted_while_immutable" {
+  command = plan
+  variables {
+    immutability = { days = 100 }
+    storage      = { snapshot_delete_after_days = 99 }
+  }
+  expect_failures = [var.immutability]
+}
+
+run "snapshots_deleted_after_immutability" {
+  command = plan
+  variables {
+    immutability = { days = 100 }
+    storage      = { snapshot_delete_after_days = 100 }
+  }
+}
+
 run "snapshots_that_are_deleted_at_once" {
   command = plan
   variables {
