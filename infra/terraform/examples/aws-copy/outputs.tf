@@ -12,3 +12,8 @@ output "restore_function" {
   description = "Name of the restore function. null without a restore."
   value       = one(module.restore[*].functions["restore"].name)
 }
+
+output "failures_queue_url" {
+  description = "URL of the queue of failed events of the restore. null without a restore."
+  value       = one(module.restore[*].failures_queue_url)
+}

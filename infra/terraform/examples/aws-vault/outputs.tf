@@ -12,3 +12,8 @@ output "functions" {
   description = "The functions: name, ARN, role ARN, log group."
   value       = module.kafka_backup.functions
 }
+
+output "failures_queue_url" {
+  description = "URL of the queue of failed events."
+  value       = module.kafka_backup.failures_queue_url
+}
