@@ -68,10 +68,16 @@ impl Applications {
     fn want_offsets_of(&self, topic: &RestoredTopic, generation: &Generation, snapshot: &Snapshot, goal: &mut Goal) -> Result<(), String> {
         let (name, id) = (source_of(topic), generation.topic_id.as_ref().ok_or("a generation without a topic id")?);
         let logs = self.recovery.incarnations().remove(id).ok_or("a generation of no topic")?.logs;
-        let is_same = snapshot.topics.get(name).is_some_and(|then| then.id.as_ref() == Some(id));
+        let then = snapshot.topics.get(name).and_then(|then| then.id.as_ref());
+        let (is_same, is_other) = (then == Some(id), then.is_some_and(|then| then != id));
         for (group, of) in snapshot.groups.known().into_iter().flatten() {
             goal.is_partial |= of.why.is_some();
             for (partition, then) in of.offsets.get(name).into_iter().flatten() {
+                // Also of a partition that only the other log has.
+                if is_other {
+                    goal.refused += 1;
+                    continue;
+                }
                 let Some(cut) = topic.cuts.as_ref().and_then(|cuts| cuts.get(partition)) else { continue };
                 if then.foreign || !is_same {
                     goal.refused += 1;
