@@ -71,7 +71,7 @@ impl Restore {
         }
         let inventory = self.inventory().await?;
         let left: Vec<i64> = sources.iter().flat_map(|source| left_out(inventory, source)).collect();
-        let text = match left.iter().sum::<i64>() {
+        let text = match left.iter().copied().fold(0, i64::saturating_add) {
             0 => return Ok(None),
             offsets => format!(
                 "{offsets} offsets in {} partition(s) were backed up after this snapshot, and are not restored. A restore without \
@@ -87,7 +87,7 @@ impl Restore {
 fn left_out(inventory: &Inventory, source: &Source) -> Vec<i64> {
     let of = |(partition, cut): (&i32, &i64)| {
         let kept = inventory.folders.get(&source.folder_of(*partition))?.partitions.get(partition)?;
-        Some(kept.backed_up - cut).filter(|left| *left > 0)
+        Some(kept.backed_up.saturating_sub(*cut)).filter(|left| *left > 0)
     };
     source.cuts.iter().flatten().filter_map(of).collect()
 }

@@ -153,7 +153,7 @@ impl Inventory {
         for (series, (found, left_out)) in listed.buffered(AT_ONCE).try_collect::<Vec<_>>().await? {
             if left_out > 0 {
                 self.warnings.push(format!(
-                    "{}: of {} objects that no snapshot includes, the newest {} were read. The backup takes no snapshots: its log says why",
+                    "{}: of {} objects that no snapshot includes, the newest {} were read. The backup takes no snapshots (its log says why), or too rarely: set a shorter SNAPSHOT_SECONDS",
                     store.location(&names::run_ends_prefix(&series)),
                     found.len() + left_out,
                     found.len()
