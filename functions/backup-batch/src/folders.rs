@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use archive::catalog::{BackedUpEnds, Snapshots, names};
+use archive::catalog::{Inventory, Snapshots, names};
 use archive::{Error, Result};
 use kernel::lock;
 
@@ -59,11 +59,11 @@ impl Backup {
         let new: Vec<(String, bool)> = new.into_iter().filter(|(topic, _)| !gone.contains(topic)).collect();
         let before = match is_first && !new.is_empty() {
             true => self.backed_up_lately(plan.cluster.as_deref()).await,
-            false => BackedUpEnds::new(),
+            false => BTreeSet::new(),
         };
         for (topic, is_noted) in new {
             let is_known = plan.known.get(&topic).is_some_and(|known| known.newest.is_some());
-            let lost = before.keys().find(|folder| names::parse_topic_folder(folder).is_some_and(|(of, _)| of == topic));
+            let lost = before.iter().find(|folder| names::parse_topic_folder(folder).is_some_and(|(of, _)| of == topic));
             match lost.filter(|_| !is_known) {
                 Some(folder) if !self.has_objects(folder).await => plan.report.fail_topic(&self.begins_again(&topic, folder)),
                 _ if is_noted => {
@@ -82,18 +82,21 @@ impl Backup {
         listed.map_or(true, |page| !page.objects.is_empty())
     }
 
-    /// What the newest snapshots show. They are read only where a topic looks new.
-    async fn backed_up_lately(&self, cluster: Option<&str>) -> BackedUpEnds {
-        let read = async || -> Result<BackedUpEnds> {
+    /// The folders that the newest snapshots, and the runs since, show. They are read only where a
+    /// topic looks new.
+    async fn backed_up_lately(&self, cluster: Option<&str>) -> BTreeSet<String> {
+        let read = async || -> Result<BTreeSet<String>> {
             if self.settings.snapshots.is_none() {
-                return Ok(BackedUpEnds::new());
+                return Ok(BTreeSet::new());
             }
-            let series = names::snapshot_prefix(cluster, &self.settings.group);
-            Snapshots::of(self.store.as_ref()).newest_ends(&series).await
+            let (store, series) = (self.store.as_ref(), names::snapshot_prefix(cluster, &self.settings.group));
+            let days = Snapshots::of(store).days(&series).await?;
+            let inventory = Inventory::lately(store, &series, &days, self.clock.now()).await?;
+            Ok(inventory.folders.into_keys().collect())
         };
         read().await.unwrap_or_else(|error| {
             tracing::warn!("could not read whether new topics were backed up before: {error}");
-            BackedUpEnds::new()
+            BTreeSet::new()
         })
     }
 

@@ -60,7 +60,7 @@ impl Row {
     }
 }
 
-/// The column that tells the clusters, or the backups, of a table apart.
+/// The column that distinguishes the clusters, or the backups, of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     pub(crate) heading: &'static str,

@@ -120,30 +120,6 @@ fn uncovered<'a>(store: &'a dyn ObjectStore, room: &'a Room, entries: Vec<Snapsh
     })
 }
 
-impl Snapshots<'_> {
-    /// What the snapshots of the newest two days of a series show in the bucket. About six requests
-    /// where clocks agree, at most 36.
-    ///
-    /// # Errors
-    /// An error of the store when listing names, or if it is unavailable. An unreadable snapshot is
-    /// left out.
-    pub async fn newest_ends(&self, series: &str) -> Result<BackedUpEnds> {
-        let (mut ends, room) = (BackedUpEnds::new(), Room::default());
-        for day in self.days(series).await?.into_iter().rev().take(2) {
-            let entries = self.of_day(&day).await?;
-            let mut parts = std::pin::pin!(uncovered(self.store, &room, entries).take(MOST));
-            while let Some((_, part)) = parts.next().await {
-                match part {
-                    Ok(part) => part.into_ends().into_iter().for_each(|(folder, of)| ends.entry(folder).or_default().extend(of)),
-                    Err(error) if error.is_retryable() => return Err(error),
-                    Err(_) => {}
-                }
-            }
-        }
-        Ok(ends)
-    }
-}
-
 impl Snapshot {
     /// Includes what the snapshots of its day with earlier names show in the bucket, and how far
     /// the runs came that none of them includes: of a topic that was deleted since, nothing else
